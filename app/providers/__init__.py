@@ -1,0 +1,68 @@
+"""THE PORT: all that a provider plugin may import from Tillbook (with `app.domain.money`).
+
+A provider is a stateless translator between one outside payment system and the neutral words below. It never touches
+the database, locks, timers or Flask; whatever needs a decision is the core's. Start reading at `facts` (the noun), then
+`verbs` (what a provider does), `errors` (how it fails) and `tools` (what it is handed). `docs/adding-a-provider.md`
+walks through a whole plugin.
+"""
+
+from app.providers.errors import Declined, Forged, Misconfigured, ProviderError, Retryable, Unknown
+from app.providers.facts import (
+    Fact,
+    Intent,
+    Kind,
+    Message,
+    Page,
+    Received,
+    Ref,
+    Reply,
+    Started,
+    key_of,
+)
+from app.providers.http import HttpClient, HttpResponse
+from app.providers.tools import Clock, KeyStore, StoredKey, Tools
+from app.providers.verbs import (
+    Cancels,
+    Fulfils,
+    NoExtra,
+    Plugin,
+    Provider,
+    Refreshes,
+    Refunds,
+    Scans,
+    capabilities,
+)
+
+__all__ = [
+    "Cancels",
+    "Clock",
+    "Declined",
+    "Fact",
+    "Forged",
+    "Fulfils",
+    "HttpClient",
+    "HttpResponse",
+    "Intent",
+    "KeyStore",
+    "Kind",
+    "Message",
+    "Misconfigured",
+    "NoExtra",
+    "Page",
+    "Plugin",
+    "Provider",
+    "ProviderError",
+    "Received",
+    "Ref",
+    "Refreshes",
+    "Refunds",
+    "Reply",
+    "Retryable",
+    "Scans",
+    "Started",
+    "StoredKey",
+    "Tools",
+    "Unknown",
+    "capabilities",
+    "key_of",
+]

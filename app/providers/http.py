@@ -1,0 +1,147 @@
+"""The HTTP client that plugins are handed: bounded in time and size, pooled, without redirects or retries, and mute.
+
+It logs method, host, path, status and milliseconds; never a query string, a header or a body, since those carry
+signatures, tokens and people.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import requests
+import structlog
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError
+
+from app.providers.errors import Retryable, Unknown
+
+CONNECT_SECONDS = 3.05
+READ_SECONDS = 10.0
+MAX_RESPONSE_BYTES = 4 * 1024 * 1024
+MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
+POOL_SIZE = 16
+_CHUNK = 64 * 1024
+_NEVER_SENT = (ConnectTimeoutError, NewConnectionError, NameResolutionError)
+
+_deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("http_deadline", default=None)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+class HttpClient(Protocol):
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> HttpResponse:
+        """One exchange; any status is an answer. Raises Retryable if nothing was sent, Unknown if it may have been."""
+
+
+@contextlib.contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Bound all requests inside to that many seconds together (a person is waiting)."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def _seconds_left() -> float:
+    ends = _deadline.get()
+    if ends is None:
+        return READ_SECONDS
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise Retryable("no time left for another request")
+    return min(left, READ_SECONDS)
+
+
+class RequestsClient:
+    """The client used in production. One per provider account; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False  # no .netrc: it would add an Authorization header of its own
+        adapter = HTTPAdapter(pool_connections=POOL_SIZE, pool_maxsize=POOL_SIZE, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> HttpResponse:
+        left = _seconds_left()
+        started = time.monotonic()
+        status: int | str = "no answer"
+        try:
+            response = self._exchange(method, url, headers or {}, body, max_bytes, left)
+            status = response.status
+            return response
+        finally:
+            parts = urlsplit(url)
+            spent = round((time.monotonic() - started) * 1000)
+            _log.info("provider_http", method=method, host=parts.netloc, path=parts.path, status=status, ms=spent)
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, max_bytes: int, left: float
+    ) -> HttpResponse:
+        ends = time.monotonic() + left
+        try:
+            with self._session.request(
+                method,
+                url,
+                headers=dict(headers),
+                data=body,
+                timeout=(min(CONNECT_SECONDS, left), left),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = _read(response, max_bytes, ends)
+        except requests.RequestException as error:
+            raise _classified(error) from None
+        return HttpResponse(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
+
+
+def _read(response: requests.Response, max_bytes: int, ends: float) -> bytes:
+    """The body, as long as it is neither too large nor dripping past the deadline."""
+    content = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        content += chunk
+        if len(content) > max_bytes:
+            raise Unknown(f"the answer is larger than {max_bytes} bytes")
+        if time.monotonic() > ends:
+            raise Unknown("the answer took too long")
+    return bytes(content)
+
+
+def _classified(error: requests.RequestException) -> Retryable | Unknown:
+    """Nothing was sent (Retryable), or something may have been (Unknown). The texts name no URL: it carries a query."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return Retryable(f"no connection: {type(error).__name__}")
+    inner = error.args[0] if error.args else None
+    if isinstance(inner, MaxRetryError) and isinstance(inner.reason, _NEVER_SENT):
+        return Retryable(f"no connection: {type(inner.reason).__name__}")
+    return Unknown(f"no answer: {type(error).__name__}")

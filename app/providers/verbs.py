@@ -1,0 +1,104 @@
+"""The verbs of the port. Three are required; each further one is a capability, and is there or is not.
+
+A capability is the method being present, never a stub that raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from app.domain.money import Money
+from app.providers.facts import Fact, Intent, Message, Page, Received, Ref, Started
+from app.providers.tools import Tools
+
+
+class NoExtra(BaseModel):
+    """For a way of paying that needs nothing from the caller besides the order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Provider(Protocol):
+    """One configured provider account. Stateless: it keeps nothing between calls but parsed keys and caches."""
+
+    account: str
+    """Our merchant identity at the provider. A fact whose `account` differs is somebody else's and moves no money."""
+    currencies: tuple[str, ...]
+    """ISO 4217 codes that can be charged, the usual one first."""
+    ways: Mapping[str, type[BaseModel]]
+    """Each way of paying, with the model of what it needs in `Intent.extra` (`NoExtra` for nothing)."""
+
+    def start(self, intent: Intent) -> Started:
+        """Make the payment at the provider, or only sign it. The same intent may come again: same payment."""
+
+    def receive(self, message: Message) -> Received:
+        """Verify, then read. No I/O of any kind. Raises Forged for everything that is not authentic and fresh."""
+
+    def query(self, ref: Ref) -> tuple[Fact, ...]:
+        """Ask about a payment (`ref.ours` or `ref.theirs`), a refund (with `ref.refund`) or an agreement.
+
+        `()` means that the provider knows no such thing now; it may know it later.
+        """
+
+
+@runtime_checkable
+class Refunds(Protocol):
+    def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
+        """Give `money` of the payment back under the number `ref.refund`. Repeating it with the same number is safe."""
+
+
+@runtime_checkable
+class Cancels(Protocol):
+    def cancel(self, ref: Ref) -> tuple[Fact, ...]:
+        """Shut an unpaid payment, or end an agreement (`ref.agreement`).
+
+        `()` when the provider knows no such thing (it may still become payable). A payment that turns out to be paid
+        is not an error: the facts say so.
+        """
+
+
+@runtime_checkable
+class Scans(Protocol):
+    feeds: tuple[str, ...]
+
+    def scan(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
+        """One page of the history or bill `feed` between two moments."""
+
+
+@runtime_checkable
+class Fulfils(Protocol):
+    def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
+        """Tell the provider that the goods were delivered, or answer its question about them."""
+
+
+@runtime_checkable
+class Refreshes(Protocol):
+    refresh_seconds: int
+
+    def refresh(self) -> None:
+        """Renew what is kept in the key store (platform certificates). Called by the worker on a timer, never in a
+        request."""
+
+
+def capabilities(provider: Provider) -> tuple[str, ...]:
+    """The optional verbs that the provider has, in lower case and a fixed order."""
+    optional = {"refund": Refunds, "cancel": Cancels, "scan": Scans, "fulfil": Fulfils, "refresh": Refreshes}
+    return tuple(name for name, verb in optional.items() if isinstance(provider, verb))
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """What the entry point in the group `tillbook.providers` names.
+
+    `settings` reads the account's table in the configuration; secrets are `SecretStr` fields. `build` gets them
+    validated and raises Misconfigured, with a message that a person can act on, when they cannot work.
+    """
+
+    name: str
+    settings: type[BaseModel]
+    build: Callable[[Any, Tools], Provider]
