@@ -1,0 +1,75 @@
+"""Refuses SQL on user data that does not name the slot. Tests install it on every engine they make.
+
+A statement without a slot works on one database and silently visits every shard of a partitioned one. Sweeps over all
+slots are allowed by name: they start with a comment from SWEEPS (`select(...).prefix_with(sweep("due_payments"))`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import Connection, Engine, TextClause, event, text
+
+SLOTTED = frozenset(
+    {
+        "users",
+        "orders",
+        "payments",
+        "facts",
+        "messages",
+        "idempotency",
+        "accounts",
+        "transfers",
+        "lots",
+        "lot_uses",
+        "holds",
+        "refunds",
+        "checkpoints",
+        "refusals",
+    }
+)
+SWEEPS = frozenset({"due_payments", "audit", "report", "due_ledger", "operator"})
+_TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)
+_SLOT_TEST = re.compile(r"\bslot\s*(?:=|in\b)", re.IGNORECASE)
+_SWEEP = re.compile(r"/\* sweep: ([a-z_]+) \*/")
+
+
+class SlotMissing(AssertionError):
+    """A statement touches user data without naming the slot."""
+
+
+def sweep(name: str) -> TextClause:
+    """The comment that marks a statement as a deliberate sweep over all slots."""
+    if name not in SWEEPS:
+        raise ValueError(f"no such sweep: {name}")
+    return text(f"/* sweep: {name} */")
+
+
+def check_statement(statement: str) -> None:
+    """Raise SlotMissing unless the statement names the slot, is a named sweep, or touches no user data."""
+    tables = SLOTTED & set(_TABLE.findall(statement.lower()))
+    if not tables or _is_schema(statement):
+        return
+    marked = _SWEEP.search(statement)
+    if marked and marked.group(1) in SWEEPS:
+        return
+    if statement.lstrip().upper().startswith("INSERT"):
+        named = re.search(r"\(\s*[^)]*\bslot\b", statement, re.IGNORECASE) is not None
+    else:
+        named = _SLOT_TEST.search(statement) is not None
+    if not named:
+        raise SlotMissing(f"no slot in: {statement[:300]}")
+
+
+def install(engine: Engine) -> None:
+    """Check every statement of this engine before it is sent."""
+
+    def before(_c: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        check_statement(statement)
+
+    event.listen(engine, "before_cursor_execute", before)
+
+
+def _is_schema(statement: str) -> bool:
+    return statement.lstrip().split(None, 1)[0].upper() in {"CREATE", "ALTER", "DROP", "PRAGMA", "COMMENT", "TRUNCATE"}

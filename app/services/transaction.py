@@ -1,0 +1,66 @@
+"""One unit of work: rolled back unless it returns, repeated whole where the database asks for it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.models.engine import READ_ONLY
+
+ATTEMPTS = 8
+FIRST_PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 1.0
+_REPEAT = frozenset({"40001", "40P01"})  # serialization failure, deadlock detected
+_LOST = ("08", "57P0", "XX000")  # connection lost, server going down: a COMMIT may or may not have happened
+
+Sessions = sessionmaker[Session]
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+def transact(sessions: Sessions, work: Callable[[Session], T], *, attempts: int = ATTEMPTS) -> T:
+    """Run `work` in one transaction and commit it; give back what it returned.
+
+    After a deadlock, a serialization failure or a lost connection the whole of it runs again in a new transaction. A
+    connection lost during COMMIT leaves the outcome unknown, so `work` must be safe to repeat: every write of ours is
+    keyed, and the repeat finds what the first run left.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            with sessions.begin() as session:
+                return work(session)
+        except DBAPIError as error:
+            if attempt == attempts or not _worth_repeating(error):
+                raise
+            _log.warning("transaction_repeated", attempt=attempt, sqlstate=_sqlstate(error))
+            _pause(attempt)
+    raise AssertionError("unreachable")
+
+
+def read(sessions: Sessions, work: Callable[[Session], T]) -> T:
+    """Run `work` in a transaction that only reads; it is rolled back."""
+    with sessions() as session:
+        session.connection(execution_options={READ_ONLY: True})
+        return work(session)
+
+
+def _pause(attempt: int) -> None:
+    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
+    time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads repeats, keeps no secret
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _worth_repeating(error: DBAPIError) -> bool:
+    state = _sqlstate(error)
+    if state in _REPEAT or state.startswith(_LOST) or error.connection_invalidated:
+        return True
+    return "database is locked" in str(error.orig)

