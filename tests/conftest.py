@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine
 
+from app import models  # noqa: F401 - fills the metadata
 from app.models.base import Base
 from tests import databases
+from tests.world import World, build_world
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -34,6 +36,12 @@ def engine(database_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def sessions(engine: Engine) -> databases.Sessions:
     return databases.sessions_for(engine)
+
+
+@pytest.fixture
+def world(engine: Engine, sessions: databases.Sessions) -> World:
+    """A Tillbook with the sandbox provider, nothing ordered yet."""
+    return build_world(engine, sessions)
 
 
 def _create_schema(url: str) -> None:

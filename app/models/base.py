@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Integer, MetaData
+from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Integer, MetaData, Row
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
@@ -24,7 +24,11 @@ NAMES = {
 Big = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit integer; SQLite keeps any integer in 64 bits, but only `INTEGER` may be a primary key there."""
 
-Json = JSON().with_variant(JSONB(), "postgresql")
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+AnyRow = Row[*tuple[Any, ...]]
+"""One row of a result, its columns by name."""
 
 
 class Moment(TypeDecorator[datetime]):

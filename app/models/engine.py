@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
 
+from app.domain.ledger import next_head
+
 POOL_SIZE = 8
 POOL_WAIT_SECONDS = 10
 SQLITE_BUSY_MS = 15_000
@@ -43,6 +45,8 @@ def prepare(engine: Engine, *, durable: bool = True) -> Engine:
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
+        # The ledger's hash chain is computed inside an UPDATE; PostgreSQL has sha256 built in.
+        connection.create_function("next_head", 4, next_head, deterministic=True)
 
     def began(connection: Connection) -> None:
         read_only = connection.get_execution_options().get(READ_ONLY, False)

@@ -43,10 +43,14 @@ def transact(sessions: Sessions, work: Callable[[Session], T], *, attempts: int 
     raise AssertionError("unreachable")
 
 
-def read(sessions: Sessions, work: Callable[[Session], T]) -> T:
-    """Run `work` in a transaction that only reads; it is rolled back."""
+def read(sessions: Sessions, work: Callable[[Session], T], *, snapshot: bool = False) -> T:
+    """Run `work` in a transaction that only reads; it is rolled back. With `snapshot` all its statements see the
+    database as of one moment."""
     with sessions() as session:
-        session.connection(execution_options={READ_ONLY: True})
+        options: dict[str, object] = {READ_ONLY: True}
+        if snapshot and session.get_bind().dialect.name != "sqlite":  # a reader of SQLite always sees one moment
+            options["isolation_level"] = "REPEATABLE READ"
+        session.connection(execution_options=options)
         return work(session)
 
 

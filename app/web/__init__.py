@@ -1,0 +1,1 @@
+"""Thin blueprints: parse, authenticate, call one service, render."""

@@ -1,0 +1,82 @@
+"""Puts the parts together, for the web process, the worker and the command line alike."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.orm import sessionmaker
+
+from app.config import Settings
+from app.domain.deciding import Policy
+from app.domain.numbers import NumberSource
+from app.domain.schedule import AskRules
+from app.models.engine import engine_options, prepare
+from app.providers.http import RequestsClient
+from app.providers.registry import Registry, build_accounts
+from app.providers.tools import Clock, Tools
+from app.services.core import Core, Rules, SystemClock
+from app.services.provider_keys import DatabaseKeys
+from app.services.transaction import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A process's parts. `keys` are the key stores to keep fresh, by provider account."""
+
+    core: Core
+    engine: Engine
+    keys: dict[str, DatabaseKeys]
+
+
+def database_url(settings: Settings) -> URL:
+    """The configured URL; a relative SQLite file is taken from the working directory, and its folder is made."""
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        file = Path(url.database).absolute()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        url = url.set(database=str(file))
+    return url
+
+
+def build_engine(settings: Settings) -> Engine:
+    engine = create_engine(database_url(settings), **engine_options(settings.database_url))
+    return prepare(engine, durable=settings.database_durable)
+
+
+def build_house(settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None) -> House:
+    """Everything but the web. Raises Misconfigured when a provider account's settings cannot work."""
+    clock = clock or SystemClock()
+    engine = engine or build_engine(settings)
+    sessions: Sessions = sessionmaker(engine, expire_on_commit=False)
+    keys: dict[str, DatabaseKeys] = {}
+    core = Core(
+        sessions=sessions,
+        registry=build_registry(settings, sessions, clock, keys),
+        numbers=NumberSource(lambda: time.time_ns() // 1_000_000),
+        clock=clock,
+        rules=rules_of(settings),
+        public_url=settings.public_url,
+    )
+    return House(core, engine, keys)
+
+
+def build_registry(settings: Settings, sessions: Sessions, clock: Clock, keys: dict[str, DatabaseKeys]) -> Registry:
+    """The provider accounts, each with its own HTTP client and key store; the stores are added to `keys`."""
+
+    def tools_for(name: str, live: bool) -> Tools:
+        keys[name] = DatabaseKeys(name, lambda: sessions, clock)
+        return Tools(http=RequestsClient(), clock=clock, keys=keys[name], live=live)
+
+    return build_accounts(settings.provider_accounts, tools_for)
+
+
+def rules_of(settings: Settings) -> Rules:
+    return Rules(
+        policy=Policy(late=settings.late_payment, surplus=settings.surplus_payment),
+        ask=AskRules(grace_seconds=settings.grace_seconds),
+        order_minutes=settings.order_minutes,
+    )

@@ -1,0 +1,115 @@
+"""What a fact changes: the one decision of the service, as a pure function of what was told and how things stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.matching import Mismatch
+from app.domain.status import (
+    Cause,
+    OrderStatus,
+    Outcome,
+    PaymentStatus,
+    next_order_status,
+    next_payment_status,
+)
+
+NOT_OUR_MONEY = frozenset(
+    {Mismatch.OTHER_ACCOUNT, Mismatch.OTHER_ENVIRONMENT, Mismatch.NO_PROVIDER_NUMBER, Mismatch.NO_AMOUNT}
+)
+SECOND_TRADE = "second_trade_of_one_number"
+ORDER_ALREADY_PAID = "order_already_paid"
+AFTER_THE_END = "after_the_end"
+
+
+class Late(StrEnum):
+    """What to do with money that arrives for an order that has expired."""
+
+    CREDIT = "credit"
+    PARK = "park"
+
+
+class Surplus(StrEnum):
+    """What to do with verified money for an order that another payment has already bought."""
+
+    HOLD = "hold"
+    CREDIT = "credit"
+
+
+class Booking(StrEnum):
+    """Where the money of a fact goes."""
+
+    NOTHING = "nothing"
+    SALE = "sale"
+    """Money to sales, coins to the wallet."""
+    SURPLUS = "surplus"
+    SUSPENSE = "suspense"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    late: Late = Late.CREDIT
+    surplus: Surplus = Surplus.HOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the payment and its order stand, read under their locks."""
+
+    payment: PaymentStatus
+    order: OrderStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    outcome: Outcome
+    reason: str = ""
+    payment: PaymentStatus | None = None
+    """The new status; None leaves it."""
+    order: OrderStatus | None = None
+    booking: Booking = Booking.NOTHING
+
+
+def decide_unmatched(why: Mismatch, *, has_money: bool) -> Decision:
+    """A verified paid fact for which there is no payment here at all."""
+    ours = has_money and why not in NOT_OUR_MONEY
+    return Decision(Outcome.PARKED, why, booking=Booking.SUSPENSE if ours else Booking.NOTHING)
+
+
+def decide_paid(standing: Standing, why: Mismatch | None, policy: Policy) -> Decision:
+    """Verified money has arrived for this payment. It is never dropped: applied, surplus or parked."""
+    if why is not None:
+        return _mispaid(standing, why)
+    if standing.payment is PaymentStatus.PAID:
+        return _surplus(SECOND_TRADE, None, policy)
+    paid = next_payment_status(standing.payment, Cause.PAID)
+    if standing.order is OrderStatus.PAID:
+        return _surplus(ORDER_ALREADY_PAID, paid, policy)
+    if standing.order is OrderStatus.EXPIRED and policy.late is Late.PARK:
+        return Decision(Outcome.PARKED, Mismatch.LATE, payment=paid, booking=Booking.SUSPENSE)
+    order = next_order_status(standing.order, Cause.PAID)
+    return Decision(Outcome.APPLIED, payment=paid, order=order, booking=Booking.SALE)
+
+
+def decide_unpaid(standing: Standing, cause: Cause) -> Decision:
+    """Pending, failed or closed. None of them moves money, and none undoes a payment."""
+    after = next_payment_status(standing.payment, cause)
+    if after is None:
+        late = standing.payment is PaymentStatus.PAID and cause is not Cause.PENDING
+        return Decision(Outcome.NOTED, AFTER_THE_END if late else "")
+    if after is standing.payment:
+        return Decision(Outcome.NOTED)
+    return Decision(Outcome.APPLIED, payment=after)
+
+
+def _mispaid(standing: Standing, why: Mismatch) -> Decision:
+    if why in NOT_OUR_MONEY:
+        return Decision(Outcome.PARKED, why)
+    held = next_payment_status(standing.payment, Cause.MISPAID)
+    return Decision(Outcome.PARKED, why, payment=held, booking=Booking.SUSPENSE)
+
+
+def _surplus(reason: str, payment: PaymentStatus | None, policy: Policy) -> Decision:
+    booking = Booking.SALE if policy.surplus is Surplus.CREDIT else Booking.SURPLUS
+    return Decision(Outcome.SURPLUS, reason, payment=payment, booking=booking)

@@ -1,0 +1,98 @@
+"""Is this payment fact about the payment we think it is? Pure comparison, told and expected side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.domain.money import Money
+
+
+class Mismatch(StrEnum):
+    """Why a verified fact is parked rather than applied. Stable words: they are stored and shown."""
+
+    UNKNOWN_NUMBER = "unknown_number"
+    OTHER_PROVIDER_ACCOUNT = "other_provider_account"
+    OTHER_ACCOUNT = "other_account"
+    OTHER_ENVIRONMENT = "other_environment"
+    NO_PROVIDER_NUMBER = "no_provider_number"
+    NO_AMOUNT = "no_amount"
+    OTHER_CURRENCY = "other_currency"
+    OTHER_AMOUNT = "other_amount"
+    OTHER_PRODUCT = "other_product"
+    OTHER_QUANTITY = "other_quantity"
+    OTHER_OWNER = "other_owner"
+    LATE = "late"
+    NOT_HANDLED = "not_handled"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the provider says was paid. None: it does not say."""
+
+    account: str | None
+    live: bool
+    theirs: str | None
+    money: Money | None
+    product: str | None
+    quantity: int | None
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What we asked to be paid."""
+
+    account: str
+    live: bool
+    money: Money | None
+    """None where the store sets the price."""
+    product: str
+    quantity: int
+    owner: str
+
+
+def mismatch(told: Told, expected: Expected) -> Mismatch | None:
+    """The first thing in which a paid fact differs from the payment; None if it is the one we wait for.
+
+    Whose money and which environment come first: with those wrong the rest means nothing. A merchant account that the
+    road does not name is no mismatch: a query is answered to our own credentials.
+    """
+    if told.account is not None and told.account != expected.account:
+        return Mismatch.OTHER_ACCOUNT
+    if told.live is not expected.live:
+        return Mismatch.OTHER_ENVIRONMENT
+    if not told.theirs:
+        return Mismatch.NO_PROVIDER_NUMBER
+    return _other_money(told.money, expected.money) or _other_goods(told, expected)
+
+
+def _other_money(told: Money | None, expected: Money | None) -> Mismatch | None:
+    if expected is None:
+        return None
+    if told is None:
+        return Mismatch.NO_AMOUNT
+    if told.currency != expected.currency:
+        return Mismatch.OTHER_CURRENCY
+    return Mismatch.OTHER_AMOUNT if told.minor != expected.minor else None
+
+
+def _other_goods(told: Told, expected: Expected) -> Mismatch | None:
+    if told.product is not None and told.product != expected.product:
+        return Mismatch.OTHER_PRODUCT
+    if told.quantity is not None and told.quantity != expected.quantity:
+        return Mismatch.OTHER_QUANTITY
+    if told.owner is not None and told.owner.lower() != expected.owner.lower():
+        return Mismatch.OTHER_OWNER
+    return None
+
+
+def contradictions(first: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """The fields in which two tellings of one fact differ. What a road does not say (None) contradicts nothing."""
+    return sorted(
+        name
+        for name in first.keys() & again.keys()
+        if first[name] is not None and again[name] is not None and first[name] != again[name]
+    )

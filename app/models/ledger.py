@@ -1,0 +1,316 @@
+"""The tables of the ledger. `docs/ledger.md` tells how they work together.
+
+Two guards stand behind the code: CHECK constraints, and triggers that refuse to change or delete what is written. No
+code depends on the triggers: an engine may lack them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    Uuid,
+    event,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, Big, Json, Moment, slot_matches_id
+
+
+class Account(Base):
+    """An account. Only the rows of users' accounts and journals ever change; system accounts are names."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        PrimaryKeyConstraint("slot", "id"),
+        UniqueConstraint("slot", "user_id", "code", "asset", "environment"),
+        slot_matches_id(),
+        CheckConstraint("held >= 0", name="held"),
+        CheckConstraint("floor <= 0", name="floor"),
+        CheckConstraint("balance - held >= floor", name="above_floor"),
+        CheckConstraint("open_left >= 0", name="open_left"),
+    )
+
+    slot: Mapped[int] = mapped_column(Integer)
+    id: Mapped[int] = mapped_column(Big)
+    user_id: Mapped[str] = mapped_column(String(128))
+    code: Mapped[str] = mapped_column(String(80))
+    asset: Mapped[str] = mapped_column(String(16))
+    environment: Mapped[str] = mapped_column(String(8))
+    frozen: Mapped[bool] = mapped_column(Boolean, default=False)
+    balance: Mapped[int] = mapped_column(BigInteger, default=0)
+    held: Mapped[int] = mapped_column(BigInteger, default=0)
+    floor: Mapped[int] = mapped_column(BigInteger, default=0)
+    version: Mapped[int] = mapped_column(BigInteger, default=0)
+    changed_us: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Time of the last posting, in microseconds since 1970. Never goes back."""
+    open_lot: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The lot that spends take from now; what is left of it is here, not in its own row. 0: none."""
+    open_left: Mapped[int] = mapped_column(BigInteger, default=0)
+    open_rank: Mapped[int] = mapped_column(BigInteger, default=0)
+    open_order: Mapped[int] = mapped_column(SmallInteger, default=0)
+    """The spend order under which the lot was opened. 0: look again, another lot may come first."""
+    day: Mapped[int] = mapped_column(Integer, default=0)
+    day_spent: Mapped[int] = mapped_column(BigInteger, default=0)
+    month: Mapped[int] = mapped_column(Integer, default=0)
+    month_spent: Mapped[int] = mapped_column(BigInteger, default=0)
+    head: Mapped[bytes] = mapped_column(LargeBinary)
+    """The hash of the last posting: the end of the chain."""
+
+
+class TransferRow(Base):
+    """One transfer with both its legs, and the version, balance and hash of its book after it."""
+
+    __tablename__ = "transfers"
+    __table_args__ = (
+        PrimaryKeyConstraint("slot", "id"),
+        ForeignKeyConstraint(["slot", "book_id"], ["accounts.slot", "accounts.id"]),
+        UniqueConstraint("slot", "book_id", "version"),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("debit_id <> credit_id", name="two_accounts"),
+        CheckConstraint("version > 0", name="version"),
+        Index(
+            "ix_transfers_slot_cause_id",
+            "slot",
+            "cause_id",
+            postgresql_where=text("cause_id IS NOT NULL"),
+            sqlite_where=text("cause_id IS NOT NULL"),
+        ),
+    )
+
+    slot: Mapped[int] = mapped_column(Integer)
+    version: Mapped[int] = mapped_column(BigInteger)
+    id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    book_id: Mapped[int] = mapped_column(BigInteger)
+    """The account whose version, balance and chain this row continues: the user's, or the slot's journal."""
+    debit_id: Mapped[int] = mapped_column(BigInteger)
+    credit_id: Mapped[int] = mapped_column(BigInteger)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    balance: Mapped[int] = mapped_column(BigInteger)
+    lot: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The one lot that was made, used or restored. 0: none, or several, which are then in lot_uses."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    cause_id: Mapped[uuid.UUID | None] = mapped_column(Uuid)
+    """The hold that this captures, or the transfer that it reverses."""
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    kind: Mapped[str] = mapped_column(String(32))
+    reference: Mapped[str] = mapped_column(String(128), default="")
+    note: Mapped[str] = mapped_column(String(255), default="")
+    actor: Mapped[str] = mapped_column(String(128), default="")
+
+
+class LotRow(Base):
+    """Coins that came in together. Its name is the wallet's version at the credit that made it."""
+
+    __tablename__ = "lots"
+    __table_args__ = (
+        PrimaryKeyConstraint("slot", "account_id", "version"),
+        ForeignKeyConstraint(["slot", "account_id"], ["accounts.slot", "accounts.id"]),
+        CheckConstraint("granted > 0", name="granted"),
+        CheckConstraint("remaining BETWEEN 0 AND granted", name="remaining"),
+        CheckConstraint("value_minor >= 0", name="value"),
+        Index(
+            "ix_lots_slot_account_id_left",
+            "slot",
+            "account_id",
+            postgresql_where=text("remaining > 0"),
+            sqlite_where=text("remaining > 0"),
+        ),
+        Index(
+            "ix_lots_slot_expires_at",
+            "slot",
+            "expires_at",
+            postgresql_where=text("remaining > 0 AND expires_at IS NOT NULL"),
+            sqlite_where=text("remaining > 0 AND expires_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_lots_slot_payment",
+            "slot",
+            "payment",
+            postgresql_where=text("payment <> ''"),
+            sqlite_where=text("payment <> ''"),
+        ),
+    )
+
+    slot: Mapped[int] = mapped_column(Integer)
+    account_id: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(BigInteger)
+    granted: Mapped[int] = mapped_column(BigInteger)
+    remaining: Mapped[int] = mapped_column(BigInteger)
+    """What is left of it; while it is the account's open lot, what was left when it was opened."""
+    bonus: Mapped[bool] = mapped_column(Boolean)
+    expires_at: Mapped[datetime | None] = mapped_column(Moment)
+    payment: Mapped[str] = mapped_column(String(64), default="")
+    product: Mapped[str] = mapped_column(String(128), default="")
+    value_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    currency: Mapped[str] = mapped_column(String(3), default="")
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class LotUse(Base):
+    """What a posting took from (or gave back to) one of several lots."""
+
+    __tablename__ = "lot_uses"
+    __table_args__ = (
+        PrimaryKeyConstraint("slot", "account_id", "version", "lot"),
+        ForeignKeyConstraint(
+            ["slot", "account_id", "version"], ["transfers.slot", "transfers.book_id", "transfers.version"]
+        ),
+        ForeignKeyConstraint(["slot", "account_id", "lot"], ["lots.slot", "lots.account_id", "lots.version"]),
+        CheckConstraint("amount > 0", name="amount"),
+    )
+
+    slot: Mapped[int] = mapped_column(Integer)
+    account_id: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(BigInteger)
+    lot: Mapped[int] = mapped_column(BigInteger)
+    position: Mapped[int] = mapped_column(SmallInteger)
+    """In which order they were used."""
+    amount: Mapped[int] = mapped_column(BigInteger)
+
+
+class Hold(Base):
+    """Coins that are reserved. What is still reserved is `amount - captured - released`."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        PrimaryKeyConstraint("slot", "id"),
+        ForeignKeyConstraint(["slot", "account_id"], ["accounts.slot", "accounts.id"]),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("captured >= 0 AND released >= 0 AND captured + released <= amount", name="rest"),
+        CheckConstraint("(state = 'open') = (captured + released < amount)", name="open_while_rest"),
+        Index(
+            "ix_holds_slot_expires_at",
+            "slot",
+            "expires_at",
+            postgresql_where=text("state = 'open'"),
+            sqlite_where=text("state = 'open'"),
+        ),
+        Index("ix_holds_slot_account_id", "slot", "account_id"),
+    )
+
+    slot: Mapped[int] = mapped_column(Integer)
+    id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    account_id: Mapped[int] = mapped_column(BigInteger)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    captured: Mapped[int] = mapped_column(BigInteger, default=0)
+    released: Mapped[int] = mapped_column(BigInteger, default=0)
+    state: Mapped[str] = mapped_column(String(16), default="open")
+    """open, captured (all of it), released (by the caller), expired (by time)."""
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    reference: Mapped[str] = mapped_column(String(128), default="")
+    note: Mapped[str] = mapped_column(String(255), default="")
+    actor: Mapped[str] = mapped_column(String(128), default="")
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Refusal(Base):
+    """A keyed request that was refused, so that it stays refused for that key."""
+
+    __tablename__ = "refusals"
+    __table_args__ = (PrimaryKeyConstraint("slot", "id"),)
+
+    slot: Mapped[int] = mapped_column(Integer)
+    id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    code: Mapped[str] = mapped_column(String(40))
+    details: Mapped[dict[str, Any]] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+ACCOUNTS = Base.metadata.tables["accounts"]
+TRANSFERS = Base.metadata.tables["transfers"]
+LOTS = Base.metadata.tables["lots"]
+LOT_USES = Base.metadata.tables["lot_uses"]
+HOLDS = Base.metadata.tables["holds"]
+REFUSALS = Base.metadata.tables["refusals"]
+
+# --- guards in the database: the migration carries its own copy of these texts, and a test compares the two ---
+
+APPEND_ONLY = ("transfers", "lot_uses", "refusals")
+IMMUTABLE_COLUMNS = {
+    "accounts": ("slot", "id", "user_id", "code", "asset", "environment"),
+    "lots": (
+        "slot",
+        "account_id",
+        "version",
+        "granted",
+        "bonus",
+        "expires_at",
+        "payment",
+        "product",
+        "value_minor",
+        "currency",
+        "created_at",
+    ),
+    "holds": ("slot", "id", "account_id", "amount", "expires_at", "reference", "created_at", "fingerprint"),
+}
+
+POSTINGS = """\
+CREATE VIEW postings AS
+SELECT slot, id AS transfer_id, debit_id AS account_id, -amount AS amount, kind, reference, created_at,
+       CASE WHEN book_id = debit_id THEN version END AS version, CASE WHEN book_id = debit_id THEN balance END AS balance
+FROM transfers
+UNION ALL
+SELECT slot, id, credit_id, amount, kind, reference, created_at,
+       CASE WHEN book_id = credit_id THEN version END, CASE WHEN book_id = credit_id THEN balance END
+FROM transfers"""
+
+_REFUSE = """\
+CREATE OR REPLACE FUNCTION tillbook_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'the ledger is append-only: % on %', TG_OP, TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$"""
+
+
+def guards_on_postgres(table: str) -> list[str]:
+    """The triggers of a table on PostgreSQL."""
+    columns = IMMUTABLE_COLUMNS.get(table)
+    update = "UPDATE" if columns is None else f"UPDATE OF {', '.join(columns)}"
+    when = "" if columns is None else " WHEN (" + " OR ".join(f"OLD.{c} IS DISTINCT FROM NEW.{c}" for c in columns) + ")"
+    call = "EXECUTE FUNCTION tillbook_refuse()"
+    return [
+        f"CREATE TRIGGER {table}_no_update BEFORE {update} ON {table} FOR EACH ROW{when} {call}",
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW {call}",
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {call}",
+    ]
+
+
+def guards_on_sqlite(table: str) -> list[str]:
+    """The triggers of a table on SQLite."""
+    columns = IMMUTABLE_COLUMNS.get(table)
+    update = "UPDATE" if columns is None else f"UPDATE OF {', '.join(columns)}"
+    when = "" if columns is None else " WHEN " + " OR ".join(f"OLD.{c} IS NOT NEW.{c}" for c in columns)
+    body = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    return [
+        f"CREATE TRIGGER {table}_no_update BEFORE {update} ON {table}{when} {body}",
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {body}",
+    ]
+
+
+def _install(table: Table) -> None:
+    for statement in guards_on_sqlite(table.name):
+        event.listen(table, "after_create", DDL(statement.replace("%", "%%")).execute_if(dialect="sqlite"))
+    for statement in [_REFUSE, *guards_on_postgres(table.name)]:
+        event.listen(table, "after_create", DDL(statement.replace("%", "%%")).execute_if(dialect="postgresql"))
+
+
+for _table in (*APPEND_ONLY, *IMMUTABLE_COLUMNS):
+    _install(Base.metadata.tables[_table])
+event.listen(TRANSFERS, "after_create", DDL(POSTINGS))
+event.listen(TRANSFERS, "before_drop", DDL("DROP VIEW IF EXISTS postings"))

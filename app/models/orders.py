@@ -1,0 +1,202 @@
+"""Users, orders, payments, facts, kept messages, idempotency keys: one user's payments, all in one slot."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Integer, String, Text, UniqueConstraint, Uuid, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, Big, Json, Moment, slot_matches_id
+
+
+def _one_of(column: str, *words: str) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+class User(Base):
+    __tablename__ = "users"
+
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    token: Mapped[uuid.UUID] = mapped_column(Uuid)
+    """Opaque account token for providers; its low 12 bits are the slot."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (
+        UniqueConstraint("slot", "token"),
+        CheckConstraint("slot BETWEEN 0 AND 4095", name="slot_range"),
+        CheckConstraint("length(id) > 0", name="id_not_empty"),
+    )
+
+
+class Order(Base):
+    __tablename__ = "orders"
+
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(Big, primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(128))
+    environment: Mapped[str] = mapped_column(String(8))
+    sku: Mapped[str] = mapped_column(String(64))
+    title: Mapped[str] = mapped_column(String(128))
+    quantity: Mapped[int]
+    amount_minor: Mapped[int | None] = mapped_column(Big)
+    """For the whole quantity; null where the store sets the price."""
+    currency: Mapped[str | None] = mapped_column(String(3))
+    grants: Mapped[list[dict[str, Any]]] = mapped_column(Json)
+    """Copied from the product for one piece: a later price list does not change what was sold."""
+    status: Mapped[str] = mapped_column(String(16))
+    paid_payment_id: Mapped[int | None] = mapped_column(Big)
+    """The payment whose money bought it. Others that were paid too are surplus."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    paid_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    __table_args__ = (
+        slot_matches_id(),
+        ForeignKeyConstraint(["slot", "user_id"], ["users.slot", "users.id"]),
+        CheckConstraint("quantity > 0", name="quantity_positive"),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("(amount_minor IS NULL) = (currency IS NULL)", name="amount_has_currency"),
+        CheckConstraint("(status = 'paid') = (paid_payment_id IS NOT NULL)", name="paid_by_a_payment"),
+        CheckConstraint("(status = 'paid') = (paid_at IS NOT NULL)", name="paid_at_a_moment"),
+        _one_of("status", "open", "paid", "expired"),
+        _one_of("environment", "live", "sandbox"),
+        Index(None, "slot", "user_id", "id"),
+        Index(
+            "ix_orders_open",
+            "expires_at",
+            postgresql_where=text("status = 'open'"),
+            sqlite_where=text("status = 'open'"),
+        ),
+    )
+
+
+class Payment(Base):
+    __tablename__ = "payments"
+
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(Big, primary_key=True)
+    """What the provider gets as its merchant order number."""
+    order_id: Mapped[int] = mapped_column(Big)
+    provider_account: Mapped[str] = mapped_column(String(32))
+    way: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(16))
+    theirs: Mapped[str | None] = mapped_column(String(128))
+    """The provider's number, once we know it."""
+    intent: Mapped[dict[str, Any]] = mapped_column(Json)
+    """The exact request, for identical repeats."""
+    action: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """What the client was told to do next."""
+    problem: Mapped[str] = mapped_column(String(256), default="")
+    """Why it failed or is unknown, in the provider's words."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    paid_at: Mapped[datetime | None] = mapped_column(Moment)
+    next_query_at: Mapped[datetime | None] = mapped_column(Moment)
+    last_query_at: Mapped[datetime | None] = mapped_column(Moment)
+    hinted_at: Mapped[datetime | None] = mapped_column(Moment)
+    queries: Mapped[int] = mapped_column(Integer, default=0)
+
+    __table_args__ = (
+        slot_matches_id(),
+        ForeignKeyConstraint(["slot", "order_id"], ["orders.slot", "orders.id"]),
+        CheckConstraint("(status = 'paid') = (paid_at IS NOT NULL)", name="paid_at_a_moment"),
+        CheckConstraint("status <> 'paid' OR theirs IS NOT NULL", name="paid_has_their_number"),
+        _one_of("status", "created", "pending", "unknown", "paid", "failed", "closed", "held"),
+        Index(None, "slot", "order_id"),
+        Index(None, "slot", "provider_account", "theirs"),
+        Index(
+            "ix_payments_due",
+            "next_query_at",
+            postgresql_where=text("next_query_at IS NOT NULL"),
+            sqlite_where=text("next_query_at IS NOT NULL"),
+        ),
+    )
+
+
+class FactRow(Base):
+    """One verified statement by a provider, and what became of it. Never updated but for its outcome."""
+
+    __tablename__ = "facts"
+
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(Big, primary_key=True)
+    provider_account: Mapped[str] = mapped_column(String(32))
+    environment: Mapped[str] = mapped_column(String(8))
+    key: Mapped[str] = mapped_column(String(400))
+    kind: Mapped[str] = mapped_column(String(16))
+    payment_id: Mapped[int | None] = mapped_column(Big)
+    """The payment it is about, if there is one here."""
+    content: Mapped[dict[str, Any]] = mapped_column(Json)
+    raw: Mapped[dict[str, Any]] = mapped_column(Json)
+    road: Mapped[str] = mapped_column(String(16))
+    message_id: Mapped[str | None] = mapped_column(String(128))
+    outcome: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(64), default="")
+    booking: Mapped[str] = mapped_column(String(16))
+    """Where its money was booked to. The audit recomputes the transfers from this."""
+    at: Mapped[datetime] = mapped_column(Moment)
+    recorded_at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (
+        slot_matches_id(),
+        ForeignKeyConstraint(["slot", "payment_id"], ["payments.slot", "payments.id"]),
+        UniqueConstraint("slot", "provider_account", "environment", "key", name="uq_facts_key"),
+        _one_of("environment", "live", "sandbox"),
+        _one_of("outcome", "applied", "noted", "surplus", "parked"),
+        _one_of("booking", "nothing", "sale", "surplus", "suspense"),
+        _one_of("road", "notification", "receipt", "query", "reply", "scan", "bill"),
+        Index(None, "slot", "payment_id"),
+        Index(
+            "ix_facts_waiting",
+            "recorded_at",
+            postgresql_where=text("outcome IN ('parked', 'surplus')"),
+            sqlite_where=text("outcome IN ('parked', 'surplus')"),
+        ),
+    )
+
+
+class KeptMessage(Base):
+    """A message that could not simply be applied: kept raw, with the reason, so that it can be replayed."""
+
+    __tablename__ = "messages"
+
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(Big, primary_key=True)
+    provider_account: Mapped[str] = mapped_column(String(32))
+    source: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(64))
+    detail: Mapped[str] = mapped_column(Text)
+    headers: Mapped[dict[str, str]] = mapped_column(Json)
+    query_string: Mapped[str] = mapped_column(Text)
+    body: Mapped[bytes]
+    received_at: Mapped[datetime] = mapped_column(Moment)
+    resolved_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    __table_args__ = (
+        slot_matches_id(),
+        _one_of("source", "notification", "receipt"),
+        Index(
+            "ix_messages_waiting",
+            "received_at",
+            postgresql_where=text("resolved_at IS NULL"),
+            sqlite_where=text("resolved_at IS NULL"),
+        ),
+    )
+
+
+class IdempotencyKey(Base):
+    """What a caller's key stands for. Written in the transaction of the change itself."""
+
+    __tablename__ = "idempotency"
+
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True)
+    caller: Mapped[str] = mapped_column(String(160), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    resource_id: Mapped[int] = mapped_column(Big)
+    created_at: Mapped[datetime] = mapped_column(Moment)

@@ -1,0 +1,44 @@
+"""Brings a database to the newest schema, and tells whether it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+FOLDER = Path(__file__).resolve().parents[2] / "migrations"
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.attributes["connection"] = connection
+    return config
+
+
+def newest() -> str:
+    """The one head of the migrations."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise RuntimeError(f"no migrations in {FOLDER}")
+    return head
+
+
+def current(engine: Engine) -> str | None:
+    """The revision that the database is at; None when it is empty."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def migrate(engine: Engine) -> str:
+    """Run what is missing; the revision reached. Safe to repeat, and to run by two at once (the second waits)."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # The only advisory lock of the project: migrations run by hand or at deploy, never on user data.
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7310588)")
+        command.upgrade(_config(connection), "head")
+    return newest()

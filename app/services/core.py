@@ -1,0 +1,43 @@
+"""What every use case needs besides a session: made once by the composition root, shared by all threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from app.domain.deciding import Policy
+from app.domain.numbers import NumberSource
+from app.domain.schedule import AskRules
+from app.providers.registry import Registry
+from app.providers.tools import Clock
+from app.services.transaction import Sessions
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The policies of this installation."""
+
+    policy: Policy = field(default_factory=Policy)
+    ask: AskRules = field(default_factory=AskRules)
+    order_minutes: int = 30
+    """How long an order can be paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    sessions: Sessions
+    registry: Registry
+    numbers: NumberSource
+    clock: Clock = field(default_factory=SystemClock)
+    rules: Rules = field(default_factory=Rules)
+    public_url: str = "http://127.0.0.1:8000"
+    """Where providers reach us: `<public_url>/webhooks/<provider account>`."""
+
+
+def environment_of(live: bool) -> str:
+    return "live" if live else "sandbox"

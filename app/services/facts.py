@@ -1,0 +1,225 @@
+"""The one consumer of facts. Every road ends here; none has its own.
+
+1 record the fact under its key (told before, with the same content: stop)
+2 lock the order, then the payment; match account, environment, amount, currency, product, owner
+3 decide (pure: `domain.deciding`)
+4 move payment and order; book money and coins under keys made from the fact
+5 the caller commits, and only then answers the provider
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from app.domain.deciding import Booking, Decision, Standing, decide_paid, decide_unmatched, decide_unpaid
+from app.domain.matching import Expected, Mismatch, contradictions, mismatch
+from app.domain.money import Money
+from app.domain.status import NEEDS_A_PERSON, OPEN_PAYMENT, UNPAID_END, Cause, OrderStatus, Outcome, PaymentStatus
+from app.models.base import AnyRow
+from app.models.orders import FactRow
+from app.providers.facts import Kind
+from app.services import crediting, payment_rows
+from app.services.core import Core, environment_of
+from app.services.inserting import NUMBER_ATTEMPTS, insert_once
+from app.services.lapsing import expire_if_over
+from app.services.tellings import Telling, content_of, printable
+from app.services.transaction import transact
+
+_UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of one telling."""
+
+    outcome: Outcome
+    reason: str
+    slot: int
+    fact_id: int
+    payment_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """The fact's row: new, or found with what became of it the first time."""
+
+    fact_id: int
+    known: AnyRow | None
+
+
+def tell(core: Core, telling: Telling) -> Applied:
+    """Apply one fact in a transaction of its own."""
+    return transact(core.sessions, lambda session: apply_fact(session, core, telling))
+
+
+def apply_fact(session: Session, core: Core, telling: Telling) -> Applied:
+    """Apply one verified fact in the caller's transaction. Safe to repeat, in any order, from any road, in parallel.
+
+    One fact per transaction: the fact's key is taken before the order's lock, and holding one order's lock while
+    waiting for another fact's key could deadlock.
+    """
+    recorded = _record(session, core, telling)
+    applied = _told_before(telling, recorded) or _apply_new(session, core, telling, recorded.fact_id)
+    _report(telling, applied)
+    return applied
+
+
+def _record(session: Session, core: Core, telling: Telling) -> _Recorded:
+    """Insert the fact, or find it. A second telling at the same time waits here until the first has committed."""
+    environment = environment_of(telling.fact.live)
+    row = _fact_row(core, telling, environment)
+    for _ in range(NUMBER_ATTEMPTS):
+        fact_id = core.numbers.next(telling.slot)
+        if insert_once(session, FactRow.__table__, {**row, "id": fact_id}):
+            return _Recorded(fact_id, None)
+        known = payment_rows.fact(session, telling.slot, telling.account.name, environment, telling.key)
+        if known is not None:
+            return _Recorded(known.id, known)
+    raise RuntimeError("no free number for a fact in this slot")
+
+
+def _fact_row(core: Core, telling: Telling, environment: str) -> dict[str, Any]:
+    fact = telling.fact
+    return {
+        "slot": telling.slot,
+        "provider_account": telling.account.name,
+        "environment": environment,
+        "key": telling.key,
+        "kind": fact.kind,
+        "payment_id": None,
+        "content": content_of(fact),
+        "raw": printable(fact.raw),
+        "road": telling.road,
+        "message_id": telling.message_id,
+        "outcome": Outcome.PARKED,
+        "reason": Mismatch.UNKNOWN_NUMBER,
+        "booking": Booking.NOTHING,
+        "at": fact.at,
+        "recorded_at": core.clock.now(),
+    }
+
+
+def _told_before(telling: Telling, recorded: _Recorded) -> Applied | None:
+    """The end for a repeat. None for a new fact, and for one that was parked because its payment was not known yet."""
+    known = recorded.known
+    if known is None:
+        return None
+    differing = contradictions(known.content, content_of(telling.fact))
+    if differing:
+        return Applied(Outcome.CONFLICT, ",".join(differing), telling.slot, known.id, known.payment_id)
+    if known.outcome == Outcome.PARKED and known.reason == Mismatch.UNKNOWN_NUMBER:
+        return None
+    return Applied(Outcome.DUPLICATE, known.outcome, telling.slot, known.id, known.payment_id)
+
+
+def _apply_new(session: Session, core: Core, telling: Telling, fact_id: int) -> Applied:
+    keys = _find_payment(session, telling)
+    if keys is None:
+        decision = decide_unmatched(_why_unmatched(telling), has_money=_brings_money(telling))
+        money = crediting.of_telling(telling)
+        crediting.book(session, telling.slot, crediting.unmatched(money, decision.booking), at=core.clock.now())
+        payment_id = None
+    else:
+        order = payment_rows.lock_order(session, telling.slot, keys.order_id)
+        payment = payment_rows.lock_payment(session, telling.slot, keys.id)
+        decision = _decide(session, core, telling, order, payment)
+        _carry_out(session, core, telling, order, payment, decision)
+        payment_id = payment.id
+    payment_rows.settle_fact(session, telling.slot, fact_id, decision, payment_id)
+    return Applied(decision.outcome, decision.reason, telling.slot, fact_id, payment_id)
+
+
+def _find_payment(session: Session, telling: Telling) -> AnyRow | None:
+    """By our number; by the provider's where it tells no number of ours (its own store, its own console)."""
+    number = telling.payment_number
+    if number is not None:
+        return payment_rows.payment_keys(session, telling.slot, number)
+    theirs = telling.fact.ref.theirs
+    if telling.fact.ref.ours is None and theirs is not None:
+        return payment_rows.payment_keys_by_theirs(session, telling.slot, telling.account.name, theirs)
+    return None
+
+
+def _brings_money(telling: Telling) -> bool:
+    return telling.fact.kind is Kind.PAID and telling.fact.money is not None
+
+
+def _why_unmatched(telling: Telling) -> Mismatch:
+    fact = telling.fact
+    if fact.account is not None and fact.account != telling.account.provider.account:
+        return Mismatch.OTHER_ACCOUNT
+    if fact.live is not telling.account.live:
+        return Mismatch.OTHER_ENVIRONMENT
+    return Mismatch.UNKNOWN_NUMBER
+
+
+def _decide(session: Session, core: Core, telling: Telling, order: AnyRow, payment: AnyRow) -> Decision:
+    standing = Standing(PaymentStatus(payment.status), OrderStatus(order.status))
+    kind = telling.fact.kind
+    if payment.provider_account != telling.account.name:
+        return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(telling))
+    if kind is Kind.PAID:
+        owner = payment_rows.owner_token(session, order.slot, order.user_id)
+        why = mismatch(telling.told(), _expected(telling, order, payment, owner))
+        return decide_paid(standing, why, core.rules.policy)
+    if kind in _UNPAID_CAUSES:
+        return decide_unpaid(standing, _UNPAID_CAUSES[kind])
+    return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
+
+
+def _expected(telling: Telling, order: AnyRow, payment: AnyRow, owner: str) -> Expected:
+    return Expected(
+        account=telling.account.provider.account,
+        live=order.environment == "live",
+        money=Money(order.amount_minor, order.currency) if order.amount_minor is not None else None,
+        product=payment.intent["product"],
+        quantity=order.quantity,
+        owner=owner,
+    )
+
+
+def _carry_out(
+    session: Session, core: Core, telling: Telling, order: AnyRow, payment: AnyRow, decision: Decision
+) -> None:
+    """Move the locked rows and book what the decision says."""
+    fact, now = telling.fact, core.clock.now()
+    if decision.payment is not None:
+        paid = decision.payment is PaymentStatus.PAID
+        payment_rows.move_payment(
+            session,
+            payment,
+            decision.payment,
+            theirs=fact.ref.theirs,
+            paid_at=fact.at if paid else None,
+            next_query_at=payment.next_query_at if decision.payment in OPEN_PAYMENT else None,
+        )
+    elif fact.ref.theirs is not None and payment.theirs is None:
+        payment_rows.name_theirs(session, payment.slot, payment.id, fact.ref.theirs)
+    if decision.order is not None:
+        payment_rows.move_order(session, order, decision.order, payment_id=payment.id, paid_at=fact.at)
+    transfers = crediting.transfers_of(crediting.of_telling(telling), order, payment.id, decision.booking)
+    crediting.book(session, order.slot, transfers, at=now)
+    if decision.payment in UNPAID_END:
+        expire_if_over(session, order, now)
+
+
+def _report(telling: Telling, applied: Applied) -> None:
+    """One line per telling; a warning where a person has to look."""
+    say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
+    say(
+        "fact",
+        outcome=applied.outcome,
+        reason=applied.reason,
+        kind=telling.fact.kind,
+        road=telling.road,
+        provider_account=telling.account.name,
+        payment=applied.payment_id,
+        ours=telling.fact.ref.ours,
+        theirs=telling.fact.ref.theirs,
+        fact=applied.fact_id,
+    )

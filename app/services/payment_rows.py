@@ -1,0 +1,288 @@
+"""The statements on orders, payments and facts that the money path runs. Built once; every one names the slot."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.domain.deciding import Decision
+from app.domain.status import OPEN_PAYMENT, UNPAID_END, Cause, OrderStatus, PaymentStatus, next_payment_status
+from app.models.base import AnyRow
+from app.models.orders import FactRow, Order, Payment, User
+
+LAPSED_PROBLEM = "lapsed: the provider knew of no payment when time and grace were over"
+
+_o, _p, _f, _u = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c, User.__table__.c
+
+_FACT = select(_f.id, _f.content, _f.outcome, _f.reason, _f.payment_id).where(
+    _f.slot == bindparam("slot"),
+    _f.provider_account == bindparam("provider_account"),
+    _f.environment == bindparam("environment"),
+    _f.key == bindparam("key"),
+)
+_SETTLE_FACT = (
+    update(FactRow)
+    .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
+    .values(
+        outcome=bindparam("outcome"),
+        reason=bindparam("reason"),
+        booking=bindparam("booking"),
+        payment_id=bindparam("payment_id"),
+    )
+)
+_PAYMENT_KEYS = select(_p.id, _p.order_id).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
+_PAYMENT_KEYS_BY_THEIRS = (
+    select(_p.id, _p.order_id)
+    .where(
+        _p.slot == bindparam("slot"),
+        _p.provider_account == bindparam("provider_account"),
+        _p.theirs == bindparam("theirs"),
+    )
+    .order_by(_p.id)
+    .limit(1)
+)
+_ORDER = select(*_o).where(_o.slot == bindparam("slot"), _o.id == bindparam("id"))
+_LOCK_ORDER = _ORDER.with_for_update()
+_PAYMENT = select(*_p).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
+_LOCK_PAYMENT = _PAYMENT.with_for_update()
+_PAYMENTS_OF_ORDER = select(*_p).where(_p.slot == bindparam("slot"), _p.order_id == bindparam("id")).order_by(_p.id)
+_TOKEN = select(_u.token).where(_u.slot == bindparam("slot"), _u.id == bindparam("id"))
+_MOVE_PAYMENT = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("from_status"))
+    .values(
+        status=bindparam("to_status"),
+        theirs=func.coalesce(_p.theirs, bindparam("number_there")),
+        paid_at=bindparam("moment_paid"),
+        next_query_at=bindparam("next_ask"),
+    )
+)
+_NAME_THEIRS = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.theirs.is_(None))
+    .values(theirs=bindparam("number_there"))
+)
+_STORE_INTENT = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"))
+    .values(intent=bindparam("intent"))
+)
+_RECORD_START = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("from_status"))
+    .values(
+        status=bindparam("to_status"),
+        action=bindparam("next_step"),
+        problem=bindparam("what"),
+        next_query_at=bindparam("next_ask"),
+    )
+)
+_SET_PROBLEM = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"))
+    .values(problem=bindparam("what"))
+)
+_LEASE_QUERY = (
+    update(Payment)
+    .where(
+        _p.slot == bindparam("at_slot"),
+        _p.id == bindparam("at_id"),
+        _p.next_query_at.is_not(None),
+        or_(_p.last_query_at.is_(None), _p.last_query_at <= bindparam("asked_before")),
+    )
+    .values(last_query_at=bindparam("now"), next_query_at=bindparam("lease_until"), queries=_p.queries + 1)
+)
+_LEASE_DUE_QUERY = _LEASE_QUERY.where(_p.next_query_at <= bindparam("due_by"))
+_SET_NEXT_QUERY = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("in_status"))
+    .values(next_query_at=bindparam("moment"))
+)
+_BRING_FORWARD = (
+    update(Payment)
+    .where(
+        _p.slot == bindparam("at_slot"),
+        _p.id == bindparam("at_id"),
+        _p.status.in_(sorted(OPEN_PAYMENT | UNPAID_END)),
+        or_(_p.hinted_at.is_(None), _p.hinted_at <= bindparam("hinted_before")),
+    )
+    .values(hinted_at=bindparam("now"), next_query_at=bindparam("now"))
+)
+_PAY_ORDER = (
+    update(Order)
+    .where(_o.slot == bindparam("at_slot"), _o.id == bindparam("at_id"), _o.status == bindparam("from_status"))
+    .values(status=bindparam("to_status"), paid_payment_id=bindparam("payment"), paid_at=bindparam("moment_paid"))
+)
+
+
+class LostRace(RuntimeError):
+    """A row changed under its lock. Cannot happen while every writer locks first; the transaction is rolled back."""
+
+
+def fact(session: Session, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
+    keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
+    return session.execute(_FACT, keys).one_or_none()
+
+
+def settle_fact(session: Session, slot: int, fact_id: int, decision: Decision, payment_id: int | None) -> None:
+    """Write down what became of a recorded fact."""
+    values = {
+        "at_slot": slot,
+        "at_id": fact_id,
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "booking": decision.booking,
+        "payment_id": payment_id,
+    }
+    session.connection().execute(_SETTLE_FACT, values)
+
+
+def payment_keys(session: Session, slot: int, payment_id: int) -> AnyRow | None:
+    """(id, order_id) of the payment with this number."""
+    return session.execute(_PAYMENT_KEYS, {"slot": slot, "id": payment_id}).one_or_none()
+
+
+def payment_keys_by_theirs(session: Session, slot: int, provider_account: str, theirs: str) -> AnyRow | None:
+    """(id, order_id) of the payment that the provider knows by this number."""
+    keys = {"slot": slot, "provider_account": provider_account, "theirs": theirs}
+    return session.execute(_PAYMENT_KEYS_BY_THEIRS, keys).one_or_none()
+
+
+def order(session: Session, slot: int, order_id: int) -> AnyRow | None:
+    return session.execute(_ORDER, {"slot": slot, "id": order_id}).one_or_none()
+
+
+def payment(session: Session, slot: int, payment_id: int) -> AnyRow | None:
+    return session.execute(_PAYMENT, {"slot": slot, "id": payment_id}).one_or_none()
+
+
+def payments_of_order(session: Session, slot: int, order_id: int) -> list[AnyRow]:
+    return list(session.execute(_PAYMENTS_OF_ORDER, {"slot": slot, "id": order_id}))
+
+
+def lock_order(session: Session, slot: int, order_id: int) -> AnyRow:
+    return session.execute(_LOCK_ORDER, {"slot": slot, "id": order_id}).one()
+
+
+def lock_payment(session: Session, slot: int, payment_id: int) -> AnyRow:
+    """Only after its order is locked: one order of locks for everybody."""
+    return session.execute(_LOCK_PAYMENT, {"slot": slot, "id": payment_id}).one()
+
+
+def owner_token(session: Session, slot: int, user_id: str) -> str:
+    return str(session.execute(_TOKEN, {"slot": slot, "id": user_id}).scalar_one())
+
+
+def name_theirs(session: Session, slot: int, payment_id: int, theirs: str) -> None:
+    """Remember the provider's number if none is known yet."""
+    values = {"at_slot": slot, "at_id": payment_id, "number_there": theirs}
+    session.connection().execute(_NAME_THEIRS, values)
+
+
+def move_payment(
+    session: Session,
+    row: AnyRow,
+    to: PaymentStatus,
+    *,
+    theirs: str | None,
+    paid_at: datetime | None,
+    next_query_at: datetime | None,
+) -> None:
+    """Take a locked payment to another status."""
+    values = {
+        "at_slot": row.slot,
+        "at_id": row.id,
+        "from_status": row.status,
+        "to_status": to,
+        "number_there": theirs,
+        "moment_paid": paid_at,
+        "next_ask": next_query_at,
+    }
+    if session.connection().execute(_MOVE_PAYMENT, values).rowcount != 1:
+        raise LostRace(f"payment {row.id}")
+
+
+def move_order(
+    session: Session, row: AnyRow, to: OrderStatus, *, payment_id: int | None = None, paid_at: datetime | None = None
+) -> None:
+    """Take a locked order to another status; to `paid` with the payment that bought it."""
+    values = {
+        "at_slot": row.slot,
+        "at_id": row.id,
+        "from_status": row.status,
+        "to_status": to,
+        "payment": payment_id,
+        "moment_paid": paid_at,
+    }
+    if session.connection().execute(_PAY_ORDER, values).rowcount != 1:
+        raise LostRace(f"order {row.id}")
+
+
+def store_intent(session: Session, slot: int, payment_id: int, intent: dict[str, Any]) -> None:
+    """Write the exact request, which names the payment's own number, next to it: once, in the same transaction."""
+    session.connection().execute(_STORE_INTENT, {"at_slot": slot, "at_id": payment_id, "intent": intent})
+
+
+def record_start(
+    session: Session, slot: int, payment_id: int, cause: Cause | None, *, action: dict[str, Any] | None, problem: str
+) -> None:
+    """What came of `start`. `cause` None only notes the problem; a payment that moved on meanwhile stays as it is."""
+    row = lock_payment(session, slot, payment_id)
+    before = PaymentStatus(row.status)
+    after = before if cause is None else next_payment_status(before, cause)
+    if after is None:
+        after = before
+    if before not in OPEN_PAYMENT:
+        return
+    values = {
+        "at_slot": slot,
+        "at_id": payment_id,
+        "from_status": before,
+        "to_status": after,
+        "next_step": row.action if action is None else action,
+        "what": problem,
+        "next_ask": row.next_query_at if after in OPEN_PAYMENT else None,
+    }
+    session.connection().execute(_RECORD_START, values)
+
+
+def set_problem(session: Session, slot: int, payment_id: int, problem: str) -> None:
+    session.connection().execute(_SET_PROBLEM, {"at_slot": slot, "at_id": payment_id, "what": problem})
+
+
+def lease_query(
+    session: Session,
+    slot: int,
+    payment_id: int,
+    *,
+    now: datetime,
+    lease_until: datetime,
+    asked_before: datetime,
+    due_by: datetime | None,
+) -> bool:
+    """Take the right to ask about this payment; False if nothing is to be asked or somebody asked just now."""
+    values = {
+        "at_slot": slot,
+        "at_id": payment_id,
+        "now": now,
+        "lease_until": lease_until,
+        "asked_before": asked_before,
+    }
+    if due_by is None:
+        return session.connection().execute(_LEASE_QUERY, values).rowcount == 1
+    return session.connection().execute(_LEASE_DUE_QUERY, {**values, "due_by": due_by}).rowcount == 1
+
+
+def set_next_query(session: Session, slot: int, payment_id: int, *, status: str, moment: datetime | None) -> None:
+    """Unless the payment has moved on meanwhile: then whoever moved it has decided."""
+    values = {"at_slot": slot, "at_id": payment_id, "in_status": status, "moment": moment}
+    session.connection().execute(_SET_NEXT_QUERY, values)
+
+
+def bring_forward(session: Session, slot: int, payment_id: int, *, now: datetime, hinted_before: datetime) -> bool:
+    """Make an unpaid payment due now, unless it was hinted at recently."""
+    values = {"at_slot": slot, "at_id": payment_id, "now": now, "hinted_before": hinted_before}
+    return session.connection().execute(_BRING_FORWARD, values).rowcount == 1

@@ -1,0 +1,18 @@
+"""Gunicorn's settings. Threads, because a provider that answers slowly must not stop notifications; no preload,
+because a database connection made before the fork would be shared by the workers."""
+
+from app.config import Serving
+
+_serving = Serving()
+bind = _serving.bind
+workers = _serving.web_workers
+worker_class = "gthread"
+threads = 8
+preload_app = False
+timeout = 60
+graceful_timeout = 30
+keepalive = 5
+max_requests = 100_000
+max_requests_jitter = 10_000
+accesslog = None
+control_socket_disable = True

@@ -1,0 +1,59 @@
+"""The Flask application: settings of the framework, blueprints, errors and the API's documents."""
+
+from __future__ import annotations
+
+from apiflask import APIFlask
+from flask import request
+from flask_swagger_ui import get_swaggerui_blueprint
+from sqlalchemy import Engine
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app.composition import House, build_house, database_url
+from app.config import Settings
+from app.models.base import db
+from app.models.engine import engine_options, prepare
+from app.web import health, openapi, orders, problems, webhooks
+from app.web.access import Gate
+
+LARGEST_BODY = 1024 * 1024
+VERSION = "0.1.0"
+
+
+def build_application(settings: Settings, house: House | None = None) -> APIFlask:
+    """The application, over a house that is already built or over one of its own."""
+    app = APIFlask(__name__, title="Tillbook", version=VERSION, docs_path=None, spec_path="/openapi.json")
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    house = house or build_house(settings, engine=_engine(app, settings))
+    app.extensions["tillbook"] = house.core
+    app.extensions["tillbook_gate"] = Gate(settings.user_jwt, settings.api_keys)
+    openapi.register(app)
+    problems.register(app)
+    for blueprint in (orders.blueprint, webhooks.blueprint, health.blueprint):
+        app.register_blueprint(blueprint)
+    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Tillbook"}))
+    _keep_keys_fresh(app, house)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    return app
+
+
+def _engine(app: APIFlask, settings: Settings) -> Engine:
+    """Flask-SQLAlchemy owns the engine of a web process; worker and command line make theirs with the same options."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = database_url(settings)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_url)
+    db.init_app(app)
+    with app.app_context():
+        return prepare(db.engine, durable=settings.database_durable)
+
+
+def _keep_keys_fresh(app: APIFlask, house: House) -> None:
+    """Providers' public keys are renewed by the worker; this copies them into the process, beside notifications."""
+
+    @app.before_request
+    def reload() -> None:
+        if request.endpoint == "webhooks.receive" and request.view_args:
+            keys = house.keys.get(request.view_args.get("account", ""))
+            if keys is not None:
+                keys.reload_if_old()

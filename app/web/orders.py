@@ -1,0 +1,174 @@
+"""Products, orders and their payments, for the app's client and its backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import current_app
+
+from app.domain.numbers import parse_number
+from app.domain.status import OPEN_PAYMENT
+from app.models.base import AnyRow
+from app.providers.http import deadline
+from app.providers.verbs import capabilities
+from app.services import asking, orders, starting
+from app.services.core import Core
+from app.services.idempotency import keyed
+from app.services.orders import NewOrder, OrderView, PayBy
+from app.services.problems import NotFound
+from app.services.products import products_for_sale
+from app.services.transaction import read
+from app.web import schemas
+from app.web.access import caller, needs
+
+blueprint = APIBlueprint("orders", __name__, url_prefix="/v1", tag="Orders")
+
+
+def core() -> Core:
+    found: Core = current_app.extensions["tillbook"]
+    return found
+
+
+@blueprint.get("/products")
+@needs("read")
+@blueprint.output(schemas.ProductsOut)
+def list_products() -> Any:
+    """What is for sale now."""
+    rows = read(core().sessions, lambda session: products_for_sale(session, core().clock.now()))
+    fields = ("sku", "title", "prices", "grants", "store_ids")
+    return {"products": [{name: getattr(row, name) for name in fields} for row in rows]}
+
+
+@blueprint.get("/providers")
+@needs("read")
+@blueprint.output(schemas.ProvidersOut)
+def list_providers() -> Any:
+    """The provider accounts, their ways of paying and what each way needs."""
+    return {
+        "providers": [
+            {
+                "name": account.name,
+                "live": account.live,
+                "currencies": list(account.provider.currencies),
+                "capabilities": list(capabilities(account.provider)),
+                "ways": [
+                    {"way": way, "extra": model.model_json_schema()} for way, model in account.provider.ways.items()
+                ],
+            }
+            for account in core().registry
+        ]
+    }
+
+
+@blueprint.post("/orders")
+@needs("orders")
+@blueprint.input(schemas.OrderIn, arg_name="body")
+@blueprint.output(schemas.OrderOut, status_code=201)
+def create_order(body: schemas.OrderIn) -> Any:
+    """Order a product and start paying it. The answer's payment carries the `action` that the client does next.
+
+    Sending the same request with the same Idempotency-Key again gives the same order, and goes on where the first
+    one stopped.
+    """
+    user_id = caller().user(body.user)
+    content = {**body.model_dump(mode="json"), "user": user_id}
+    request = keyed(caller().name, schemas.idempotency_key(), "create_order", content)
+    wanted = NewOrder(user_id, body.product, body.quantity, _pay_by(body), body.currency)
+    order_id, payment_id = orders.create_order(core(), wanted, request)
+    starting.start_payment(core(), payment_id)
+    return _order(orders.view_order(core(), user_id, order_id))
+
+
+@blueprint.get("/orders")
+@needs("read")
+@blueprint.input(schemas.OrdersQuery, location="query", arg_name="query")
+@blueprint.output(schemas.OrdersOut)
+def list_orders(query: schemas.OrdersQuery) -> Any:
+    """The user's orders, newest first."""
+    before = parse_number(query.before) if query.before else None
+    views = orders.list_orders(core(), caller().user(query.user), before=before, limit=query.limit)
+    following = str(views[-1].order.id) if len(views) == query.limit else None
+    return {"orders": [_order(view) for view in views], "next": following}
+
+
+@blueprint.get("/orders/<number>")
+@needs("read")
+@blueprint.input(schemas.UserQuery, location="query", arg_name="query")
+@blueprint.output(schemas.OrderOut)
+def show_order(number: str, query: schemas.UserQuery) -> Any:
+    """One order. While it is open the provider is asked first, if nobody asked in the last 3 seconds; 2 seconds at
+    most."""
+    user_id = caller().user(query.user)
+    order_id = _number(number)
+    view = orders.view_order(core(), user_id, order_id)
+    if _ask(view):
+        view = orders.view_order(core(), user_id, order_id)
+    return _order(view)
+
+
+@blueprint.post("/orders/<number>/payments")
+@needs("orders")
+@blueprint.input(schemas.PaymentIn, arg_name="body")
+@blueprint.output(schemas.OrderOut, status_code=201)
+def add_payment(number: str, body: schemas.PaymentIn) -> Any:
+    """Try to pay an open order again, or by another way. Earlier attempts are asked about first, and shut."""
+    user_id = caller().user(body.user)
+    order_id = _number(number)
+    content = {**body.model_dump(mode="json"), "user": user_id, "order": number}
+    request = keyed(caller().name, schemas.idempotency_key(), "add_payment", content)
+    payment_id = starting.pay_again(core(), user_id, order_id, _pay_by(body), request)
+    starting.start_payment(core(), payment_id)
+    return _order(orders.view_order(core(), user_id, order_id))
+
+
+def _ask(view: OrderView) -> bool:
+    """Ask about the open payments of the order; True if there were any."""
+    waiting = orders.open_payments(view)
+    with deadline(asking.READ_SECONDS):
+        for payment in waiting:
+            asking.ask_if_due(core(), payment.id)
+    return bool(waiting)
+
+
+def _pay_by(body: schemas.PayByIn) -> PayBy:
+    return PayBy(body.provider_account, body.way, body.extra, body.return_url)
+
+
+def _number(text: str) -> int:
+    number = parse_number(text)
+    if number is None:
+        raise NotFound
+    return number
+
+
+def _order(view: OrderView) -> dict[str, Any]:
+    order = view.order
+    return {
+        "number": str(order.id),
+        "user": order.user_id,
+        "environment": order.environment,
+        "product": order.sku,
+        "title": order.title,
+        "quantity": order.quantity,
+        "amount_minor": order.amount_minor,
+        "currency": order.currency,
+        "grants": order.grants,
+        "status": order.status,
+        "created_at": order.created_at,
+        "expires_at": order.expires_at,
+        "paid_at": order.paid_at,
+        "payments": [_payment(payment) for payment in view.payments],
+    }
+
+
+def _payment(payment: AnyRow) -> dict[str, Any]:
+    return {
+        "number": str(payment.id),
+        "provider_account": payment.provider_account,
+        "way": payment.way,
+        "status": payment.status,
+        "action": payment.action if payment.status in OPEN_PAYMENT else None,
+        "created_at": payment.created_at,
+        "paid_at": payment.paid_at,
+    }

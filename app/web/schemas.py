@@ -1,0 +1,171 @@
+"""What callers send and get, as pydantic models: the source of validation and of the OpenAPI document alike."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from app.services.orders import MOST_PIECES
+from app.services.problems import Problem
+
+LONGEST_KEY = 128
+MOST_EXTRA = 16
+PAGE = 50
+MOST_PAGE = 200
+
+UserId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,18}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Asset = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
+PositiveInt = Annotated[int, Field(strict=True, gt=0, le=2**63 - 1)]
+PageSize = Annotated[int, Field(gt=0, le=MOST_PAGE)]
+
+
+class KeyMissing(Problem):
+    code, status = "idempotency_key_missing", 400
+    title = "Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done."
+
+
+class In(BaseModel):
+    """A request body: unknown members are refused, and so is text that no database can keep."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, data: Any) -> Any:
+        _check_text(data)
+        return data
+
+
+class Out(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+def _check_text(value: Any) -> None:
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("NUL characters and lone surrogates are not allowed")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _check_text(name)
+            _check_text(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item)
+
+
+def idempotency_key() -> str:
+    """The request's key. Raises KeyMissing, also for one that is too long or not printable ASCII."""
+    key = request.headers.get("Idempotency-Key", "")
+    if not 0 < len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
+        raise KeyMissing
+    return key
+
+
+class UserQuery(In):
+    user: UserId | None = Field(default=None, description="Backend keys only: whose.")
+
+
+class OrdersQuery(UserQuery):
+    before: Number | None = Field(default=None, description="Cursor: the `next` of the page before.")
+    limit: PageSize = PAGE
+
+
+class PayByIn(In):
+    provider_account: Name
+    way: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+    extra: dict[str, Any] = Field(default_factory=dict, max_length=MOST_EXTRA, description="What this way needs.")
+    return_url: Annotated[str, StringConstraints(max_length=512, pattern=r"^(https?://[\x21-\x7e]+)?$")] = ""
+
+
+class OrderIn(PayByIn):
+    product: Name
+    quantity: Annotated[int, Field(strict=True, ge=1, le=MOST_PIECES)] = 1
+    currency: Currency | None = None
+    user: UserId | None = None
+
+
+class PaymentIn(PayByIn):
+    user: UserId | None = None
+
+
+class GrantOut(Out):
+    asset: str
+    amount: int
+    bonus: bool
+    valid_days: int | None = None
+
+
+class ProductOut(Out):
+    sku: str
+    title: str
+    prices: dict[str, int] = Field(description="Minor units by currency.")
+    grants: list[GrantOut]
+    store_ids: dict[str, str]
+
+
+class ProductsOut(Out):
+    products: list[ProductOut]
+
+
+class PaymentOut(Out):
+    number: Number
+    provider_account: str
+    way: str
+    status: Literal["created", "pending", "unknown", "paid", "failed", "closed", "held"]
+    action: dict[str, Any] | None = Field(description="What the client does next, while the payment is open.")
+    created_at: datetime
+    paid_at: datetime | None
+
+
+class OrderOut(Out):
+    number: Number
+    user: str
+    environment: Literal["live", "sandbox"]
+    product: str
+    title: str
+    quantity: int
+    amount_minor: int | None
+    currency: str | None
+    grants: list[GrantOut]
+    status: Literal["open", "paid", "expired"]
+    created_at: datetime
+    expires_at: datetime
+    paid_at: datetime | None
+    payments: list[PaymentOut]
+
+
+class OrdersOut(Out):
+    orders: list[OrderOut]
+    next: Number | None = Field(description="Cursor of the next page; null at the end.")
+
+
+class WayOut(Out):
+    way: str
+    extra: dict[str, Any] = Field(description="JSON Schema of `extra`.")
+
+
+class ProviderOut(Out):
+    name: str
+    live: bool
+    currencies: list[str]
+    capabilities: list[str]
+    ways: list[WayOut]
+
+
+class ProvidersOut(Out):
+    providers: list[ProviderOut]
+
+
+class ProblemOut(Out):
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str | None = None
+    errors: list[dict[str, Any]] | None = None

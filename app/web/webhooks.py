@@ -1,0 +1,37 @@
+"""Where providers notify us: the raw bytes go to the plugin, the plugin's own words go back."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, current_app, request
+
+from app.providers.facts import Message
+from app.services.core import Core
+from app.services.receiving import receive_notification
+
+LARGEST_BODY = 256 * 1024
+
+blueprint = Blueprint("webhooks", __name__)
+
+
+@blueprint.post("/webhooks/<account>")
+@blueprint.post("/webhooks/<account>/")
+def receive(account: str) -> Response:
+    """Both spellings of the URL work: a slash too many in a merchant console must not lose money."""
+    core: Core = current_app.extensions["tillbook"]
+    found = core.registry.get(account)
+    if found is None:
+        abort(404)
+    request.max_content_length = LARGEST_BODY
+    message = Message(
+        source="notification",
+        body=request.get_data(cache=False),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        query_string=request.query_string.decode("latin-1"),
+    )
+    reply = receive_notification(core, found, message)
+    response = Response(reply.body, status=reply.status)
+    if reply.body:
+        response.content_type = reply.content_type
+    else:
+        response.headers.pop("Content-Type", None)
+    return response

@@ -1,0 +1,115 @@
+"""What is due, in bounded batches: queries of open payments, orders that end, keys that need renewing.
+
+Any number of workers may run: each takes work by a conditional UPDATE, so that they never do the same thing at once,
+and what a dying worker had taken is due again a minute later.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from sqlalchemy import select
+
+from app.domain.status import OPEN_PAYMENT, OrderStatus
+from app.models.orders import Order, Payment
+from app.models.slot_guard import sweep
+from app.providers.verbs import Refreshes
+from app.services import expiring, lapsing
+from app.services.core import Core
+from app.services.transaction import read
+
+BATCH = 100
+THREADS = 8
+IDLE_SECONDS = 1.0
+FAILURE_PAUSE_SECONDS = 5.0
+_log = structlog.get_logger(__name__)
+_o, _p = Order.__table__.c, Payment.__table__.c
+
+_OPEN_PAYMENT_OF_ORDER = (
+    select(_p.id).where(_p.slot == _o.slot, _p.order_id == _o.id, _p.status.in_(sorted(OPEN_PAYMENT))).exists()
+)
+
+
+class Worker:
+    """One worker process. `run` goes on until `stop` is set; `run_once` is one round, for tests and cron."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._refreshed: dict[str, float] = {}
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        """Work until stopped. A round that fails (the database is away) is logged and tried again."""
+        while not self.stop.is_set():
+            try:
+                done = self.run_once()
+            except Exception:
+                _log.exception("worker_round_failed")
+                self.stop.wait(FAILURE_PAUSE_SECONDS)
+                continue
+            if not done:
+                self.stop.wait(IDLE_SECONDS)
+
+    def run_once(self) -> int:
+        """One bounded round; how many things were done."""
+        self._refresh_keys()
+        return self._query_due() + self._end_orders()
+
+    def _query_due(self) -> int:
+        """Ask about payments that are due, several at a time: one slow provider must not keep the others waiting."""
+        numbers = self._due_payments()
+        with ThreadPoolExecutor(max_workers=THREADS) as pool:
+            return sum(pool.map(self._guarded(expiring.work_on_due), numbers))
+
+    def _guarded(self, work: Callable[[Core, int], bool]) -> Callable[[int], bool]:
+        """One payment's trouble is its own: logged, and due again when its lease is over."""
+
+        def guarded(number: int) -> bool:
+            try:
+                return work(self._core, number)
+            except Exception:
+                _log.exception("due_work_failed", payment=number)
+                return False
+
+        return guarded
+
+    def _due_payments(self) -> list[int]:
+        due = (
+            select(_p.id)
+            .prefix_with(sweep("due_payments"))
+            .where(_p.next_query_at.is_not(None), _p.next_query_at <= self._core.clock.now())
+            .order_by(_p.next_query_at)
+            .limit(BATCH)
+        )
+        return read(self._core.sessions, lambda session: list(session.scalars(due)))
+
+    def _end_orders(self) -> int:
+        """Orders whose time is over and whose payments have all ended unpaid."""
+        over = (
+            select(_o.slot, _o.id)
+            .prefix_with(sweep("due_payments"))
+            .where(_o.status == OrderStatus.OPEN, _o.expires_at <= self._core.clock.now(), ~_OPEN_PAYMENT_OF_ORDER)
+            .order_by(_o.expires_at)
+            .limit(BATCH)
+        )
+        rows = read(self._core.sessions, lambda session: session.execute(over).all())
+        return sum(lapsing.expire_order(self._core, row.slot, row.id) for row in rows)
+
+    def _refresh_keys(self) -> None:
+        """Let plugins renew the public keys they keep, each on its own timer."""
+        for account in self._core.registry:
+            provider = account.provider
+            if not isinstance(provider, Refreshes):
+                continue
+            last = self._refreshed.get(account.name)
+            if last is not None and time.monotonic() - last < provider.refresh_seconds:
+                continue
+            self._refreshed[account.name] = time.monotonic()
+            try:
+                provider.refresh()
+            except Exception:
+                _log.exception("keys_not_refreshed", provider_account=account.name)

@@ -1,0 +1,155 @@
+"""A whole Tillbook over one database and a simulated provider, without sockets: for tests of services and the web."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from app.domain.numbers import NumberSource, slot_of_number, slot_of_user
+from app.models.base import AnyRow
+from app.providers.facts import Message, Reply
+from app.providers.registry import ProviderAccount, Registry
+from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
+from app.providers.tools import Tools
+from app.services import audit, ledger, orders, payment_rows, receiving, starting
+from app.services.core import Core, Rules
+from app.services.idempotency import keyed
+from app.services.orders import NewOrder, OrderView, PayBy
+from app.services.products import import_products, parse_catalogue
+from app.services.transaction import Sessions, read, transact
+from plugins.sandbox import plugin
+from plugins.sandbox.simulator import Simulator, SimulatorConfig, create_simulator
+
+SECRET = "a shared secret of the tests, long enough"
+OTHER_SECRET = "another merchant's shared secret, long enough"
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+CATALOGUE = """
+[[products]]
+sku = "coins-60"
+title = "60 coins"
+prices = { CNY = "6.00", JPY = "120" }
+[[products.grants]]
+asset = "coin"
+amount = 60
+[[products.grants]]
+asset = "coin"
+amount = 6
+bonus = true
+valid_days = 30
+"""
+
+
+class SharedClock(FixedClock):
+    """A clock that several threads may read while a test moves it."""
+
+
+@dataclass
+class World:
+    core: Core
+    clock: FixedClock
+    simulator: Simulator
+    http: WsgiClient
+
+    @property
+    def account(self) -> ProviderAccount:
+        account = self.core.registry.get("sandbox")
+        assert account is not None
+        return account
+
+    def with_rules(self, rules: Rules) -> World:
+        return World(replace(self.core, rules=rules), self.clock, self.simulator, self.http)
+
+    def order(self, user: str = "alice", *, key: str = "k1", quantity: int = 1, way: str = "page") -> OrderView:
+        """An order whose payment the provider has made."""
+        wanted = NewOrder(user, "coins-60", quantity, PayBy("sandbox", way), "CNY")
+        request = keyed(f"user:{user}", key, "create_order", {"product": "coins-60", "quantity": quantity})
+        order_id, payment_id = orders.create_order(self.core, wanted, request)
+        starting.start_payment(self.core, payment_id)
+        return orders.view_order(self.core, user, order_id)
+
+    def pay(self, payment_id: int) -> None:
+        """The payer pays; notifications are queued, not sent."""
+        self.simulator.pay(self.at_provider(payment_id))
+
+    def at_provider(self, payment_id: int) -> Any:
+        return self.simulator.books.find(None, number=str(payment_id))
+
+    def deliver(self) -> int:
+        return self.simulator.deliveries.run_due()
+
+    def notification(self, payment_id: int) -> Message:
+        """A genuine notification of how the payment stands at the provider."""
+        payment = self.at_provider(payment_id)
+        return self.simulator.notification(payment.merchant, {"event": "payment", "payment": payment.shown()})
+
+    def receive(self, message: Message) -> Reply:
+        return receiving.receive_notification(self.core, self.account, message)
+
+    def payment(self, payment_id: int) -> AnyRow:
+        slot = slot_of_number(payment_id)
+        row = read(self.core.sessions, lambda session: payment_rows.payment(session, slot, payment_id))
+        assert row is not None
+        return row
+
+    def order_row(self, order_id: int) -> AnyRow:
+        slot = slot_of_number(order_id)
+        row = read(self.core.sessions, lambda session: payment_rows.order(session, slot, order_id))
+        assert row is not None
+        return row
+
+    def coins(self, user: str = "alice", asset: str = "coin") -> int:
+        slot = slot_of_user(user)
+        found = read(self.core.sessions, lambda session: ledger.balances(session, slot, user))
+        return sum(entry.balance for entry in found if entry.asset == asset and entry.environment == "sandbox")
+
+    def money(self, code: str, asset: str = "CNY") -> int:
+        """What has come in (+) or gone out (-) of a system account in all slots."""
+        query = text(
+            "/* sweep: audit */ SELECT COALESCE(SUM(CASE WHEN a.id = t.credit_id THEN t.amount ELSE -t.amount END), 0)"
+            " FROM transfers t JOIN accounts a ON a.slot = t.slot AND a.id IN (t.debit_id, t.credit_id)"
+            " WHERE a.code = :code AND a.asset = :asset"
+        )
+        return int(read(self.core.sessions, lambda s: s.execute(query, {"code": code, "asset": asset}).scalar_one()))
+
+    def outcomes(self) -> list[tuple[str, str, str]]:
+        """(kind, outcome, reason) of every fact, oldest first."""
+        query = text("/* sweep: audit */ SELECT kind, outcome, reason FROM facts ORDER BY recorded_at, id")
+        rows = read(self.core.sessions, lambda session: session.execute(query).all())
+        return [(row.kind, row.outcome, row.reason) for row in rows]
+
+    def assert_balanced(self) -> None:
+        assert audit.audit(self.core.sessions) == []
+
+
+def build_world(engine: Engine, sessions: Sessions, rules: Rules | None = None) -> World:
+    """A world on an empty database with the schema."""
+    clock = SharedClock(START)
+    lock = threading.Lock()
+
+    def send(url: str, message: Message) -> Reply:
+        assert url.endswith("/webhooks/sandbox")
+        with lock:
+            return receiving.receive_notification(world.core, world.account, message)
+
+    config = SimulatorConfig({"m-1": SECRET, "m-2": OTHER_SECRET}, "https://sandbox.test", clock=clock, send=send)
+    app = create_simulator(config, {"TILLBOOK_ENV": "test"})
+    http = WsgiClient(app)
+    provider = plugin.build(
+        plugin.settings.model_validate({"base_url": "https://sandbox.test", "merchant": "m-1", "secret": SECRET}),
+        Tools(http=http, clock=clock, keys=MemoryKeys(), live=False),
+    )
+    core = Core(
+        sessions=sessions,
+        registry=Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)}),
+        numbers=NumberSource(lambda: int(clock.now().timestamp() * 1000)),
+        clock=clock,
+        rules=rules or Rules(),
+        public_url="https://pay.test",
+    )
+    transact(sessions, lambda session: import_products(session, parse_catalogue(CATALOGUE), clock.now()))
+    world = World(core, clock, app.extensions["sandbox"], http)
+    return world
