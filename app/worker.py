@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import select
@@ -18,7 +19,7 @@ from app.domain.status import OPEN_PAYMENT, OrderStatus
 from app.models.orders import Order, Payment
 from app.models.slot_guard import sweep
 from app.providers.verbs import Refreshes
-from app.services import expiring, lapsing
+from app.services import expiring, lapsing, receipts, scanning
 from app.services.core import Core
 from app.services.transaction import read
 
@@ -57,7 +58,7 @@ class Worker:
     def run_once(self) -> int:
         """One bounded round; how many things were done."""
         self._refresh_keys()
-        return self._query_due() + self._end_orders()
+        return self._query_due() + self._end_orders() + self._receipts() + self._scans()
 
     def _query_due(self) -> int:
         """Ask about payments that are due, several at a time: one slow provider must not keep the others waiting."""
@@ -72,7 +73,7 @@ class Worker:
             try:
                 return work(self._core, number)
             except Exception:
-                _log.exception("due_work_failed", payment=number)
+                _log.exception("due_work_failed", number=number)
                 return False
 
         return guarded
@@ -98,6 +99,23 @@ class Worker:
         )
         rows = read(self._core.sessions, lambda session: session.execute(over).all())
         return sum(lapsing.expire_order(self._core, row.slot, row.id) for row in rows)
+
+    def _receipts(self) -> int:
+        """Proofs of purchase that wait for a provider's word."""
+        now = self._core.clock.now()
+        numbers = read(self._core.sessions, lambda session: receipts.due_receipts(session, now, BATCH))
+        return sum(map(self._guarded(receipts.work_on_due), numbers))
+
+    def _scans(self) -> int:
+        """Histories that are due for reading."""
+        done = 0
+        for account in self._core.registry:
+            for feed, minutes in account.scan.items():
+                try:
+                    done += scanning.scan_due(self._core, account, feed, timedelta(minutes=minutes))
+                except Exception:
+                    _log.exception("scan_failed", provider_account=account.name, feed=feed)
+        return done
 
     def _refresh_keys(self) -> None:
         """Let plugins renew the public keys they keep, each on its own timer."""

@@ -92,8 +92,10 @@ def decide_paid(standing: Standing, why: Mismatch | None, policy: Policy) -> Dec
     return Decision(Outcome.APPLIED, payment=paid, order=order, booking=Booking.SALE)
 
 
-def decide_unpaid(standing: Standing, cause: Cause) -> Decision:
-    """Pending, failed or closed. None of them moves money, and none undoes a payment."""
+def decide_unpaid(standing: Standing, cause: Cause, strange: Mismatch | None = None) -> Decision:
+    """Pending, failed or closed. None of them moves money, and none undoes a payment. `strange`: it is not about ours."""
+    if strange is not None:
+        return Decision(Outcome.PARKED, strange)
     after = next_payment_status(standing.payment, cause)
     if after is None:
         late = standing.payment is PaymentStatus.PAID and cause is not Cause.PENDING

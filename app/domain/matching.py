@@ -24,8 +24,13 @@ class Mismatch(StrEnum):
     OTHER_PRODUCT = "other_product"
     OTHER_QUANTITY = "other_quantity"
     OTHER_OWNER = "other_owner"
+    UNKNOWN_PRODUCT = "unknown_product"
     LATE = "late"
     NOT_HANDLED = "not_handled"
+
+
+WORTH_ANOTHER_LOOK = frozenset({Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT})
+"""What may have come before its cause: told again, it is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,19 @@ def mismatch(told: Told, expected: Expected) -> Mismatch | None:
     Whose money and which environment come first: with those wrong the rest means nothing. A merchant account that the
     road does not name is no mismatch: a query is answered to our own credentials.
     """
-    if told.account is not None and told.account != expected.account:
-        return Mismatch.OTHER_ACCOUNT
-    if told.live is not expected.live:
-        return Mismatch.OTHER_ENVIRONMENT
+    strange = foreign(told, account=expected.account, live=expected.live)
+    if strange is not None:
+        return strange
     if not told.theirs:
         return Mismatch.NO_PROVIDER_NUMBER
     return _other_money(told.money, expected.money) or _other_goods(told, expected)
+
+
+def foreign(told: Told, *, account: str, live: bool) -> Mismatch | None:
+    """Whether the fact is another merchant's, or of the other environment: then it may not even close our payment."""
+    if told.account is not None and told.account != account:
+        return Mismatch.OTHER_ACCOUNT
+    return Mismatch.OTHER_ENVIRONMENT if told.live is not live else None
 
 
 def _other_money(told: Money | None, expected: Money | None) -> Mismatch | None:

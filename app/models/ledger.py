@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
+    Connection,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -133,8 +133,7 @@ class LotRow(Base):
             sqlite_where=text("remaining > 0"),
         ),
         Index(
-            "ix_lots_slot_expires_at",
-            "slot",
+            "ix_lots_due",
             "expires_at",
             postgresql_where=text("remaining > 0 AND expires_at IS NOT NULL"),
             sqlite_where=text("remaining > 0 AND expires_at IS NOT NULL"),
@@ -196,8 +195,7 @@ class Hold(Base):
         CheckConstraint("captured >= 0 AND released >= 0 AND captured + released <= amount", name="rest"),
         CheckConstraint("(state = 'open') = (captured + released < amount)", name="open_while_rest"),
         Index(
-            "ix_holds_slot_expires_at",
-            "slot",
+            "ix_holds_due",
             "expires_at",
             postgresql_where=text("state = 'open'"),
             sqlite_where=text("state = 'open'"),
@@ -266,23 +264,30 @@ IMMUTABLE_COLUMNS = {
 POSTINGS = """\
 CREATE VIEW postings AS
 SELECT slot, id AS transfer_id, debit_id AS account_id, -amount AS amount, kind, reference, created_at,
-       CASE WHEN book_id = debit_id THEN version END AS version, CASE WHEN book_id = debit_id THEN balance END AS balance
+       CASE WHEN book_id = debit_id THEN version END AS version,
+       CASE WHEN book_id = debit_id THEN balance END AS balance
 FROM transfers
 UNION ALL
 SELECT slot, id, credit_id, amount, kind, reference, created_at,
-       CASE WHEN book_id = credit_id THEN version END, CASE WHEN book_id = credit_id THEN balance END
+       CASE WHEN book_id = credit_id THEN version END,
+       CASE WHEN book_id = credit_id THEN balance END
 FROM transfers"""
 
 _REFUSE = """\
 CREATE OR REPLACE FUNCTION tillbook_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'the ledger is append-only: % on %', TG_OP, TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$"""
+BEGIN
+  RAISE EXCEPTION 'the ledger is append-only: % on %', TG_OP, TG_TABLE_NAME
+  USING ERRCODE = 'integrity_constraint_violation';
+END $$"""
 
 
 def guards_on_postgres(table: str) -> list[str]:
     """The triggers of a table on PostgreSQL."""
     columns = IMMUTABLE_COLUMNS.get(table)
     update = "UPDATE" if columns is None else f"UPDATE OF {', '.join(columns)}"
-    when = "" if columns is None else " WHEN (" + " OR ".join(f"OLD.{c} IS DISTINCT FROM NEW.{c}" for c in columns) + ")"
+    when = (
+        "" if columns is None else " WHEN (" + " OR ".join(f"OLD.{c} IS DISTINCT FROM NEW.{c}" for c in columns) + ")"
+    )
     call = "EXECUTE FUNCTION tillbook_refuse()"
     return [
         f"CREATE TRIGGER {table}_no_update BEFORE {update} ON {table} FOR EACH ROW{when} {call}",
@@ -303,14 +308,26 @@ def guards_on_sqlite(table: str) -> list[str]:
     ]
 
 
-def _install(table: Table) -> None:
-    for statement in guards_on_sqlite(table.name):
-        event.listen(table, "after_create", DDL(statement.replace("%", "%%")).execute_if(dialect="sqlite"))
-    for statement in [_REFUSE, *guards_on_postgres(table.name)]:
-        event.listen(table, "after_create", DDL(statement.replace("%", "%%")).execute_if(dialect="postgresql"))
+def _guard(table: Table, connection: Connection, **_: Any) -> None:
+    """Runs after each CREATE TABLE. Engines other than these two have the CHECK constraints only."""
+    statements: list[str] = []
+    if connection.dialect.name == "sqlite":
+        statements = guards_on_sqlite(table.name)
+    elif connection.dialect.name == "postgresql":
+        statements = [_REFUSE, *guards_on_postgres(table.name)]
+    for statement in statements:
+        connection.execute(text(statement))
 
 
-for _table in (*APPEND_ONLY, *IMMUTABLE_COLUMNS):
-    _install(Base.metadata.tables[_table])
-event.listen(TRANSFERS, "after_create", DDL(POSTINGS))
-event.listen(TRANSFERS, "before_drop", DDL("DROP VIEW IF EXISTS postings"))
+def _create_view(_: Table, connection: Connection, **__: Any) -> None:
+    connection.execute(text(POSTINGS))
+
+
+def _drop_view(_: Table, connection: Connection, **__: Any) -> None:
+    connection.execute(text("DROP VIEW IF EXISTS postings"))
+
+
+for _name in (*APPEND_ONLY, *IMMUTABLE_COLUMNS):
+    event.listen(Base.metadata.tables[_name], "after_create", _guard)
+event.listen(TRANSFERS, "after_create", _create_view)
+event.listen(TRANSFERS, "before_drop", _drop_view)

@@ -139,6 +139,8 @@ class FactRow(Base):
     reason: Mapped[str] = mapped_column(String(64), default="")
     booking: Mapped[str] = mapped_column(String(16))
     """Where its money was booked to. The audit recomputes the transfers from this."""
+    from_suspense: Mapped[bool] = mapped_column(default=False)
+    """Its money was booked to suspense before its payment was known, and went on from there."""
     at: Mapped[datetime] = mapped_column(Moment)
     recorded_at: Mapped[datetime] = mapped_column(Moment)
 

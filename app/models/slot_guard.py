@@ -19,6 +19,7 @@ SLOTTED = frozenset(
         "facts",
         "messages",
         "idempotency",
+        "receipts",
         "accounts",
         "transfers",
         "lots",
@@ -29,7 +30,7 @@ SLOTTED = frozenset(
         "refusals",
     }
 )
-SWEEPS = frozenset({"due_payments", "audit", "report", "due_ledger", "operator"})
+SWEEPS = frozenset({"due_payments", "due_receipts", "audit", "report", "due_ledger", "operator"})
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)
 _SLOT_TEST = re.compile(r"\bslot\s*(?:=|in\b)", re.IGNORECASE)
 _SWEEP = re.compile(r"/\* sweep: ([a-z_]+) \*/")

@@ -19,7 +19,7 @@ from app.providers.http import deadline
 from app.providers.registry import ProviderAccount
 from app.services import payment_rows
 from app.services.core import Core
-from app.services.facts import tell
+from app.services.purchases import tell
 from app.services.tellings import Road, Telling
 from app.services.transaction import read, transact
 

@@ -63,11 +63,17 @@ def book(session: Session, slot: int, transfers: Sequence[Transfer], *, at: date
         post(session, slot, transfers, at=at)
 
 
-def transfers_of(fact: MoneyFact, order: AnyRow, payment_id: int, booking: Booking) -> list[Transfer]:
-    """What to book for a fact that belongs to this payment: its money, and its coins if it is a sale."""
-    if booking is Booking.NOTHING:
-        return []
-    transfers = _money(fact, booking, str(payment_id))
+def transfers_of(
+    fact: MoneyFact, order: AnyRow, payment_id: int, booking: Booking, *, from_suspense: bool = False
+) -> list[Transfer]:
+    """What to book for a fact that belongs to this payment: its money, and its coins if it is a sale.
+
+    `from_suspense`: its money was booked to suspense before its payment was known, and moves on from there.
+    """
+    if from_suspense:
+        transfers = [*unmatched(fact, Booking.SUSPENSE), *_out_of_suspense(fact, booking, str(payment_id))]
+    else:
+        transfers = _money(fact, booking, str(payment_id))
     if booking is Booking.SALE:
         paid = fact.money.minor if fact.money else 0
         grants = grants_of(order.grants, quantity=order.quantity, paid_minor=paid, paid_at=fact.at)
@@ -81,14 +87,26 @@ def unmatched(fact: MoneyFact, booking: Booking) -> list[Transfer]:
 
 
 def _money(fact: MoneyFact, booking: Booking, reference: str) -> list[Transfer]:
+    if booking is Booking.NOTHING:
+        return []
+    return _moved(fact, "money", f"clearing:{fact.provider_account}", booking, reference)
+
+
+def _out_of_suspense(fact: MoneyFact, booking: Booking, reference: str) -> list[Transfer]:
+    if booking in (Booking.NOTHING, Booking.SUSPENSE):
+        return []
+    return _moved(fact, "matched", _COUNTERPART[Booking.SUSPENSE], booking, reference)
+
+
+def _moved(fact: MoneyFact, step: str, source: str, booking: Booking, reference: str) -> list[Transfer]:
     money = fact.money
     if money is None or money.minor == 0:
         return []
     return [
         Transfer(
             scope=fact.scope,
-            key=f"{fact.key}:money",
-            debit=system(f"clearing:{fact.provider_account}", money.currency, fact.environment),
+            key=f"{fact.key}:{step}",
+            debit=system(source, money.currency, fact.environment),
             credit=system(_COUNTERPART[booking], money.currency, fact.environment),
             amount=money.minor,
             kind="payment" if booking is Booking.SALE else _COUNTERPART[booking],

@@ -9,25 +9,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 from sqlalchemy.orm import Session
 
 from app.domain.deciding import Booking, Decision, Standing, decide_paid, decide_unmatched, decide_unpaid
-from app.domain.matching import Expected, Mismatch, contradictions, mismatch
+from app.domain.matching import WORTH_ANOTHER_LOOK, Expected, Mismatch, contradictions, foreign, mismatch
 from app.domain.money import Money
 from app.domain.status import NEEDS_A_PERSON, OPEN_PAYMENT, UNPAID_END, Cause, OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
 from app.models.orders import FactRow
 from app.providers.facts import Kind
-from app.services import crediting, payment_rows
+from app.services import crediting, payment_rows, store_orders
 from app.services.core import Core, environment_of
 from app.services.inserting import NUMBER_ATTEMPTS, insert_once
 from app.services.lapsing import expire_if_over
 from app.services.tellings import Telling, content_of, printable
-from app.services.transaction import transact
 
 _UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
 _log = structlog.get_logger(__name__)
@@ -42,6 +41,8 @@ class Applied:
     slot: int
     fact_id: int
     payment_id: int | None = None
+    buyer: str | None = None
+    """Whose store purchase it is, as far as that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,10 @@ class _Recorded:
     fact_id: int
     known: AnyRow | None
 
-
-def tell(core: Core, telling: Telling) -> Applied:
-    """Apply one fact in a transaction of its own."""
-    return transact(core.sessions, lambda session: apply_fact(session, core, telling))
+    @property
+    def in_suspense(self) -> bool:
+        """Whether its money was booked to suspense when its payment was not known yet."""
+        return self.known is not None and self.known.booking == Booking.SUSPENSE
 
 
 def apply_fact(session: Session, core: Core, telling: Telling) -> Applied:
@@ -64,9 +65,9 @@ def apply_fact(session: Session, core: Core, telling: Telling) -> Applied:
     waiting for another fact's key could deadlock.
     """
     recorded = _record(session, core, telling)
-    applied = _told_before(telling, recorded) or _apply_new(session, core, telling, recorded.fact_id)
+    applied = _told_before(telling, recorded) or _apply_new(session, core, telling, recorded)
     _report(telling, applied)
-    return applied
+    return replace(applied, buyer=telling.buyer)
 
 
 def _record(session: Session, core: Core, telling: Telling) -> _Recorded:
@@ -78,6 +79,9 @@ def _record(session: Session, core: Core, telling: Telling) -> _Recorded:
         if insert_once(session, FactRow.__table__, {**row, "id": fact_id}):
             return _Recorded(fact_id, None)
         known = payment_rows.fact(session, telling.slot, telling.account.name, environment, telling.key)
+        if known is not None and _may_be_looked_at_again(known):
+            # Two tellings may find it parked at once: only one of them applies it.
+            known = payment_rows.lock_fact(session, telling.slot, telling.account.name, environment, telling.key)
         if known is not None:
             return _Recorded(known.id, known)
     raise RuntimeError("no free number for a fact in this slot")
@@ -99,6 +103,7 @@ def _fact_row(core: Core, telling: Telling, environment: str) -> dict[str, Any]:
         "outcome": Outcome.PARKED,
         "reason": Mismatch.UNKNOWN_NUMBER,
         "booking": Booking.NOTHING,
+        "from_suspense": False,
         "at": fact.at,
         "recorded_at": core.clock.now(),
     }
@@ -112,47 +117,58 @@ def _told_before(telling: Telling, recorded: _Recorded) -> Applied | None:
     differing = contradictions(known.content, content_of(telling.fact))
     if differing:
         return Applied(Outcome.CONFLICT, ",".join(differing), telling.slot, known.id, known.payment_id)
-    if known.outcome == Outcome.PARKED and known.reason == Mismatch.UNKNOWN_NUMBER:
+    if _may_be_looked_at_again(known):
         return None
     return Applied(Outcome.DUPLICATE, known.outcome, telling.slot, known.id, known.payment_id)
 
 
-def _apply_new(session: Session, core: Core, telling: Telling, fact_id: int) -> Applied:
-    keys = _find_payment(session, telling)
+def _may_be_looked_at_again(known: AnyRow) -> bool:
+    return known.outcome == Outcome.PARKED and known.reason in WORTH_ANOTHER_LOOK
+
+
+def _apply_new(session: Session, core: Core, telling: Telling, recorded: _Recorded) -> Applied:
+    keys = _find_payment(session, core, telling)
     if keys is None:
         decision = decide_unmatched(_why_unmatched(telling), has_money=_brings_money(telling))
         money = crediting.of_telling(telling)
         crediting.book(session, telling.slot, crediting.unmatched(money, decision.booking), at=core.clock.now())
-        payment_id = None
+        payment_id, from_suspense = None, False
     else:
         order = payment_rows.lock_order(session, telling.slot, keys.order_id)
         payment = payment_rows.lock_payment(session, telling.slot, keys.id)
         decision = _decide(session, core, telling, order, payment)
-        _carry_out(session, core, telling, order, payment, decision)
-        payment_id = payment.id
-    payment_rows.settle_fact(session, telling.slot, fact_id, decision, payment_id)
-    return Applied(decision.outcome, decision.reason, telling.slot, fact_id, payment_id)
+        payment_id, from_suspense = payment.id, recorded.in_suspense
+        _carry_out(session, core, telling, order, payment, decision, from_suspense=from_suspense)
+    payment_rows.settle_fact(session, telling.slot, recorded.fact_id, decision, payment_id, from_suspense=from_suspense)
+    return Applied(decision.outcome, decision.reason, telling.slot, recorded.fact_id, payment_id)
 
 
-def _find_payment(session: Session, telling: Telling) -> AnyRow | None:
-    """By our number; by the provider's where it tells no number of ours (its own store, its own console)."""
+def _find_payment(session: Session, core: Core, telling: Telling) -> AnyRow | None:
+    """By our number; by the provider's where it tells none of ours; made now if it is a purchase in a store."""
     number = telling.payment_number
     if number is not None:
         return payment_rows.payment_keys(session, telling.slot, number)
-    theirs = telling.fact.ref.theirs
-    if telling.fact.ref.ours is None and theirs is not None:
-        return payment_rows.payment_keys_by_theirs(session, telling.slot, telling.account.name, theirs)
-    return None
+    ref, environment = telling.fact.ref, environment_of(telling.fact.live)
+    if ref.ours is not None or ref.theirs is None:
+        return None
+    found = payment_rows.payment_keys_by_theirs(session, telling.slot, telling.account.name, environment, ref.theirs)
+    if found is None and telling.buyer is not None and telling.fact.kind is Kind.PAID:
+        return store_orders.order_for_purchase(session, core, telling, telling.buyer)
+    return found
 
 
 def _brings_money(telling: Telling) -> bool:
-    return telling.fact.kind is Kind.PAID and telling.fact.money is not None
+    """Whether it is money that came in for us. A history or a bill may list what other systems of the same merchant
+    sold: what matches nothing there is not ours to book."""
+    return telling.fact.kind is Kind.PAID and telling.fact.money is not None and telling.road not in ("scan", "bill")
 
 
 def _why_unmatched(telling: Telling) -> Mismatch:
     fact = telling.fact
     if fact.account is not None and fact.account != telling.account.provider.account:
         return Mismatch.OTHER_ACCOUNT
+    if telling.buyer is not None:
+        return Mismatch.UNKNOWN_PRODUCT
     if fact.live is not telling.account.live:
         return Mismatch.OTHER_ENVIRONMENT
     return Mismatch.UNKNOWN_NUMBER
@@ -168,7 +184,8 @@ def _decide(session: Session, core: Core, telling: Telling, order: AnyRow, payme
         why = mismatch(telling.told(), _expected(telling, order, payment, owner))
         return decide_paid(standing, why, core.rules.policy)
     if kind in _UNPAID_CAUSES:
-        return decide_unpaid(standing, _UNPAID_CAUSES[kind])
+        strange = foreign(telling.told(), account=telling.account.provider.account, live=order.environment == "live")
+        return decide_unpaid(standing, _UNPAID_CAUSES[kind], strange)
     return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
 
 
@@ -184,7 +201,14 @@ def _expected(telling: Telling, order: AnyRow, payment: AnyRow, owner: str) -> E
 
 
 def _carry_out(
-    session: Session, core: Core, telling: Telling, order: AnyRow, payment: AnyRow, decision: Decision
+    session: Session,
+    core: Core,
+    telling: Telling,
+    order: AnyRow,
+    payment: AnyRow,
+    decision: Decision,
+    *,
+    from_suspense: bool,
 ) -> None:
     """Move the locked rows and book what the decision says."""
     fact, now = telling.fact, core.clock.now()
@@ -198,11 +222,13 @@ def _carry_out(
             paid_at=fact.at if paid else None,
             next_query_at=payment.next_query_at if decision.payment in OPEN_PAYMENT else None,
         )
-    elif fact.ref.theirs is not None and payment.theirs is None:
+    elif fact.ref.theirs and payment.theirs is None and decision.outcome is not Outcome.PARKED:
+        # Never from a fact that is not about this payment: we would ask about somebody else's trade from then on.
         payment_rows.name_theirs(session, payment.slot, payment.id, fact.ref.theirs)
     if decision.order is not None:
         payment_rows.move_order(session, order, decision.order, payment_id=payment.id, paid_at=fact.at)
-    transfers = crediting.transfers_of(crediting.of_telling(telling), order, payment.id, decision.booking)
+    money = crediting.of_telling(telling)
+    transfers = crediting.transfers_of(money, order, payment.id, decision.booking, from_suspense=from_suspense)
     crediting.book(session, order.slot, transfers, at=now)
     if decision.payment in UNPAID_END:
         expire_if_over(session, order, now)

@@ -111,7 +111,9 @@ def _check_order(session: Session, order: AnyRow, made: Counter[int]) -> list[Fi
     ).all()
     findings = [*_order_status(order, facts), *_payment_statuses(payments, facts)]
     for fact in facts:
-        transfers = crediting.transfers_of(crediting.of_row(fact), order, fact.payment_id, Booking(fact.booking))
+        transfers = crediting.transfers_of(
+            crediting.of_row(fact), order, fact.payment_id, Booking(fact.booking), from_suspense=fact.from_suspense
+        )
         made[order.slot] += len(transfers)
         findings += _missing(session, order.slot, transfers, f"fact {fact.id} of order {order.id}")
     return findings

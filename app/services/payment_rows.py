@@ -17,12 +17,13 @@ LAPSED_PROBLEM = "lapsed: the provider knew of no payment when time and grace we
 
 _o, _p, _f, _u = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c, User.__table__.c
 
-_FACT = select(_f.id, _f.content, _f.outcome, _f.reason, _f.payment_id).where(
+_FACT = select(_f.id, _f.content, _f.outcome, _f.reason, _f.booking, _f.payment_id).where(
     _f.slot == bindparam("slot"),
     _f.provider_account == bindparam("provider_account"),
     _f.environment == bindparam("environment"),
     _f.key == bindparam("key"),
 )
+_LOCK_FACT = _FACT.with_for_update()
 _SETTLE_FACT = (
     update(FactRow)
     .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
@@ -30,16 +31,19 @@ _SETTLE_FACT = (
         outcome=bindparam("outcome"),
         reason=bindparam("reason"),
         booking=bindparam("booking"),
+        from_suspense=bindparam("from_suspense"),
         payment_id=bindparam("payment_id"),
     )
 )
 _PAYMENT_KEYS = select(_p.id, _p.order_id).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
 _PAYMENT_KEYS_BY_THEIRS = (
     select(_p.id, _p.order_id)
+    .join(Order, (_o.slot == _p.slot) & (_o.id == _p.order_id))
     .where(
         _p.slot == bindparam("slot"),
         _p.provider_account == bindparam("provider_account"),
         _p.theirs == bindparam("theirs"),
+        _o.environment == bindparam("environment"),
     )
     .order_by(_p.id)
     .limit(1)
@@ -127,7 +131,21 @@ def fact(session: Session, slot: int, provider_account: str, environment: str, k
     return session.execute(_FACT, keys).one_or_none()
 
 
-def settle_fact(session: Session, slot: int, fact_id: int, decision: Decision, payment_id: int | None) -> None:
+def lock_fact(session: Session, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
+    """Before any order is locked, like the insert of a new fact."""
+    keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
+    return session.execute(_LOCK_FACT, keys).one_or_none()
+
+
+def settle_fact(
+    session: Session,
+    slot: int,
+    fact_id: int,
+    decision: Decision,
+    payment_id: int | None,
+    *,
+    from_suspense: bool = False,
+) -> None:
     """Write down what became of a recorded fact."""
     values = {
         "at_slot": slot,
@@ -135,6 +153,7 @@ def settle_fact(session: Session, slot: int, fact_id: int, decision: Decision, p
         "outcome": decision.outcome,
         "reason": decision.reason,
         "booking": decision.booking,
+        "from_suspense": from_suspense,
         "payment_id": payment_id,
     }
     session.connection().execute(_SETTLE_FACT, values)
@@ -145,9 +164,11 @@ def payment_keys(session: Session, slot: int, payment_id: int) -> AnyRow | None:
     return session.execute(_PAYMENT_KEYS, {"slot": slot, "id": payment_id}).one_or_none()
 
 
-def payment_keys_by_theirs(session: Session, slot: int, provider_account: str, theirs: str) -> AnyRow | None:
+def payment_keys_by_theirs(
+    session: Session, slot: int, provider_account: str, environment: str, theirs: str
+) -> AnyRow | None:
     """(id, order_id) of the payment that the provider knows by this number."""
-    keys = {"slot": slot, "provider_account": provider_account, "theirs": theirs}
+    keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "theirs": theirs}
     return session.execute(_PAYMENT_KEYS_BY_THEIRS, keys).one_or_none()
 
 

@@ -14,7 +14,8 @@ from app.providers.facts import Message, Received, Reply
 from app.providers.registry import ProviderAccount
 from app.services import asking, kept_messages
 from app.services.core import Core
-from app.services.facts import Applied, tell
+from app.services.facts import Applied
+from app.services.purchases import tell
 from app.services.tellings import Telling
 from app.services.transaction import read, transact
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.domain.matching import Told
-from app.domain.numbers import parse_number, slot_of_number, slot_of_reference
+from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
 from app.providers.facts import Fact, key_of
 from app.providers.registry import ProviderAccount
 
@@ -23,6 +23,8 @@ class Telling:
     fact: Fact
     road: Road
     message_id: str | None = None
+    buyer: str | None = None
+    """The user whose purchase it is, where the provider is a store that knows no number of ours."""
 
     @property
     def key(self) -> str:
@@ -35,10 +37,13 @@ class Telling:
 
     @property
     def slot(self) -> int:
-        """Where it is recorded: the slot of our number, else a slot made from the provider's own reference."""
+        """Where it is recorded: the slot of our number, else the buyer's, else one made from the provider's own
+        reference."""
         number = self.payment_number
         if number is not None:
             return slot_of_number(number)
+        if self.buyer is not None:
+            return slot_of_user(self.buyer)
         ref = self.fact.ref
         return slot_of_reference(ref.theirs or ref.ours or ref.agreement or self.key)
 

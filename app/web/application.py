@@ -12,7 +12,7 @@ from app.composition import House, build_house, database_url
 from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
-from app.web import health, openapi, orders, problems, webhooks
+from app.web import health, openapi, orders, problems, receipts, webhooks
 from app.web.access import Gate
 
 LARGEST_BODY = 1024 * 1024
@@ -29,7 +29,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app.extensions["tillbook_gate"] = Gate(settings.user_jwt, settings.api_keys)
     openapi.register(app)
     problems.register(app)
-    for blueprint in (orders.blueprint, webhooks.blueprint, health.blueprint):
+    for blueprint in (orders.blueprint, receipts.blueprint, webhooks.blueprint, health.blueprint):
         app.register_blueprint(blueprint)
     app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Tillbook"}))
     _keep_keys_fresh(app, house)

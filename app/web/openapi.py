@@ -63,10 +63,10 @@ def _complete_operation(method: str, path: str, operation: dict[str, Any]) -> No
             "description": _PROBLEMS[status],
             "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-    if method == "post":
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
+    if method == "post" and not path.startswith("/v1/receipts/"):
         operation.setdefault("parameters", []).append(_KEY_HEADER)
-        if "requestBody" in operation:
-            operation["requestBody"]["required"] = True
 
 
 def _operation_id(method: str, path: str) -> str:

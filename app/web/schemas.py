@@ -169,3 +169,27 @@ class ProblemOut(Out):
     code: str
     detail: str | None = None
     errors: list[dict[str, Any]] | None = None
+
+
+class AccountTokenOut(Out):
+    token: str = Field(description="A UUID.")
+
+
+class ReceiptIn(BaseModel):
+    """The proof as the provider's plugin wants it (`docs/api.md`): a JSON object."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class PurchaseOut(Out):
+    transaction: str
+    status: Literal["credited", "refunded", "pending", "held", "not_yours", "unknown"]
+    finish: bool = Field(description="The client may tell the store that it was delivered.")
+    product: str | None
+    order: Number | None
+
+
+class ReceiptOut(Out):
+    receipt: Number
+    status: Literal["pending", "settled", "given_up"]
+    purchases: list[PurchaseOut]

@@ -1,0 +1,51 @@
+"""Store purchases: the token that marks them as the user's, and the proof that the client brings."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import request
+from sqlalchemy.orm import Session
+
+from app.services import receipts
+from app.services.transaction import transact
+from app.services.users import ensure_user
+from app.web import schemas
+from app.web.access import caller, needs
+from app.web.orders import core
+
+LARGEST_RECEIPT = 1024 * 1024
+
+blueprint = APIBlueprint("receipts", __name__, url_prefix="/v1", tag="Store purchases")
+
+
+@blueprint.get("/account-token")
+@needs("receipts")
+@blueprint.input(schemas.UserQuery, location="query", arg_name="query")
+@blueprint.output(schemas.AccountTokenOut)
+def account_token(query: schemas.UserQuery) -> Any:
+    """The user's account token, a UUID: give it to the store with every purchase. It never changes."""
+    user_id = caller().user(query.user)
+
+    def work(session: Session) -> str:
+        return str(ensure_user(session, core(), user_id).token)
+
+    return {"token": transact(core().sessions, work)}
+
+
+@blueprint.post("/receipts/<provider_account>")
+@needs("receipts")
+@blueprint.input(schemas.UserQuery, location="query", arg_name="query")
+@blueprint.input(schemas.ReceiptIn, arg_name="body")
+@blueprint.output(schemas.ReceiptOut)
+def submit_receipt(provider_account: str, query: schemas.UserQuery, body: schemas.ReceiptIn) -> Any:
+    """Hand in the proof of one or many store purchases, as the store gave it to the client.
+
+    Submitting it again is always safe: the same proof has the same answer and is credited once, so no Idempotency-Key
+    is needed. `finish` says for each purchase whether the client may tell the store that it was delivered.
+    """
+    user_id = caller().user(query.user)
+    done = receipts.submit(core(), provider_account, user_id, request.get_data())
+    return {"receipt": done.receipt, "status": done.status, "purchases": [asdict(one) for one in done.purchases]}
