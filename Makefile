@@ -1,15 +1,40 @@
-# Two commands matter: `make demo` and `make test`. Both set up everything they need.
+# Two commands matter: `make demo` and `make test`. Both set up everything they need on a machine with Python >= 3.11.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TESTS ?= tests
+WORKERS ?= 2
 
 .PHONY: setup demo test lint types contracts check bench clean
+
 setup: $(VENV)/.ready
 
+# constraints.txt pins every version that was tried; pyproject.toml says what we need.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
+
+demo: setup
+	$(BIN)/python -m tests.demo.play
+
+test: setup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+contracts: setup
+	$(BIN)/lint-imports
+
+check: lint types contracts test
+
+bench: setup
+	$(BIN)/python -m bench.ledger --quick
 
 clean:
 	rm -rf $(VENV) var

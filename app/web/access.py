@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jwt
+import structlog
 from flask import current_app, g, request
 
 from app.config import ApiKey, UserJwt
-from app.providers.http import RequestsClient, deadline
-from app.services.problems import Problem
+from app.providers.errors import ProviderError
+from app.providers.http import HttpResponse, RequestsClient, deadline
+from app.services.problems import Invalid, Problem
 from app.services.users import check_user_id
 
 API_KEY_PREFIX = "tbk_"
@@ -32,11 +35,20 @@ JWKS_LIFE_SECONDS = 300.0
 JWKS_GAP_SECONDS = 30.0
 """An unknown key id may make us fetch the key set again, but not more often than this."""
 
+_log = structlog.get_logger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Unauthorized(Problem):
     code, status, title = "unauthorized", 401, "The credentials are missing, expired or wrong."
+
+
+class KeysUnavailable(Problem):
+    code, status, title = "keys_unavailable", 503, "The users' keys cannot be fetched just now. Try again."
+
+
+class UserMissing(Problem):
+    code, status, title = "user_missing", 400, "Name the user: a backend's key stands for none."
 
 
 class Forbidden(Problem):
@@ -58,8 +70,12 @@ class Caller:
                 raise Forbidden("a user's token is good for that user only")
             return self.user_id
         if named is None:
-            raise Problem("name the user: a backend's key stands for none")
+            raise UserMissing
         return check_user_id(named)
+
+    def speaking_for(self, user_id: str) -> str:
+        """Whose idempotency keys a request about that user uses: a backend may use the same key for each user."""
+        return self.name if self.user_id is not None else f"{self.name}:{user_id}"
 
 
 class KeySet:
@@ -76,6 +92,8 @@ class KeySet:
         age = time.monotonic() - self._fetched
         if age > JWKS_LIFE_SECONDS or (key_id not in self._keys and age > JWKS_GAP_SECONDS):
             self._renew()
+        if not self._keys:
+            raise KeysUnavailable
         return self._keys.get(key_id)
 
     def _renew(self) -> None:
@@ -83,10 +101,21 @@ class KeySet:
             if time.monotonic() - self._fetched <= JWKS_GAP_SECONDS:
                 return
             self._fetched = time.monotonic()
-            with deadline(JWKS_SECONDS):
-                answer = self._http.request("GET", self._url)
-            if answer.status == 200:
-                self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_json(answer.body.decode()).keys}
+            try:
+                with deadline(JWKS_SECONDS):
+                    answer = self._http.request("GET", self._url)
+                self._keys = _keys_in(answer)
+            except (ProviderError, jwt.PyJWTError, ValueError) as error:
+                # The keys that we have stay good; their owner's server may just be away.
+                _log.warning("user_keys_not_fetched", error=f"{type(error).__name__}: {error}")
+
+
+def _keys_in(answer: HttpResponse) -> dict[str | None, jwt.PyJWK]:
+    """The keys of a JWKS document. Raises ValueError or PyJWTError for anything else."""
+    document = json.loads(answer.body)
+    if answer.status != 200 or not isinstance(document, dict):
+        raise ValueError(f"no key set, HTTP {answer.status}")
+    return {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys}
 
 
 class Gate:
@@ -128,8 +157,8 @@ class Gate:
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", self._jwt.user_claim], "verify_aud": self._jwt.audience is not None},
             )
-            user_id = check_user_id(str(claims[self._jwt.user_claim]))
-        except (jwt.PyJWTError, Problem, ValueError):
+            user_id = _user_id(claims[self._jwt.user_claim])
+        except (jwt.PyJWTError, Invalid, ValueError):
             return None
         return Caller(f"user:{user_id}", USER_SCOPES, user_id)
 
@@ -145,6 +174,13 @@ class Gate:
         if key is None:
             raise Unauthorized
         return key
+
+
+def _user_id(claim: object) -> str:
+    """A text, or a whole number written as one. Raises Invalid."""
+    if type(claim) not in (str, int):
+        raise Invalid("not a user id")
+    return check_user_id(str(claim))
 
 
 def needs(scope: str) -> Callable[[View], View]:

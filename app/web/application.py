@@ -12,8 +12,9 @@ from app.composition import House, build_house, database_url
 from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
-from app.web import health, openapi, orders, problems, receipts, webhooks
+from app.web import health, ledger, openapi, orders, problems, receipts, webhooks
 from app.web.access import Gate
+from app.web.strict_json import StrictJson
 
 LARGEST_BODY = 1024 * 1024
 VERSION = "0.1.0"
@@ -23,13 +24,13 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     """The application, over a house that is already built or over one of its own."""
     app = APIFlask(__name__, title="Tillbook", version=VERSION, docs_path=None, spec_path="/openapi.json")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = StrictJson(app)
     house = house or build_house(settings, engine=_engine(app, settings))
     app.extensions["tillbook"] = house.core
     app.extensions["tillbook_gate"] = Gate(settings.user_jwt, settings.api_keys)
     openapi.register(app)
     problems.register(app)
-    for blueprint in (orders.blueprint, receipts.blueprint, webhooks.blueprint, health.blueprint):
+    for blueprint in (orders.blueprint, ledger.blueprint, receipts.blueprint, webhooks.blueprint, health.blueprint):
         app.register_blueprint(blueprint)
     app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Tillbook"}))
     _keep_keys_fresh(app, house)
@@ -49,11 +50,11 @@ def _engine(app: APIFlask, settings: Settings) -> Engine:
 
 
 def _keep_keys_fresh(app: APIFlask, house: House) -> None:
-    """Providers' public keys are renewed by the worker; this copies them into the process, beside notifications."""
+    """Providers' public keys are renewed by the worker; this copies them into the process, beside its requests.
+    Notifications are verified with them, and so are the answers to our own questions."""
 
     @app.before_request
     def reload() -> None:
-        if request.endpoint == "webhooks.receive" and request.view_args:
-            keys = house.keys.get(request.view_args.get("account", ""))
-            if keys is not None:
+        if request.blueprint != health.blueprint.name:
+            for keys in house.keys.values():
                 keys.reload_if_old()

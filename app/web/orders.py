@@ -16,7 +16,7 @@ from app.services import asking, orders, starting
 from app.services.core import Core
 from app.services.idempotency import keyed
 from app.services.orders import NewOrder, OrderView, PayBy
-from app.services.problems import NotFound
+from app.services.problems import Invalid, NotFound
 from app.services.products import products_for_sale
 from app.services.transaction import read
 from app.web import schemas
@@ -73,7 +73,7 @@ def create_order(body: schemas.OrderIn) -> Any:
     """
     user_id = caller().user(body.user)
     content = {**body.model_dump(mode="json"), "user": user_id}
-    request = keyed(caller().name, schemas.idempotency_key(), "create_order", content)
+    request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "create_order", content)
     wanted = NewOrder(user_id, body.product, body.quantity, _pay_by(body), body.currency)
     order_id, payment_id = orders.create_order(core(), wanted, request)
     starting.start_payment(core(), payment_id)
@@ -87,6 +87,8 @@ def create_order(body: schemas.OrderIn) -> Any:
 def list_orders(query: schemas.OrdersQuery) -> Any:
     """The user's orders, newest first."""
     before = parse_number(query.before) if query.before else None
+    if query.before and before is None:
+        raise Invalid("not the `next` of a page", field="before")
     views = orders.list_orders(core(), caller().user(query.user), before=before, limit=query.limit)
     following = str(views[-1].order.id) if len(views) == query.limit else None
     return {"orders": [_order(view) for view in views], "next": following}
@@ -116,7 +118,7 @@ def add_payment(number: str, body: schemas.PaymentIn) -> Any:
     user_id = caller().user(body.user)
     order_id = _number(number)
     content = {**body.model_dump(mode="json"), "user": user_id, "order": number}
-    request = keyed(caller().name, schemas.idempotency_key(), "add_payment", content)
+    request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "add_payment", content)
     payment_id = starting.pay_again(core(), user_id, order_id, _pay_by(body), request)
     starting.start_payment(core(), payment_id)
     return _order(orders.view_order(core(), user_id, order_id))

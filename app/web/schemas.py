@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -193,3 +194,62 @@ class ReceiptOut(Out):
     receipt: Number
     status: Literal["pending", "settled", "given_up"]
     purchases: list[PurchaseOut]
+
+
+class BalanceOut(Out):
+    asset: str
+    environment: Literal["live", "sandbox"]
+    balance: int
+    held: int
+    available: int
+    frozen: bool
+
+
+class WalletOut(Out):
+    user: str
+    balances: list[BalanceOut]
+
+
+class StatementQuery(UserQuery):
+    asset: Asset = "coin"
+    environment: Literal["live", "sandbox"] = "live"
+    cursor: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
+        default=None, description="The `next` of the page before."
+    )
+    limit: PageSize = PAGE
+    order: Literal["oldest_first", "newest_first"] = "oldest_first"
+
+
+class LineOut(Out):
+    version: int
+    transfer: uuid.UUID
+    amount: int = Field(description="Signed: what the wallet gained.")
+    balance: int
+    kind: str
+    reference: str
+    note: str
+    other: str = Field(description="Code of the account on the other side.")
+    at: datetime
+
+
+class StatementOut(Out):
+    lines: list[LineOut]
+    next: int | None = Field(description="Cursor of the next page; null at the end.")
+
+
+class SpendIn(In):
+    user: UserId | None = None
+    asset: Asset
+    amount: PositiveInt
+    environment: Literal["live", "sandbox"] = "live"
+    reference: Annotated[str, StringConstraints(max_length=128)] = ""
+    note: Annotated[str, StringConstraints(max_length=255)] = ""
+
+
+class PostedOut(Out):
+    id: uuid.UUID
+    amount: int
+    balance: int
+    version: int
+    at: datetime
+    repeated: bool = Field(description="This key had been used for it before.")

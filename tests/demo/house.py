@@ -1,0 +1,121 @@
+"""The real service for the demonstration: a configuration file, migrations, gunicorn and a worker, on SQLite."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BIN = Path(sys.executable).parent
+SCOPES = ["orders", "read", "receipts", "spend", "hold", "grant", "refund"]
+START_SECONDS = 40
+
+
+@dataclass
+class Running:
+    """A Tillbook that runs, and what is needed to talk to it."""
+
+    folder: Path
+    url: str
+    jwt_secret: str
+    backend_key: str
+    environ: dict[str, str]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def tillbook(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the `tillbook` command."""
+        return subprocess.run(
+            [BIN / "tillbook", *arguments], cwd=ROOT, env=self.environ, capture_output=True, text=True, check=False
+        )
+
+    def start(self, name: str, *command: str) -> None:
+        log = (self.folder / f"{name}.log").open("wb")
+        self.processes.append(
+            subprocess.Popen([BIN / command[0], *command[1:]], cwd=ROOT, env=self.environ, stdout=log, stderr=log)
+        )
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody uses now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Running:
+    """Write the configuration of a fresh installation into an emptied folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    url = f"http://127.0.0.1:{port}"
+    secret, key = secrets.token_urlsafe(32), "tbk_" + secrets.token_urlsafe(32)
+    tables: dict[str, dict[str, Any]] = {
+        "": {
+            "env": "demo",
+            "database_url": f"sqlite:///{folder / 'tillbook.sqlite3'}",
+            "database_durable": False,
+            "public_url": url,
+        },
+        "user_jwt": {"secret": secret},
+        "api_keys.backend": {"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": SCOPES},
+        **{f"provider_accounts.{name}": table for name, table in accounts.items()},
+    }
+    config = folder / "tillbook.toml"
+    config.touch(mode=0o600)
+    config.write_text("\n".join(map(_table, tables.items())), encoding="utf-8")
+    environ = {
+        **os.environ,
+        "TILLBOOK_CONFIG": str(config),
+        "TILLBOOK_ENV": "demo",
+        "TILLBOOK_BIND": f"127.0.0.1:{port}",
+        "TILLBOOK_WEB_WORKERS": "2",
+    }
+    return Running(folder, url, secret, key, environ)
+
+
+def _table(item: tuple[str, dict[str, Any]]) -> str:
+    """A TOML table. JSON's spelling of texts, numbers, truths and lists is TOML's too."""
+    name, values = item
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    return "\n".join([f"[{name}]" if name else "", *lines, ""])
+
+
+def serve(running: Running) -> None:
+    """Start the web service and a worker, and wait until the service is ready."""
+    running.start("web", "gunicorn", "-c", "python:app.serving", "wsgi:application")
+    running.start("worker", "tillbook", "worker")
+    ends = time.monotonic() + START_SECONDS
+    while time.monotonic() < ends:
+        try:
+            if requests.get(f"{running.url}/health/ready", timeout=2).status_code == 200:
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.2)
+    raise SystemExit(f"the service did not start; see {running.folder}/web.log")

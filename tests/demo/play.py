@@ -1,0 +1,181 @@
+"""`make demo`: a real Tillbook on SQLite against simulated providers, told as a transcript.
+
+Everything goes over HTTP between real processes: orders, cashier pages, signed notifications, receipts, spends. With
+SERVE=1 the shop page stays up afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from app.providers.http import RequestsClient
+from plugins.apple.simulated_device import Device
+from tests.demo import house, simulators
+from tests.demo.people import Api, backend, player, press_pay, wait_for
+
+FOLDER = house.ROOT / "var" / "demo"
+CATALOGUE = Path(__file__).with_name("catalogue.toml")
+
+
+def say(text: str = "") -> None:
+    print(text, flush=True)  # noqa: T201 - the transcript is what this program is for
+
+
+class Play:
+    """The scenes, each one purchase with something that goes wrong."""
+
+    def __init__(self, running: house.Running, providers: simulators.Simulators) -> None:
+        self.running = running
+        self.providers = providers
+        self.alice: Api = player(running, "alice")
+        self.backend = backend(running)
+
+    def coins(self, user: str = "alice") -> int:
+        wallet = self.backend.get("/v1/wallet", user=user)
+        return sum(int(entry["balance"]) for entry in wallet["balances"] if entry["asset"] == "coin")
+
+    def order(self, product: str, account: str, way: str, **extra: Any) -> dict[str, Any]:
+        body = {"product": product, "provider_account": account, "way": way, "extra": extra}
+        order: dict[str, Any] = self.alice.post("/v1/orders", body)
+        price = (
+            f"{order['amount_minor'] / 100:.2f} {order['currency']}" if order["amount_minor"] else "the store's price"
+        )
+        action = order["payments"][0]["action"]
+        say(f"  alice orders {order['title']!r} for {price}: order {order['number']}, next step {action['type']!r}")
+        return order
+
+    def expect(self, coins: int, why: str) -> None:
+        wait_for(f"{coins} coins ({why})", lambda: self.coins() == coins)
+        say(f"  alice's wallet: {coins} coins ({why})")
+
+    def scene_alipay(self) -> None:
+        say("1. Alipay, a payment page: order, cashier, signed notification, coins, spend")
+        order = self.order("coins-60", "alipay", "page")
+        press_pay(order["payments"][0]["action"]["url"])
+        say("  the payer presses «pay» on the cashier page")
+        self.expect(60, "the notification was verified and booked")
+        spent = self.backend.post(
+            "/v1/spends",
+            {"user": "alice", "asset": "coin", "amount": 25, "environment": "sandbox", "reference": "sword"},
+        )
+        say(f"  the game spends 25 coins for a sword: balance {spent['balance']}")
+        self.expect(35, "after the spend")
+
+    def scene_lost_notification(self) -> None:
+        say("2. Alipay, the notification is lost: the worker's active query finds the payment")
+        self.providers.alipay_faults.lose = 1
+        order = self.order("coins-60", "alipay", "wap")
+        press_pay(order["payments"][0]["action"]["url"])
+        say("  paid, and Alipay's notification never arrives")
+        self.expect(95, "found by the worker")
+
+    def scene_storm(self) -> None:
+        say("3. Alipay, the notification arrives fifty times at once")
+        order = self.order("coins-300", "alipay", "page")
+        self.providers.storm.copies = 50
+        press_pay(order["payments"][0]["action"]["url"])
+        wait_for("the fifty answers", lambda: len(self.providers.storm.replies) == 50)
+        good = sum(reply.status == 200 and reply.body == b"success" for reply in self.providers.storm.replies)
+        say(f"  50 notifications sent in parallel, {good} answered «success»")
+        self.expect(95 + 330, "credited once: 300 paid and 30 bonus")
+
+    def scene_wechat(self) -> None:
+        for number, (account, name) in enumerate((("wechat", "API v3"), ("wechat-v2", "API v2")), start=4):
+            say(f"{number}. WeChat Pay {name}, a QR code")
+            before = self.coins()
+            order = self.order("coins-60", account, "native")
+            press_pay(f"{self.providers.wechat_url}/_cashier/{order['payments'][0]['number']}")
+            self.expect(before + 60, "notified and booked")
+
+    def scene_apple(self) -> None:
+        say("6. Apple In-App Purchase: the app crashes before it hands the receipt in")
+        token = self.alice.get("/v1/account-token")["token"]
+        before = self.coins()
+        answers: list[Any] = []
+
+        def submit(body: bytes) -> bool:
+            answers.append(self.alice.post("/v1/receipts/apple", json.loads(body)))
+            return all(purchase["finish"] for purchase in answers[-1]["purchases"])
+
+        device = Device(RequestsClient(), self.providers.apple_url, submit, customer="alice", token=token)
+        transaction = device.buy("com.example.game.coins60", crash=True)
+        say(f"  paid in the store, transaction {transaction}; the app dies")
+        self.expect(before + 60, "credited by the store's own notification")
+        device.launch()
+        purchase = answers[-1]["purchases"][0]
+        say(f"  the app starts again and hands the receipt in: {purchase['status']}, finish: {purchase['finish']}")
+        self.expect(before + 60, "credited once")
+
+    def books(self) -> None:
+        say("The statement of alice's coins:")
+        page = self.backend.get("/v1/statement", user="alice", asset="coin", environment="sandbox")
+        for line in page["lines"]:
+            say(f"  {line['version']:>3}  {line['kind']:<10} {line['amount']:>6}  balance {line['balance']:>6}")
+
+    def run(self) -> bool:
+        """All scenes, the books and the proof; False if the audit found something."""
+        for scene in (
+            self.scene_alipay,
+            self.scene_lost_notification,
+            self.scene_storm,
+            self.scene_wechat,
+            self.scene_apple,
+        ):
+            scene()
+            say()
+        self.books()
+        audit = self.running.tillbook("audit", "--quiet")
+        say()
+        say(audit.stdout.strip() or audit.stderr.strip())
+        return audit.returncode == 0
+
+
+def main() -> None:
+    os.environ["TILLBOOK_ENV"] = "demo"
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    web, alipay, wechat, apple, shop = house.free_ports(5)
+    started = time.monotonic()
+    url = f"http://127.0.0.1:{web}"
+    providers = simulators.start({"alipay": alipay, "wechat": wechat, "apple": apple}, url)
+    running = house.prepare(FOLDER, web, providers.accounts)
+    try:
+        for command in (("migrate",), ("products", "import", str(CATALOGUE))):
+            done = running.tillbook(*command)
+            if done.returncode:
+                raise SystemExit(f"tillbook {' '.join(command)}: {done.stderr or done.stdout}")
+            say(f"$ tillbook {command[0]}: {done.stdout.strip()}")
+        house.serve(running)
+        say(f"service, worker and simulators are up on SQLite ({time.monotonic() - started:.1f} s)\n")
+        balanced = Play(running, providers).run()
+        if os.environ.get("SERVE"):
+            _stay(running, providers, shop)
+    finally:
+        running.stop()
+    sys.exit(0 if balanced else 1)
+
+
+def _stay(running: house.Running, providers: simulators.Simulators, port: int) -> None:
+    """Keep everything up, with a shop page for a person's browser, until interrupted."""
+    from tests.demo.shop import create_shop
+
+    app = create_shop(running, providers)
+    threading.Thread(target=lambda: app.run("127.0.0.1", port, threaded=True), name="shop", daemon=True).start()
+    say(f"\nshop page: http://127.0.0.1:{port}/   API documents: {running.url}/docs/   (Ctrl-C ends it)")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        say("bye")
+
+
+if __name__ == "__main__":
+    main()
