@@ -72,7 +72,8 @@ def check() -> None:
 @click.option("--once", is_flag=True, help="One round, for cron.")
 def worker(once: bool) -> None:
     """Do what is due: ask providers about open payments, end orders, renew keys."""
-    running = Worker(house().core)
+    parts = house()
+    running = Worker(parts.core, parts.keys.values())
     if once:
         click.echo(f"done: {running.run_once()}")
         return

@@ -18,7 +18,7 @@ from app.models.engine import engine_options, prepare
 from app.providers.http import RequestsClient
 from app.providers.registry import Registry, build_accounts
 from app.providers.tools import Clock, Tools
-from app.services.core import Core, Rules, SystemClock
+from app.services.core import Core, ProviderClock, Rules, SystemClock
 from app.services.provider_keys import DatabaseKeys
 from app.services.transaction import Sessions
 
@@ -69,7 +69,7 @@ def build_registry(settings: Settings, sessions: Sessions, clock: Clock, keys: d
 
     def tools_for(name: str, live: bool) -> Tools:
         keys[name] = DatabaseKeys(name, lambda: sessions, clock)
-        return Tools(http=RequestsClient(), clock=clock, keys=keys[name], live=live)
+        return Tools(http=RequestsClient(), clock=ProviderClock(clock), keys=keys[name], live=live)
 
     return build_accounts(settings.provider_accounts, tools_for)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -19,8 +19,9 @@ from app.domain.status import OPEN_PAYMENT, OrderStatus
 from app.models.orders import Order, Payment
 from app.models.slot_guard import sweep
 from app.providers.verbs import Refreshes
-from app.services import expiring, lapsing, receipts, scanning
+from app.services import expiring, lapsing, receipts, reporting, scanning
 from app.services.core import Core
+from app.services.provider_keys import DatabaseKeys
 from app.services.transaction import read
 
 BATCH = 100
@@ -38,8 +39,9 @@ _OPEN_PAYMENT_OF_ORDER = (
 class Worker:
     """One worker process. `run` goes on until `stop` is set; `run_once` is one round, for tests and cron."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, keys: Iterable[DatabaseKeys] = ()) -> None:
         self._core = core
+        self._keys = tuple(keys)
         self._refreshed: dict[str, float] = {}
         self.stop = threading.Event()
 
@@ -57,8 +59,10 @@ class Worker:
 
     def run_once(self) -> int:
         """One bounded round; how many things were done."""
+        for keys in self._keys:
+            keys.reload_if_old()
         self._refresh_keys()
-        return self._query_due() + self._end_orders() + self._receipts() + self._scans()
+        return self._query_due() + self._end_orders() + self._receipts() + self._reports() + self._scans()
 
     def _query_due(self) -> int:
         """Ask about payments that are due, several at a time: one slow provider must not keep the others waiting."""
@@ -105,6 +109,12 @@ class Worker:
         now = self._core.clock.now()
         numbers = read(self._core.sessions, lambda session: receipts.due_receipts(session, now, BATCH))
         return sum(map(self._guarded(receipts.work_on_due), numbers))
+
+    def _reports(self) -> int:
+        """What providers are to be told about purchases."""
+        now = self._core.clock.now()
+        numbers = read(self._core.sessions, lambda session: reporting.due_reports(session, now, BATCH))
+        return sum(map(self._guarded(reporting.work_on_due), numbers))
 
     def _scans(self) -> int:
         """Histories that are due for reading."""

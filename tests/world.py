@@ -16,7 +16,7 @@ from app.providers.registry import ProviderAccount, Registry
 from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
 from app.providers.tools import Tools
 from app.services import audit, ledger, orders, payment_rows, receiving, starting
-from app.services.core import Core, Rules
+from app.services.core import Core, ProviderClock, Rules
 from app.services.idempotency import keyed
 from app.services.orders import NewOrder, OrderView, PayBy
 from app.services.products import import_products, parse_catalogue
@@ -140,7 +140,7 @@ def build_world(engine: Engine, sessions: Sessions, rules: Rules | None = None) 
     http = WsgiClient(app)
     provider = plugin.build(
         plugin.settings.model_validate({"base_url": "https://sandbox.test", "merchant": "m-1", "secret": SECRET}),
-        Tools(http=http, clock=clock, keys=MemoryKeys(), live=False),
+        Tools(http=http, clock=ProviderClock(clock), keys=MemoryKeys(), live=False),
     )
     core = Core(
         sessions=sessions,

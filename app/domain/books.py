@@ -106,6 +106,15 @@ class Book:
         fresh, stale = self._split(order, at_us)
         return self._take_from([*stale, *fresh], amount, fingerprint, at_us)
 
+    def take_back(
+        self, amount: int, first: Sequence[int], fingerprint: bytes, at_us: int, order: SpendOrder
+    ) -> Entry:
+        """Out of a wallet, from these lots first (those of a refunded purchase), else as `take_held`."""
+        fresh, stale = self._split(order, at_us)
+        lots = {lot.version: lot for lot in (*stale, *fresh)}
+        named = [lots.pop(version) for version in first if version in lots]
+        return self._take_from([*named, *lots.values()], amount, fingerprint, at_us)
+
     def take_lot(self, version: int, amount: int, fingerprint: bytes, at_us: int) -> Entry:
         """Out of exactly that lot (expiry)."""
         return self._take_from([self._loaded()[version]], amount, fingerprint, at_us)

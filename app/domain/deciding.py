@@ -28,6 +28,8 @@ class Late(StrEnum):
 
     CREDIT = "credit"
     PARK = "park"
+    REFUND = "refund"
+    """Set it aside and give it back by ourselves."""
 
 
 class Surplus(StrEnum):
@@ -35,6 +37,7 @@ class Surplus(StrEnum):
 
     HOLD = "hold"
     CREDIT = "credit"
+    REFUND = "refund"
 
 
 class Booking(StrEnum):
@@ -69,6 +72,8 @@ class Decision:
     """The new status; None leaves it."""
     order: OrderStatus | None = None
     booking: Booking = Booking.NOTHING
+    refund: bool = False
+    """Whether we give the money back by ourselves."""
 
 
 def decide_unmatched(why: Mismatch, *, has_money: bool) -> Decision:
@@ -86,14 +91,15 @@ def decide_paid(standing: Standing, why: Mismatch | None, policy: Policy) -> Dec
     paid = next_payment_status(standing.payment, Cause.PAID)
     if standing.order is OrderStatus.PAID:
         return _surplus(ORDER_ALREADY_PAID, paid, policy)
-    if standing.order is OrderStatus.EXPIRED and policy.late is Late.PARK:
-        return Decision(Outcome.PARKED, Mismatch.LATE, payment=paid, booking=Booking.SUSPENSE)
+    if standing.order is OrderStatus.EXPIRED and policy.late is not Late.CREDIT:
+        back = policy.late is Late.REFUND
+        return Decision(Outcome.PARKED, Mismatch.LATE, payment=paid, booking=Booking.SUSPENSE, refund=back)
     order = next_order_status(standing.order, Cause.PAID)
     return Decision(Outcome.APPLIED, payment=paid, order=order, booking=Booking.SALE)
 
 
 def decide_unpaid(standing: Standing, cause: Cause, strange: Mismatch | None = None) -> Decision:
-    """Pending, failed or closed. None of them moves money, and none undoes a payment. `strange`: it is not about ours."""
+    """Pending, failed or closed. None of them moves money, and none undoes a payment; `strange` ones are not ours."""
     if strange is not None:
         return Decision(Outcome.PARKED, strange)
     after = next_payment_status(standing.payment, cause)
@@ -114,4 +120,5 @@ def _mispaid(standing: Standing, why: Mismatch) -> Decision:
 
 def _surplus(reason: str, payment: PaymentStatus | None, policy: Policy) -> Decision:
     booking = Booking.SALE if policy.surplus is Surplus.CREDIT else Booking.SURPLUS
-    return Decision(Outcome.SURPLUS, reason, payment=payment, booking=booking)
+    back = policy.surplus is Surplus.REFUND
+    return Decision(Outcome.SURPLUS, reason, payment=payment, booking=booking, refund=back)

@@ -27,6 +27,8 @@ class Mismatch(StrEnum):
     UNKNOWN_PRODUCT = "unknown_product"
     LATE = "late"
     NOT_HANDLED = "not_handled"
+    BEFORE_PAYMENT = "before_payment"
+    """A refund of a payment that we have not heard of yet: it waits, and is applied with it."""
 
 
 WORTH_ANOTHER_LOOK = frozenset({Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT})

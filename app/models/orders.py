@@ -24,6 +24,8 @@ class User(Base):
     id: Mapped[str] = mapped_column(String(128), primary_key=True)
     token: Mapped[uuid.UUID] = mapped_column(Uuid)
     """Opaque account token for providers; its low 12 bits are the slot."""
+    consented_at: Mapped[datetime | None] = mapped_column(Moment)
+    """Since when the user agrees that providers are told how much of a purchase was used. Null: does not."""
     created_at: Mapped[datetime] = mapped_column(Moment)
 
     __table_args__ = (
@@ -154,6 +156,12 @@ class FactRow(Base):
         _one_of("road", "notification", "receipt", "query", "reply", "scan", "bill"),
         Index(None, "slot", "payment_id"),
         Index(
+            "ix_facts_slot_waiting",
+            "slot",
+            postgresql_where=text("reason = 'before_payment'"),
+            sqlite_where=text("reason = 'before_payment'"),
+        ),
+        Index(
             "ix_facts_waiting",
             "recorded_at",
             postgresql_where=text("outcome IN ('parked', 'surplus')"),
@@ -197,7 +205,8 @@ class IdempotencyKey(Base):
     __tablename__ = "idempotency"
 
     slot: Mapped[int] = mapped_column(Integer, primary_key=True)
-    caller: Mapped[str] = mapped_column(String(160), primary_key=True)
+    caller: Mapped[str] = mapped_column(String(200), primary_key=True)
+    """Who asked, and for whom: a backend's keys are apart for each of its users."""
     key: Mapped[str] = mapped_column(String(128), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
     resource_id: Mapped[int] = mapped_column(Big)

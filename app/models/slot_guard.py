@@ -20,17 +20,19 @@ SLOTTED = frozenset(
         "messages",
         "idempotency",
         "receipts",
+        "reports",
         "accounts",
         "transfers",
         "lots",
         "lot_uses",
         "holds",
         "refunds",
+        "freezes",
         "checkpoints",
         "refusals",
     }
 )
-SWEEPS = frozenset({"due_payments", "due_receipts", "audit", "report", "due_ledger", "operator"})
+SWEEPS = frozenset({"due_payments", "due_receipts", "due_reports", "audit", "report", "due_ledger", "operator"})
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)
 _SLOT_TEST = re.compile(r"\bslot\s*(?:=|in\b)", re.IGNORECASE)
 _SWEEP = re.compile(r"/\* sweep: ([a-z_]+) \*/")

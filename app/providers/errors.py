@@ -5,6 +5,8 @@ Messages are read by operators: ids and provider codes, never a key, a token, a 
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from app.providers.facts import Ref, Reply
 
 
@@ -24,7 +26,14 @@ class Declined(ProviderError):
 
 
 class Retryable(ProviderError):
-    """It did not happen; the same request may be sent again later."""
+    """It did not happen; the same request may be sent again later.
+
+    `not_before` is the provider's own word on when (a rate limit), None when it did not say.
+    """
+
+    def __init__(self, message: str, *, code: str = "", not_before: datetime | None = None) -> None:
+        super().__init__(message, code=code)
+        self.not_before = not_before
 
 
 class Unknown(ProviderError):

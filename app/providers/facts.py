@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -91,7 +91,8 @@ def key_of(fact: Fact) -> str:
     """The identity of the fact, the same on every road.
 
     A payment is named by the provider's number, since one of our numbers may be paid twice; an undecided, failed or
-    closed attempt by ours, since the provider may never have numbered it.
+    closed attempt by ours, since the provider may never have numbered it. An agreement that can end and begin again
+    under one number is told apart by the end of its period, where the provider names one.
     """
     ref = fact.ref
     if fact.kind is Kind.PAID:
@@ -100,6 +101,8 @@ def key_of(fact: Fact) -> str:
         parts = [ref.theirs or ref.ours, ref.refund]
     elif fact.kind in (Kind.SIGNED, Kind.ENDED):
         parts = [ref.agreement or ref.theirs]
+        if fact.period_end is not None:
+            parts.append(fact.period_end.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
     else:
         parts = [ref.ours or ref.theirs]
     return ":".join([fact.kind, *((part or "").replace("%", "%25").replace(":", "%3A") for part in parts)])
@@ -173,6 +176,15 @@ class Received:
     """To be sent when the facts could not be stored: must make the provider send the message again."""
     message_id: str | None = None
     signed_at: datetime | None = None
+    asks: tuple[Ref, ...] = ()
+    """What the message names without proving it, or what the settings want confirmed: the core queries each of these
+    and believes only the answer. A named purchase that the provider does not know yet is asked about again later."""
+    bearer_proof: bool = False
+    """True: the sender holds a document that the provider signed for the buyer, not merely a number that anybody may
+    know. Only then may a purchase without an owner token, in `facts` or in the answer to `asks`, go to its sender."""
+    note: str = ""
+    """For people: why an authentic message says nothing that can be used (an event type of tomorrow). Such a message is
+    worth storing and worth an alarm."""
 
 
 @dataclass(frozen=True, slots=True)

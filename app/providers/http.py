@@ -56,8 +56,10 @@ class HttpClient(Protocol):
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Bound all requests inside to that many seconds together (a person is waiting)."""
-    token = _deadline.set(time.monotonic() + seconds)
+    """Bound all requests inside to that many seconds together; inside another deadline, the earlier one holds."""
+    ends = time.monotonic() + seconds
+    outer = _deadline.get()
+    token = _deadline.set(ends if outer is None else min(ends, outer))
     try:
         yield
     finally:

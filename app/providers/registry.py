@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.providers.errors import Misconfigured
 from app.providers.tools import Tools
-from app.providers.verbs import Plugin, Provider
+from app.providers.verbs import Plugin, Provider, Scans
 
 ENTRY_POINT_GROUP = "tillbook.providers"
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
@@ -26,6 +26,9 @@ class ProviderAccount:
     plugin: str
     live: bool
     provider: Provider
+    scan: Mapping[str, int] = field(default_factory=dict)
+    """Minutes between two readings, by feed."""
+    report_delivery: bool = False
 
 
 class AccountSettings(BaseModel):
@@ -35,6 +38,10 @@ class AccountSettings(BaseModel):
 
     plugin: str = Field(min_length=1)
     live: bool = True
+    scan: dict[str, Annotated[int, Field(ge=1, le=7 * 24 * 60)]] = Field(default_factory=dict)
+    """Which histories the worker reads, and every how many minutes: `scan = { refunds = 60 }`."""
+    report_delivery: bool = False
+    """Tell the provider of each credited purchase that it was delivered, where no client does."""
 
 
 class Registry:
@@ -86,7 +93,11 @@ def _build_account(
         if str(error).startswith("provider account"):
             raise
         raise Misconfigured(f"provider account {name!r}: {error}") from None
-    return ProviderAccount(name=name, plugin=common.plugin, live=common.live, provider=provider)
+    feeds = provider.feeds if isinstance(provider, Scans) else ()
+    unknown = sorted(set(common.scan) - set(feeds))
+    if unknown:
+        raise Misconfigured(f"provider account {name!r}: scan: no feed {unknown[0]!r} (there are: {', '.join(feeds)})")
+    return ProviderAccount(name, common.plugin, common.live, provider, common.scan, common.report_delivery)
 
 
 def _faults(error: ValidationError) -> str:

@@ -10,7 +10,14 @@ from enum import StrEnum
 import structlog
 
 from app.domain.numbers import parse_number, slot_of_number
-from app.domain.schedule import HINT_GAP_SECONDS, LEASE_SECONDS, READ_GAP_SECONDS, next_ask, next_late_ask
+from app.domain.schedule import (
+    AFTER_EXPIRY_CAP_SECONDS,
+    HINT_GAP_SECONDS,
+    LEASE_SECONDS,
+    READ_GAP_SECONDS,
+    next_ask,
+    next_late_ask,
+)
 from app.domain.status import OPEN_PAYMENT, UNPAID_END
 from app.models.base import AnyRow
 from app.providers.errors import Misconfigured, ProviderError
@@ -49,7 +56,7 @@ def ask_if_due(core: Core, payment_id: int) -> None:
     if _lease(core, payment_id, due_by=None):
         asked = ask(core, payment_id, seconds=READ_SECONDS)
         if asked is not None:
-            schedule_next(core, asked.row)
+            schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE)
 
 
 def take_due(core: Core, payment_id: int) -> bool:
@@ -96,7 +103,7 @@ def apply_all(core: Core, account: ProviderAccount, facts: tuple[Fact, ...], roa
         tell(core, Telling(account, fact, road))
 
 
-def schedule_next(core: Core, row: AnyRow) -> None:
+def schedule_next(core: Core, row: AnyRow, *, answered: bool = True) -> None:
     """Set the next query of a payment that was just asked about; none for one that is settled."""
     now = core.clock.now()
     rules = core.rules.ask
@@ -106,13 +113,16 @@ def schedule_next(core: Core, row: AnyRow) -> None:
         moment = next_ask(now=now, asked=row.queries, expires_at=row.expires_at, rules=rules, jitter=jitter)
     elif row.status in UNPAID_END and row.problem == payment_rows.LAPSED_PROBLEM:
         moment = next_late_ask(now=now, expires_at=row.expires_at, rules=rules)
+        if not answered:  # a late ask counts only if the provider answered it
+            again = now + timedelta(seconds=AFTER_EXPIRY_CAP_SECONDS)
+            moment = again if moment is None else min(moment, again)
     transact(
         core.sessions,
         lambda session: payment_rows.set_next_query(session, row.slot, row.id, status=row.status, moment=moment),
     )
 
 
-def hint(core: Core, ref: Ref) -> bool:
+def hint(core: Core, ref: Ref, *, gap_seconds: int = HINT_GAP_SECONDS) -> bool:
     """Somebody unproven named this payment: bring its query forward, at most once a minute. True if it was."""
     number = parse_number(ref.ours)
     if number is None:
@@ -125,7 +135,7 @@ def hint(core: Core, ref: Ref) -> bool:
             slot_of_number(number),
             number,
             now=now,
-            hinted_before=now - timedelta(seconds=HINT_GAP_SECONDS),
+            hinted_before=now - timedelta(seconds=gap_seconds),
         ),
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -16,6 +19,29 @@ from app.services.transaction import Sessions
 class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+_as_of: ContextVar[datetime | None] = ContextVar("as_of", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderClock:
+    """The clock that plugins are handed: the real one, but for messages that are read again (`as_of`)."""
+
+    real: Clock
+
+    def now(self) -> datetime:
+        return _as_of.get() or self.real.now()
+
+
+@contextlib.contextmanager
+def as_of(moment: datetime) -> Iterator[None]:
+    """Inside, plugins judge what is fresh as they did at that moment, when the message in hand first came."""
+    token = _as_of.set(moment)
+    try:
+        yield
+    finally:
+        _as_of.reset(token)
 
 
 @dataclass(frozen=True, slots=True)

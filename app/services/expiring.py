@@ -31,7 +31,7 @@ def work_on_due(core: Core, payment_id: int) -> bool:
         return True
     if asked.row.status in OPEN_PAYMENT and core.clock.now() >= asked.row.expires_at:
         asked = close_if_over(core, asked)
-    asking.schedule_next(core, asked.row)
+    asking.schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE)
     return True
 
 

@@ -22,7 +22,7 @@ from app.domain.status import NEEDS_A_PERSON, OPEN_PAYMENT, UNPAID_END, Cause, O
 from app.models.base import AnyRow
 from app.models.orders import FactRow
 from app.providers.facts import Kind
-from app.services import crediting, payment_rows, store_orders
+from app.services import crediting, payment_rows, reporting, store_orders
 from app.services.core import Core, environment_of
 from app.services.inserting import NUMBER_ATTEMPTS, insert_once
 from app.services.lapsing import expire_if_over
@@ -183,6 +183,8 @@ def _decide(session: Session, core: Core, telling: Telling, order: AnyRow, payme
         owner = payment_rows.owner_token(session, order.slot, order.user_id)
         why = mismatch(telling.told(), _expected(telling, order, payment, owner))
         return decide_paid(standing, why, core.rules.policy)
+    if kind is Kind.REFUND_ASKED:
+        return Decision(Outcome.NOTED)
     if kind in _UNPAID_CAUSES:
         strange = foreign(telling.told(), account=telling.account.provider.account, live=order.environment == "live")
         return decide_unpaid(standing, _UNPAID_CAUSES[kind], strange)
@@ -230,6 +232,8 @@ def _carry_out(
     money = crediting.of_telling(telling)
     transfers = crediting.transfers_of(money, order, payment.id, decision.booking, from_suspense=from_suspense)
     crediting.book(session, order.slot, transfers, at=now)
+    if decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
+        reporting.note_report(session, core, telling, payment.id)
     if decision.payment in UNPAID_END:
         expire_if_over(session, order, now)
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.domain.deciding import Booking
 from app.domain.ledger import Transfer
-from app.domain.status import OrderStatus, Outcome, PaymentStatus
+from app.domain.status import OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.orders import FactRow, Order, Payment
@@ -106,10 +106,9 @@ def _check_orders(session: Session, after: tuple[int, int]) -> _Page | None:
 def _check_order(session: Session, order: AnyRow, made: Counter[int]) -> list[Finding]:
     payments = session.execute(select(*_p).where(_p.slot == order.slot, _p.order_id == order.id)).all()
     numbers = [payment.id for payment in payments]
-    facts = session.execute(
-        select(*_f).where(_f.slot == order.slot, _f.payment_id.in_(numbers), _f.kind == Kind.PAID).order_by(_f.id)
-    ).all()
-    findings = [*_order_status(order, facts), *_payment_statuses(payments, facts)]
+    told = session.execute(select(*_f).where(_f.slot == order.slot, _f.payment_id.in_(numbers)).order_by(_f.id)).all()
+    facts = [fact for fact in told if fact.kind == Kind.PAID]
+    findings = [*_order_status(order, facts), *_payment_statuses(payments, facts), *_ends(order, payments, told)]
     for fact in facts:
         transfers = crediting.transfers_of(
             crediting.of_row(fact), order, fact.payment_id, Booking(fact.booking), from_suspense=fact.from_suspense
@@ -143,6 +142,28 @@ def _payment_statuses(payments: Sequence[AnyRow], facts: Sequence[AnyRow]) -> It
         paying = [fact for fact in own if fact.outcome in (Outcome.APPLIED, Outcome.SURPLUS) or fact.reason == "late"]
         if (payment.status == PaymentStatus.PAID) != bool(paying):
             yield Finding("payment_status", f"payment {payment.id} is {payment.status}, paid facts: {len(paying)}")
+
+
+def _ends(order: AnyRow, payments: Sequence[AnyRow], told: Sequence[AnyRow]) -> Iterator[Finding]:
+    """A payment that ended unpaid, or is held, says why; an expired order has no open payment; a provider's number was
+    told by the provider."""
+    for payment in payments:
+        own = [fact for fact in told if fact.payment_id == payment.id]
+        if not _end_has_cause(payment, own):
+            yield Finding("payment_status", f"payment {payment.id} is {payment.status}, and nothing says why")
+        if payment.theirs is not None and payment.theirs not in {fact.content["theirs"] for fact in own}:
+            yield Finding("payment_theirs", f"payment {payment.id}: nobody told its number {payment.theirs}")
+        if order.status == OrderStatus.EXPIRED and payment.status in OPEN_PAYMENT:
+            yield Finding("order_status", f"order {order.id} is expired with payment {payment.id} {payment.status}")
+
+
+def _end_has_cause(payment: AnyRow, own: Sequence[AnyRow]) -> bool:
+    if payment.status == PaymentStatus.HELD:
+        return any(fact.kind == Kind.PAID and fact.booking == Booking.SUSPENSE for fact in own)
+    ended = {fact.kind for fact in own if fact.kind in (Kind.CLOSED, Kind.FAILED) and fact.outcome == Outcome.APPLIED}
+    if payment.status in UNPAID_END:
+        return bool(payment.problem) or payment.status in ended
+    return payment.status not in OPEN_PAYMENT or not ended
 
 
 def _check_unmatched(session: Session, after: tuple[int, int]) -> _Page | None:

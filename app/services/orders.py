@@ -21,7 +21,7 @@ from app.providers.facts import Intent, Ref
 from app.providers.registry import ProviderAccount
 from app.services import intents, payment_rows
 from app.services.core import Core, environment_of
-from app.services.idempotency import Keyed, claim_key
+from app.services.idempotency import Keyed, claim_key, find_key
 from app.services.inserting import insert_numbered
 from app.services.problems import (
     Invalid,
@@ -102,6 +102,9 @@ def create_order(core: Core, wanted: NewOrder, request: Keyed) -> tuple[int, int
 
     def work(session: Session) -> tuple[int, int]:
         now = core.clock.now()
+        known = find_key(session, slot_of_user(wanted.user_id), request)
+        if known is not None:  # before anything is judged anew: the product may not be for sale any more
+            raise _Replay(known)
         user = ensure_user(session, core, wanted.user_id)
         product = product_for_sale(session, wanted.sku, now)
         row = _order_row(core, wanted, user, product, account, now)

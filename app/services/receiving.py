@@ -7,15 +7,17 @@ only then say so. Whatever keeps a fact from being stored makes the provider sen
 from __future__ import annotations
 
 import structlog
+from sqlalchemy.orm import Session
 
+from app.domain.numbers import slot_of_reference
 from app.domain.status import NEEDS_A_PERSON
 from app.providers.errors import Forged
-from app.providers.facts import Message, Received, Reply
+from app.providers.facts import Fact, Message, Received, Reply
 from app.providers.registry import ProviderAccount
 from app.services import asking, kept_messages
-from app.services.core import Core
-from app.services.facts import Applied
-from app.services.purchases import tell
+from app.services.core import Core, as_of
+from app.services.facts import Applied, apply_fact
+from app.services.purchases import place, tell
 from app.services.tellings import Telling
 from app.services.transaction import read, transact
 
@@ -54,30 +56,42 @@ def _refused(core: Core, account: ProviderAccount, error: Forged) -> Reply:
 
 def _apply(core: Core, account: ProviderAccount, message: Message, received: Received) -> None:
     for fact in received.facts:
-        applied = tell(core, Telling(account, fact, "notification", received.message_id))
+        _apply_one(core, account, message, received, fact)
+    for ref in received.asks:
+        brought = asking.hint(core, ref, gap_seconds=0)
+        _log.info("notification_asks", provider_account=account.name, ours=ref.ours, brought_forward=brought)
+    if received.note:
+        _log.warning("notification_of_no_use", provider_account=account.name, note=received.note)
+        slot = slot_of_reference(received.message_id or account.name)
+        transact(
+            core.sessions,
+            lambda session: kept_messages.keep(session, core, slot, account.name, message, "note", received.note),
+        )
+
+
+def _apply_one(core: Core, account: ProviderAccount, message: Message, received: Received, fact: Fact) -> Applied:
+    """One fact, and beside it, in the same transaction, the raw message if a person has to look."""
+    telling = place(core, Telling(account, fact, "notification", received.message_id))
+
+    def work(session: Session) -> Applied:
+        applied = apply_fact(session, core, telling)
         if applied.outcome in NEEDS_A_PERSON:
-            _keep(core, account, message, applied)
+            kept_messages.keep(session, core, applied.slot, account.name, message, applied.outcome, applied.reason)
+        return applied
 
-
-def _keep(core: Core, account: ProviderAccount, message: Message, applied: Applied) -> None:
-    """The raw message beside the fact that needs a person. The fact itself is committed already."""
-    transact(
-        core.sessions,
-        lambda session: kept_messages.keep(
-            session, core, applied.slot, account.name, message, applied.outcome, applied.reason
-        ),
-    )
+    return transact(core.sessions, work)
 
 
 def replay(core: Core, number: int) -> str:
     """Verify and apply a kept message again; what became of it, for the operator. Resolved unless it needs a person
-    still."""
+    still. The plugin verifies it as of the moment when it came: it was fresh then."""
     row = read(core.sessions, lambda session: kept_messages.find(session, number))
     account = core.registry.get(row.provider_account) if row is not None else None
     if row is None or account is None:
         return "there is no such message, or its provider account is not configured"
     try:
-        received = account.provider.receive(kept_messages.message_of(row))
+        with as_of(row.received_at):
+            received = account.provider.receive(kept_messages.message_of(row))
     except Forged as error:
         return f"refused: {error}"
     outcomes = [tell(core, Telling(account, fact, "notification", received.message_id)) for fact in received.facts]

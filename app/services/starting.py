@@ -75,8 +75,8 @@ def _record_failure(core: Core, row: AnyRow, error: Exception) -> None:
 
 def _problem_text(error: Exception) -> str:
     """The provider's words; of an unexpected exception only its type, since its text may quote anything."""
-    text = f"{error.code} {error}".strip() if isinstance(error, ProviderError) else type(error).__name__
-    return text[:PROBLEM_LENGTH]
+    text = f"{error.code} {error}".strip() if isinstance(error, ProviderError) else ""
+    return (text or type(error).__name__)[:PROBLEM_LENGTH]
 
 
 def _problem_of(row: AnyRow, error: Exception) -> PaymentDeclined | ProviderUnavailable | ProviderMisconfigured:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +13,7 @@ from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, 
 from app.providers.facts import Fact, key_of
 from app.providers.registry import ProviderAccount
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 Road = Literal["notification", "receipt", "query", "reply", "scan", "bill"]
 LONGEST_KEY = 400
 
@@ -73,15 +76,22 @@ def content_of(fact: Fact) -> dict[str, Any]:
 
 
 def printable(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The provider's words without NUL characters, which PostgreSQL's JSON cannot hold."""
-    return {str(name): _without_nul(value) for name, value in raw.items()}
+    """The provider's words without what PostgreSQL's JSON cannot hold: NUL, lone surrogates, infinity. A strange word
+    in somebody's nickname must not keep a payment from being stored."""
+    return {_storable_text(str(name)): _storable(value) for name, value in raw.items()}
 
 
-def _without_nul(value: Any) -> Any:
+def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\x00", "\ufffd")
+        return _storable_text(value)
     if isinstance(value, Mapping):
         return printable(value)
     if isinstance(value, list | tuple):
-        return [_without_nul(item) for item in value]
-    return value
+        return [_storable(item) for item in value]
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return _storable_text(str(value))
+
+
+def _storable_text(text: str) -> str:
+    return _UNSTORABLE.sub("\ufffd", text)

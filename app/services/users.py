@@ -34,7 +34,7 @@ def ensure_user(session: Session, core: Core, user_id: str) -> AnyRow:
     known = find_user(session, user_id)
     if known is not None:
         return known
-    row = {"slot": slot, "id": user_id, "token": new_token(slot), "created_at": core.clock.now()}
+    row = {"slot": slot, "id": user_id, "token": new_token(slot), "consented_at": None, "created_at": core.clock.now()}
     insert_once(session, User.__table__, row)
     return session.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one()
 

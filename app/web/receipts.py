@@ -10,6 +10,7 @@ from flask import request
 from sqlalchemy.orm import Session
 
 from app.services import receipts
+from app.services.reporting import record_consent
 from app.services.transaction import transact
 from app.services.users import ensure_user
 from app.web import schemas
@@ -33,6 +34,24 @@ def account_token(query: schemas.UserQuery) -> Any:
         return str(ensure_user(session, core(), user_id).token)
 
     return {"token": transact(core().sessions, work)}
+
+
+@blueprint.put("/consent")
+@needs("receipts")
+@blueprint.input(schemas.ConsentIn, arg_name="body")
+@blueprint.output(schemas.ConsentOut)
+def set_consent(body: schemas.ConsentIn) -> Any:
+    """Record whether the user agrees that a store which asks before a refund is told how much of the purchase was
+    used. Without it nothing is told. Safe to repeat: it says how things are to be."""
+    user_id = caller().user(body.user)
+    moment = core().clock.now() if body.consented else None
+
+    def work(session: Session) -> None:
+        ensure_user(session, core(), user_id)
+        record_consent(session, user_id, moment)
+
+    transact(core().sessions, work)
+    return {"user": user_id, "consented": body.consented}
 
 
 @blueprint.post("/receipts/<provider_account>")

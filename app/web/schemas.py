@@ -176,6 +176,16 @@ class AccountTokenOut(Out):
     token: str = Field(description="A UUID.")
 
 
+class ConsentIn(In):
+    user: UserId | None = None
+    consented: Annotated[bool, Field(strict=True)]
+
+
+class ConsentOut(Out):
+    user: str
+    consented: bool
+
+
 class ReceiptIn(BaseModel):
     """The proof as the provider's plugin wants it (`docs/api.md`): a JSON object."""
 

@@ -124,6 +124,7 @@ def upgrade() -> None:
         sa.Column("slot", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=128), nullable=False),
         sa.Column("token", sa.Uuid(), nullable=False),
+        sa.Column("consented_at", app.models.base.Moment(timezone=True), nullable=True),
         sa.Column("created_at", app.models.base.Moment(timezone=True), nullable=False),
         sa.CheckConstraint("length(id) > 0", name=op.f("ck_users_id_not_empty")),
         sa.CheckConstraint("slot BETWEEN 0 AND 4095", name=op.f("ck_users_slot_range")),
@@ -325,6 +326,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_facts_slot_payment_id"), "facts", ["slot", "payment_id"], unique=False)
     op.create_index(
+        "ix_facts_slot_waiting",
+        "facts",
+        ["slot"],
+        unique=False,
+        postgresql_where=sa.text("reason = 'before_payment'"),
+        sqlite_where=sa.text("reason = 'before_payment'"),
+    )
+    op.create_index(
         "ix_facts_waiting",
         "facts",
         ["recorded_at"],
@@ -332,14 +341,59 @@ def upgrade() -> None:
         postgresql_where=sa.text("outcome IN ('parked', 'surplus')"),
         sqlite_where=sa.text("outcome IN ('parked', 'surplus')"),
     )
+    op.create_table(
+        "reports",
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("about", sa.String(length=16), nullable=False),
+        sa.Column("question", sa.String(length=128), nullable=False),
+        sa.Column("asked_at", app.models.base.Moment(timezone=True), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("problem", sa.String(length=256), nullable=False),
+        sa.Column("next_try_at", app.models.base.Moment(timezone=True), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.CheckConstraint("(status = 'pending') = (next_try_at IS NOT NULL)", name=op.f("ck_reports_pending_is_due")),
+        sa.CheckConstraint("about IN ('delivered', 'consumption')", name=op.f("ck_reports_about_known")),
+        sa.CheckConstraint("status IN ('pending', 'sent', 'dropped')", name=op.f("ck_reports_status_known")),
+        sa.CheckConstraint("slot = (id & 4095)", name=op.f("ck_reports_slot_in_id")),
+        sa.ForeignKeyConstraint(
+            ["slot", "payment_id"], ["payments.slot", "payments.id"], name=op.f("fk_reports_slot_payment_id_payments")
+        ),
+        sa.PrimaryKeyConstraint("slot", "id", name=op.f("pk_reports")),
+        sa.UniqueConstraint(
+            "slot", "payment_id", "about", "question", name=op.f("uq_reports_slot_payment_id_about_question")
+        ),
+    )
+    op.create_index(
+        "ix_reports_due",
+        "reports",
+        ["next_try_at"],
+        unique=False,
+        postgresql_where=sa.text("next_try_at IS NOT NULL"),
+        sqlite_where=sa.text("next_try_at IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(
+        "ix_reports_due",
+        table_name="reports",
+        postgresql_where=sa.text("next_try_at IS NOT NULL"),
+        sqlite_where=sa.text("next_try_at IS NOT NULL"),
+    )
+    op.drop_table("reports")
     op.drop_index(
         "ix_facts_waiting",
         table_name="facts",
         postgresql_where=sa.text("outcome IN ('parked', 'surplus')"),
         sqlite_where=sa.text("outcome IN ('parked', 'surplus')"),
+    )
+    op.drop_index(
+        "ix_facts_slot_waiting",
+        table_name="facts",
+        postgresql_where=sa.text("reason = 'before_payment'"),
+        sqlite_where=sa.text("reason = 'before_payment'"),
     )
     op.drop_index(op.f("ix_facts_slot_payment_id"), table_name="facts")
     op.drop_table("facts")

@@ -10,12 +10,14 @@ import pytest
 from sqlalchemy import Engine
 
 from app.domain.numbers import slot_of_user
+from app.domain.spending import Spend
 from app.providers.facts import Message
 from app.providers.registry import ProviderAccount, Registry
-from app.services import receipts, receiving
+from app.services import ledger, receipts, receiving
 from app.services.core import Core
 from app.services.products import import_products, parse_catalogue
 from app.services.receipts import ReceiptRefused, Submitted
+from app.services.reporting import record_consent
 from app.services.transaction import transact
 from app.services.users import ensure_user
 from app.worker import Worker
@@ -39,7 +41,7 @@ PRODUCT = "com.example.coins600"
 class Store:
     """A Tillbook with an account at the simulated store, and devices that buy there."""
 
-    def __init__(self, world: World, **settings: str) -> None:
+    def __init__(self, world: World, **settings: str | bool) -> None:
         self.world = world
         self.shop = Shop(world.clock, send=self._notified)
         account = ProviderAccount("apple", "apple", False, self.shop.provider(**settings))
@@ -231,3 +233,22 @@ def _ordered(store: Store):  # type: ignore[no-untyped-def]
     assert view.payments[0].action["app_account_token"] == store.token("alice")
     assert view.order.slot == slot_of_user("alice")
     return view
+
+
+def test_how_much_was_used_is_told_only_with_consent_and_from_the_lots(engine: Engine, sessions: Sessions) -> None:
+    store = Store(build_world(engine, sessions), answer_refund_questions=True)
+    device = store.device()
+    number = device.buy(PRODUCT)
+    spend = Spend("alice", "coin", 150, "s1", environment="sandbox")
+    transact(store.core.sessions, lambda s: ledger.spend(s, slot_of_user("alice"), spend, at=store.world.clock.now()))
+    device.ask_refund(number)
+    store.deliver()
+    Worker(store.core).run_once()
+    told = store.shop.store.purchases.find("Sandbox", number).reports
+    assert told == []
+    transact(store.core.sessions, lambda s: record_consent(s, "alice", START))
+    store.world.clock.advance(60)
+    device.ask_refund(number, reason="OTHER")
+    store.deliver()
+    Worker(store.core).run_once()
+    assert [(one["customerConsented"], one["consumptionPercentage"]) for one in told] == [(True, 25_000)]

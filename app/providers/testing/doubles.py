@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,7 +12,6 @@ from werkzeug.test import Client
 from app.providers.errors import Retryable, Unknown
 from app.providers.http import MAX_RESPONSE_BYTES, HttpClient, HttpResponse
 from app.providers.tools import KeyStore, StoredKey, Tools
-
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -118,6 +117,24 @@ class BrokenHttp:
             "error500": HttpResponse(500, {"content-type": "application/json"}, b'{"error":"internal"}'),
         }
         return spoilt.get(self.fault, answer)
+
+
+class RewritingHttp:
+    """Passes requests on and changes the answers: for impostors, whose words are right and whose signature is not."""
+
+    def __init__(self, inner: HttpClient, change: Callable[[HttpResponse], HttpResponse]) -> None:
+        self._inner, self._change = inner, change
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> HttpResponse:
+        return self._change(self._inner.request(method, url, headers=headers, body=body, max_bytes=max_bytes))
 
 
 def tools(http: HttpClient | None = None, *, clock: FixedClock | None = None, keys: KeyStore | None = None) -> Tools:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import requests
 
@@ -51,6 +51,16 @@ class Faults:
     garbage: int = 0
     error500: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def set(self, **counters: float) -> None:
+        """Set some of the counters. Raises ValueError for a fault that there is not, or for what is not a count."""
+        known = {item.name: type(item.default) for item in fields(self) if not item.name.startswith("_")}
+        for name, count in counters.items():
+            if name not in known or not isinstance(count, known[name] | int) or count < 0:
+                raise ValueError(f"not a fault with a count: {name!r}")
+        with self._lock:
+            for name, count in counters.items():
+                setattr(self, name, count)
 
     def take(self, name: str) -> bool:
         """True if that fault is to happen now, and one fewer is left."""

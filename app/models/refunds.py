@@ -1,0 +1,108 @@
+"""Refunds, and who froze which wallet: user data, in the slot of the payment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, Big, Json, Moment, slot_matches_id
+
+
+class Refund(Base):
+    """Money of one payment that goes back, or went back. Its number is the one that the provider gets, in every try."""
+
+    __tablename__ = "refunds"
+
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(Big, primary_key=True)
+    order_id: Mapped[int] = mapped_column(Big)
+    payment_id: Mapped[int] = mapped_column(Big)
+    provider_account: Mapped[str] = mapped_column(String(32))
+    theirs: Mapped[str] = mapped_column(String(128))
+    """The provider's number of the trade: one of our payment numbers may have been paid twice."""
+    number_there: Mapped[str | None] = mapped_column(String(128))
+    """The provider's number of a refund that it, and not we, decided."""
+    origin: Mapped[str] = mapped_column(String(16))
+    amount_minor: Mapped[int | None] = mapped_column(Big)
+    """Null where a store tells no amount."""
+    currency: Mapped[str | None] = mapped_column(String(3))
+    reason: Mapped[str] = mapped_column(String(256), default="")
+    policy: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16))
+    caller: Mapped[str] = mapped_column(String(160), default="")
+    problem: Mapped[str] = mapped_column(String(256), default="")
+    coins: Mapped[list[dict[str, Any]]] = mapped_column(Json)
+    """What was taken when it was done, by asset: coins, and what became debt or was forgiven."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    done_at: Mapped[datetime | None] = mapped_column(Moment)
+    next_query_at: Mapped[datetime | None] = mapped_column(Moment)
+    last_query_at: Mapped[datetime | None] = mapped_column(Moment)
+    queries: Mapped[int] = mapped_column(Integer, default=0)
+
+    __table_args__ = (
+        slot_matches_id(),
+        ForeignKeyConstraint(["slot", "order_id"], ["orders.slot", "orders.id"]),
+        ForeignKeyConstraint(["slot", "payment_id"], ["payments.slot", "payments.id"]),
+        UniqueConstraint("slot", "payment_id", "theirs", "number_there"),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("(amount_minor IS NULL) = (currency IS NULL)", name="amount_has_currency"),
+        CheckConstraint("(origin = 'provider') = (number_there IS NOT NULL)", name="numbered_by_one_side"),
+        CheckConstraint("origin = 'provider' OR amount_minor IS NOT NULL", name="ours_has_amount"),
+        CheckConstraint("origin IN ('asked', 'automatic', 'provider')", name="origin_known"),
+        CheckConstraint("policy IN ('debt', 'forgive', 'freeze')", name="policy_known"),
+        CheckConstraint(
+            "status IN ('created', 'pending', 'unknown', 'done', 'declined', 'undone')", name="status_known"
+        ),
+        CheckConstraint(
+            "(status IN ('created', 'pending', 'unknown')) = (next_query_at IS NOT NULL)", name="open_is_due"
+        ),
+        CheckConstraint("status <> 'done' OR done_at IS NOT NULL", name="done_at_a_moment"),
+        Index(None, "slot", "payment_id"),
+        Index(None, "slot", "order_id"),
+        Index(
+            "ix_refunds_due",
+            "next_query_at",
+            postgresql_where=text("next_query_at IS NOT NULL"),
+            sqlite_where=text("next_query_at IS NOT NULL"),
+        ),
+    )
+
+
+class Freeze(Base):
+    """One freezing or unfreezing of wallets: who did it, and why. Never updated."""
+
+    __tablename__ = "freezes"
+
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(Big, primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(128))
+    asset: Mapped[str | None] = mapped_column(String(16))
+    """Null: every wallet that the user had in this environment."""
+    environment: Mapped[str] = mapped_column(String(8))
+    frozen: Mapped[bool] = mapped_column(Boolean)
+    reason: Mapped[str] = mapped_column(String(255))
+    actor: Mapped[str] = mapped_column(String(160))
+    refund_id: Mapped[int | None] = mapped_column(Big)
+    """The refund whose policy froze it."""
+    at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (
+        slot_matches_id(),
+        ForeignKeyConstraint(["slot", "refund_id"], ["refunds.slot", "refunds.id"]),
+        CheckConstraint("length(reason) > 0", name="has_reason"),
+        CheckConstraint("length(actor) > 0", name="has_actor"),
+        CheckConstraint("environment IN ('live', 'sandbox')", name="environment_known"),
+        Index(None, "slot", "user_id", "id"),
+    )

@@ -1,0 +1,34 @@
+"""The conformance kit. A plugin's whole test file is a `World` (the hooks) and one subclass of `ProviderConformance`:
+
+    class MyWorld(World): ...
+
+    class TestMyProvider(ProviderConformance):
+        world_class = MyWorld
+
+Every rule is one test method whose docstring states the rule. Rules that cannot apply, by the traits the world
+declares, are not collected.
+"""
+
+from app.providers.testing.conformance.kit import ProviderConformance
+from app.providers.testing.conformance.world import (
+    BodyPart,
+    Document,
+    HeaderPart,
+    Sample,
+    SignaturePart,
+    Traits,
+    World,
+    make_intent,
+)
+
+__all__ = [
+    "BodyPart",
+    "Document",
+    "HeaderPart",
+    "ProviderConformance",
+    "Sample",
+    "SignaturePart",
+    "Traits",
+    "World",
+    "make_intent",
+]

@@ -1,0 +1,91 @@
+"""Rules for the verbs that call: what a broken, silent or lying line may lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from app.providers import Declined, ProviderError, Retryable, Unknown
+from app.providers.testing.conformance.checks import Rules, attempt, online, where
+from app.providers.testing.conformance.journeys import BreakingHttp, Call, calls_in
+
+SPOILT = ("timeout", "timeout_after", "garbage", "empty", "html", "error500")
+MOST_REQUESTS = 8
+
+
+class CallRules(Rules):
+    """What a verb may make of its line."""
+
+    def test_every_verb_works(self) -> None:
+        """Over a sound line each verb returns: none is a stub, none needs more than a few requests."""
+        world = self.world()
+        for call in calls_in(world):
+            line = BreakingHttp(world.http)
+            result = attempt(partial(call.make, online(world, line)), call.name)
+            assert not isinstance(result, ProviderError), f"{call.name}: {type(result).__name__}: {result}"
+            assert line.calls <= MOST_REQUESTS, f"{call.name}: {line.calls} requests"
+
+    def test_a_refused_connection_is_retryable(self) -> None:
+        """Where nothing could be sent, nothing happened: Retryable."""
+        for call, result, calls in self._results("refused"):
+            if calls:
+                assert isinstance(result, Retryable), f"{call.name}, connection refused: {_said(result)}"
+
+    def test_a_lost_or_spoilt_answer_leaves_it_unknown(self) -> None:
+        """Timeout, garbage, nothing, HTML or a 500: Unknown, since it may have happened; a query may say Retryable.
+
+        Never Declined, never a fact, never an exception of another kind.
+        """
+        for fault in SPOILT:
+            for call, result, calls in self._results(fault):
+                allowed = (Unknown,) if call.moves else (Unknown, Retryable)
+                if calls:
+                    assert isinstance(result, allowed), f"{call.name}, {fault}: {_said(result)}"
+
+    def test_a_line_that_breaks_midway_declines_nothing(self) -> None:
+        """In a verb of several requests, a fault at a later one is no definite no, and no raw exception."""
+        for breaks_at in range(2, self._most_requests() + 1):
+            for fault in ("refused", *SPOILT):
+                self._breaks_midway(fault, breaks_at)
+
+    @where(lambda traits: traits.signs_replies)
+    def test_a_liar_is_not_believed(self) -> None:
+        """An answer that the provider did not sign leaves it Unknown, whatever it says: success, failure, nothing."""
+        names = list(self.world().liars())
+        assert names, "World.liars is empty, though Traits.signs_replies"
+        for name in names:
+            world = self.world()
+            line = BreakingHttp(world.liars()[name])
+            for call in calls_in(world):
+                before = line.calls
+                result = attempt(partial(call.make, online(world, line)), f"{call.name}, {name}")
+                if line.calls > before:
+                    assert isinstance(result, Unknown), f"{call.name}, {name}: {_said(result)}"
+
+    def _results(self, fault: str) -> Iterator[tuple[Call, object, int]]:
+        """Each call over a line with that fault: what it came to, and the number of requests it made."""
+        world = self.world()
+        for call in calls_in(world):
+            line = BreakingHttp(world.http, fault)
+            yield call, attempt(partial(call.make, online(world, line)), f"{call.name}, {fault}"), line.calls
+
+    def _most_requests(self) -> int:
+        """How many requests the longest verb makes over a sound line."""
+        world, most = self.world(), 0
+        for call in calls_in(world):
+            line = BreakingHttp(world.http)
+            attempt(partial(call.make, online(world, line)), call.name)
+            most = max(most, line.calls)
+        return most
+
+    def _breaks_midway(self, fault: str, breaks_at: int) -> None:
+        world = self.world()
+        for call in calls_in(world):
+            what = f"{call.name}, {fault} at request {breaks_at}"
+            line = BreakingHttp(world.http, fault, breaks_at)
+            result = attempt(partial(call.make, online(world, line)), what)
+            assert not isinstance(result, Declined) or line.calls < breaks_at, f"{what}: Declined"
+
+
+def _said(result: object) -> str:
+    return type(result).__name__ if isinstance(result, ProviderError) else f"returned {result!r}"

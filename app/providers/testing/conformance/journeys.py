@@ -1,0 +1,152 @@
+"""Payments played through in a world: what a rule needs before it can look at something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from app.domain.money import Money
+from app.providers import (
+    Cancels,
+    Fact,
+    HttpClient,
+    HttpResponse,
+    Intent,
+    Kind,
+    Provider,
+    Ref,
+    Refunds,
+    Scans,
+)
+from app.providers.http import MAX_RESPONSE_BYTES
+from app.providers.testing.conformance.checks import facts_of, of_kind, one_paid, online, refs_of
+from app.providers.testing.conformance.world import World
+from app.providers.testing.doubles import BrokenHttp
+
+REASON = "asked by the payer"
+MAX_PAGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A fact and the road on which it came."""
+
+    road: str
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a verb, ready to be made by any provider of its world. `moves`: it changes something there."""
+
+    name: str
+    make: Callable[[Provider], object]
+    moves: bool
+
+
+class BreakingHttp:
+    """Passes requests on, counting them, until the line breaks: from request number `breaks_at` on, by `fault`."""
+
+    def __init__(self, inner: HttpClient, fault: str = "", breaks_at: int = 1) -> None:
+        self._inner = inner
+        self._broken = BrokenHttp(inner, fault) if fault else inner
+        self._breaks_at = breaks_at
+        self.calls = 0
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> HttpResponse:
+        self.calls += 1
+        client = self._inner if self.calls < self._breaks_at else self._broken
+        return client.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
+
+
+def started(world: World, provider: Provider, way: int = 0) -> Intent:
+    """A payment that waits for its payer and that the provider knows."""
+    intent = world.intents()[way]
+    provider.start(intent)
+    world.visit(intent)
+    return intent
+
+
+def paid(world: World, provider: Provider, way: int = 0) -> tuple[Intent, Fact]:
+    """A payment that was made, and the PAID fact of its first message."""
+    intent = started(world, provider, way)
+    messages = world.pay(intent)
+    assert messages, "World.pay returned no message"
+    what = f"the message of a payment ({intent.way})"
+    return intent, one_paid(facts_of(provider, messages[0], what), what)
+
+
+def heard_of_a_payment(world: World, provider: Provider, way: int) -> Iterator[Heard]:
+    """Every PAID fact of one payment: from the reply to `start`, from messages, and from queries by each number."""
+    intent = world.intents()[way]
+    replies = provider.start(intent).facts
+    world.visit(intent)
+    yield from (Heard(f"reply to start {intent.way}", fact) for fact in of_kind(replies, Kind.PAID))
+    ref = intent.ref
+    for at, message in enumerate(world.pay(intent)):
+        road = f"{message.source} {at} ({intent.way})"
+        fact = one_paid(facts_of(provider, message, road), road)
+        ref = fact.ref
+        yield Heard(road, fact)
+    for name, asked in refs_of(world.traits, ref).items():
+        road = f"query by {name} ({intent.way})"
+        yield Heard(road, one_paid(provider.query(asked), road))
+
+
+def scanned(world: World, provider: Provider) -> Iterator[Heard]:
+    """Every fact of every feed, page by page."""
+    assert isinstance(provider, Scans)
+    since, until = world.history_window()
+    for feed in provider.feeds:
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            page = provider.scan(feed, since, until, cursor)
+            yield from (Heard(f"scan of {feed}", fact) for fact in page.facts)
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert cursor is None, f"scan of {feed} does not end"
+
+
+def refund(provider: Provider, ref: Ref, money: Money | None) -> tuple[Fact, ...]:
+    assert isinstance(provider, Refunds), "World.traits declares refund, but the provider has no such verb"
+    assert money is not None, "a provider that refunds has to tell what was paid"
+    return provider.refund(ref, money, REASON)
+
+
+def cancel(provider: Provider, ref: Ref) -> tuple[Fact, ...]:
+    assert isinstance(provider, Cancels), "World.traits declares cancel, but the provider has no such verb"
+    return provider.cancel(ref)
+
+
+def refund_ref(payment: Fact, number: int = 1) -> Ref:
+    """The name of the payment's refund of that number."""
+    return replace(payment.ref, refund=f"{payment.ref.ours or '77'}{number}")
+
+
+def calls_in(world: World) -> Iterator[Call]:
+    """Every verb that may call, each in a state in which it works."""
+    good = online(world)
+    for intent in world.intents():
+        yield Call(f"start {intent.way}", _starting(intent), moves=True)
+    _, payment = paid(world, good)
+    yield Call("query", lambda provider: provider.query(payment.ref), moves=False)
+    if "refund" in world.traits.verbs:
+        yield Call("refund", lambda provider: refund(provider, refund_ref(payment), payment.money), moves=True)
+    if "cancel" in world.traits.verbs:
+        unpaid = started(world, good)
+        yield Call("cancel", lambda provider: cancel(provider, unpaid.ref), moves=True)
+    if "scan" in world.traits.verbs:
+        yield Call("scan", lambda provider: list(scanned(world, provider)), moves=False)
+
+
+def _starting(intent: Intent) -> Callable[[Provider], object]:
+    return lambda provider: provider.start(intent)
