@@ -31,6 +31,11 @@ class House:
     engine: Engine
     keys: dict[str, DatabaseKeys]
 
+    def reload_keys(self) -> None:
+        """Copy providers' public keys into this process, unless that was done less than a minute ago."""
+        for store in self.keys.values():
+            store.reload_if_old()
+
 
 def database_url(settings: Settings) -> URL:
     """The configured URL; a relative SQLite file is taken from the working directory, and its folder is made."""
@@ -79,4 +84,5 @@ def rules_of(settings: Settings) -> Rules:
         policy=Policy(late=settings.late_payment, surplus=settings.surplus_payment),
         ask=AskRules(grace_seconds=settings.grace_seconds),
         order_minutes=settings.order_minutes,
+        clawback=settings.clawback_policy,
     )

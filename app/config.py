@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from app.domain.deciding import Late, Surplus
+from app.domain.refunding import Clawback
 
 DEFAULT_FILE = "tillbook.toml"
 SHORTEST_SECRET = 32
@@ -79,6 +80,8 @@ class Settings(BaseSettings):
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT
     surplus_payment: Surplus = Surplus.HOLD
+    clawback_policy: Clawback = Clawback.DEBT
+    """What becomes of refunded coins that are spent; a request for a refund may say otherwise."""
     user_jwt: UserJwt | None = None
     api_keys: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")], ApiKey] = Field(
         default_factory=dict

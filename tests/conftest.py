@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from app import models  # noqa: F401 - fills the metadata
+from app import logs, models  # noqa: F401 - fills the metadata
 from app.models.base import Base
 from tests import databases
 from tests.world import World, build_world
+
+
+logs.configure()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -19,11 +22,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     """An empty database with the full schema."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/tillbook.sqlite3"
-        _create_schema(url)
+        create_schema(url)
         yield url
     else:
         with databases.postgres_database() as url:
-            _create_schema(url)
+            create_schema(url)
             yield url
 
 
@@ -44,7 +47,7 @@ def world(engine: Engine, sessions: databases.Sessions) -> World:
     return build_world(engine, sessions)
 
 
-def _create_schema(url: str) -> None:
+def create_schema(url: str) -> None:
     engine = create_engine(url)
     Base.metadata.create_all(engine)
     engine.dispose()

@@ -106,9 +106,7 @@ class Book:
         fresh, stale = self._split(order, at_us)
         return self._take_from([*stale, *fresh], amount, fingerprint, at_us)
 
-    def take_back(
-        self, amount: int, first: Sequence[int], fingerprint: bytes, at_us: int, order: SpendOrder
-    ) -> Entry:
+    def take_back(self, amount: int, first: Sequence[int], fingerprint: bytes, at_us: int, order: SpendOrder) -> Entry:
         """Out of a wallet, from these lots first (those of a refunded purchase), else as `take_held`."""
         fresh, stale = self._split(order, at_us)
         lots = {lot.version: lot for lot in (*stale, *fresh)}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from app.domain.deciding import Policy
 from app.domain.numbers import NumberSource
+from app.domain.refunding import Clawback
 from app.domain.schedule import AskRules
 from app.providers.registry import Registry
 from app.providers.tools import Clock
@@ -52,6 +53,8 @@ class Rules:
     ask: AskRules = field(default_factory=AskRules)
     order_minutes: int = 30
     """How long an order can be paid."""
+    clawback: Clawback = Clawback.DEBT
+    """What becomes of refunded coins that are spent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,11 +50,10 @@ def _engine(app: APIFlask, settings: Settings) -> Engine:
 
 
 def _keep_keys_fresh(app: APIFlask, house: House) -> None:
-    """Providers' public keys are renewed by the worker; this copies them into the process, beside its requests.
-    Notifications are verified with them, and so are the answers to our own questions."""
+    """Providers' public keys are renewed by the worker; this copies them into the process once a minute, so that no
+    plugin ever has to wait for the database."""
 
     @app.before_request
     def reload() -> None:
-        if request.blueprint != health.blueprint.name:
-            for keys in house.keys.values():
-                keys.reload_if_old()
+        if request.endpoint is not None and not request.endpoint.startswith("health."):
+            house.reload_keys()

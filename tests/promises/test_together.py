@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 from app.domain.status import Outcome
 from app.models.base import Base
 from app.models.slot_guard import sweep
-from app.services import orders, payment_rows
+from app.services import orders
 from app.services.idempotency import keyed
 from app.services.lapsing import lapse_payment
 from app.services.orders import NewOrder, PayBy
@@ -198,4 +198,3 @@ def test_the_reply_is_only_given_after_the_commit(world: World, fuse: Fuse) -> N
     assert world.receive(world.notification(other)).status == 200
     assert world.coins("bob") == 66
     assert {outcome for _, outcome, _ in world.outcomes()} <= {Outcome.APPLIED, Outcome.NOTED}
-    assert payment_rows.LAPSED_PROBLEM
