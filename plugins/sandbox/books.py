@@ -1,0 +1,187 @@
+"""The simulated provider's own books: payments, refunds and their rules. Part of the simulator."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.domain.money import Money
+from app.providers import Clock
+from plugins.sandbox.mapping import moment, written
+
+PAGE_SIZE = 50
+
+
+class Refused(Exception):
+    """The provider says no, with this HTTP status and code."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.status, self.code = status, code
+
+
+@dataclass
+class SimulatedRefund:
+    number: str
+    amount: int
+    at: datetime
+    status: str = "DONE"
+
+
+@dataclass
+class SimulatedPayment:
+    """A payment as the provider keeps it. `asked` is the request that made it, to tell repeats from reuse."""
+
+    id: str
+    merchant: str
+    asked: Mapping[str, Any]
+    at: datetime
+    status: str = "WAITING"
+    refunds: list[SimulatedRefund] = field(default_factory=list)
+
+    @property
+    def number(self) -> str:
+        return str(self.asked["number"])
+
+    @property
+    def refunded(self) -> int:
+        return sum(refund.amount for refund in self.refunds if refund.status == "DONE")
+
+    @property
+    def amount_text(self) -> str:
+        return Money(self.asked["amount"], self.asked["currency"]).decimal()
+
+    def shown(self) -> dict[str, Any]:
+        """The payment as the protocol shows it."""
+        return {
+            "id": self.id,
+            "number": self.number,
+            "status": self.status,
+            "amount": self.asked["amount"],
+            "currency": self.asked["currency"],
+            "owner": self.asked["owner"],
+            "at": written(self.at),
+            "refunds": [self.shown_refund(refund) for refund in self.refunds],
+        }
+
+    def shown_refund(self, refund: SimulatedRefund) -> dict[str, Any]:
+        return {
+            "number": refund.number,
+            "payment_id": self.id,
+            "payment_number": self.number,
+            "status": refund.status,
+            "amount": refund.amount,
+            "currency": self.asked["currency"],
+            "at": written(refund.at),
+        }
+
+
+class Books:
+    """All payments of all merchants. Safe to share between threads."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._payments: list[SimulatedPayment] = []
+        self._ids = itertools.count(1)
+        self._lock = threading.RLock()
+
+    def create(self, merchant: str, asked: Mapping[str, Any]) -> SimulatedPayment:
+        """The payment of that number: a new one, or the same again for the same request."""
+        _check_asked(asked)
+        with self._lock:
+            known = next((p for p in self._of(merchant) if p.number == asked["number"]), None)
+            if known is None:
+                known = SimulatedPayment(f"sbx_{next(self._ids)}", merchant, dict(asked), self._clock.now())
+                self._payments.append(known)
+            elif known.asked != dict(asked):
+                raise Refused(409, "NUMBER_TAKEN")
+            return self._aged(known)
+
+    def find(self, merchant: str | None, *, number: str | None = None, theirs: str | None = None) -> SimulatedPayment:
+        """By our number or theirs; of any merchant where none is given."""
+        with self._lock:
+            for payment in self._of(merchant):
+                if number in (None, payment.number) and theirs in (None, payment.id):
+                    return self._aged(payment)
+        raise Refused(404, "NO_SUCH_PAYMENT")
+
+    def all_of(self, merchant: str) -> list[SimulatedPayment]:
+        with self._lock:
+            return list(self._of(merchant))
+
+    def pay(self, payment: SimulatedPayment) -> bool:
+        """True if it is paid by this call; False if it was paid before."""
+        with self._lock:
+            if self._aged(payment).status == "CLOSED":
+                raise Refused(409, "CLOSED")
+            if payment.status == "PAID":
+                return False
+            payment.status, payment.at = "PAID", self._clock.now()
+            return True
+
+    def close(self, payment: SimulatedPayment) -> bool:
+        """True if it is closed by this call. One that is paid stays paid."""
+        with self._lock:
+            if self._aged(payment).status in ("PAID", "CLOSED"):
+                return False
+            payment.status, payment.at = "CLOSED", self._clock.now()
+            return True
+
+    def refund(self, payment: SimulatedPayment, asked: Mapping[str, Any]) -> tuple[SimulatedRefund, bool]:
+        """The refund of that number, and whether this call made it: the same number never pays twice."""
+        number, amount = asked.get("number"), asked.get("amount")
+        if not isinstance(number, str) or not number or type(amount) is not int or amount <= 0:
+            raise Refused(400, "BAD_REQUEST")
+        with self._lock:
+            for refund in payment.refunds:
+                if refund.number == number:
+                    return refund, False
+            if payment.status != "PAID":
+                raise Refused(409, "NOT_PAID")
+            left = payment.asked["amount"] - payment.refunded
+            if asked.get("currency") != payment.asked["currency"] or amount > left:
+                raise Refused(409, "TOO_MUCH")
+            payment.refunds.append(SimulatedRefund(number, amount, self._clock.now()))
+            return payment.refunds[-1], True
+
+    def find_refund(self, merchant: str, number: str) -> tuple[SimulatedPayment, SimulatedRefund]:
+        with self._lock:
+            for payment in self._of(merchant):
+                for refund in payment.refunds:
+                    if refund.number == number:
+                        return payment, refund
+        raise Refused(404, "NO_SUCH_REFUND")
+
+    def history(self, merchant: str, since: datetime, until: datetime, start: int) -> list[SimulatedPayment]:
+        """Up to a page of decided payments in the window, from that place on, and one more if there is another page."""
+        with self._lock:
+            decided = [p for p in self._of(merchant) if self._aged(p).status != "WAITING" and since <= p.at < until]
+        return decided[start : start + PAGE_SIZE + 1]
+
+    def _of(self, merchant: str | None) -> Iterator[SimulatedPayment]:
+        return (payment for payment in self._payments if merchant in (None, payment.merchant))
+
+    def _aged(self, payment: SimulatedPayment) -> SimulatedPayment:
+        """A payment past its time is closed: nobody can pay it any more."""
+        expires = moment(payment.asked["expires_at"])
+        if payment.status == "WAITING" and expires <= self._clock.now():
+            payment.status, payment.at = "CLOSED", expires
+        return payment
+
+
+def _check_asked(asked: Mapping[str, Any]) -> None:
+    """What every request for a payment must bring."""
+    texts = ("number", "currency", "subject", "owner", "way", "expires_at", "notify_url", "return_url")
+    amount = asked.get("amount")
+    if not all(isinstance(asked.get(name), str) for name in texts) or type(amount) is not int or amount <= 0:
+        raise Refused(400, "BAD_REQUEST")
+    if asked["way"] == "bank" and not asked.get("extra", {}).get("bank"):
+        raise Refused(400, "BAD_REQUEST")
+    try:
+        moment(asked["expires_at"])
+    except ValueError:
+        raise Refused(400, "BAD_REQUEST") from None

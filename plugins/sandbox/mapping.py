@@ -1,0 +1,196 @@
+"""What the sandbox's words mean: status and error tables as data, and documents read into facts.
+
+Amounts are integers in minor units, times are RFC 3339 in UTC. Whatever cannot be read strictly raises Unreadable.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
+
+from app.domain.money import MAX_MINOR, Money
+from app.providers import (
+    Declined,
+    Fact,
+    Kind,
+    Misconfigured,
+    ProviderError,
+    Ref,
+    Retryable,
+    Unknown,
+)
+
+_WRITTEN = "%Y-%m-%dT%H:%M:%SZ"
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
+
+PAYMENT_STATUS: dict[str, Kind] = {
+    "WAITING": Kind.PENDING,
+    "PAID": Kind.PAID,
+    "FAILED": Kind.FAILED,
+    "CLOSED": Kind.CLOSED,
+}
+"""A word that is not here means PENDING: the provider may invent one tomorrow."""
+
+REFUND_STATUS: dict[str, Kind] = {
+    "WAITING": Kind.REFUND_PENDING,
+    "DONE": Kind.REFUNDED,
+    "FAILED": Kind.REFUND_FAILED,
+}
+"""A word that is not here means REFUND_PENDING."""
+
+ERRORS: dict[str, type[ProviderError]] = {
+    "BAD_REQUEST": Declined,
+    "NUMBER_TAKEN": Declined,  # the number was used before, with other content
+    "CLOSED": Declined,
+    "NOT_PAID": Declined,
+    "TOO_MUCH": Declined,
+    "NO_SUCH_PAYMENT": Declined,
+    "NO_SUCH_REFUND": Declined,
+    "BUSY": Retryable,  # documented as "nothing was done"
+    "NOT_AUTHENTIC": Misconfigured,
+    "INTERNAL": Unknown,
+}
+"""A code that is not here means Unknown."""
+
+NOTHING_THERE = frozenset({"NO_SUCH_PAYMENT", "NO_SUCH_REFUND"})
+"""What a query or a close reads as `()`."""
+
+
+def moment(text: object) -> datetime:
+    """Read `2026-01-02T03:04:05Z`, and nothing else: not a number, not a local time."""
+    if not isinstance(text, str) or not _MOMENT.fullmatch(text):
+        raise ValueError("not a moment in UTC")
+    return datetime.strptime(text, _WRITTEN).replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, BeforeValidator(moment)]
+Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Amount = Annotated[StrictInt, Field(gt=0, le=MAX_MINOR)]
+Currency = Annotated[str, Field(strict=True, pattern=r"^[A-Z]{3}$")]
+Word = Annotated[str, Field(strict=True, pattern=r"^[A-Z_]{1,32}$")]
+Owner = Annotated[str, Field(strict=True, pattern=r"^[ -~]{0,64}$")]
+Document = TypeVar("Document", bound=BaseModel)
+
+
+class Unreadable(Exception):
+    """Authentic, perhaps, but not a document of this protocol. The text quotes nothing of it."""
+
+
+class Refund(BaseModel):
+    """Money given back, or about to be."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    number: Name
+    payment_id: Name
+    payment_number: Name
+    status: Word
+    amount: Amount
+    currency: Currency
+    at: Moment
+
+
+class Payment(BaseModel):
+    """One payment as every road shows it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: Name
+    number: Name
+    status: Word
+    amount: Amount
+    currency: Currency
+    owner: Owner
+    at: Moment
+    """When it came into its present status."""
+    refunds: tuple[Refund, ...] = ()
+
+
+class Envelope(BaseModel):
+    """What notifications and replies have in common: whose it is, and at most one of payment, refund and history."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    merchant: Name
+    live: StrictBool
+    payment: Payment | None = None
+    refund: Refund | None = None
+    payments: tuple[Payment, ...] = ()
+    cursor: Name | None = None
+
+
+def parsed(body: bytes) -> Mapping[str, Any]:
+    """The JSON object in these bytes. Refuses what two readers could read differently: repeated names, NaN."""
+    try:
+        document = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Unreadable("not a JSON document") from None
+    if not isinstance(document, dict):
+        raise Unreadable("not a JSON object")
+    return document
+
+
+def read(model: type[Document], document: Mapping[str, Any]) -> Document:
+    """The document as that model. The validation error itself is dropped: it quotes what the sender wrote."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        places = ", ".join(sorted({".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False)}))
+        raise Unreadable(f"not as documented: {places[:200]}") from None
+
+
+def facts_of(document: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """All facts that a verified document states, in a fixed order: payments, each with its refunds; then a refund."""
+    envelope = read(Envelope, document)
+    payments = (envelope.payment,) if envelope.payment else envelope.payments
+    facts = [fact for payment in payments for fact in _of_payment(envelope, payment)]
+    if envelope.refund is not None:
+        facts.append(_of_refund(envelope, envelope.refund))
+    return tuple(facts)
+
+
+def _of_payment(envelope: Envelope, payment: Payment) -> list[Fact]:
+    paid = Fact(
+        kind=PAYMENT_STATUS.get(payment.status, Kind.PENDING),
+        ref=Ref(ours=payment.number, theirs=payment.id),
+        at=payment.at,
+        money=Money(payment.amount, payment.currency),
+        owner=payment.owner or None,
+        account=envelope.merchant,
+        live=envelope.live,
+        raw=payment.model_dump(mode="json"),
+    )
+    return [paid, *(_of_refund(envelope, refund) for refund in payment.refunds)]
+
+
+def _of_refund(envelope: Envelope, refund: Refund) -> Fact:
+    return Fact(
+        kind=REFUND_STATUS.get(refund.status, Kind.REFUND_PENDING),
+        ref=Ref(ours=refund.payment_number, theirs=refund.payment_id, refund=refund.number),
+        at=refund.at,
+        money=Money(refund.amount, refund.currency),
+        account=envelope.merchant,
+        live=envelope.live,
+        raw=refund.model_dump(mode="json"),
+    )
+
+
+def written(at: datetime) -> str:
+    """A moment as the protocol writes it: `2026-01-02T03:04:05Z`."""
+    return at.astimezone(UTC).strftime(_WRITTEN)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name is repeated")
+    return members
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise ValueError("no number")

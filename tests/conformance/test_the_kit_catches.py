@@ -1,0 +1,155 @@
+"""The kit is worth something only if it fails: each broken adapter fails exactly the rules that its mistake breaks."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.providers import Plugin
+from app.providers.testing.conformance import ProviderConformance, World
+from app.providers.testing.conformance.kit import rules_of
+from plugins.sandbox.provider import SandboxProvider
+from plugins.sandbox.settings import SandboxSettings
+from tests.conformance import broken_adapters as broken
+from tests.plugins.sandbox.world import SandboxWorld
+
+# The first rule of each is the one meant for it; the others are further consequences of the same mistake.
+CAUGHT_BY: dict[type[SandboxProvider], tuple[str, ...]] = {
+    # who is believed
+    broken.VerifiesNothing: (
+        "test_a_forgery_is_refused",
+        "test_a_flipped_bit_in_the_body_changes_nothing",
+        "test_a_stale_message_is_refused",
+        "test_an_empty_or_missing_signature_part_is_refused",
+    ),
+    broken.AcceptsAnEmptySignature: ("test_an_empty_or_missing_signature_part_is_refused",),
+    broken.AcceptsStale: ("test_a_stale_message_is_refused",),
+    broken.HasItsOwnClock: ("test_the_wall_clock_does_not_matter", "test_a_stale_message_is_refused"),
+    broken.IgnoresTheMerchant: ("test_another_merchants_message_is_not_ours",),
+    broken.AcknowledgesForgeries: ("test_only_a_stored_message_is_acknowledged",),
+    broken.AcceptsAnEmptySecret: ("test_an_empty_secret_is_refused",),
+    broken.IgnoresMisspeltSettings: ("test_an_unknown_setting_is_refused",),
+    # what is read
+    broken.CrashesOnGarbage: (
+        "test_garbage_is_refused",
+        "test_a_flipped_bit_in_the_body_changes_nothing",
+        "test_an_odd_document_does_no_harm",
+    ),
+    broken.UnknownWordMeansPaid: (
+        "test_an_unknown_status_word_means_pending",
+        "test_an_unknown_status_word_in_an_answer_means_pending",
+    ),
+    broken.UnknownWordMeansFailed: (
+        "test_an_unknown_status_word_means_pending",
+        "test_an_unknown_status_word_in_an_answer_means_pending",
+    ),
+    broken.PaidWithoutTheirNumber: (
+        "test_paid_names_the_payment",
+        "test_an_odd_document_does_no_harm",
+        "test_paid_has_one_key_on_every_road",
+        "test_closing_a_paid_payment_says_paid",
+        "test_a_scan_names_payments_by_the_same_key",
+    ),
+    broken.NaiveTimes: ("test_times_are_aware_utc", "test_a_refund_has_one_key_on_every_road"),
+    broken.RawOfObjects: ("test_raw_is_json", "test_a_refund_has_one_key_on_every_road"),
+    broken.KeyDiffersByRoad: ("test_paid_has_one_key_on_every_road",),
+    broken.ReadsYuanAsFen: ("test_no_road_contradicts_another",),
+    broken.ForgetsOurNumber: ("test_a_scan_names_payments_by_the_same_key",),
+    # what a broken line is made of
+    broken.GuessesFailedOnTimeout: (
+        "test_a_lost_or_spoilt_answer_leaves_it_unknown",
+        "test_a_liar_is_not_believed",
+    ),
+    broken.GuessesPaidOnTimeout: (
+        "test_a_lost_or_spoilt_answer_leaves_it_unknown",
+        "test_a_liar_is_not_believed",
+    ),
+    broken.SaysThatNothingHappened: (
+        "test_a_lost_or_spoilt_answer_leaves_it_unknown",
+        "test_a_liar_is_not_believed",
+    ),
+    broken.LetsParserErrorsOut: (
+        "test_a_lost_or_spoilt_answer_leaves_it_unknown",
+        "test_a_liar_is_not_believed",
+    ),
+    broken.DeclinesMidway: ("test_a_line_that_breaks_midway_declines_nothing",),
+    broken.NothingThereMeansClosed: ("test_an_unknown_payment_is_no_fact",),
+    broken.BelievesAnUnsignedAnswer: ("test_a_liar_is_not_believed",),
+    broken.BelievesAnotherKey: ("test_a_liar_is_not_believed",),
+    # what verbs do
+    broken.CannotStartTwice: ("test_starting_twice_is_one_payment",),
+    broken.RefundsAgainAndAgain: (
+        "test_a_repeated_refund_pays_once",
+        "test_two_refunds_give_back_both",
+        "test_a_refund_has_one_key_on_every_road",
+    ),
+    broken.RefundsAsMuchAsThereIs: ("test_more_than_was_paid_is_declined",),
+    broken.DeclinesToCloseThePaid: ("test_closing_a_paid_payment_says_paid",),
+    broken.StubbedVerb: (
+        "test_every_verb_works",
+        "test_a_scan_names_payments_by_the_same_key",
+        "test_a_refused_connection_is_retryable",
+        "test_a_lost_or_spoilt_answer_leaves_it_unknown",
+        "test_a_line_that_breaks_midway_declines_nothing",
+        "test_a_liar_is_not_believed",
+    ),
+    broken.UndeclaredVerb: ("test_the_declared_traits_are_true",),
+    broken.TakesAnyExtra: ("test_each_way_says_what_it_needs",),
+    # what gets out
+    broken.LogsASecret: ("test_no_secret_is_logged",),
+    broken.LogsASecretInAnEvent: ("test_no_secret_is_logged",),
+    broken.RaisesASecret: ("test_no_secret_is_in_an_exception",),
+    broken.PrintsASecret: ("test_no_secret_is_in_a_repr", "test_no_secret_is_in_what_is_kept"),
+    broken.KeepsASecret: ("test_no_secret_is_in_what_is_kept",),
+    broken.AsksWhileReceiving: ("test_receive_does_no_io",),
+    broken.ReadsAFileWhileReceiving: ("test_receive_does_no_io",),
+    broken.TakesItsTime: ("test_receive_is_quick",),
+}
+
+
+def failing_rules(adapter: type[SandboxProvider]) -> set[str]:
+    """The rules that the sandbox's world finds broken by this adapter."""
+    settings = getattr(adapter, "settings_model", SandboxSettings)
+
+    class ItsWorld(SandboxWorld):
+        plugin = Plugin("sandbox", settings, adapter)
+
+    return failing_rules_in(ItsWorld)
+
+
+def failing_rules_in(world: type[World]) -> set[str]:
+    kit = kit_for(world)
+    return {name for name in rules_of(kit) if _fails(kit, name)}
+
+
+def kit_for(world: type[World]) -> type[ProviderConformance]:
+    class Kit(ProviderConformance):
+        world_class = world
+
+    return Kit
+
+
+def _fails(kit: type[ProviderConformance], name: str) -> bool:
+    try:
+        getattr(kit(), name)()
+    except (Exception, pytest.fail.Exception):
+        return True
+    return False
+
+
+def test_no_broken_adapter_is_forgotten() -> None:
+    bases = {broken.Retelling, broken.Believing, broken.Knowing}
+    made = {item for item in vars(broken).values() if isinstance(item, type) and item.__module__ == broken.__name__}
+    assert {item for item in made if issubclass(item, SandboxProvider)} - bases == set(CAUGHT_BY)
+
+
+def test_every_rule_meant_for_an_adapter_is_a_rule() -> None:
+    assert {rule for rules in CAUGHT_BY.values() for rule in rules} <= set(rules_of(kit_for(SandboxWorld)))
+
+
+def test_the_sound_adapter_fails_no_rule() -> None:
+    assert failing_rules(SandboxProvider) == set()
+
+
+@pytest.mark.parametrize("adapter", list(CAUGHT_BY), ids=lambda adapter: adapter.__name__)
+def test_a_broken_adapter_fails_the_rule_meant_for_it(adapter: type[SandboxProvider]) -> None:
+    assert failing_rules(adapter) == set(CAUGHT_BY[adapter])

@@ -1,0 +1,139 @@
+"""What a world declares takes rules out of the kit, visibly, and only if it is true."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.providers import Forged, KeyStore, Message, Plugin, Received, StoredKey, Tools, Unknown
+from app.providers.testing.conformance import ProviderConformance, Traits, World
+from app.providers.testing.conformance.kit import rules_of
+from app.providers.testing.doubles import MemoryKeys
+from plugins.sandbox.provider import SandboxProvider
+from plugins.sandbox.settings import SandboxSettings
+from tests.conformance.test_the_kit_catches import failing_rules_in, kit_for
+from tests.plugins.sandbox.world import SandboxWorld
+
+BARE = Traits(
+    verbs=(),
+    freshness=None,
+    names_our_number=False,
+    tells_money=False,
+    signs_replies=False,
+    has_status_words=False,
+)
+
+
+class KeyedSandbox(SandboxProvider):
+    """Reads no message before it has the platform's key, which `refresh` fetches."""
+
+    refresh_seconds = 3600
+
+    def __init__(self, settings: SandboxSettings, tools: Tools) -> None:
+        super().__init__(settings, tools)
+        self._keys = tools.keys
+
+    def refresh(self) -> None:
+        self._client.call("GET", "/v1/payments/1")
+        self._keys.put(StoredKey("platform", b"a public key"))
+
+    def receive(self, message: Message) -> Received:
+        if self._keys.get("platform") is None:
+            raise Forged("signed with a key that is not here yet")
+        return super().receive(message)
+
+
+class KeepsWhatALiarSays(KeyedSandbox):
+    def refresh(self) -> None:
+        with contextlib.suppress(Unknown):
+            super().refresh()
+        self._keys.put(StoredKey("platform", b"a public key"))
+
+
+class RefreshesNothing(KeyedSandbox):
+    def refresh(self) -> None:
+        self._client.call("GET", "/v1/payments/1")
+
+
+def keyed_world(adapter: type[KeyedSandbox]) -> type[World]:
+    class KeyedWorld(SandboxWorld):
+        plugin = Plugin("sandbox", SandboxSettings, adapter)
+        traits = replace(SandboxWorld.traits, verbs=("refund", "cancel", "scan", "refresh"))
+
+        def keys(self) -> KeyStore:
+            keys = MemoryKeys()
+            keys.put(StoredKey("platform", b"a public key"))
+            return keys
+
+    return KeyedWorld
+
+
+def test_a_sound_refresh_keeps_every_rule() -> None:
+    assert failing_rules_in(keyed_world(KeyedSandbox)) == set()
+
+
+@pytest.mark.parametrize(
+    ("adapter", "rule"),
+    [
+        (KeepsWhatALiarSays, "test_refresh_believes_no_liar"),
+        (RefreshesNothing, "test_refresh_brings_the_keys"),
+    ],
+)
+def test_a_broken_refresh_fails_its_rule(adapter: type[KeyedSandbox], rule: str) -> None:
+    assert failing_rules_in(keyed_world(adapter)) == {rule}
+
+
+def test_rules_that_cannot_apply_are_not_collected() -> None:
+    class BareWorld(SandboxWorld):
+        traits = BARE
+
+    gone = set(rules_of(ProviderConformance)) - set(rules_of(kit_for(BareWorld)))
+    assert gone == {
+        "test_a_closed_payment_stays_closed",
+        "test_a_liar_is_not_believed",
+        "test_a_refund_has_one_key_on_every_road",
+        "test_a_repeated_refund_pays_once",
+        "test_a_scan_names_payments_by_the_same_key",
+        "test_a_stale_message_is_refused",
+        "test_an_unknown_status_word_in_an_answer_means_pending",
+        "test_an_unknown_status_word_means_pending",
+        "test_closing_a_paid_payment_says_paid",
+        "test_closing_an_unknown_payment_closes_nothing",
+        "test_more_than_was_paid_is_declined",
+        "test_refresh_believes_no_liar",
+        "test_refresh_brings_the_keys",
+        "test_two_refunds_give_back_both",
+    }
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"freshness": None},
+        {"names_our_number": False},
+        {"tells_money": False},
+        {"has_status_words": False},
+        {"signs_replies": False},
+        {"verbs": ("refund", "cancel")},
+        {"verbs": ("refund", "cancel", "scan", "fulfil")},
+    ],
+    ids=str,
+)
+def test_a_false_declaration_is_caught(lie: dict[str, Any]) -> None:
+    class LyingWorld(SandboxWorld):
+        traits = replace(SandboxWorld.traits, **lie)
+
+    with pytest.raises(AssertionError):
+        kit_for(LyingWorld)().test_the_declared_traits_are_true()
+
+
+def test_a_freshness_that_is_too_wide_is_caught() -> None:
+    class LyingWorld(SandboxWorld):
+        traits = replace(SandboxWorld.traits, freshness=timedelta(days=1))
+
+    with pytest.raises(AssertionError):
+        kit_for(LyingWorld)().test_a_stale_message_is_refused()
