@@ -1,0 +1,314 @@
+"""Alipay's words in the neutral words of the port: the status tables as data, and the facts made with them.
+
+Everything here is pure and gets content whose signature was verified. Raises ValueError for content that lacks what a
+fact needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.domain.money import Money
+from app.providers import Fact, Kind, Ref
+from plugins.alipay.formats import parse_time, yuan
+
+TRADE_STATUS: Mapping[str, Kind] = {
+    "WAIT_BUYER_PAY": Kind.PENDING,
+    "TRADE_SUCCESS": Kind.PAID,  # stays so after a partial refund: REFUND_EVENT is looked at first
+    "TRADE_FINISHED": Kind.PAID,  # the refund window is over: the same payment, told again three to twelve months later
+    "TRADE_CLOSED": Kind.CLOSED,  # or fully refunded: never read without `was_paid`
+}
+"""`trade_status`. A word that is not here is PENDING: the core asks again."""
+
+REFUND_STATUS: Mapping[str, Kind] = {
+    "REFUND_SUCCESS": Kind.REFUNDED,
+    "REFUND_PROCESSING": Kind.REFUND_PENDING,  # only documented for the asynchronous refund.apply
+    "REFUND_FAIL": Kind.REFUND_FAILED,  # likewise
+}
+"""`refund_status` of a refund query. Absent means not received, failed or a wrong number: no fact at all."""
+
+FUND_CHANGE: Mapping[str, Kind] = {
+    "Y": Kind.REFUNDED,
+    "N": Kind.REFUND_PENDING,  # also the answer to the repeat of a refund that is done: ask the refund query
+}
+"""`fund_change` of a refund's answer; absent means `N`."""
+
+AGREEMENT_STATUS: Mapping[str, Kind] = {
+    "TEMP": Kind.PENDING,
+    "NORMAL": Kind.SIGNED,
+    "STOP": Kind.ENDED,  # in a query's answer
+    "UNSIGN": Kind.ENDED,  # the same, in a notification
+}
+
+AGREEMENT_NOTICES: Mapping[str, Kind] = {
+    "dut_user_sign": Kind.SIGNED,
+    "dut_user_unsign": Kind.ENDED,
+}
+"""`notify_type`. They carry no trade fields, so they are told apart before any payment rule."""
+
+TRADE_NOTICE = "trade_status_sync"
+
+_PRIVATE = frozenset(
+    {"sign", "login_token", "buyer_logon_id", "alipay_logon_id", "external_logon_id", "zm_open_id", "send_pay_card_no"}
+)
+"""Not kept for audit: signatures, tokens and what names a person."""
+_NUMBER = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """Who we are at Alipay, and how that is written in a fact."""
+
+    app_id: str
+    seller_id: str
+    seller_email: str
+    live: bool
+
+    @property
+    def account(self) -> str:
+        return f"{self.app_id}:{self.seller_id}"
+
+    def account_in(self, fields: Mapping[str, str]) -> str:
+        """The identity that a payment notification names, in the form of `account`.
+
+        The payee is `seller_id`; where only `seller_email` came it is ours if it is the configured one. With neither,
+        nothing says whose money it is: the result then equals nobody's account.
+        """
+        seller = fields.get("seller_id", "")
+        if not seller and self.seller_email and fields.get("seller_email") == self.seller_email:
+            seller = self.seller_id
+        return f"{printable(fields.get('app_id', ''))}:{printable(seller or fields.get('seller_email', ''))}"
+
+    def account_of_app(self, fields: Mapping[str, str]) -> str:
+        """For agreement notices, which name the app and no payee."""
+        app_id = fields.get("app_id", "")
+        return self.account if app_id == self.app_id else f"{printable(app_id)}:"
+
+
+def printable(text: str) -> str:
+    """At most 64 characters that can be stored and shown."""
+    shown = text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
+    return shown[:64]
+
+
+def number(fields: Mapping[str, Any], name: str) -> str:
+    """A trade, request or agreement number. Raises ValueError when it is absent or not one."""
+    value = optional_number(fields, name)
+    if value is None:
+        raise ValueError(f"{name} is missing or not a number of Alipay's form")
+    return value
+
+
+def optional_number(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    return value if isinstance(value, str) and _NUMBER.fullmatch(value) else None
+
+
+def audit(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in _PRIVATE}
+
+
+def amount(fields: Mapping[str, Any], name: str) -> Money:
+    """A positive amount. Raises ValueError when it is absent, zero or not exact fen."""
+    money = yuan(fields.get(name, ""))
+    if money.minor == 0:
+        raise ValueError(f"{name} is zero")
+    return money
+
+
+def trade_kind(word: str) -> Kind:
+    return TRADE_STATUS.get(word, Kind.PENDING)
+
+
+# --- notifications ----------------------------------------------------------------------------------------------------
+
+
+def trade_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
+    """The fact in a payment notification whose empty fields were dropped."""
+    if is_refund_event(fields):
+        return _refund_notice_fact(fields, merchant)
+    kind = trade_kind(fields.get("trade_status", ""))
+    if kind is Kind.CLOSED and "gmt_payment" in fields:
+        kind = Kind.PENDING  # closed though paid, and no refund named: a query has to tell
+    return Fact(
+        kind=kind,
+        ref=_trade_ref(fields, kind),
+        at=parse_time(_first(fields, _NOTICE_TIMES[kind])),
+        money=amount(fields, "total_amount") if kind is Kind.PAID else None,
+        account=merchant.account_in(fields),
+        live=merchant.live,
+        cause=printable(fields.get("trade_status", "")),
+        raw=audit(fields),
+    )
+
+
+def is_refund_event(fields: Mapping[str, str]) -> bool:
+    """Whether a refund is what this notification tells. Looked at before any status, or a partial refund, which comes
+    with TRADE_SUCCESS, would be read as a payment. `refund_fee=0.00` also comes with payments and time-outs."""
+    return "gmt_refund" in fields and "refund_fee" in fields and yuan(fields["refund_fee"]).minor > 0
+
+
+_NOTICE_TIMES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.PAID: ("gmt_payment", "notify_time"),
+    Kind.CLOSED: ("gmt_close", "notify_time"),
+    Kind.PENDING: ("notify_time", "gmt_create"),
+}
+
+
+def _refund_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
+    """`refund_fee` is the running total of the payment's refunds, `out_biz_no` the number of this one (our
+    `out_trade_no` where the refund was asked for without a number)."""
+    ours, theirs = number(fields, "out_trade_no"), number(fields, "trade_no")
+    return Fact(
+        kind=Kind.REFUNDED,
+        ref=Ref(ours=ours, theirs=theirs, refund=optional_number(fields, "out_biz_no") or ours),
+        at=parse_time(fields["gmt_refund"]),
+        total=amount(fields, "refund_fee"),
+        account=merchant.account_in(fields),
+        live=merchant.live,
+        cause=printable(fields.get("trade_status", "")),
+        raw=audit(fields),
+    )
+
+
+def agreement_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
+    kind = AGREEMENT_NOTICES[fields["notify_type"]]
+    times = ("sign_time", "notify_time") if kind is Kind.SIGNED else ("unsign_time", "notify_time")
+    return Fact(
+        kind=kind,
+        ref=Ref(ours=optional_number(fields, "external_agreement_no"), agreement=number(fields, "agreement_no")),
+        at=parse_time(_first(fields, times)),
+        account=merchant.account_of_app(fields),
+        live=merchant.live,
+        cause=printable(fields.get("status", "")),
+        raw=audit(fields),
+    )
+
+
+def _trade_ref(fields: Mapping[str, Any], kind: Kind) -> Ref:
+    """Both numbers; only an undecided or closed payment may lack Alipay's."""
+    theirs = number(fields, "trade_no") if kind is Kind.PAID else optional_number(fields, "trade_no")
+    return Ref(ours=number(fields, "out_trade_no"), theirs=theirs)
+
+
+def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    """The first of these fields that is there. Raises ValueError when none is."""
+    for name in names:
+        value = fields.get(name)
+        if isinstance(value, str) and value:
+            return value
+    raise ValueError(f"none of {', '.join(names)} is there")
+
+
+# --- answers to our own calls -----------------------------------------------------------------------------------------
+# They name neither app nor payee. `account` is ours all the same: the call carried our app_id under our signature, and
+# Alipay answers only about that merchant's trades.
+
+
+def query_facts(content: Mapping[str, Any], merchant: Merchant, now: datetime) -> tuple[Fact, ...]:
+    """What `alipay.trade.query` says. `send_pay_date` is the payment's time here.
+
+    TRADE_CLOSED with `send_pay_date` is a payment that was refunded in full (the pages do not promise it, 2026-09):
+    both facts are told, so that coins and money come out at nothing whichever of them was known before.
+    """
+    kind = trade_kind(_word(content, "trade_status"))
+    paid_at = content.get("send_pay_date")
+    if kind is Kind.CLOSED and paid_at:
+        paid = _query_fact(content, merchant, Kind.PAID, parse_time(_first(content, ("send_pay_date",))))
+        return paid, _wholly_refunded(paid, now)
+    at = parse_time(_first(content, ("send_pay_date",))) if kind is Kind.PAID and paid_at else now
+    return (_query_fact(content, merchant, kind, at),)
+
+
+def _query_fact(content: Mapping[str, Any], merchant: Merchant, kind: Kind, at: datetime) -> Fact:
+    return Fact(
+        kind=kind,
+        ref=_trade_ref(content, kind),
+        at=at,
+        money=amount(content, "total_amount") if kind is Kind.PAID else None,
+        account=merchant.account,
+        live=merchant.live,
+        cause=printable(_word(content, "trade_status")),
+        raw=audit(content),
+    )
+
+
+def _wholly_refunded(paid: Fact, now: datetime) -> Fact:
+    """The refund behind TRADE_CLOSED. Its number is not told: `out_trade_no` is the one that Alipay itself gives a
+    refund without a number, and a total does no harm when it is told under two numbers."""
+    return Fact(
+        kind=Kind.REFUNDED,
+        ref=Ref(ours=paid.ref.ours, theirs=paid.ref.theirs, refund=paid.ref.ours),
+        at=now,
+        total=paid.money,
+        account=paid.account,
+        live=paid.live,
+        cause=paid.cause,
+        raw=paid.raw,
+    )
+
+
+def refund_fact(content: Mapping[str, Any], asked: Ref, merchant: Merchant, now: datetime) -> Fact:
+    """What `alipay.trade.refund` says: done (`refund_fee` is the running total), or not decided yet."""
+    kind = FUND_CHANGE.get(_word(content, "fund_change"), Kind.REFUND_PENDING)
+    return Fact(
+        kind=kind,
+        ref=Ref(
+            ours=asked.ours or optional_number(content, "out_trade_no"),
+            theirs=number(content, "trade_no"),
+            refund=asked.refund,
+        ),
+        at=_time_or(content, "gmt_refund_pay", now),
+        total=amount(content, "refund_fee") if kind is Kind.REFUNDED else None,
+        account=merchant.account,
+        live=merchant.live,
+        cause=printable(_word(content, "fund_change")),
+        raw=audit(content),
+    )
+
+
+def refund_query_facts(content: Mapping[str, Any], asked: Ref, merchant: Merchant, now: datetime) -> tuple[Fact, ...]:
+    """What `alipay.trade.fastpay.refund.query` says; nothing without `refund_status`, which is no final word."""
+    word = _word(content, "refund_status")
+    if not word:
+        return ()
+    kind = REFUND_STATUS.get(word, Kind.REFUND_PENDING)
+    fact = Fact(
+        kind=kind,
+        ref=Ref(ours=number(content, "out_trade_no"), theirs=number(content, "trade_no"), refund=asked.refund),
+        at=_time_or(content, "gmt_refund_pay", now),
+        money=amount(content, "refund_amount") if kind is Kind.REFUNDED else None,
+        account=merchant.account,
+        live=merchant.live,
+        cause=printable(word),
+        raw=audit(content),
+    )
+    return (fact,)
+
+
+def agreement_query_fact(content: Mapping[str, Any], merchant: Merchant, now: datetime) -> Fact:
+    word = _word(content, "status")
+    kind = AGREEMENT_STATUS.get(word, Kind.PENDING)
+    return Fact(
+        kind=kind,
+        ref=Ref(ours=optional_number(content, "external_agreement_no"), agreement=number(content, "agreement_no")),
+        at=_time_or(content, "sign_time", now) if kind is Kind.SIGNED else now,
+        account=merchant.account,
+        live=merchant.live,
+        cause=printable(word),
+        raw=audit(content),
+    )
+
+
+def _word(content: Mapping[str, Any], name: str) -> str:
+    value = content.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _time_or(content: Mapping[str, Any], name: str, default: datetime) -> datetime:
+    text = _word(content, name)
+    return parse_time(text) if text else default

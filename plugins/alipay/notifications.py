@@ -1,0 +1,152 @@
+"""Verifies and reads what Alipay posts to us: payment and agreement notices, and messages to the application gateway.
+
+Works on the raw body: web frameworks decode forms as UTF-8 only, while Alipay may send GBK.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote_to_bytes
+
+from app.providers import Fact, Forged, Message, Received, Ref, Reply
+from plugins.alipay import mapping
+from plugins.alipay.formats import parse_time
+from plugins.alipay.keyring import Keyring
+from plugins.alipay.mapping import Merchant
+from plugins.alipay.signing import canonical, decode_signature, verifies
+
+SUCCESS = Reply(200, "text/plain", b"success")
+FAIL = Reply(200, "text/plain", b"fail")
+"""With status 200 too: exactly `success` ends the retries, anything else goes on with them."""
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_FIELDS = 200
+CHARSETS: Mapping[str, str] = {"utf-8": "utf-8", "gbk": "gb18030", "gb18030": "gb18030"}
+"""What a notice may be written in, and what to read it with (gb18030 holds all of GBK). Nothing else reaches codecs."""
+
+_FIELD_NAME = re.compile(rb"[A-Za-z0-9_.]{1,64}")
+_HIDDEN_FIELD = re.compile(rb"&[A-Za-z_]{2,64}=")
+_OUR_NUMBER = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+RawFields = dict[bytes, bytes]
+
+
+class NotificationReader:
+    """Says what a message states, or refuses it. Uses nothing but keys that are already here."""
+
+    def __init__(self, merchant: Merchant, keyring: Keyring) -> None:
+        self._merchant = merchant
+        self._keyring = keyring
+
+    def receive(self, message: Message) -> Received:
+        """Raises Forged for everything that is not authentic, or that lacks what it should say."""
+        if message.source != "notification":
+            raise _refusal("what a payer's app reports is no proof; the payment has to be queried")
+        raw = _split(message.body)
+        fields = _decoded(raw)
+        hint = _hint(fields)
+        if not self._is_authentic(raw, fields):
+            raise _refusal("the signature does not verify", hint)
+        try:
+            return self._read(fields)
+        except ValueError as error:
+            raise _refusal(f"authentic, but not readable: {error}", hint) from None
+
+    def _is_authentic(self, raw: RawFields, fields: Mapping[str, str]) -> bool:
+        signature = decode_signature(fields.get("sign", ""))
+        # The algorithm comes from our side: a message cannot choose a weaker one.
+        if signature is None or fields.get("sign_type") != "RSA2":
+            return False
+        if any(b"&" in value and _HIDDEN_FIELD.search(value) for value in raw.values()):
+            return False
+        contents = list(_signed_texts(raw, is_gateway_message=bool(fields.get("msg_method"))))
+        return any(verifies(key, content, signature) for key in self._keyring.candidates() for content in contents)
+
+    def _read(self, fields: Mapping[str, str]) -> Received:
+        stated = {name: value for name, value in fields.items() if value}
+        signed = stated.get("notify_time")
+        facts = self._facts(stated)
+        return Received(
+            facts=facts,
+            reply=SUCCESS,
+            failure=FAIL,
+            message_id=mapping.optional_number(stated, "notify_id"),
+            signed_at=parse_time(signed) if signed else None,
+            note="" if facts else f"no fact in it: {_kind_of(stated)}",
+        )
+
+    def _facts(self, stated: Mapping[str, str]) -> tuple[Fact, ...]:
+        """What kind of message it is comes before everything else: most fields exist in one kind only."""
+        if "msg_method" in stated:
+            return _gateway_message_facts(stated)
+        notice = stated.get("notify_type", "")
+        if notice in mapping.AGREEMENT_NOTICES:
+            return (mapping.agreement_notice_fact(stated, self._merchant),)
+        if notice == mapping.TRADE_NOTICE:
+            return (mapping.trade_notice_fact(stated, self._merchant),)
+        return ()  # authentic, of a kind that says nothing about payments
+
+
+def _kind_of(stated: Mapping[str, str]) -> str:
+    return mapping.printable(stated.get("msg_method") or stated.get("notify_type") or "a notice without notify_type")
+
+
+def _gateway_message_facts(stated: Mapping[str, str]) -> tuple[Fact, ...]:
+    """Messages to the application gateway never move coins: the one about refunds (deposit-back) tells when a bank
+    took back money that the refund's own fact already told about. Its content is only looked at for being readable."""
+    json.loads(stated.get("biz_content", "{}"))
+    return ()
+
+
+def _signed_texts(raw: RawFields, *, is_gateway_message: bool) -> Iterator[bytes]:
+    """Every text that the signature may be over, the likeliest first.
+
+    The page on verification counts empty values in, the one on trouble-shooting leaves them out, and Alipay's own SDKs
+    are divided as well. Messages to the application gateway may count `sign_type` in; payment notices never do.
+    """
+    rules = [(b"sign", b"sign_type")] + ([(b"sign",)] if is_gateway_message else [])
+    for left_out in rules:
+        kept = [(name, value) for name, value in raw.items() if name not in left_out]
+        yield canonical(kept)
+        if any(not value for _, value in kept):
+            yield canonical((name, value) for name, value in kept if value)
+
+
+def _split(body: bytes) -> RawFields:
+    """The form's fields, percent-decoded once and still in the sender's charset.
+
+    A name that comes twice is refused, as is a value that hides another field (`a=1&b=2` as the value of one): the
+    signed text would be the same, and the reading another.
+    """
+    pairs = body.split(b"&")
+    if len(body) > MAX_BODY_BYTES or len(pairs) > MAX_FIELDS:
+        raise _refusal("larger than any notification")
+    fields: RawFields = {}
+    for pair in pairs:
+        name, equals, value = pair.partition(b"=")
+        if not equals or not _FIELD_NAME.fullmatch(name) or name in fields:
+            raise _refusal("not a form as Alipay posts it")
+        spaced = value.replace(b"+", b" ")
+        fields[name] = unquote_to_bytes(spaced) if b"%" in spaced else spaced
+    return fields
+
+
+def _decoded(raw: RawFields) -> dict[str, str]:
+    named = raw.get(b"charset", b"utf-8").decode("latin-1").lower()
+    codec = CHARSETS.get(named)
+    if codec is None:
+        raise _refusal("a charset that Alipay does not use")
+    try:
+        return {name.decode("ascii"): value.decode(codec) for name, value in raw.items()}
+    except UnicodeDecodeError:
+        raise _refusal("not written in the charset that it names") from None
+
+
+def _hint(fields: Mapping[str, str]) -> Ref | None:
+    ours = fields.get("out_trade_no", "")
+    return Ref(ours=ours) if _OUR_NUMBER.fullmatch(ours) else None
+
+
+def _refusal(message: str, hint: Ref | None = None) -> Forged:
+    return Forged(message, hint=hint, reply=FAIL)

@@ -1,0 +1,219 @@
+"""The conformance kit, once in key mode and once in certificate mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlencode
+
+from app.domain.money import Money
+from app.providers import HttpClient, Intent, Kind, Message, Ref
+from app.providers.testing.conformance import (
+    BodyPart,
+    Document,
+    ProviderConformance,
+    Sample,
+    Traits,
+    World,
+    make_intent,
+)
+from app.providers.testing.doubles import FixedClock
+from plugins.alipay import plugin
+from plugins.alipay.simulator_alipay import FORM_TYPE
+from plugins.alipay.simulator_keys import DemoKeys
+from plugins.alipay.simulator_trades import BusinessFailure, Trade
+from tests.plugins.alipay.actors import GATEWAY, JSAPI_EXTRA, Stage, certificate_mode, key_mode, stage, strangers
+
+PRICE = Money(600, "CNY")
+
+
+class AlipayWorld(World):
+    plugin = plugin
+    traits = Traits(verbs=("refund", "cancel", "scan"))
+    signature_parts: ClassVar = (
+        BodyPart("sign", rb"&sign=([^&]*)"),
+        BodyPart("sign_type", rb"&sign_type=([^&]*)"),
+    )
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__(clock)
+        self.stage = self._stage(self._keys())
+
+    def _keys(self) -> DemoKeys:
+        return key_mode()
+
+    def _stage(self, keys: DemoKeys) -> Stage:
+        return stage(keys, clock=self.clock)
+
+    # --- configuration
+
+    def settings(self) -> dict[str, Any]:
+        return self._keys().settings(GATEWAY)
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self._keys().app_private_key,)
+
+    @property
+    def http(self) -> HttpClient:
+        return self.stage.http
+
+    # --- payments
+
+    def intents(self) -> tuple[Intent, ...]:
+        extras: dict[str, dict[str, Any]] = {
+            "app": {},
+            "wap": {"quit_url": "https://shop.example/quit"},
+            "page": {"qr_pay_mode": "2"},
+            "precreate": {"client_ip": "203.0.113.9"},
+            "jsapi": JSAPI_EXTRA,
+        }
+        return tuple(make_intent(self.clock, way, PRICE, extra=extra) for way, extra in extras.items())
+
+    def visit(self, intent: Intent) -> None:
+        self.stage.opened(intent)
+
+    def pay(self, intent: Intent) -> tuple[Message, ...]:
+        return (self.stage.paid(intent),)
+
+    def payments(self, intent: Intent) -> int:
+        return sum(trade.order.out_trade_no == intent.ref.ours for trade in self.stage.alipay.gateway.trades)
+
+    # --- messages
+
+    def samples(self) -> Mapping[str, Sample]:
+        alipay, (first, second, third, *_) = self.stage.alipay, self.intents()
+        paid = self.pay(first)[0]
+        self.pay(second)
+        alipay.refund_by_hand(str(second.ref.ours), 100, "R1")
+        partly = self.stage.notices()[0]
+        alipay.refund_by_hand(str(second.ref.ours), 500, "R2")
+        wholly = self.stage.notices()[0]
+        alipay.finish(str(first.ref.ours))
+        finished = self.stage.notices()[0]
+        self.visit(third)
+        alipay.close_by_hand(str(third.ref.ours))
+        closed = self.stage.notices()[0]
+        return {
+            "paid": Sample(paid, (Kind.PAID,)),
+            "finished": Sample(finished, (Kind.PAID,)),
+            "partly refunded": Sample(partly, (Kind.REFUNDED,)),
+            "wholly refunded": Sample(wholly, (Kind.REFUNDED,)),
+            "closed": Sample(closed, (Kind.CLOSED,)),
+            "in gbk": Sample(self._signed(_content(paid), charset="gbk"), (Kind.PAID,)),
+            "of another kind": Sample(self._signed(_content(paid) | {"notify_type": "servicewindow"}), ()),
+        }
+
+    def document(self) -> Document:
+        content = _content(self.pay(self.intents()[0])[0])
+        return Document(content, self._sign, ("trade_status",))
+
+    def _sign(self, content: Mapping[str, Any]) -> Message | None:
+        fields = dict(content)
+        if not all(isinstance(value, str) for value in fields.values()):
+            return None
+        try:
+            return self._signed(fields)
+        except UnicodeEncodeError:
+            return None
+
+    def _signed(self, fields: Mapping[str, str], *, keys: DemoKeys | None = None, charset: str = "utf-8") -> Message:
+        key = keys.alipay_private_key if keys else None
+        body = self.stage.alipay.gateway.signed_form(fields, key=key, charset=charset)
+        return Message("notification", body.encode(), {"content-type": FORM_TYPE})
+
+    def forgeries(self) -> Mapping[str, Message]:
+        paid = self.pay(self.intents()[0])[0]
+        fields = _content(paid)
+        keys = self._keys()
+        own = DemoKeys(keys.app_private_key, keys.app_private_key)
+        everything = dict(parse_qsl(paid.body.decode(), keep_blank_values=True))
+        return {
+            "signed by a stranger": self._signed(fields, keys=strangers()),
+            "signed by the app itself": self._signed(fields, keys=own),
+            "another amount": _form(everything | {"total_amount": "0.01"}),
+            "an older algorithm": _form(everything | {"sign_type": "RSA"}),
+            "no base64": _form(everything | {"sign": "abc"}),
+            "a field twice": Message("notification", paid.body + b"&trade_status=TRADE_SUCCESS", paid.headers),
+        }
+
+    def foreign(self) -> Mapping[str, Message]:
+        fields = _content(self.pay(self.intents()[0])[0])
+        without_payee = {n: v for n, v in fields.items() if n not in ("seller_id", "seller_email")}
+        return {
+            "another seller": self._signed(fields | {"seller_id": "2088000000000009"}),
+            "another app": self._signed(fields | {"app_id": "2021000000000009"}),
+            "another seller by e-mail": self._signed(without_payee | {"seller_email": "other@example.com"}),
+            "no seller at all": self._signed(without_payee),
+        }
+
+    def odd(self) -> Mapping[str, Message]:
+        fields = _content(self.pay(self.intents()[0])[0])
+        return {
+            "a hidden field": self._signed(fields | {"body": "x&total_amount=0.01"}),
+            "a charset of its own": Message(
+                "notification", self._signed(fields).body.replace(b"charset=utf-8", b"charset=utf-7")
+            ),
+        }
+
+    # --- calls
+
+    def liars(self) -> Mapping[str, HttpClient]:
+        return {"another key": self._impostor(sign_answers=True), "unsigned": self._impostor(sign_answers=False)}
+
+    def _impostor(self, *, sign_answers: bool) -> HttpClient:
+        """Knows the same trades and the app's public key, and lacks Alipay's private key."""
+        keys, foreign = self._keys(), strangers()
+        false = DemoKeys(keys.app_private_key, foreign.alipay_private_key, keys.certificates)
+        other = self._stage(false)
+        other.alipay.gateway.trades = self.stage.alipay.gateway.trades
+        other.alipay.gateway.sign_answers = sign_answers
+        return other.http
+
+    def show_status(self, intent: Intent, word: str) -> None:
+        self.stage.alipay.gateway.status_words[str(intent.ref.ours)] = word
+
+    def settle_refund(self, ref: Ref) -> tuple[Message, ...]:
+        """Refunds are done at once; Alipay then tells the original order's address."""
+        self.stage.alipay.notify(self._trade(ref))
+        return tuple(self.stage.notices())
+
+    def refunded(self, intent: Intent) -> int:
+        return self._trade(intent.ref).refunded_fen
+
+    def _trade(self, ref: Ref) -> Trade:
+        try:
+            return self.stage.alipay.gateway.trades.find(str(ref.ours))
+        except BusinessFailure as failure:
+            raise AssertionError("no such trade at the simulator") from failure
+
+    def history_window(self) -> tuple[datetime, datetime]:
+        """The bill of a day is made the next morning."""
+        since = self.clock.now() - timedelta(days=1)
+        self.clock.advance(timedelta(days=2).total_seconds())
+        return since, self.clock.now() - timedelta(days=1)
+
+
+class CertifiedWorld(AlipayWorld):
+    traits = Traits(verbs=("refund", "cancel", "scan", "refresh"))
+
+    def _keys(self) -> DemoKeys:
+        return certificate_mode()
+
+
+def _content(message: Message) -> dict[str, str]:
+    """The fields of a notice without those that signing adds."""
+    fields = dict(parse_qsl(message.body.decode(), keep_blank_values=True))
+    return {name: value for name, value in fields.items() if name not in ("sign", "sign_type", "charset")}
+
+
+def _form(fields: Mapping[str, str]) -> Message:
+    return Message("notification", urlencode(fields).encode(), {"content-type": FORM_TYPE})
+
+
+class TestKeyMode(ProviderConformance):
+    world_class = AlipayWorld
+
+
+class TestCertificateMode(ProviderConformance):
+    world_class = CertifiedWorld
