@@ -2,5 +2,5 @@
 
 from app import create_app, logs
 
-logs.configure()
 application = create_app()
+logs.configure()  # last: a library that a plugin loads sets the standard library's logging up its own way

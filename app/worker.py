@@ -61,7 +61,6 @@ class Worker:
         """One bounded round; how many things were done."""
         for keys in self._keys:
             keys.reload_if_old()
-        self._reload_keys()
         self._refresh_keys()
         return self._query_due() + self._end_orders() + self._receipts() + self._reports() + self._scans()
 

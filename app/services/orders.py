@@ -176,7 +176,8 @@ def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> 
         if before is not None:
             wanted = wanted.where(_o.id < before)
         orders = session.execute(wanted).all()
-        return [OrderView(order, payment_rows.payments_of_order(session, slot, order.id)) for order in orders]
+        payments = payment_rows.payments_of_orders(session, slot, [order.id for order in orders])
+        return [OrderView(order, [one for one in payments if one.order_id == order.id]) for order in orders]
 
     return read(core.sessions, work)
 

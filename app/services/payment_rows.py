@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -182,6 +183,12 @@ def payment(session: Session, slot: int, payment_id: int) -> AnyRow | None:
 
 def payments_of_order(session: Session, slot: int, order_id: int) -> list[AnyRow]:
     return list(session.execute(_PAYMENTS_OF_ORDER, {"slot": slot, "id": order_id}))
+
+
+def payments_of_orders(session: Session, slot: int, order_ids: Sequence[int]) -> list[AnyRow]:
+    """The payments of several orders of one slot, oldest first."""
+    wanted = select(*_p).where(_p.slot == slot, _p.order_id.in_(order_ids)).order_by(_p.id)
+    return list(session.execute(wanted))
 
 
 def lock_order(session: Session, slot: int, order_id: int) -> AnyRow:

@@ -14,6 +14,7 @@ from app.providers.facts import Kind
 from app.services import claims
 from app.services.core import Core, environment_of
 from app.services.facts import Applied, apply_fact
+from app.services.refunds import waiting
 from app.services.tellings import Telling
 from app.services.transaction import read, transact
 from app.services.users import find_by_token
@@ -25,7 +26,18 @@ def tell(core: Core, telling: Telling, *, holder: str | None = None) -> Applied:
     """Apply one fact in a transaction of its own, placed with its buyer first. `holder` is the user who brought the
     store's signed proof of it, if one did."""
     placed = place(core, telling, holder)
+    if telling.fact.kind is Kind.PAID:
+        _tell_refunds_first(core, placed)
     return transact(core.sessions, lambda session: apply_fact(session, core, placed))
+
+
+def _tell_refunds_first(core: Core, paid: Telling) -> None:
+    """Refunds of the purchase that were told before its buyer was known: told again where the buyer's data are, before
+    the purchase is credited, so that its coins are never there to be spent."""
+    for row in waiting.told_without_a_buyer(core, paid):
+        again = replace(paid, fact=waiting.fact_of(row), road=row.road, message_id=row.message_id)
+        transact(core.sessions, lambda session, telling=again: apply_fact(session, core, telling))  # type: ignore[misc]
+        transact(core.sessions, lambda session, row=row: waiting.settle_without_a_buyer(session, row))  # type: ignore[misc]
 
 
 def place(core: Core, telling: Telling, holder: str | None = None) -> Telling:

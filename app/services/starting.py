@@ -32,7 +32,7 @@ def start_payment(core: Core, payment_id: int) -> None:
     """
     slot = slot_of_number(payment_id)
     row = read(core.sessions, lambda session: payment_rows.payment(session, slot, payment_id))
-    if row is None or row.status not in OPEN_PAYMENT or row.action is not None:
+    if row is None or row.status not in OPEN_PAYMENT or row.action is not None or row.expires_at <= core.clock.now():
         return
     account = core.registry.get(row.provider_account)
     if account is None:
