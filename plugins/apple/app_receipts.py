@@ -1,0 +1,89 @@
+"""App receipts of StoreKit 1: a PKCS#7 envelope around records, read here for the transaction numbers alone.
+
+Nothing in it is verified: Apple's own library has no check of its signature either. A number found here is a question
+for the App Store Server API, never a proof.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import asn1
+from appstoreserverlibrary.receipt_utility import (
+    IN_APP_ARRAY,
+    PKCS7_OID,
+    TRANSACTION_IDENTIFIER,
+    ReceiptUtility,
+)
+
+MAX_CHARACTERS = 1024 * 1024
+MOST_TRANSACTIONS = 20
+_PURCHASE_DATE = 1704
+_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
+
+
+class MalformedReceipt(ValueError):
+    """Not a receipt of StoreKit 1, or one that names no transaction."""
+
+
+def transactions_in_app_receipt(text: str) -> tuple[str, ...]:
+    """The ids of the newest purchases in the receipt, newest first, at most 20. Raises MalformedReceipt.
+
+    The newest are those that a client has just bought; what is older is found in the customer's history.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise MalformedReceipt("too long")
+    try:
+        records = [_purchase(record) for record in _in_app_records(base64.b64decode(text, validate=True))]
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, RecursionError, asn1.Error) as error:
+        raise MalformedReceipt(f"not an app receipt: {type(error).__name__}") from None
+    found = [number for _, number in sorted(records, key=lambda record: record[0], reverse=True) if is_id(number)]
+    if not found:
+        raise MalformedReceipt("the receipt names no purchase")
+    return tuple(dict.fromkeys(found))[:MOST_TRANSACTIONS]
+
+
+def transaction_in_old_receipt(text: str) -> str:
+    """The id in a receipt of the form before iOS 7, one per transaction. Raises MalformedReceipt."""
+    if len(text) > MAX_CHARACTERS:
+        raise MalformedReceipt("too long")
+    try:
+        found = ReceiptUtility().extract_transaction_id_from_transaction_receipt(text)
+    except (ValueError, binascii.Error):
+        found = None
+    if found is None or not is_id(found):
+        raise MalformedReceipt("not a transaction receipt")
+    return found
+
+
+def is_id(text: object) -> bool:
+    """A transaction id, safe to put into a path. Xcode's receipts carry "0", which names nothing."""
+    return isinstance(text, str) and _ID.fullmatch(text) is not None and text.strip("0") != ""
+
+
+def _in_app_records(data: bytes) -> Iterator[Any]:
+    envelope = _read(data)
+    if envelope[0] != PKCS7_OID:
+        raise ValueError
+    for field in _read(envelope[1][0][2][1][0]):
+        if field[0] == IN_APP_ARRAY:
+            yield _read(field[2])
+
+
+def _purchase(record: Any) -> tuple[str, str]:
+    """When (RFC 3339, which sorts as text) and which transaction."""
+    values = {attribute[0]: _read(attribute[2]) for attribute in record if attribute[0] in _WANTED}
+    return str(values.get(_PURCHASE_DATE, "")), values.get(TRANSACTION_IDENTIFIER, "")
+
+
+_WANTED = (TRANSACTION_IDENTIFIER, _PURCHASE_DATE)
+
+
+def _read(data: bytes) -> Any:
+    decoder = asn1.Decoder()
+    decoder.start(data)
+    return decoder.read()[1]

@@ -1,0 +1,104 @@
+"""Every notification type and subtype of App Store Server Notifications V2 (2.23), and what it makes us state.
+
+An event does not imply a new transaction: a billing problem repeats the last one. So the facts always come from the
+nested transaction; the row only says which of its statements this event is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Meaning(StrEnum):
+    PURCHASE = "purchase"
+    """The transaction was paid (and perhaps given back since)."""
+    SUBSCRIPTION_START = "subscription_start"
+    """Paid, and the subscription is in force."""
+    REFUND = "refund"
+    """The transaction shows how much was given back."""
+    REFUND_UNDONE = "refund_undone"
+    REFUND_ASKED = "refund_asked"
+    REFUND_REFUSED = "refund_refused"
+    REVOKED = "revoked"
+    """Access was lost: given back, and if it is a subscription, over."""
+    ENDED = "ended"
+    NOTHING = "nothing"
+    """True, known, and without an effect on money or coins."""
+    UNKNOWN = "unknown"
+    """No row: stored for a person, and answered like the rest."""
+
+
+_M = Meaning
+ROWS: Mapping[tuple[str, str], Meaning] = MappingProxyType(
+    {
+        # Consumables, non-consumables, non-renewing subscriptions. In production since 2025-05-27.
+        ("ONE_TIME_CHARGE", ""): _M.PURCHASE,
+        # Subscriptions.
+        ("SUBSCRIBED", "INITIAL_BUY"): _M.SUBSCRIPTION_START,
+        ("SUBSCRIBED", "RESUBSCRIBE"): _M.SUBSCRIPTION_START,
+        ("DID_RENEW", ""): _M.PURCHASE,
+        ("DID_RENEW", "BILLING_RECOVERY"): _M.PURCHASE,
+        # An upgrade takes effect at once, a downgrade at the next renewal.
+        ("DID_CHANGE_RENEWAL_PREF", "UPGRADE"): _M.PURCHASE,
+        ("DID_CHANGE_RENEWAL_PREF", "DOWNGRADE"): _M.NOTHING,
+        ("DID_CHANGE_RENEWAL_PREF", ""): _M.NOTHING,
+        # Whichever it is, the transaction is the one in force; a period told before is a fact told before.
+        ("OFFER_REDEEMED", "UPGRADE"): _M.PURCHASE,
+        ("OFFER_REDEEMED", "DOWNGRADE"): _M.PURCHASE,
+        ("OFFER_REDEEMED", ""): _M.PURCHASE,
+        # Repeats the last transaction's ids although nothing was paid; service, not coins.
+        ("DID_FAIL_TO_RENEW", "GRACE_PERIOD"): _M.NOTHING,
+        ("DID_FAIL_TO_RENEW", ""): _M.NOTHING,
+        # Billing is tried for up to 60 days more, so the subscription is not over: EXPIRED says so.
+        ("GRACE_PERIOD_EXPIRED", ""): _M.NOTHING,
+        ("EXPIRED", "VOLUNTARY"): _M.ENDED,
+        ("EXPIRED", "BILLING_RETRY"): _M.ENDED,
+        ("EXPIRED", "PRICE_INCREASE"): _M.ENDED,
+        ("EXPIRED", "PRODUCT_NOT_FOR_SALE"): _M.ENDED,
+        ("EXPIRED", ""): _M.ENDED,
+        ("DID_CHANGE_RENEWAL_STATUS", "AUTO_RENEW_ENABLED"): _M.NOTHING,
+        # Apple may set it too, after a refund request.
+        ("DID_CHANGE_RENEWAL_STATUS", "AUTO_RENEW_DISABLED"): _M.NOTHING,
+        # A later end without a payment.
+        ("RENEWAL_EXTENDED", ""): _M.NOTHING,
+        ("RENEWAL_EXTENSION", "SUMMARY"): _M.NOTHING,
+        ("RENEWAL_EXTENSION", "FAILURE"): _M.NOTHING,
+        ("PRICE_INCREASE", "PENDING"): _M.NOTHING,
+        ("PRICE_INCREASE", "ACCEPTED"): _M.NOTHING,
+        # Refunds. REFUND may follow an earlier REFUND_DECLINED.
+        ("REFUND", ""): _M.REFUND,
+        ("REFUND_REVERSED", ""): _M.REFUND_UNDONE,
+        ("REFUND_DECLINED", ""): _M.REFUND_REFUSED,
+        ("CONSUMPTION_REQUEST", ""): _M.REFUND_ASKED,
+        # A family member lost a shared purchase. Spelled so, though its documents speak of "revoked".
+        ("REVOKE", ""): _M.REVOKED,
+        # External purchases: only with their own entitlement, and not through the store's money.
+        ("EXTERNAL_PURCHASE_TOKEN", "CREATED"): _M.NOTHING,
+        ("EXTERNAL_PURCHASE_TOKEN", "UNREPORTED"): _M.NOTHING,
+        ("EXTERNAL_PURCHASE_TOKEN", "ACTIVE_TOKEN_REMINDER"): _M.NOTHING,
+        # A parent withdrew consent for a child's use of the app (2025-11-04): about the app, not about a purchase.
+        ("RESCIND_CONSENT", ""): _M.NOTHING,
+        # Advanced Commerce. The change log spells the second of them MIGRATE.
+        ("METADATA_UPDATE", ""): _M.NOTHING,
+        ("MIGRATION", ""): _M.NOTHING,
+        ("MIGRATE", ""): _M.NOTHING,
+        ("PRICE_CHANGE", ""): _M.NOTHING,
+        # Group purchases (2.23).
+        ("UNCLAIM_SEATS", ""): _M.NOTHING,
+        ("TEST", ""): _M.NOTHING,
+    }
+)
+_MEANINGS_OF_TYPE: Mapping[str, frozenset[Meaning]] = {
+    name: frozenset(meaning for (other, _), meaning in ROWS.items() if other == name) for name, _ in ROWS
+}
+
+
+def meaning_of(notification_type: str, subtype: str) -> Meaning:
+    """The row; for a subtype of tomorrow, what all rows of its type agree on; else UNKNOWN."""
+    row = ROWS.get((notification_type, subtype))
+    if row is not None:
+        return row
+    agreed = _MEANINGS_OF_TYPE.get(notification_type, frozenset())
+    return next(iter(agreed)) if len(agreed) == 1 else Meaning.UNKNOWN

@@ -1,0 +1,194 @@
+"""App Store Server Notifications V2: `{"signedPayload": JWS}`, with signed documents nested inside."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.providers import Fact, Kind
+from plugins.apple.jws import MalformedJws, read_json
+from plugins.apple.mapping import Meaning, meaning_of
+from plugins.apple.signed_data import Reason, Refused, SignedData, moment
+from plugins.apple.transactions import (
+    SUBSCRIPTION,
+    Transaction,
+    about_refund,
+    counts,
+    ended,
+    facts_of,
+    read_transaction,
+    refunds_of,
+    signed,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A verified notification, with all that is nested in it verified too."""
+
+    type: str
+    subtype: str
+    uuid: str
+    signed_at: datetime
+    transaction: Transaction | None
+    raw: Mapping[str, Any]
+    """The transaction's payload if there is one, else the notification's."""
+    reason: str
+    """Why the customer asks for a refund, in CONSUMPTION_REQUEST."""
+
+    @property
+    def meaning(self) -> Meaning:
+        return meaning_of(self.type, self.subtype)
+
+
+def signed_payload(body: bytes) -> str:
+    """The JWS in the body of a notification. Raises Refused."""
+    try:
+        document = read_json(body)
+    except MalformedJws:
+        raise Refused(Reason.FORM, "the body is not JSON") from None
+    payload = document.get("signedPayload")
+    if not isinstance(payload, str):
+        raise Refused(Reason.FORM, "no signedPayload: not a notification of version 2")
+    return payload
+
+
+def read_notification(text: str, signed_data: SignedData) -> Notification:
+    """Verify and read a `signedPayload`. Raises Refused."""
+    payload = signed_data.notification(text)
+    data = payload.get("data")
+    data = data if isinstance(data, dict) else {}
+    nested = _nested_transaction(data, signed_data)
+    return Notification(
+        type=_word(payload, "notificationType"),
+        subtype=_word(payload, "subtype", default=""),
+        uuid=_uuid(payload),
+        signed_at=moment(payload.get("signedDate")),
+        transaction=read_transaction(nested) if nested is not None else None,
+        raw=nested if nested is not None else payload,
+        reason=_word(data, "consumptionRequestReason", default=""),
+    )
+
+
+def facts_of_notification(notification: Notification, *, grant_free_trials: bool) -> tuple[Fact, ...]:
+    """What the event states; `()` for events without an effect on money. Raises Refused if its transaction is missing.
+
+    A transaction that does not count (shared by the family, an unpaid trial) can still start or end a subscription.
+    """
+    tell = _TELLERS.get(notification.meaning)
+    if tell is None:
+        return ()
+    if notification.transaction is None:
+        raise Refused(Reason.CONTENT, f"{notification.type} without its transaction")
+    return tell(_Event(notification, notification.transaction, grant_free_trials))
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    notification: Notification
+    transaction: Transaction
+    grant_free_trials: bool
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        return self.notification.raw
+
+    @property
+    def counts(self) -> bool:
+        return counts(self.transaction, grant_free_trials=self.grant_free_trials)
+
+    def about_refund(self, kind: Kind, cause: str) -> tuple[Fact, ...]:
+        """A refund fact numbered by the notification itself: the transaction does not show the refund it is about."""
+        if not self.counts:
+            return ()
+        number, at = self.notification.uuid, self.notification.signed_at
+        return (about_refund(kind, self.transaction, self.raw, number=number, at=at, cause=cause),)
+
+
+def _purchase(event: _Event) -> tuple[Fact, ...]:
+    return facts_of(event.transaction, event.raw, grant_free_trials=event.grant_free_trials)
+
+
+def _subscription_start(event: _Event) -> tuple[Fact, ...]:
+    facts = _purchase(event)
+    if event.transaction.type != SUBSCRIPTION or any(fact.kind is Kind.SIGNED for fact in facts):
+        return facts
+    return (*facts, signed(event.transaction, event.raw))
+
+
+def _refund(event: _Event) -> tuple[Fact, ...]:
+    """A refund that its transaction does not show was taken back meanwhile, or not made yet: a query will tell."""
+    if not event.counts:
+        return ()
+    shown = refunds_of(event.transaction, event.raw)
+    return shown or event.about_refund(Kind.REFUND_PENDING, "the transaction shows no refund")
+
+
+def _refund_undone(event: _Event) -> tuple[Fact, ...]:
+    """The revocation members are gone by now, so the reversal is numbered by its notification."""
+    return event.about_refund(Kind.REFUND_UNDONE, "REFUND_REVERSED")
+
+
+def _refund_asked(event: _Event) -> tuple[Fact, ...]:
+    """Asked up to three times, eight hours apart: each is to be answered within 12 hours."""
+    return event.about_refund(Kind.REFUND_ASKED, event.notification.reason)
+
+
+def _refund_refused(event: _Event) -> tuple[Fact, ...]:
+    return event.about_refund(Kind.REFUND_FAILED, "REFUND_DECLINED")
+
+
+def _revoked(event: _Event) -> tuple[Fact, ...]:
+    facts = refunds_of(event.transaction, event.raw) if event.counts else ()
+    return (*facts, *_ended(event))
+
+
+def _ended(event: _Event) -> tuple[Fact, ...]:
+    if event.transaction.type != SUBSCRIPTION:
+        return ()
+    notification = event.notification
+    cause = f"{notification.type} {notification.subtype}".strip()
+    return (ended(event.transaction, event.raw, cause),)
+
+
+_TELLERS: Mapping[Meaning, Callable[[_Event], tuple[Fact, ...]]] = {
+    Meaning.PURCHASE: _purchase,
+    Meaning.SUBSCRIPTION_START: _subscription_start,
+    Meaning.REFUND: _refund,
+    Meaning.REFUND_UNDONE: _refund_undone,
+    Meaning.REFUND_ASKED: _refund_asked,
+    Meaning.REFUND_REFUSED: _refund_refused,
+    Meaning.REVOKED: _revoked,
+    Meaning.ENDED: _ended,
+}
+
+
+def _nested_transaction(data: Mapping[str, Any], signed_data: SignedData) -> Mapping[str, Any] | None:
+    """The nested transaction's payload, verified, and the renewal info beside it verified too."""
+    text = data.get("signedTransactionInfo")
+    if text is None:
+        return None
+    payload = signed_data.transaction(text)
+    if payload.get("environment") != data.get("environment"):
+        raise Refused(Reason.ENVIRONMENT, "a transaction of another environment than its notification")
+    renewal = data.get("signedRenewalInfo")
+    if renewal is not None:
+        signed_data.renewal(renewal, payload)
+    return payload
+
+
+def _word(source: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    value = source.get(name, default)
+    if not isinstance(value, str) or len(value) > 100:
+        raise Refused(Reason.CONTENT, f"{name} is missing or odd")
+    return value
+
+
+def _uuid(payload: Mapping[str, Any]) -> str:
+    try:
+        return str(uuid.UUID(_word(payload, "notificationUUID")))
+    except ValueError:
+        raise Refused(Reason.CONTENT, "notificationUUID is missing or odd") from None

@@ -1,0 +1,158 @@
+"""Active queries: what the App Store Server API says about one purchase, refund or subscription, verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import structlog
+
+from app.providers import Fact, Kind, Unknown
+from app.providers.facts import REFUND_KINDS
+from plugins.apple.app_receipts import is_id
+from plugins.apple.server_api import NotKnown, Params, ServerApi
+from plugins.apple.settings import Environment
+from plugins.apple.signed_data import Reason, Refused, SignedData
+from plugins.apple.transactions import SUBSCRIPTION, Transaction, ended, facts_of, read_transaction, signed
+
+MOST_PAGES = 10
+"""200 transactions of one customer, newest first, in search of one subscription period."""
+_log = structlog.get_logger(__name__)
+EXPIRED, REVOKED = 2, 5  # a subscription's `status`; 1 active, 3 billing retry, 4 grace period
+
+
+class Questions:
+    """Asks, and believes only what Apple signed for our app in the environment that was asked."""
+
+    def __init__(self, api: ServerApi, signed_data: SignedData, *, grant_free_trials: bool) -> None:
+        self._api = api
+        self._signed_data = signed_data
+        self._grant_free_trials = grant_free_trials
+
+    def payment(self, theirs: str) -> tuple[Fact, ...]:
+        """Everything that the store says about one purchase; `()` if it knows none of that name."""
+        return self._api.first_known(lambda environment: self._facts_in(environment, theirs)) or ()
+
+    def transaction(self, environment: Environment, number: str) -> tuple[Fact, ...]:
+        """Everything that one environment says about one transaction; `()` if it does not know it."""
+        try:
+            return self._facts_of_transaction(environment, number)
+        except NotKnown:
+            return ()
+
+    def refund(self, theirs: str, number: str) -> tuple[Fact, ...]:
+        """The refund of that number if the purchase shows it; a refund that was taken back is shown no more."""
+        revoked_at = number.partition("-")[0]
+        return tuple(
+            fact
+            for fact in self.payment(theirs)
+            if fact.kind in REFUND_KINDS and (fact.ref.refund or "").partition("-")[0] == revoked_at
+        )
+
+    def agreement(self, original: str) -> tuple[Fact, ...]:
+        """The last period of a subscription, and whether it is in force or over; `()` if there is none."""
+        if not is_id(original):
+            return ()
+        return self._api.first_known(lambda environment: self._status_in(environment, original)) or ()
+
+    def transaction_id(self, environment: Environment, theirs: str) -> str | None:
+        """A transaction of that purchase: the name itself, or for a subscription period one found in the history."""
+        if is_id(theirs):
+            return theirs
+        found = self._period(environment, theirs)
+        return found[0].transaction_id if found is not None else None
+
+    def transactions_on(
+        self, texts: object, environment: Environment
+    ) -> Iterator[tuple[Transaction, Mapping[str, Any]]]:
+        """The transactions of a page of history. Raises Unknown if one of them is not Apple's word.
+
+        One that is, and cannot be read, must not hide the others for ever.
+        """
+        if not isinstance(texts, list):
+            raise Unknown("an answer without signedTransactions")
+        for text in texts:
+            try:
+                yield self.believed(text, environment)
+            except Unknown as error:
+                if error.code != Reason.CONTENT:
+                    raise
+                _log.warning("transaction_skipped", why=str(error))
+
+    def believed(self, text: object, environment: Environment) -> tuple[Transaction, Mapping[str, Any]]:
+        """A transaction out of an answer, verified. Raises Unknown if it is not Apple's word."""
+        if not isinstance(text, str):
+            raise Unknown("an answer without a signed transaction")
+        try:
+            payload = self._signed_data.transaction(text)
+            transaction = read_transaction(payload)
+        except Refused as error:
+            raise Unknown(f"an answer that cannot be believed: {error}", code=error.reason) from None
+        if transaction.environment != environment:
+            raise Unknown("an answer about another environment")
+        return transaction, payload
+
+    def facts_of(self, transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
+        return facts_of(transaction, raw, grant_free_trials=self._grant_free_trials)
+
+    def _facts_in(self, environment: Environment, theirs: str) -> tuple[Fact, ...]:
+        if not is_id(theirs):
+            found = self._period(environment, theirs)
+            return self.facts_of(*found) if found is not None else ()
+        return self._facts_of_transaction(environment, theirs)
+
+    def _facts_of_transaction(self, environment: Environment, number: str) -> tuple[Fact, ...]:
+        transaction, raw = self.believed(self._api.transaction(environment, number), environment)
+        if transaction.transaction_id != number:
+            raise Unknown("an answer about another transaction")
+        return self.facts_of(transaction, raw)
+
+    def _period(self, environment: Environment, theirs: str) -> tuple[Transaction, Mapping[str, Any]] | None:
+        """The newest transaction that tells this subscription period."""
+        original, dash, _ = theirs.partition("-")
+        if not dash or not is_id(original):
+            return None
+        for transaction, raw in self._newest_first(environment, original):
+            if transaction.theirs == theirs:
+                return transaction, raw
+        return None
+
+    def _newest_first(self, environment: Environment, original: str) -> Iterator[tuple[Transaction, Mapping[str, Any]]]:
+        revision = ""
+        for _ in range(MOST_PAGES):
+            params: Params = [("sort", "DESCENDING"), ("productType", "AUTO_RENEWABLE")]
+            answer = self._api.history(
+                environment, original, [*params, *([("revision", revision)] if revision else [])]
+            )
+            yield from self.transactions_on(answer.get("signedTransactions"), environment)
+            revision = next_revision(answer)
+            if not revision:
+                return
+
+    def _status_in(self, environment: Environment, original: str) -> tuple[Fact, ...]:
+        for status, text in _last_transactions(self._api.statuses(environment, original)):
+            transaction, raw = self.believed(text, environment)
+            if transaction.original_transaction_id == original and transaction.type == SUBSCRIPTION:
+                return self._standing(status, transaction, raw)
+        return ()
+
+    def _standing(self, status: object, transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
+        facts = tuple(fact for fact in self.facts_of(transaction, raw) if fact.kind is not Kind.SIGNED)
+        if status in (EXPIRED, REVOKED):
+            return (*facts, ended(transaction, raw, "EXPIRED" if status == EXPIRED else "REVOKED"))
+        return (*facts, signed(transaction, raw))
+
+
+def next_revision(answer: Mapping[str, Any]) -> str:
+    """Where the history goes on, empty at its end."""
+    revision = answer.get("revision")
+    return revision if answer.get("hasMore") is True and isinstance(revision, str) else ""
+
+
+def _last_transactions(answer: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
+    groups = answer.get("data")
+    for group in groups if isinstance(groups, list) else ():
+        items = group.get("lastTransactions") if isinstance(group, dict) else None
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, dict):
+                yield item.get("status"), item.get("signedTransactionInfo")

@@ -1,0 +1,190 @@
+"""What a customer, Apple's people, or a test can do at the simulated App Store: one function per command.
+
+A command gets a JSON document and answers one. `environment` is `Sandbox` unless said; `id` is a transaction id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from plugins.apple.settings import Environment
+from plugins.apple.simulated_purchases import Purchase
+from plugins.apple.simulated_receipts import app_receipt
+from plugins.apple.simulated_store import SimulatedStore
+from plugins.apple.transactions import CONSUMABLE, WHOLE
+
+Document = Mapping[str, Any]
+
+
+def run(store: SimulatedStore, command: str, document: Document) -> dict[str, Any] | None:
+    """Do it; None if there is no such command. Raises NoSuchPurchase, KeyError or ValueError."""
+    handler = _COMMANDS.get(command)
+    return handler(store, document) if handler is not None else None
+
+
+def _buy(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """A purchase on a device. `token` is the appAccountToken; `tell: false` keeps Apple from telling the server."""
+    purchase = store.purchases.buy(
+        _environment(document),
+        document["product"],
+        product_type=document.get("type", CONSUMABLE),
+        quantity=int(document.get("quantity", 1)),
+        token=document.get("token"),
+        customer=document.get("customer", "customer-1"),
+        **dict(document.get("more", {})),
+    )
+    if document.get("tell", True):
+        kind, subtype = ("SUBSCRIBED", "INITIAL_BUY") if purchase.is_subscription else ("ONE_TIME_CHARGE", "")
+        store.notifications.tell(kind, subtype, purchase)
+    return _shown(store, purchase)
+
+
+def _show(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """A transaction as it stands now, signed anew."""
+    return _shown(store, store.purchases.find(_environment(document), document["id"]))
+
+
+def _renew(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    purchase = store.purchases.renew(_environment(document), document["id"])
+    store.notifications.tell("DID_RENEW", document.get("subtype", ""), purchase)
+    return _shown(store, purchase)
+
+
+def _expire(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    purchase = store.purchases.expire(_environment(document), document["id"])
+    store.notifications.tell("EXPIRED", document.get("subtype", "VOLUNTARY"), purchase)
+    return _shown(store, purchase)
+
+
+def _restore(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    return _shown(store, store.purchases.restore(_environment(document), document["id"]))
+
+
+def _ask_refund(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The customer asks Apple for the money back; Apple asks the server how much was used."""
+    purchase = store.purchases.find(_environment(document), document["id"])
+    reason = document.get("reason", "UNINTENDED_PURCHASE")
+    store.notifications.tell("CONSUMPTION_REQUEST", "", purchase, consumptionRequestReason=reason)
+    return _shown(store, purchase)
+
+
+def _refund(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """Apple gives money back; `percentage` in milliunits, 100000 unless said."""
+    percentage = int(document.get("percentage", WHOLE))
+    purchase = store.purchases.refund(
+        _environment(document), document["id"], percentage, int(document.get("reason", 0))
+    )
+    store.notifications.tell("REFUND", "", purchase)
+    return _shown(store, purchase)
+
+
+def _decline_refund(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    purchase = store.purchases.find(_environment(document), document["id"])
+    store.notifications.tell("REFUND_DECLINED", "", purchase)
+    return _shown(store, purchase)
+
+
+def _reverse_refund(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    purchase = store.purchases.reverse(_environment(document), document["id"])
+    store.notifications.tell("REFUND_REVERSED", "", purchase)
+    return _shown(store, purchase)
+
+
+def _tell(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """Any notification: `type`, `subtype`, and the transaction `id` it is about, if any."""
+    kind, subtype = document["type"], document.get("subtype", "")
+    if "id" in document:
+        purchase = store.purchases.find(_environment(document), document["id"])
+        record = store.notifications.tell(kind, subtype, purchase)
+    else:
+        record = store.notifications.send(_environment(document), kind, subtype)
+    return {"uuid": record.uuid, "signed_payload": record.signed_payload}
+
+
+def _unfinished(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """What the customer's device is handed at each start of the app, signed anew."""
+    found = store.purchases.unfinished(_environment(document), document.get("customer", "customer-1"))
+    return {"transactions": [_shown(store, one) for one in found]}
+
+
+def _entitlements(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """What the customer still has and is not consumed: what a restore brings back, newest period only."""
+    customer = document.get("customer", "customer-1")
+    newest: dict[str, Purchase] = {}
+    for one in store.purchases.all():
+        is_kept = one.payload["type"] != CONSUMABLE and "revocationDate" not in one.payload
+        if one.customer == customer and one.environment == _environment(document) and is_kept:
+            newest[one.payload["originalTransactionId"]] = one
+    return {"transactions": [_shown(store, one) for one in newest.values()]}
+
+
+def _finish(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    return _shown(store, store.purchases.finish(_environment(document), document["id"]))
+
+
+def _app_receipt(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The device's StoreKit 1 receipt: unfinished consumables and everything else."""
+    customer = document.get("customer", "customer-1")
+    mine = (one for one in store.purchases.all() if one.customer == customer)
+    found = [one for one in mine if one.environment == _environment(document)]
+    kept = [one for one in found if not (one.finished and one.payload["type"] == CONSUMABLE)]
+    return {"receipt": app_receipt(store.config.bundle_id, kept)}
+
+
+def _faults(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """Set counters of `Faults`, and `troubles`: error codes for the next calls, one each."""
+    store.faults.set(**{name: value for name, value in document.items() if name != "troubles"})
+    if "troubles" in document:
+        store.troubles[:] = [int(code) for code in document["troubles"]]
+    return {"troubles": store.troubles}
+
+
+def _run_due(store: SimulatedStore, _: Document) -> dict[str, Any]:
+    return {"attempts": store.notifications.run_due()}
+
+
+def _state(store: SimulatedStore, _: Document) -> dict[str, Any]:
+    return {
+        "purchases": [
+            {**one.payload, "finished": one.finished, "reports": one.reports} for one in store.purchases.all()
+        ],
+        "notifications": [
+            {"type": one.type, "subtype": one.subtype, "uuid": one.uuid, "attempts": one.attempts}
+            for one in store.notifications.records
+        ],
+    }
+
+
+_COMMANDS: Mapping[str, Callable[[SimulatedStore, Document], dict[str, Any]]] = {
+    "buy": _buy,
+    "show": _show,
+    "renew": _renew,
+    "expire": _expire,
+    "restore": _restore,
+    "ask-refund": _ask_refund,
+    "refund": _refund,
+    "decline-refund": _decline_refund,
+    "reverse-refund": _reverse_refund,
+    "tell": _tell,
+    "unfinished": _unfinished,
+    "entitlements": _entitlements,
+    "finish": _finish,
+    "app-receipt": _app_receipt,
+    "faults": _faults,
+    "run-due": _run_due,
+    "state": _state,
+}
+
+
+def _environment(document: Document) -> Environment:
+    name = document.get("environment", "Sandbox")
+    if name == "Production":
+        return "Production"
+    if name == "Sandbox":
+        return "Sandbox"
+    raise ValueError("the environment is Production or Sandbox")
+
+
+def _shown(store: SimulatedStore, purchase: Purchase) -> dict[str, Any]:
+    return {"id": purchase.id, "signed_transaction": store.notifications.signed_transaction(purchase)}

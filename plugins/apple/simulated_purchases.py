@@ -1,0 +1,184 @@
+"""What the simulated App Store remembers of its customers' purchases, in each of its environments."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from plugins.apple.settings import Environment
+from plugins.apple.transactions import CONSUMABLE, SUBSCRIPTION, WHOLE
+
+ACTIVE, EXPIRED, REVOKED = 1, 2, 5
+PERIOD = timedelta(days=30)
+_FIRST_ID = {"Production": 300_000_000_000_001, "Sandbox": 2_000_000_000_000_001}
+
+
+class NoSuchPurchase(LookupError):
+    """That environment has no transaction of that number."""
+
+
+@dataclass
+class Purchase:
+    """One transaction. `payload` is all of a JWSTransaction but the moment of signing."""
+
+    payload: dict[str, Any]
+    customer: str
+    """`appTransactionId`: one per Apple account and app."""
+    finished: bool = False
+    modified: int = 0
+    status: int = ACTIVE
+    reports: list[dict[str, Any]] = field(default_factory=list)
+    """The consumption information that was sent about it."""
+
+    @property
+    def id(self) -> str:
+        return str(self.payload["transactionId"])
+
+    @property
+    def environment(self) -> Environment:
+        return "Production" if self.payload["environment"] == "Production" else "Sandbox"
+
+    @property
+    def is_subscription(self) -> bool:
+        return bool(self.payload["type"] == SUBSCRIPTION)
+
+
+class Purchases:
+    """The books of the simulated store, for one app. Changes nothing outside itself."""
+
+    def __init__(self, bundle_id: str, now: Callable[[], datetime]) -> None:
+        self._bundle_id = bundle_id
+        self._now = now
+        self._changes = itertools.count(1)
+        self._ids = {name: itertools.count(first) for name, first in _FIRST_ID.items()}
+        self._all: dict[tuple[str, str], Purchase] = {}
+
+    def buy(
+        self,
+        environment: Environment,
+        product: str,
+        *,
+        product_type: str = CONSUMABLE,
+        quantity: int = 1,
+        token: str | None = None,
+        customer: str = "customer-1",
+        **more: Any,
+    ) -> Purchase:
+        """A customer pays. `more` goes into the transaction as it is (`offerDiscountType`, `inAppOwnershipType`)."""
+        number = str(next(self._ids[environment]))
+        payload: dict[str, Any] = {
+            "transactionId": number,
+            "originalTransactionId": number,
+            "bundleId": self._bundle_id,
+            "productId": product,
+            "type": product_type,
+            "quantity": quantity,
+            "purchaseDate": self.milliseconds(),
+            "originalPurchaseDate": self.milliseconds(),
+            "inAppOwnershipType": "PURCHASED",
+            "environment": environment,
+            "transactionReason": "PURCHASE",
+            "storefront": "CHN",
+            "storefrontId": "143465",
+            "price": 6000 * quantity,
+            "currency": "CNY",
+            "appTransactionId": customer,
+        } | more
+        if token is not None:
+            payload["appAccountToken"] = token
+        purchase = Purchase(payload, customer)
+        if purchase.is_subscription:
+            self._start_period(purchase)
+        return self._keep(purchase)
+
+    def renew(self, environment: Environment, number: str) -> Purchase:
+        """The next period of a subscription, as a transaction of its own."""
+        last = self.find(environment, number)
+        payload = dict(last.payload) | {
+            "transactionId": str(next(self._ids[environment])),
+            "purchaseDate": self.milliseconds(),
+            "transactionReason": "RENEWAL",
+        }
+        payload.pop("offerDiscountType", None)
+        renewed = Purchase(payload, last.customer)
+        self._start_period(renewed)
+        return self._keep(renewed)
+
+    def restore(self, environment: Environment, number: str) -> Purchase:
+        """What is not consumed comes again on another device: another transaction of the same purchase."""
+        known = self.find(environment, number)
+        if known.payload["type"] == CONSUMABLE:
+            raise NoSuchPurchase("a consumable cannot be restored")
+        return self._keep(
+            Purchase(dict(known.payload) | {"transactionId": str(next(self._ids[environment]))}, known.customer)
+        )
+
+    def refund(self, environment: Environment, number: str, percentage: int = WHOLE, reason: int = 0) -> Purchase:
+        """Apple gives back so much of the whole, in milliunits of a percent."""
+        purchase = self.find(environment, number)
+        purchase.payload |= {
+            "revocationDate": self.milliseconds(),
+            "revocationReason": reason,
+            "revocationType": "REFUND_FULL" if percentage == WHOLE else "REFUND_PRORATED",
+            "revocationPercentage": percentage,
+        }
+        return self._changed(purchase)
+
+    def reverse(self, environment: Environment, number: str) -> Purchase:
+        """The refund is taken back, and every trace of it with it."""
+        purchase = self.find(environment, number)
+        for name in ("revocationDate", "revocationReason", "revocationType", "revocationPercentage"):
+            purchase.payload.pop(name, None)
+        return self._changed(purchase)
+
+    def expire(self, environment: Environment, number: str) -> Purchase:
+        purchase = self.find(environment, number)
+        purchase.status = EXPIRED
+        return self._changed(purchase)
+
+    def finish(self, environment: Environment, number: str) -> Purchase:
+        purchase = self.find(environment, number)
+        purchase.finished = True
+        return purchase
+
+    def find(self, environment: Environment, number: str) -> Purchase:
+        try:
+            return self._all[environment, number]
+        except KeyError:
+            raise NoSuchPurchase(number) from None
+
+    def of_customer(self, environment: Environment, number: str) -> list[Purchase]:
+        """All transactions of the customer who made that one, in order of their last change."""
+        customer = self.find(environment, number).customer
+        found = [one for one in self._in(environment) if one.customer == customer]
+        return sorted(found, key=lambda one: one.modified)
+
+    def unfinished(self, environment: Environment, customer: str) -> list[Purchase]:
+        """What the customer's device gets again at each start of the app."""
+        return [one for one in self._in(environment) if one.customer == customer and not one.finished]
+
+    def all(self) -> list[Purchase]:
+        return list(self._all.values())
+
+    def milliseconds(self) -> int:
+        now = self._now()
+        return int(now.timestamp()) * 1000 + now.microsecond // 1000
+
+    def _in(self, environment: Environment) -> Iterator[Purchase]:
+        return (one for one in self._all.values() if one.environment == environment)
+
+    def _start_period(self, purchase: Purchase) -> None:
+        purchase.payload["webOrderLineItemId"] = str(next(self._ids[purchase.environment]))
+        purchase.payload["subscriptionGroupIdentifier"] = "20000001"
+        purchase.payload["expiresDate"] = self.milliseconds() + int(PERIOD.total_seconds()) * 1000
+
+    def _keep(self, purchase: Purchase) -> Purchase:
+        self._all[purchase.environment, purchase.id] = purchase
+        return self._changed(purchase)
+
+    def _changed(self, purchase: Purchase) -> Purchase:
+        purchase.modified = next(self._changes)
+        return purchase

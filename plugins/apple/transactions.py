@@ -1,0 +1,180 @@
+"""What one verified transaction means to us. The same for every road: the facts come from the transaction alone.
+
+How a purchase is named (`Ref.theirs`), within its environment:
+
+    consumable, non-renewing   the transaction id
+    non-consumable             the original transaction id (each restore makes a new transaction)
+    subscription period        `<original transaction id>-<web order line item id>` (several transactions may tell one
+                               period: another device, a restore); should the line item be missing,
+                               `<original transaction id>-p<purchase date in milliseconds>`
+
+A refund is a state of the transaction, not an event: `Ref.refund` is the revocation date in milliseconds, followed by
+`-<share>` where Apple gave back only a part, and `Fact.share` is all that was given back so far.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from app.providers import Fact, Kind, Ref
+from plugins.apple.signed_data import Reason, Refused, moment
+
+WHOLE = 100_000
+"""Apple's milliunits of a percent, which are the port's parts per 100 000."""
+MAX_QUANTITY = 10
+CONSUMABLE = "Consumable"
+NON_CONSUMABLE = "Non-Consumable"
+SUBSCRIPTION = "Auto-Renewable Subscription"
+NON_RENEWING = "Non-Renewing Subscription"
+
+Digits = Annotated[str, Field(pattern=r"^[0-9]{1,20}\z")]
+Milliseconds = Annotated[int, Field(gt=0, lt=4_102_444_800_000)]
+
+
+class Transaction(BaseModel):
+    """The members of a JWSTransaction that decide something (App Store Server API 1.23), checked."""
+
+    model_config = ConfigDict(strict=True, frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
+
+    transaction_id: Digits
+    original_transaction_id: Digits
+    web_order_line_item_id: Digits | None = None
+    bundle_id: str
+    product_id: Annotated[str, Field(min_length=1, max_length=255)]
+    type: Annotated[str, Field(max_length=100)]
+    quantity: Annotated[int, Field(ge=1)] = 1
+    purchase_date: Milliseconds
+    signed_date: Milliseconds
+    expires_date: Milliseconds | None = None
+    app_account_token: Annotated[str, Field(max_length=64)] | None = None
+    in_app_ownership_type: str
+    revocation_date: Milliseconds | None = None
+    revocation_type: str | None = None
+    revocation_reason: int | None = None
+    revocation_percentage: Annotated[int, Field(ge=0, le=WHOLE)] | None = None
+    offer_discount_type: str | None = None
+    environment: Literal["Production", "Sandbox"]
+
+    @property
+    def theirs(self) -> str:
+        if self.type == SUBSCRIPTION:
+            return f"{self.original_transaction_id}-{self.web_order_line_item_id or f'p{self.purchase_date}'}"
+        return self.original_transaction_id if self.type == NON_CONSUMABLE else self.transaction_id
+
+    @property
+    def agreement(self) -> str | None:
+        return self.original_transaction_id if self.type == SUBSCRIPTION else None
+
+    @property
+    def owner(self) -> str | None:
+        """The token in its one spelling; a text that is no UUID stays as it is, and matches nobody."""
+        token = self.app_account_token
+        if token is None:
+            return None
+        try:
+            return str(uuid.UUID(token))
+        except ValueError:
+            return token
+
+    @property
+    def is_bought(self) -> bool:
+        """Bought by the person who has it: not shared by the family, not a seat that somebody else paid."""
+        return self.in_app_ownership_type == "PURCHASED"
+
+    @property
+    def is_free_trial(self) -> bool:
+        return self.offer_discount_type == "FREE_TRIAL"
+
+
+def read_transaction(payload: Mapping[str, Any]) -> Transaction:
+    """The verified payload as a transaction. Raises Refused where something that must be there is missing or odd."""
+    try:
+        transaction = Transaction.model_validate(payload)
+    except ValidationError as error:
+        names = ", ".join(sorted({str(fault["loc"][0]) for fault in error.errors(include_input=False)}))
+        raise Refused(Reason.CONTENT, f"a transaction with missing or odd members: {names}") from None
+    if transaction.type in (CONSUMABLE, NON_CONSUMABLE) and transaction.quantity > MAX_QUANTITY:
+        raise Refused(Reason.CONTENT, "a quantity that the store does not sell")
+    return transaction
+
+
+def facts_of(transaction: Transaction, raw: Mapping[str, Any], *, grant_free_trials: bool) -> tuple[Fact, ...]:
+    """All that the transaction states now: that it was paid, and if so, that it was given back."""
+    if transaction.type not in (CONSUMABLE, NON_CONSUMABLE, SUBSCRIPTION, NON_RENEWING):
+        return (_fact(Kind.PENDING, transaction, raw, cause=f"product type {transaction.type}"),)
+    if not counts(transaction, grant_free_trials=grant_free_trials):
+        is_trial = transaction.is_bought and transaction.type == SUBSCRIPTION
+        return (signed(transaction, raw),) if is_trial else ()
+    return (_fact(Kind.PAID, transaction, raw), *refunds_of(transaction, raw))
+
+
+def counts(transaction: Transaction, *, grant_free_trials: bool) -> bool:
+    """Whether the transaction is a purchase by its holder, as opposed to a shared one or an unpaid trial."""
+    return transaction.is_bought and (grant_free_trials or not transaction.is_free_trial)
+
+
+def refunds_of(transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """The refund that a transaction which counts shows, if it shows one."""
+    if transaction.revocation_date is None:
+        return ()
+    share = WHOLE if transaction.revocation_percentage is None else transaction.revocation_percentage
+    number = str(transaction.revocation_date) + (f"-{share}" if share != WHOLE else "")
+    at = moment(transaction.revocation_date)
+    return (_fact(Kind.REFUNDED, transaction, raw, refund=number, at=at, share=share, cause=_why(transaction)),)
+
+
+def signed(transaction: Transaction, raw: Mapping[str, Any]) -> Fact:
+    """The subscription is in force until the end of this transaction's period."""
+    return _fact(Kind.SIGNED, transaction, raw)
+
+
+def ended(transaction: Transaction, raw: Mapping[str, Any], cause: str) -> Fact:
+    """The subscription is over: at its period's end, or before it when it was revoked."""
+    ends = [ms for ms in (transaction.expires_date, transaction.revocation_date) if ms is not None]
+    at = moment(min(ends)) if ends else moment(transaction.signed_date)
+    return _fact(Kind.ENDED, transaction, raw, at=at, cause=cause)
+
+
+def about_refund(
+    kind: Kind, transaction: Transaction, raw: Mapping[str, Any], *, number: str, at: datetime, cause: str
+) -> Fact:
+    """A refund fact that the transaction itself does not show: asked for, refused, under way, taken back."""
+    return _fact(kind, transaction, raw, refund=number, at=at, cause=cause)
+
+
+def _why(transaction: Transaction) -> str:
+    """Apple's reason codes: 1 is an issue with the app, 0 anything else (2025-12)."""
+    reason = {0: "other reason", 1: "issue with the app"}.get(transaction.revocation_reason or 0, "unknown reason")
+    return f"{transaction.revocation_type or 'REFUND'}: {reason}"
+
+
+def _fact(
+    kind: Kind,
+    transaction: Transaction,
+    raw: Mapping[str, Any],
+    *,
+    refund: str | None = None,
+    at: datetime | None = None,
+    share: int | None = None,
+    cause: str = "",
+) -> Fact:
+    return Fact(
+        kind=kind,
+        ref=Ref(theirs=transaction.theirs, refund=refund, agreement=transaction.agreement),
+        at=at or moment(transaction.purchase_date),
+        share=share,
+        product=transaction.product_id,
+        quantity=transaction.quantity,
+        owner=transaction.owner,
+        account=transaction.bundle_id,
+        live=transaction.environment == "Production",
+        period_end=moment(transaction.expires_date) if transaction.expires_date is not None else None,
+        cause=cause,
+        raw=dict(raw),
+    )

@@ -1,0 +1,265 @@
+"""The App Store as the conformance kit and the other tests need it: the simulator, reached without a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from app.providers import Fact, HttpClient, HttpResponse, Intent, Kind, Message, Provider, Ref, Reply, Tools
+from app.providers.testing.conformance import BodyPart, Document, Sample, Traits, World, make_intent
+from app.providers.testing.doubles import FixedClock, MemoryKeys, RewritingHttp, WsgiClient
+from plugins.apple import plugin
+from plugins.apple.settings import AppleSettings
+from plugins.apple.simulated_certificates import Signer, make_signer
+from plugins.apple.simulated_notifications import as_message
+from plugins.apple.simulated_purchases import Purchase
+from plugins.apple.simulator import SimulatorConfig, create_simulator, simulated_store
+from plugins.apple.transactions import SUBSCRIPTION
+
+STORE_URL = "http://store.example"
+NOTIFY_URL = "http://shop.example/webhooks/apple"
+TOKEN = "0b9e1a56-7c39-4d2e-8f60-5a1de2c4b7aa"
+TEST = {"TILLBOOK_ENV": "test"}
+
+
+class Shop:
+    """A simulated store, our account at it, and the notifications that it sent us."""
+
+    def __init__(self, clock: FixedClock | None = None, **config: Any) -> None:
+        self.clock = clock or FixedClock()
+        self.sent: list[Message] = []
+        self.answers: list[int] = []
+        """Status codes for the next notifications; 200 when used up."""
+        urls = {"Production": NOTIFY_URL, "Sandbox": NOTIFY_URL}
+        options: dict[str, Any] = {
+            "now": self.clock.now,
+            "monotonic": self.seconds,
+            "send": self._take,
+            "notify_urls": urls,
+        } | config
+        self.application = create_simulator(SimulatorConfig(**options), environ=TEST)
+        self.store = simulated_store(self.application)
+        self.http = WsgiClient(self.application)
+
+    def seconds(self) -> float:
+        return self.clock.now().timestamp()
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        return self.store.settings(STORE_URL) | {"confirm": "no"} | changes
+
+    def provider(self, http: HttpClient | None = None, **changes: Any) -> Any:
+        tools = Tools(http=http or self.http, clock=self.clock, keys=MemoryKeys(), live=False)
+        return plugin.build(AppleSettings.model_validate(self.settings(**changes)), tools)
+
+    def buy(self, product: str = "coins-600", **more: Any) -> Purchase:
+        environment = more.pop("environment", "Sandbox")
+        return self.store.purchases.buy(environment, product, **{"token": TOKEN, **more})
+
+    def subscribe(self, **more: Any) -> Purchase:
+        return self.buy("gold-monthly", product_type=SUBSCRIPTION, **more)
+
+    def signed(self, purchase: Purchase, signer: Signer | None = None, **changes: Any) -> str:
+        payload = {**purchase.payload, "signedDate": self.store.purchases.milliseconds()} | changes
+        return (signer or self.store.signer).sign({k: v for k, v in payload.items() if v is not None})
+
+    def receipt(self, purchase: Purchase, **changes: Any) -> Message:
+        return receipt(signed_transactions=[self.signed(purchase, **changes)])
+
+    def notification(self, kind: str, subtype: str, purchase: Purchase, **data: Any) -> Message:
+        """The notification as it is sent (and sent it is)."""
+        self.store.notifications.tell(kind, subtype, purchase, **data)
+        self.store.notifications.run_due()
+        return self.sent[-1]
+
+    def control(self, command: str, **document: Any) -> dict[str, Any]:
+        answer = self.http.request("POST", f"{STORE_URL}/_control/{command}", body=json.dumps(document).encode())
+        content: dict[str, Any] = json.loads(answer.body)
+        assert answer.status == 200, content
+        return content
+
+    def _take(self, url: str, message: Message) -> Reply:
+        self.sent.append(message)
+        return Reply(self.answers.pop(0) if self.answers else 200, "text/plain", b"")
+
+
+def receipt(**document: Any) -> Message:
+    return Message("receipt", json.dumps(document, separators=(",", ":")).encode())
+
+
+def facts(provider: Provider, message: Message) -> tuple[Fact, ...]:
+    return provider.receive(message).facts
+
+
+def kinds(found: tuple[Fact, ...]) -> list[str]:
+    return [fact.kind.value for fact in found]
+
+
+def relabelled(jws: str, **header: Any) -> str:
+    """The JWS with another header and the old signature."""
+    _, payload, signature = jws.split(".")
+    return ".".join((base64url(json.dumps(header).encode()), payload, signature))
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def hmac_signed(payload: Mapping[str, Any], x5c: tuple[str, ...], key: bytes) -> str:
+    """What a library that takes the algorithm from the message would check with the certificate as a secret."""
+    header = base64url(json.dumps({"alg": "HS256", "x5c": list(x5c)}).encode())
+    content = f"{header}.{base64url(json.dumps(payload).encode())}"
+    return f"{content}.{base64url(hmac.digest(key, content.encode(), hashlib.sha256))}"
+
+
+class AppleWorld(World):
+    """Facts name `theirs` and the owner; the store sets the price; nothing signed here goes stale, since purchases
+    wait on devices for as long as their owners do."""
+
+    plugin = plugin
+    traits = Traits(
+        verbs=("scan", "fulfil"),
+        freshness=None,
+        names_our_number=False,
+        tells_money=False,
+        signs_replies=True,
+        has_status_words=False,
+    )
+    signature_parts = (
+        BodyPart("header", rb'"(eyJ[A-Za-z0-9_-]+)(?=\.)'),
+        BodyPart("payload", rb"\.([A-Za-z0-9_-]+)(?=\.)"),
+        BodyPart("signature", rb'\.([A-Za-z0-9_-]+)(?=")'),
+    )
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__(clock)
+        self.shop = Shop(clock)
+        self._sold: dict[str, int] = {}
+
+    def settings(self) -> dict[str, Any]:
+        return self.shop.settings()
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.shop.settings()["private_key"], self.shop.settings()["shared_secret"])
+
+    @property
+    def http(self) -> HttpClient:
+        return self.shop.http
+
+    def intents(self) -> tuple[Intent, ...]:
+        return (make_intent(self.clock, "store", None),)
+
+    def pay(self, intent: Intent) -> tuple[Message, ...]:
+        purchase = self.shop.buy(intent.product, token=intent.owner)
+        self._sold[str(intent.ref.ours)] = self._sold.get(str(intent.ref.ours), 0) + 1
+        return self.shop.receipt(purchase), self.shop.notification("ONE_TIME_CHARGE", "", purchase)
+
+    def payments(self, intent: Intent) -> int:
+        return self._sold.get(str(intent.ref.ours), 0)
+
+    def samples(self) -> Mapping[str, Sample]:
+        shop, coins, gold = self.shop, self.shop.buy(), self.shop.subscribe()
+        refunded = shop.store.purchases.refund("Sandbox", shop.buy().id)
+        partly = shop.store.purchases.refund("Sandbox", shop.buy(quantity=3).id, 33_333)
+        ask = shop.notification("CONSUMPTION_REQUEST", "", coins, consumptionRequestReason="OTHER")
+        return {
+            "paid": Sample(shop.receipt(coins), (Kind.PAID,)),
+            "paid, by notification": Sample(shop.notification("ONE_TIME_CHARGE", "", coins), (Kind.PAID,)),
+            "subscribed": Sample(shop.notification("SUBSCRIBED", "INITIAL_BUY", gold), (Kind.PAID, Kind.SIGNED)),
+            "renewed": Sample(shop.notification("DID_RENEW", "", gold), (Kind.PAID,)),
+            "expired": Sample(shop.notification("EXPIRED", "VOLUNTARY", gold), (Kind.ENDED,)),
+            "refunded": Sample(shop.notification("REFUND", "", refunded), (Kind.REFUNDED,)),
+            "refunded before it was handed in": Sample(shop.receipt(refunded), (Kind.PAID, Kind.REFUNDED)),
+            "partly refunded": Sample(shop.notification("REFUND", "", partly), (Kind.REFUNDED,)),
+            "refund reversed": Sample(shop.notification("REFUND_REVERSED", "", coins), (Kind.REFUND_UNDONE,)),
+            "refund asked": Sample(ask, (Kind.REFUND_ASKED,)),
+            "refund declined": Sample(shop.notification("REFUND_DECLINED", "", coins), (Kind.REFUND_FAILED,)),
+            "price increase": Sample(shop.notification("PRICE_INCREASE", "PENDING", gold), ()),
+            "a type of tomorrow": Sample(shop.notification("SOLD_TO_THE_MOON", "", coins), ()),
+            "a test": Sample(self._test_message(), ()),
+        }
+
+    def document(self) -> Document:
+        purchase = self.shop.buy()
+        content = {**purchase.payload, "signedDate": self.shop.store.purchases.milliseconds()}
+        return Document(content, lambda other: receipt(signed_transactions=[self.shop.store.signer.sign(other)]))
+
+    def forgeries(self) -> Mapping[str, Message]:
+        shop, purchase, signer = self.shop, self.shop.buy(), self.shop.store.signer
+        genuine, now = shop.signed(purchase), self.clock.now()
+        payload = {**purchase.payload, "signedDate": shop.store.purchases.milliseconds()}
+        stranger = make_signer(now)
+        forged = {
+            "another authority": stranger.sign(payload),
+            "a genuine chain, another key": Signer(signer.x5c, signer.root, stranger.key).sign(payload),
+            "algorithm none": relabelled(genuine, alg="none", x5c=list(signer.x5c)),
+            "no algorithm": relabelled(genuine, x5c=list(signer.x5c)),
+            "algorithm HS256": hmac_signed(payload, signer.x5c, base64.b64decode(signer.x5c[0])),
+            "no chain": relabelled(genuine, alg="ES256"),
+            "from Xcode": signer.sign(payload | {"environment": "Xcode"}),
+        }
+        outer = self.shop.notification("ONE_TIME_CHARGE", "", purchase)
+        nested = {"environment": "Sandbox", "bundleId": shop.store.config.bundle_id}
+        notification = {
+            "notificationType": "ONE_TIME_CHARGE",
+            "notificationUUID": "1b2f4f0c-6a43-4c38-9d80-64b07a5bb8a1",
+            "signedDate": payload["signedDate"],
+            "data": nested | {"signedTransactionInfo": stranger.sign(payload)},
+        }
+        return {
+            **{name: receipt(signed_transactions=[text]) for name, text in forged.items()},
+            "a notification of another authority": as_message(stranger.sign(notification)),
+            "a genuine notification around a forged transaction": as_message(signer.sign(notification)),
+            "a notification handed in as a receipt": replace(outer, source="receipt"),
+        }
+
+    def foreign(self) -> Mapping[str, Message]:
+        theirs = Shop(self.clock, bundle_id="com.example.other", app_apple_id=99, signer=self.shop.store.signer)
+        purchase = theirs.buy()
+        return {
+            "a transaction of another app": theirs.receipt(purchase),
+            "a notification to another app": theirs.notification("ONE_TIME_CHARGE", "", purchase),
+        }
+
+    def odd(self) -> Mapping[str, Message]:
+        genuine = self.samples()["paid"].message.body
+        return {
+            "a repeated member": Message("receipt", genuine[:-1] + b"," + genuine[1:]),
+            "a byte order mark": Message("receipt", b"\xef\xbb\xbf" + genuine),
+            "two kinds of proof": Message("receipt", genuine[:-1] + b',"transaction_id":"1"}'),
+        }
+
+    def liars(self) -> Mapping[str, HttpClient]:
+        stranger = make_signer(self.clock.now())
+        return {
+            "another key": RewritingHttp(self.http, lambda answer: _resigned(answer, stranger)),
+            "unsigned": RewritingHttp(self.http, lambda answer: _resigned(answer, None)),
+        }
+
+    def unknown_ref(self) -> Ref:
+        return Ref(theirs="404404404404404")
+
+    def _test_message(self) -> Message:
+        self.shop.store.notifications.send("Sandbox", "TEST")
+        self.shop.store.notifications.run_due()
+        return self.shop.sent[-1]
+
+
+def _resigned(answer: HttpResponse, signer: Signer | None) -> HttpResponse:
+    """The answer with every signed document in it signed by somebody else, or by nobody."""
+    return replace(answer, body=json.dumps(_forged(json.loads(answer.body), signer)).encode())
+
+
+def _forged(value: Any, signer: Signer | None) -> Any:
+    if isinstance(value, dict):
+        return {name: _forged(inner, signer) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_forged(inner, signer) for inner in value]
+    if isinstance(value, str) and value.count(".") == 2 and value.startswith("eyJ"):
+        payload = json.loads(base64.urlsafe_b64decode(value.split(".")[1] + "=="))
+        return signer.sign(payload) if signer is not None else payload
+    return value
