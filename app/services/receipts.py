@@ -176,7 +176,7 @@ def _purchase(core: Core, user_id: str, name: str, told: list[tuple[Fact, Applie
     order = _order_of(core, paid)
     if order is None:
         return Purchase(name, "held", finish=False)
-    refunded = any(one.kind is Kind.REFUNDED for one, _ in told)
+    refunded = any(one.kind is Kind.REFUNDED for one, _ in told) or _is_refunded(core, paid)
     credited = Outcome.APPLIED in (paid.outcome, paid.reason)
     status = "refunded" if refunded else "credited" if credited else "held"
     return Purchase(name, status, finish=status != "held", product=order.sku, order=str(order.id))
@@ -193,6 +193,23 @@ def _order_of(core: Core, applied: Applied) -> AnyRow | None:
         .where(_o.slot == slot_of_number(payment_id), _p.id == payment_id)
     )
     return read(core.sessions, lambda session: session.execute(wanted).one_or_none())
+
+
+def _is_refunded(core: Core, applied: Applied) -> bool:
+    """Whether the last word on the payment's refund is that it was refunded: an old proof does not know."""
+    if applied.payment_id is None:
+        return False
+    wanted = (
+        select(_f.kind)
+        .where(
+            _f.slot == applied.slot,
+            _f.payment_id == applied.payment_id,
+            _f.kind.in_([Kind.REFUNDED, Kind.REFUND_UNDONE]),
+        )
+        .order_by(_f.at.desc(), _f.id.desc())
+        .limit(1)
+    )
+    return read(core.sessions, lambda session: session.execute(wanted).scalar_one_or_none()) == Kind.REFUNDED
 
 
 def _record(core: Core, receipt_id: int, purchases: list[Purchase], *, waiting: bool) -> Submitted:

@@ -13,14 +13,15 @@ from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.providers.facts import Message
 from app.providers.registry import ProviderAccount, Registry
-from app.services import ledger, receipts, receiving
+from app.services import claims, ledger, receipts, receiving
 from app.services.core import Core
 from app.services.products import import_products, parse_catalogue
 from app.services.receipts import ReceiptRefused, Submitted
 from app.services.reporting import record_consent
-from app.services.transaction import transact
+from app.services.transaction import read, transact
 from app.services.users import ensure_user
 from app.worker import Worker
+from plugins.apple.settings import Environment
 from plugins.apple.simulated_device import Device
 from tests.databases import Sessions
 from tests.plugins.apple.world import STORE_URL, Shop
@@ -57,7 +58,7 @@ class Store:
     def token(self, user: str) -> str:
         return str(transact(self.core.sessions, lambda session: ensure_user(session, self.core, user)).token)
 
-    def device(self, user: str = "alice", *, token: bool = True) -> Device:
+    def device(self, user: str = "alice", *, token: bool = True, environment: Environment = "Sandbox") -> Device:
         """The user's telephone, with the app's server behind it."""
 
         def submit(body: bytes) -> bool:
@@ -65,7 +66,14 @@ class Store:
             self.answers.append(done)
             return all(purchase.finish for purchase in done.purchases)
 
-        return Device(self.shop.http, STORE_URL, submit, customer=user, token=self.token(user) if token else None)
+        return Device(
+            self.shop.http,
+            STORE_URL,
+            submit,
+            customer=user,
+            environment=environment,
+            token=self.token(user) if token else None,
+        )
 
     def submit(self, user: str, transaction: str, owner: str) -> Submitted:
         """A proof of the purchase as the store signs it now, from somebody's client."""
@@ -252,3 +260,57 @@ def test_how_much_was_used_is_told_only_with_consent_and_from_the_lots(engine: E
     store.deliver()
     Worker(store.core).run_once()
     assert [(one["customerConsented"], one["consumptionPercentage"]) for one in told] == [(True, 25_000)]
+
+
+def test_a_process_that_dies_after_keeping_the_proof_loses_nothing(store: Store) -> None:
+    number = store.device("alice").buy(PRODUCT, crash=True)
+    signed = store.shop.control("show", id=number, environment="Sandbox", customer="alice")["signed_transaction"]
+    receipts._keep(store.core, "apple", "alice", json.dumps({"signed_transactions": [signed]}).encode())
+    assert store.world.coins() == 0
+    store.world.clock.advance(120)
+    Worker(store.core).run_once()
+    assert store.world.coins() == 600
+    store.world.assert_balanced()
+
+
+def test_a_process_that_dies_between_the_claim_and_the_credit_loses_nothing(store: Store) -> None:
+    number = store.device("alice", token=False).buy(PRODUCT, crash=True)
+    claims.claim(store.core, "apple", "sandbox", number, "alice")
+    store.deliver()
+    assert store.world.coins("alice") == 600
+    assert store.submit("mallory", number, "alice").purchases[0].status == "not_yours"
+    store.world.assert_balanced()
+
+
+def test_a_purchase_in_the_stores_sandbox_never_touches_the_live_wallet(store: Store) -> None:
+    store.device("alice", environment="Sandbox").buy(PRODUCT)
+    store.device("alice", environment="Production").buy(PRODUCT, quantity=2)
+    slot = slot_of_user("alice")
+    found = read(store.core.sessions, lambda session: ledger.balances(session, slot, "alice"))
+    assert {entry.environment: entry.balance for entry in found} == {"sandbox": 600, "live": 1200}
+    store.world.assert_balanced()
+
+
+def test_a_purchase_whose_refund_is_known_first_leaves_no_coins(store: Store) -> None:
+    store.shop.store.faults.lose = 1
+    number = store.device().buy(PRODUCT, crash=True)
+    old_proof = store.shop.control("show", id=number, environment="Sandbox", customer="alice")["signed_transaction"]
+    store.shop.control("refund", id=number, environment="Sandbox")
+    store.deliver()
+    answer = receipts.submit(store.core, "apple", "alice", json.dumps({"signed_transactions": [old_proof]}).encode())
+    assert (answer.purchases[0].status, answer.purchases[0].finish) == ("refunded", True)
+    assert store.world.coins() == 0
+    store.world.assert_balanced()
+
+
+def test_an_old_proof_after_the_refund_does_not_bring_the_coins_back(store: Store) -> None:
+    device = store.device()
+    number = device.buy(PRODUCT)
+    old_proof = store.shop.control("show", id=number, environment="Sandbox", customer="alice")["signed_transaction"]
+    store.shop.control("refund", id=number, environment="Sandbox")
+    store.deliver()
+    assert store.world.coins() == 0
+    for _ in range(2):
+        receipts.submit(store.core, "apple", "alice", json.dumps({"signed_transactions": [old_proof]}).encode())
+    assert store.world.coins() == 0
+    store.world.assert_balanced()
