@@ -1,0 +1,103 @@
+"""WeChat Pay's words as data. Source of the words: the official tables of both generations, as of 2026-03.
+
+The same code is spelt differently by different endpoints and over the years (`ORDER_CLOSED`, `ORDERCLOSED`); both
+spellings are listed.
+"""
+
+from __future__ import annotations
+
+from app.providers import Declined, Kind, Misconfigured, ProviderError, Retryable, Unknown
+
+TRADE_STATES: dict[str, Kind] = {
+    "SUCCESS": Kind.PAID,
+    # Paid, and refunded at least in part since. Still a paid order; the refunds are facts of their own.
+    "REFUND": Kind.PAID,
+    # A payer may be in the cashier at this moment, even after time_expire: only CLOSED is final.
+    "NOTPAY": Kind.PENDING,
+    "CLOSED": Kind.CLOSED,
+    # The next three belong to bar code payments, which we never make. Revoked ones can never be paid again.
+    "REVOKED": Kind.CLOSED,
+    "USERPAYING": Kind.PENDING,
+    # The number may be paid by another attempt as long as the order is not closed, so nothing is final about it.
+    "PAYERROR": Kind.PENDING,
+    # v2 only: a deduction was accepted and waits.
+    "ACCEPT": Kind.PENDING,
+}
+"""`trade_state`. A word that is not here means PENDING."""
+
+DEDUCTION_TRADE_TYPE = "PAP"
+DEDUCTION_STATES: dict[str, Kind] = TRADE_STATES | {
+    # A deduction is tried by WeChat Pay alone: there is no cashier in which somebody could try again.
+    "PAYERROR": Kind.FAILED,
+}
+"""`trade_state` of a deduction under an auto-debit agreement."""
+
+REFUND_STATES: dict[str, Kind] = {
+    "PROCESSING": Kind.REFUND_PENDING,
+    "SUCCESS": Kind.REFUNDED,
+    "CLOSED": Kind.REFUND_FAILED,
+    "REFUNDCLOSE": Kind.REFUND_FAILED,  # v2's word for CLOSED
+    # The payer's card cannot take it; the money stays with the merchant until a person deals with it.
+    "ABNORMAL": Kind.REFUND_FAILED,
+    "CHANGE": Kind.REFUND_FAILED,  # v2's word for ABNORMAL
+}
+"""`status`, `refund_status`, `refund_status_$n`. A word that is not here means REFUND_PENDING."""
+
+PAID_CODES = frozenset({"ORDERPAID", "ORDER_PAID", "OUT_TRADE_NO_USED"})
+"""The number is taken by a payment that went through: ask what happened to it."""
+CLOSED_CODES = frozenset({"ORDER_CLOSED", "ORDERCLOSED"})
+MISSING_CODES = frozenset({"ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS", "REFUNDNOTEXIST"})
+
+ERRORS: dict[str, type[ProviderError]] = {
+    "PARAM_ERROR": Declined,
+    "OPENID_MISMATCH": Declined,
+    "ORDER_CLOSED": Declined,
+    "ORDERCLOSED": Declined,
+    "RULE_LIMIT": Declined,
+    "RULELIMIT": Declined,
+    "TRADE_ERROR": Declined,
+    "ACCOUNT_ERROR": Declined,
+    "USER_ACCOUNT_ABNORMAL": Declined,
+    "ORDER_NOT_EXIST": Declined,
+    "ORDERNOTEXIST": Declined,
+    "RESOURCE_NOT_EXISTS": Declined,
+    # The merchant's balance is short: after topping up, the same refund number goes through.
+    "NOT_ENOUGH": Retryable,
+    "NOTENOUGH": Retryable,
+    "FREQUENCY_LIMITED": Retryable,
+    "FREQUENCY_LIMIT_EXCEED": Retryable,
+    "SIGN_ERROR": Misconfigured,
+    "SIGNERROR": Misconfigured,
+    "NO_AUTH": Misconfigured,
+    "NOAUTH": Misconfigured,
+    "MCH_NOT_EXISTS": Misconfigured,
+    "MCHID_NOT_EXIST": Misconfigured,
+    "APPID_NOT_EXIST": Misconfigured,
+    "APPID_MCHID_NOT_MATCH": Misconfigured,
+    "LACK_PARAMS": Misconfigured,
+    "XML_FORMAT_ERROR": Misconfigured,
+    "NOT_UTF8": Misconfigured,
+    "REQUIRE_POST_METHOD": Misconfigured,
+    "POST_DATA_EMPTY": Misconfigured,
+    # INVALID_REQUEST also answers a repeated number whose first request went through: it proves nothing.
+    "INVALID_REQUEST": Unknown,
+    "SYSTEM_ERROR": Unknown,
+    "SYSTEMERROR": Unknown,
+    "BANK_ERROR": Unknown,
+    "USERPAYING": Unknown,
+    "USER_PAYING": Unknown,
+}
+"""What a refused call means. A code that is not here means Unknown."""
+
+
+def kind_of_trade(state: str, trade_type: str) -> Kind:
+    states = DEDUCTION_STATES if trade_type == DEDUCTION_TRADE_TYPE else TRADE_STATES
+    return states.get(state, Kind.PENDING)
+
+
+def kind_of_refund(status: str) -> Kind:
+    return REFUND_STATES.get(status, Kind.REFUND_PENDING)
+
+
+def error_for(code: str) -> type[ProviderError]:
+    return ERRORS.get(code, Unknown)

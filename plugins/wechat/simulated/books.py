@@ -1,0 +1,163 @@
+"""What the simulated WeChat Pay knows: orders and refunds, and its rules about them. The same for both generations."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+Now = Callable[[], datetime]
+CURRENCY = "CNY"
+OPEN_STATES = frozenset({"NOTPAY", "USERPAYING"})
+
+
+class Refused(Exception):
+    """WeChat Pay says no: HTTP status (v3) and code. v2 spells some codes differently; see `V2_CODES`."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+V2_CODES = {
+    "ORDER_NOT_EXIST": "ORDERNOTEXIST",
+    "ORDER_CLOSED": "ORDERCLOSED",
+    "RESOURCE_NOT_EXISTS": "REFUNDNOTEXIST",
+    "SIGN_ERROR": "SIGNERROR",
+    "SYSTEM_ERROR": "SYSTEMERROR",
+}
+
+
+@dataclass
+class Refund:
+    number: str
+    refund_id: str
+    order: Order
+    amount: int
+    created_at: datetime
+    notify_url: str = ""
+    source: str = "API"
+    status: str = "PROCESSING"
+    finished_at: datetime | None = None
+
+
+@dataclass
+class Order:
+    """`request` is what the merchant sent, without what differs between two sendings of one request."""
+
+    number: str
+    generation: str
+    trade_type: str
+    total: int
+    openid: str
+    attach: str
+    notify_url: str
+    expires_at: datetime
+    prepay_id: str
+    request: Mapping[str, Any]
+    sign_type: str = ""
+    state: str = "NOTPAY"
+    shown_state: str = ""
+    """Told in place of the state, when set: a word of tomorrow."""
+    transaction_id: str = ""
+    paid_at: datetime | None = None
+    coupon: int = 0
+    refunds: list[Refund] = field(default_factory=list)
+
+    @property
+    def trade_state(self) -> str:
+        if self.shown_state:
+            return self.shown_state
+        return "REFUND" if self.state == "SUCCESS" and self.refunds else self.state
+
+    @property
+    def refunded(self) -> int:
+        """Fen given back or on their way."""
+        return sum(refund.amount for refund in self.refunds if refund.status in {"PROCESSING", "SUCCESS"})
+
+
+class Books:
+    """Orders by number and refunds by number."""
+
+    def __init__(self, now: Now) -> None:
+        self._now = now
+        self._serial = itertools.count(1)
+        self.orders: dict[str, Order] = {}
+        self.refunds: dict[str, Refund] = {}
+
+    def next_prepay_id(self) -> str:
+        return f"wx{self._now():%d%H%M%S}{next(self._serial):028d}"
+
+    def place(self, order: Order) -> Order:
+        """A new order; or the old one, if the number comes again with every parameter the same."""
+        known = self.orders.setdefault(order.number, order)
+        if known.state == "SUCCESS":
+            raise Refused(400, "ORDERPAID", "该订单已支付")
+        if known.state == "CLOSED":
+            raise Refused(400, "ORDER_CLOSED", "订单已关闭")
+        if known.request != order.request:
+            raise Refused(400, "INVALID_REQUEST", "201 商户订单号重复")
+        return known
+
+    def find(self, number: str) -> Order:
+        if number not in self.orders:
+            raise Refused(404, "ORDER_NOT_EXIST", "订单不存在")
+        return self.orders[number]
+
+    def find_transaction(self, transaction_id: str) -> Order:
+        for order in self.orders.values():
+            if order.transaction_id == transaction_id and transaction_id:
+                return order
+        raise Refused(404, "ORDER_NOT_EXIST", "订单不存在")
+
+    def close(self, number: str) -> Order:
+        order = self.find(number)
+        if order.state == "SUCCESS":
+            raise Refused(400, "ORDERPAID", "该订单已支付")
+        if order.state == "CLOSED":
+            raise Refused(400, "ORDER_CLOSED", "订单已关闭")
+        order.state = "CLOSED"
+        return order
+
+    def pay(self, number: str, coupon: int = 0) -> Order:
+        """The payer pays; `coupon` fen of it come from WeChat Pay."""
+        order = self.find(number)
+        if order.state not in OPEN_STATES:
+            raise Refused(400, "ORDERPAID" if order.state == "SUCCESS" else "ORDER_CLOSED", "订单不可支付")
+        if self._now() > order.expires_at:
+            raise Refused(400, "ORDER_CLOSED", "订单已过期")
+        order.state, order.paid_at, order.coupon = "SUCCESS", self._now(), coupon
+        order.transaction_id = f"42000{self._now():%Y%m%d}{next(self._serial):015d}"
+        return order
+
+    def refund(self, order: Order, number: str, amount: int, *, notify_url: str = "", source: str = "API") -> Refund:
+        known = self.refunds.get(number)
+        if known is not None:
+            if (known.order, known.amount) != (order, amount):
+                raise Refused(400, "INVALID_REQUEST", "退款单号重复,参数不一致")
+            return known
+        if order.state != "SUCCESS":
+            raise Refused(400, "INVALID_REQUEST", "订单未支付")
+        if amount < 1 or order.refunded + amount > order.total:
+            raise Refused(400, "INVALID_REQUEST", "退款金额大于可退金额")
+        refund_id = f"50300{self._now():%Y%m%d}{next(self._serial):015d}"
+        refund = Refund(number, refund_id, order, amount, self._now(), notify_url, source)
+        self.refunds[number] = refund
+        order.refunds.append(refund)
+        return refund
+
+    def find_refund(self, number: str) -> Refund:
+        if number not in self.refunds:
+            raise Refused(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
+        return self.refunds[number]
+
+    def finish_refund(self, number: str, status: str) -> Refund:
+        """`SUCCESS`, `CLOSED` or `ABNORMAL`."""
+        refund = self.find_refund(number)
+        refund.status = status
+        refund.finished_at = self._now() if status == "SUCCESS" else None
+        return refund

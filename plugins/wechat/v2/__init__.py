@@ -1,0 +1,1 @@
+"""API v2: XML, one shared secret."""
