@@ -20,6 +20,7 @@ SLOTTED = frozenset(
         "messages",
         "idempotency",
         "receipts",
+        "asks",
         "reports",
         "accounts",
         "transfers",
@@ -32,7 +33,9 @@ SLOTTED = frozenset(
         "refusals",
     }
 )
-SWEEPS = frozenset({"due_payments", "due_receipts", "due_reports", "audit", "report", "due_ledger", "operator"})
+SWEEPS = frozenset(
+    {"due_payments", "due_receipts", "due_reports", "due_asks", "audit", "report", "due_ledger", "operator"}
+)
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)
 _SLOT_TEST = re.compile(r"\bslot\s*(?:=|in\b)", re.IGNORECASE)
 _SWEEP = re.compile(r"/\* sweep: ([a-z_]+) \*/")

@@ -14,7 +14,7 @@ from app.domain.status import NEEDS_A_PERSON
 from app.providers.errors import Forged
 from app.providers.facts import Fact, Message, Received, Reply
 from app.providers.registry import ProviderAccount
-from app.services import asking, kept_messages
+from app.services import asking, asks, kept_messages
 from app.services.core import Core, as_of
 from app.services.facts import Applied, apply_fact
 from app.services.purchases import place, tell
@@ -58,7 +58,7 @@ def _apply(core: Core, account: ProviderAccount, message: Message, received: Rec
     for fact in received.facts:
         _apply_one(core, account, message, received, fact)
     for ref in received.asks:
-        brought = asking.hint(core, ref, gap_seconds=0)
+        brought = asks.raise_ask(core, ref) if ref.refund else asking.hint(core, ref, gap_seconds=0)
         _log.info("notification_asks", provider_account=account.name, ours=ref.ours, brought_forward=brought)
     if received.note:
         _log.warning("notification_of_no_use", provider_account=account.name, note=received.note)

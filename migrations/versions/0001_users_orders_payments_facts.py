@@ -279,6 +279,30 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "asks",
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("refund", sa.String(length=128), nullable=False),
+        sa.Column("raised_at", app.models.base.Moment(timezone=True), nullable=False),
+        sa.Column("next_try_at", app.models.base.Moment(timezone=True), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.CheckConstraint("slot = (id & 4095)", name=op.f("ck_asks_slot_in_id")),
+        sa.ForeignKeyConstraint(
+            ["slot", "payment_id"], ["payments.slot", "payments.id"], name=op.f("fk_asks_slot_payment_id_payments")
+        ),
+        sa.PrimaryKeyConstraint("slot", "id", name=op.f("pk_asks")),
+        sa.UniqueConstraint("slot", "payment_id", "refund", name=op.f("uq_asks_slot_payment_id_refund")),
+    )
+    op.create_index(
+        "ix_asks_due",
+        "asks",
+        ["next_try_at"],
+        unique=False,
+        postgresql_where=sa.text("next_try_at IS NOT NULL"),
+        sqlite_where=sa.text("next_try_at IS NOT NULL"),
+    )
+    op.create_table(
         "facts",
         sa.Column("slot", sa.Integer(), nullable=False),
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -397,6 +421,13 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_facts_slot_payment_id"), table_name="facts")
     op.drop_table("facts")
+    op.drop_index(
+        "ix_asks_due",
+        table_name="asks",
+        postgresql_where=sa.text("next_try_at IS NOT NULL"),
+        sqlite_where=sa.text("next_try_at IS NOT NULL"),
+    )
+    op.drop_table("asks")
     op.drop_index(op.f("ix_payments_slot_provider_account_theirs"), table_name="payments")
     op.drop_index(op.f("ix_payments_slot_order_id"), table_name="payments")
     op.drop_index(
