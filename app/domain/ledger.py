@@ -137,6 +137,8 @@ class Lot:
             raise InvalidTransfer("the value of a lot is a non-negative 63-bit integer")
         if self.expires_at is not None and self.expires_at.tzinfo is None:
             raise InvalidTransfer("a lot's expiry needs a time zone")
+        if len(self.payment) > 64 or len(self.product) > 128 or len(self.currency) > 3:
+            raise InvalidTransfer("a lot names its payment, product or currency at too great length")
 
     def content(self) -> list[object]:
         expires = None if self.expires_at is None else microseconds(self.expires_at)

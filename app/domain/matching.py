@@ -31,8 +31,8 @@ class Mismatch(StrEnum):
     """A refund of a payment that we have not heard of yet: it waits, and is applied with it."""
 
 
-WORTH_ANOTHER_LOOK = frozenset({Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT})
-"""What may have come before its cause: told again, it is looked at again."""
+WORTH_ANOTHER_LOOK = frozenset({Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT, Mismatch.NO_AMOUNT})
+"""What may have come before its cause, or by a road that does not say enough: told again, it is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)

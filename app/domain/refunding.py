@@ -102,7 +102,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RefundFact:
-    """A provider's word about one refund of one purchase. Sizes are minor units, or parts per 100 000; None: not told."""
+    """A provider's word about one refund of one purchase. Sizes are minor units, or parts per 100 000; None: untold."""
 
     undone: bool
     number: str

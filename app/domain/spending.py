@@ -219,7 +219,7 @@ def refusal(
 ) -> Refused | None:
     """Why this account may not give that much at that moment; None if it may."""
     if book.frozen:
-        return Refused(request_id, "account_frozen")
+        return Refused(request_id, "wallet_frozen")
     if limited:
         over = _over_limit(request_id, book, amount, rules, at)
         if over is not None:

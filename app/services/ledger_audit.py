@@ -10,11 +10,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from hashlib import sha256
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, or_, select, union_all
+from sqlalchemy import Integer, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain.ledger import JOURNAL, AccountName, Lot, genesis
@@ -24,13 +25,14 @@ from app.domain.spending import CAPTURE
 from app.models.base import AnyRow
 from app.models.engine import READ_ONLY
 from app.models.ledger import ACCOUNTS, HOLDS, LOT_USES, LOTS, REFUSALS, TRANSFERS
+from app.models.slot_guard import sweep
 from app.services.ledger import holding
-from app.services.transaction import Sessions
+from app.services.transaction import Sessions, read
 
 A, T, L, U, H, R = ACCOUNTS.c, TRANSFERS.c, LOTS.c, LOT_USES.c, HOLDS.c, REFUSALS.c
 AT_ONCE = 2000
 MOST_FINDINGS = 100
-_HERE = bindparam("p_slot")
+_HERE = bindparam("p_slot", type_=Integer)
 
 _ACCOUNTS = select(ACCOUNTS).where(A.slot == _HERE).order_by(A.id)
 _TRANSFERS = select(TRANSFERS).where(T.slot == _HERE).order_by(T.book_id, T.version)
@@ -48,9 +50,12 @@ _BAD_REVERSALS = (
     .outerjoin(_OF, and_(_OF.c.slot == T.slot, _OF.c.id == T.cause_id))
     .where(T.slot == _HERE, T.kind == "reversal", or_(_OF.c.id.is_(None), _OF.c.amount < T.amount))
 )
-_ANYTHING = union_all(
-    *(select(column).where(column == _HERE) for column in (A.slot, T.slot, L.slot, U.slot, H.slot))
-).limit(1)
+_FIRST_SLOTS = select(
+    *(
+        select(func.min(column)).where(column >= _HERE).scalar_subquery().label(f"of_{column.table.name}")
+        for column in (A.slot, T.slot, L.slot, U.slot, H.slot)
+    )
+).prefix_with(sweep("audit"))
 _BOTH_ANSWERS = select(R.id).join(TRANSFERS, and_(T.slot == R.slot, T.id == R.id)).where(R.slot == _HERE)
 
 
@@ -92,17 +97,24 @@ def audit(sessions: Sessions, *, state: AuditState | None = None, watch: Watcher
     """
     state = state or AuditState()
     while not state.done:
-        audit_slot(sessions, state.next_slot, state)
-        state.next_slot += 1
+        slot = read(sessions, partial(_next_used, start=state.next_slot))
+        if slot < SLOTS:
+            audit_slot(sessions, slot, state)
+        state.next_slot = slot + 1
         watch(state)
     return state
+
+
+def _next_used(session: Session, start: int) -> int:
+    """The first slot from there on that has rows of any kind; SLOTS if there is none."""
+    found = session.connection().execute(_FIRST_SLOTS, {"p_slot": start}).one()
+    return min((slot for slot in found if slot is not None), default=SLOTS)
 
 
 def audit_slot(sessions: Sessions, slot: int, state: AuditState) -> None:
     """Check one slot and add what is found to `state`."""
     with _snapshot(sessions) as session:
-        if session.connection().execute(_ANYTHING, {"p_slot": slot}).first() is not None:
-            _SlotAudit(session, slot, state).run()
+        _SlotAudit(session, slot, state).run()
 
 
 @contextmanager

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
 from sqlalchemy.orm import Session
 
-from app.domain.ledger import KeyConflict, Posted, Refused, wallet
+from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, NoSuchEntry, Refused, wallet
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services import ledger
-from app.services.problems import KeyReused, Problem
+from app.services.ledger import debts
+from app.services.problems import Invalid, KeyReused, NotFound, Problem
 from app.services.transaction import read, transact
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.orders import core
 
 blueprint = APIBlueprint("ledger", __name__, url_prefix="/v1", tag="Wallets")
+
+T = TypeVar("T")
+
+
+class TooMuch(Problem):
+    code, status, title = "balance_overflow", 409, "The balance would pass 2^63 - 1."
 
 
 class SpendRefused(Problem):
@@ -35,10 +43,14 @@ class SpendRefused(Problem):
 @blueprint.input(schemas.UserQuery, location="query", arg_name="query")
 @blueprint.output(schemas.WalletOut)
 def show_wallet(query: schemas.UserQuery) -> Any:
-    """Every balance of the user, by asset and environment."""
+    """Every balance of the user, by asset and environment, and what the user owes."""
     user_id = caller().user(query.user)
     slot = slot_of_user(user_id)
-    return {"user": user_id, "balances": read(core().sessions, lambda session: ledger.balances(session, slot, user_id))}
+    return {
+        "user": user_id,
+        "balances": read(core().sessions, lambda session: ledger.balances(session, slot, user_id)),
+        "debts": read(core().sessions, lambda session: debts.owed(session, slot, user_id)),
+    }
 
 
 @blueprint.get("/statement")
@@ -82,19 +94,27 @@ def create_spend(body: schemas.SpendIn) -> Any:
         actor=caller().name,
     )
 
-    def work(session: Session) -> Posted | Refused:
-        return ledger.spend(session, slot_of_user(user_id), request, at=core().clock.now())
-
-    return posted(work)
+    now = when_and_rules()
+    return keyed_work(lambda session: ledger.spend(session, slot_of_user(user_id), request, **now))
 
 
-def posted(work: Any) -> Posted:
+def when_and_rules() -> dict[str, Any]:
+    """What every service of the ledger wants to know besides: the time, and the rules of the house."""
+    return {"at": core().clock.now(), "rules": core().rules.ledger}
+
+
+def keyed_work(work: Callable[[Session], T | Refused]) -> T:
     """Run keyed ledger work. Its refusal is committed with it, and then told as a problem."""
     try:
         answer = transact(core().sessions, work)
     except KeyConflict:
         raise KeyReused from None
+    except NoSuchEntry as error:
+        raise NotFound(str(error)) from None
+    except BalanceOverflow as error:
+        raise TooMuch(str(error)) from None
+    except InvalidTransfer as error:
+        raise Invalid(str(error)) from None
     if isinstance(answer, Refused):
         raise SpendRefused(answer)
-    done: Posted = answer
-    return done
+    return answer

@@ -1,0 +1,24 @@
+"""The ledger: wallets that are credited once, spent by lots, held, reversed and proved. Start at docs/ledger.md.
+
+    post        transfers that must happen (money and coins of a paid order)
+    spend       take coins, or refuse; both are remembered
+    statement, balances, balance_at   what there is and was
+
+Every function takes a session in the caller's transaction and the slot of the user; none commits or reads the clock.
+"""
+
+from app.services.ledger.posting import post
+from app.services.ledger.reading import Balance, Line, StatementPage, balance, balance_at, balances, statement
+from app.services.ledger.spending import spend
+
+__all__ = [
+    "Balance",
+    "Line",
+    "StatementPage",
+    "balance",
+    "balance_at",
+    "balances",
+    "post",
+    "spend",
+    "statement",
+]

@@ -1,0 +1,120 @@
+"""Up to 500 spends and grants in one request, each with its own key and its own result.
+
+One transaction, a handful of statements for each hundred items. It may touch several slots: see ADR 0010.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
+from app.domain.limits import LedgerRules
+from app.domain.numbers import slot_of_user
+from app.domain.spending import Spend
+from app.services.ledger import known
+from app.services.ledger.accounts import Place
+from app.services.ledger.open_books import OpenBooks, places_of
+from app.services.ledger.spending import DEFAULTS, decide
+
+MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """One answer for each item, in their order.
+
+    `applied` is False if it was all or nothing and some item was refused: then nothing was booked or remembered, and
+    the refusals say why.
+    """
+
+    answers: tuple[Posted | Refused, ...]
+    applied: bool
+
+
+class _NotApplied(Exception):
+    """Leaves the open books without writing them."""
+
+    def __init__(self, answers: tuple[Posted | Refused, ...]) -> None:
+        super().__init__("nothing is written")
+        self.answers = answers
+
+
+def book_batch(
+    session: Session,
+    items: Sequence[Spend | Transfer],
+    *,
+    at: datetime,
+    all_or_nothing: bool,
+    rules: LedgerRules = DEFAULTS,
+) -> BatchResult:
+    """Book spends and grants (`app.domain.spending.grant`) in this order. The caller commits.
+
+    A key that was used for something else is the item's refusal `key_conflict` (which is not remembered), as is
+    `balance_overflow`. Raises InvalidTransfer for more than 500 items.
+    """
+    if not 0 < len(items) <= MOST:
+        raise InvalidTransfer(f"a batch has 1 to {MOST} items")
+    placed = [_placed(item) for item in items]
+    places: set[Place] = set()
+    for one in placed:
+        places |= places_of(one.slot, [one.transfer])
+    try:
+        with OpenBooks(session, rules, places, at) as books:
+            answers = _answers(books, placed)
+            if all_or_nothing and any(isinstance(answer, Refused) for answer in answers):
+                raise _NotApplied(answers)
+            return BatchResult(answers, applied=True)
+    except _NotApplied as stopped:
+        return BatchResult(stopped.answers, applied=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    slot: int
+    id: uuid.UUID
+    transfer: Transfer
+    spend: Spend | None
+
+
+def _placed(item: Spend | Transfer) -> _Placed:
+    transfer = item.transfer if isinstance(item, Spend) else item
+    slot = slot_of_user(transfer.book.user_id)
+    if not transfer.book.is_wallet:
+        raise InvalidTransfer("a batch books on wallets")
+    return _Placed(slot, transfer.id_in(slot), transfer, item if isinstance(item, Spend) else None)
+
+
+def _answers(books: OpenBooks, items: Sequence[_Placed]) -> tuple[Posted | Refused, ...]:
+    old = known.answered(books.session, [(item.slot, item.id) for item in items])
+    now: dict[uuid.UUID, tuple[bytes, Posted | Refused]] = {}
+    answers: list[Posted | Refused] = []
+    for item in items:
+        try:
+            answers.append(_answer(books, item, old, now))
+        except (KeyConflict, BalanceOverflow) as error:
+            answers.append(Refused(item.id, error.code))
+    return tuple(answers)
+
+
+def _answer(
+    books: OpenBooks, item: _Placed, old: set[uuid.UUID], now: dict[uuid.UUID, tuple[bytes, Posted | Refused]]
+) -> Posted | Refused:
+    """What the books say, what an earlier item with the same key came to, or a decision."""
+    fingerprint = item.transfer.fingerprint(item.slot)
+    if item.id in old:
+        answer = known.answer(books.session, item.slot, item.id, fingerprint)
+        if answer is not None:
+            return answer
+    if item.id in now:
+        first_fingerprint, first = now[item.id]
+        if first_fingerprint != fingerprint:
+            raise KeyConflict(f"the key of {item.id} is used twice in the batch")
+        return replace(first, repeated=True)
+    answer = books.post(item.slot, item.transfer) if item.spend is None else decide(books, item.slot, item.spend)
+    now[item.id] = (fingerprint, answer)
+    return answer

@@ -1,0 +1,310 @@
+"""Taking coins of a refunded purchase back, and giving them back when the refund is undone.
+
+What was done about a grant so far is in the ledger itself: every transfer made here names the grant's own transfer as
+its cause. So a clawback is booked as the difference to a target, under the wallet's lock, and repeating it books
+nothing. Coins of the purchase that a refund of ours has reserved are used before anything becomes a debt.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy.orm import Session
+
+from app.domain import refunding
+from app.domain.ledger import ISSUANCE, JOURNAL, AccountName, Lot, Transfer, system
+from app.domain.limits import LedgerRules
+from app.domain.refunding import Clawback, Step, Taken, step_to, taken_from
+from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
+from app.models.ledger import HOLDS, LOTS, TRANSFERS
+from app.services.ledger import debts, holding
+from app.services.ledger.accounts import Place
+from app.services.ledger.holding import Held
+from app.services.ledger.open_books import OpenBooks
+from app.services.ledger.spending import DEFAULTS
+
+LOSSES = "losses"
+"""The system account that stands for coins which were refunded in money, spent, and forgiven."""
+_T, _L = TRANSFERS.c, LOTS.c
+_BY_CAUSE = (
+    select(_T.cause_id, _T.kind, func.count().label("times"), func.sum(_T.amount).label("total"))
+    .where(_T.slot == bindparam("p_slot"), _T.cause_id.in_(bindparam("p_causes", expanding=True)))
+    .group_by(_T.cause_id, _T.kind)
+)
+_LOTS_OF_PAYMENT = (
+    select(_L.version, _L.bonus)
+    .where(
+        _L.slot == bindparam("p_slot"), _L.payment == bindparam("p_payment"), _L.account_id == bindparam("p_account")
+    )
+    .order_by(_L.version)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One grant of a purchase, and how many of its coins are to be gone."""
+
+    grant: uuid.UUID
+    """The transfer that credited it."""
+    wallet: AccountName
+    granted: int
+    lot: Lot
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was booked in one asset."""
+
+    asset: str
+    step: Step
+
+    @property
+    def changed(self) -> bool:
+        return self.step != Step()
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the statement shows with the coins."""
+
+    reference: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What the ledger holds under one cause: sums, and numbers of transfers, by kind."""
+
+    sums: Counter[str]
+    counts: Counter[str]
+
+    @property
+    def times(self) -> int:
+        return self.counts.total()
+
+    @property
+    def taken(self) -> Taken:
+        return taken_from(self.sums)
+
+
+def booked(session: Session, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
+    """What was booked because of each of these transfers; nothing for those without."""
+    found: dict[uuid.UUID, Booked] = defaultdict(lambda: Booked(Counter(), Counter()))
+    if not causes:
+        return found
+    for row in session.connection().execute(_BY_CAUSE, {"p_slot": slot, "p_causes": list(causes)}):
+        found[row.cause_id].sums[row.kind] = int(row.total)
+        found[row.cause_id].counts[row.kind] = int(row.times)
+    return found
+
+
+def claw(
+    session: Session,
+    slot: int,
+    claims: Sequence[Claim],
+    *,
+    policy: Clawback,
+    ending: Sequence[uuid.UUID],
+    spare: Sequence[uuid.UUID],
+    words: Words,
+    at: datetime,
+    rules: LedgerRules = DEFAULTS,
+) -> list[Outcome]:
+    """Bring the books to the targets of all claims of one purchase; what was booked, by claim. The caller commits.
+
+    `ending` are the holds of the refund that this is about: they are let go of, and their coins used. `spare` are the
+    holds of other refunds of the same purchase: used as far as coins are missing.
+    """
+    with OpenBooks(session, rules, _places(slot, claims), at) as books:
+        known = booked(session, slot, [claim.grant for claim in claims])
+        for claim in claims:
+            books.expire(slot, claim.wallet)
+        _let_go_of(books, slot, ending)
+        outcomes = [_settle(books, slot, claim, known[claim.grant], policy, spare, words) for claim in claims]
+        _tidy(books, slot, claims)
+    return outcomes
+
+
+def _places(slot: int, claims: Sequence[Claim]) -> list[Place]:
+    """Debts are locked later, after their wallets, as everybody does."""
+    names: set[AccountName] = set()
+    for claim in claims:
+        asset, environment = claim.wallet.asset, claim.wallet.environment
+        houses = (ISSUANCE, LOSSES, debts.DEBTS, JOURNAL)
+        names |= {claim.wallet, *(system(code, asset, environment) for code in houses)}
+    return [(slot, name) for name in names]
+
+
+def _settle(
+    books: OpenBooks, slot: int, claim: Claim, known: Booked, policy: Clawback, spare: Sequence[uuid.UUID], words: Words
+) -> Outcome:
+    wallet = books.book(slot, claim.wallet)
+    missing = claim.target - known.taken.by_refunds - known.taken.reversed - wallet.available
+    if missing > 0:
+        _draw(books, slot, claim.wallet, spare, missing)
+    debt = books.debt(slot, claim.wallet)
+    owing = debt.balance if debt is not None else 0
+    step = step_to(claim.target, known.taken, available=wallet.available, debt=owing, policy=policy)
+    for transfer in _transfers(claim, step, words, known.times):
+        _book(books, slot, claim, transfer)
+    return Outcome(claim.wallet.asset, step)
+
+
+def _transfers(claim: Claim, step: Step, words: Words, times: int) -> list[Transfer]:
+    """The transfers of a step. Their keys count the transfers that this grant has already caused."""
+    wallet = claim.wallet
+    issuance, losses, house = (
+        system(code, wallet.asset, wallet.environment) for code in (ISSUANCE, LOSSES, debts.DEBTS)
+    )
+    debt = debts.account_of(wallet)
+    rows = (
+        (refunding.CLAWBACK, wallet, issuance, step.take),
+        (refunding.DEBT, house, debt, step.owe),
+        (refunding.FORGIVEN, losses, issuance, step.forgive),
+        (refunding.UNFORGIVEN, issuance, losses, step.unforgive),
+        (refunding.DEBT_CANCELLED, debt, house, step.cancel),
+        (refunding.RETURNED, issuance, wallet, step.give_back),
+    )
+    moving = [row for row in rows if row[3]]
+    return [
+        Transfer(
+            scope=f"clawback:{claim.grant.hex}",
+            key=str(times + number),
+            debit=debit,
+            credit=credit,
+            amount=amount,
+            kind=kind,
+            reference=words.reference,
+            note=words.note,
+            cause=claim.grant,
+            lot=_returned_lot(claim, amount) if kind == refunding.RETURNED else None,
+        )
+        for number, (kind, debit, credit, amount) in enumerate(moving)
+    ]
+
+
+def _book(books: OpenBooks, slot: int, claim: Claim, transfer: Transfer) -> None:
+    if transfer.kind == refunding.CLAWBACK:
+        books.take_back(slot, transfer, _own_lots(books, slot, claim))
+        return
+    if debts.account_of(claim.wallet) in (transfer.debit, transfer.credit):
+        books.debt(slot, claim.wallet, make=True)
+    books.post(slot, transfer)
+
+
+def _own_lots(books: OpenBooks, slot: int, claim: Claim) -> list[int]:
+    """The lots of that purchase: those of the same kind (paid or bonus) first, then the others."""
+    values = {"p_slot": slot, "p_payment": claim.lot.payment, "p_account": books.book(slot, claim.wallet).id}
+    rows = books.session.connection().execute(_LOTS_OF_PAYMENT, values).all()
+    return [row.version for row in sorted(rows, key=lambda row: bool(row.bonus) != claim.lot.bonus)]
+
+
+def _returned_lot(claim: Claim, amount: int) -> Lot:
+    """Coins that come back are a lot of their own, with what the first one said and its share of the value."""
+    value = (2 * claim.lot.value_minor * amount + claim.granted) // (2 * claim.granted)
+    return replace(claim.lot, value_minor=value, currency=claim.lot.currency if value else "")
+
+
+def _tidy(books: OpenBooks, slot: int, claims: Sequence[Claim]) -> None:
+    """What a hold kept from expiring, and coins that were let go of while something is owed."""
+    for wallet in {claim.wallet for claim in claims}:
+        books.expire(slot, wallet)
+        debts.repay(books, slot, wallet)
+
+
+# --- reservations: the coins of a refund that is under way ---
+
+
+def reserve(
+    session: Session,
+    slot: int,
+    wallet: AccountName,
+    most: int,
+    *,
+    key: str,
+    reference: str,
+    at: datetime,
+    rules: LedgerRules = DEFAULTS,
+) -> int:
+    """Reserve up to that many coins of the wallet; how many there were. A frozen wallet is no obstacle: the coins go
+    back to where they came from. It counts for no spend limit."""
+    request = HoldRequest(wallet.user_id, wallet.asset, most, key, LONGEST_HOLD_SECONDS, "refund", wallet.environment)
+    with OpenBooks(session, rules, [(slot, wallet)], at) as books:
+        books.expire(slot, wallet)
+        book = books.book(slot, wallet)
+        amount = min(most, book.available)
+        if amount <= 0:
+            return 0
+        book.held += amount
+        books.touch(book)
+        account_id = book.id
+    _add_hold(session, slot, account_id, replace(request, amount=amount, reference=reference), at)
+    return amount
+
+
+def hold_id(slot: int, user_id: str, key: str) -> uuid.UUID:
+    """The name of the hold that `reserve` makes under that key."""
+    return HoldRequest(user_id, "any", 1, key, 1, "refund").id_in(slot)
+
+
+def release(
+    session: Session,
+    slot: int,
+    wallet: AccountName,
+    holds: Sequence[uuid.UUID],
+    *,
+    at: datetime,
+    rules: LedgerRules = DEFAULTS,
+) -> None:
+    """Let the reserved coins of one wallet go: the refund was declined. A debt made meanwhile is repaid first."""
+    with OpenBooks(session, rules, [(slot, wallet)], at) as books:
+        _let_go_of(books, slot, holds)
+        books.expire(slot, wallet)
+        debts.repay(books, slot, wallet)
+
+
+def _add_hold(session: Session, slot: int, account_id: int, request: HoldRequest, at: datetime) -> None:
+    values = {
+        "slot": slot,
+        "id": request.id_in(slot),
+        "account_id": account_id,
+        "amount": request.amount,
+        "expires_at": at + timedelta(seconds=request.seconds),
+        "created_at": at,
+        "fingerprint": request.fingerprint(slot),
+        "reference": request.reference,
+        "note": request.note,
+        "actor": request.actor,
+    }
+    session.connection().execute(insert(HOLDS), values)
+
+
+def _let_go_of(books: OpenBooks, slot: int, holds: Sequence[uuid.UUID]) -> None:
+    for number in holds:
+        held = holding.find(books.session, slot, number)
+        if held is not None and held.state == holding.OPEN:
+            _lower(books, held, held.rest)
+
+
+def _draw(books: OpenBooks, slot: int, wallet: AccountName, holds: Sequence[uuid.UUID], missing: int) -> None:
+    """Use what other refunds of the purchase have reserved in that wallet, as far as it is needed."""
+    for number in holds:
+        held = holding.find(books.session, slot, number)
+        if held is not None and held.state == holding.OPEN and held.account == wallet and missing > 0:
+            amount = min(missing, held.rest)
+            _lower(books, held, amount)
+            missing -= amount
+
+
+def _lower(books: OpenBooks, held: Held, amount: int) -> None:
+    book = books.book(held.slot, held.account)
+    book.held -= amount
+    books.touch(book)
+    left = replace(held, released=held.released + amount)
+    holding.write(books.session, replace(left, state=holding.OPEN if left.rest else holding.RELEASED))

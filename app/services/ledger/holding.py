@@ -1,0 +1,243 @@
+"""Reserving coins: hold, capture (all, part, several times), release, expiry.
+
+A hold reserves an amount, not certain coins: `available = balance - held`. Everything happens under the lock of the
+wallet, so a capture and an expiry that race are settled by whoever comes first.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
+from app.domain.limits import LedgerRules, periods
+from app.domain.spending import Capture, HoldRequest, hold_fingerprint, refusal
+from app.models.base import AnyRow
+from app.models.ledger import ACCOUNTS, HOLDS
+from app.services.ledger import debts, known
+from app.services.ledger.open_books import OpenBooks, places_of
+from app.services.ledger.spending import DEFAULTS
+
+A, H = ACCOUNTS.c, HOLDS.c
+OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A hold as it stands."""
+
+    slot: int
+    id: uuid.UUID
+    account: AccountName
+    amount: int
+    captured: int
+    released: int
+    state: str
+    expires_at: datetime
+    created_at: datetime
+    fingerprint: bytes
+    repeated: bool = False
+
+    @property
+    def rest(self) -> int:
+        """What is still reserved."""
+        return self.amount - self.captured - self.released
+
+
+HOLD = select(HOLDS, A.user_id, A.code, A.asset, A.environment).join(
+    ACCOUNTS, and_(A.slot == H.slot, A.id == H.account_id)
+)
+_READ = HOLD.where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
+_ADD = insert(HOLDS)
+_CHANGE = (
+    update(HOLDS)
+    .where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
+    .values(captured=bindparam("p_captured"), released=bindparam("p_released"), state=bindparam("p_state"))
+)
+
+
+def find(session: Session, slot: int, hold_id: uuid.UUID) -> Held | None:
+    row = session.connection().execute(_READ, {"p_slot": slot, "p_id": hold_id}).one_or_none()
+    return None if row is None else held_of(row)
+
+
+def held_of(row: AnyRow) -> Held:
+    """Read one row of HOLD."""
+    return Held(
+        slot=row.slot,
+        id=row.id,
+        account=AccountName(row.user_id, row.code, row.asset, row.environment),
+        amount=row.amount,
+        captured=row.captured,
+        released=row.released,
+        state=row.state,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        fingerprint=bytes(row.fingerprint),
+    )
+
+
+def hold(
+    session: Session, slot: int, request: HoldRequest, *, at: datetime, rules: LedgerRules = DEFAULTS
+) -> Held | Refused:
+    """Reserve coins, or refuse as a spend would. It counts for the spend limits at once, on the day it is made.
+
+    The same key gives the hold as it stands now (`repeated`); with other content it raises KeyConflict.
+    """
+    hold_id, fingerprint, account = request.id_in(slot), request.fingerprint(slot), request.account
+    with OpenBooks(session, rules, [(slot, account)], at) as books:
+        answer = _known(session, slot, hold_id, fingerprint)
+        if answer is not None:
+            return answer
+        book = books.book(slot, account)
+        available = books.available(slot, account, request.amount)
+        refused = refusal(hold_id, book, request.amount, available, rules, at, limited=True)
+        if refused is not None:
+            return books.refuse(slot, refused, fingerprint)
+        book.held += request.amount
+        book.count_spent(request.amount, periods(at, rules.zone))
+        books.touch(book)
+    return _add(session, slot, book.id, request, at)
+
+
+def _known(session: Session, slot: int, hold_id: uuid.UUID, fingerprint: bytes) -> Held | Refused | None:
+    found = find(session, slot, hold_id)
+    if found is None:
+        return known.refusal(session, slot, hold_id, fingerprint)
+    if found.fingerprint != fingerprint:
+        raise KeyConflict(f"the key of {hold_id} was used for another request")
+    return replace(found, repeated=True)
+
+
+def _add(session: Session, slot: int, account_id: int, request: HoldRequest, at: datetime) -> Held:
+    held = Held(
+        slot=slot,
+        id=request.id_in(slot),
+        account=request.account,
+        amount=request.amount,
+        captured=0,
+        released=0,
+        state=OPEN,
+        expires_at=at + timedelta(seconds=request.seconds),
+        created_at=at,
+        fingerprint=request.fingerprint(slot),
+    )
+    values = {
+        "slot": slot,
+        "id": held.id,
+        "account_id": account_id,
+        "amount": held.amount,
+        "expires_at": held.expires_at,
+        "created_at": at,
+        "fingerprint": held.fingerprint,
+        "reference": request.reference,
+        "note": request.note,
+        "actor": request.actor,
+    }
+    session.connection().execute(_ADD, values)
+    return held
+
+
+def capture(
+    session: Session, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
+) -> Posted | Refused:
+    """Turn (part of) a hold into a spend. Refusals: `hold_expired`, `hold_closed`, `hold_exceeded`; all are recorded.
+
+    Raises NoSuchEntry if the slot has no such hold, KeyConflict if the key had another content.
+    """
+    account = _must_find(session, slot, request.hold_id).account
+    transfer = request.transfer(account, request.amount or 1)
+    with OpenBooks(session, rules, places_of(slot, [transfer]), at) as books:
+        found = _must_find(session, slot, request.hold_id)
+        answer = _captured_before(session, slot, request, account)
+        if answer is not None:
+            return answer
+        refused = _capture_refused(slot, request, found, at)
+        if refused is not None:
+            if refused.code == "hold_expired":
+                _let_go(books, found, EXPIRED)
+            return books.refuse(slot, refused, request.fingerprint(slot))
+        amount = request.amount or found.rest
+        posted = books.capture(slot, request.transfer(account, amount))
+        books.book(slot, account).held -= amount
+        left = replace(found, captured=found.captured + amount)
+        if request.final and left.rest:
+            _let_go(books, left, CAPTURED)
+        else:
+            write(session, replace(left, state=OPEN if left.rest else CAPTURED))
+        return posted
+
+
+def _captured_before(session: Session, slot: int, request: Capture, account: AccountName) -> Posted | Refused | None:
+    transfer_id = request.id_in(slot)
+    first = known.transfer(session, slot, transfer_id)
+    if first is None:
+        return known.refusal(session, slot, transfer_id, request.fingerprint(slot))
+    amount = first.amount if request.amount is None else request.amount
+    return known.same(first, request.transfer(account, amount).fingerprint(slot))
+
+
+def _capture_refused(slot: int, request: Capture, found: Held, at: datetime) -> Refused | None:
+    request_id = request.id_in(slot)
+    if found.state != OPEN:
+        return Refused(request_id, "hold_closed", {"state": found.state})
+    if at >= found.expires_at:
+        return Refused(request_id, "hold_expired", {"expired_at": found.expires_at.isoformat()})
+    if request.amount is not None and request.amount > found.rest:
+        return Refused(request_id, "hold_exceeded", {"amount": request.amount, "rest": found.rest})
+    return None
+
+
+def release(session: Session, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+    """Give back what is still reserved. Harmless to repeat: a hold that is not open is returned as it is."""
+    return _end(session, slot, hold_id, RELEASED, at, rules)
+
+
+def expire(session: Session, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+    """Release it if its time is over (for the worker)."""
+    return _end(session, slot, hold_id, EXPIRED, at, rules)
+
+
+def _end(session: Session, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
+    account = _must_find(session, slot, hold_id).account
+    with OpenBooks(session, rules, [(slot, account)], at) as books:
+        found = _must_find(session, slot, hold_id)
+        if found.state != OPEN or (state == EXPIRED and at < found.expires_at):
+            return replace(found, repeated=True)
+        over = at >= found.expires_at
+        return _let_go(books, found, EXPIRED if over else state)
+
+
+def _let_go(books: OpenBooks, held: Held, state: str) -> Held:
+    """Nothing stays reserved: the coins can be spent again, or expire now if their time came while they were held."""
+    book = books.book(held.slot, held.account)
+    book.held -= held.rest
+    book.uncount_spent(held.rest, periods(held.created_at, books.rules.zone))
+    books.touch(book)
+    books.expire(held.slot, held.account)
+    debts.repay(books, held.slot, held.account)
+    done = replace(held, released=held.released + held.rest, state=state)
+    write(books.session, done)
+    return done
+
+
+def write(session: Session, held: Held) -> None:
+    values = {"p_slot": held.slot, "p_id": held.id, "p_state": held.state}
+    session.connection().execute(_CHANGE, {**values, "p_captured": held.captured, "p_released": held.released})
+
+
+def _must_find(session: Session, slot: int, hold_id: uuid.UUID) -> Held:
+    found = find(session, slot, hold_id)
+    if found is None:
+        raise NoSuchEntry(f"no hold {hold_id}")
+    return found
+
+
+def content_fingerprint(held: Held, texts: tuple[str, str, str]) -> bytes:
+    """What the hold's fingerprint must be, from its row (for the audit)."""
+    lasts_us = (held.expires_at - held.created_at) // timedelta(microseconds=1)
+    return hold_fingerprint(held.id, held.account, held.amount, lasts_us, texts)

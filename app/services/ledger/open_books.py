@@ -1,0 +1,300 @@
+"""The general way to change the books: lock the accounts, change them in memory, write everything at once.
+
+Whatever is not the plain spend goes through here: posting, grants, batches, holds, reversals, expiry. The number of
+statements does not depend on how many transfers there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from app.domain.books import Book, Entry
+from app.domain.ledger import (
+    EXPIRED,
+    AccountName,
+    Posted,
+    Refused,
+    Transfer,
+    microseconds,
+    moment_of,
+    system,
+)
+from app.domain.limits import LedgerRules
+from app.domain.lots import NEVER, LotLeft
+from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, TRANSFERS
+from app.services.ledger import accounts, debts, known
+from app.services.ledger.statements import Statement
+
+A, L = ACCOUNTS.c, LOTS.c
+CHANGING = tuple(column for column in accounts.STATE if column not in ("id", "frozen", "floor"))
+
+_LOT_STATE = ("version", "remaining", "bonus", "expires_at")
+_LOT = select(*(L[name] for name in _LOT_STATE)).where(
+    L.slot == bindparam("slot"), L.account_id == bindparam("account_id")
+)
+_LOTS_LEFT = Statement(lambda _: _LOT.where(L.remaining > 0))
+_ONE_LOT = Statement(lambda _: _LOT.where(L.version == bindparam("lot")))
+_WRITE_ACCOUNT = Statement(
+    lambda _: (
+        update(ACCOUNTS)
+        .where(A.slot == bindparam("p_slot"), A.id == bindparam("p_id"))
+        .values({column: bindparam(column, type_=A[column].type) for column in CHANGING})
+    )
+)
+_WRITE_REMAINING = Statement(
+    lambda _: (
+        update(LOTS)
+        .where(L.slot == bindparam("p_slot"), L.account_id == bindparam("p_account"), L.version == bindparam("p_lot"))
+        .values(remaining=bindparam("p_remaining", type_=L.remaining.type))
+    )
+)
+_ADD_TRANSFER = Statement(lambda _: insert(TRANSFERS))
+_ADD_LOT = Statement(lambda _: insert(LOTS))
+_ADD_USE = Statement(lambda _: insert(LOT_USES))
+
+
+class OpenBooks:
+    """Accounts that are locked in this transaction.
+
+        with OpenBooks(session, rules, places, at) as books:
+            books.post(slot, transfer)
+
+    Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends.
+    """
+
+    def __init__(self, session: Session, rules: LedgerRules, places: Iterable[accounts.Place], at: datetime) -> None:
+        self.session = session
+        self.rules = rules
+        self.at = at
+        self.at_us = microseconds(at)
+        self._books = accounts.lock(session, places)
+        self._debts_read = False
+        self._changed: dict[accounts.Place, Book] = {}
+        self._transfers: list[dict[str, Any]] = []
+        self._lots: list[dict[str, Any]] = []
+        self._uses: list[dict[str, Any]] = []
+        self._refusals: list[dict[str, Any]] = []
+
+    def __enter__(self) -> OpenBooks:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if kind is None:
+            self._write()
+
+    def book(self, slot: int, name: AccountName) -> Book:
+        """The account, to read it or to change what is no posting (`touch` it then)."""
+        return self._books[slot, name]
+
+    def touch(self, book: Book) -> None:
+        """Write this account at the end."""
+        self._changed[book.slot, book.name] = book
+
+    def available(self, slot: int, name: AccountName, amount: int) -> int:
+        """What the account could give now. Expires what is due first, unless the open lot has `amount` anyway."""
+        book = self._books[slot, name]
+        if not name.is_wallet:
+            return book.available - book.floor
+        if not book.covers(amount, self.rules.spend_order, self.at_us):
+            self.expire(slot, name)
+        return book.available
+
+    def post(self, slot: int, transfer: Transfer, *, prefer: int | None = None) -> Posted:
+        """Book it. Whether the coins are there, and whether the key is new, the caller has checked."""
+        book = self._books[slot, transfer.book]
+        fingerprint, at_us = transfer.fingerprint(slot), self.at_us
+        if transfer.debit.is_wallet:
+            if not book.covers(transfer.amount, self.rules.spend_order, at_us) or prefer is not None:
+                self.load_lots(book)
+            entry = book.take(transfer.amount, fingerprint, at_us, self.rules.spend_order, prefer)
+        elif transfer.lot_made is not None:
+            entry = self._make_lot(book, transfer, fingerprint)
+        elif transfer.debit.keeps_balance:
+            entry = book.debit(transfer.amount, fingerprint, at_us)
+        elif transfer.credit.keeps_balance:
+            entry = book.credit(transfer.amount, fingerprint, at_us)
+        else:
+            entry = book.note(fingerprint, at_us)
+        posted = self._enter(book, transfer, entry)
+        if transfer.credit.is_wallet:
+            debts.repay(self, slot, transfer.credit, lot=entry.lot)
+        return posted
+
+    def capture(self, slot: int, transfer: Transfer) -> Posted:
+        """Book what a hold had reserved; the caller lowers `held` by as much."""
+        book = self._books[slot, transfer.book]
+        self.expire(slot, transfer.debit)
+        fingerprint = transfer.fingerprint(slot)
+        entry = book.take_held(transfer.amount, fingerprint, self.at_us, self.rules.spend_order)
+        return self._enter(book, transfer, entry)
+
+    def give_back(self, slot: int, transfer: Transfer, uses: Sequence[tuple[int, int]]) -> Posted:
+        """Book a credit that restores lots instead of making one."""
+        book = self._books[slot, transfer.book]
+        self.load_lots(book, [lot for lot, _ in uses])
+        posted = self._enter(book, transfer, book.give_back(uses, transfer.fingerprint(slot), self.at_us))
+        debts.repay(self, slot, transfer.credit)
+        return posted
+
+    def take_back(self, slot: int, transfer: Transfer, first: Sequence[int]) -> Posted:
+        """Book a clawback: out of these lots first. The caller has checked `available`."""
+        book = self._books[slot, transfer.book]
+        self.load_lots(book)
+        fingerprint, order = transfer.fingerprint(slot), self.rules.spend_order
+        return self._enter(book, transfer, book.take_back(transfer.amount, first, fingerprint, self.at_us, order))
+
+    def debt(self, slot: int, wallet: AccountName, *, make: bool = False) -> Book | None:
+        """What the user of that wallet owes in its asset; None if nothing was ever owed (and it is not to be made).
+
+        Looked up once for all wallets that are open here, after they are locked: so nobody can make or change a debt
+        in between, and everybody locks a debt after its wallet.
+        """
+        if not self._debts_read:
+            self._debts_read = True
+            places = [(place[0], debts.account_of(place[1])) for place in self._books if place[1].is_wallet]
+            self._books |= accounts.lock_if_there(self.session, [place for place in places if place not in self._books])
+        place = (slot, debts.account_of(wallet))
+        if make and place not in self._books:
+            self._books |= accounts.lock(self.session, [place])
+        return self._books.get(place)
+
+    def expire(self, slot: int, name: AccountName) -> list[Posted]:
+        """Move what has expired, and is not kept by a hold, out of the wallet: a transfer for each lot."""
+        book = self._books[slot, name]
+        self.load_lots(book)
+        gone = []
+        for lot, amount in book.expiring(self.rules.spend_order, self.at_us):
+            transfer = expiry(book, lot, amount)
+            gone.append(self._enter(book, transfer, book.take_lot(lot, amount, transfer.fingerprint(slot), self.at_us)))
+        return gone
+
+    def refuse(self, slot: int, refused: Refused, fingerprint: bytes) -> Refused:
+        """Record it, so that the same request gets the same answer for ever."""
+        self._refusals.append(known.refusal_row(slot, refused, fingerprint, self.at))
+        return refused
+
+    def load_lots(self, book: Book, also: Sequence[int] = ()) -> None:
+        """Read the lots with something left, and those named, unless they are there already."""
+        where = {"slot": book.slot, "account_id": book.id}
+        if book.lots is None:
+            # Lots that were made in this block are not in the database yet.
+            new = [_lot_left(*(lot[name] for name in _LOT_STATE)) for lot in self._lots if _is_in(lot, book)]
+            book.load([*(_lot_left(*row) for row in _LOTS_LEFT.rows(self.session, where)), *new])
+            self.touch(book)
+        loaded = book.lots or {}
+        for lot in also:
+            if lot not in loaded:
+                loaded |= {row[0]: _lot_left(*row) for row in _ONE_LOT.rows(self.session, {**where, "lot": lot})}
+        book.lots = loaded
+
+    def _make_lot(self, book: Book, transfer: Transfer, fingerprint: bytes) -> Entry:
+        lot = transfer.lot_made
+        if lot is None:
+            raise RuntimeError("this transfer makes no lot")
+        expires_us = NEVER if lot.expires_at is None else microseconds(lot.expires_at)
+        left = LotLeft(0, 0, lot.bonus, expires_us)
+        entry = book.credit_lot(transfer.amount, left, fingerprint, self.rules.spend_order, self.at_us)
+        self._lots.append(
+            {
+                "slot": book.slot,
+                "account_id": book.id,
+                "version": entry.version,
+                "granted": transfer.amount,
+                "remaining": transfer.amount,
+                "bonus": lot.bonus,
+                "expires_at": lot.expires_at,
+                "payment": lot.payment,
+                "product": lot.product,
+                "value_minor": lot.value_minor,
+                "currency": lot.currency,
+                "created_at": moment_of(entry.at_us),
+            }
+        )
+        return entry
+
+    def _enter(self, book: Book, transfer: Transfer, entry: Entry) -> Posted:
+        self.touch(book)
+        posted = Posted(
+            transfer.id_in(book.slot), transfer.amount, entry.balance, entry.version, moment_of(entry.at_us)
+        )
+        self._transfers.append(
+            {
+                "slot": book.slot,
+                "id": posted.id,
+                "book_id": book.id,
+                "version": entry.version,
+                "balance": entry.balance,
+                "debit_id": self._number(book.slot, transfer.debit),
+                "credit_id": self._number(book.slot, transfer.credit),
+                "amount": transfer.amount,
+                "lot": entry.lot,
+                "created_at": posted.at,
+                "cause_id": transfer.cause,
+                "hash": entry.hash,
+                "kind": transfer.kind,
+                "reference": transfer.reference,
+                "note": transfer.note,
+                "actor": transfer.actor,
+            }
+        )
+        for position, (lot, amount) in enumerate(entry.uses):
+            use = {"slot": book.slot, "account_id": book.id, "version": entry.version}
+            self._uses.append({**use, "lot": lot, "position": position, "amount": amount})
+        return posted
+
+    def _number(self, slot: int, name: AccountName) -> int:
+        """A system account may turn out to be needed only now (`expired`)."""
+        if (slot, name) not in self._books:
+            self._books |= accounts.lock(self.session, [(slot, name)])
+        return self._books[slot, name].id
+
+    def _write(self) -> None:
+        books = list(self._changed.values())
+        for book in books:
+            book.settle(self.rules.spend_order, self.at_us)
+        _WRITE_ACCOUNT.many(self.session, [_account_values(book) for book in books])
+        _ADD_TRANSFER.many(self.session, self._transfers)
+        _ADD_LOT.many(self.session, self._lots)
+        _ADD_USE.many(self.session, self._uses)
+        known.record(self.session, self._refusals)
+        remaining = [
+            {"p_slot": book.slot, "p_account": book.id, "p_lot": lot, "p_remaining": left}
+            for book in books
+            for lot, left in book.written.items()
+        ]
+        _WRITE_REMAINING.many(self.session, remaining)
+
+
+def expiry(book: Book, lot: int, amount: int) -> Transfer:
+    """A lot can expire in parts, as holds let go of it, so the version is in the key."""
+    return Transfer(
+        scope="expiry",
+        key=f"{book.id}:{lot}:{book.version}",
+        debit=book.name,
+        credit=system(EXPIRED, book.name.asset, book.name.environment),
+        amount=amount,
+        kind="expiry",
+    )
+
+
+def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.Place]:
+    """Every account that these transfers touch."""
+    return {(slot, name) for t in transfers for name in (t.debit, t.credit, t.book)}
+
+
+def _is_in(lot: dict[str, Any], book: Book) -> bool:
+    return (lot["slot"], lot["account_id"]) == (book.slot, book.id)
+
+
+def _lot_left(version: int, remaining: int, bonus: bool, expires_at: datetime | None) -> LotLeft:
+    return LotLeft(version, remaining, bool(bonus), NEVER if expires_at is None else microseconds(expires_at))
+
+
+def _account_values(book: Book) -> dict[str, Any]:
+    return {"p_slot": book.slot, "p_id": book.id, **{column: getattr(book, column) for column in CHANGING}}

@@ -1,0 +1,157 @@
+"""Balances, statements, and balances in the past. Nothing here writes."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, bindparam, case, select
+from sqlalchemy.orm import Session
+
+from app.domain.ledger import WALLET, AccountName, InvalidTransfer
+from app.models.base import AnyRow
+from app.models.ledger import ACCOUNTS, TRANSFERS
+from app.services.ledger import accounts
+
+A, T = ACCOUNTS.c, TRANSFERS.c
+OTHER = ACCOUNTS.alias("other")
+PAGE = 50
+LONGEST_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    asset: str
+    environment: str
+    balance: int
+    held: int
+    frozen: bool
+
+    @property
+    def available(self) -> int:
+        return self.balance - self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One posting on an account. `amount` is signed: what the account gained."""
+
+    version: int
+    transfer: uuid.UUID
+    amount: int
+    balance: int
+    kind: str
+    reference: str
+    note: str
+    other: str
+    """Code of the account on the other side."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPage:
+    lines: tuple[Line, ...]
+    cursor: int | None
+    """Give it back for the next page; None when there is no more."""
+
+
+_BALANCES = (
+    select(A.asset, A.environment, A.balance, A.held, A.frozen)
+    .where(A.slot == bindparam("p_slot"), A.user_id == bindparam("p_user"), A.code == WALLET)
+    .order_by(A.asset, A.environment)
+)
+_OTHER_ID = case((T.debit_id == T.book_id, T.credit_id), else_=T.debit_id)
+_LINES = (
+    select(
+        T.version,
+        T.id,
+        T.debit_id,
+        T.book_id,
+        T.amount,
+        T.balance,
+        T.kind,
+        T.reference,
+        T.note,
+        OTHER.c.code.label("other"),
+        T.created_at,
+    )
+    .join(OTHER, and_(OTHER.c.slot == T.slot, OTHER.c.id == _OTHER_ID))
+    .where(T.slot == bindparam("p_slot"), T.book_id == bindparam("p_book"))
+    .limit(bindparam("p_limit"))
+)
+_FORWARD = _LINES.where(T.version > bindparam("p_cursor")).order_by(T.version)
+_BACKWARD = _LINES.where(T.version < bindparam("p_cursor")).order_by(T.version.desc())
+_VERSION = select(T.created_at, T.balance).where(
+    T.slot == bindparam("p_slot"), T.book_id == bindparam("p_book"), T.version == bindparam("p_version")
+)
+
+
+def balances(session: Session, slot: int, user_id: str) -> tuple[Balance, ...]:
+    """Every wallet of the user, by asset and environment. Coins that expired a moment ago may still be counted: the
+    worker, or the next spend, takes them out by a transfer."""
+    rows = session.connection().execute(_BALANCES, {"p_slot": slot, "p_user": user_id})
+    return tuple(Balance(r.asset, r.environment, r.balance, r.held, bool(r.frozen)) for r in rows)
+
+
+def balance(session: Session, slot: int, account: AccountName) -> Balance:
+    """One account that keeps a balance; zero if it was never used."""
+    _must_keep(account)
+    book = accounts.find(session, slot, account)
+    if book is None:
+        return Balance(account.asset, account.environment, 0, 0, False)
+    return Balance(account.asset, account.environment, book.balance, book.held, book.frozen)
+
+
+def statement(
+    session: Session,
+    slot: int,
+    account: AccountName,
+    *,
+    cursor: int | None = None,
+    limit: int = PAGE,
+    newest_first: bool = False,
+) -> StatementPage:
+    """A page of postings in the order of their versions, which have no gaps. The cursor is a version."""
+    _must_keep(account)
+    book = accounts.find(session, slot, account)
+    if book is None:
+        return StatementPage((), None)
+    limit = max(1, min(limit, LONGEST_PAGE))
+    start = cursor if cursor is not None else (book.version + 1 if newest_first else 0)
+    values = {"p_slot": slot, "p_book": book.id, "p_cursor": start, "p_limit": limit}
+    rows = session.connection().execute(_BACKWARD if newest_first else _FORWARD, values).all()
+    last = rows[-1].version if rows else None
+    more = last is not None and (last > 1 if newest_first else last < book.version)
+    return StatementPage(tuple(_line(row) for row in rows), last if more else None)
+
+
+def balance_at(session: Session, slot: int, account: AccountName, moment: datetime) -> int:
+    """What the account held at that moment: after the last posting that is not later.
+
+    Times of one account never go back, so the posting is found by halving: some 20 look-ups for a million postings.
+    """
+    _must_keep(account)
+    book = accounts.find(session, slot, account)
+    if book is None:
+        return 0
+    low, high, found = 0, book.version, 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        values = {"p_slot": slot, "p_book": book.id, "p_version": middle}
+        at, after = session.connection().execute(_VERSION, values).one()
+        if at <= moment:
+            low, found = middle, after
+        else:
+            high = middle - 1
+    return found
+
+
+def _must_keep(account: AccountName) -> None:
+    if not account.keeps_balance:
+        raise InvalidTransfer("a system account has no statement: its balance is the sum of its legs")
+
+
+def _line(row: AnyRow) -> Line:
+    amount = -row.amount if row.debit_id == row.book_id else row.amount
+    return Line(row.version, row.id, amount, row.balance, row.kind, row.reference, row.note, row.other, row.created_at)

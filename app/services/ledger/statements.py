@@ -1,0 +1,130 @@
+"""Runs the ledger's statements on the driver's own cursor.
+
+SQLAlchemy writes the SQL, once per dialect, from the tables in `app.models.ledger`; running it through the driver
+leaves out what SQLAlchemy would do again for each call (most of the client's time, see docs/ledger.md). Values still
+pass the columns' types on the way in, and errors still come out as SQLAlchemy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import ClauseElement, Connection
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import LargeBinary
+
+from app.models import slot_guard
+
+Row = tuple[Any, ...]
+Values = Mapping[str, Any]
+
+
+class next_head(GenericFunction[bytes]):  # noqa: N801 - SQLAlchemy finds it as `func.next_head`
+    """The chain of `app.domain.ledger.next_head`, computed by the database."""
+
+    type = LargeBinary()
+    inherit_cache = True
+
+
+@compiles(next_head, "postgresql")
+def _next_head_on_postgres(element: next_head, compiler: SQLCompiler, **kw: Any) -> str:
+    head, fingerprint, lot, at_us = (compiler.process(part, **kw) for part in element.clauses)
+    return f"sha256({head} || {fingerprint} || int8send({lot}) || int8send({at_us}))"
+
+
+class _Text:
+    """One statement for one dialect, and what its values must pass before the driver gets them."""
+
+    __slots__ = ("_constants", "_names", "_processors", "_readers", "sql")
+
+    def __init__(self, element: ClauseElement, dialect: Dialect) -> None:
+        compiled = cast(SQLCompiler, element.compile(dialect=dialect))
+        slot_guard.check_statement(compiled.string)
+        self.sql = compiled.string
+        self._names = compiled.positiontup
+        self._constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        processors = cast("dict[str, Callable[[Any], Any]]", compiled._bind_processors)
+        self._processors = {name: process for name, process in processors.items() if name in compiled.binds}
+        readers = [column.type._cached_result_processor(dialect, None) for column in compiled._result_columns]
+        self._readers = readers if any(readers) else []
+
+    def values(self, given: Values) -> Any:
+        if self._constants:
+            given = {**self._constants, **given}
+        if self._processors:
+            given = {**given, **{name: f(given[name]) for name, f in self._processors.items()}}
+        return given if self._names is None else tuple([given[name] for name in self._names])
+
+    def read(self, row: Row) -> Row:
+        if not self._readers:
+            return row
+        return tuple([f(value) if f else value for f, value in zip(self._readers, row, strict=True)])
+
+
+class Statement:
+    """A statement by dialect, built when first used."""
+
+    def __init__(self, build: Callable[[str], ClauseElement]) -> None:
+        self._build = build
+        self._texts: dict[str, _Text] = {}
+
+    def row(self, session: Session, values: Values) -> Row | None:
+        """The first row, or None."""
+        rows = self.rows(session, values)
+        return rows[0] if rows else None
+
+    def rows(self, session: Session, values: Values) -> list[Row]:
+        text, cursor = self._run(session, values)
+        return [text.read(row) for row in cursor.fetchall()]
+
+    def count(self, session: Session, values: Values) -> int:
+        """How many rows it touched."""
+        return cast(int, self._run(session, values)[1].rowcount)
+
+    def many(self, session: Session, values: Sequence[Values]) -> int:
+        """Run it for each; how many rows were touched together."""
+        if not values:
+            return 0
+        connection = session.connection()
+        text = self.text(connection.dialect)
+        cursor = _driver(connection).cursor()
+        return _guarded(connection, text.sql, cursor, cursor.executemany, [text.values(v) for v in values])
+
+    def _run(self, session: Session, values: Values) -> tuple[_Text, Any]:
+        connection = session.connection()
+        text = self.text(connection.dialect)
+        cursor = _driver(connection).cursor()
+        _guarded(connection, text.sql, cursor, cursor.execute, text.values(values))
+        return text, cursor
+
+    def text(self, dialect: Dialect) -> _Text:
+        text = self._texts.get(dialect.name)
+        if text is None:
+            text = self._texts[dialect.name] = _Text(self._build(dialect.name), dialect)
+        return text
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
+
+
+def _guarded(connection: Connection, sql: str, cursor: Any, run: Callable[[str, Any], Any], values: Any) -> int:
+    """Run it; the driver's errors come out as SQLAlchemy's, so that `transact` knows what to do with them."""
+    base = connection.dialect.loaded_dbapi.Error
+    try:
+        run(sql, values)
+    except base as error:
+        lost = connection.dialect.is_disconnect(error, _driver(connection), cursor)
+        wrapped = DBAPIError.instance(
+            sql, None, error, base, hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect
+        )
+        if lost:
+            connection.invalidate(error)
+        raise wrapped from error
+    return cast(int, cursor.rowcount)

@@ -1,0 +1,117 @@
+"""Statements, balances in the past, lots that expire, deferred revenue."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.ledger import InvalidTransfer, Lot, Posted, Transfer, system
+from app.services.ledger import balance_at, post, statement
+from app.services.ledger.deferred import deferred_revenue
+from app.services.transaction import read
+from tests.services.ledger_world import DAY, HOUR, NOW, World, code
+
+
+def test_a_statement_pages_without_gaps_in_both_directions(world: World) -> None:
+    world.credit(100)
+    for i in range(1, 12):
+        world.spend(i)
+    for newest_first in (False, True):
+        versions: list[int] = []
+        cursor: int | None = None
+        while True:
+            page = read(
+                world.sessions,
+                lambda s, c=cursor, n=newest_first: statement(
+                    s, world.slot, world.wallet(), cursor=c, limit=5, newest_first=n
+                ),
+            )
+            versions += [line.version for line in page.lines]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert versions == (list(range(12, 0, -1)) if newest_first else list(range(1, 13)))
+
+
+def test_each_line_says_what_moved_where_and_what_was_left(world: World) -> None:
+    world.credit(10, key=f"a{world.user}")
+    world.spend(3, "k", reference="level-7", note="sword")
+    lines = world.lines()
+    assert [(line.amount, line.balance, line.other) for line in lines] == [(10, 10, "issuance"), (-3, 7, "revenue")]
+    assert (lines[1].kind, lines[1].reference, lines[1].note, lines[1].at) == ("spend", "level-7", "sword", NOW)
+
+
+def test_an_account_that_was_never_used_has_an_empty_statement(world: World) -> None:
+    page = read(world.sessions, lambda s: statement(s, world.slot, world.wallet()))
+    assert (page.lines, page.cursor) == ((), None)
+    assert read(world.sessions, lambda s: balance_at(s, world.slot, world.wallet(), NOW)) == 0
+    assert world.balance().balance == 0
+
+
+def test_a_system_account_has_no_statement(world: World) -> None:
+    with pytest.raises(InvalidTransfer):
+        read(world.sessions, lambda s: statement(s, world.slot, system("revenue", "coin")))
+
+
+def test_the_balance_at_a_moment_is_that_after_the_last_posting_until_then(world: World) -> None:
+    world.credit(100)
+    for _ in range(9):
+        world.now += HOUR
+        world.spend(10)
+    moments = {NOW - HOUR: 0, NOW: 100, NOW + HOUR / 2: 100, NOW + HOUR: 90, NOW + 5 * HOUR: 50, NOW + DAY: 10}
+    for moment, expected in moments.items():
+        found = read(world.sessions, lambda s, m=moment: balance_at(s, world.slot, world.wallet(), m))
+        assert found == expected, moment
+
+
+def test_expired_coins_leave_by_a_transfer_that_the_statement_shows(world: World) -> None:
+    world.credit(10, lot=Lot(expires_at=NOW + DAY))
+    world.credit(5)
+    world.spend(4)
+    world.now += DAY
+    assert code(world.spend(6)) == "insufficient_funds"
+    assert isinstance(world.spend(5), Posted)
+    world.sweep()
+    assert [(line.kind, line.amount, line.balance) for line in world.lines()] == [
+        ("grant", 10, 10),
+        ("grant", 5, 15),
+        ("spend", -4, 11),
+        ("expiry", -6, 5),
+        ("spend", -5, 0),
+    ]
+    assert world.findings() == []
+
+
+def test_the_worker_expires_lots_that_nobody_touches(world: World) -> None:
+    world.credit(10, lot=Lot(expires_at=NOW + DAY))
+    world.credit(10, lot=Lot(expires_at=NOW + 2 * DAY))
+    world.now += 3 * DAY
+    assert world.sweep() >= 1
+    assert world.balance().balance == 0
+    assert [line.other for line in world.lines()[2:]] == ["expired", "expired"]
+    assert world.sweep() == 0
+    assert world.findings() == []
+
+
+def test_deferred_revenue_is_the_value_of_unspent_paid_coins(world: World) -> None:
+    pack = f"pack-{world.user}"
+
+    def buy(key: str, coins: int, cents: int) -> None:
+        lot = Lot(bonus=False, payment=key, product=pack, value_minor=cents, currency="CNY")
+        issue = system("issuance", "coin")
+        world.do(post, [Transfer(f"buy {world.user}", key, issue, world.wallet(), coins, "grant", lot=lot)])
+
+    def report() -> list[tuple[str, int, int]]:
+        found = read(world.sessions, deferred_revenue)
+        return [(k.month, v.coins, v.value_minor) for k, v in found.items() if k.product == pack]
+
+    buy("1", 60, 600)
+    world.credit(10, lot=Lot(bonus=True, product=pack))
+    assert report() == [("2026-03", 60, 600)]
+    world.spend(10 + 25)  # the bonus first, then 25 of the paid
+    assert report() == [("2026-03", 35, 350)]
+    world.now += 31 * DAY
+    buy("2", 3, 100)
+    world.spend(35 + 1)
+    assert report() == [("2026-04", 2, 67)]
+    world.spend(2)
+    assert report() == []
