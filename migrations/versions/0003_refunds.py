@@ -1,4 +1,4 @@
-"""refunds, freezes, and the index of refund facts that came before their payment"""
+"""refunds, and who froze which wallet"""
 
 from __future__ import annotations
 
@@ -106,16 +106,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("slot", "id", name=op.f("pk_freezes")),
     )
     op.create_index(op.f("ix_freezes_slot_user_id_id"), "freezes", ["slot", "user_id", "id"])
-    op.create_index(
-        "ix_facts_slot_waiting",
-        "facts",
-        ["slot"],
-        postgresql_where=sa.text("reason = 'before_payment'"),
-        sqlite_where=sa.text("reason = 'before_payment'"),
-    )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_facts_slot_waiting", table_name="facts")
     op.drop_table("freezes")
     op.drop_table("refunds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -49,7 +50,7 @@ class SimulatedPayment:
 
     @property
     def refunded(self) -> int:
-        return sum(refund.amount for refund in self.refunds if refund.status == "DONE")
+        return sum(refund.amount for refund in self.refunds if refund.status in ("DONE", "WAITING"))
 
     @property
     def amount_text(self) -> str:
@@ -87,6 +88,8 @@ class Books:
         self._clock = clock
         self._payments: list[SimulatedPayment] = []
         self._ids = itertools.count(1)
+        self.next_refunds: deque[str] = deque()
+        """How the next refunds end, in this order: WAITING (accepted, not done), or REFUSED. Else at once: DONE."""
         self._lock = threading.RLock()
 
     def create(self, merchant: str, asked: Mapping[str, Any]) -> SimulatedPayment:
@@ -145,10 +148,18 @@ class Books:
             left = payment.asked["amount"] - payment.refunded
             if asked.get("currency") != payment.asked["currency"] or amount > left:
                 raise Refused(409, "TOO_MUCH")
-            payment.refunds.append(SimulatedRefund(number, amount, self._clock.now()))
+            status = self.next_refunds.popleft() if self.next_refunds else "DONE"
+            if status == "REFUSED":
+                raise Refused(409, "REFUND_REFUSED")
+            payment.refunds.append(SimulatedRefund(number, amount, self._clock.now(), status))
             return payment.refunds[-1], True
 
-    def find_refund(self, merchant: str, number: str) -> tuple[SimulatedPayment, SimulatedRefund]:
+    def set_refund(self, refund: SimulatedRefund, status: str) -> None:
+        """The provider decides later: DONE, FAILED, or REVERSED."""
+        with self._lock:
+            refund.status, refund.at = status, self._clock.now()
+
+    def find_refund(self, merchant: str | None, number: str) -> tuple[SimulatedPayment, SimulatedRefund]:
         with self._lock:
             for payment in self._of(merchant):
                 for refund in payment.refunds:

@@ -40,6 +40,7 @@ REFUND_STATUS: dict[str, Kind] = {
     "WAITING": Kind.REFUND_PENDING,
     "DONE": Kind.REFUNDED,
     "FAILED": Kind.REFUND_FAILED,
+    "REVERSED": Kind.REFUND_UNDONE,  # done, and taken back: the merchant has the money again
 }
 """A word that is not here means REFUND_PENDING."""
 
@@ -49,6 +50,7 @@ ERRORS: dict[str, type[ProviderError]] = {
     "CLOSED": Declined,
     "NOT_PAID": Declined,
     "TOO_MUCH": Declined,
+    "REFUND_REFUSED": Declined,
     "NO_SUCH_PAYMENT": Declined,
     "NO_SUCH_REFUND": Declined,
     "BUSY": Retryable,  # documented as "nothing was done"

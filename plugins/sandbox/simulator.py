@@ -6,7 +6,7 @@
 |---|---|
 | `/v1/…` | merchants: signed requests, signed answers |
 | `/pay/<id>` | the payer: a page with a button |
-| `/_control/…` | tests and the demo: pay, set a status, set faults, send what is due |
+| `/_control/…` | tests and the demo: pay, refund, decide refunds, set a status, set faults, send what is due |
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.providers import Clock, Message, Reply
 from app.providers.testing.simulator import Deliveries, Faults, Send, refuse_production, send_over_http
-from plugins.sandbox.books import PAGE_SIZE, Books, Refused, SimulatedPayment
+from plugins.sandbox.books import PAGE_SIZE, Books, Refused, SimulatedPayment, SimulatedRefund
 from plugins.sandbox.mapping import moment
 from plugins.sandbox.signing import MERCHANT, BadSignature, Signer, is_fresh
 
@@ -93,6 +93,18 @@ class Simulator:
         """The payer pays; the merchant is told, once."""
         if self.books.pay(payment):
             self.notify(payment, {"event": "payment", "payment": payment.shown()})
+
+    def console_refund(self, payment: SimulatedPayment, amount: int) -> SimulatedRefund:
+        """A refund that the merchant's backend knows nothing of; the merchant is told."""
+        asked = {"number": f"con_{next(self._events)}", "amount": amount, "currency": payment.asked["currency"]}
+        refund, _ = self.books.refund(payment, asked)
+        self.notify(payment, {"event": "refund", "refund": payment.shown_refund(refund)})
+        return refund
+
+    def decide_refund(self, payment: SimulatedPayment, refund: SimulatedRefund, status: str) -> None:
+        """Do, fail or reverse a refund; the merchant is told."""
+        self.books.set_refund(refund, status)
+        self.notify(payment, {"event": "refund", "refund": payment.shown_refund(refund)})
 
     def answer(self, merchant: str, request_id: str, status: int, document: Mapping[str, Any]) -> Response:
         """A signed answer to the merchant's request."""
@@ -241,6 +253,25 @@ def _control(simulator: Simulator) -> Blueprint:
         payment = books.find(None, number=number)
         payment.status = str(_document()["status"])
         return payment.shown()
+
+    @control.post("/refunds")
+    def next_refunds() -> dict[str, Any]:
+        """How the next refunds end: `{"next": ["WAITING", "REFUSED"]}`."""
+        books.next_refunds.extend(str(status) for status in _document()["next"])
+        return {"next": list(books.next_refunds)}
+
+    @control.post("/payments/<number>/refunds")
+    def console_refund(number: str) -> dict[str, Any]:
+        """Somebody refunds in the provider's console, under a number of the provider's own."""
+        payment = books.find(None, number=number)
+        return payment.shown_refund(simulator.console_refund(payment, int(_document()["amount"])))
+
+    @control.post("/refunds/<number>/status")
+    def refund_status(number: str) -> dict[str, Any]:
+        """The provider decides: DONE, FAILED, or REVERSED."""
+        payment, refund = books.find_refund(None, number)
+        simulator.decide_refund(payment, refund, str(_document()["status"]))
+        return payment.shown_refund(refund)
 
     @control.post("/deliver")
     def deliver() -> dict[str, int]:

@@ -1,0 +1,87 @@
+"""What callers send and get about refunds and frozen wallets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from app.web.schemas import Asset, In, Number, Out, PositiveInt, UserId
+
+Environment = Literal["live", "sandbox"]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Policy = Literal["debt", "forgive", "freeze"]
+
+
+class RefundIn(In):
+    payment: Number | None = None
+    order: Number | None = Field(default=None, description="The payment that bought this order.")
+    amount_minor: PositiveInt | None = Field(default=None, description="Minor units; all that is left if not given.")
+    reason: Reason
+    policy: Policy | None = Field(default=None, description="What becomes of coins that are spent already.")
+
+    @model_validator(mode="after")
+    def _names_something(self) -> RefundIn:
+        if self.payment is None and self.order is None:
+            raise ValueError("name the payment or the order")
+        return self
+
+
+class RefundsQuery(In):
+    order: Number
+
+
+class CoinsOut(Out):
+    asset: str
+    taken: int = Field(description="Coins taken out of the wallet; negative: given back.")
+    debt: int = Field(description="Coins that the user owes since: later credits repay first.")
+    forgiven: int
+
+
+class RefundOut(Out):
+    number: Number
+    order: Number
+    payment: Number
+    provider_account: str
+    origin: Literal["asked", "automatic", "provider"]
+    amount_minor: int | None
+    currency: str | None
+    reason: str
+    policy: Policy
+    status: Literal["created", "pending", "unknown", "done", "declined", "undone"]
+    problem: str = Field(description="Why it was declined or is unknown, in the provider's words.")
+    coins: list[CoinsOut]
+    created_at: datetime
+    done_at: datetime | None
+
+
+class RefundsOut(Out):
+    refunds: list[RefundOut]
+
+
+class FreezeIn(In):
+    user: UserId
+    asset: Asset | None = Field(default=None, description="Every wallet of the environment if not given.")
+    environment: Environment = "live"
+    reason: Reason
+
+
+class FreezesQuery(In):
+    user: UserId
+
+
+class FreezeOut(Out):
+    number: Number
+    user: str
+    asset: str | None
+    environment: Environment
+    frozen: bool
+    reason: str
+    actor: str
+    refund: Number | None
+    at: datetime
+
+
+class FreezesOut(Out):
+    freezes: list[FreezeOut]

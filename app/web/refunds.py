@@ -1,0 +1,139 @@
+"""Refunds, and frozen wallets, for the app's backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from apiflask import APIBlueprint
+
+from app.domain.numbers import parse_number, slot_of_user
+from app.domain.refunding import Clawback
+from app.models.base import AnyRow
+from app.services import freezing
+from app.services.idempotency import keyed
+from app.services.problems import NotFound
+from app.services.refunds import executing, requesting
+from app.services.refunds.requesting import Wanted
+from app.services.users import check_user_id
+from app.web import refund_schemas as shapes
+from app.web import schemas
+from app.web.access import caller, needs
+from app.web.orders import core
+
+blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
+_log = structlog.get_logger(__name__)
+
+
+@blueprint.post("/refunds")
+@needs("refund")
+@blueprint.input(shapes.RefundIn, arg_name="body")
+@blueprint.output(shapes.RefundOut, status_code=201)
+def create_refund(body: shapes.RefundIn) -> Any:
+    """Give money of a payment back, whole or in part, and take its coins back.
+
+    The coins are reserved at once; the answer says how far the refund has come, and it goes on by itself. Sending the
+    same request with the same Idempotency-Key again shows the same refund.
+    """
+    request = keyed(caller().name, schemas.idempotency_key(), "refund", body.model_dump(mode="json"))
+    wanted = Wanted(
+        payment_id=parse_number(body.payment),
+        order_id=parse_number(body.order),
+        amount_minor=body.amount_minor,
+        reason=body.reason,
+        policy=Clawback(body.policy) if body.policy else None,
+        caller=caller().name,
+    )
+    refund_id = requesting.request(core(), wanted, request)
+    _go_on(refund_id)
+    return _refund(requesting.view(core(), refund_id))
+
+
+@blueprint.get("/refunds/<number>")
+@needs("refund")
+@blueprint.output(shapes.RefundOut)
+def show_refund(number: str) -> Any:
+    """One refund. One that is not settled is taken a step further first, if that is due."""
+    refund_id = _number(number)
+    requesting.view(core(), refund_id)
+    _go_on(refund_id)
+    return _refund(requesting.view(core(), refund_id))
+
+
+@blueprint.get("/refunds")
+@needs("refund")
+@blueprint.input(shapes.RefundsQuery, location="query", arg_name="query")
+@blueprint.output(shapes.RefundsOut)
+def list_refunds(query: shapes.RefundsQuery) -> Any:
+    """All refunds of an order, oldest first: those we asked for, and those that the provider decided."""
+    return {"refunds": [_refund(row) for row in requesting.of_order(core(), _number(query.order))]}
+
+
+@blueprint.post("/wallets/freeze")
+@needs("freeze")
+@blueprint.input(shapes.FreezeIn, arg_name="body")
+@blueprint.output(shapes.FreezeOut, status_code=201)
+def freeze(body: shapes.FreezeIn) -> Any:
+    """Refuse spends and holds from now on (`wallet_frozen`). Credits still come in."""
+    return _change(body, frozen=True)
+
+
+@blueprint.post("/wallets/unfreeze")
+@needs("freeze")
+@blueprint.input(shapes.FreezeIn, arg_name="body")
+@blueprint.output(shapes.FreezeOut, status_code=201)
+def unfreeze(body: shapes.FreezeIn) -> Any:
+    """Allow spends again."""
+    return _change(body, frozen=False)
+
+
+@blueprint.get("/wallets/freezes")
+@needs("freeze")
+@blueprint.input(shapes.FreezesQuery, location="query", arg_name="query")
+@blueprint.output(shapes.FreezesOut)
+def list_freezes(query: shapes.FreezesQuery) -> Any:
+    """Who froze and unfroze the user's wallets, and why, oldest first."""
+    return {"freezes": [_freeze(row) for row in freezing.history(core(), check_user_id(query.user))]}
+
+
+def _go_on(refund_id: int) -> None:
+    """What goes wrong here is the worker's to repeat: the refund is written down."""
+    try:
+        executing.work_on_due(core(), refund_id)
+    except Exception:
+        _log.exception("refund_not_continued", refund=refund_id)
+
+
+def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
+    user_id = check_user_id(body.user)
+    what = "freeze" if frozen else "unfreeze"
+    request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), what, body.model_dump(mode="json"))
+    wanted = freezing.Change(user_id, body.environment, body.asset, frozen, body.reason, caller().name)
+    number = freezing.change(core(), wanted, request)
+    return _freeze(freezing.entry(core(), slot_of_user(user_id), number))
+
+
+def _number(text: str) -> int:
+    number = parse_number(text)
+    if number is None:
+        raise NotFound
+    return number
+
+
+def _refund(row: AnyRow) -> dict[str, Any]:
+    plain = ("provider_account", "origin", "amount_minor", "currency", "reason", "policy", "status", "problem", "coins")
+    return {
+        "number": str(row.id),
+        "order": str(row.order_id),
+        "payment": str(row.payment_id),
+        **{name: getattr(row, name) for name in (*plain, "created_at", "done_at")},
+    }
+
+
+def _freeze(row: AnyRow) -> dict[str, Any]:
+    return {
+        "number": str(row.id),
+        "user": row.user_id,
+        "refund": str(row.refund_id) if row.refund_id is not None else None,
+        **{name: getattr(row, name) for name in ("asset", "environment", "frozen", "reason", "actor", "at")},
+    }

@@ -1,0 +1,164 @@
+"""Refunds where things are not as usual: a store that decides, money that matched nothing, news that crossed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Engine
+
+from app.domain.ledger import wallet
+from app.domain.numbers import slot_of_user
+from app.domain.spending import Spend
+from app.providers.facts import Kind, Ref
+from app.services import ledger, receipts
+from app.services.facts import apply_fact
+from app.services.idempotency import keyed
+from app.services.ledger import debts
+from app.services.ledger.reversing import Reverse, reverse
+from app.services.products import import_products, parse_catalogue
+from app.services.refunds import refund_rows, requesting
+from app.services.refunds.requesting import RefundNotSupported, Wanted
+from app.services.tellings import Telling
+from app.services.transaction import read, transact
+from app.worker import Worker
+from tests.databases import Sessions
+from tests.promises.refund_world import Buyer
+from tests.promises.test_store_purchases import PRODUCT, Store
+from tests.world import CATALOGUE, World, build_world
+
+
+@pytest.fixture
+def store(engine: Engine, sessions: Sessions) -> Store:
+    return Store(build_world(engine, sessions))
+
+
+def refund(store: Store, number: str, percentage: int) -> None:
+    store.shop.control("refund", id=number, environment="Sandbox", percentage=percentage)
+    store.world.clock.advance(60)
+    store.deliver()
+
+
+def test_a_store_gives_back_shares_takes_it_back_and_gives_all_back_again(store: Store) -> None:
+    number = store.device().buy(PRODUCT)
+    store.deliver()
+    for percentage, coins in ((30_000, 420), (30_000, 420), (100_000, 0)):
+        refund(store, number, percentage)
+        assert store.world.coins() == coins
+    store.shop.control("reverse-refund", id=number, environment="Sandbox")
+    store.world.clock.advance(60)
+    store.deliver()
+    assert store.world.coins() == 600
+    refund(store, number, 100_000)
+    assert store.world.coins() == 0
+    store.world.assert_balanced()
+
+
+def test_coins_of_a_store_purchase_that_were_spent_are_owed_and_the_next_purchase_repays(store: Store) -> None:
+    number = store.device().buy(PRODUCT)
+    slot, now = slot_of_user("alice"), store.world.clock.now()
+    spend = Spend("alice", "coin", 500, "k", environment="sandbox")
+    transact(store.core.sessions, lambda s: ledger.spend(s, slot, spend, at=now))
+    refund(store, number, 100_000)
+    assert store.world.coins() == 0
+    store.device().buy(PRODUCT)
+    assert store.world.coins() == 100
+    store.world.assert_balanced()
+
+
+def test_a_refund_that_is_told_before_anybody_claimed_the_purchase_waits_for_its_buyer(store: Store) -> None:
+    """No token: the refund lies where the purchase's own number puts it until its buyer brings an old proof."""
+    store.shop.store.faults.lose = 1
+    number = store.device(token=False).buy(PRODUCT, crash=True)
+    old_proof = store.shop.control("show", id=number, environment="Sandbox", customer="alice")["signed_transaction"]
+    refund(store, number, 100_000)
+    body = json.dumps({"signed_transactions": [old_proof]}).encode()
+    receipts.submit(store.core, "apple", "alice", body)
+    assert store.world.coins() == 0
+    slot = slot_of_user("alice")
+    assert read(store.core.sessions, lambda s: debts.owed(s, slot, "alice")) == ()
+    assert read(store.core.sessions, lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
+    store.world.assert_balanced()
+
+
+def test_a_store_decides_by_itself(store: Store) -> None:
+    store.device().buy(PRODUCT)
+    order = store.answers[-1].purchases[0].order
+    assert order is not None
+    wanted = Wanted(None, int(order), None, "please", None, "backend:test")
+    with pytest.raises(RefundNotSupported):
+        requesting.request(store.core, wanted, keyed("backend:test", "k", "refund", {}))
+
+
+# --- money that matched nothing ---
+
+
+def test_refunded_money_of_an_unknown_payment_leaves_suspense(world: World) -> None:
+    buyer = Buyer(world)
+    paid = buyer.paid()
+    unknown = replace(paid, ref=replace(paid.ref, ours=str(buyer.payment_id + (1 << 12))))
+    told = replace(buyer.fact(Kind.REFUNDED, 1, refund="r1", money=200), ref=replace(unknown.ref, refund="r1"))
+    assert buyer.tell(told).reason == "before_payment"
+    assert buyer.tell(unknown).outcome == "parked"
+    assert (world.money("suspense"), world.money("clearing:sandbox")) == (400, -400)
+    undone = replace(told, kind=Kind.REFUND_UNDONE, at=buyer.at(2))
+    buyer.tell(undone)
+    assert (world.money("suspense"), world.money("clearing:sandbox")) == (600, -600)
+    buyer.assert_balanced()
+
+
+def test_refunds_follow_money_that_is_matched_later(world: World) -> None:
+    """A store sells something that is not in the catalogue yet; part of it is refunded before it is."""
+    buyer = Buyer(world)
+    owner = str(world.payment(buyer.payment_id).intent["owner"])
+    ref = Ref(theirs="store-1")
+    paid = replace(buyer.paid(), ref=ref, product="new", owner=owner)
+    assert buyer.tell(paid).reason == "unknown_product"
+    back = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(ref, refund="r1"), owner=owner)
+    assert buyer.tell(back).outcome == "applied"
+    assert (world.money("suspense"), world.money("sales"), buyer.coins) == (400, 0, 0)
+    catalogue = CATALOGUE.replace("prices", 'store_ids = { sandbox = "new" }\nprices')
+    transact(world.core.sessions, lambda s: import_products(s, parse_catalogue(catalogue), world.clock.now()))
+    assert buyer.tell(paid).outcome == "applied"
+    assert (world.money("suspense"), world.money("sales"), world.money("clearing:sandbox")) == (0, 400, -400)
+    assert buyer.coins == 44
+    buyer.assert_balanced()
+
+
+# --- news that crossed ---
+
+
+def test_money_and_refund_that_did_not_see_each_other_are_brought_together_by_the_worker(world: World) -> None:
+    """Told at one moment by two roads, in transactions that do not see each other. Where there is a payment its lock
+    orders them; this money matches none. SQLite has one writer at a time: there it cannot happen."""
+    if world.core.sessions.kw["bind"].dialect.name == "sqlite":
+        return
+    buyer = Buyer(world)
+    unknown = Ref(str(buyer.payment_id + (1 << 12)), buyer.theirs)
+    refunded = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(unknown, refund="r1"))
+    with world.core.sessions.begin() as session:
+        apply_fact(session, world.core, Telling(world.account, refunded, "notification"))
+        buyer.tell(replace(buyer.paid(), ref=unknown))
+    assert world.money("suspense") == 600
+    Worker(world.core).run_once()
+    assert (world.money("suspense"), world.money("clearing:sandbox")) == (400, -400)
+    assert read(world.core.sessions, lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
+    buyer.assert_balanced()
+
+
+def test_nobody_gains_by_a_reversal_of_a_refund_that_an_operator_had_already_undone(world: World) -> None:
+    """An operator reverses the credit itself; the refund takes nothing more, and its reversal gives nothing."""
+    buyer = Buyer(world)
+    buyer.pay()
+    page = read(world.core.sessions, lambda s: ledger.statement(s, buyer.slot, wallet(buyer.user, "coin", "sandbox")))
+    now = world.clock.now()
+    for line in page.lines:
+        request = Reverse(line.transfer, f"r-{line.version}", "a mistake", "operator")
+        transact(world.core.sessions, lambda s, request=request: reverse(s, buyer.slot, request, at=now))  # type: ignore[misc]
+    assert buyer.coins == 0
+    buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund="r1", money=600))
+    assert (buyer.coins, buyer.debt, buyer.refunded) == (0, 0, 600)
+    buyer.tell(buyer.fact(Kind.REFUND_UNDONE, 2, refund="u2"))
+    assert (buyer.coins, buyer.debt, buyer.refunded) == (0, 0, 0)
+    buyer.assert_balanced()

@@ -1,0 +1,178 @@
+"""Promise 6 for refunds: `kill -9` at any statement or commit, and everything goes on from what is recorded.
+
+The process that dies is a fork of the test. It speaks to the provider over a socket, so what it did there stays done.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+from sqlalchemy import Engine
+from werkzeug.serving import make_server
+
+from app.providers.facts import Kind
+from app.providers.http import RequestsClient
+from app.providers.registry import ProviderAccount, Registry
+from app.providers.testing.doubles import MemoryKeys
+from app.providers.tools import Tools
+from app.services.refunds import executing
+from app.worker import Worker
+from plugins.sandbox import plugin
+from tests import databases
+from tests.conftest import create_schema
+from tests.faults import Fuse, fused_engine, killing
+from tests.promises.refund_world import Buyer, target
+from tests.world import SECRET, World, build_world
+
+KILLS = 8
+"""How many of the steps are tried, spread over all of them."""
+
+
+@dataclass
+class Place:
+    """A database, the world in it, and where the provider answers over HTTP."""
+
+    url: str
+    world: World
+    base_url: str
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    if request.param == "sqlite":
+        yield from _place(f"sqlite:///{tmp_path_factory.mktemp('killed')}/tillbook.sqlite3")
+    else:
+        with databases.postgres_database() as url:
+            yield from _place(url)
+
+
+def _place(url: str) -> Iterator[Place]:
+    create_schema(url)
+    with databases.engine_for(url) as engine:
+        world = build_world(engine, databases.sessions_for(engine))
+        server = make_server("127.0.0.1", 0, world.provider_app, threaded=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield Place(url, world, f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+            server.server_close()
+
+
+# --- what is interrupted, and how it goes on ---
+
+
+def _prepare_ask(buyer: Buyer) -> None:
+    buyer.pay()
+    buyer.spend(20)
+
+
+def _ask(buyer: Buyer) -> None:
+    executing.work_on_due(buyer.world.core, buyer.ask(300, key="the same"))
+
+
+def _ask_again(buyer: Buyer) -> None:
+    """The backend, which got no answer, sends the same request again; the rest is the worker's."""
+    buyer.ask(300, key="the same")
+    buyer.world.clock.advance(120)
+    Worker(buyer.world.core).run_once()
+
+
+def _prepare_console(buyer: Buyer) -> None:
+    buyer.pay()
+    buyer.spend(20)
+
+
+def _console(buyer: Buyer) -> None:
+    """As its notification is taken in; the provider, which got no answer, sends it again."""
+    buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund="r1", money=300))
+
+
+def _prepare_waiting(buyer: Buyer) -> None:
+    buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund="r1", money=300))
+
+
+def _paid(buyer: Buyer) -> None:
+    buyer.tell(buyer.paid())
+
+
+@dataclass(frozen=True)
+class Action:
+    prepare: Callable[[Buyer], None]
+    run: Callable[[Buyer], None]
+    go_on: Callable[[Buyer], None]
+    spent: int
+
+
+ACTIONS = {
+    "asked by us": Action(_prepare_ask, _ask, _ask_again, 20),
+    "decided by the provider": Action(_prepare_console, _console, _console, 20),
+    "paid after its refund": Action(_prepare_waiting, _paid, _paid, 0),
+}
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_killed_at_any_step_it_goes_on_to_one_refund_and_one_clawback(place: Place, name: str) -> None:
+    action = ACTIONS[name]
+    steps = _count_steps(place, action)
+    assert steps > KILLS
+    for at in sorted({1 + number * (steps - 1) // (KILLS - 1) for number in range(KILLS)}):
+        buyer = Buyer(place.world)
+        action.prepare(buyer)
+        assert _in_a_fork(place, buyer, action, at) == -signal.SIGKILL
+        action.go_on(buyer)
+        assert buyer.refunded == 300
+        assert (buyer.coins, buyer.debt, buyer.account.held) == (66 - action.spent - target(300), 0, 0)
+        assert [row.status for row in buyer.refunds()] == ["done"]
+        if name == "asked by us":
+            assert len(place.world.at_provider(buyer.payment_id).refunds) == 1
+        buyer.assert_proved()
+    buyer.assert_balanced()
+
+
+def _count_steps(place: Place, action: Action) -> int:
+    """How many steps the action has when nothing goes wrong: run in this process."""
+    buyer = Buyer(place.world)
+    action.prepare(buyer)
+    fuse = Fuse(killing)
+    engine = fused_engine(place.url, fuse)
+    with fuse.armed(0):
+        action.run(_elsewhere(place, buyer, engine))
+    engine.dispose()
+    return len(fuse.steps)
+
+
+def _in_a_fork(place: Place, buyer: Buyer, action: Action, at: int) -> int:
+    """Run it in a process that is killed at that step; how the process ended."""
+    child = os.fork()
+    if child == 0:
+        try:
+            fuse = Fuse(killing)
+            elsewhere = _elsewhere(place, buyer, fused_engine(place.url, fuse))
+            with fuse.armed(at):
+                action.run(elsewhere)
+        finally:
+            os._exit(1)
+    return -os.WTERMSIG(os.waitpid(child, 0)[1])
+
+
+def _elsewhere(place: Place, buyer: Buyer, engine: Engine) -> Buyer:
+    """The same buyer, seen through connections of its own."""
+    world = place.world
+    settings = {"base_url": place.base_url, "merchant": "m-1", "secret": SECRET}
+    tools = Tools(http=RequestsClient(), clock=world.clock, keys=MemoryKeys(), live=False)
+    provider = plugin.build(plugin.settings.model_validate(settings), tools)
+    core = replace(
+        world.core,
+        sessions=databases.sessions_for(engine),
+        registry=Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)}),
+    )
+    other = object.__new__(Buyer)
+    other.__dict__.update(buyer.__dict__)
+    other.world = replace(world, core=core)
+    return other

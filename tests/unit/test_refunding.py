@@ -1,0 +1,231 @@
+"""How much of a purchase is refunded, and what follows for coins: pure rules, in any order of telling."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.refunding import (
+    OPEN_REFUND,
+    REFUND_EDGES,
+    Clawback,
+    RefundCause,
+    RefundFact,
+    RefundStatus,
+    Step,
+    Taken,
+    left_to_refund,
+    next_refund_status,
+    of_amount,
+    refunded,
+    step_to,
+    tells_a_size,
+)
+
+START = datetime(2026, 1, 2, tzinfo=UTC)
+PAID = 600
+
+
+def at(hours: int) -> datetime:
+    return START + timedelta(hours=hours)
+
+
+def single(hours: int, minor: int, number: str = "") -> RefundFact:
+    return RefundFact(False, number or f"r{hours}", at(hours), money=minor)
+
+
+def total(hours: int, minor: int) -> RefundFact:
+    return RefundFact(False, f"r{hours}", at(hours), total=minor)
+
+
+def share(hours: int, parts: int) -> RefundFact:
+    return RefundFact(False, f"r{hours}", at(hours), share=parts)
+
+
+def undone(hours: int, number: str = "") -> RefundFact:
+    return RefundFact(True, number or f"u{hours}", at(hours))
+
+
+@pytest.mark.parametrize(
+    ("facts", "minor"),
+    [
+        ([], 0),
+        ([single(1, 200), single(2, 100)], 300),
+        ([total(1, 180), total(2, 360), total(3, 600)], 600),
+        ([share(1, 30_000), share(2, 30_000), share(3, 100_000)], 600),
+        # A console refund told by its total, then ours told alone: both count, and the first is in no later total.
+        ([total(1, 100), single(2, 100)], 200),
+        # Ours told alone, then a total that contains it.
+        ([single(1, 100), total(2, 250)], 250),
+        ([single(1, 400), share(2, 50_000)], 400),
+        ([single(1, 500), single(2, 500)], 600),
+        ([total(1, 180), undone(2), total(3, 240)], 240),
+        ([share(1, 100_000), undone(2)], 0),
+        ([single(1, 100), single(2, 200), undone(3, "r1")], 200),
+        ([single(1, 100), replace(undone(2), money=40)], 60),
+        ([undone(1), single(2, 100)], 100),
+    ],
+)
+def test_what_was_told_adds_up_in_every_order_of_telling(facts: list[RefundFact], minor: int) -> None:
+    for order in permutations(facts):
+        assert of_amount(refunded(order, PAID).part, PAID) == minor
+
+
+def test_a_merged_fact_with_single_amount_and_total_counts_once() -> None:
+    both = RefundFact(False, "r1", at(1), money=100, total=250)
+    assert refunded([both], PAID).part == Fraction(250, PAID)
+
+
+def test_a_refund_taken_back_by_its_number_does_not_stand() -> None:
+    assert refunded([single(1, 100, "a"), single(2, 50, "b"), undone(3, "a")], PAID).standing == {"b"}
+    assert refunded([single(1, 100, "a"), undone(3)], PAID).standing == frozenset()
+
+
+FACTS = st.lists(
+    st.one_of(
+        st.builds(single, st.integers(0, 20), st.integers(1, PAID)),
+        st.builds(total, st.integers(0, 20), st.integers(1, PAID)),
+        st.builds(share, st.integers(0, 20), st.integers(0, 100_000)),
+        st.builds(undone, st.integers(0, 20)),
+    ),
+    max_size=7,
+    unique_by=lambda fact: (fact.undone, fact.number),
+)
+
+
+@given(FACTS, st.randoms(use_true_random=False))
+def test_the_order_of_telling_never_matters_and_no_more_than_all_is_refunded(
+    facts: list[RefundFact], random: object
+) -> None:
+    shuffled = sorted(facts, key=lambda _: random.random())  # type: ignore[attr-defined]
+    assert refunded(shuffled, PAID) == refunded(facts, PAID)
+    assert 0 <= refunded(facts, PAID).part <= 1
+
+
+@given(st.integers(1, 10**9), st.integers(0, 100_000))
+def test_shares_round_half_up_and_the_whole_is_the_whole(amount: int, parts: int) -> None:
+    part = Fraction(parts, 100_000)
+    assert of_amount(part, amount) == (2 * parts * amount + 100_000) // 200_000
+    assert of_amount(Fraction(1), amount) == amount
+
+
+def test_a_size_needs_something_to_be_a_part_of() -> None:
+    assert tells_a_size(single(1, 5), PAID)
+    assert not tells_a_size(single(1, 5), None)
+    assert tells_a_size(share(1, 5), None)
+    assert not tells_a_size(RefundFact(False, "r", at(1)), PAID)
+
+
+def test_what_is_left_counts_what_is_under_way() -> None:
+    assert left_to_refund(Fraction(1, 3), PAID, 150) == 250
+    assert left_to_refund(Fraction(1), PAID, 1) == 0
+
+
+# --- one step of clawback ---
+
+
+class Books:
+    """A wallet of one purchase, as the ledger would keep it."""
+
+    def __init__(self, coins: int) -> None:
+        self.coins, self.debt, self.taken = coins, 0, Taken()
+
+    def to(self, target: int, policy: Clawback) -> None:
+        step = step_to(target, self.taken, available=self.coins, debt=self.debt, policy=policy)
+        self.coins += step.give_back - step.take
+        self.debt += step.owe - step.cancel
+        self.taken = Taken(
+            self.taken.coins + step.take - step.give_back,
+            self.taken.owed + step.owe - step.cancel,
+            self.taken.forgiven + step.forgive - step.unforgive,
+        )
+
+    def receive(self, coins: int) -> None:
+        repaid = min(self.debt, coins)
+        self.debt -= repaid
+        self.coins += coins - repaid
+
+
+MOVES = st.lists(
+    st.one_of(
+        st.tuples(st.just("refund"), st.integers(0, 60)),
+        st.tuples(st.just("spend"), st.integers(0, 60)),
+        st.tuples(st.just("receive"), st.integers(1, 40)),
+    ),
+    max_size=12,
+)
+
+
+@given(MOVES, st.sampled_from([Clawback.DEBT, Clawback.FREEZE]))
+def test_with_debt_coins_less_debt_is_what_came_less_what_went(moves: list[tuple[str, int]], policy: Clawback) -> None:
+    books, net, target = Books(60), 60, 0
+    for move, amount in moves:
+        if move == "refund":
+            net, target = net + target - amount, amount
+            books.to(amount, policy)
+        elif move == "spend":
+            spent = min(amount, books.coins)
+            books.coins, net = books.coins - spent, net - spent
+        else:
+            books.receive(amount)
+            net += amount
+        assert (books.coins, books.debt) == (max(net, 0), max(-net, 0))
+        assert books.taken.by_refunds == target
+
+
+@given(MOVES)
+def test_forgiving_never_makes_a_debt_and_never_takes_twice(moves: list[tuple[str, int]]) -> None:
+    books = Books(60)
+    for move, amount in moves:
+        if move == "refund":
+            before = books.coins
+            books.to(amount, Clawback.FORGIVE)
+            books.to(amount, Clawback.FORGIVE)
+            assert books.coins >= 0
+            assert books.debt == 0
+            assert books.taken.by_refunds == amount
+            assert books.coins - before <= 60
+        elif move == "spend":
+            books.coins -= min(amount, books.coins)
+        else:
+            books.receive(amount)
+
+
+def test_undoing_lets_go_of_what_was_forgiven_before_coins_come_back() -> None:
+    books = Books(20)
+    books.to(60, Clawback.FORGIVE)
+    assert (books.coins, books.taken.forgiven) == (0, 40)
+    books.to(30, Clawback.FORGIVE)
+    assert (books.coins, books.taken.forgiven) == (0, 10)
+    books.to(0, Clawback.FORGIVE)
+    assert (books.coins, books.taken.forgiven) == (20, 0)
+
+
+def test_a_credit_that_an_operator_reversed_is_not_taken_again_and_not_given_back() -> None:
+    reversed_before = Taken(reversed=60)
+    assert step_to(60, reversed_before, available=100, debt=0, policy=Clawback.DEBT) == Step()
+    assert step_to(0, reversed_before, available=100, debt=0, policy=Clawback.DEBT) == Step()
+
+
+# --- states ---
+
+
+def test_every_open_state_can_end_done_and_declined() -> None:
+    for status in OPEN_REFUND:
+        assert next_refund_status(status, RefundCause.DONE) is RefundStatus.DONE
+        assert next_refund_status(status, RefundCause.DECLINED) is RefundStatus.DECLINED
+
+
+def test_only_the_providers_word_reopens_an_end() -> None:
+    ends = {RefundStatus.DONE, RefundStatus.DECLINED, RefundStatus.UNDONE}
+    from_ends = {(status, cause): after for (status, cause), after in REFUND_EDGES.items() if status in ends}
+    assert from_ends == {
+        (RefundStatus.DECLINED, RefundCause.DONE): RefundStatus.DONE,
+        (RefundStatus.DONE, RefundCause.UNDONE): RefundStatus.UNDONE,
+    }
