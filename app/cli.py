@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from pydantic import ValidationError
 from app import logs
 from app.composition import House, build_engine, build_house
 from app.config import SCOPES, Settings
+from app.domain.numbers import slot_of_user
 from app.models import schema
 from app.providers.errors import Misconfigured
 from app.services import audit as books
-from app.services import kept_messages, receiving
+from app.services import freezing, kept_messages, receiving
+from app.services.ledger_audit import AuditState
+from app.services.problems import NotFound
 from app.services.products import BadCatalogue, import_products, parse_catalogue
 from app.services.transaction import read, transact
 from app.web.access import API_KEY_PREFIX
@@ -45,15 +49,19 @@ def settings() -> Settings:
 
 def house() -> House:
     try:
-        return build_house(settings())
+        parts = build_house(settings())
     except Misconfigured as error:
         raise click.ClickException(str(error)) from None
+    click.get_current_context().call_on_close(parts.engine.dispose)
+    return parts
 
 
 @main.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    click.echo(f"schema: {schema.migrate(build_engine(settings()))}")
+    engine = build_engine(settings())
+    click.get_current_context().call_on_close(engine.dispose)
+    click.echo(f"schema: {schema.migrate(engine)}")
 
 
 @main.command()
@@ -143,15 +151,70 @@ def resolve_message(number: int) -> None:
     transact(parts.core.sessions, lambda session: kept_messages.resolve(session, parts.core, number))
 
 
+@main.group()
+def wallets() -> None:
+    """Wallets of users: freezing them, and who did so."""
+
+
+def _freezing(name: str, done: str) -> None:
+    """`freeze` and `unfreeze` differ in nothing else."""
+
+    @wallets.command(name)
+    @click.argument("user")
+    @click.option("--asset", help="Only this one; every wallet of the environment if not given.")
+    @click.option("--environment", type=click.Choice(["live", "sandbox"]), default="live", show_default=True)
+    @click.option("--reason", required=True)
+    @click.option("--actor", required=True, help="Who you are.")
+    def command(user: str, asset: str | None, environment: str, reason: str, actor: str) -> None:
+        core = house().core
+        wanted = freezing.Change(user, environment, asset, name == "freeze", reason, f"operator:{actor}")
+        try:
+            transact(core.sessions, lambda session: freezing.apply(session, core, slot_of_user(user), wanted))
+        except NotFound:
+            raise click.ClickException(f"{user} has no wallet in {environment}") from None
+        click.echo(f"{user}: {done}")
+
+    command.help = f"{name.capitalize()} the wallets of USER. It is written down who did it and why."
+
+
+_freezing("freeze", "frozen: spends are refused, credits still come in")
+_freezing("unfreeze", "unfrozen")
+
+
+@wallets.command("history")
+@click.argument("user")
+def freezing_history(user: str) -> None:
+    """Who froze and unfroze the wallets of USER."""
+    for row in freezing.history(house().core, user):
+        what = f"{row.asset or 'all'} {'frozen' if row.frozen else 'unfrozen'}"
+        click.echo(f"{row.at:%Y-%m-%d %H:%M:%S}  {row.environment}  {what} by {row.actor}: {row.reason}")
+
+
+def _keep(file: Path, state: AuditState) -> None:
+    """Replace the file as a whole: whenever we are stopped, a readable state is there."""
+    fresh = file.with_name(f"{file.name}.new")
+    fresh.write_text(state.to_json())
+    fresh.replace(file)
+
+
 @main.command()
 @click.option("--quiet", is_flag=True, help="Only the verdict and the findings.")
-def audit(quiet: bool) -> None:
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the state here, and go on from it if it is there.",
+)
+def audit(quiet: bool, state: Path | None) -> None:
     """Recompute balances from postings and orders from facts. Exits 1 and lists what differs."""
     parts = house()
+    kept = AuditState.from_json(state.read_text()) if state and state.exists() else None
     progress: Any = None if quiet else lambda text: click.echo(text, err=True)
-    findings = books.audit(parts.core.sessions, progress=progress)
+    keep = partial(_keep, state) if state else lambda _: None
+    findings = books.audit(parts.core.sessions, progress=progress, ledger=kept, keep=keep)
     for finding in findings:
         click.echo(f"{finding.what}: {finding.detail}")
+    if state:
+        state.unlink(missing_ok=True)
     click.echo("audit: balanced" if not findings else f"audit: {len(findings)} findings")
     if findings:
         raise SystemExit(1)

@@ -85,4 +85,5 @@ def rules_of(settings: Settings) -> Rules:
         ask=AskRules(grace_seconds=settings.grace_seconds),
         order_minutes=settings.order_minutes,
         clawback=settings.clawback_policy,
+        ledger=settings.ledger.rules(),
     )

@@ -8,8 +8,10 @@ The only reader of the environment. Every name can be given as `TILLBOOK_<NAME>`
 from __future__ import annotations
 
 import os
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import (
@@ -21,13 +23,14 @@ from pydantic_settings import (
 )
 
 from app.domain.deciding import Late, Surplus
+from app.domain.limits import LedgerRules, SpendLimit
+from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
 
 DEFAULT_FILE = "tillbook.toml"
 SHORTEST_SECRET = 32
-SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund"})
-Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund"]
-HmacAlgorithm = Literal["HS256"]
+SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze"})
+Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze"]
 Algorithm = Literal["HS256", "RS256", "ES256"]
 
 
@@ -65,6 +68,40 @@ class ApiKey(BaseModel):
     scopes: frozenset[Scope]
 
 
+class LimitSettings(BaseModel):
+    """The most that one user may spend of one asset in a day and in a month; not given: no limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    day: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    month: int | None = Field(default=None, ge=0, le=2**63 - 1)
+
+
+class LedgerSettings(BaseModel):
+    """Which coins are spent first among those that expire together, and spend limits by asset (minors' rules)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    spend_first: Literal["bonus", "paid"] = "bonus"
+    limits: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")], LimitSettings] = Field(
+        default_factory=dict
+    )
+    zone: str = "UTC"
+    """Whose days and months count, `Asia/Shanghai`."""
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError("not a time zone that this machine knows")
+        return zone
+
+    def rules(self) -> LedgerRules:
+        order = SpendOrder.BONUS_FIRST if self.spend_first == "bonus" else SpendOrder.PAID_FIRST
+        limits = {asset: SpendLimit(limit.day, limit.month) for asset, limit in self.limits.items()}
+        return LedgerRules(order, limits, UTC if self.zone == "UTC" else ZoneInfo(self.zone))
+
+
 class Settings(BaseSettings):
     """Everything that an installation can decide."""
 
@@ -82,6 +119,7 @@ class Settings(BaseSettings):
     surplus_payment: Surplus = Surplus.HOLD
     clawback_policy: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent; a request for a refund may say otherwise."""
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     user_jwt: UserJwt | None = None
     api_keys: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")], ApiKey] = Field(
         default_factory=dict

@@ -19,14 +19,17 @@ from app.domain.status import OPEN_PAYMENT, OrderStatus
 from app.models.orders import Order, Payment
 from app.models.slot_guard import sweep
 from app.providers.verbs import Refreshes
-from app.services import expiring, lapsing, receipts, reporting, scanning
+from app.services import asks, expiring, lapsing, receipts, reporting, scanning
 from app.services.core import Core
+from app.services.ledger.expiring import expire_due
 from app.services.provider_keys import DatabaseKeys
+from app.services.refunds import executing, waiting
 from app.services.transaction import read
 
 BATCH = 100
 THREADS = 8
 IDLE_SECONDS = 1.0
+WAITING_SECONDS = 30.0
 FAILURE_PAUSE_SECONDS = 5.0
 _log = structlog.get_logger(__name__)
 _o, _p = Order.__table__.c, Payment.__table__.c
@@ -43,6 +46,8 @@ class Worker:
         self._core = core
         self._keys = tuple(keys)
         self._refreshed: dict[str, float] = {}
+        self._look_for_waiting_at = 0.0
+        self._waiting_after = 0
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -62,7 +67,21 @@ class Worker:
         for keys in self._keys:
             keys.reload_if_old()
         self._refresh_keys()
-        return self._query_due() + self._end_orders() + self._receipts() + self._reports() + self._scans()
+        return (
+            self._query_due()
+            + self._end_orders()
+            + self._receipts()
+            + self._reports()
+            + self._asks()
+            + self._scans()
+            + self._refunds()
+            + self._ledger()
+        )
+
+    def _ledger(self) -> int:
+        """Holds and lots whose time is over."""
+        core = self._core
+        return expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger, limit=BATCH)
 
     def _query_due(self) -> int:
         """Ask about payments that are due, several at a time: one slow provider must not keep the others waiting."""
@@ -115,6 +134,27 @@ class Worker:
         now = self._core.clock.now()
         numbers = read(self._core.sessions, lambda session: reporting.due_reports(session, now, BATCH))
         return sum(map(self._guarded(reporting.work_on_due), numbers))
+
+    def _refunds(self) -> int:
+        """Refunds of ours that are due, and those of providers that came before their payment."""
+        numbers = executing.due_refunds(self._core, BATCH)
+        with ThreadPoolExecutor(max_workers=THREADS) as pool:
+            done = sum(pool.map(self._guarded(executing.work_on_due), numbers))
+        return done + self._waiting_refunds()
+
+    def _waiting_refunds(self) -> int:
+        """Seldom any, so seldom looked for."""
+        if time.monotonic() < self._look_for_waiting_at:
+            return 0
+        self._look_for_waiting_at = time.monotonic() + WAITING_SECONDS
+        done, self._waiting_after = waiting.sweep(self._core, self._waiting_after)
+        return done
+
+    def _asks(self) -> int:
+        """Refunds that messages named without proving them."""
+        now = self._core.clock.now()
+        numbers = read(self._core.sessions, lambda session: asks.due_asks(session, now, BATCH))
+        return sum(map(self._guarded(asks.work_on_due), numbers))
 
     def _scans(self) -> int:
         """Histories that are due for reading."""

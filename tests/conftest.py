@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import make_url
 
 from app import logs, models  # noqa: F401 - fills the metadata
 from app.models.base import Base
 from tests import databases
 from tests.world import World, build_world
-
 
 logs.configure()
 
@@ -21,13 +22,30 @@ logs.configure()
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database with the full schema."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/tillbook.sqlite3"
-        create_schema(url)
-        yield url
+        file = tmp_path / "tillbook.sqlite3"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), file)
+        yield f"sqlite:///{file}"
     else:
-        with databases.postgres_database() as url:
-            create_schema(url)
+        with databases.postgres_database(template=request.getfixturevalue("postgres_template")) as url:
             yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema; tests get copies, which is quicker than making it anew."""
+    file = tmp_path_factory.mktemp("template") / "template.sqlite3"
+    create_schema(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[str]:
+    """The name of a database with the schema."""
+    with databases.postgres_database() as url:
+        create_schema(url)
+        database = make_url(url).database
+        assert database is not None
+        yield database
 
 
 @pytest.fixture

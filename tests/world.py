@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from flask import Flask
 from sqlalchemy import Engine, text
 
 from app.domain.numbers import NumberSource, slot_of_number, slot_of_user
@@ -53,6 +54,8 @@ class World:
     clock: FixedClock
     simulator: Simulator
     http: WsgiClient
+    provider_app: Flask
+    """The simulated provider, to be served over HTTP for other processes."""
 
     @property
     def account(self) -> ProviderAccount:
@@ -61,7 +64,7 @@ class World:
         return account
 
     def with_rules(self, rules: Rules) -> World:
-        return World(replace(self.core, rules=rules), self.clock, self.simulator, self.http)
+        return replace(self, core=replace(self.core, rules=rules))
 
     def order(self, user: str = "alice", *, key: str = "k1", quantity: int = 1, way: str = "page") -> OrderView:
         """An order whose payment the provider has made."""
@@ -151,5 +154,5 @@ def build_world(engine: Engine, sessions: Sessions, rules: Rules | None = None) 
         public_url="https://pay.test",
     )
     transact(sessions, lambda session: import_products(session, parse_catalogue(CATALOGUE), clock.now()))
-    world = World(core, clock, app.extensions["sandbox"], http)
+    world = World(core, clock, app.extensions["sandbox"], http, app)
     return world

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.domain.deciding import Policy
+from app.domain.limits import LedgerRules
 from app.domain.numbers import NumberSource
 from app.domain.refunding import Clawback
 from app.domain.schedule import AskRules
@@ -55,6 +56,8 @@ class Rules:
     """How long an order can be paid."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
+    ledger: LedgerRules = field(default_factory=LedgerRules)
+    """In which order lots are spent, and how much a user may spend."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,12 @@ from app.domain.money import Money
 from app.domain.status import NEEDS_A_PERSON, OPEN_PAYMENT, UNPAID_END, Cause, OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
 from app.models.orders import FactRow
-from app.providers.facts import Kind
+from app.providers.facts import REFUND_KINDS, Kind
 from app.services import crediting, payment_rows, reporting, store_orders
 from app.services.core import Core, environment_of
 from app.services.inserting import NUMBER_ATTEMPTS, insert_once
 from app.services.lapsing import expire_if_over
+from app.services.refunds import requesting, taking_in, waiting
 from app.services.tellings import Telling, content_of, printable
 
 _UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
@@ -117,7 +118,7 @@ def _told_before(telling: Telling, recorded: _Recorded) -> Applied | None:
     differing = contradictions(known.content, content_of(telling.fact))
     if differing:
         return Applied(Outcome.CONFLICT, ",".join(differing), telling.slot, known.id, known.payment_id)
-    if _may_be_looked_at_again(known):
+    if _may_be_looked_at_again(known) or _brings_news_of_refund(telling, known):
         return None
     return Applied(Outcome.DUPLICATE, known.outcome, telling.slot, known.id, known.payment_id)
 
@@ -126,8 +127,23 @@ def _may_be_looked_at_again(known: AnyRow) -> bool:
     return known.outcome == Outcome.PARKED and known.reason in WORTH_ANOTHER_LOOK
 
 
+def _brings_news_of_refund(telling: Telling, known: AnyRow) -> bool:
+    """Whether a refund that was told before waits for its payment, or is told with a size that was not known."""
+    if telling.fact.kind not in REFUND_KINDS:
+        return False
+    return known.reason == Mismatch.BEFORE_PAYMENT or taking_in.says_more(known.content, content_of(telling.fact))
+
+
 def _apply_new(session: Session, core: Core, telling: Telling, recorded: _Recorded) -> Applied:
+    if recorded.known is not None:
+        payment_rows.complete_fact(session, telling.slot, recorded.known, content_of(telling.fact))
     keys = _find_payment(session, core, telling)
+    if telling.fact.kind in REFUND_KINDS:
+        decision, payment_id = taking_in.take_in(session, core, telling.slot, recorded.fact_id, keys)
+        payment_rows.settle_fact(session, telling.slot, recorded.fact_id, decision, payment_id)
+        if payment_id is not None and decision.outcome is not Outcome.PARKED:
+            reporting.note_report(session, core, telling, payment_id)
+        return Applied(decision.outcome, decision.reason, telling.slot, recorded.fact_id, payment_id)
     if keys is None:
         decision = decide_unmatched(_why_unmatched(telling), has_money=_brings_money(telling))
         money = crediting.of_telling(telling)
@@ -140,6 +156,10 @@ def _apply_new(session: Session, core: Core, telling: Telling, recorded: _Record
         payment_id, from_suspense = payment.id, recorded.in_suspense
         _carry_out(session, core, telling, order, payment, decision, from_suspense=from_suspense)
     payment_rows.settle_fact(session, telling.slot, recorded.fact_id, decision, payment_id, from_suspense=from_suspense)
+    if telling.fact.kind is Kind.PAID:
+        if decision.refund and payment_id is not None:
+            requesting.automatic(session, core, telling.slot, payment_id, telling.fact.ref.theirs)
+        waiting.take_up(session, core, telling, payment_id, from_suspense=from_suspense)
     return Applied(decision.outcome, decision.reason, telling.slot, recorded.fact_id, payment_id)
 
 

@@ -19,11 +19,14 @@ from app.models.orders import FactRow, Order, Payment
 from app.models.slot_guard import sweep
 from app.providers.facts import Kind
 from app.services import crediting
+from app.services.refunds import auditing as refund_audit
 from app.services.transaction import Sessions, read
 
 PAGE = 500
 _o, _p, _f = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c
 _t = TRANSFERS.c
+_KINDS = (*crediting.KINDS, *refund_audit.KINDS)
+"""The kinds of transfer that only facts make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def _recount(session: Session, slot: int) -> list[Finding]:
         if page is not None:
             made[slot] += page.made[slot]
     booked = session.execute(
-        select(func.count()).select_from(TRANSFERS).where(_t.slot == slot, _t.kind.in_(crediting.KINDS))
+        select(func.count()).select_from(TRANSFERS).where(_t.slot == slot, _t.kind.in_(_KINDS))
     ).scalar_one()
     if booked <= made[slot]:
         return []
@@ -115,7 +118,15 @@ def _check_order(session: Session, order: AnyRow, made: Counter[int]) -> list[Fi
         )
         made[order.slot] += len(transfers)
         findings += _missing(session, order.slot, transfers, f"fact {fact.id} of order {order.id}")
+        payment = next(payment for payment in payments if payment.id == fact.payment_id)
+        findings += _refunds(session, fact, order, payment, made)
     return findings
+
+
+def _refunds(
+    session: Session, fact: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
+) -> list[Finding]:
+    return [Finding(what, detail) for what, detail in refund_audit.check_trade(session, fact, order, payment, made)]
 
 
 def _order_status(order: AnyRow, facts: Sequence[AnyRow]) -> Iterator[Finding]:
@@ -183,6 +194,7 @@ def _check_unmatched(session: Session, after: tuple[int, int]) -> _Page | None:
         transfers = crediting.unmatched(crediting.of_row(fact), Booking(fact.booking))
         made[fact.slot] += len(transfers)
         findings += _missing(session, fact.slot, transfers, f"fact {fact.id}")
+        findings += _refunds(session, fact, None, None, made)
     return _Page((facts[-1].slot, facts[-1].id), findings, made)
 
 
@@ -236,7 +248,7 @@ def _slots_with_more(sessions: Sessions, made: Counter[int]) -> list[int]:
     counted = (
         select(_t.slot, func.count().label("times"))
         .prefix_with(sweep("audit"))
-        .where(_t.kind.in_(crediting.KINDS))
+        .where(_t.kind.in_(_KINDS))
         .group_by(_t.slot)
     )
     rows = read(sessions, lambda session: session.execute(counted).all())

@@ -36,6 +36,11 @@ _SETTLE_FACT = (
         payment_id=bindparam("payment_id"),
     )
 )
+_COMPLETE_FACT = (
+    update(FactRow)
+    .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
+    .values(content=bindparam("full"))
+)
 _PAYMENT_KEYS = select(_p.id, _p.order_id).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
 _PAYMENT_KEYS_BY_THEIRS = (
     select(_p.id, _p.order_id)
@@ -60,7 +65,8 @@ _MOVE_PAYMENT = (
     .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("from_status"))
     .values(
         status=bindparam("to_status"),
-        theirs=func.coalesce(_p.theirs, bindparam("number_there")),
+        # The trade that was paid, should it be another than the one that was pending.
+        theirs=func.coalesce(bindparam("number_there"), _p.theirs),
         paid_at=bindparam("moment_paid"),
         next_query_at=bindparam("next_ask"),
     )
@@ -136,6 +142,13 @@ def lock_fact(session: Session, slot: int, provider_account: str, environment: s
     """Before any order is locked, like the insert of a new fact."""
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
     return session.execute(_LOCK_FACT, keys).one_or_none()
+
+
+def complete_fact(session: Session, slot: int, row: AnyRow, again: dict[str, Any]) -> None:
+    """Add to a fact what this telling of it says and the first one did not. They do not contradict each other."""
+    full = {name: again.get(name) if value is None else value for name, value in row.content.items()}
+    if full != row.content:
+        session.connection().execute(_COMPLETE_FACT, {"at_slot": slot, "at_id": row.id, "full": full})
 
 
 def settle_fact(

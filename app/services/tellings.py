@@ -57,14 +57,14 @@ class Telling:
 
 def content_of(fact: Fact) -> dict[str, Any]:
     """The fact as JSON. Field by field comparable with another telling of it; times and causes may differ by road."""
-    ref = fact.ref
+    ref, size = fact.ref, fact.money or fact.total
     return {
         "ours": ref.ours,
         "theirs": ref.theirs,
         "refund": ref.refund,
         "agreement": ref.agreement,
         "amount_minor": fact.money.minor if fact.money else None,
-        "currency": fact.money.currency if fact.money else None,
+        "currency": size.currency if size else None,
         "total_minor": fact.total.minor if fact.total else None,
         "share": fact.share,
         "product": fact.product,

@@ -12,9 +12,9 @@ from app.composition import House, build_house, database_url
 from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
-from app.web import health, ledger, openapi, orders, problems, receipts, webhooks
+from app.web import health, ledger, openapi, orders, problems, receipts, refunds, transfers, webhooks
 from app.web.access import Gate
-from app.web.strict_json import StrictJson
+from app.web.strict_json import StrictJson, refuse_other_content
 
 LARGEST_BODY = 1024 * 1024
 VERSION = "0.1.0"
@@ -25,12 +25,21 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app = APIFlask(__name__, title="Tillbook", version=VERSION, docs_path=None, spec_path="/openapi.json")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json = StrictJson(app)
+    app.before_request(refuse_other_content)
     house = house or build_house(settings, engine=_engine(app, settings))
     app.extensions["tillbook"] = house.core
     app.extensions["tillbook_gate"] = Gate(settings.user_jwt, settings.api_keys)
     openapi.register(app)
     problems.register(app)
-    for blueprint in (orders.blueprint, ledger.blueprint, receipts.blueprint, webhooks.blueprint, health.blueprint):
+    for blueprint in (
+        orders.blueprint,
+        ledger.blueprint,
+        transfers.blueprint,
+        receipts.blueprint,
+        refunds.blueprint,
+        webhooks.blueprint,
+        health.blueprint,
+    ):
         app.register_blueprint(blueprint)
     app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Tillbook"}))
     _keep_keys_fresh(app, house)

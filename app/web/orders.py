@@ -99,8 +99,10 @@ def list_orders(query: schemas.OrdersQuery) -> Any:
 @blueprint.input(schemas.UserQuery, location="query", arg_name="query")
 @blueprint.output(schemas.OrderOut)
 def show_order(number: str, query: schemas.UserQuery) -> Any:
-    """One order. While it is open the provider is asked first, if nobody asked in the last 3 seconds; 2 seconds at
-    most."""
+    """One order; while it is open, the provider is asked first.
+
+    That happens if nobody asked in the last 3 seconds, and takes 2 seconds at most.
+    """
     user_id = caller().user(query.user)
     order_id = _number(number)
     view = orders.view_order(core(), user_id, order_id)

@@ -41,8 +41,10 @@ def account_token(query: schemas.UserQuery) -> Any:
 @blueprint.input(schemas.ConsentIn, arg_name="body")
 @blueprint.output(schemas.ConsentOut)
 def set_consent(body: schemas.ConsentIn) -> Any:
-    """Record whether the user agrees that a store which asks before a refund is told how much of the purchase was
-    used. Without it nothing is told. Safe to repeat: it says how things are to be."""
+    """Record whether the user agrees that a store is told how much of a purchase was used.
+
+    Stores ask that before a refund; without the user's consent nothing is told. Safe to repeat.
+    """
     user_id = caller().user(body.user)
     moment = core().clock.now() if body.consented else None
 

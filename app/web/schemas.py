@@ -14,6 +14,8 @@ from app.services.problems import Problem
 
 LONGEST_KEY = 128
 MOST_EXTRA = 16
+DEEPEST = 16
+"""Levels of lists and objects in a body; nothing that is asked for needs more."""
 PAGE = 50
 MOST_PAGE = 200
 
@@ -47,17 +49,19 @@ class Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-def _check_text(value: Any) -> None:
+def _check_text(value: Any, depth: int = 0) -> None:
+    if depth > DEEPEST:
+        raise ValueError(f"nested more than {DEEPEST} deep")
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
             raise ValueError("NUL characters and lone surrogates are not allowed")
     elif isinstance(value, dict):
         for name, item in value.items():
             _check_text(name)
-            _check_text(item)
+            _check_text(item, depth + 1)
     elif isinstance(value, list):
         for item in value:
-            _check_text(item)
+            _check_text(item, depth + 1)
 
 
 def idempotency_key() -> str:
@@ -215,9 +219,16 @@ class BalanceOut(Out):
     frozen: bool
 
 
+class DebtOut(Out):
+    asset: str
+    environment: Literal["live", "sandbox"]
+    amount: int = Field(description="Refunded coins that were spent: whatever comes in repays them first.")
+
+
 class WalletOut(Out):
     user: str
     balances: list[BalanceOut]
+    debts: list[DebtOut]
 
 
 class StatementQuery(UserQuery):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from flask import abort, request
 from flask.json.provider import DefaultJSONProvider
 
 
@@ -14,6 +15,12 @@ class StrictJson(DefaultJSONProvider):
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         return super().loads(s, object_pairs_hook=_unique, parse_constant=_no_constant, **kwargs)
+
+
+def refuse_other_content() -> None:
+    """A body for the API is JSON and says so: what a web form of another site can send is refused."""
+    if request.path.startswith("/v1/") and request.content_length and not request.is_json:
+        abort(415)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

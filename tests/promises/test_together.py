@@ -13,16 +13,18 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, select
 
+from app.domain.numbers import slot_of_user
 from app.domain.status import Outcome
 from app.models.base import Base
-from app.models.slot_guard import sweep
 from app.services import orders
 from app.services.idempotency import keyed
 from app.services.lapsing import lapse_payment
 from app.services.orders import NewOrder, PayBy
 from app.services.transaction import read, transact
+from tests import databases
+from tests.conftest import create_schema
 from tests.faults import Fuse, Injected, fused_engine, losing_the_connection, raising
-from tests.world import World
+from tests.world import World, build_world
 
 TABLES = ("users", "orders", "payments", "facts", "messages", "idempotency", "accounts", "transfers", "lots")
 Snapshot = dict[str, list[str]]
@@ -109,11 +111,12 @@ def engine(database_url: str, fuse: Fuse) -> Iterator[Engine]:
     engine.dispose()
 
 
-def snapshot(world: World) -> Snapshot:
-    """Every row of the tables that a payment touches."""
+def snapshot(world: World, user: str) -> Snapshot:
+    """Every row that the user's payments can touch: they are all in one slot."""
 
     def rows(table: str) -> list[str]:
-        wanted = select(Base.metadata.tables[table]).prefix_with(sweep("audit"))
+        found = Base.metadata.tables[table]
+        wanted = select(found).where(found.c.slot == slot_of_user(user))
         return sorted(map(repr, read(world.core.sessions, lambda session: session.execute(wanted).all())))
 
     return {table: rows(table) for table in TABLES}
@@ -136,27 +139,24 @@ def test_a_failure_at_any_step_leaves_everything_or_nothing_and_a_repeat_does_it
 
 
 def _fails_once(world: World, fuse: Fuse, action: Action, at: int) -> None:
-    work = action.prepare(world, f"user-{at}")
-    before = snapshot(world)
+    user = f"user-{at}"
+    work = action.prepare(world, user)
+    before = snapshot(world, user)
     with fuse.armed(at), pytest.raises(Injected):
         work()
-    changed = {table for table, rows in snapshot(world).items() if rows != before[table]}
+    changed = {table for table, rows in snapshot(world, user).items() if rows != before[table]}
     assert changed in (set(), action.tables), f"half done at step {at}: {fuse.steps[-1]}"
     work()
-    done = snapshot(world)
+    done = snapshot(world, user)
     assert {table for table, rows in done.items() if rows != before[table]} == action.tables
     work()
-    assert snapshot(world) == done
+    assert snapshot(world, user) == done
 
 
-@pytest.mark.parametrize("database", ["postgresql"])
+@pytest.mark.postgres
 @pytest.mark.parametrize("at_commit", ["before commit", "after commit"])
-def test_a_connection_lost_in_commit_leaves_no_doubt(at_commit: str, database: str) -> None:
+def test_a_connection_lost_in_commit_leaves_no_doubt(at_commit: str) -> None:
     """Whether the commit was done is not known; the repeat finds out, and the caller never notices."""
-    from tests import databases
-    from tests.conftest import create_schema
-    from tests.world import build_world
-
     fuse = Fuse(losing_the_connection)
     with databases.postgres_database() as url:
         create_schema(url)
@@ -173,12 +173,13 @@ def _survives(world: World, fuse: Fuse, at_commit: str) -> None:
         with fuse.armed(0):
             work()
         place = len(fuse.steps) - fuse.steps[::-1].index(at_commit)
-        work = action.prepare(world, name.replace(" ", "-"))
-        before = snapshot(world)
+        user = name.replace(" ", "-")
+        work = action.prepare(world, user)
+        before = snapshot(world, user)
         with fuse.armed(place):
             work()
             assert fuse.has_blown
-        done = snapshot(world)
+        done = snapshot(world, user)
         assert {table for table, rows in done.items() if rows != before[table]} == action.tables
     world.assert_balanced()
 

@@ -1,0 +1,70 @@
+"""When to ask next: bounded, spread, and never past the two moments that decide."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.schedule import (
+    AFTER_EXPIRY_CAP_SECONDS,
+    ASK_CAP_SECONDS,
+    JITTER,
+    AskRules,
+    backoff_seconds,
+    grace_end,
+    next_ask,
+    next_late_ask,
+)
+
+MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+EXPIRES = MADE + timedelta(minutes=30)
+RULES = AskRules(grace_seconds=900)
+jitters = st.floats(0, 1, exclude_max=True)
+moments = st.integers(0, 3 * 24 * 3600).map(lambda seconds: MADE + timedelta(seconds=seconds))
+
+
+@given(st.integers(0, 10_000), jitters, st.integers(1, 7200))
+def test_the_pause_grows_to_its_cap_and_never_past_it(asked: int, jitter: float, cap: int) -> None:
+    pause = backoff_seconds(asked, jitter, cap)
+    assert 0 < pause <= cap * (1 + JITTER)
+    assert backoff_seconds(asked + 1, jitter, cap) >= pause
+
+
+def test_the_first_pauses_are_five_ten_twenty_forty_seconds() -> None:
+    assert [backoff_seconds(asked, 0.5) for asked in range(4)] == [5, 10, 20, 40]
+
+
+@given(st.integers(0, 100), moments, jitters)
+def test_the_next_question_is_later_and_bounded(asked: int, now: datetime, jitter: float) -> None:
+    moment = next_ask(now=now, asked=asked, expires_at=EXPIRES, rules=RULES, jitter=jitter)
+    cap = ASK_CAP_SECONDS if now < EXPIRES else AFTER_EXPIRY_CAP_SECONDS
+    assert now < moment <= now + timedelta(seconds=cap * (1 + JITTER))
+
+
+@given(st.integers(0, 100), moments, jitters)
+def test_expiry_and_the_end_of_grace_are_never_skipped(asked: int, now: datetime, jitter: float) -> None:
+    moment = next_ask(now=now, asked=asked, expires_at=EXPIRES, rules=RULES, jitter=jitter)
+    for milestone in (EXPIRES, grace_end(EXPIRES, RULES)):
+        assert now >= milestone or moment <= milestone
+
+
+@given(st.lists(jitters, min_size=1, max_size=5))
+def test_whatever_the_jitter_a_payment_is_asked_about_at_both_moments(jitter: list[float]) -> None:
+    now, asked_at, asked = MADE, set(), 0
+    while now < grace_end(EXPIRES, RULES):
+        now = next_ask(now=now, asked=asked, expires_at=EXPIRES, rules=RULES, jitter=jitter[asked % len(jitter)])
+        asked_at.add(now)
+        asked += 1
+    assert {EXPIRES, grace_end(EXPIRES, RULES)} <= asked_at
+    assert asked < 40
+
+
+def test_a_lapsed_payment_is_asked_about_an_hour_and_a_day_later_and_then_no_more() -> None:
+    end = grace_end(EXPIRES, RULES)
+    first = next_late_ask(now=end, expires_at=EXPIRES, rules=RULES)
+    assert first == end + timedelta(hours=1)
+    second = next_late_ask(now=end + timedelta(hours=1), expires_at=EXPIRES, rules=RULES)
+    assert second == end + timedelta(hours=24)
+    assert next_late_ask(now=end + timedelta(hours=24), expires_at=EXPIRES, rules=RULES) is None
