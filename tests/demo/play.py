@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import requests
 import structlog
 
 from app.providers.http import RequestsClient
@@ -37,6 +38,9 @@ class Play:
         self.running = running
         self.providers = providers
         self.alice: Api = player(running, "alice")
+        self.paid: dict[str, dict[str, Any]] = {}
+        """Orders that later scenes come back to."""
+        self.transaction = ""
         self.backend = backend(running)
 
     def coins(self, user: str = "alice") -> int:
@@ -59,7 +63,7 @@ class Play:
 
     def scene_alipay(self) -> None:
         say("1. Alipay, a payment page: order, cashier, signed notification, coins, spend")
-        order = self.order("coins-60", "alipay", "page")
+        order = self.paid["page"] = self.order("coins-60", "alipay", "page")
         press_pay(order["payments"][0]["action"]["url"])
         say("  the payer presses «pay» on the cashier page")
         self.expect(60, "the notification was verified and booked")
@@ -73,14 +77,14 @@ class Play:
     def scene_lost_notification(self) -> None:
         say("2. Alipay, the notification is lost: the worker's active query finds the payment")
         self.providers.alipay_faults.lose = 1
-        order = self.order("coins-60", "alipay", "wap")
+        order = self.paid["wap"] = self.order("coins-60", "alipay", "wap")
         press_pay(order["payments"][0]["action"]["url"])
         say("  paid, and Alipay's notification never arrives")
         self.expect(95, "found by the worker")
 
     def scene_storm(self) -> None:
         say("3. Alipay, the notification arrives fifty times at once")
-        order = self.order("coins-300", "alipay", "page")
+        order = self.paid["coins-300"] = self.order("coins-300", "alipay", "page")
         self.providers.storm.copies = 50
         press_pay(order["payments"][0]["action"]["url"])
         wait_for("the fifty answers", lambda: len(self.providers.storm.replies) == 50)
@@ -92,7 +96,7 @@ class Play:
         for number, (account, name) in enumerate((("wechat", "API v3"), ("wechat-v2", "API v2")), start=4):
             say(f"{number}. WeChat Pay {name}, a QR code")
             before = self.coins()
-            order = self.order("coins-60", account, "native")
+            order = self.paid[account] = self.order("coins-60", account, "native")
             press_pay(f"{self.providers.wechat_url}/_cashier/{order['payments'][0]['number']}")
             self.expect(before + 60, "notified and booked")
 
@@ -107,13 +111,47 @@ class Play:
             return all(purchase["finish"] for purchase in answers[-1]["purchases"])
 
         device = Device(RequestsClient(), self.providers.apple_url, submit, customer="alice", token=token)
-        transaction = device.buy("com.example.game.coins60", crash=True)
-        say(f"  paid in the store, transaction {transaction}; the app dies")
+        self.transaction = device.buy("com.example.game.coins60", crash=True)
+        say(f"  paid in the store, transaction {self.transaction}; the app dies")
         self.expect(before + 60, "credited by the store's own notification")
         device.launch()
         purchase = answers[-1]["purchases"][0]
         say(f"  the app starts again and hands the receipt in: {purchase['status']}, finish: {purchase['finish']}")
         self.expect(before + 60, "credited once")
+
+    def scene_refunds(self) -> None:
+        say("7. Refunds, on every road")
+        before = self.coins()
+        storm = self.paid["coins-300"]
+        refund = self.backend.post("/v1/refunds", {"order": storm["number"], "amount_minor": 1000, "reason": "demo"})
+        say(f"  we give 10.00 of 30.00 CNY back (Alipay): {refund['status']}")
+        self.expect(before - 110, "a third of the 330 coins, bonus included")
+
+        self.providers.alipay_faults.timeout_after = 1
+        refund = self.backend.post("/v1/refunds", {"order": self.paid["wap"]["number"], "reason": "demo"})
+        say(f"  we give 6.00 CNY back, and Alipay's answer is lost after it was done: {refund['status']}")
+        path = f"/v1/refunds/{refund['number']}"
+        wait_for("the refund", lambda: self.backend.get(path)["status"] == "done", 90)
+        say("  asked again under the same number: done, once")
+        self.expect(before - 170, "its 60 coins")
+
+        _tell(self.providers.alipay_url, "finish", out_trade_no=self.paid["page"]["payments"][0]["number"])
+        refund = self.backend.post("/v1/refunds", {"order": self.paid["page"]["number"], "reason": "demo"})
+        say(f"  a refund after Alipay's refund window is over: {refund['status']}")
+        self.expect(before - 170, "nothing was taken")
+
+        number = self.paid["wechat"]["payments"][0]["number"]
+        _tell(self.providers.wechat_url, "refund", number=number, refund="console-1", amount=600)
+        _tell(self.providers.wechat_url, "finish-refund", refund="console-1")
+        say("  a person refunds a WeChat payment on the merchant site")
+        self.expect(before - 230, "notified, taken back")
+
+        _tell(self.providers.apple_url, "refund", id=self.transaction, environment="Sandbox")
+        say("  Apple refunds the purchase")
+        self.expect(before - 290, "taken back")
+        _tell(self.providers.apple_url, "reverse-refund", id=self.transaction, environment="Sandbox")
+        say("  and takes its refund back")
+        self.expect(before - 230, "the coins are back")
 
     def books(self) -> None:
         say("The statement of alice's coins:")
@@ -129,6 +167,7 @@ class Play:
             self.scene_storm,
             self.scene_wechat,
             self.scene_apple,
+            self.scene_refunds,
         ):
             scene()
             say()
@@ -137,6 +176,11 @@ class Play:
         say()
         say(audit.stdout.strip() or audit.stderr.strip())
         return audit.returncode == 0
+
+
+def _tell(simulator_url: str, command: str, **document: Any) -> None:
+    """Use a simulator's control interface: what a person at the provider does."""
+    requests.post(f"{simulator_url}/_control/{command}", json=document, timeout=20).raise_for_status()
 
 
 def main() -> None:
