@@ -1,7 +1,7 @@
 """Settings: a TOML file, then a directory of secrets, then the environment, each overriding the one before.
 
 The only reader of the environment. Every name can be given as `TILLBOOK_<NAME>`, nested ones with `__`
-(`TILLBOOK_PROVIDER_ACCOUNTS__ALIPAY__PRIVATE_KEY`); a file of the same name, in lower case and without the prefix, in
+(`TILLBOOK_PROVIDER_ACCOUNTS__SHOP__PRIVATE_KEY`); a file of the same name, in lower case and without the prefix, in
 `TILLBOOK_SECRETS_DIR` does the same.
 """
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from app import logs, models  # noqa: F401 - fills the metadata
 from app.models.base import Base
+from app.services.transaction import Sessions
 from tests import databases
 from tests.world import World, build_world
 
@@ -55,12 +56,12 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def sessions(engine: Engine) -> databases.Sessions:
+def sessions(engine: Engine) -> Sessions:
     return databases.sessions_for(engine)
 
 
 @pytest.fixture
-def world(engine: Engine, sessions: databases.Sessions) -> World:
+def world(engine: Engine, sessions: Sessions) -> World:
     """A Tillbook with the sandbox provider, nothing ordered yet."""
     return build_world(engine, sessions)
 

@@ -85,11 +85,11 @@ def fused_engine(url: str, fuse: Fuse) -> Engine:
 
 def _sqlite_connection(fuse: Fuse) -> type[sqlite3.Connection]:
     class FusedCursor(sqlite3.Cursor):
-        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+        def execute(self, sql: str, *args: Any) -> Any:
             _statement(fuse, sql, self.connection)
             return super().execute(sql, *args)
 
-        def executemany(self, sql: str, *args: Any) -> sqlite3.Cursor:
+        def executemany(self, sql: str, *args: Any) -> Any:
             _statement(fuse, sql, self.connection)
             return super().executemany(sql, *args)
 

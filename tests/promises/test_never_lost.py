@@ -9,44 +9,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from app.domain.deciding import Late, Policy, Surplus
 from app.domain.money import Money
 from app.providers.facts import Fact, Kind, Ref
-from app.providers.registry import ProviderAccount
-from app.services import asking, kept_messages, orders, receiving, starting
+from app.services import kept_messages, orders, starting
 from app.services.core import Rules
-from app.services.facts import Applied
 from app.services.idempotency import keyed
 from app.services.orders import PayBy
-from app.services.purchases import tell
-from app.services.tellings import Telling
-from app.services.transaction import read, transact
+from app.services.transaction import read
 from app.worker import Worker
 from plugins.sandbox.signing import Signer
+from tests.facts import paid_fact, told
 from tests.world import OTHER_SECRET, World
 
 HOUR = 3600
-
-
-def paid_fact(world: World, payment_id: int, **changes: Any) -> Fact:
-    """What the provider says when that payment is paid, with something changed."""
-    payment = world.payment(payment_id)
-    fact = Fact(
-        kind=Kind.PAID,
-        ref=Ref(ours=str(payment_id), theirs=f"T-{payment_id}"),
-        at=world.clock.now(),
-        money=Money(600, "CNY"),
-        owner=payment.intent["owner"],
-        account="m-1",
-        live=False,
-    )
-    return replace(fact, **changes)
-
-
-def told(world: World, fact: Fact, account: ProviderAccount | None = None) -> Applied:
-    return tell(world.core, Telling(account or world.account, fact, "notification"))
 
 
 def expired(world: World, user: str = "alice") -> Any:
@@ -263,85 +240,6 @@ def test_money_of_another_merchant_for_an_unknown_number_is_not_booked(world: Wo
     fact = Fact(Kind.PAID, Ref("12345", "T1"), world.clock.now(), Money(600, "CNY"), account="m-2", live=False)
     assert told(world, fact).reason == "other_account"
     assert world.money("suspense") == 0
-    world.assert_balanced()
-
-
-# --- facts before their cause ---
-
-
-def _forget(world: World, view: Any) -> tuple[Any, Any]:
-    """The order and its payment are gone, as after a restore from yesterday's backup."""
-    order, payment = view.order, world.payment(view.payments[0].id)
-    _run(world, "DELETE FROM facts WHERE slot = :slot AND payment_id = :id", slot=payment.slot, id=payment.id)
-    _run(world, "DELETE FROM payments WHERE slot = :slot AND id = :id", slot=payment.slot, id=payment.id)
-    _run(world, "DELETE FROM orders WHERE slot = :slot AND id = :id", slot=order.slot, id=order.id)
-    return order, payment
-
-
-def _remember(world: World, order: Any, payment: Any) -> None:
-    from app.models.orders import Order, Payment
-
-    def work(session: Any) -> None:
-        session.execute(Order.__table__.insert().values(**order._mapping))
-        session.execute(Payment.__table__.insert().values(**payment._mapping))
-
-    transact(world.core.sessions, work)
-
-
-def _run(world: World, sql: str, **values: Any) -> None:
-    transact(world.core.sessions, lambda session: session.execute(text(sql), values))
-
-
-@pytest.mark.parametrize("road", ["told again", "replayed a week later", "asked"])
-def test_money_that_came_before_its_order_is_applied_when_the_order_is_back(world: World, road: str) -> None:
-    view = world.order()
-    payment_id = view.payments[0].id
-    gone = _forget(world, view)
-    world.pay(payment_id)
-    message = world.notification(payment_id)
-    assert world.receive(message).status == 200
-    assert (world.money("suspense"), world.coins()) == (600, 0)
-    assert [row.reason for row in kept(world)] == ["parked"]
-    world.assert_balanced()
-    _remember(world, *gone)
-    if road == "told again":
-        assert world.receive(message).status == 200
-    elif road == "asked":
-        asking.ask(world.core, payment_id)
-    else:
-        world.clock.advance(7 * 24 * HOUR)
-        assert receiving.replay(world.core, kept(world)[0].id) == "applied"
-        assert kept(world) == []
-    assert world.order_row(view.order.id).status == "paid"
-    assert (world.coins(), world.money("suspense"), world.money("sales")) == (66, 0, 600)
-    assert world.money("clearing:sandbox") == -600
-    world.assert_balanced()
-
-
-def test_parked_money_found_by_many_at_once_is_applied_once(world: World) -> None:
-    view = world.order()
-    gone = _forget(world, view)
-    world.pay(view.payments[0].id)
-    messages = [world.notification(view.payments[0].id) for _ in range(16)]
-    world.receive(messages[0])
-    _remember(world, *gone)
-    with ThreadPoolExecutor(8) as pool:
-        assert {reply.status for reply in pool.map(world.receive, messages)} == {200}
-    assert [outcome for kind, outcome, _ in world.outcomes() if kind == "paid"] == ["applied"]
-    assert (world.coins(), world.money("sales"), world.money("suspense")) == (66, 600, 0)
-    world.assert_balanced()
-
-
-def test_parked_money_that_then_turns_out_not_to_match_stays_in_suspense(world: World) -> None:
-    view = world.order()
-    payment_id = view.payments[0].id
-    fact = paid_fact(world, payment_id, money=Money(599, "CNY"))
-    gone = _forget(world, view)
-    assert told(world, fact).reason == "unknown_number"
-    _remember(world, *gone)
-    assert told(world, fact).reason == "other_amount"
-    assert world.payment(payment_id).status == "held"
-    assert (world.money("suspense"), world.coins()) == (599, 0)
     world.assert_balanced()
 
 

@@ -1,8 +1,10 @@
-"""Promise 1 again, across real processes: fifty notifications at once, and notification against query against expiry."""
+"""Promise 1 again, across real processes: fifty notifications at once; notification against query against expiry."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 
 from app.services import asking, expiring
 from app.worker import Worker
@@ -60,11 +62,11 @@ def test_notification_query_and_expiry_at_the_same_moment_credit_once(world: Wor
         world.pay(payment_id)
         world.clock.advance(1)
         message = world.notification(payment_id)
-        jobs = [
-            lambda message=message: world.receive(message),
-            lambda payment_id=payment_id: asking.ask(world.core, payment_id),
-            lambda payment_id=payment_id: expiring.work_on_due(world.core, payment_id),
-            lambda: Worker(world.core).run_once(),
+        jobs: list[Callable[[], object]] = [
+            partial(world.receive, message),
+            partial(asking.ask, world.core, payment_id),
+            partial(expiring.work_on_due, world.core, payment_id),
+            Worker(world.core).run_once,
         ]
         with ThreadPoolExecutor(8) as pool:
             for future in [pool.submit(job) for job in jobs * 2]:

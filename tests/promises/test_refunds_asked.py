@@ -111,6 +111,13 @@ def test_a_refund_that_fails_after_it_was_accepted_is_declined_by_the_query(worl
     buyer.assert_balanced()
 
 
+def test_a_refund_of_ours_has_the_amount_that_we_asked_for_where_no_size_is_told(world: World) -> None:
+    buyer = paid_buyer(world)
+    refund = buyer.ask(200)
+    assert buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund=str(refund))).outcome == "applied"
+    assert (buyer.refund(refund).status, buyer.coins, buyer.refunded) == ("done", 44, 200)
+
+
 def test_two_refunds_at_once_whose_sum_is_too_much_one_is_refused(world: World) -> None:
     buyer = paid_buyer(world)
 

@@ -28,7 +28,7 @@ LEASE = 61
 def each_step(
     place: Callable[[], Place], flow: Callable[..., object], prepare: Callable[[int], tuple[Any, ...]]
 ) -> int:
-    """Run the flow again and again, killed one step later each time, until it comes through; how often it was killed."""
+    """Run the flow again, killed one step later each time, until it comes through; how often it was killed."""
     for at in range(1, MOST_STEPS):
         arguments = prepare(at)
         if not run_and_kill(place(), at, flow, *arguments):

@@ -15,7 +15,7 @@ from app.providers.tools import Tools
 from app.services import asking, expiring, orders, starting
 from app.services.idempotency import keyed
 from app.services.orders import NewOrder, PayBy
-from app.services.problems import PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
+from app.services.problems import OrderNotOpen, PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
 from app.worker import Worker
 from plugins.sandbox import plugin
 from tests.world import SECRET, World
@@ -215,6 +215,6 @@ def test_an_unknown_payment_is_asked_about_before_another_one_is_made(world: Wor
     world.pay(payment_id)
     order_id = world.payment(payment_id).order_id
     request = keyed("user:alice", "k2", "add_payment", {})
-    with pytest.raises(orders.OrderNotOpen):
+    with pytest.raises(OrderNotOpen):
         starting.pay_again(world.core, "alice", order_id, PayBy("sandbox", "qr"), request)
     assert (world.order_row(order_id).status, world.coins()) == ("paid", 66)

@@ -56,7 +56,7 @@ class Counting:
 
 def counted(world: World) -> tuple[World, Counting]:
     provider = Counting(world.account.provider)
-    account: Any = ProviderAccount("sandbox", "sandbox", False, provider)  # type: ignore[arg-type]
+    account: Any = ProviderAccount("sandbox", "sandbox", False, provider)
     return replace(world, core=replace(world.core, registry=Registry({"sandbox": account}))), provider
 
 

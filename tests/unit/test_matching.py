@@ -15,7 +15,7 @@ EXPECTED = Expected(
     account="m-1", live=True, money=Money(600, "CNY"), product="coins-60", quantity=1, owner="AAAA-bbbb"
 )
 TOLD = Told("m-1", True, "T1", Money(600, "CNY"), "coins-60", 1, "aaaa-BBBB")
-DIFFERENCES = [
+DIFFERENCES: list[tuple[dict[str, object], Mismatch]] = [
     ({"account": "m-2"}, Mismatch.OTHER_ACCOUNT),
     ({"live": False}, Mismatch.OTHER_ENVIRONMENT),
     ({"theirs": None}, Mismatch.NO_PROVIDER_NUMBER),

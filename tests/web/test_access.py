@@ -109,7 +109,13 @@ def test_audience_and_issuer_are_checked_where_they_are_set(world: World, engine
     settings = UserJwt(secret=SecretStr(JWT_SECRET), audience="the app", issuer="the login")
     http = build_client(world, engine, user_jwt=settings)
     assert products(http, f"Bearer {token('alice', aud='the app', iss='the login')}").status_code == 200
-    for wrong in ({"aud": "another", "iss": "the login"}, {"aud": "the app", "iss": "x"}, {"aud": "the app"}, {}):
+    wrongs: tuple[dict[str, Any], ...] = (
+        {"aud": "another", "iss": "the login"},
+        {"aud": "the app", "iss": "x"},
+        {"aud": "the app"},
+        {},
+    )
+    for wrong in wrongs:
         assert refused(products(http, f"Bearer {token('alice', **wrong)}"))
 
 

@@ -48,7 +48,7 @@ bounded = settings(
 
 def test_every_operation_answers_as_the_document_says(shop: tuple[World, Any]) -> None:
     api = schemathesis.openapi.from_wsgi("/openapi.json", shop[1])
-    operations = [result.ok() for result in api.get_all_operations()]
+    operations: list[Any] = [result.ok() for result in api.get_all_operations()]  # type: ignore[union-attr]
     tried = [operation for operation in operations if operation.path.startswith("/v1/")]
     assert len(tried) >= 6
     for operation in tried:

@@ -14,6 +14,17 @@ from app.cli import main
 from app.models import schema
 from tests.world import CATALOGUE, World
 
+SETTINGS = """
+env = "test"
+database_url = "sqlite:///books.sqlite3"
+[provider_accounts.box]
+plugin = "sandbox"
+live = false
+base_url = "http://127.0.0.1:1"
+merchant = "m-1"
+secret = "a secret that is long enough here"
+"""
+
 
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
@@ -22,10 +33,7 @@ def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         if name.startswith("TILLBOOK_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tillbook.toml").write_text(
-        'env = "test"\ndatabase_url = "sqlite:///books.sqlite3"\n[provider_accounts.box]\n'
-        'plugin = "sandbox"\nlive = false\nbase_url = "http://127.0.0.1:1"\nmerchant = "m-1"\nsecret = "a secret that is long enough here"\n'
-    )
+    (tmp_path / "tillbook.toml").write_text(SETTINGS)
     (tmp_path / "products.toml").write_text(CATALOGUE)
     return tmp_path
 
@@ -66,7 +74,8 @@ def test_the_audit_exits_with_one_and_lists_what_differs(shop: Path) -> None:
     engine = create_engine(f"sqlite:///{shop}/books.sqlite3")
     with engine.begin() as connection:
         for statement in (
-            "INSERT INTO users (slot, id, token, created_at) VALUES (175, 'alice', '00000000000000000000000000000000', '2026-01-01')",
+            "INSERT INTO users (slot, id, token, created_at)"
+            " VALUES (175, 'alice', '00000000000000000000000000000000', '2026-01-01')",
             "INSERT INTO orders (slot, id, user_id, environment, sku, title, quantity, grants, status, paid_payment_id,"
             " created_at, expires_at, paid_at) VALUES (175, 175, 'alice', 'live', 'x', 'x', 1, '[]', 'paid', 1,"
             " '2026-01-01 00:00:00', '2026-01-01 00:00:00', '2026-01-01 00:00:00')",

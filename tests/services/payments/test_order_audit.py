@@ -18,7 +18,7 @@ from app.services.idempotency import keyed
 from app.services.orders import PayBy, add_payment
 from app.services.starting import start_payment
 from app.services.transaction import transact
-from tests.promises.test_never_lost import paid_fact, told
+from tests.facts import paid_fact, told
 from tests.world import World
 
 

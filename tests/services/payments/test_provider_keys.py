@@ -7,8 +7,8 @@ from typing import Any
 
 from app.providers.tools import StoredKey
 from app.services.provider_keys import COPY_SECONDS, DatabaseKeys
+from app.services.transaction import Sessions
 from app.worker import Worker
-from tests.databases import Sessions
 from tests.world import World
 
 
