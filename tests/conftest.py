@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 
-from app import logs, models  # noqa: F401 - fills the metadata
-from app.models.base import Base
+from app import logs
+from app.models import schema
 from app.services.transaction import Sessions
 from tests import databases
 from tests.world import World, build_world
@@ -67,6 +67,7 @@ def world(engine: Engine, sessions: Sessions) -> World:
 
 
 def create_schema(url: str) -> None:
+    """The schema as an installation gets it: by the migrations."""
     engine = create_engine(url)
-    Base.metadata.create_all(engine)
+    schema.migrate(engine)
     engine.dispose()

@@ -122,6 +122,13 @@ def schedule_next(core: Core, row: AnyRow, *, answered: bool = True) -> None:
     )
 
 
+def put_off(core: Core, payment_id: int) -> None:
+    """Nobody can be asked about this payment now (its account is not configured): look again later."""
+    row = _read(core, payment_id)
+    if row is not None:
+        schedule_next(core, row)
+
+
 def hint(core: Core, ref: Ref, *, gap_seconds: int = HINT_GAP_SECONDS) -> bool:
     """Somebody unproven named this payment: bring its query forward, at most once a minute. True if it was."""
     number = parse_number(ref.ours)

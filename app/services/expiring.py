@@ -28,6 +28,7 @@ def work_on_due(core: Core, payment_id: int) -> bool:
     asked = asking.ask(core, payment_id)
     if asked is None:
         _log.error("payment_without_provider_account", payment=payment_id)
+        asking.put_off(core, payment_id)
         return True
     if asked.row.status in OPEN_PAYMENT and core.clock.now() >= asked.row.expires_at:
         asked = close_if_over(core, asked)

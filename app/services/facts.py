@@ -178,9 +178,14 @@ def _find_payment(session: Session, core: Core, telling: Telling) -> AnyRow | No
 
 
 def _brings_money(telling: Telling) -> bool:
-    """Whether it is money that came in for us. A history or a bill may list what other systems of the same merchant
-    sold: what matches nothing there is not ours to book."""
-    return telling.fact.kind is Kind.PAID and telling.fact.money is not None and telling.road not in ("scan", "bill")
+    """Whether it is money that came in for us, and that is to be booked where it was told.
+
+    A history or a bill may list what other systems of the same merchant sold: what matches nothing there is not ours. A
+    store's purchase without a number of ours is booked with its buyer, in their slot, once they are known.
+    """
+    fact = telling.fact
+    told_to_us = telling.road not in ("scan", "bill") and fact.ref.ours is not None
+    return fact.kind is Kind.PAID and fact.money is not None and told_to_us
 
 
 def _why_unmatched(telling: Telling) -> Mismatch:

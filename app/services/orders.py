@@ -31,7 +31,7 @@ from app.services.problems import (
     UnknownProviderAccount,
     UnknownWay,
 )
-from app.services.products import price_in, product_for_sale
+from app.services.products import price_in, product_for_sale, store_ids_of
 from app.services.transaction import read, transact
 from app.services.users import ensure_user
 
@@ -136,7 +136,8 @@ def add_payment(core: Core, user_id: str, order_id: int, pay_by: PayBy, request:
         if order.currency not in account.provider.currencies:
             raise Invalid("the provider account does not take the order's currency", field="provider_account")
         user = ensure_user(session, core, user_id)
-        payment_id = _add_payment(session, core, order, account, pay_by, str(user.token), {})
+        store_ids = store_ids_of(session, order.sku)
+        payment_id = _add_payment(session, core, order, account, pay_by, str(user.token), store_ids)
         known = claim_key(session, slot, request, payment_id, now)
         if known is not None:
             raise _Replay(known)

@@ -104,9 +104,10 @@ _LEASE_QUERY = (
         _p.next_query_at.is_not(None),
         or_(_p.last_query_at.is_(None), _p.last_query_at <= bindparam("asked_before")),
     )
-    .values(last_query_at=bindparam("now"), next_query_at=bindparam("lease_until"), queries=_p.queries + 1)
+    .values(last_query_at=bindparam("now"), next_query_at=bindparam("lease_until"))
 )
-_LEASE_DUE_QUERY = _LEASE_QUERY.where(_p.next_query_at <= bindparam("due_by"))
+# Only queries on our own clock count for the back-off: somebody who reads often must not make the worker ask less.
+_LEASE_DUE_QUERY = _LEASE_QUERY.where(_p.next_query_at <= bindparam("due_by")).values(queries=_p.queries + 1)
 _SET_NEXT_QUERY = (
     update(Payment)
     .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("in_status"))

@@ -172,6 +172,12 @@ def product_for_sale(session: Session, sku: str, now: datetime) -> AnyRow:
     return row
 
 
+def store_ids_of(session: Session, sku: str) -> Mapping[str, str]:
+    """The stores' own ids of a product, for sale or not; empty if it is not known any more."""
+    found: Mapping[str, str] | None = session.execute(select(_p.store_ids).where(_p.sku == sku)).scalar_one_or_none()
+    return found or {}
+
+
 def product_of_store(session: Session, provider_account: str, store_id: str) -> AnyRow | None:
     """The product that a store sells under this id, also when it is no longer for sale: it was bought there."""
     rows = session.execute(select(*_p))

@@ -29,7 +29,7 @@ from app.providers.errors import Declined, Forged, ProviderError
 from app.providers.facts import Fact, Kind, Message, Received, Ref
 from app.providers.http import deadline
 from app.providers.registry import ProviderAccount
-from app.services.core import Core
+from app.services.core import Core, as_of
 from app.services.facts import Applied
 from app.services.inserting import insert_once
 from app.services.problems import Problem, UnknownProviderAccount
@@ -267,7 +267,8 @@ def work_on_due(core: Core, receipt_id: int) -> bool:
     if row is None or account is None:
         return False
     try:
-        received = _verified(account, bytes(row.body), row.user_id)
+        with as_of(row.submitted_at):  # it was fresh when it came
+            received = _verified(account, bytes(row.body), row.user_id)
     except ReceiptRefused:
         _record(core, receipt_id, [], waiting=False)
         return True

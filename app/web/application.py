@@ -27,6 +27,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app.json = StrictJson(app)
     app.before_request(refuse_other_content)
     house = house or build_house(settings, engine=_engine(app, settings))
+    app.extensions["tillbook_house"] = house
     app.extensions["tillbook"] = house.core
     app.extensions["tillbook_gate"] = Gate(settings.user_jwt, settings.api_keys)
     openapi.register(app)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, jsonify
-from sqlalchemy import text
 
-from app.services.core import Core
-from app.services.transaction import read
+from app.composition import House
+from app.models import schema
+from app.web.problems import problem
 
 blueprint = Blueprint("health", __name__)
 
@@ -18,6 +18,9 @@ def live() -> Response:
 
 @blueprint.get("/health/ready")
 def ready() -> Response:
-    core: Core = current_app.extensions["tillbook"]
-    read(core.sessions, lambda session: session.execute(text("SELECT 1")).scalar_one())
+    """Reads the schema's revision, so it proves that the database answers, too."""
+    house: House = current_app.extensions["tillbook_house"]
+    at, wanted = schema.current(house.engine), schema.newest()
+    if at != wanted:
+        return problem(503, "schema_outdated", "The database is at another schema: run `tillbook migrate`.", at=at)
     return jsonify(status="ok")

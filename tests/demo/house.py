@@ -20,7 +20,7 @@ import requests
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BIN = Path(sys.executable).parent
-SCOPES = ["orders", "read", "receipts", "spend", "hold", "grant", "refund"]
+SCOPES = ["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze"]
 START_SECONDS = 40
 
 

@@ -6,11 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from app.domain.ledger import wallet
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
+from app.models.orders import Payment
 from app.providers.facts import Kind, Ref
 from app.services import ledger, receipts
 from app.services.facts import apply_fact
@@ -108,18 +109,34 @@ def test_refunded_money_of_an_unknown_payment_leaves_suspense(world: World) -> N
     buyer.assert_balanced()
 
 
-def test_refunds_follow_money_that_is_matched_later(world: World) -> None:
-    """A store sells something that is not in the catalogue yet; part of it is refunded before it is."""
+def test_a_refund_of_a_store_purchase_that_is_not_in_the_catalogue_waits_for_it(world: World) -> None:
     buyer = Buyer(world)
     owner = str(world.payment(buyer.payment_id).intent["owner"])
     ref = Ref(theirs="store-1")
     paid = replace(buyer.paid(), ref=ref, product="new", owner=owner)
     assert buyer.tell(paid).reason == "unknown_product"
     back = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(ref, refund="r1"), owner=owner)
-    assert buyer.tell(back).outcome == "applied"
-    assert (world.money("suspense"), world.money("sales"), buyer.coins) == (400, 0, 0)
+    assert buyer.tell(back).reason == "before_payment"
     catalogue = CATALOGUE.replace("prices", 'store_ids = { sandbox = "new" }\nprices')
     transact(world.core.sessions, lambda s: import_products(s, parse_catalogue(catalogue), world.clock.now()))
+    assert buyer.tell(paid).outcome == "applied"
+    assert (world.money("suspense"), world.money("sales"), world.money("clearing:sandbox")) == (0, 400, -400)
+    assert buyer.coins == 44
+    buyer.assert_balanced()
+
+
+def test_refunds_follow_money_that_is_matched_later(world: World) -> None:
+    """Money of an unknown number lies in suspense, and part of it was refunded from there, when its payment appears (a
+    database that was restored from a copy)."""
+    buyer = Buyer(world)
+    number = buyer.payment_id + (1 << 12)
+    ref = Ref(str(number), "late-1")
+    paid = replace(buyer.paid(), ref=ref)
+    back = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(ref, refund="r1"))
+    assert [buyer.tell(fact).outcome for fact in (paid, back)] == ["parked", "applied"]
+    assert (world.money("suspense"), world.money("sales"), buyer.coins) == (400, 0, 0)
+    row = {**world.payment(buyer.payment_id)._mapping, "id": number, "theirs": None}
+    transact(world.core.sessions, lambda s: s.execute(insert(Payment).values(row)))
     assert buyer.tell(paid).outcome == "applied"
     assert (world.money("suspense"), world.money("sales"), world.money("clearing:sandbox")) == (0, 400, -400)
     assert buyer.coins == 44

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 from werkzeug.test import TestResponse
 
 from app.models.orders import IdempotencyKey, Order, Payment, User
@@ -241,3 +241,10 @@ def test_the_last_page_ends_and_pages_do_not_overlap(alice: ApiClient) -> None:
 def test_health_is_told_without_credentials(http: FlaskClient) -> None:
     assert http.get("/health/live").get_json() == {"status": "ok"}
     assert http.get("/health/ready").status_code == 200
+
+
+def test_a_database_at_another_schema_is_not_ready(http: FlaskClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+    answer = http.get("/health/ready")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "schema_outdated")

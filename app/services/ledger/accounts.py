@@ -1,7 +1,9 @@
 """Finds, makes and locks accounts by name.
 
-Rows are locked in one order everywhere: by slot, then user, then id; journals (of no user) come before wallets. Rows
-that do not exist yet are inserted after that, in the order of their names.
+Rows that are to be locked and do not exist yet are inserted first, before this call locks anything: a row that is found
+missing, and made by somebody else meanwhile, would be locked out of order. Then rows are locked in one order everywhere:
+by slot, then user, then id; journals (of no user) come before wallets. System accounts are never locked; missing ones
+are inserted last, in the order of their names.
 """
 
 from __future__ import annotations
@@ -107,14 +109,21 @@ def lock(session: Session, places: Iterable[Place]) -> dict[Place, Book]:
     """All these accounts, made where missing. Those that keep state are locked until the transaction ends."""
     wanted = sorted(set(places))
     kept = [place for place in wanted if keeps_state(place[1])]
-    books = _fetch(session, kept, lock=True)
-    books |= _fetch(session, [place for place in wanted if not keeps_state(place[1])], lock=False)
+    books = _fetch(session, wanted, lock=False)
+    _make(session, kept, books)
+    books |= _fetch(session, kept, lock=True)
+    _make(session, wanted, books)
+    return books
+
+
+def _make(session: Session, wanted: Sequence[Place], books: dict[Place, Book]) -> None:
+    """Insert those of the accounts that are missing in `books`, and add them there."""
     for _ in range(ATTEMPTS):
         missing = [place for place in wanted if place not in books]
         if not missing:
-            return books
+            return
         _INSERT.many(session, [_new(place) for place in missing])
-        books |= _fetch(session, missing, lock=True)
+        books |= _fetch(session, missing, lock=False)
     raise RuntimeError("no free account number in this slot")
 
 
