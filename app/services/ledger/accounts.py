@@ -1,9 +1,9 @@
 """Finds, makes and locks accounts by name.
 
-Rows that are to be locked and do not exist yet are inserted first, before this call locks anything: a row that is found
-missing, and made by somebody else meanwhile, would be locked out of order. Then rows are locked in one order everywhere:
-by slot, then user, then id; journals (of no user) come before wallets. System accounts are never locked; missing ones
-are inserted last, in the order of their names.
+Rows that are to be locked and do not exist yet are inserted first, before this call locks anything: a row that is
+found missing, and made by somebody else meanwhile, would be locked out of order. Then rows are locked in one order
+everywhere: by slot, then user, then id; journals (of no user) come before wallets. System accounts are never locked;
+missing ones are inserted last, in the order of their names.
 """
 
 from __future__ import annotations
