@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import secrets
 import signal
@@ -21,6 +22,7 @@ from app.models import schema
 from app.providers.errors import Misconfigured
 from app.services import audit as books
 from app.services import freezing, kept_messages, receiving
+from app.services.ledger.deferred import deferred_revenue
 from app.services.ledger_audit import AuditState
 from app.services.problems import NotFound
 from app.services.products import BadCatalogue, import_products, parse_catalogue
@@ -195,6 +197,25 @@ def _keep(file: Path, state: AuditState) -> None:
     fresh = file.with_name(f"{file.name}.new")
     fresh.write_text(state.to_json())
     fresh.replace(file)
+
+
+@main.group()
+def report() -> None:
+    """Figures for finance."""
+
+
+@report.command("deferred-revenue")
+def report_deferred_revenue() -> None:
+    """As CSV: coins that are bought and not spent, and the money they were bought with, by product and month."""
+    parts = house()
+    zone = parts.core.rules.ledger.zone
+    figures = read(parts.core.sessions, lambda session: deferred_revenue(session, zone=zone), snapshot=True)
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(["environment", "product", "month", "asset", "coins", "currency", "value_minor"])
+    for about, sums in figures.items():
+        rows.writerow(
+            [about.environment, about.product, about.month, about.asset, sums.coins, about.currency, sums.value_minor]
+        )
 
 
 @main.command()
