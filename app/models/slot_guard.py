@@ -29,7 +29,6 @@ SLOTTED = frozenset(
         "holds",
         "refunds",
         "freezes",
-        "checkpoints",
         "refusals",
     }
 )
