@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from urllib.parse import urlsplit
 
 import requests
 import structlog
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError
 
+from app.providers.client_certificate import CertifiedAdapter, ClientCertificate
 from app.providers.errors import Retryable, Unknown
 
 CONNECT_SECONDS = 3.05
@@ -50,8 +51,12 @@ class HttpClient(Protocol):
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         max_bytes: int = MAX_RESPONSE_BYTES,
+        certificate: ClientCertificate | None = None,
     ) -> HttpResponse:
-        """One exchange; any status is an answer. Raises Retryable if nothing was sent, Unknown if it may have been."""
+        """One exchange; any status is an answer. Raises Retryable if nothing was sent, Unknown if it may have been.
+
+        `certificate` is shown to a server that asks who we are. Raises Misconfigured if it cannot be used.
+        """
 
 
 @contextlib.contextmanager
@@ -79,12 +84,27 @@ def _seconds_left() -> float:
 class RequestsClient:
     """The client used in production. One per provider account; safe to share between threads."""
 
-    def __init__(self) -> None:
-        self._session = requests.Session()
-        self._session.trust_env = False  # no .netrc: it would add an Authorization header of its own
-        adapter = HTTPAdapter(pool_connections=POOL_SIZE, pool_maxsize=POOL_SIZE, max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+    def __init__(self, *, ca_file: str = "") -> None:
+        """`ca_file`: certificate authorities to trust in place of the public ones, as a PEM file."""
+        self._ca_file = ca_file
+        self._sessions: dict[ClientCertificate | None, requests.Session] = {None: self._new_session(None)}
+        self._lock = threading.Lock()
+
+    def _new_session(self, certificate: ClientCertificate | None) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False  # no .netrc: it would add an Authorization header of its own
+        session.verify = self._ca_file or True
+        adapter = CertifiedAdapter(certificate, POOL_SIZE)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        return session
+
+    def _session(self, certificate: ClientCertificate | None) -> requests.Session:
+        """One for each certificate, since a connection made with one must never serve a call made without it."""
+        with self._lock:
+            if certificate not in self._sessions:
+                self._sessions[certificate] = self._new_session(certificate)
+            return self._sessions[certificate]
 
     def request(
         self,
@@ -94,12 +114,14 @@ class RequestsClient:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         max_bytes: int = MAX_RESPONSE_BYTES,
+        certificate: ClientCertificate | None = None,
     ) -> HttpResponse:
+        session = self._session(certificate)
         left = _seconds_left()
         started = time.monotonic()
         status: int | str = "no answer"
         try:
-            response = self._exchange(method, url, headers or {}, body, max_bytes, left)
+            response = _exchange(session, method, url, headers or {}, body, max_bytes, left)
             status = response.status
             return response
         finally:
@@ -107,24 +129,31 @@ class RequestsClient:
             spent = round((time.monotonic() - started) * 1000)
             _log.info("provider_http", method=method, host=parts.netloc, path=parts.path, status=status, ms=spent)
 
-    def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, max_bytes: int, left: float
-    ) -> HttpResponse:
-        ends = time.monotonic() + left
-        try:
-            with self._session.request(
-                method,
-                url,
-                headers=dict(headers),
-                data=body,
-                timeout=(min(CONNECT_SECONDS, left), left),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = _read(response, max_bytes, ends)
-        except requests.RequestException as error:
-            raise _classified(error) from None
-        return HttpResponse(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
+
+def _exchange(
+    session: requests.Session,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    max_bytes: int,
+    left: float,
+) -> HttpResponse:
+    ends = time.monotonic() + left
+    try:
+        with session.request(
+            method,
+            url,
+            headers=dict(headers),
+            data=body,
+            timeout=(min(CONNECT_SECONDS, left), left),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            content = _read(response, max_bytes, ends)
+    except requests.RequestException as error:
+        raise _classified(error) from None
+    return HttpResponse(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
 
 
 def _read(response: requests.Response, max_bytes: int, ends: float) -> bytes:

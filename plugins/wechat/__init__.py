@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.providers import Misconfigured, Plugin, Provider, Tools
 from plugins.wechat.settings import Settings, V2Settings
-from plugins.wechat.v2.provider import V2Provider
+from plugins.wechat.v2.refunding import build_v2
 from plugins.wechat.v3.provider import build_v3
 
 
@@ -14,7 +14,7 @@ def build(settings: Settings, tools: Tools) -> Provider:
     if tools.live and not chosen.api_url.startswith("https://"):
         raise Misconfigured("api_url: real money goes over https only (for a simulator set live = false)")
     if isinstance(chosen, V2Settings):
-        return V2Provider(chosen, tools)
+        return build_v2(chosen, tools)
     return build_v3(chosen, tools)
 
 

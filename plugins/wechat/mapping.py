@@ -43,6 +43,18 @@ REFUND_STATES: dict[str, Kind] = {
 }
 """`status`, `refund_status`, `refund_status_$n`. A word that is not here means REFUND_PENDING."""
 
+BILL_REFUND = "REFUND"
+"""交易状态 of the row of a refund. In a query the same word is the state of a payment that was refunded since."""
+BILL_STATES: dict[str, Kind] = {
+    "SUCCESS": Kind.PAID,
+    "REVOKED": Kind.CLOSED,  # bar code payments, which we never make
+}
+"""交易状态 of the other rows. A word that is not here means PENDING."""
+BILL_REFUND_STATES: dict[str, Kind] = REFUND_STATES | {
+    "FAIL": Kind.REFUND_FAILED,  # bills' word for CLOSED
+}
+"""退款状态. A word that is not here means REFUND_PENDING."""
+
 PAID_CODES = frozenset({"ORDERPAID", "ORDER_PAID", "OUT_TRADE_NO_USED"})
 """The number is taken by a payment that went through: ask what happened to it."""
 CLOSED_CODES = frozenset({"ORDER_CLOSED", "ORDERCLOSED"})
@@ -61,11 +73,15 @@ ERRORS: dict[str, type[ProviderError]] = {
     "ORDER_NOT_EXIST": Declined,
     "ORDERNOTEXIST": Declined,
     "RESOURCE_NOT_EXISTS": Declined,
+    "TRADE_OVERDUE": Declined,  # paid more than a year ago
+    "INVALID_TRANSACTIONID": Declined,
     # The merchant's balance is short: after topping up, the same refund number goes through.
     "NOT_ENOUGH": Retryable,
     "NOTENOUGH": Retryable,
     "FREQUENCY_LIMITED": Retryable,
     "FREQUENCY_LIMIT_EXCEED": Retryable,
+    "INVALID_REQ_TOO_MUCH": Retryable,  # too many wrong requests before it: shut out for a minute
+    "ORDER_NOT_READY": Retryable,  # the order is being worked on and cannot be refunded right now
     "SIGN_ERROR": Misconfigured,
     "SIGNERROR": Misconfigured,
     "NO_AUTH": Misconfigured,
@@ -79,15 +95,23 @@ ERRORS: dict[str, type[ProviderError]] = {
     "NOT_UTF8": Misconfigured,
     "REQUIRE_POST_METHOD": Misconfigured,
     "POST_DATA_EMPTY": Misconfigured,
+    "CERT_ERROR": Misconfigured,
     # INVALID_REQUEST also answers a repeated number whose first request went through: it proves nothing.
     "INVALID_REQUEST": Unknown,
     "SYSTEM_ERROR": Unknown,
     "SYSTEMERROR": Unknown,
     "BANK_ERROR": Unknown,
+    # v2 refunds, where the advice is to repeat the very same request, or there is none.
+    "BIZERR_NEED_RETRY": Unknown,
+    "REFUND_FEE_MISMATCH": Unknown,
+    "ERROR": Unknown,
     "USERPAYING": Unknown,
     "USER_PAYING": Unknown,
 }
 """What a refused call means. A code that is not here means Unknown."""
+
+FINAL_TEXTS = ("订单已全额退款",)
+"""v2's `ERROR` has its reason in `err_code_des` only. With one of these in it, it is a definite no."""
 
 
 def kind_of_trade(state: str, trade_type: str) -> Kind:

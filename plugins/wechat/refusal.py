@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app.providers import Misconfigured, ProviderError
 from plugins.wechat.mapping import error_for
 
@@ -15,6 +17,10 @@ class Refusal(Exception):
         super().__init__(f"{code or 'no code'} ({where})")
         self.code = code
         self._message = message
+
+    def says(self, words: Iterable[str]) -> bool:
+        """Whether WeChat Pay's text, for people, has one of these words in it: some codes mean nothing without it."""
+        return any(word in self._message for word in words)
 
     def as_error(self) -> ProviderError:
         """The port's error for it. Only what concerns the configuration repeats WeChat Pay's text: others may quote a

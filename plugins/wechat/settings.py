@@ -44,6 +44,22 @@ def _is_appid(value: str) -> str:
     return value
 
 
+def _is_private_key(value: SecretStr) -> SecretStr:
+    if "PRIVATE KEY-----" not in value.get_secret_value():
+        raise ValueError("give the text of apiclient_key.pem, starting with -----BEGIN PRIVATE KEY-----")
+    return value
+
+
+def _is_certificate(value: str) -> str:
+    if "BEGIN CERTIFICATE-----" not in value:
+        raise ValueError("give the text of apiclient_cert.pem, starting with -----BEGIN CERTIFICATE-----")
+    return value
+
+
+PrivateKeyPem = Annotated[SecretStr, AfterValidator(_is_private_key)]
+CertificatePem = Annotated[str, AfterValidator(_is_certificate)]
+
+
 class AccountSettings(BaseModel):
     """What both generations need."""
 
@@ -56,6 +72,8 @@ class AccountSettings(BaseModel):
     """The products that WeChat Pay has opened for this appid."""
     api_url: str = OFFICIAL_API
     """Another site of WeChat Pay (`https://api2.mch.weixin.qq.com`) or a simulator."""
+    refund_notify_url: str = ""
+    """Where refund notifications go; empty: to the address set on the merchant site."""
 
     @field_validator("ways")
     @classmethod
@@ -77,9 +95,9 @@ class V3Settings(AccountSettings):
     """API v3: the merchant's own RSA key pair, and WeChat Pay's keys in one or both of their two forms."""
 
     generation: Literal["v3"] = "v3"
-    merchant_private_key: SecretStr
+    merchant_private_key: PrivateKeyPem
     """apiclient_key.pem, the text of the file."""
-    merchant_certificate: str
+    merchant_certificate: CertificatePem
     """apiclient_cert.pem, the text of the file; our serial number is read from it."""
     apiv3_key: SecretStr
     """The 32 characters set as 'APIv3 密钥' on the merchant site."""
@@ -89,22 +107,6 @@ class V3Settings(AccountSettings):
     """pub_key.pem, the text of the file that goes with the id."""
     platform_certificates: bool = True
     """Download platform certificates too. Off only when the migration to the public key is finished for good."""
-    refund_notify_url: str = ""
-    """Where refund notifications go; empty: to the address set on the merchant site."""
-
-    @field_validator("merchant_private_key")
-    @classmethod
-    def _private_key_is_pem(cls, value: SecretStr) -> SecretStr:
-        if "PRIVATE KEY-----" not in value.get_secret_value():
-            raise ValueError("give the text of apiclient_key.pem, starting with -----BEGIN PRIVATE KEY-----")
-        return value
-
-    @field_validator("merchant_certificate")
-    @classmethod
-    def _certificate_is_pem(cls, value: str) -> str:
-        if "BEGIN CERTIFICATE-----" not in value:
-            raise ValueError("give the text of apiclient_cert.pem, starting with -----BEGIN CERTIFICATE-----")
-        return value
 
     @field_validator("apiv3_key")
     @classmethod
@@ -135,6 +137,10 @@ class V2Settings(AccountSettings):
     """How orders are signed; notifications signed in another way are refused."""
     client_ip: str = "127.0.0.1"
     """Sent as the payer's address where the caller gives none."""
+    merchant_private_key: PrivateKeyPem | None = None
+    """apiclient_key.pem, the text of the file. Without it and the next there are no refunds through this account."""
+    merchant_certificate: CertificatePem | None = None
+    """apiclient_cert.pem, the text of the file; shown in TLS where money goes back."""
 
     @field_validator("api_key")
     @classmethod
@@ -144,6 +150,12 @@ class V2Settings(AccountSettings):
         if len(text) != 32 or not _PRINTABLE.fullmatch(text):
             raise ValueError(f"the API v2 key has exactly 32 printable ASCII characters, this one has {len(text)}")
         return value
+
+    @model_validator(mode="after")
+    def _certificate_is_whole(self) -> V2Settings:
+        if (self.merchant_private_key is None) != (self.merchant_certificate is None):
+            raise ValueError("merchant_private_key and merchant_certificate come together: give both or neither")
+        return self
 
 
 def _generation(table: Any) -> str:

@@ -11,7 +11,7 @@ keys. `/` lists the orders and leads to the cashier of each; everything under `/
     POST refund {"number", "refund", "amount"}         a refund made on the merchant site, not yet finished
     POST finish-refund {"refund", "status"?}           SUCCESS, CLOSED or ABNORMAL; the notification goes out
     POST faults {"lose": 1, …}                         see `app.providers.testing.simulator.Faults`
-    POST situation {"kind": "migrating", …}            keys, rotation, probes: see `simulated.signer.Situation`
+    POST situation {"kind": "migrating", …}            keys, rotation, probes, bills: see `simulated.signer.Situation`
     GET  state                                         orders, refunds, deliveries, faults, situation
 
 It needs TILLBOOK_ENV=demo, development or test.
@@ -35,6 +35,8 @@ from plugins.wechat.simulated.signer import Situation
 from plugins.wechat.simulated.wechat import SimulatedWeChat
 
 DEFAULT_PORT = 9003
+CERTIFICATE_SHOWN = "SSL_CLIENT_CERT"
+"""Where the server in front puts the certificate that the client showed in TLS (PEM)."""
 _ORDERS_PAGE = """<!doctype html><meta charset="utf-8"><title>WeChat Pay (simulated)</title>
 <h1>WeChat Pay (simulated): orders</h1><ul>{% for order in orders %}
 <li><a href="/_cashier/{{ order.number }}">{{ order.number }}</a> {{ order.generation }} {{ order.trade_type }}
@@ -69,12 +71,13 @@ def _refused(error: Exception) -> tuple[Response, int]:
 def _add_protocol(app: Flask, wechat: SimulatedWeChat) -> None:
     def speak(path: str) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        answer = wechat.answer(Asked(request.method, _target_on_the_wire(), headers, request.get_data()))
+        shown = str(request.environ.get(CERTIFICATE_SHOWN) or "")
+        answer = wechat.answer(Asked(request.method, _target_on_the_wire(), headers, request.get_data(), shown))
         response = Response(answer.body, answer.status)
         response.headers.update(dict(answer.headers))
         return response
 
-    for rule in ("/v3/<path:path>", "/pay/<path:path>"):
+    for rule in ("/v3/<path:path>", "/pay/<path:path>", "/secapi/<path:path>"):
         app.add_url_rule(rule, f"speak {rule}", speak, methods=["GET", "POST"])
 
 

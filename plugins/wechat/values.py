@@ -10,6 +10,8 @@ from app.providers import Declined, Intent, Misconfigured
 from plugins.wechat.documents import CNY
 
 SUBJECT_BYTES = 127
+REASON_BYTES = 80
+"""Of a refund, for the payer to read."""
 NOTIFY_URL_CHARACTERS = 256
 # '&' and '=' could imitate other fields in v2's string to sign; ']]>' ends a CDATA section; a comma shifts the columns
 # of the bill; control characters break both.

@@ -7,8 +7,11 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 
+from cryptography.x509 import load_pem_x509_certificate
+
 from app.providers import Message
 from plugins.wechat.documents import BEIJING, Unreadable, beijing
+from plugins.wechat.simulated.bills import BillDesk, refused_in_v2
 from plugins.wechat.simulated.books import CURRENCY, V2_CODES, Books, Now, Order, Refund, Refused
 from plugins.wechat.simulated.exchange import Answer, Asked
 from plugins.wechat.simulated.keys import SimulatorConfig
@@ -26,15 +29,23 @@ REQUIRED = (
     "total_fee",
     "trade_type",
 )
+BILL_PATH = "/pay/downloadbill"
+REFUND_PATH = "/secapi/pay/refund"
+NO_CERTIFICATE = Answer(
+    400,
+    b"<html><head><title>400 No required SSL certificate was sent</title></head></html>",
+    {"Content-Type": "text/html"},
+)
 REFUND_WORDS = {"CLOSED": "REFUNDCLOSE", "ABNORMAL": "CHANGE"}
 
 
 class FrontV2:
-    def __init__(self, config: SimulatorConfig, books: Books, now: Now, public_url: str) -> None:
+    def __init__(self, config: SimulatorConfig, books: Books, now: Now, public_url: str, bills: BillDesk) -> None:
         self._config = config
         self._books = books
         self._now = now
         self._public_url = public_url
+        self._bills = bills
         self._key = V2Key(config.api_key)
         self._turns = itertools.count()
         self._handlers = {
@@ -42,10 +53,13 @@ class FrontV2:
             "/pay/orderquery": self._query,
             "/pay/closeorder": self._close,
             "/pay/refundquery": self._query_refund,
+            REFUND_PATH: self._refund,
         }
 
     def answer(self, asked: Asked) -> Answer:
         """One exchange. `return_code` FAIL comes unsigned, `result_code` FAIL signed, as at WeChat Pay."""
+        if asked.path == REFUND_PATH and not asked.certificate:
+            return NO_CERTIFICATE
         try:
             fields = parse_xml(asked.body)
         except Unreadable:
@@ -53,8 +67,12 @@ class FrontV2:
         sign_type = SIGN_TYPES.get(fields.get("sign_type", ""))
         if sign_type is None or not self._key.verify(fields, sign_type):
             return _xml({"return_code": "FAIL", "return_msg": "签名错误"})
+        if asked.path == BILL_PATH:
+            return self._bill(fields)
         try:
             self._check_parties(fields)
+            if asked.path == REFUND_PATH:
+                self._check_certificate(asked.certificate)
             handle = self._handlers.get(asked.path, _no_such_interface)
             content = {"result_code": "SUCCESS"} | handle(fields)
         except Refused as refused:
@@ -67,6 +85,16 @@ class FrontV2:
             raise Refused(400, "MCHID_NOT_EXIST", "商户号不存在")
         if fields.get("appid") != self._config.appid:
             raise Refused(400, "APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配")
+
+    def _check_certificate(self, shown: str) -> None:
+        if load_pem_x509_certificate(shown.encode()) != self._config.merchant.certificate:
+            raise Refused(400, "CERT_ERROR", "证书校验错误")
+
+    def _bill(self, fields: Mapping[str, str]) -> Answer:
+        try:
+            return self._bills.download(fields)
+        except Refused as refused:
+            return _xml(refused_in_v2(refused))
 
     def _place(self, fields: Mapping[str, str]) -> dict[str, str]:
         lacking = [name for name in REQUIRED if not fields.get(name)]
@@ -107,6 +135,27 @@ class FrontV2:
     def _close(self, fields: Mapping[str, str]) -> dict[str, str]:
         self._books.close(fields.get("out_trade_no", ""))
         return {}
+
+    def _refund(self, fields: Mapping[str, str]) -> dict[str, str]:
+        """The same number again is the same refund, as long as the amounts are the same."""
+        order, number, amount = self._find(fields), fields.get("out_refund_no", ""), fields.get("refund_fee", "")
+        known = self._books.refunds.get(number)
+        if not number or not amount.isdecimal() or fields.get("total_fee") != str(order.total):
+            raise Refused(400, "PARAM_ERROR", "out_refund_no, refund_fee, total_fee")
+        if known is not None and (known.order, known.amount) != (order, int(amount)):
+            raise Refused(400, "REFUND_FEE_MISMATCH", "订单金额或退款金额与之前请求不一致，请核实后再试")
+        if known is None and order.refunded == order.total:
+            raise Refused(400, "ERROR", "订单已全额退款")
+        refund = self._books.refund(order, number, int(amount), notify_url=fields.get("notify_url", ""))
+        return {
+            "transaction_id": order.transaction_id,
+            "out_trade_no": order.number,
+            "out_refund_no": refund.number,
+            "refund_id": refund.refund_id,
+            "refund_fee": str(refund.amount),
+            "total_fee": str(order.total),
+            "cash_fee": str(order.total - order.coupon),
+        }
 
     def _query_refund(self, fields: Mapping[str, str]) -> dict[str, str]:
         refund = self._books.find_refund(fields.get("out_refund_no", ""))

@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from plugins.wechat.documents import BEIJING
+from plugins.wechat.simulated.bills import FILE_PATH, BillDesk
 from plugins.wechat.simulated.books import CURRENCY, Books, Now, Order, Refund, Refused
 from plugins.wechat.simulated.exchange import Answer, Asked
 from plugins.wechat.simulated.keys import SimulatorConfig
@@ -34,6 +35,7 @@ class FrontV3:
         situation: Situation,
         now: Now,
         public_url: str,
+        bills: BillDesk,
     ) -> None:
         self._config = config
         self._books = books
@@ -41,8 +43,9 @@ class FrontV3:
         self._situation = situation
         self._now = now
         self._public_url = public_url
+        self._bills = bills
         self._merchant_key: RSAPublicKey = config.merchant.key.public_key()
-        self._routes: list[tuple[str, re.Pattern[str], Callable[..., Mapping[str, Any] | None]]] = [
+        self._routes: list[tuple[str, re.Pattern[str], Callable[..., Mapping[str, Any] | Answer | None]]] = [
             ("POST", re.compile(rf"{ORDERS}/(jsapi|app|native|h5)"), self._place),
             ("GET", re.compile(rf"{ORDERS}/out-trade-no/([^/]+)"), self._by_number),
             ("GET", re.compile(rf"{ORDERS}/id/([^/]+)"), self._by_transaction),
@@ -50,13 +53,17 @@ class FrontV3:
             ("POST", re.compile(REFUNDS), self._refund),
             ("GET", re.compile(rf"{REFUNDS}/([^/]+)"), self._find_refund),
             ("GET", re.compile(r"/v3/certificates"), self._certificates),
+            ("GET", re.compile(r"/v3/bill/tradebill"), self._bill),
+            ("GET", re.compile(FILE_PATH), self._bill_file),
         ]
 
     def answer(self, asked: Asked) -> Answer:
-        """One exchange. Every answer is signed, errors too."""
+        """One exchange. Every answer is signed, errors too, but for the file of a bill."""
         try:
             self._authenticate(asked)
             document = self._dispatch(asked)
+            if isinstance(document, Answer):
+                return document
             status = 200 if document is not None else 204
         except Refused as refused:
             document = {"code": refused.code, "message": refused.message}
@@ -65,7 +72,7 @@ class FrontV3:
         headers = self._signer.answer_headers(body, asked.headers.get("wechatpay-serial", ""))
         return Answer(status, body, {"Content-Type": "application/json", **headers})
 
-    def _dispatch(self, asked: Asked) -> Mapping[str, Any] | None:
+    def _dispatch(self, asked: Asked) -> Mapping[str, Any] | Answer | None:
         for method, pattern, handle in self._routes:
             match = pattern.fullmatch(asked.path)
             if match and method == asked.method:
@@ -136,11 +143,11 @@ class FrontV3:
             raise Refused(400, "APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配")
 
     def _by_number(self, asked: Asked, number: str) -> Mapping[str, Any]:
-        self._check_parties(_query(asked))
+        self._check_parties(asked.query)
         return self.transaction(self._books.find(number))
 
     def _by_transaction(self, asked: Asked, transaction_id: str) -> Mapping[str, Any]:
-        self._check_parties(_query(asked))
+        self._check_parties(asked.query)
         return self.transaction(self._books.find_transaction(transaction_id))
 
     def _close(self, asked: Asked, number: str) -> None:
@@ -168,6 +175,12 @@ class FrontV3:
         if self._situation.listing == "missing":
             raise Refused(404, "RESOURCE_NOT_EXISTS", "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥")
         return {"data": []} if self._situation.listing == "empty" else self._signer.certificates()
+
+    def _bill(self, asked: Asked) -> Mapping[str, Any]:
+        return self._bills.name(asked.query)
+
+    def _bill_file(self, asked: Asked) -> Answer:
+        return self._bills.hand_out(asked.query)
 
     def transaction(self, order: Order) -> dict[str, Any]:
         """The order as queries and notifications show it."""
@@ -244,10 +257,6 @@ def _payers_part(refund: Refund) -> int:
 
 def _beijing(moment: datetime) -> str:
     return moment.astimezone(BEIJING).isoformat(timespec="seconds")
-
-
-def _query(asked: Asked) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(asked.target).query).items()}
 
 
 def _document(body: bytes) -> dict[str, Any]:

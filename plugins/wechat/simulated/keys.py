@@ -77,9 +77,10 @@ class SimulatorConfig:
             table |= {"platform_public_key_id": self.public_key_id, "platform_public_key": self.public.public_pem}
         return table
 
-    def settings_v2(self, api_url: str) -> dict[str, Any]:
-        """The plugin's part of a provider account's table, for generation v2."""
-        return {
+    def settings_v2(self, api_url: str, *, certificate: bool = False) -> dict[str, Any]:
+        """The plugin's part of a provider account's table, for generation v2. With the certificate it can give money
+        back, where something in front of the simulator speaks TLS."""
+        table = {
             "generation": "v2",
             "mchid": self.mchid,
             "appid": self.appid,
@@ -87,6 +88,12 @@ class SimulatorConfig:
             "sign_type": self.sign_type,
             "api_url": api_url,
         }
+        if certificate:
+            table |= {
+                "merchant_private_key": self.merchant.private_pem,
+                "merchant_certificate": self.merchant.certificate_pem,
+            }
+        return table
 
 
 def generate_config(mchid: str = "1900000109", appid: str = "wx2421b1c4370ec43b") -> SimulatorConfig:

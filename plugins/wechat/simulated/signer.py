@@ -25,7 +25,7 @@ PROBE = "WECHATPAY/SIGNTEST/"
 
 @dataclass
 class Situation:
-    """What state the keys are in; tests and the demo change it at any time."""
+    """What state the keys and bills are in; tests and the demo change it at any time."""
 
     kind: str = "certificate"
     """What signs notifications: `certificate`, `public_key`, or `migrating` (both, by turns)."""
@@ -36,6 +36,9 @@ class Situation:
     probe_answers: int = 0
     """How many of the next answers carry a spoilt signature."""
     probe_notifications: int = 0
+    bill: str = "made"
+    """Trade bills are `made`, still `creating`, `missing`, `corrupt` (not what the hash was made of), or `omit` a
+    row."""
 
 
 class PlatformSigner:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from app.providers import Message, Reply
 from app.providers.testing.simulator import Deliveries, Faults, Send, send_over_http
 from plugins.wechat.documents import Unreadable
+from plugins.wechat.simulated.bills import BillDesk
 from plugins.wechat.simulated.books import Books, Now, Order, Refund
 from plugins.wechat.simulated.exchange import Answer, Asked
 from plugins.wechat.simulated.front_v2 import FrontV2
@@ -49,8 +50,9 @@ class SimulatedWeChat:
         self.situation = Situation()
         self.books = Books(now)
         self.signer = PlatformSigner(config, self.situation, now)
-        self.v3 = FrontV3(config, self.books, self.signer, self.situation, now, public_url)
-        self.v2 = FrontV2(config, self.books, now, public_url)
+        bills = BillDesk(config, self.books, self.situation, now, public_url)
+        self.v3 = FrontV3(config, self.books, self.signer, self.situation, now, public_url, bills)
+        self.v2 = FrontV2(config, self.books, now, public_url, bills)
         self.deliveries = Deliveries(
             gaps=RETRY_GAPS, accepted=accepted, faults=self.faults, send=send, now=tick, speed=speed
         )

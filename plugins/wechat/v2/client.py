@@ -10,21 +10,23 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from wechatpy.pay import WeChatPay
 
-from app.providers import HttpClient, HttpResponse, Misconfigured, Unknown
+from app.providers import ClientCertificate, HttpClient, HttpResponse, Misconfigured, Unknown
 from plugins.wechat.documents import Unreadable
 from plugins.wechat.refusal import Refusal
 from plugins.wechat.v2.signing import SignType, V2Key
-from plugins.wechat.v2.xml import parse_xml
+from plugins.wechat.v2.xml import parse_xml, write_xml
 
 ADVICE = {
     "签名错误": "check api_key and sign_type",
     "appid不存在": "check appid",
     "商户号不存在": "check mchid",
+    "证书": "check merchant_certificate: it is this merchant's, and the newest on the merchant site",
 }
 """For what `return_msg` says, without a code, when the request was not even looked at."""
 
@@ -38,9 +40,11 @@ class _Transport:
     def __init__(self, http: HttpClient) -> None:
         self._http = http
 
-    def request(self, method: str, url: str, *, data: bytes = b"", **_: Any) -> _Answer:
-        answer = self._http.request(method.upper(), url, headers={"Content-Type": "text/xml"}, body=data)
-        return _Answer(answer)
+    def request(
+        self, method: str, url: str, *, data: bytes = b"", certificate: ClientCertificate | None = None, **_: Any
+    ) -> _Answer:
+        headers = {"Content-Type": "text/xml"}
+        return _Answer(self._http.request(method.upper(), url, headers=headers, body=data, certificate=certificate))
 
 
 class _Answer:
@@ -64,6 +68,7 @@ class V2Client(WeChatPay):  # type: ignore[misc]  # wechatpy has no types
         super().__init__(appid=appid, api_key=api_key, mch_id=mchid)
         self.API_BASE_URL = f"{api_url}/"
         self._http = _Transport(http)
+        self._line = http
         self._key = key
         self._sign_type: SignType = sign_type
 
@@ -83,22 +88,32 @@ class V2Client(WeChatPay):  # type: ignore[misc]  # wechatpy has no types
         except Unreadable as error:
             raise Unknown(f"an unreadable answer: {error}") from None
         if fields.get("return_code") != "SUCCESS":
-            raise _not_looked_at(fields.get("return_msg", ""))
+            raise not_looked_at(fields.get("return_msg", ""))
         if not self._key.verify(fields, self._sign_type):
             raise Unknown("an answer whose signature is wrong")
         if fields.get("result_code") != "SUCCESS":
             raise Refusal(fields.get("err_code", ""), "result_code FAIL", fields.get("err_code_des", ""))
         return fields
 
-    def ask(self, path: str, fields: Mapping[str, str]) -> dict[str, str]:
+    def ask(self, path: str, fields: Mapping[str, str], certificate: ClientCertificate | None = None) -> dict[str, str]:
         """A call that wechatpy has no method for, or one whose method cannot pass `sign_type`."""
-        answer: dict[str, str] = self.post(
-            path, data={"appid": self.appid, "mch_id": self.mch_id, "sign_type": self._sign_type, **fields}
-        )
+        answer: dict[str, str] = self.post(path, data=self._ours() | dict(fields), certificate=certificate)
         return answer
 
+    def download(self, path: str, fields: Mapping[str, str], max_bytes: int) -> bytes:
+        """A call that is answered with a file, or with XML if there is none. Neither is signed."""
+        request = self._ours() | {"nonce_str": secrets.token_hex(16)} | dict(fields)
+        body = write_xml(request | {"sign": self._key.sign(request, self._sign_type)})
+        headers = {"Content-Type": "text/xml"}
+        answer = self._line.request("POST", self.API_BASE_URL + path, headers=headers, body=body, max_bytes=max_bytes)
+        _Answer(answer).raise_for_status()
+        return answer.body
 
-def _not_looked_at(message: str) -> Unknown:
+    def _ours(self) -> dict[str, str]:
+        return {"appid": self.appid, "mch_id": self.mch_id, "sign_type": self._sign_type}
+
+
+def not_looked_at(message: str) -> Unknown:
     """`return_code` FAIL comes without a code and without a signature, so anybody could have said it: it is told to
     people, with advice, and believed by nobody."""
     advice = [f"{known}: {advice}" for known, advice in ADVICE.items() if known in message]

@@ -1,12 +1,10 @@
-"""The verbs of API v2: the three required ones, and `cancel`.
-
-No `refund`: v2 makes refunds only over TLS with a client certificate, which `tools.http` does not carry. Payments made
-through v2 are refunded on the merchant site, or through an account of generation v3 of the same merchant.
-"""
+"""The verbs of API v2 but for `refund`, which needs a certificate: see `refunding`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
 
 from pydantic import BaseModel
 
@@ -16,6 +14,7 @@ from app.providers import (
     Intent,
     Message,
     Misconfigured,
+    Page,
     Received,
     Ref,
     Started,
@@ -23,12 +22,14 @@ from app.providers import (
     Unknown,
 )
 from plugins.wechat.actions import action_for
+from plugins.wechat.bills.pages import TRADE_BILL, BillPages
 from plugins.wechat.documents import CNY
 from plugins.wechat.mapping import MISSING_CODES
 from plugins.wechat.merchant import Merchant
 from plugins.wechat.outcomes import closed_fact, not_closed, readable, started_before
 from plugins.wechat.refusal import Refusal
 from plugins.wechat.settings import V2Settings
+from plugins.wechat.v2.bills import confirmed, fetch_bill
 from plugins.wechat.v2.client import V2Client
 from plugins.wechat.v2.notifications import NotificationReader
 from plugins.wechat.v2.orders import ClientSigner, order_request
@@ -36,11 +37,15 @@ from plugins.wechat.v2.reading import queried_payment, queried_refunds
 from plugins.wechat.v2.signing import V2Key
 from plugins.wechat.ways import WAYS
 
+BILL_ROWS = 40
+"""In one page of `scan`: each row costs a question, and a page has half a minute."""
+
 
 class V2Provider:
     """One merchant and appid."""
 
     currencies: tuple[str, ...] = (CNY,)
+    feeds: tuple[str, ...] = (TRADE_BILL,)
 
     def __init__(self, settings: V2Settings, tools: Tools) -> None:
         secret = settings.api_key.get_secret_value()
@@ -53,6 +58,13 @@ class V2Provider:
             settings.appid, settings.mchid, secret, self._key, settings.sign_type, tools.http, settings.api_url
         )
         self._reader = NotificationReader(self._merchant, self._key, settings.sign_type, tools.clock)
+        self._bills = BillPages(
+            self._merchant,
+            tools.clock,
+            fetch=partial(fetch_bill, self._client, tools.clock),
+            tell=lambda row: confirmed(row, self._merchant, self.query),
+            page_rows=BILL_ROWS,
+        )
         self.account = self._merchant.account
         self.ways: Mapping[str, type[BaseModel]] = {way: WAYS[way] for way in settings.ways}
 
@@ -74,12 +86,15 @@ class V2Provider:
     def query(self, ref: Ref) -> tuple[Fact, ...]:
         if ref.refund is not None:
             return self._query_refund(ref.refund)
+        fields = self._order(ref)
+        return () if fields is None else (readable(queried_payment, fields, self._merchant, self._clock.now()),)
+
+    def _order(self, ref: Ref) -> dict[str, str] | None:
+        """The order's fields; None if WeChat Pay knows no such order."""
         fields = self._ask("pay/orderquery", _number(ref))
-        if fields is None:
-            return ()
-        if (ref.ours or fields.get("out_trade_no")) != fields.get("out_trade_no"):
+        if fields is not None and (ref.ours or fields.get("out_trade_no")) != fields.get("out_trade_no"):
             raise Unknown("an answer about another order than asked for")
-        return (readable(queried_payment, fields, self._merchant, self._clock.now()),)
+        return fields
 
     def _query_refund(self, number: str) -> tuple[Fact, ...]:
         fields = self._ask("pay/refundquery", {"out_refund_no": number})
@@ -98,6 +113,10 @@ class V2Provider:
         except Refusal as refusal:
             return not_closed(refusal, ref, self.query, closed)
         return (closed,)
+
+    def scan(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
+        """The feed `trade_bill`: what was paid and refunded, day by day, from ten o'clock of the next day on."""
+        return self._bills.page(feed, since, until, cursor)
 
     def _ask(self, path: str, fields: Mapping[str, str]) -> dict[str, str] | None:
         try:

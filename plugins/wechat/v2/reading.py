@@ -58,6 +58,24 @@ def _payment(fields: Mapping[str, str], state: str, merchant: Merchant, told_at:
     )
 
 
+def accepted_refund(fields: Mapping[str, str], merchant: Merchant, told_at: datetime) -> Fact:
+    """A verified answer to a refund request. SUCCESS in it means accepted, no more. Raises Unreadable."""
+    return Fact(
+        kind=Kind.REFUND_PENDING,
+        ref=Ref(
+            ours=text(fields, "out_trade_no"),
+            theirs=text(fields, "transaction_id"),
+            refund=text(fields, "out_refund_no"),
+        ),
+        at=told_at,
+        money=fen_text(fields, "refund_fee", optional_text(fields, "fee_type") or CNY),
+        account=merchant.account_of(text(fields, "mch_id"), text(fields, "appid")),
+        live=merchant.live,
+        cause="PROCESSING",
+        raw=_for_the_books(fields),
+    )
+
+
 def queried_refunds(fields: Mapping[str, str], merchant: Merchant, told_at: datetime) -> Iterator[Fact]:
     """A verified answer of `refundquery`: one fact for each numbered refund in it. Raises Unreadable."""
     for index in range(MAX_REFUNDS):

@@ -10,10 +10,11 @@ import structlog
 
 from app.providers import Clock, HttpResponse, Misconfigured, Unknown
 from plugins.wechat.documents import Unreadable, inner, parse_json, text
+from plugins.wechat.merchant_certificate import ALARM_BEFORE
 from plugins.wechat.refusal import Refusal
 from plugins.wechat.v3.authenticity import NotAuthentic, Verifier
 from plugins.wechat.v3.client import V3Client
-from plugins.wechat.v3.credentials import ALARM_BEFORE, Credentials
+from plugins.wechat.v3.credentials import Credentials
 from plugins.wechat.v3.platform_keys import NotACertificate, PlatformCertificate, PlatformKeys, read_certificate
 from plugins.wechat.v3.signing import decrypt
 

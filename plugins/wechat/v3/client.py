@@ -6,18 +6,20 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
 from app.providers import HttpResponse, Tools, Unknown
 from plugins.wechat.documents import Unreadable, parse_json
+from plugins.wechat.merchant_certificate import EndingAlarm
 from plugins.wechat.refusal import Refusal
 from plugins.wechat.v3.authenticity import NotAuthentic, Verifier
 from plugins.wechat.v3.credentials import Credentials
 from plugins.wechat.v3.signing import authorization, request_message
 
+MAX_ANSWER_BYTES = 1024 * 1024
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}", re.ASCII)
 _REQUEST_ID = re.compile(r"[0-9A-Za-z\-]{1,80}", re.ASCII)
 _log = structlog.get_logger(__name__)
@@ -38,7 +40,8 @@ class V3Client:
         self._verifier = verifier
         self._tools = tools
         self._api_url = api_url
-        self._looked_at_certificate = date.min
+        self._alarm = EndingAlarm(credentials.merchant)
+        self._alarm.look(tools.clock.now())
 
     def get(self, target: str) -> dict[str, Any]:
         """`target` is path and query, percent-encoded."""
@@ -52,11 +55,20 @@ class V3Client:
         """For the first download of the certificates, whose signature needs the certificates: the caller verifies."""
         return self._refuse_errors(self._send("GET", target, b""))
 
-    def _send(self, method: str, target: str, body: bytes) -> HttpResponse:
+    def download(self, url: str, max_bytes: int) -> bytes:
+        """A file of WeChat Pay's, asked for like everything else. Its answer is never signed (official page
+        4013071254): the caller has a signed hash to check it by."""
+        origin, target = _origin_and_target(url)
+        if urlsplit(origin).scheme != urlsplit(self._api_url).scheme:
+            raise Unknown("a download address of another kind than the API's")
+        answer = self._send("GET", target, b"", origin=origin, max_bytes=max_bytes)
+        return self._refuse_errors(answer).body
+
+    def _send(
+        self, method: str, target: str, body: bytes, *, origin: str = "", max_bytes: int = MAX_ANSWER_BYTES
+    ) -> HttpResponse:
         now = self._tools.clock.now()
-        if now.date() != self._looked_at_certificate:  # once a day is often enough for the alarm
-            self._looked_at_certificate = now.date()
-            self._credentials.warn_if_ending(now)
+        self._alarm.look(now)
         timestamp = str(int(now.timestamp()))
         nonce = secrets.token_hex(16).upper()
         message = request_message(method, target, timestamp, nonce, body)
@@ -71,7 +83,8 @@ class V3Client:
         if keys.public_key_id:
             # Which of its two kinds of key WeChat Pay answers with follows this header (official page 4012154180).
             headers["Wechatpay-Serial"] = keys.public_key_id
-        return self._tools.http.request(method, self._api_url + target, headers=headers, body=body)
+        url = (origin or self._api_url) + target
+        return self._tools.http.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
 
     def _read(self, answer: HttpResponse) -> dict[str, Any]:
         self._refuse_errors(answer)
@@ -95,6 +108,13 @@ class V3Client:
             request_id = ""
         _log.info("wechat_refusal", status=answer.status, code=code, request_id=request_id)
         raise Refusal(code, f"HTTP {answer.status}, Request-ID {request_id or 'none'}", message)
+
+
+def _origin_and_target(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    if not parts.netloc or "@" in parts.netloc or not parts.path:
+        raise Unknown("a download address that is none")
+    return f"{parts.scheme}://{parts.netloc}", f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _error_of(body: bytes) -> tuple[str, str]:

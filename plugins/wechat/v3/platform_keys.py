@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.providers import Clock, KeyStore, StoredKey
-from plugins.wechat.v3.credentials import serial_of
+from plugins.wechat.merchant_certificate import serial_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +17,7 @@ from app.providers import (
     Intent,
     Message,
     Misconfigured,
+    Page,
     Received,
     Ref,
     Started,
@@ -22,6 +25,8 @@ from app.providers import (
     Unknown,
 )
 from plugins.wechat.actions import action_for
+from plugins.wechat.bills.pages import TRADE_BILL, BillPages
+from plugins.wechat.bills.reading import fact_of
 from plugins.wechat.documents import CNY
 from plugins.wechat.mapping import MISSING_CODES
 from plugins.wechat.merchant import Merchant
@@ -29,6 +34,7 @@ from plugins.wechat.outcomes import closed_fact, not_closed, readable, started_b
 from plugins.wechat.refusal import Refusal
 from plugins.wechat.settings import V3Settings
 from plugins.wechat.v3.authenticity import Verifier
+from plugins.wechat.v3.bills import fetch_bill
 from plugins.wechat.v3.certificates import CertificateDownload
 from plugins.wechat.v3.client import V3Client
 from plugins.wechat.v3.credentials import load_credentials
@@ -36,11 +42,12 @@ from plugins.wechat.v3.notifications import NotificationReader
 from plugins.wechat.v3.orders import PATHS, ROOT, ClientSigner, order_request
 from plugins.wechat.v3.platform_keys import PlatformKeys
 from plugins.wechat.v3.reading import order_amount, payment_fact, refund_fact
-from plugins.wechat.values import chargeable, subject_for_payer
+from plugins.wechat.values import REASON_BYTES, chargeable, subject_for_payer
 from plugins.wechat.ways import WAYS
 
 REFUNDS = "/v3/refund/domestic/refunds"
-REASON_BYTES = 80
+BILL_ROWS = 2000
+"""In one page of `scan`."""
 REFRESH_SECONDS = 6 * 3600
 """The official SDKs refresh certificates at least every twelve hours."""
 
@@ -54,6 +61,7 @@ class V3Provider:
     """One merchant and appid."""
 
     currencies: tuple[str, ...] = (CNY,)
+    feeds: tuple[str, ...] = (TRADE_BILL,)
 
     def __init__(self, settings: V3Settings, tools: Tools) -> None:
         self._credentials = load_credentials(settings, tools.clock.now())
@@ -66,6 +74,13 @@ class V3Provider:
         self._client = V3Client(settings.mchid, self._credentials, verifier, tools, settings.api_url)
         self._reader = NotificationReader(self._merchant, verifier, self._credentials.apiv3_key)
         self._refund_notify_url = settings.refund_notify_url
+        self._bills = BillPages(
+            self._merchant,
+            tools.clock,
+            fetch=partial(fetch_bill, self._client, tools.clock),
+            tell=lambda row: (fact_of(row, self._merchant),),
+            page_rows=BILL_ROWS,
+        )
         self.account = self._merchant.account
         self.ways: Mapping[str, type[BaseModel]] = {way: WAYS[way] for way in settings.ways}
 
@@ -113,6 +128,10 @@ class V3Provider:
         except Refusal as refusal:
             raise refusal.as_error() from None
         return (readable(refund_fact, document, self._merchant, self._clock.now()),)
+
+    def scan(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
+        """The feed `trade_bill`: what was paid and refunded, day by day, from ten o'clock of the next day on."""
+        return self._bills.page(feed, since, until, cursor)
 
     def _order(self, ref: Ref) -> dict[str, Any] | None:
         """The order's document; None if WeChat Pay knows no such order."""

@@ -36,7 +36,8 @@ def payment_fact(document: Mapping[str, Any], merchant: Merchant, told_at: datet
 def order_amount(document: Mapping[str, Any]) -> Money:
     """The ordered amount: `total`, never `payer_total`, from which WeChat Pay has taken its own coupons."""
     amount = inner(document, "amount")
-    return fen(amount, "total", text(amount, "currency"))
+    # Unpaid orders come without `currency` (answers of 2021 to 2023): there is but one in this scope.
+    return fen(amount, "total", optional_text(amount, "currency") or CNY)
 
 
 def refund_fact(document: Mapping[str, Any], merchant: Merchant, told_at: datetime) -> Fact:
@@ -53,7 +54,7 @@ def refund_fact(document: Mapping[str, Any], merchant: Merchant, told_at: dateti
             refund=text(document, "out_refund_no"),
         ),
         at=rfc3339(success_time, "success_time") if success_time else told_at,
-        # Notifications carry no currency: there is but one in this scope.
+        # Notifications carry no currency.
         money=fen(amount, "refund", optional_text(amount, "currency") or CNY),
         account=merchant.account_of(optional_text(document, "mchid") or merchant.mchid, ""),
         live=merchant.live,

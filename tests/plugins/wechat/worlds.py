@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -74,7 +74,7 @@ class WeChatWorld(World):
 
     def _line(self, config: SimulatorConfig) -> WsgiClient:
         os.environ.setdefault("TILLBOOK_ENV", "test")
-        self._app = create_simulator(config, now=self.clock.now, send=self._send, tick=self._tick)
+        self._app = create_simulator(config, public_url=API_URL, now=self.clock.now, send=self._send, tick=self._tick)
         return WsgiClient(self._app)
 
     def _send(self, _: str, message: Message) -> Reply:
@@ -121,6 +121,12 @@ class WeChatWorld(World):
         assert intent.ref.ours is not None
         self.wechat.books.orders[intent.ref.ours].shown_state = word
 
+    def history_window(self) -> tuple[datetime, datetime]:
+        """The bill of a day is made the next morning."""
+        since = self.clock.now() - timedelta(days=1)
+        self.clock.advance(timedelta(days=2).total_seconds())
+        return since, self.clock.now() - timedelta(days=1)
+
     def settle_refund(self, ref: Ref) -> tuple[Message, ...]:
         assert ref.refund is not None
         self.wechat.finish_refund(ref.refund)
@@ -134,7 +140,7 @@ class WeChatWorld(World):
 class V3World(WeChatWorld):
     """Notifications and answers signed with platform certificates; no public key yet."""
 
-    traits = Traits(verbs=("refund", "cancel", "refresh"), freshness=FIVE_MINUTES)
+    traits = Traits(verbs=("refund", "cancel", "scan", "refresh"), freshness=FIVE_MINUTES)
     signature_parts = (
         HeaderPart("wechatpay-timestamp"),
         HeaderPart("wechatpay-nonce"),
@@ -257,7 +263,7 @@ class V3World(WeChatWorld):
 class PublicKeyWorld(V3World):
     """A new merchant: only the platform public key, no certificates, nothing to refresh."""
 
-    traits = Traits(verbs=("refund", "cancel"), freshness=FIVE_MINUTES)
+    traits = Traits(verbs=("refund", "cancel", "scan"), freshness=FIVE_MINUTES)
     certificates, public_key, kind = False, True, "public_key"
 
 
@@ -284,7 +290,7 @@ def _odd_envelopes(body: bytes) -> dict[str, bytes]:
 class V2World(WeChatWorld):
     """API v2 with HMAC-SHA256. It signs no time, so nothing goes stale; facts are idempotent."""
 
-    traits = Traits(verbs=("cancel",))
+    traits = Traits(verbs=("cancel", "scan"))
     signature_parts = (BodyPart("sign", rb"<sign><!\[CDATA\[([^\]]*)\]\]></sign>"),)
     sign_type = "HMAC-SHA256"
 
@@ -359,6 +365,18 @@ class V2World(WeChatWorld):
 
 class V2Md5World(V2World):
     sign_type = "MD5"
+
+
+class V2RefundingWorld(V2World):
+    """With the merchant's certificate, which arrives as if a front server had checked it; `test_tls` has a real one."""
+
+    traits = Traits(verbs=("refund", "cancel", "scan"))
+
+    def settings(self) -> dict[str, Any]:
+        return self.config.settings_v2(API_URL, certificate=True)
+
+    def secrets(self) -> tuple[str, ...]:
+        return self.config.api_key, self.config.merchant.private_pem
 
 
 def _in_xml(value: str) -> bool:
