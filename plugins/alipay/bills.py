@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from urllib.parse import urlsplit
 
 from app.domain.money import Money
-from app.providers import Declined, Fact, Kind, Page, Ref, Unknown
+from app.providers import Declined, Fact, Kind, Page, Ref, Retryable, Unknown
 from plugins.alipay import codes
 from plugins.alipay.client import GatewayClient
 from plugins.alipay.formats import beijing_day, day_start, parse_time, yuan
@@ -26,9 +26,11 @@ TRADE_BILL = "trade_bill"
 MAX_ZIP_BYTES = 64 * 1024 * 1024
 MAX_CSV_BYTES = 512 * 1024 * 1024
 MAX_ENTRIES = 16
+USUALLY_READY_AFTER = timedelta(hours=33)
+ASK_AGAIN = timedelta(minutes=30)
 READY_AFTER = timedelta(days=2)
-"""A bill is there at 9:00 the next morning, or 10:00 by older pages. When none is there after this, there were no
-trades: `NO_BILL_DATA` and `BILL_NOT_EXIST` mean either."""
+"""A bill is there at 9:00 the next morning (33 hours after its day began), or 10:00 by older pages. When none is there
+after two days, there were no trades: `NO_BILL_DATA` and `BILL_NOT_EXIST` mean either."""
 
 PAYMENT, REFUND = "交易", "退款"
 _DETAIL_NAME = re.compile(r"业务明细\.csv$")
@@ -73,9 +75,12 @@ def _fetch(client: GatewayClient, day: date, now: datetime) -> bytes | None:
     )
     if answer.ok:
         return client.download(_address(answer), MAX_ZIP_BYTES)
-    if codes.reason(answer.sub_code) in codes.NO_BILL and now >= day_start(day) + READY_AFTER:
-        return None
-    raise codes.failure(answer)
+    if codes.reason(answer.sub_code) not in codes.NO_BILL:
+        raise codes.failure(answer)
+    if now < day_start(day) + READY_AFTER:
+        ready = max(day_start(day) + USUALLY_READY_AFTER, now + ASK_AGAIN)
+        raise Retryable("the bill is not made yet", code=codes.reason(answer.sub_code), not_before=ready)
+    return None
 
 
 def _address(answer: Answer) -> str:
@@ -134,11 +139,14 @@ def _plain(name: str) -> str:
 
 
 def _require_whole(text: str, rows: list[dict[str, str]]) -> None:
-    """Compare count and received money with the totals at the foot, for payments and refunds."""
+    """Compare count and received money with the totals at the foot, for payments and refunds. A kind without rows may
+    lack its total; a file that was cut short lacks both, or that of its rows."""
     feet = {kind: (int(count), abs(Decimal(total))) for kind, count, total in _FOOT.findall(_normal(text))}
+    if not feet:
+        raise ValueError("the totals are missing")
     for kind in (PAYMENT, REFUND):
         received = [abs(Decimal(row["商家实收"])) for row in rows if row["业务类型"] == kind]
-        if feet.get(kind) != (len(received), sum(received, Decimal(0))):
+        if feet.get(kind, (0, Decimal(0))) != (len(received), sum(received, Decimal(0))):
             raise ValueError("rows and totals do not agree")
 
 

@@ -10,19 +10,15 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from typing import Any
 
-import asn1
-from appstoreserverlibrary.receipt_utility import (
-    IN_APP_ARRAY,
-    PKCS7_OID,
-    TRANSACTION_IDENTIFIER,
-    ReceiptUtility,
-)
+from appstoreserverlibrary.receipt_utility import IN_APP_ARRAY, TRANSACTION_IDENTIFIER, ReceiptUtility
+
+from plugins.apple.der import Element, Malformed, elements, only
 
 MAX_CHARACTERS = 1024 * 1024
 MOST_TRANSACTIONS = 20
 _PURCHASE_DATE = 1704
+_SIGNED_DATA = bytes.fromhex("2a864886f70d010702")  # 1.2.840.113549.1.7.2
 _ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
@@ -39,7 +35,7 @@ def transactions_in_app_receipt(text: str) -> tuple[str, ...]:
         raise MalformedReceipt("too long")
     try:
         records = [_purchase(record) for record in _in_app_records(base64.b64decode(text, validate=True))]
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, RecursionError, asn1.Error) as error:
+    except ValueError as error:  # from base64, DER, UTF-8, and where there are more or fewer elements than there should
         raise MalformedReceipt(f"not an app receipt: {type(error).__name__}") from None
     found = [number for _, number in sorted(records, key=lambda record: record[0], reverse=True) if is_id(number)]
     if not found:
@@ -65,25 +61,30 @@ def is_id(text: object) -> bool:
     return isinstance(text, str) and _ID.fullmatch(text) is not None and text.strip("0") != ""
 
 
-def _in_app_records(data: bytes) -> Iterator[Any]:
-    envelope = _read(data)
-    if envelope[0] != PKCS7_OID:
-        raise ValueError
-    for field in _read(envelope[1][0][2][1][0]):
-        if field[0] == IN_APP_ARRAY:
-            yield _read(field[2])
+def _in_app_records(data: bytes) -> Iterator[Element]:
+    """Envelope { signed-data, [0] { { version, algorithms, { data, [0] octets }, … } } }. In the octets is the set of
+    the receipt's attributes, and in each attribute of the kind wanted here the set of a purchase's."""
+    kind, signed_data = elements(only(data).content)
+    if kind.content != _SIGNED_DATA:
+        raise Malformed("another envelope")
+    _, _, encapsulated, *_ = elements(only(signed_data.content).content)
+    _, octets = elements(encapsulated.content)
+    for number, value in _attributes(only(only(octets.content).content)):
+        if number == IN_APP_ARRAY:
+            yield only(value)
 
 
-def _purchase(record: Any) -> tuple[str, str]:
+def _purchase(record: Element) -> tuple[str, str]:
     """When (RFC 3339, which sorts as text) and which transaction."""
-    values = {attribute[0]: _read(attribute[2]) for attribute in record if attribute[0] in _WANTED}
-    return str(values.get(_PURCHASE_DATE, "")), values.get(TRANSACTION_IDENTIFIER, "")
+    values = {number: only(value).content.decode() for number, value in _attributes(record) if number in _WANTED}
+    return values.get(_PURCHASE_DATE, ""), values.get(TRANSACTION_IDENTIFIER, "")
 
 
 _WANTED = (TRANSACTION_IDENTIFIER, _PURCHASE_DATE)
 
 
-def _read(data: bytes) -> Any:
-    decoder = asn1.Decoder()
-    decoder.start(data)
-    return decoder.read()[1]
+def _attributes(of: Element) -> Iterator[tuple[int, bytes]]:
+    """Number and value of each; most values are elements again, some are opaque."""
+    for attribute in elements(of.content):
+        number, _, value = elements(attribute.content)
+        yield int.from_bytes(number.content), value.content

@@ -12,7 +12,7 @@ import pytest
 from app.domain.money import Money
 from app.providers import Declined, Kind, Misconfigured, Retryable, Unknown, key_of
 from plugins.alipay.bills import MAX_ENTRIES, TRADE_BILL, read_bill
-from plugins.alipay.formats import day_start
+from plugins.alipay.formats import beijing_day, day_start
 from plugins.alipay.mapping import Merchant
 from tests.plugins.alipay.actors import Stage, intent_for, stage
 from tests.plugins.alipay.samples import FOLDER
@@ -84,6 +84,16 @@ def test_a_bill_that_is_not_whole_or_not_ours_is_not_believed(change: Callable[[
         read_bill(zipped(change(sample_text())), MERCHANT)
 
 
+def test_a_kind_that_did_not_occur_that_day_needs_no_total() -> None:
+    lines = [line for line in sample_text().splitlines() if "退款" not in line or "支付宝交易号" in line]
+    (paid,) = read_bill(zipped("\n".join(lines)), MERCHANT)
+    assert paid.kind is Kind.PAID
+    quiet = [line for line in lines if line.startswith(("#", "支付宝交易号")) and "合计" not in line]
+    assert read_bill(zipped("\n".join([*quiet, "#交易合计：0笔，商家实收共0.00元"])), MERCHANT) == ()
+    with pytest.raises(Unknown):
+        read_bill(zipped("\n".join(quiet)), MERCHANT)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"PK", SAMPLE[:-30], SAMPLE.replace(b"PK\x01\x02", b"PK\x01\x00"), zipped("x", name="other.csv")],
@@ -140,6 +150,13 @@ def test_a_bill_that_is_not_made_yet_is_to_be_asked_for_again(here: Stage) -> No
     with pytest.raises(Retryable) as error:
         here.provider.scan(TRADE_BILL, now - timedelta(hours=1), now, None)
     assert error.value.code == "BILL_NOT_EXIST"
+    nine_the_next_morning = day_start(beijing_day(now - timedelta(hours=1))) + DAY + timedelta(hours=9)
+    assert error.value.not_before == nine_the_next_morning > now
+    here.clock.advance((nine_the_next_morning - now).total_seconds() + 60)
+    here.alipay.gateway.business_faults = ["BILL_NOT_EXIST"]
+    with pytest.raises(Retryable) as error:
+        here.provider.scan(TRADE_BILL, now - timedelta(hours=1), now, None)
+    assert error.value.not_before == here.clock.now() + timedelta(minutes=30)
 
 
 @pytest.mark.parametrize("code", ["BILL_NOT_EXIST", "NO_BILL_DATA", "isp.NO_BILL_DATA"])

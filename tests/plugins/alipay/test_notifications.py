@@ -99,6 +99,17 @@ def test_a_kept_sign_type_is_no_rule_for_payment_notices(here: Stage, fields: di
     assert receive(here, signed(here, message)).facts == ()
 
 
+def test_an_older_gateway_message_may_count_sign_type_in_too(here: Stage, fields: dict[str, str]) -> None:
+    """It has `method` and a kind of its own instead of `msg_method`: the shape of the one in Alipay's SDK for Node."""
+    own_kind = {"method": "alipay.open.servicemarket.order.notify", "notify_type": "servicemarket_order_notify"}
+    for signed_with in ({"sign_type": "RSA2"}, {}):
+        received = receive(here, signed(here, fields | own_kind | signed_with))
+        assert (received.facts, received.reply.body) == ((), b"success")
+        assert "servicemarket_order_notify" in received.note
+    for kind in ("trade_status_sync", "dut_user_sign", "dut_user_unsign"):
+        refused(here, signed(here, fields | own_kind | {"sign_type": "RSA2", "notify_type": kind}))
+
+
 @pytest.mark.parametrize("sign_type", ["RSA", "rsa2", "MD5", "", "none"])
 def test_the_message_cannot_choose_the_algorithm(here: Stage, fields: dict[str, str], sign_type: str) -> None:
     refused(here, signed(here, fields).replace(b"sign_type=RSA2", f"sign_type={sign_type}".encode()))

@@ -158,6 +158,10 @@ class AppleWorld(World):
         self._sold[str(intent.ref.ours)] = self._sold.get(str(intent.ref.ours), 0) + 1
         return self.shop.receipt(purchase), self.shop.notification("ONE_TIME_CHARGE", "", purchase)
 
+    def delivered(self, intent: Intent) -> bool:
+        sold = [one for one in self.shop.store.purchases.all() if one.payload["appAccountToken"] == intent.owner]
+        return all(one.finished for one in sold)
+
     def payments(self, intent: Intent) -> int:
         return self._sold.get(str(intent.ref.ours), 0)
 
