@@ -1,11 +1,12 @@
 """THE PORT: all that a provider plugin may import from Tillbook (with `app.domain.money`).
 
 A provider is a stateless translator between one outside payment system and the neutral words below. It never touches
-the database, locks, timers or Flask; whatever needs a decision is the core's. Start reading at `facts` (the noun), then
-`verbs` (what a provider does), `errors` (how it fails) and `tools` (what it is handed). `docs/adding-a-provider.md`
-walks through a whole plugin.
+the database, locks, timers or Flask; whatever needs a decision is the core's. Start reading at `facts` (the noun; how
+long its words may be is in `limits`), then `verbs` (what a provider does), `errors` (how it fails) and `tools` (what it
+is handed). `docs/adding-a-provider.md` walks through a whole plugin.
 """
 
+from app.providers.client_certificate import ClientCertificate
 from app.providers.errors import Declined, Forged, Misconfigured, ProviderError, Retryable, Unknown
 from app.providers.facts import (
     Fact,
@@ -20,6 +21,7 @@ from app.providers.facts import (
     key_of,
 )
 from app.providers.http import HttpClient, HttpResponse
+from app.providers.limits import LONGEST_REFERENCE, faults_of, fits
 from app.providers.tools import Clock, KeyStore, StoredKey, Tools
 from app.providers.verbs import (
     Cancels,
@@ -34,7 +36,9 @@ from app.providers.verbs import (
 )
 
 __all__ = [
+    "LONGEST_REFERENCE",
     "Cancels",
+    "ClientCertificate",
     "Clock",
     "Declined",
     "Fact",
@@ -64,5 +68,7 @@ __all__ = [
     "Tools",
     "Unknown",
     "capabilities",
+    "faults_of",
+    "fits",
     "key_of",
 ]

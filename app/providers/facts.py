@@ -57,7 +57,8 @@ class Fact:
     """One fact, told the same way by a reply, a notification, a receipt, a query, a history page or a bill.
 
     A refund's size is told in exactly one of three ways: `money` of this refund alone, `total` of all refunds of the
-    payment so far, or `share` of the purchase. `None` always means "this road does not say", never "nothing".
+    payment so far, or the `share` of the purchase that is refunded so far. `None` always means "this road does not
+    say", never "nothing".
     """
 
     kind: Kind
@@ -69,7 +70,7 @@ class Fact:
     total: Money | None = None
     """All refunds of the payment so far, this one included."""
     share: int | None = None
-    """Refunded part of the purchase in parts per 100 000."""
+    """What part of the purchase is refunded by now, this refund included, in parts per 100 000, rounded."""
     product: str | None = None
     """The provider's own product id, where it sells by product."""
     quantity: int | None = None

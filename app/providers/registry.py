@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -57,41 +58,68 @@ class Registry:
         return iter(self._accounts.values())
 
 
-def installed_plugins() -> dict[str, Plugin]:
-    """Every plugin that some installed package offers, ours and third parties' alike."""
-    return {entry.name: entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)}
-
-
 def build_accounts(
     tables: Mapping[str, Mapping[str, Any]],
     tools_for: Callable[[str, bool], Tools],
     plugins: Mapping[str, Plugin] | None = None,
 ) -> Registry:
-    """Build each `[provider_accounts.<name>]` table. Raises Misconfigured naming account and field."""
-    plugins = installed_plugins() if plugins is None else plugins
-    return Registry({name: _build_account(name, table, tools_for, plugins) for name, table in tables.items()})
+    """Build each `[provider_accounts.<name>]` table. Raises Misconfigured naming account and field.
+
+    `plugins` stands in for those that are installed.
+    """
+    find = installed_plugin if plugins is None else partial(_given_plugin, plugins)
+    return Registry({name: _build_account(name, table, tools_for, find) for name, table in tables.items()})
+
+
+def installed_plugin(name: str) -> Plugin:
+    """The plugin that an installed package offers under this name, ours and third parties' alike.
+
+    No other package is imported: a broken plugin that no account uses stops nobody. Raises Misconfigured.
+    """
+    entries = list(entry_points(group=ENTRY_POINT_GROUP))
+    offers = {entry.value: entry for entry in entries if entry.name == name}
+    if not offers:
+        raise _not_installed(name, {entry.name for entry in entries})
+    if len(offers) > 1:
+        raise Misconfigured(f"plugin {name!r} is offered more than once: {', '.join(sorted(offers))}")
+    return _loaded(*offers.values())
+
+
+def _given_plugin(plugins: Mapping[str, Plugin], name: str) -> Plugin:
+    if name not in plugins:
+        raise _not_installed(name, plugins)
+    return plugins[name]
+
+
+def _not_installed(name: str, there_are: Iterable[str]) -> Misconfigured:
+    return Misconfigured(f"no plugin {name!r} is installed (there are: {', '.join(sorted(there_are)) or 'none'})")
+
+
+def _loaded(entry: EntryPoint) -> Plugin:
+    try:
+        plugin = entry.load()
+    except Exception as error:  # whatever a package does when it is imported
+        raise Misconfigured(f"plugin {entry.name!r} ({entry.value}) cannot be imported: {error!r}") from None
+    if not isinstance(plugin, Plugin):
+        raise Misconfigured(f"plugin {entry.name!r} ({entry.value}) is not an app.providers.Plugin")
+    if plugin.name != entry.name:
+        raise Misconfigured(f"plugin {entry.name!r} ({entry.value}) calls itself {plugin.name!r}")
+    return plugin
 
 
 def _build_account(
-    name: str, table: Mapping[str, Any], tools_for: Callable[[str, bool], Tools], plugins: Mapping[str, Plugin]
+    name: str, table: Mapping[str, Any], tools_for: Callable[[str, bool], Tools], find: Callable[[str], Plugin]
 ) -> ProviderAccount:
     if not ACCOUNT_NAME.fullmatch(name):
         raise Misconfigured(f"provider account {name!r}: use lower-case letters, digits and '-', at most 32")
     try:
         common = AccountSettings.model_validate(dict(table))
-        plugin = plugins.get(common.plugin)
-        if plugin is None:
-            known = ", ".join(sorted(plugins)) or "none"
-            raise Misconfigured(
-                f"provider account {name!r}: no plugin {common.plugin!r} is installed (there are: {known})"
-            )
+        plugin = find(common.plugin)
         settings = plugin.settings.model_validate(common.model_extra or {})
         provider = plugin.build(settings, tools_for(name, common.live))
     except ValidationError as error:
         raise Misconfigured(f"provider account {name!r}: {_faults(error)}") from None
     except Misconfigured as error:
-        if str(error).startswith("provider account"):
-            raise
         raise Misconfigured(f"provider account {name!r}: {error}") from None
     feeds = provider.feeds if isinstance(provider, Scans) else ()
     unknown = sorted(set(common.scan) - set(feeds))

@@ -73,7 +73,14 @@ class Scans(Protocol):
 @runtime_checkable
 class Fulfils(Protocol):
     def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
-        """Tell the provider that the goods were delivered, or answer its question about them."""
+        """Tell the provider that the goods were delivered, or answer its question about them. May be told again.
+
+        `report["about"]` is `delivered` (nothing else in it), told once after each purchase where the account says
+        `report_delivery = true`; or `consumption`, the answer to a REFUND_ASKED, with `consented` (always True),
+        `asked_at` (ISO 8601), `consumed_share` (of the purchase's coins, in parts per 100 000) and `delivery`
+        (`delivered`). After Declined it is not told again; after any other error it is, for three days (a question: for
+        12 hours).
+        """
 
 
 @runtime_checkable

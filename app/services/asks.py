@@ -1,4 +1,5 @@
-"""Refunds that a message names without proving them: written down before the sender is answered, asked by the worker.
+"""Refunds, and paid payments, that a message names without proving what became of them: written down before the sender
+is answered, asked by the worker.
 
 A notification is never answered with an outgoing call in its path, and what it only names is never believed.
 """
@@ -6,38 +7,44 @@ A notification is never answered with an outgoing call in its path, and what it 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.domain.numbers import parse_number, slot_of_number
-from app.domain.schedule import HINT_GAP_SECONDS, LEASE_SECONDS, backoff_seconds
+from app.domain.numbers import parse_number, slot_of_number, slot_of_user
+from app.domain.schedule import HINT_GAP_SECONDS, backoff_seconds
 from app.models.asks import Ask
 from app.models.base import AnyRow
-from app.models.slot_guard import sweep
 from app.providers.facts import Ref
 from app.providers.http import deadline
-from app.services import asking, payment_rows
-from app.services.core import Core
+from app.providers.limits import fits
+from app.providers.registry import ProviderAccount
+from app.services import asking, claims, payment_rows
+from app.services.core import Core, environment_of
 from app.services.inserting import insert_once
+from app.services.leasing import DueWork
 from app.services.transaction import read, transact
 
 MOST_TRIES = 24
 RETRY_CAP_SECONDS = 3600
-LONGEST_REFUND = 128
+WHOLE_PAYMENT = ""
+"""Stands in `asks.refund` for a question about the payment and all its refunds."""
+DUE = DueWork(Ask.__table__, "next_try_at", "due_asks", counts="tries")
 _a = Ask.__table__.c
 _log = structlog.get_logger(__name__)
 
 
 def raise_ask(core: Core, ref: Ref) -> bool:
     """Write the question down, or bring it forward if it is an old one, at most once a minute. False if the message
-    names no payment of ours."""
+    names no payment of ours. Without `ref.refund` it is about the payment and all that became of it."""
     number = parse_number(ref.ours)
-    if number is None or ref.refund is None or len(ref.refund) > LONGEST_REFUND:
+    if number is None:
         return False
-    slot, refund, now = slot_of_number(number), ref.refund, core.clock.now()
+    slot, refund, now = slot_of_number(number), ref.refund or WHOLE_PAYMENT, core.clock.now()
 
     def work(session: Session) -> bool:
         if payment_rows.payment_keys(session, slot, number) is None:
@@ -56,6 +63,24 @@ def raise_ask(core: Core, ref: Ref) -> bool:
     return transact(core.sessions, work)
 
 
+def by_our_number(core: Core, account: ProviderAccount, ref: Ref) -> Ref:
+    """The same name, with our number where the message tells only a store's number of a purchase that somebody owns."""
+    theirs = ref.theirs
+    if ref.ours is not None or theirs is None or not fits(theirs):
+        return ref
+    for environment in map(environment_of, (True, False)):
+        owner = claims.owner_of(core, account.name, environment, theirs)
+        if owner is not None:
+            find = partial(_find_by_theirs, account=account.name, owner=owner, environment=environment, theirs=theirs)
+            keys = read(core.sessions, find)
+            return ref if keys is None else replace(ref, ours=str(keys.id))
+    return ref
+
+
+def _find_by_theirs(session: Session, *, account: str, owner: str, environment: str, theirs: str) -> AnyRow | None:
+    return payment_rows.payment_keys_by_theirs(session, slot_of_user(owner), account, environment, theirs)
+
+
 def _again(session: Session, slot: int, payment_id: int, refund: str, now: datetime) -> bool:
     """A question that was settled may be asked anew: a refund can change from accepted to failed."""
     again = (
@@ -71,20 +96,9 @@ def _again(session: Session, slot: int, payment_id: int, refund: str, now: datet
     return session.connection().execute(again).rowcount == 1
 
 
-def due_asks(session: Session, now: datetime, limit: int) -> list[int]:
-    wanted = (
-        select(_a.id)
-        .prefix_with(sweep("due_asks"))
-        .where(_a.next_try_at.is_not(None), _a.next_try_at <= now)
-        .order_by(_a.next_try_at)
-        .limit(limit)
-    )
-    return list(session.scalars(wanted))
-
-
 def work_on_due(core: Core, ask_id: int) -> bool:
     """Put one question to its provider, as the worker; False if another worker has it."""
-    row = _take(core, ask_id)
+    row = transact(core.sessions, lambda session: DUE.take(session, ask_id, core.clock.now()))
     if row is None:
         return False
     payment = read(core.sessions, lambda session: payment_rows.payment(session, row.slot, row.payment_id))
@@ -92,7 +106,7 @@ def work_on_due(core: Core, ask_id: int) -> bool:
     if payment is None or account is None:
         _set_next(core, row, None)
         return True
-    ref = Ref(ours=str(payment.id), theirs=payment.theirs, refund=row.refund)
+    ref = Ref(ours=str(payment.id), theirs=payment.theirs, refund=row.refund or None)
     try:
         with deadline(asking.ASK_SECONDS):
             facts = account.provider.query(ref)
@@ -103,17 +117,6 @@ def work_on_due(core: Core, ask_id: int) -> bool:
     asking.apply_all(core, account, facts, "query")
     _set_next(core, row, None if facts else _later(core, row))
     return True
-
-
-def _take(core: Core, ask_id: int) -> AnyRow | None:
-    slot, now = slot_of_number(ask_id), core.clock.now()
-    lease = (
-        update(Ask)
-        .where(_a.slot == slot, _a.id == ask_id, _a.next_try_at <= now)
-        .values(next_try_at=now + timedelta(seconds=LEASE_SECONDS), tries=_a.tries + 1)
-        .returning(*_a)
-    )
-    return transact(core.sessions, lambda session: session.execute(lease).one_or_none())
 
 
 def _later(core: Core, row: AnyRow) -> datetime | None:

@@ -23,16 +23,18 @@ from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment
 from app.models.receipts import Receipt
-from app.models.slot_guard import sweep
 from app.providers.errors import Declined, Forged, ProviderError
 from app.providers.facts import Fact, Kind, Message, Received, Ref
 from app.providers.http import deadline
+from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
 from app.services.core import Core, as_of
 from app.services.facts import Applied
 from app.services.inserting import insert_once
+from app.services.leasing import DueWork
 from app.services.problems import Problem, UnknownProviderAccount
 from app.services.purchases import tell
+from app.services.storable import name_of
 from app.services.tellings import Road, Telling
 from app.services.transaction import read, transact
 from app.services.users import ensure_user
@@ -42,6 +44,7 @@ ASK_SECONDS = 5.0
 RETRY_CAP_SECONDS = 3600
 KEEP_ASKING = timedelta(days=7)
 """How long a purchase that the provider does not know, or does not answer about, stays pending."""
+DUE = DueWork(Receipt.__table__, "next_try_at", "due_receipts")
 _r, _f, _o, _p = Receipt.__table__.c, FactRow.__table__.c, Order.__table__.c, Payment.__table__.c
 _log = structlog.get_logger(__name__)
 
@@ -131,7 +134,7 @@ def work_through(core: Core, account: ProviderAccount, receipt_id: int, user_id:
             for name, applied in told.items():
                 shown[name] = _purchase(core, user_id, name, applied)
             if not told and ref.theirs and ref.theirs not in shown:
-                shown[ref.theirs] = Purchase(ref.theirs, "pending", finish=False)
+                shown[ref.theirs] = Purchase(name_of(ref.theirs), "pending", finish=False)
     return _record(core, receipt_id, list(shown.values()), waiting=waiting)
 
 
@@ -152,7 +155,10 @@ def _tell_all(
 def _ask(
     core: Core, account: ProviderAccount, ref: Ref, holder: str | None
 ) -> tuple[bool, dict[str, list[tuple[Fact, Applied]]]]:
-    """(whether the provider gave an answer to build on, what the facts in it became)."""
+    """(whether the provider gave an answer to build on, what the facts in it became).
+
+    A purchase that the payer has still to pay for (in a shop, by a transfer) is no answer yet, and is not told.
+    """
     try:
         facts = account.provider.query(ref)
     except Declined:
@@ -161,15 +167,19 @@ def _ask(
         known = isinstance(error, ProviderError)
         _log.warning("purchase_not_confirmed", provider_account=account.name, theirs=ref.theirs, exc_info=not known)
         return False, {}
-    told = {name: _tell_all(core, account, group, "query", holder) for name, group in _by_purchase(facts)}
-    return bool(facts), told
+    decided = [fact for fact in facts if fact.kind is not Kind.PENDING]
+    told = {name: _tell_all(core, account, group, "query", holder) for name, group in _by_purchase(decided)}
+    return bool(facts) and len(decided) == len(facts), told
 
 
 def _purchase(core: Core, user_id: str, name: str, told: list[tuple[Fact, Applied]]) -> Purchase:
     """What to tell the client. Another user's purchase is told apart from nothing but its own."""
+    name = name_of(name)
     paid = next((applied for fact, applied in told if fact.kind is Kind.PAID), None)
     if paid is None:
         return Purchase(name, "unknown", finish=False)
+    if any(faults_of(fact) for fact, _ in told):
+        return Purchase(name, "held", finish=False)
     if paid.buyer != user_id:
         # For the operator: who brought whose proof. The caller is told nothing of it.
         _log.warning("receipt_of_another_user", theirs=name, caller=user_id, owner=paid.buyer, fact=paid.fact_id)
@@ -243,27 +253,9 @@ def _next(row: AnyRow, now: datetime, *, waiting: bool) -> tuple[str, datetime |
     return "pending", now + timedelta(seconds=pause)
 
 
-def due_receipts(session: Session, now: datetime, limit: int) -> list[int]:
-    wanted = (
-        select(_r.id)
-        .prefix_with(sweep("due_receipts"))
-        .where(_r.next_try_at.is_not(None), _r.next_try_at <= now)
-        .order_by(_r.next_try_at)
-        .limit(limit)
-    )
-    return list(session.scalars(wanted))
-
-
 def work_on_due(core: Core, receipt_id: int) -> bool:
     """Go on with a pending receipt, as the worker; False if another worker has it."""
-    slot, now = slot_of_number(receipt_id), core.clock.now()
-    lease = (
-        update(Receipt)
-        .where(_r.slot == slot, _r.id == receipt_id, _r.next_try_at <= now)
-        .values(next_try_at=now + timedelta(seconds=LEASE_SECONDS))
-        .returning(*_r)
-    )
-    row = transact(core.sessions, lambda session: session.execute(lease).one_or_none())
+    row = transact(core.sessions, lambda session: DUE.take(session, receipt_id, core.clock.now()))
     account = core.registry.get(row.provider_account) if row is not None else None
     if row is None or account is None:
         return False

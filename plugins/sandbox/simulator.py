@@ -25,9 +25,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.providers import Clock, Message, Reply
 from app.providers.testing.simulator import Deliveries, Faults, Send, refuse_production, send_over_http
-from plugins.sandbox.books import PAGE_SIZE, Books, Refused, SimulatedPayment, SimulatedRefund
 from plugins.sandbox.mapping import moment
 from plugins.sandbox.signing import MERCHANT, BadSignature, Signer, is_fresh
+from plugins.sandbox.simulated_books import PAGE_SIZE, Books, Refused, SimulatedPayment, SimulatedRefund
 
 RETRY_GAPS = (5.0, 30.0, 300.0, 3_600.0, 21_600.0)
 FORGER = Signer("a secret that the provider does not have")

@@ -1,43 +1,30 @@
-"""Adapters broken on purpose: each is the sandbox's provider with one mistake that somebody has made somewhere."""
+"""Adapters that believe or read wrongly: each is the sandbox's provider with one mistake that somebody has made."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import secrets
-import time
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-import structlog
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from app.domain.money import Money
 from app.providers import (
-    Declined,
     Fact,
     Forged,
-    HttpClient,
-    HttpResponse,
     Intent,
     Kind,
     Message,
     Page,
     Received,
     Ref,
-    Retryable,
     Started,
     Tools,
-    Unknown,
 )
-from app.providers.http import MAX_RESPONSE_BYTES
 from app.providers.testing.doubles import FixedClock
 from plugins.sandbox.mapping import PAYMENT_STATUS, Unreadable, facts_of, parsed
 from plugins.sandbox.provider import NOT_STORED, REFUSED, STORED, SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
-from plugins.sandbox.signing import ID, SIGNATURE, Signer
+from plugins.sandbox.signing import SIGNATURE
 
 
 class Retelling(SandboxProvider):
@@ -173,6 +160,14 @@ class PaidWithoutTheirNumber(Retelling):
         return without if fact.kind is Kind.PAID and road == "notification" else fact
 
 
+class RefundsWithoutOurNumber(Retelling):
+    """Passes on what a dispute says, which names the provider's number only."""
+
+    def retold(self, fact: Fact, road: str) -> Fact:
+        without = replace(fact, ref=replace(fact.ref, ours=None))
+        return without if fact.ref.refund and road == "notification" else fact
+
+
 class NaiveTimes(Retelling):
     def retold(self, fact: Fact, road: str) -> Fact:
         return replace(fact, at=fact.at.replace(tzinfo=None)) if road == "query" else fact
@@ -203,219 +198,39 @@ class ForgetsOurNumber(Retelling):
         return replace(fact, ref=replace(fact.ref, ours=None)) if road == "scan" else fact
 
 
-# --- what a broken line is made of ---------------------------------------------------------------------------------
+class ForgetsTheSandbox(Retelling):
+    """Leaves `live` at its default."""
+
+    def retold(self, fact: Fact, road: str) -> Fact:
+        return replace(fact, live=True)
 
 
-class GuessesFailedOnTimeout(SandboxProvider):
+class HundredthsOfAYen(SandboxProvider):
+    """Takes every currency's smallest unit for a hundredth."""
+
     def start(self, intent: Intent) -> Started:
-        try:
-            return super().start(intent)
-        except Unknown as error:
-            raise Declined("it took too long") from error
-
-
-class GuessesPaidOnTimeout(SandboxProvider):
-    def query(self, ref: Ref) -> tuple[Fact, ...]:
-        try:
-            return super().query(ref)
-        except Unknown:
-            return (Fact(Kind.PAID, ref, self._clock.now(), Money(600, "CNY"), account=self.account),)
-
-
-class SaysThatNothingHappened(SandboxProvider):
-    """After a refund whose answer was lost: the next attempt might be sent with another number."""
-
-    def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
-        try:
-            return super().refund(ref, money, reason)
-        except Unknown as error:
-            raise Retryable("no answer") from error
-
-
-class LetsParserErrorsOut(SandboxProvider):
-    def cancel(self, ref: Ref) -> tuple[Fact, ...]:
-        try:
-            return super().cancel(ref)
-        except Unknown as error:
-            raise KeyError("payment") from error
-
-
-class DeclinesMidway(SandboxProvider):
-    """Asks before it closes, and takes a line that breaks in between for a no."""
-
-    def cancel(self, ref: Ref) -> tuple[Fact, ...]:
-        self.query(ref)
-        try:
-            return super().cancel(ref)
-        except (Unknown, Retryable) as error:
-            raise Declined("not closed") from error
-
-
-class NothingThereMeansClosed(SandboxProvider):
-    def query(self, ref: Ref) -> tuple[Fact, ...]:
-        return super().query(ref) or (Fact(Kind.CLOSED, ref, self._clock.now(), account=self.account),)
-
-
-class Resigning:
-    """Signs answers anew with our own secret, so that the client behind it believes whatever `believes` picks."""
-
-    def __init__(self, inner: HttpClient, secret: str, believes: Callable[[HttpResponse], bool]) -> None:
-        self._inner, self._signer, self._believes = inner, Signer(secret), believes
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        max_bytes: int = MAX_RESPONSE_BYTES,
-    ) -> HttpResponse:
-        answer = self._inner.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
-        if headers is None or not self._believes(answer):
-            return answer
-        signed = self._signer.headers(f"reply {answer.status}", headers[ID], 1, answer.body)
-        return replace(answer, headers=signed)
-
-
-class Believing(SandboxProvider):
-    """Base of those that do not check an answer."""
-
-    def __init__(self, settings: SandboxSettings, tools: Tools) -> None:
-        http = Resigning(tools.http, settings.secret.get_secret_value(), self._believes)
-        super().__init__(settings, replace(tools, http=http))
-
-    def _believes(self, answer: HttpResponse) -> bool:
-        raise NotImplementedError
-
-
-class BelievesAnUnsignedAnswer(Believing):
-    def _believes(self, answer: HttpResponse) -> bool:
-        return SIGNATURE not in answer.headers and answer.body.startswith(b"{")
-
-
-class BelievesAnotherKey(Believing):
-    def _believes(self, answer: HttpResponse) -> bool:
-        return SIGNATURE in answer.headers
-
-
-# --- what verbs do -------------------------------------------------------------------------------------------------
-
-
-class CannotStartTwice(SandboxProvider):
-    def start(self, intent: Intent) -> Started:
-        if self.query(intent.ref):
-            raise Declined("this number is taken")
+        money = intent.money
+        if money is not None and money.currency == "JPY":
+            intent = replace(intent, money=Money(money.minor * 100, money.currency))
         return super().start(intent)
 
 
-class RefundsAgainAndAgain(SandboxProvider):
-    """Takes a new number for each attempt."""
+class ClosedOnceRefunded(Retelling):
+    """Passes on a provider's word for a payment that was refunded in full."""
 
-    def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
-        given = super().refund(replace(ref, refund=secrets.token_hex(8)), money, reason)
-        return tuple(replace(fact, ref=ref) for fact in given)
-
-    def query(self, ref: Ref) -> tuple[Fact, ...]:
-        return super().query(replace(ref, refund=None))
-
-
-class RefundsAsMuchAsThereIs(SandboxProvider):
-    """Trims a refund that is too large, without a word."""
-
-    def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
-        return super().refund(ref, Money(min(money.minor, 600), money.currency), reason)
-
-
-class DeclinesToCloseThePaid(SandboxProvider):
-    def cancel(self, ref: Ref) -> tuple[Fact, ...]:
-        facts = super().cancel(ref)
-        if any(fact.kind is Kind.PAID for fact in facts):
-            raise Declined("it is paid")
-        return facts
-
-
-class StubbedVerb(SandboxProvider):
-    def scan(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
-        raise NotImplementedError
-
-
-class UndeclaredVerb(SandboxProvider):
-    def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
-        raise NotImplementedError
-
-
-class AnyExtra(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class TakesAnyExtra(SandboxProvider):
-    ways: Mapping[str, type[BaseModel]] = {**SandboxProvider.ways, "qr": AnyExtra}
-
-
-# --- what gets out -------------------------------------------------------------------------------------------------
-
-
-class Knowing(SandboxProvider):
-    """Base of those that give the secret away."""
-
-    def __init__(self, settings: SandboxSettings, tools: Tools) -> None:
-        super().__init__(settings, tools)
-        self.secret = settings.secret.get_secret_value()
-
-
-class LogsASecret(Knowing):
-    def receive(self, message: Message) -> Received:
-        logging.getLogger("adapter").debug("verifying with %s", {"key": self.secret})
-        return super().receive(message)
-
-
-class LogsASecretInAnEvent(Knowing):
-    def query(self, ref: Ref) -> tuple[Fact, ...]:
-        structlog.get_logger().info("asking", headers={"authorization": self.secret})
-        return super().query(ref)
-
-
-class RaisesASecret(Knowing):
-    """The text is clean; the exception behind it is not."""
-
-    def receive(self, message: Message) -> Received:
-        try:
-            return super().receive(message)
-        except Forged as refusal:
-            raise refusal from ValueError(f"expected the signature of {self.secret}")
-
-
-class PrintsASecret(Knowing):
-    def __repr__(self) -> str:
-        return f"PrintsASecret({self.account!r}, {self.secret!r})"
-
-
-class KeepsASecret(Knowing, Retelling):
     def retold(self, fact: Fact, road: str) -> Fact:
-        return replace(fact, raw={**fact.raw, "request": {"key": self.secret}})
+        refunded = fact.kind is Kind.PAID and fact.raw["refunds"]
+        return replace(fact, kind=Kind.CLOSED) if refunded and road == "query" else fact
 
 
-class AsksWhileReceiving(SandboxProvider):
-    """Fetches what it might want to know, and hides that it failed."""
+class NumbersRefundsByRoad(Retelling):
+    """The history has another number for a refund than the notification."""
 
+    def retold(self, fact: Fact, road: str) -> Fact:
+        refund = fact.ref.refund
+        return replace(fact, ref=replace(fact.ref, refund=f"{refund}-1")) if refund and road == "scan" else fact
+
+
+class NamesWhatCannotBeKept(SandboxProvider):
     def receive(self, message: Message) -> Received:
-        with contextlib.suppress(Exception):
-            self.query(Ref(ours="1"))
-        return super().receive(message)
-
-
-class ReadsAFileWhileReceiving(SandboxProvider):
-    def receive(self, message: Message) -> Received:
-        with contextlib.suppress(OSError), open("/nowhere/key.pem"):
-            pass
-        return super().receive(message)
-
-
-class TakesItsTime(SandboxProvider):
-    def receive(self, message: Message) -> Received:
-        if b'"event": "ping"' in message.body:
-            until = time.perf_counter() + 0.06
-            while time.perf_counter() < until:
-                pass
-        return super().receive(message)
+        return replace(super().receive(message), asks=(Ref(theirs="t" * 500),))

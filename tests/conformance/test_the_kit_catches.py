@@ -10,6 +10,7 @@ from app.providers.testing.conformance.kit import rules_of
 from plugins.sandbox.provider import SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
 from tests.conformance import broken_adapters as broken
+from tests.conformance import broken_conduct as conduct
 from tests.plugins.sandbox.world import SandboxWorld
 
 # The first rule of each is the one meant for it; the others are further consequences of the same mistake.
@@ -49,60 +50,87 @@ CAUGHT_BY: dict[type[SandboxProvider], tuple[str, ...]] = {
         "test_closing_a_paid_payment_says_paid",
         "test_a_scan_names_payments_by_the_same_key",
     ),
-    broken.NaiveTimes: ("test_times_are_aware_utc", "test_a_refund_has_one_key_on_every_road"),
-    broken.RawOfObjects: ("test_raw_is_json", "test_a_refund_has_one_key_on_every_road"),
+    broken.RefundsWithoutOurNumber: (
+        "test_paid_names_the_payment",
+        "test_a_refund_has_one_key_on_every_road",
+        "test_a_refund_by_the_provider_is_told_alike_on_every_road",
+    ),
+    broken.NaiveTimes: (
+        "test_times_are_aware_utc",
+        "test_a_refund_has_one_key_on_every_road",
+        "test_a_refund_by_the_provider_is_told_alike_on_every_road",
+    ),
+    broken.RawOfObjects: (
+        "test_raw_is_json",
+        "test_a_refund_has_one_key_on_every_road",
+        "test_a_refund_by_the_provider_is_told_alike_on_every_road",
+    ),
     broken.KeyDiffersByRoad: ("test_paid_has_one_key_on_every_road",),
     broken.ReadsYuanAsFen: ("test_no_road_contradicts_another",),
-    broken.ForgetsOurNumber: ("test_a_scan_names_payments_by_the_same_key",),
+    broken.ForgetsOurNumber: (
+        "test_a_scan_names_payments_by_the_same_key",
+        "test_a_refund_by_the_provider_is_told_alike_on_every_road",
+    ),
+    broken.ForgetsTheSandbox: ("test_facts_say_that_it_was_a_sandbox",),
+    broken.HundredthsOfAYen: ("test_each_currency_is_paid_as_it_was_ordered",),
+    broken.ClosedOnceRefunded: ("test_a_refund_by_the_provider_is_told_alike_on_every_road",),
+    broken.NumbersRefundsByRoad: ("test_a_refund_by_the_provider_is_told_alike_on_every_road",),
+    broken.NamesWhatCannotBeKept: (
+        "test_a_genuine_message_says_what_happened",
+        "test_an_odd_document_does_no_harm",
+    ),
     # what a broken line is made of
-    broken.GuessesFailedOnTimeout: (
+    conduct.GuessesFailedOnTimeout: (
         "test_a_lost_or_spoilt_answer_leaves_it_unknown",
         "test_a_liar_is_not_believed",
     ),
-    broken.GuessesPaidOnTimeout: (
+    conduct.GuessesPaidOnTimeout: (
         "test_a_lost_or_spoilt_answer_leaves_it_unknown",
         "test_a_liar_is_not_believed",
     ),
-    broken.SaysThatNothingHappened: (
+    conduct.SaysThatNothingHappened: (
         "test_a_lost_or_spoilt_answer_leaves_it_unknown",
         "test_a_liar_is_not_believed",
     ),
-    broken.LetsParserErrorsOut: (
+    conduct.LetsParserErrorsOut: (
         "test_a_lost_or_spoilt_answer_leaves_it_unknown",
         "test_a_liar_is_not_believed",
     ),
-    broken.DeclinesMidway: ("test_a_line_that_breaks_midway_declines_nothing",),
-    broken.NothingThereMeansClosed: ("test_an_unknown_payment_is_no_fact",),
-    broken.BelievesAnUnsignedAnswer: ("test_a_liar_is_not_believed",),
-    broken.BelievesAnotherKey: ("test_a_liar_is_not_believed",),
+    conduct.DeclinesMidway: ("test_a_line_that_breaks_midway_declines_nothing",),
+    conduct.NothingThereMeansClosed: ("test_an_unknown_payment_is_no_fact",),
+    conduct.BelievesAnUnsignedAnswer: ("test_a_liar_is_not_believed",),
+    conduct.BelievesAnotherKey: ("test_a_liar_is_not_believed",),
     # what verbs do
-    broken.CannotStartTwice: ("test_starting_twice_is_one_payment",),
-    broken.RefundsAgainAndAgain: (
+    conduct.CannotStartTwice: ("test_starting_twice_is_one_payment",),
+    conduct.RefundsAgainAndAgain: (
         "test_a_repeated_refund_pays_once",
+        "test_a_refund_repeated_days_later_pays_once",
         "test_two_refunds_give_back_both",
         "test_a_refund_has_one_key_on_every_road",
     ),
-    broken.RefundsAsMuchAsThereIs: ("test_more_than_was_paid_is_declined",),
-    broken.DeclinesToCloseThePaid: ("test_closing_a_paid_payment_says_paid",),
-    broken.StubbedVerb: (
+    conduct.RefundsAgainTomorrow: ("test_a_refund_repeated_days_later_pays_once",),
+    conduct.RefundsAsMuchAsThereIs: ("test_more_than_was_paid_is_declined",),
+    conduct.DeclinesToCloseThePaid: ("test_closing_a_paid_payment_says_paid",),
+    conduct.StubbedVerb: (
         "test_every_verb_works",
+        "test_a_refund_by_the_provider_is_told_alike_on_every_road",
         "test_a_scan_names_payments_by_the_same_key",
         "test_a_refused_connection_is_retryable",
         "test_a_lost_or_spoilt_answer_leaves_it_unknown",
         "test_a_line_that_breaks_midway_declines_nothing",
         "test_a_liar_is_not_believed",
     ),
-    broken.UndeclaredVerb: ("test_the_declared_traits_are_true",),
-    broken.TakesAnyExtra: ("test_each_way_says_what_it_needs",),
+    conduct.UndeclaredVerb: ("test_the_declared_traits_are_true",),
+    conduct.TakesAnyExtra: ("test_each_way_says_what_it_needs",),
     # what gets out
-    broken.LogsASecret: ("test_no_secret_is_logged",),
-    broken.LogsASecretInAnEvent: ("test_no_secret_is_logged",),
-    broken.RaisesASecret: ("test_no_secret_is_in_an_exception",),
-    broken.PrintsASecret: ("test_no_secret_is_in_a_repr", "test_no_secret_is_in_what_is_kept"),
-    broken.KeepsASecret: ("test_no_secret_is_in_what_is_kept",),
-    broken.AsksWhileReceiving: ("test_receive_does_no_io",),
-    broken.ReadsAFileWhileReceiving: ("test_receive_does_no_io",),
-    broken.TakesItsTime: ("test_receive_is_quick",),
+    conduct.LogsASecret: ("test_no_secret_is_logged",),
+    conduct.LogsASecretInAnEvent: ("test_no_secret_is_logged",),
+    conduct.RaisesASecret: ("test_no_secret_is_in_an_exception",),
+    conduct.PrintsASecret: ("test_no_secret_is_in_a_repr", "test_no_secret_is_in_what_is_kept"),
+    conduct.KeepsASecret: ("test_no_secret_is_in_what_is_kept",),
+    conduct.AsksWhileReceiving: ("test_receive_does_no_io",),
+    conduct.ReadsAFileWhileReceiving: ("test_receive_does_no_io",),
+    conduct.TakesItsTime: ("test_receive_is_quick",),
 }
 
 
@@ -137,8 +165,13 @@ def _fails(kit: type[ProviderConformance], name: str) -> bool:
 
 
 def test_no_broken_adapter_is_forgotten() -> None:
-    bases = {broken.Retelling, broken.Believing, broken.Knowing}
-    made = {item for item in vars(broken).values() if isinstance(item, type) and item.__module__ == broken.__name__}
+    bases = {broken.Retelling, conduct.Believing, conduct.Knowing}
+    made = {
+        item
+        for module in (broken, conduct)
+        for item in vars(module).values()
+        if isinstance(item, type) and item.__module__ == module.__name__
+    }
     assert {item for item in made if issubclass(item, SandboxProvider)} - bases == set(CAUGHT_BY)
 
 

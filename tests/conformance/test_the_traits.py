@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from app.providers import Forged, KeyStore, Message, Plugin, Received, StoredKey, Tools, Unknown
-from app.providers.testing.conformance import ProviderConformance, Traits, World
+from app.providers import (
+    Declined,
+    Forged,
+    Intent,
+    KeyStore,
+    Message,
+    Plugin,
+    Received,
+    Ref,
+    StoredKey,
+    Tools,
+    Unknown,
+)
+from app.providers.testing.conformance import Document, ProviderConformance, Sample, Traits, World
 from app.providers.testing.conformance.kit import rules_of
 from app.providers.testing.doubles import MemoryKeys
 from plugins.sandbox.provider import SandboxProvider
@@ -87,6 +100,94 @@ def test_a_broken_refresh_fails_its_rule(adapter: type[KeyedSandbox], rule: str)
     assert failing_rules_in(keyed_world(adapter)) == {rule}
 
 
+class Delivering(SandboxProvider):
+    """Tells of a delivery by closing the payment, which a paid one takes and stays as it is."""
+
+    def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
+        self._client.call("POST", f"/v1/payments/{ref.ours}/close").document_or_raise()
+
+
+class DeliversNothing(Delivering):
+    def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
+        self.query(ref)
+
+
+class GivesUpADelivery(Delivering):
+    """The core tells a declined delivery never again."""
+
+    def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
+        try:
+            super().fulfil(ref, report)
+        except Unknown as error:
+            raise Declined("not delivered") from error
+
+
+def delivering_world(adapter: type[Delivering]) -> type[World]:
+    class DeliveringWorld(SandboxWorld):
+        plugin = Plugin("sandbox", SandboxSettings, adapter)
+        traits = replace(SandboxWorld.traits, verbs=("refund", "cancel", "scan", "fulfil"))
+
+        def delivered(self, intent: Intent) -> bool:
+            return any(url.endswith(f"/{intent.ref.ours}/close") for _, url, _ in self._http.requests)
+
+    return DeliveringWorld
+
+
+def test_a_sound_delivery_keeps_every_rule() -> None:
+    assert failing_rules_in(delivering_world(Delivering)) == set()
+
+
+@pytest.mark.parametrize(
+    ("adapter", "rule"),
+    [
+        (DeliversNothing, "test_a_delivery_reaches_the_provider"),
+        (GivesUpADelivery, "test_a_lost_or_spoilt_answer_leaves_it_unknown"),
+    ],
+)
+def test_a_broken_delivery_fails_its_rule(adapter: type[Delivering], rule: str) -> None:
+    assert failing_rules_in(delivering_world(adapter)) == {rule}
+
+
+class Naming(SandboxProvider):
+    """Whose notifications prove nothing: they only name what they are about."""
+
+    def receive(self, message: Message) -> Received:
+        read = super().receive(message)
+        return replace(read, facts=(), asks=tuple(fact.ref for fact in read.facts))
+
+
+class NamingAndProving(Naming):
+    def receive(self, message: Message) -> Received:
+        return replace(super().receive(message), facts=SandboxProvider.receive(self, message).facts)
+
+
+def naming_world(adapter: type[Naming]) -> type[World]:
+    class NamingWorld(SandboxWorld):
+        plugin = Plugin("sandbox", SandboxSettings, adapter)
+        traits = replace(SandboxWorld.traits, messages_prove=False)
+
+        def samples(self) -> Mapping[str, Sample]:
+            return {name: replace(sample, kinds=()) for name, sample in super().samples().items()}
+
+        def document(self) -> Document:
+            return replace(super().document(), status=())
+
+    return NamingWorld
+
+
+def test_messages_that_only_name_a_payment_keep_every_rule() -> None:
+    assert failing_rules_in(naming_world(Naming)) == set()
+
+
+def test_messages_that_prove_something_after_all_are_caught() -> None:
+    assert failing_rules_in(naming_world(NamingAndProving)) == {
+        "test_the_declared_traits_are_true",
+        "test_a_genuine_message_says_what_happened",
+        "test_an_odd_document_does_no_harm",
+        "test_the_wall_clock_does_not_matter",
+    }
+
+
 def test_rules_that_cannot_apply_are_not_collected() -> None:
     class BareWorld(SandboxWorld):
         traits = BARE
@@ -95,7 +196,10 @@ def test_rules_that_cannot_apply_are_not_collected() -> None:
     assert gone == {
         "test_a_closed_payment_stays_closed",
         "test_a_liar_is_not_believed",
+        "test_a_delivery_reaches_the_provider",
+        "test_a_refund_by_the_provider_is_told_alike_on_every_road",
         "test_a_refund_has_one_key_on_every_road",
+        "test_a_refund_repeated_days_later_pays_once",
         "test_a_repeated_refund_pays_once",
         "test_a_scan_names_payments_by_the_same_key",
         "test_a_stale_message_is_refused",
@@ -103,6 +207,7 @@ def test_rules_that_cannot_apply_are_not_collected() -> None:
         "test_an_unknown_status_word_means_pending",
         "test_closing_a_paid_payment_says_paid",
         "test_closing_an_unknown_payment_closes_nothing",
+        "test_each_currency_is_paid_as_it_was_ordered",
         "test_more_than_was_paid_is_declined",
         "test_refresh_believes_no_liar",
         "test_refresh_brings_the_keys",
@@ -115,6 +220,7 @@ def test_rules_that_cannot_apply_are_not_collected() -> None:
     [
         {"freshness": None},
         {"names_our_number": False},
+        {"messages_prove": False},
         {"tells_money": False},
         {"has_status_words": False},
         {"signs_replies": False},
@@ -131,9 +237,18 @@ def test_a_false_declaration_is_caught(lie: dict[str, Any]) -> None:
         kit_for(LyingWorld)().test_the_declared_traits_are_true()
 
 
-def test_a_freshness_that_is_too_wide_is_caught() -> None:
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"freshness": timedelta(days=1)},
+        {"freshness_ahead": timedelta(days=1)},
+        {"freshness_ahead": timedelta(0)},
+    ],
+    ids=str,
+)
+def test_a_freshness_that_is_not_so_is_caught(lie: dict[str, Any]) -> None:
     class LyingWorld(SandboxWorld):
-        traits = replace(SandboxWorld.traits, freshness=timedelta(days=1))
+        traits = replace(SandboxWorld.traits, **lie)
 
     with pytest.raises(AssertionError):
         kit_for(LyingWorld)().test_a_stale_message_is_refused()

@@ -20,7 +20,8 @@ def test_what_is_written_reads_back_exactly(minor: int, currency: str) -> None:
 @pytest.mark.parametrize(
     ("text", "currency", "minor"),
     [("6", "CNY", 600), ("6.0", "CNY", 600), ("6.00", "CNY", 600), ("0.01", "CNY", 1), ("0", "CNY", 0),
-     ("600", "JPY", 600), ("600.0", "JPY", 600), ("1.234", "KWD", 1234), ("6.000", "CNY", 600)],
+     ("600", "JPY", 600), ("600.0", "JPY", 600), ("1.234", "KWD", 1234), ("6.000", "CNY", 600),
+     ("600", "XOF", 600), ("600", "PYG", 600), ("600", "VND", 600), ("1.5", "IQD", 1500), ("6", "TWD", 600)],
 )  # fmt: skip
 def test_plain_decimals_are_read(text: str, currency: str, minor: int) -> None:
     assert parse_decimal(text, currency) == Money(minor, currency)

@@ -9,12 +9,16 @@ from urllib.parse import urlsplit
 
 from werkzeug.test import Client
 
+from app.providers.client_certificate import ClientCertificate
 from app.providers.errors import Retryable, Unknown
 from app.providers.http import MAX_RESPONSE_BYTES, HttpClient, HttpResponse
 from app.providers.tools import KeyStore, StoredKey, Tools
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+CERTIFICATE_SHOWN = "SSL_CLIENT_CERT"
+"""Where web servers put the client's certificate (PEM) for a WSGI application."""
 
 
 class FixedClock:
@@ -54,7 +58,10 @@ class NoNetwork:
 
 
 class WsgiClient:
-    """Sends requests straight into a WSGI application (a simulator), whatever host the URL names."""
+    """Sends requests straight into a WSGI application (a simulator), whatever host the URL names.
+
+    There is no TLS in it: a client certificate arrives in the WSGI environment, as if a front server had checked it.
+    """
 
     def __init__(self, application: WSGIApplication) -> None:
         self._client = Client(application)
@@ -68,6 +75,7 @@ class WsgiClient:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         max_bytes: int = MAX_RESPONSE_BYTES,
+        certificate: ClientCertificate | None = None,
     ) -> HttpResponse:
         self.requests.append((method, url, body))
         parts = urlsplit(url)
@@ -78,6 +86,7 @@ class WsgiClient:
             query_string=parts.query,
             headers=dict(headers or {}),
             data=body,
+            environ_overrides={CERTIFICATE_SHOWN: certificate.chain} if certificate else {},
         )
         if len(answer.data) > max_bytes:
             raise Unknown(f"the answer is larger than {max_bytes} bytes")
@@ -101,13 +110,16 @@ class BrokenHttp:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         max_bytes: int = MAX_RESPONSE_BYTES,
+        certificate: ClientCertificate | None = None,
     ) -> HttpResponse:
         self.calls += 1
         if self.fault == "refused":
             raise Retryable("no connection: NewConnectionError")
         if self.fault == "timeout":
             raise Unknown("no answer: ReadTimeout")
-        answer = self._inner.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
+        answer = self._inner.request(
+            method, url, headers=headers, body=body, max_bytes=max_bytes, certificate=certificate
+        )
         if self.fault == "timeout_after":
             raise Unknown("no answer: ReadTimeout")
         spoilt = {
@@ -133,8 +145,11 @@ class RewritingHttp:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         max_bytes: int = MAX_RESPONSE_BYTES,
+        certificate: ClientCertificate | None = None,
     ) -> HttpResponse:
-        return self._change(self._inner.request(method, url, headers=headers, body=body, max_bytes=max_bytes))
+        return self._change(
+            self._inner.request(method, url, headers=headers, body=body, max_bytes=max_bytes, certificate=certificate)
+        )
 
 
 def tools(http: HttpClient | None = None, *, clock: FixedClock | None = None, keys: KeyStore | None = None) -> Tools:

@@ -24,10 +24,10 @@ from app.providers.testing.doubles import FixedClock, WsgiClient
 from app.providers.testing.doubles import tools as tools_for
 from app.providers.testing.simulator import NotInProduction
 from plugins.sandbox import plugin
-from plugins.sandbox.books import PAGE_SIZE
 from plugins.sandbox.provider import SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
 from plugins.sandbox.signing import ID, TIMESTAMP
+from plugins.sandbox.simulated_books import PAGE_SIZE
 from plugins.sandbox.simulator import Simulator, SimulatorConfig, create_simulator
 
 ROOT = Path(__file__).parents[3]

@@ -24,7 +24,7 @@ WAYS = ("page", "qr", "bank")
 
 class SandboxWorld(World):
     plugin = plugin
-    traits = Traits(verbs=("refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS))
+    traits = Traits(verbs=("refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS), takes_back=True)
     signature_parts = (HeaderPart(ID), HeaderPart(TIMESTAMP), HeaderPart(SIGNATURE))
 
     def __init__(self, clock: FixedClock) -> None:
@@ -36,7 +36,13 @@ class SandboxWorld(World):
         self._http = WsgiClient(app)
 
     def settings(self) -> dict[str, Any]:
-        return {"base_url": "http://sandbox.example", "merchant": MERCHANT, "secret": SECRET}
+        currencies = ["CNY", "JPY"]
+        return {
+            "base_url": "http://sandbox.example",
+            "merchant": MERCHANT,
+            "secret": SECRET,
+            "currencies": currencies,
+        }
 
     def secrets(self) -> tuple[str, ...]:
         return (SECRET,)
@@ -135,6 +141,12 @@ class SandboxWorld(World):
         self.simulator.books.find(MERCHANT, number=intent.ref.ours).status = word
 
     def settle_refund(self, ref: Ref) -> tuple[Message, ...]:
+        return self._delivered()
+
+    def take_back(self, intent: Intent) -> tuple[Message, ...]:
+        payment = self.simulator.books.find(MERCHANT, number=intent.ref.ours)
+        self._delivered()
+        self.simulator.console_refund(payment, payment.asked["amount"])
         return self._delivered()
 
     def refunded(self, intent: Intent) -> int:

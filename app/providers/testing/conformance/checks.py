@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import ClassVar, TypeVar
 
 from app.providers import (
+    LONGEST_REFERENCE,
     Fact,
     Forged,
     HttpClient,
@@ -20,11 +21,13 @@ from app.providers import (
     Ref,
     Started,
     Tools,
+    faults_of,
+    fits,
 )
+from app.providers.facts import REFUND_KINDS
 from app.providers.testing.conformance.world import Traits, World
 from app.providers.testing.doubles import FixedClock, NoNetwork
 
-MAX_TEXT = 255
 UNKNOWN_WORD = "NEVER_HEARD_OF"
 Rule = TypeVar("Rule", bound=Callable[..., None])
 
@@ -81,11 +84,16 @@ def received(provider: Provider, message: Message, what: str) -> Received | Forg
         raise AssertionError(f"{what}: receive raised {type(error).__name__}, only Forged may come out") from error
 
 
-def facts_of(provider: Provider, message: Message, what: str) -> tuple[Fact, ...]:
-    """The facts of a message that must be accepted."""
+def accepted(provider: Provider, message: Message, what: str) -> Received:
+    """What is read in a message that must be accepted."""
     outcome = received(provider, message, what)
     assert isinstance(outcome, Received), f"{what}: refused, though genuine ({outcome})"
-    return outcome.facts
+    return outcome
+
+
+def facts_of(provider: Provider, message: Message, what: str) -> tuple[Fact, ...]:
+    """The facts of a message that must be accepted."""
+    return accepted(provider, message, what).facts
 
 
 def must_be_refused(provider: Provider, message: Message, what: str) -> None:
@@ -123,10 +131,11 @@ def check_times(fact: Fact, what: str) -> None:
 
 
 def check_numbers(traits: Traits, fact: Fact, what: str) -> None:
-    """PAID names the payment, by the provider's number and ours."""
+    """PAID names the payment, by the provider's number and ours; a refund names it by ours, or else is never found."""
     if fact.kind is Kind.PAID:
         assert fact.ref.theirs, f"{what}: paid without the provider's number"
-        assert fact.ref.ours or not traits.names_our_number, f"{what}: paid without our number"
+    if fact.kind is Kind.PAID or fact.kind in REFUND_KINDS:
+        assert fact.ref.ours or not traits.names_our_number, f"{what}: {fact.kind} without our number"
 
 
 def check_money(traits: Traits, fact: Fact, what: str) -> None:
@@ -146,10 +155,18 @@ def check_texts(fact: Fact, what: str) -> None:
     texts |= {name: getattr(fact, name) for name in ("account", "product", "owner")}
     for name, text in texts.items():
         if text is not None:
-            fine = isinstance(text, str) and len(text) <= MAX_TEXT and text.isprintable()
-            assert fine, f"{what}: {name} is not a printable text of at most {MAX_TEXT} characters"
+            fine = isinstance(text, str) and len(text) <= LONGEST_REFERENCE and text.isprintable()
+            assert fine, f"{what}: {name} is not a printable text of at most {LONGEST_REFERENCE} characters"
     encodable = isinstance(fact.cause, str) and "\x00" not in fact.cause and fact.cause.isascii()
     assert encodable or _is_unicode(fact.cause), f"{what}: cause cannot be stored"
+
+
+def check_asks(read: Received, what: str) -> None:
+    """Whatever a message names can be kept and put into a query."""
+    for ref in read.asks:
+        named = [text for text in (ref.ours, ref.theirs, ref.refund, ref.agreement) if text is not None]
+        assert named, f"{what}: asks about nothing"
+        assert all(fits(text) and text.isprintable() for text in named), f"{what}: asks about what cannot be kept"
 
 
 def _is_unicode(text: str) -> bool:
@@ -169,6 +186,7 @@ def check_fact(world: World, provider: Provider, fact: Fact, what: str) -> None:
     check_numbers(world.traits, fact, what)
     check_money(world.traits, fact, what)
     check_texts(fact, what)
+    assert not faults_of(fact), f"{what}: {fact.kind} is beyond the limits of the port: {'; '.join(faults_of(fact))}"
     check_raw(fact, what)
     assert fact.account == provider.account, f"{what}: account is {fact.account!r} instead of {provider.account!r}"
 

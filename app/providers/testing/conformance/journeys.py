@@ -8,18 +8,21 @@ from dataclasses import dataclass, replace
 from app.domain.money import Money
 from app.providers import (
     Cancels,
+    ClientCertificate,
     Fact,
+    Fulfils,
     HttpClient,
     HttpResponse,
     Intent,
     Kind,
+    Message,
     Provider,
     Ref,
     Refunds,
     Scans,
 )
 from app.providers.http import MAX_RESPONSE_BYTES
-from app.providers.testing.conformance.checks import facts_of, of_kind, one_paid, online, refs_of
+from app.providers.testing.conformance.checks import accepted, of_kind, one_paid, online, refs_of
 from app.providers.testing.conformance.world import World
 from app.providers.testing.doubles import BrokenHttp
 
@@ -37,11 +40,13 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a verb, ready to be made by any provider of its world. `moves`: it changes something there."""
+    """One call of a verb, ready to be made by any provider of its world. `moves`: it changes something that must not
+    be changed twice. `tells`: there is more in its answer than that it was taken."""
 
     name: str
     make: Callable[[Provider], object]
     moves: bool
+    tells: bool = True
 
 
 class BreakingHttp:
@@ -61,10 +66,11 @@ class BreakingHttp:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         max_bytes: int = MAX_RESPONSE_BYTES,
+        certificate: ClientCertificate | None = None,
     ) -> HttpResponse:
         self.calls += 1
         client = self._inner if self.calls < self._breaks_at else self._broken
-        return client.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
+        return client.request(method, url, headers=headers, body=body, max_bytes=max_bytes, certificate=certificate)
 
 
 def started(world: World, provider: Provider, way: int = 0) -> Intent:
@@ -81,7 +87,15 @@ def paid(world: World, provider: Provider, way: int = 0) -> tuple[Intent, Fact]:
     messages = world.pay(intent)
     assert messages, "World.pay returned no message"
     what = f"the message of a payment ({intent.way})"
-    return intent, one_paid(facts_of(provider, messages[0], what), what)
+    return intent, one_paid(learnt(world, provider, messages[0], what), what)
+
+
+def learnt(world: World, provider: Provider, message: Message, what: str) -> tuple[Fact, ...]:
+    """What a genuine message comes to: its facts, or the answers to what it asks where messages prove nothing."""
+    read = accepted(provider, message, what)
+    if world.traits.messages_prove:
+        return read.facts
+    return tuple(fact for ref in read.asks for fact in provider.query(ref))
 
 
 def heard_of_a_payment(world: World, provider: Provider, way: int) -> Iterator[Heard]:
@@ -93,7 +107,7 @@ def heard_of_a_payment(world: World, provider: Provider, way: int) -> Iterator[H
     ref = intent.ref
     for at, message in enumerate(world.pay(intent)):
         road = f"{message.source} {at} ({intent.way})"
-        fact = one_paid(facts_of(provider, message, road), road)
+        fact = one_paid(learnt(world, provider, message, road), road)
         ref = fact.ref
         yield Heard(road, fact)
     for name, asked in refs_of(world.traits, ref).items():
@@ -127,6 +141,12 @@ def cancel(provider: Provider, ref: Ref) -> tuple[Fact, ...]:
     return provider.cancel(ref)
 
 
+def fulfil(provider: Provider, ref: Ref) -> None:
+    """Tell of a delivery, in the core's words."""
+    assert isinstance(provider, Fulfils), "World.traits declares fulfil, but the provider has no such verb"
+    provider.fulfil(ref, {"about": "delivered"})
+
+
 def refund_ref(payment: Fact, number: int = 1) -> Ref:
     """The name of the payment's refund of that number."""
     return replace(payment.ref, refund=f"{payment.ref.ours or '77'}{number}")
@@ -144,6 +164,8 @@ def calls_in(world: World) -> Iterator[Call]:
     if "cancel" in world.traits.verbs:
         unpaid = started(world, good)
         yield Call("cancel", lambda provider: cancel(provider, unpaid.ref), moves=True)
+    if "fulfil" in world.traits.verbs:
+        yield Call("fulfil", lambda provider: fulfil(provider, payment.ref), moves=False, tells=False)
     if "scan" in world.traits.verbs:
         yield Call("scan", lambda provider: list(scanned(world, provider)), moves=False)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from app.providers.testing.conformance.call_rules import CallRules
+from app.providers.testing.conformance.delivery_rules import DeliveryRules
 from app.providers.testing.conformance.message_rules import MessageRules, OddMessageRules
 from app.providers.testing.conformance.outside_rules import OutsideRules, SecretRules
-from app.providers.testing.conformance.road_rules import CancelRules, FactRules, RefundRules, RoadRules
+from app.providers.testing.conformance.refund_rules import RefundRules
+from app.providers.testing.conformance.road_rules import CancelRules, FactRules, RoadRules
 from app.providers.testing.conformance.setting_rules import RefreshRules, SettingRules
 
 
@@ -17,6 +19,7 @@ class ProviderConformance(
     RoadRules,
     CancelRules,
     RefundRules,
+    DeliveryRules,
     RefreshRules,
     CallRules,
     SecretRules,

@@ -13,6 +13,8 @@ from app.providers import Fact, Forged, Kind, Message, Received
 from app.providers.testing.conformance.checks import (
     UNKNOWN_WORD,
     Rules,
+    accepted,
+    check_asks,
     check_money,
     check_numbers,
     check_raw,
@@ -46,6 +48,7 @@ class MessageRules(Rules):
         for name, sample in samples.items():
             facts = facts_of(provider, sample.message, name)
             assert tuple(fact.kind for fact in facts) == sample.kinds, f"{name}: the facts are of other kinds"
+            check_asks(accepted(provider, sample.message, name), name)
 
     def test_the_same_message_always_says_the_same(self) -> None:
         """Receiving keeps no state: again, and by another instance, a message says the same."""
@@ -106,17 +109,21 @@ class MessageRules(Rules):
     @where(lambda traits: traits.freshness is not None)
     def test_a_stale_message_is_refused(self) -> None:
         """A message signed longer ago, or further ahead, than `Traits.freshness` is refused; a fresher one is not."""
-        freshness = self.world_class.traits.freshness
-        assert freshness is not None
-        for sign in (1, -1):
-            for beyond in (-2, 2):
-                world = self.world()
-                provider, message = offline(world), _paid(world)
-                world.clock.advance(sign * (freshness.total_seconds() + beyond))
-                if beyond > 0:
-                    must_be_refused(provider, message, f"signed {sign * freshness} ago and a little more")
-                else:
-                    facts_of(provider, message, f"signed not quite {sign * freshness} ago")
+        traits = self.world_class.traits
+        assert traits.freshness is not None
+        ahead = traits.freshness if traits.freshness_ahead is None else traits.freshness_ahead
+        self._check_fresh_until(traits.freshness.total_seconds(), 1, f"{traits.freshness} ago")
+        self._check_fresh_until(ahead.total_seconds(), -1, f"{ahead} ahead of us")
+
+    def _check_fresh_until(self, seconds: float, sign: int, when: str) -> None:
+        for beyond in (-2, 2):
+            world = self.world()
+            provider, message = offline(world), _paid(world)
+            world.clock.advance(sign * (seconds + beyond))
+            if beyond > 0:
+                must_be_refused(provider, message, f"signed {when} and a little more")
+            else:
+                facts_of(provider, message, f"signed not quite {when}")
 
     def test_the_wall_clock_does_not_matter(self) -> None:
         """A year earlier or later, by `tools.clock`, payments and messages work as they do today."""
@@ -180,14 +187,16 @@ class OddMessageRules(Rules):
         provider, document = offline(world), world.document()
         genuine = document.sign(document.content)
         assert genuine is not None, "Document.sign cannot sign its own content"
-        paid = one_paid(facts_of(provider, genuine, "the document unchanged"), "the document unchanged")
+        facts = facts_of(provider, genuine, "the document unchanged")
+        paid = one_paid(facts, "the document unchanged") if world.traits.messages_prove else None
         for what, message in _odd_messages(world, document):
             outcome = received(provider, message, what)
             if isinstance(outcome, Received):
+                check_asks(outcome, what)
                 for fact in outcome.facts:
                     _check_harmless(world, fact, paid, what)
 
-    @where(lambda traits: traits.has_status_words)
+    @where(lambda traits: traits.has_status_words and traits.messages_prove)
     def test_an_unknown_status_word_means_pending(self) -> None:
         """A well-signed message with a status word that nobody knows is accepted and says PENDING, or nothing."""
         world = self.world()
@@ -215,13 +224,14 @@ def _odd_messages(world: World, document: Document) -> Iterator[tuple[str, Messa
     yield from world.odd().items()
 
 
-def _check_harmless(world: World, fact: Fact, genuine: Fact, what: str) -> None:
+def _check_harmless(world: World, fact: Fact, genuine: Fact | None, what: str) -> None:
     check_times(fact, what)
     check_numbers(world.traits, fact, what)
     check_money(world.traits, fact, what)
     check_texts(fact, what)
     check_raw(fact, what)
     if fact.kind is Kind.PAID:
+        assert genuine is not None, f"{what}: states a payment, though Traits.messages_prove is False"
         assert fact.money == genuine.money, f"{what}: read as a payment of {fact.money} instead of {genuine.money}"
         assert fact.account is not None, f"{what}: paid, without saying to whom"
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from app.domain.money import Money
-from app.providers import Declined, Fact, Kind, Provider, ProviderError, key_of
-from app.providers.facts import REFUND_KINDS
+from app.providers import Intent, Kind, Provider, ProviderError, Ref, key_of
 from app.providers.testing.conformance.checks import (
     UNKNOWN_WORD,
     Rules,
@@ -21,7 +20,6 @@ from app.providers.testing.conformance.checks import (
     check_times,
     facts_of,
     has,
-    of_kind,
     one_paid,
     online,
     where,
@@ -30,13 +28,14 @@ from app.providers.testing.conformance.journeys import (
     Heard,
     cancel,
     heard_of_a_payment,
+    learnt,
     paid,
-    refund,
-    refund_ref,
     scanned,
     started,
 )
 from app.providers.testing.conformance.world import World
+
+MOST_CURRENCIES = 5
 
 
 class FactRules(Rules):
@@ -48,7 +47,10 @@ class FactRules(Rules):
             check_times(heard.fact, heard.road)
 
     def test_paid_names_the_payment(self) -> None:
-        """PAID carries the provider's own number of the payment, and ours unless the provider never learns it."""
+        """PAID carries the provider's own number of the payment, and ours unless the provider never learns it.
+
+        So does each refund: by the provider's number alone the core finds no payment that was started here.
+        """
         for heard in self._said():
             check_numbers(self.world_class.traits, heard.fact, heard.road)
 
@@ -58,7 +60,7 @@ class FactRules(Rules):
             check_money(self.world_class.traits, heard.fact, heard.road)
 
     def test_facts_can_be_stored(self) -> None:
-        """Numbers, account, product and owner are printable texts of at most 255 characters."""
+        """Numbers, account, product and owner are printable texts of at most 128 characters."""
         for heard in self._said():
             check_texts(heard.fact, heard.road)
 
@@ -74,6 +76,25 @@ class FactRules(Rules):
         assert account, "Provider.account is empty"
         for heard in _said_in(world, online(world)):
             assert heard.fact.account == account, f"{heard.road}: account is {heard.fact.account!r}, not {account!r}"
+
+    def test_facts_say_that_it_was_a_sandbox(self) -> None:
+        """The world is a sandbox (`tools.live` is False), and every fact says so: `Fact.live` is True by default."""
+        for heard in self._said():
+            assert not heard.fact.live, f"{heard.road}: {heard.fact.kind} is told as live"
+
+    @where(lambda traits: traits.tells_money)
+    def test_each_currency_is_paid_as_it_was_ordered(self) -> None:
+        """An amount in each of `Provider.currencies` comes back as it was ordered, whatever its smallest unit is."""
+        world = self.world()
+        provider = online(world)
+        for currency in provider.currencies[:MOST_CURRENCIES]:
+            model = world.intents()[0]
+            intent = replace(model, money=Money(700, currency))
+            provider.start(intent)
+            world.visit(intent)
+            message = world.pay(intent)[0]
+            fact = one_paid(learnt(world, provider, message, f"a payment in {currency}"), f"a payment in {currency}")
+            assert fact.money == intent.money, f"{fact.money} paid instead of {intent.money}"
 
     def test_paid_says_what_was_ordered(self) -> None:
         """PAID repeats our number and the ordered amount; where a store never learns the number, the owner token."""
@@ -131,9 +152,9 @@ class RoadRules(Rules):
         """A status word in an answer that nobody knows means PENDING, or nothing: never paid, failed or closed."""
         world = self.world()
         provider = online(world)
-        intent = started(world, provider)
+        intent, ref = _asked_about(world, provider)
         world.show_status(intent, UNKNOWN_WORD)
-        kinds = {fact.kind for fact in provider.query(intent.ref)}
+        kinds = {fact.kind for fact in provider.query(ref)}
         assert kinds <= {Kind.PENDING}, f"an unknown status word was read as {sorted(kinds)}"
 
     def test_starting_twice_is_one_payment(self) -> None:
@@ -148,10 +169,12 @@ class RoadRules(Rules):
 
     @where(has("scan"))
     def test_a_scan_names_payments_by_the_same_key(self) -> None:
-        """The history or bill knows the payment, under the key that it had on the other roads."""
+        """The history or bill knows the payment (or its refund), under the key that it had on the other roads."""
         world = self.world()
         provider = online(world)
-        _, fact = paid(world, provider)
+        intent, fact = paid(world, provider)
+        if world.traits.takes_back:
+            world.take_back(intent)
         said = list(scanned(world, provider))
         mine = [heard for heard in said if heard.fact.ref.theirs == fact.ref.theirs]
         assert mine, "no feed mentions the payment"
@@ -196,57 +219,13 @@ class CancelRules(Rules):
         assert cancel(online(world), world.unknown_ref()) == (), "closed what is not there"
 
 
-class RefundRules(Rules):
-    """Giving money back."""
-
-    @where(has("refund"))
-    def test_a_repeated_refund_pays_once(self) -> None:
-        """The same refund number again gives nothing more back."""
-        world = self.world()
-        provider = online(world)
-        intent, fact = paid(world, provider)
-        part = _part(fact, 3)
-        for _ in range(2):
-            refund(provider, refund_ref(fact), part)
-        assert world.refunded(intent) == part.minor, f"{world.refunded(intent)} given back instead of {part.minor}"
-
-    @where(has("refund"))
-    def test_two_refunds_give_back_both(self) -> None:
-        """Two numbers are two refunds, with keys of their own."""
-        world = self.world()
-        provider = online(world)
-        intent, fact = paid(world, provider)
-        part, keys = _part(fact, 3), set()
-        for number in (1, 2):
-            keys |= {key_of(told) for told in _refund_story(world, provider, fact, number, part)}
-        assert world.refunded(intent) == 2 * part.minor, f"{world.refunded(intent)} given back, not {2 * part.minor}"
-        assert len(keys) == 2, f"two refunds, but the keys {sorted(keys)}"
-
-    @where(has("refund"))
-    def test_a_refund_has_one_key_on_every_road(self) -> None:
-        """Reply, message and query tell a refund under one key, with our number and a size that can be compared."""
-        world = self.world()
-        provider = online(world)
-        _, fact = paid(world, provider)
-        told = _refund_story(world, provider, fact, 1, _part(fact, 2))
-        assert told, "no road says REFUNDED once the refund is settled"
-        for refunded in told:
-            check_fact(world, provider, refunded, "a refund")
-        assert len({key_of(refunded) for refunded in told}) == 1, f"several keys: {sorted(map(key_of, told))}"
-        sizes = {told_as for refunded in told if (told_as := refunded.money or refunded.total)}
-        assert sizes <= {_part(fact, 2)}, f"one first refund, but the sizes {sizes}"
-
-    @where(has("refund"))
-    def test_more_than_was_paid_is_declined(self) -> None:
-        """A refund of more than the payment is a definite no, and gives nothing back."""
-        world = self.world()
-        provider = online(world)
-        intent, fact = paid(world, provider)
-        assert fact.money is not None
-        more = Money(fact.money.minor + 1, fact.money.currency)
-        result = attempt(lambda: refund(provider, refund_ref(fact), more), "refund of more than was paid")
-        assert isinstance(result, Declined), f"refund of more than was paid: {type(result).__name__}"
-        assert world.refunded(intent) == 0, "money was given back all the same"
+def _asked_about(world: World, provider: Provider) -> tuple[Intent, Ref]:
+    """A payment that a query can be asked about: one that waits, or one that was made where a store knows no other."""
+    if world.traits.names_our_number:
+        intent = started(world, provider)
+        return intent, intent.ref
+    intent, payment = paid(world, provider)
+    return intent, payment.ref
 
 
 def _said_in(world: World, provider: Provider) -> Iterable[Heard]:
@@ -261,21 +240,3 @@ def _check_agrees(one: Heard, other: Heard) -> None:
         first, second = getattr(one.fact, name), getattr(other.fact, name)
         same = first is None or second is None or first == second
         assert same, f"{one.road} says {name} {first!r}, {other.road} says {second!r}"
-
-
-def _part(fact: Fact, divisor: int) -> Money:
-    assert fact.money is not None, "a provider that refunds has to tell what was paid"
-    return replace(fact.money, minor=fact.money.minor // divisor)
-
-
-def _refund_story(world: World, provider: Provider, fact: Fact, number: int, money: Money) -> list[Fact]:
-    """The REFUNDED facts of one refund: from the reply, the messages (which may repeat earlier ones) and a query."""
-    ref = refund_ref(fact, number)
-    told = list(refund(provider, ref, money))
-    messages = [facts_of(provider, message, "the message of a refund") for message in world.settle_refund(ref)]
-    told += provider.query(ref)
-    for said in told:
-        if said.kind in REFUND_KINDS:
-            assert said.ref.refund == ref.refund, f"refund {ref.refund} is told as {said.ref.refund}"
-    told += [said for facts in messages for said in facts if said.ref.refund == ref.refund]
-    return list(of_kind(told, Kind.REFUNDED))

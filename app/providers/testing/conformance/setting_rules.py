@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from app.providers import Kind, Misconfigured, Provider, ProviderError, Refreshes, Tools, capabilities
 from app.providers.testing.conformance.checks import (
     Rules,
+    accepted,
     attempt,
     facts_of,
     has,
@@ -22,7 +23,7 @@ from app.providers.testing.conformance.checks import (
     quiet_tools,
     where,
 )
-from app.providers.testing.conformance.journeys import BreakingHttp
+from app.providers.testing.conformance.journeys import BreakingHttp, paid
 from app.providers.testing.doubles import MemoryKeys
 
 A_YEAR = timedelta(days=365)
@@ -73,11 +74,15 @@ class SettingRules(Rules):
         world = self.world()
         traits, provider = world.traits, online(world)
         assert capabilities(provider) == traits.verbs, f"the provider has {capabilities(provider)}"
-        facts = facts_of(provider, world.samples()["paid"].message, "paid")
-        for fact in of_kind(facts, Kind.PAID):
+        read = accepted(provider, world.samples()["paid"].message, "paid")
+        assert bool(of_kind(read.facts, Kind.PAID)) == traits.messages_prove, "Traits.messages_prove"
+        assert read.asks or traits.messages_prove, "the paid sample neither states nor names a payment"
+        _, payment = paid(world, provider)
+        for fact in (payment, *of_kind(read.facts, Kind.PAID)):
             assert (fact.ref.ours is not None) == traits.names_our_number, "Traits.names_our_number"
             assert (fact.money is not None) == traits.tells_money, "Traits.tells_money"
-        assert bool(world.document().status) == traits.has_status_words, "Traits.has_status_words"
+        worded = traits.has_status_words and traits.messages_prove
+        assert bool(world.document().status) == worded, "Traits.has_status_words"
         assert traits.signs_replies or not world.liars(), "Traits.signs_replies"
         if traits.freshness is None:
             self._check_never_stale()

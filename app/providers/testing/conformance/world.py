@@ -32,6 +32,12 @@ class Traits:
     freshness: timedelta | None = None
     """How far the time that the provider signs may be from ours, before and after. None: it signs no time that could
     go stale (say why in the plugin's README)."""
+    freshness_ahead: timedelta | None = None
+    """How far ahead of ours that time may be, where it is less than `freshness` (a token that is good for an hour)."""
+    messages_prove: bool = True
+    """False where messages only name a payment (`Received.asks`), and nothing but a query tells what became of it."""
+    takes_back: bool = False
+    """True where money also goes back without our refund: from a console, by a store's decision, in a dispute."""
     names_our_number: bool = True
     """False where the provider never learns our payment number (a store): facts then name `theirs` and `owner`."""
     tells_money: bool = True
@@ -44,7 +50,10 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A genuine message and the kinds of the facts that it states, in their order (`()`: nothing of interest)."""
+    """A genuine message and the kinds of the facts that it states, in their order.
+
+    `()`: nothing of interest, or a message that only names a payment.
+    """
 
     message: Message
     kinds: tuple[Kind, ...]
@@ -52,13 +61,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The content of a genuine PAID message, laid open, so that the kit can make odd ones of it.
+    """The content of the genuine message `samples()["paid"]`, laid open, so that the kit can make odd ones of it.
 
     `content` is what a handler would read after verification (form fields, the JSON document, the decrypted resource,
     the token's payload): a mapping of texts, numbers, mappings and lists. `sign` makes a genuine message of any other
     content, signed with the provider's true key at the world's present time; it returns None for content that the
     format cannot express (a list in a form). `status` is the path of the member that holds the status word, such as
-    `("trade", "status")`; it stays empty where `Traits.has_status_words` is False.
+    `("trade", "status")`; it stays empty where messages have none.
     """
 
     content: Mapping[str, Any]
@@ -182,7 +191,7 @@ class World(ABC):
         """Let a payer pay this intent at the provider, after the kit called `start` for it.
 
         Returns the genuine messages that we then get, notifications and receipts, at least one, signed at the present
-        time; each of them states PAID, of this payment and no other.
+        time; each of them states PAID, of this payment and no other (or asks about it: `Traits.messages_prove`).
         """
 
     @abstractmethod
@@ -237,7 +246,7 @@ class World(ABC):
     def show_status(self, intent: Intent, word: str) -> None:
         """From now on the provider's answers about this started, visited intent carry `word` as its status.
 
-        Required where `Traits.has_status_words`.
+        For a paid intent where a store knows of no payment before. Required where `Traits.has_status_words`.
         """
         raise NotImplementedError("World.show_status is required where Traits.has_status_words")
 
@@ -255,6 +264,20 @@ class World(ABC):
     def refunded(self, intent: Intent) -> int:
         """Minor units that the provider has given back of this payment. Required where the provider has `refund`."""
         raise NotImplementedError("World.refunded is required for a provider with the verb refund")
+
+    def take_back(self, intent: Intent) -> tuple[Message, ...]:
+        """Let the whole amount of this paid intent go back without our refund; the genuine messages that we then get.
+
+        Required where `Traits.takes_back`.
+        """
+        raise NotImplementedError("World.take_back is required where Traits.takes_back")
+
+    def delivered(self, intent: Intent) -> bool:
+        """Whether the provider knows that what was paid with this intent was delivered.
+
+        Required where the provider has `fulfil`.
+        """
+        raise NotImplementedError("World.delivered is required for a provider with the verb fulfil")
 
     def history_window(self) -> tuple[datetime, datetime]:
         """After payments were made: let the provider's books close; since and until in which `scan` finds them."""

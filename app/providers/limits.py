@@ -1,0 +1,61 @@
+"""How long and how large a provider's words may be: the one place that decides it.
+
+What is within these limits can be kept and compared by every database that Tillbook runs on, under the provider's very
+own name. A fact that is not is never used: the core writes it down as `unusable`, keeps the message, and alarms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from app.providers.facts import Fact
+
+LONGEST_REFERENCE = 128
+"""Characters of each number and name in a fact: ours, theirs, refund, agreement, account, product, owner."""
+LONGEST_CURSOR = 1024
+"""Characters of `Page.cursor`."""
+LARGEST_QUANTITY = 1_000_000
+SHARES = 100_000
+"""A fact's `share` is in parts per this many."""
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+"""Moments in a fact: aware, and far enough from the ends of the calendar to be reckoned with."""
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""What PostgreSQL refuses in text and JSON: NUL, and halves of characters."""
+
+
+def fits(text: object, longest: int = LONGEST_REFERENCE) -> bool:
+    """Whether it is a text that can be kept whole."""
+    return isinstance(text, str) and len(text) <= longest and UNSTORABLE.search(text) is None
+
+
+def is_usable_moment(moment: datetime) -> bool:
+    return moment.tzinfo is not None and EARLIEST <= moment < LATEST
+
+
+def faults_of(fact: Fact) -> tuple[str, ...]:
+    """What is beyond the limits, for people; empty if the fact can be used. Quotes nothing of it."""
+    return (*_texts(fact), *_moments(fact), *_numbers(fact))
+
+
+def _texts(fact: Fact) -> Iterator[str]:
+    ref = fact.ref
+    named = {"ours": ref.ours, "theirs": ref.theirs, "refund": ref.refund, "agreement": ref.agreement}
+    named |= {"account": fact.account, "product": fact.product, "owner": fact.owner}
+    for name, text in named.items():
+        if text is not None and not fits(text):
+            yield f"{name} is not a text of at most {LONGEST_REFERENCE} storable characters"
+
+
+def _moments(fact: Fact) -> Iterator[str]:
+    for name, moment in (("at", fact.at), ("period_end", fact.period_end)):
+        if moment is not None and not is_usable_moment(moment):
+            yield f"{name} is not an aware moment between {EARLIEST.year} and {LATEST.year}"
+
+
+def _numbers(fact: Fact) -> Iterator[str]:
+    if fact.quantity is not None and not 0 < fact.quantity <= LARGEST_QUANTITY:
+        yield f"quantity is not between 1 and {LARGEST_QUANTITY}"
+    if fact.share is not None and not 0 <= fact.share <= SHARES:
+        yield f"share is not between 0 and {SHARES}"
