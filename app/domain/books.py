@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from app.domain.ledger import MAX_AMOUNT, AccountName, BalanceOverflow, next_head
 from app.domain.limits import Periods
 from app.domain.lots import LotLeft, SpendOrder, in_spend_order, plan, preferring, rank, rank_of_now
+from app.domain.marks import Mark, first_head
 
 RECHECK = 0
 """In place of a spend order: another lot may come before the open one."""
@@ -51,6 +52,11 @@ class Book:
     month: int
     month_spent: int
     head: bytes
+    marks: int = 0
+    marks_head: bytes | None = None
+    """The end of the chain of marks; None while there are none."""
+    open_version: int | None = 0
+    """The version at which the open lot was opened; None: not known (an account from before this was written down)."""
     lots: dict[int, LotLeft] | None = None
     """Every lot with something left, once loaded; the open one is then closed."""
     written: dict[int, int] = field(default_factory=dict)
@@ -160,14 +166,22 @@ class Book:
 
     # --- what a user spends ---
 
+    def moment(self, at_us: int) -> int:
+        """When something at that time happens here: not before the last posting, if the clocks of two machines differ.
+        It is the time of the posting, and its day and month are those in which a spend counts."""
+        return max(self.changed_us, at_us)
+
     def spent(self, today: Periods) -> tuple[int, int]:
-        """How much in the day and the month of that moment."""
-        return (self.day_spent if self.day == today.day else 0, self.month_spent if self.month == today.month else 0)
+        """How much in the day and the month of that moment; in later ones, if the counters are there already."""
+        return (self.day_spent if self.day >= today.day else 0, self.month_spent if self.month >= today.month else 0)
 
     def count_spent(self, amount: int, today: Periods) -> None:
+        """The counters never go back to an earlier day or month: so they are always what the books say about theirs."""
         day, month = self.spent(today)
-        self.day, self.day_spent = today.day, min(day + amount, MAX_AMOUNT)
-        self.month, self.month_spent = today.month, min(month + amount, MAX_AMOUNT)
+        if today.day >= self.day:
+            self.day, self.day_spent = today.day, min(day + amount, MAX_AMOUNT)
+        if today.month >= self.month:
+            self.month, self.month_spent = today.month, min(month + amount, MAX_AMOUNT)
 
     def uncount_spent(self, amount: int, then: Periods) -> None:
         """Coins came back that were spent at `then`: they count no more, if that day or month is still running."""
@@ -175,6 +189,14 @@ class Book:
             self.day_spent = max(0, self.day_spent - amount)
         if self.month == then.month:
             self.month_spent = max(0, self.month_spent - amount)
+
+    # --- what moves no coins ---
+
+    def mark(self, mark: Mark) -> bytes:
+        """Continue the chain of marks; the new head."""
+        self.marks += 1
+        self.marks_head = mark.after(self.marks_head or first_head(self.slot, self.name))
+        return self.marks_head
 
     # --- inside ---
 
@@ -202,19 +224,19 @@ class Book:
         if self.open_lot not in (0, lot.version):
             self._close()
         self.open_lot, self.open_left, self.open_order = lot.version, lot.remaining, order
-        self.open_rank = rank(lot.expires_us, lot.bonus, order)
+        self.open_rank, self.open_version = rank(lot.expires_us, lot.bonus, order), self.version
 
     def _close(self) -> None:
         self.written[self.open_lot] = self.open_left
         if self.lots is not None and self.open_lot in self.lots:
             self.lots[self.open_lot].remaining = self.open_left
-        self.open_lot = self.open_left = self.open_rank = 0
+        self.open_lot = self.open_left = self.open_rank = self.open_version = 0
         self.open_order = RECHECK
 
     def _chained(self, fingerprint: bytes, at_us: int, delta: int, lot: int, uses: Sequence[tuple[int, int]]) -> Entry:
         if self.balance + delta > MAX_AMOUNT:
             raise BalanceOverflow(f"the balance of {self.name.code} in {self.name.asset} would pass 2^63 - 1")
-        self.changed_us = max(self.changed_us, at_us)
+        self.changed_us = self.moment(at_us)
         self.balance += delta
         self.version += 1
         self.head = next_head(self.head, fingerprint, lot, self.changed_us, uses)

@@ -35,6 +35,7 @@ _ASSET = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quoted = json.encoder.encode_basestring
 
 
 class LedgerError(ValueError):
@@ -225,21 +226,29 @@ def fingerprint_of(
     lot: list[object] | None,
 ) -> bytes:
     """SHA-256 of the canonical content: a JSON array without spaces, in UTF-8, times in microseconds since 1970."""
-    content = [
-        "transfer-1",
-        transfer_id.hex,
-        debit.user_id,
-        debit.code,
-        credit.user_id,
-        credit.code,
-        debit.asset,
-        debit.environment,
-        amount,
-        *texts,
-        None if cause is None else cause.hex,
-        lot,
-    ]
-    return sha256(_canonical(content).encode()).digest()
+    return fingerprint_between(names_of(debit, credit), transfer_id, amount, texts, cause, lot)
+
+
+def names_of(debit: AccountName, credit: AccountName) -> str:
+    """The two accounts as they stand in the canonical content."""
+    parts = [debit.user_id, debit.code, credit.user_id, credit.code, debit.asset, debit.environment]
+    return _canonical(parts)[1:-1]
+
+
+def fingerprint_between(
+    names: str,
+    transfer_id: uuid.UUID,
+    amount: int,
+    texts: tuple[str, str, str, str],
+    cause: uuid.UUID | None,
+    lot: list[object] | None,
+) -> bytes:
+    """The same for accounts whose names are spelled out already: the audit does it for every transfer there is."""
+    kind, reference, note, actor = map(_quoted, texts)
+    end = "null" if cause is None else f'"{cause.hex}"'
+    made = "null" if lot is None else _canonical(lot)
+    content = f'["transfer-1","{transfer_id.hex}",{names},{amount},{kind},{reference},{note},{actor},{end},{made}]'
+    return sha256(content.encode()).digest()
 
 
 def digest_of(*content: object) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
+from functools import lru_cache
 
-from app.domain.ledger import MAX_AMOUNT
+from app.domain.ledger import MAX_AMOUNT, microseconds
 from app.domain.lots import SpendOrder
 
 
@@ -25,6 +26,9 @@ class LedgerRules:
     spend_order: SpendOrder = SpendOrder.BONUS_FIRST
     limits: Mapping[str, SpendLimit] = field(default_factory=dict)
     zone: tzinfo = UTC
+    zone_since: datetime | None = None
+    """When this zone came into force, if there was another before: what was counted in days and months that began
+    earlier cannot be derived again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,18 @@ class Periods:
 def periods(at: datetime, zone: tzinfo) -> Periods:
     local = at.astimezone(zone)
     return Periods(day=local.date().toordinal(), month=local.year * 12 + local.month)
+
+
+@lru_cache(maxsize=64)
+def start_us(day: int, zone: tzinfo) -> int:
+    """When that day begins, in microseconds since 1970."""
+    return microseconds(datetime.combine(date.fromordinal(day), time(), zone))
+
+
+def month_start_us(month: int, zone: tzinfo) -> int:
+    """When that month begins, in microseconds since 1970."""
+    year, before = divmod(month - 1, 12)
+    return start_us(date(year, before + 1, 1).toordinal(), zone)
 
 
 def room(limit: int | None, amount: int) -> int:

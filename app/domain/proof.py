@@ -1,27 +1,23 @@
 """Proves one account from its postings alone, or says which row is the first that does not fit. No database.
 
 The walk starts from nothing and derives version, balance, every lot and the hash after each posting; what is stored
-must be what is derived.
+must be what is derived. After a break the walk goes on from what is stored, so that one edit is one finding.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from app.domain.ledger import (
-    JOURNAL,
-    REVERSAL,
-    AccountName,
-    Lot,
-    fingerprint_of,
-    genesis,
-    microseconds,
-    next_head,
-)
-from app.domain.numbers import slot_of_number
+from app.domain.counted import Counted
+from app.domain.ledger import JOURNAL, REVERSAL, AccountName, genesis, microseconds, names_of, next_head
+from app.domain.ledger import fingerprint_between as fingerprint
+from app.domain.lots_proof import LotsProof, StoredLot
+from app.domain.numbers import keyed_uuid, slot_of_number
+from app.domain.spending import CAPTURE, SPEND
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +30,44 @@ class Finding:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAccount:
+Report = Callable[[str, object, str], None]
+"""Gets table, row and what is wrong with it."""
+
+
+class StoredAccount(NamedTuple):
     id: int
     name: AccountName
+    frozen: bool
     balance: int
     held: int
+    floor: int
     version: int
     changed_us: int
     open_lot: int
     open_left: int
+    open_rank: int
+    open_order: int
+    day: int
+    day_spent: int
+    month: int
+    month_spent: int
     head: bytes
+    marks: int
+    marks_head: bytes | None
+    open_version: int | None
+
+    @property
+    def has_book(self) -> bool:
+        """Whether it has a version, a balance and a chain: users' accounts and journals."""
+        return self.name.keeps_balance or self.name.code == JOURNAL
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPosting:
-    id: uuid.UUID
+class StoredPosting(NamedTuple):
+    book: int
     version: int
-    debit_id: int
-    credit_id: int
+    id: uuid.UUID
+    debit: int
+    credit: int
     amount: int
     balance: int
     lot: int
@@ -65,93 +80,117 @@ class StoredPosting:
     actor: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredLot:
-    version: int
-    granted: int
-    remaining: int
-    lot: Lot
-    created_at: datetime
+class Reversed(NamedTuple):
+    """The transfer that a reversal names as its cause; its columns are None if there is no such transfer."""
+
+    id: uuid.UUID
+    book: int
+    debit: int
+    credit: int
+    amount: int
+    kind: str
+    at: datetime
 
 
 Names = Mapping[int, AccountName]
 """The accounts of a slot by their numbers."""
 
 
-@dataclass(slots=True)
+class _Legs(NamedTuple):
+    """What the two accounts of a posting mean for the book in which it stands."""
+
+    wrong: str
+    sign: int
+    names: str
+
+
 class BookProof:
     """The walk along one book. Feed it postings in order, then `finish`."""
 
-    slot: int
-    account: StoredAccount
-    names: Names
-    lots: Mapping[int, StoredLot]
-    report: Callable[[Finding], None]
-    head: bytes = b""
-    version: int = 0
-    balance: int = 0
-    at_us: int = 0
-    left: dict[int, int] = field(default_factory=dict)
-    """What is left of each lot, as derived."""
+    def __init__(self, slot: int, account: StoredAccount, names: Names, counted: Counted, report: Report) -> None:
+        self.slot = slot
+        self.account = account
+        self.names = names
+        self.counted = counted
+        self.report = report
+        self.lots = LotsProof(account, report)
+        self.head = genesis(slot, account.name)
+        self.version = self.balance = self.at_us = self.steps = 0
+        self.moved = 0
+        """What came in less what went out: the other legs, on system accounts, come to as much below zero."""
+        self._wallet = account.name.is_wallet
+        self._legs: dict[tuple[int, int], _Legs] = {}
 
-    def __post_init__(self) -> None:
-        self.head = genesis(self.slot, self.account.name)
-
-    def step(self, posting: StoredPosting, uses: Sequence[tuple[int, int]]) -> None:
-        """One posting and the lots that it lists."""
-        debit, credit = self.names.get(posting.debit_id), self.names.get(posting.credit_id)
-        if debit is None or credit is None:
-            self._wrong(posting, "an account of it does not exist")
-        elif self._is_here(posting, debit, credit):
-            self._count(posting, debit, credit)
-            self._chain(posting, debit, credit, uses)
-            self._use_lots(posting, uses)
+    def step(
+        self,
+        posting: StoredPosting,
+        made: StoredLot | None,
+        uses: Sequence[tuple[int, int]],
+        reversed_: Reversed | None,
+    ) -> None:
+        """One posting, the lot that bears its version, the lots that it lists, and what it reverses."""
+        legs = self._legs.get(posting[3:5]) or self._look_at(posting.debit, posting.credit)
+        if legs.wrong:
+            self._wrong(posting, legs.wrong)
+        else:
+            self._count(posting, legs.sign)
+            makes = self._wallet and legs.sign > 0 and posting.kind != REVERSAL
+            lot = self.lots.made_by(posting, made) if makes else None
+            if made is not None and not makes:
+                self.lots.stray(made)
+            self._chain(posting, legs.names, None if lot is None else lot.content(), uses)
+            if self._wallet and not makes:
+                self.lots.use(posting, legs.sign, uses)
+            if posting.cause is not None or posting.kind in (REVERSAL, CAPTURE):
+                self._cause(posting, reversed_)
+            if posting.kind == SPEND:
+                self.counted.add(posting.amount, self.at_us)
+        self.steps += 1
         self.version = posting.version
+        if self.version == self.account.open_version:
+            self.lots.at_opening()
 
-    def finish(self, holds: int) -> None:
-        """Compare the account's row, its lots and its holds with what was derived."""
+    def finish(self, held: int) -> None:
+        """Compare the account's row and its lots with what was derived. `held` is what its holds reserve."""
         account = self.account
-        derived = {"version": self.version, "balance": self.balance, "head": self.head, "held": holds}
+        derived = {"version": self.version, "balance": self.balance, "head": self.head, "held": held, "floor": 0}
         for column, value in derived.items():
             if getattr(account, column) != value:
                 self._wrong_account(f"{column} is {_shown(getattr(account, column))}, derived {_shown(value)}")
         if account.changed_us != self.at_us:
             self._wrong_account("its time is not that of its last posting")
-        for version, lot in self.lots.items():
-            remaining = account.open_left if version == account.open_lot else lot.remaining
-            if version not in self.left:
-                self._wrong_lot(version, "no posting made it")
-            elif remaining != self.left[version]:
-                self._wrong_lot(version, f"{remaining} remain, derived {self.left[version]}")
-        if account.open_lot and account.open_lot not in self.lots:
-            self._wrong_account(f"its open lot {account.open_lot} does not exist")
+        for difference in self.counted.differences(*account[12:16]):
+            self._wrong_account(difference)
+        self.lots.finish(self.counted.today.at_us)
 
-    def _is_here(self, posting: StoredPosting, debit: AccountName, credit: AccountName) -> bool:
-        """Whether this book is where such a transfer belongs."""
-        name = self.account.name
+    def _look_at(self, debit_id: int, credit_id: int) -> _Legs:
+        """Whether this book is where such a transfer belongs, and in which direction it moves. Asked once a pair."""
+        debit, credit = self.names.get(debit_id), self.names.get(credit_id)
+        if debit is None or credit is None:
+            return _Legs("an account of it does not exist", 0, "")
+        mine = self.account.name
+        wrong, sign = "", 0
         if (debit.asset, debit.environment) != (credit.asset, credit.environment):
-            self._wrong(posting, "its accounts hold different assets")
+            wrong = "its accounts hold different assets"
         elif debit.keeps_balance and credit.keeps_balance:
-            self._wrong(posting, "it goes from user to user")
+            wrong = "it goes from user to user"
         elif debit.keeps_balance or credit.keeps_balance:
-            if self.account.id in (posting.debit_id, posting.credit_id) and name.keeps_balance:
-                return True
-            self._wrong(posting, "it is not in the book of its user")
-        elif name.code == JOURNAL and (name.asset, name.environment) == (debit.asset, debit.environment):
-            return True
-        else:
-            self._wrong(posting, "it is not in the journal")
-        return False
+            sign = 1 if credit.keeps_balance else -1
+            if not mine.keeps_balance or self.account.id != (credit_id if sign > 0 else debit_id):
+                wrong = "it is not in the book of its user"
+        elif mine.code != JOURNAL or (mine.asset, mine.environment) != (debit.asset, debit.environment):
+            wrong = "it is not in the journal"
+        legs = self._legs[debit_id, credit_id] = _Legs(wrong, sign, names_of(debit, credit))
+        return legs
 
-    def _count(self, posting: StoredPosting, debit: AccountName, credit: AccountName) -> None:
+    def _count(self, posting: StoredPosting, sign: int) -> None:
         if posting.version != self.version + 1:
             self._wrong(posting, f"version {posting.version} follows {self.version}")
         if slot_of_number(posting.id.int) != self.slot:
             self._wrong(posting, "its id is of another slot")
-        if credit.keeps_balance:
-            self.balance += posting.amount
-        elif debit.keeps_balance:
-            self.balance -= posting.amount
+        moved = sign * posting.amount
+        self.moved += moved
+        self.balance += moved
         if posting.balance != self.balance:
             self._wrong(posting, f"balance {posting.balance}, derived {self.balance}")
             self.balance = posting.balance
@@ -161,70 +200,30 @@ class BookProof:
         self.at_us = at_us
 
     def _chain(
-        self, posting: StoredPosting, debit: AccountName, credit: AccountName, uses: Sequence[tuple[int, int]]
+        self, posting: StoredPosting, names: str, lot: list[object] | None, uses: Sequence[tuple[int, int]]
     ) -> None:
-        """After a break the walk goes on from the stored hash, so that one edit is one finding."""
-        made = self._made(posting)
-        content = fingerprint_of(
-            posting.id,
-            debit,
-            credit,
-            posting.amount,
-            (posting.kind, posting.reference, posting.note, posting.actor),
-            posting.cause,
-            None if made is None else made.lot.content(),
-        )
+        content = fingerprint(names, posting.id, posting.amount, posting[11:15], posting.cause, lot)
         self.head = next_head(self.head, content, posting.lot, self.at_us, uses)
         if self.head != posting.hash:
             self._wrong(posting, "its content does not give its hash")
             self.head = posting.hash
 
-    def _makes_lot(self, posting: StoredPosting) -> bool:
-        return self.account.name.is_wallet and posting.credit_id == self.account.id and posting.kind != REVERSAL
-
-    def _made(self, posting: StoredPosting) -> StoredLot | None:
-        if not self._makes_lot(posting):
-            return None
-        made = self.lots.get(posting.version)
-        if made is None:
-            self._wrong(posting, "the lot that it made is missing")
-        elif made.granted != posting.amount or made.created_at != posting.at:
-            self._wrong_lot(made.version, "it is not as its posting made it")
-        return made
-
-    def _use_lots(self, posting: StoredPosting, uses: Sequence[tuple[int, int]]) -> None:
-        if not self.account.name.is_wallet:
-            return
-        if self._makes_lot(posting):
-            self.left[posting.version] = posting.amount
-            return
-        sign = 1 if posting.credit_id == self.account.id else -1
-        used = list(uses) if posting.lot == 0 else [(posting.lot, posting.amount)]
-        if sum(amount for _, amount in used) != posting.amount:
-            self._wrong(posting, "the lots that it used do not sum to it")
-        for version, amount in used:
-            self.left[version] = self.left.get(version, 0) + sign * amount
-            granted = self.lots[version].granted if version in self.lots else 0
-            if not 0 <= self.left[version] <= granted:
-                self._wrong(posting, f"lot {version} cannot have given or taken {amount}")
+    def _cause(self, posting: StoredPosting, of: Reversed | None) -> None:
+        if posting.cause is None:
+            self._wrong(posting, f"a {posting.kind} that names no cause")
+        elif posting.kind == REVERSAL:
+            if of is None or of.id is None or posting.id != keyed_uuid(self.slot, REVERSAL, posting.cause.hex):
+                self._wrong(posting, "it reverses nothing")
+            elif of.amount < posting.amount or (of.debit, of.credit) != (posting.credit, posting.debit):
+                self._wrong(posting, "it is not what it reverses, the other way round")
+            elif of.kind == SPEND and self._wallet:
+                self.counted.add(-posting.amount, microseconds(of.at))
 
     def _wrong(self, posting: StoredPosting, what: str) -> None:
-        self.report(Finding(self.slot, "transfers", str(posting.id), what))
+        self.report("transfers", posting.id, what)
 
     def _wrong_account(self, what: str) -> None:
-        self.report(Finding(self.slot, "accounts", str(self.account.id), what))
-
-    def _wrong_lot(self, version: int, what: str) -> None:
-        self.report(Finding(self.slot, "lots", f"{self.account.id}/{version}", what))
-
-
-def sum_by_asset(accounts: Iterable[StoredAccount]) -> dict[tuple[str, str], int]:
-    """What users own, by asset and environment."""
-    sums: dict[tuple[str, str], int] = {}
-    for account in accounts:
-        key = (account.name.asset, account.name.environment)
-        sums[key] = sums.get(key, 0) + account.balance
-    return sums
+        self.report("accounts", self.account.id, what)
 
 
 def _shown(value: object) -> str:

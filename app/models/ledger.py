@@ -27,10 +27,12 @@ from sqlalchemy import (
     Uuid,
     event,
     text,
+    true,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Big, Json, Moment, slot_matches_id
+from app.models.guards import guard
 
 
 class Account(Base):
@@ -72,6 +74,12 @@ class Account(Base):
     month_spent: Mapped[int] = mapped_column(BigInteger, default=0)
     head: Mapped[bytes] = mapped_column(LargeBinary)
     """The hash of the last posting: the end of the chain."""
+    marks: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """How many marks it has."""
+    marks_head: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The hash of the last mark: the end of their chain. Null while there is none."""
+    open_version: Mapped[int | None] = mapped_column(BigInteger)
+    """The version at which the open lot was opened. Null: that was before this was written down."""
 
 
 class TransferRow(Base):
@@ -91,6 +99,15 @@ class TransferRow(Base):
             "cause_id",
             postgresql_where=text("cause_id IS NOT NULL"),
             sqlite_where=text("cause_id IS NOT NULL"),
+        ),
+        # For sweeps by time (checkpoints), over all slots. Rows come in the order of time, so PostgreSQL needs to
+        # remember only the first and last moment of each megabyte; SQLite has no such index and gets a plain one
+        # (docs/adr/0015: what both cost).
+        Index(
+            "ix_transfers_created_at",
+            "created_at",
+            postgresql_using="brin",
+            postgresql_with={"autosummarize": "on"},
         ),
     )
 
@@ -217,6 +234,8 @@ class Hold(Base):
     actor: Mapped[str] = mapped_column(String(128), default="")
     created_at: Mapped[datetime] = mapped_column(Moment)
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    limited: Mapped[bool] = mapped_column(Boolean, server_default=true())
+    """Whether it counts for the spend limits. The hold of a refund does not."""
 
 
 class Refusal(Base):
@@ -233,33 +252,40 @@ class Refusal(Base):
     created_at: Mapped[datetime] = mapped_column(Moment)
 
 
+class MarkRow(Base):
+    """What happened to an account without moving coins (`app.domain.marks`). Each account has a chain of them."""
+
+    __tablename__ = "marks"
+    __table_args__ = (
+        PrimaryKeyConstraint("slot", "account_id", "number"),
+        ForeignKeyConstraint(["slot", "account_id"], ["accounts.slot", "accounts.id"]),
+        CheckConstraint("number > 0", name="number"),
+        CheckConstraint("amount >= 0", name="amount"),
+        Index("ix_marks_slot_subject", "slot", "subject"),
+    )
+
+    slot: Mapped[int] = mapped_column(Integer)
+    account_id: Mapped[int] = mapped_column(BigInteger)
+    number: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(16))
+    subject: Mapped[uuid.UUID] = mapped_column(Uuid)
+    """The hold, the refused request, or the number of a freezing as a UUID."""
+    amount: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(Moment)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    """SHA-256 of what the subject says."""
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 ACCOUNTS = Base.metadata.tables["accounts"]
 TRANSFERS = Base.metadata.tables["transfers"]
 LOTS = Base.metadata.tables["lots"]
 LOT_USES = Base.metadata.tables["lot_uses"]
 HOLDS = Base.metadata.tables["holds"]
 REFUSALS = Base.metadata.tables["refusals"]
+MARKS = Base.metadata.tables["marks"]
 
-# --- guards in the database: the migration carries its own copy of these texts, and a test compares the two ---
-
-APPEND_ONLY = ("transfers", "lot_uses", "refusals")
-IMMUTABLE_COLUMNS = {
-    "accounts": ("slot", "id", "user_id", "code", "asset", "environment"),
-    "lots": (
-        "slot",
-        "account_id",
-        "version",
-        "granted",
-        "bonus",
-        "expires_at",
-        "payment",
-        "product",
-        "value_minor",
-        "currency",
-        "created_at",
-    ),
-    "holds": ("slot", "id", "account_id", "amount", "expires_at", "reference", "created_at", "fingerprint"),
-}
+# --- what is in the database beside the tables; the guards are in `app.models.guards` ---
 
 POSTINGS = """\
 CREATE VIEW postings AS
@@ -273,51 +299,6 @@ SELECT slot, id, credit_id, amount, kind, reference, created_at,
        CASE WHEN book_id = credit_id THEN balance END
 FROM transfers"""
 
-_REFUSE = """\
-CREATE OR REPLACE FUNCTION tillbook_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  RAISE EXCEPTION 'the ledger is append-only: % on %', TG_OP, TG_TABLE_NAME
-  USING ERRCODE = 'integrity_constraint_violation';
-END $$"""
-
-
-def guards_on_postgres(table: str) -> list[str]:
-    """The triggers of a table on PostgreSQL."""
-    columns = IMMUTABLE_COLUMNS.get(table)
-    update = "UPDATE" if columns is None else f"UPDATE OF {', '.join(columns)}"
-    when = (
-        "" if columns is None else " WHEN (" + " OR ".join(f"OLD.{c} IS DISTINCT FROM NEW.{c}" for c in columns) + ")"
-    )
-    call = "EXECUTE FUNCTION tillbook_refuse()"
-    return [
-        f"CREATE TRIGGER {table}_no_update BEFORE {update} ON {table} FOR EACH ROW{when} {call}",
-        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW {call}",
-        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {call}",
-    ]
-
-
-def guards_on_sqlite(table: str) -> list[str]:
-    """The triggers of a table on SQLite."""
-    columns = IMMUTABLE_COLUMNS.get(table)
-    update = "UPDATE" if columns is None else f"UPDATE OF {', '.join(columns)}"
-    when = "" if columns is None else " WHEN " + " OR ".join(f"OLD.{c} IS NOT NEW.{c}" for c in columns)
-    body = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-    return [
-        f"CREATE TRIGGER {table}_no_update BEFORE {update} ON {table}{when} {body}",
-        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {body}",
-    ]
-
-
-def _guard(table: Table, connection: Connection, **_: Any) -> None:
-    """Runs after each CREATE TABLE. Engines other than these two have the CHECK constraints only."""
-    statements: list[str] = []
-    if connection.dialect.name == "sqlite":
-        statements = guards_on_sqlite(table.name)
-    elif connection.dialect.name == "postgresql":
-        statements = [_REFUSE, *guards_on_postgres(table.name)]
-    for statement in statements:
-        connection.execute(text(statement))
-
 
 def _create_view(_: Table, connection: Connection, **__: Any) -> None:
     connection.execute(text(POSTINGS))
@@ -327,7 +308,7 @@ def _drop_view(_: Table, connection: Connection, **__: Any) -> None:
     connection.execute(text("DROP VIEW IF EXISTS postings"))
 
 
-for _name in (*APPEND_ONLY, *IMMUTABLE_COLUMNS):
-    event.listen(Base.metadata.tables[_name], "after_create", _guard)
+for _table in (ACCOUNTS, TRANSFERS, LOTS, LOT_USES, HOLDS, REFUSALS, MARKS):
+    event.listen(_table, "after_create", guard)
 event.listen(TRANSFERS, "after_create", _create_view)
 event.listen(TRANSFERS, "before_drop", _drop_view)

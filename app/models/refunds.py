@@ -13,11 +13,13 @@ from sqlalchemy import (
     Integer,
     String,
     UniqueConstraint,
+    event,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Big, Json, Moment, slot_matches_id
+from app.models.guards import guard
 
 
 class Refund(Base):
@@ -106,3 +108,7 @@ class Freeze(Base):
         CheckConstraint("environment IN ('live', 'sandbox')", name="environment_known"),
         Index(None, "slot", "user_id", "id"),
     )
+
+
+FREEZES = Base.metadata.tables["freezes"]
+event.listen(FREEZES, "after_create", guard)

@@ -1,12 +1,12 @@
-"""The whole proof: the ledger in itself, then orders and payments against their facts and the ledger."""
+"""The whole proof: the ledger in itself, its checkpoints, and orders and payments against facts and ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from itertools import chain
 
-from app.domain.numbers import SLOTS
 from app.services import ledger_audit
-from app.services.ledger_audit import AuditState
+from app.services.checkpoint_audit import audit_checkpoints
+from app.services.ledger_audit import SILENT, AsOf, AuditState, Watch
 from app.services.order_audit import Finding, Progress, audit_orders
 from app.services.transaction import Sessions
 
@@ -15,27 +15,22 @@ MOST_FINDINGS = 1000
 
 def audit(
     sessions: Sessions,
+    as_of: AsOf,
     progress: Progress | None = None,
     *,
     ledger: AuditState | None = None,
-    keep: Callable[[AuditState], None] = lambda _: None,
+    watch: Watch = SILENT,
 ) -> list[Finding]:
     """What differs, at most the first 1000; empty if the books are balanced.
 
-    The ledger goes on from `ledger`, and `keep` gets its state after each slot: on millions of postings that is where
-    an audit that was stopped is taken up again.
+    The ledger goes on from `ledger`, and `watch.slot` gets its state after each slot: on millions of postings that is
+    where an audit that was stopped is taken up again. `progress` is told of the rest.
     """
-
-    def watch(state: AuditState) -> None:
-        keep(state)
-        if progress is not None:
-            progress(f"ledger: slot {min(state.next_slot, SLOTS)} of {SLOTS}, {state.transfers} transfers")
-
-    proved = ledger_audit.audit(sessions, state=ledger, watch=watch)
+    proved = ledger_audit.audit(sessions, as_of=as_of, state=ledger, watch=watch)
     findings = [
         Finding(f"ledger_{found.table}", f"slot {found.slot}, {found.row}: {found.what}") for found in proved.findings
     ]
-    for finding in audit_orders(sessions, progress):
+    for finding in chain(audit_checkpoints(sessions, progress), audit_orders(sessions, progress)):
         findings.append(finding)
         if len(findings) >= MOST_FINDINGS:
             break

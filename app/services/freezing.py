@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from app.domain import marks
 from app.domain.ledger import WALLET, AccountName, wallet
 from app.domain.numbers import slot_of_user
 from app.models.base import AnyRow
@@ -17,7 +18,7 @@ from app.models.refunds import Freeze
 from app.services.core import Core
 from app.services.idempotency import Keyed, claim_key, find_key
 from app.services.inserting import insert_numbered
-from app.services.ledger import accounts
+from app.services.ledger.open_books import OpenBooks
 from app.services.problems import NotFound
 from app.services.transaction import read, transact
 
@@ -33,11 +34,6 @@ _WALLETS = (
         _A.environment == bindparam("p_environment"),
     )
     .order_by(_A.asset)
-)
-_SET = (
-    update(ACCOUNTS)
-    .where(_A.slot == bindparam("p_slot"), _A.id == bindparam("p_id"))
-    .values(frozen=bindparam("p_frozen"))
 )
 
 
@@ -73,10 +69,7 @@ def apply(session: Session, core: Core, slot: int, wanted: Change, *, refund_id:
     names = _names(session, slot, wanted)
     if not names:
         raise NotFound(user=wanted.user_id, environment=wanted.environment)
-    books = accounts.lock(session, [(slot, name) for name in names])
-    for book in books.values():
-        values = {"p_slot": slot, "p_id": book.id, "p_frozen": wanted.frozen}
-        session.connection().execute(_SET, values)
+    at = core.clock.now()
     row: dict[str, Any] = {
         "slot": slot,
         "user_id": wanted.user_id,
@@ -86,9 +79,16 @@ def apply(session: Session, core: Core, slot: int, wanted: Change, *, refund_id:
         "reason": wanted.reason,
         "actor": wanted.actor,
         "refund_id": refund_id,
-        "at": core.clock.now(),
+        "at": at,
     }
-    return insert_numbered(session, Freeze.__table__, core.numbers, row)
+    number = insert_numbered(session, Freeze.__table__, core.numbers, row)
+    entry_made = marks.Freezing(**{name: value for name, value in row.items() if name != "slot"}, id=number)
+    with OpenBooks(session, core.rules.ledger, [(slot, name) for name in names], at) as books:
+        for name in names:
+            book = books.book(slot, name)
+            book.frozen = wanted.frozen
+            books.mark(book, entry_made.kind, entry_made.subject, 0, entry_made.content())
+    return number
 
 
 def history(core: Core, user_id: str) -> Sequence[AnyRow]:

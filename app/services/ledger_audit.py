@@ -1,62 +1,34 @@
-"""The proof of the books: every balance, lot, hold, version and hash is derived again from the postings.
+"""The proof of the books: everything that is stored about accounts is derived again from postings and marks.
 
-One slot at a time, each in a transaction that sees one moment, reading postings in the order of their chains. Memory
-does not grow with the number of postings; the state after each slot can be kept, and the audit resumed from it.
+One slot at a time, each in a transaction that sees one moment, in the order of the chains. Memory does not grow with
+the number of postings, marks, holds or refusals; the state after each slot can be kept, and the audit resumed from it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from datetime import datetime
 from hashlib import sha256
-from itertools import groupby
-from typing import Any
 
-from sqlalchemy import Integer, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.domain.ledger import JOURNAL, AccountName, Lot, genesis
+from app.domain.counted import Counted, Today
+from app.domain.ledger import AccountName, InvalidTransfer, genesis
+from app.domain.limits import LedgerRules
+from app.domain.lots_proof import StoredLot
+from app.domain.marks_proof import MarksProof, StoredMark, SubjectProof
 from app.domain.numbers import SLOTS
-from app.domain.proof import BookProof, Finding, StoredAccount, StoredLot, StoredPosting, sum_by_asset
-from app.domain.spending import CAPTURE
+from app.domain.proof import BookProof, Finding, Report, Reversed, StoredAccount, StoredPosting
 from app.models.base import AnyRow
-from app.models.engine import READ_ONLY
-from app.models.ledger import ACCOUNTS, HOLDS, LOT_USES, LOTS, REFUSALS, TRANSFERS
-from app.models.slot_guard import sweep
-from app.services.ledger import holding
-from app.services.transaction import Sessions, read
+from app.services.audit_streams import FIRST_SLOTS, HOW_MANY, SlotReader, snapshot
+from app.services.transaction import Sessions
 
-A, T, L, U, H, R = ACCOUNTS.c, TRANSFERS.c, LOTS.c, LOT_USES.c, HOLDS.c, REFUSALS.c
-AT_ONCE = 2000
 MOST_FINDINGS = 100
-_HERE = bindparam("p_slot", type_=Integer)
-
-_ACCOUNTS = select(ACCOUNTS).where(A.slot == _HERE).order_by(A.id)
-_TRANSFERS = select(TRANSFERS).where(T.slot == _HERE).order_by(T.book_id, T.version)
-_LOTS = select(LOTS).where(L.slot == _HERE).order_by(L.account_id, L.version)
-_USES = select(LOT_USES).where(U.slot == _HERE).order_by(U.account_id, U.version, U.position)
-_HOLDS = holding.HOLD.add_columns(H.reference, H.note, H.actor).where(H.slot == _HERE)
-_CAPTURES = (
-    select(T.cause_id, func.sum(T.amount).label("captured"))
-    .where(T.slot == _HERE, T.cause_id.is_not(None), T.kind == CAPTURE)
-    .group_by(T.cause_id)
-)
-_OF = TRANSFERS.alias("of")
-_BAD_REVERSALS = (
-    select(T.id)
-    .outerjoin(_OF, and_(_OF.c.slot == T.slot, _OF.c.id == T.cause_id))
-    .where(T.slot == _HERE, T.kind == "reversal", or_(_OF.c.id.is_(None), _OF.c.amount < T.amount))
-)
-_FIRST_SLOTS = select(
-    *(
-        select(func.min(column)).where(column >= _HERE).scalar_subquery().label(f"of_{column.table.name}")
-        for column in (A.slot, T.slot, L.slot, U.slot, H.slot)
-    )
-).prefix_with(sweep("audit"))
-_BOTH_ANSWERS = select(R.id).join(TRANSFERS, and_(T.slot == R.slot, T.id == R.id)).where(R.slot == _HERE)
+TELL_EVERY = 5000
 
 
 @dataclass(slots=True)
@@ -87,210 +59,203 @@ class AuditState:
         return cls(**{**kept, "findings": [Finding(**finding) for finding in kept["findings"]]})
 
 
-Watcher = Callable[[AuditState], None]
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told how the audit goes on."""
+
+    begun: Callable[[int], None] = lambda _: None
+    """How many transfers there are to prove, before the first."""
+    proved: Callable[[int], None] = lambda _: None
+    """How many have been proved since the last call. At least once every 5000."""
+    slot: Callable[[AuditState], None] = lambda _: None
+    """After each slot: the state from which the audit can be resumed."""
 
 
-def audit(sessions: Sessions, *, state: AuditState | None = None, watch: Watcher = lambda _: None) -> AuditState:
-    """Check all slots, or those that `state` has left. `watch` is called after each slot: a progress bar, a file.
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The rules by which spends are counted, and the clock that says which day and month are running."""
 
-    Stops after 100 findings. The books may be in use meanwhile.
-    """
+    rules: LedgerRules
+    now: Callable[[], datetime]
+
+
+SILENT = Watch()
+
+
+def audit(sessions: Sessions, *, as_of: AsOf, state: AuditState | None = None, watch: Watch = SILENT) -> AuditState:
+    """Check all slots, or those that `state` has left. Stops after 100 findings. The books may be in use meanwhile."""
     state = state or AuditState()
+    with snapshot(sessions) as session:
+        watch.begun(session.connection().execute(HOW_MANY, {"p_slot": state.next_slot}).scalar_one())
     while not state.done:
-        slot = read(sessions, partial(_next_used, start=state.next_slot))
-        if slot < SLOTS:
-            audit_slot(sessions, slot, state)
+        today = Today.at(as_of.now(), as_of.rules)
+        with snapshot(sessions) as session:
+            slot = _next_used(session, state.next_slot)
+            if slot < SLOTS:
+                _audit(session, slot, state, today, watch)
         state.next_slot = slot + 1
-        watch(state)
+        watch.slot(state)
     return state
 
 
 def _next_used(session: Session, start: int) -> int:
     """The first slot from there on that has rows of any kind; SLOTS if there is none."""
-    found = session.connection().execute(_FIRST_SLOTS, {"p_slot": start}).one()
+    found = session.connection().execute(FIRST_SLOTS, {"p_slot": start}).one()
     return min((slot for slot in found if slot is not None), default=SLOTS)
 
 
-def audit_slot(sessions: Sessions, slot: int, state: AuditState) -> None:
+def audit_slot(sessions: Sessions, slot: int, state: AuditState, *, as_of: AsOf, watch: Watch = SILENT) -> None:
     """Check one slot and add what is found to `state`."""
-    with _snapshot(sessions) as session:
-        _SlotAudit(session, slot, state).run()
+    today = Today.at(as_of.now(), as_of.rules)
+    with snapshot(sessions) as session:
+        _audit(session, slot, state, today, watch)
 
 
-@contextmanager
-def _snapshot(sessions: Sessions) -> Iterator[Session]:
-    """All reads see the same moment (a reading transaction of SQLite does so anyway)."""
-    with sessions() as session:
-        options: dict[str, Any] = {READ_ONLY: True}
-        if session.get_bind().dialect.name == "postgresql":
-            options["isolation_level"] = "REPEATABLE READ"
-        session.connection(execution_options=options)
-        yield session
+def _audit(session: Session, slot: int, state: AuditState, today: Today, watch: Watch) -> None:
+    with closing(SlotReader(session, slot)) as reader:
+        run = _SlotAudit(reader, slot, today, state, watch)
+        try:
+            run.run()
+        except (ValueError, TypeError) as error:  # a text that is no time or no JSON, a number that is none
+            run.found("slots", slot, f"a row in it cannot be read: {error}")
 
 
 class _SlotAudit:
     """The audit of one slot."""
 
-    def __init__(self, session: Session, slot: int, state: AuditState) -> None:
-        self._session = session
-        self._state = state
+    def __init__(self, reader: SlotReader, slot: int, today: Today, state: AuditState, watch: Watch) -> None:
+        self._reader = reader
         self._slot = slot
-        self._accounts = [_account(row) for row in self._rows(_ACCOUNTS)]
-        self._names = {account.id: account.name for account in self._accounts}
-        self._books = {account.id: account for account in self._accounts if _has_book(account)}
-        self._system: dict[tuple[str, str], int] = {}
+        self._state = state
+        self._watch = watch
+        self._today = today
+        self._accounts: dict[int, StoredAccount] = {}
+        self._names: dict[int, AccountName] = {}
+        self._counted: dict[int, Counted] = {}
+        self._sums: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> None:
-        held = self._check_holds()
-        lots = _Groups(self._stream(_LOTS), lambda row: row.account_id)
-        uses = _Groups(self._stream(_USES), lambda row: row.account_id)
-        postings = _Groups(self._stream(_TRANSFERS), lambda row: row.book_id)
-        for number in sorted(self._books):
-            self._strangers(lots.before(number), "lots")
-            self._strangers(uses.before(number), "lot_uses")
-            self._strangers(postings.before(number), "transfers")
-            self._walk(number, postings.of(number), lots.of(number), uses.of(number), held.get(number, 0))
-        for table, rest in (("lots", lots), ("lot_uses", uses), ("transfers", postings)):
-            self._strangers(rest.before(None), table)
-        self._check_system_accounts()
+        self._read_accounts()
+        held = self._check_subjects()
+        marks = self._reader.marks(self._stray_mark)
+        books = _Books(self._reader, self.found)
+        for number, account in self._accounts.items():
+            self._walk_marks(account, marks.of(number))
+            if account.has_book:
+                self._walk_book(account, books, held.pop(number, 0))
+            else:
+                self._check_system_account(account)
+        marks.end()
+        books.end()
         self._check_sums()
-        self._check_causes()
 
-    def _walk(
-        self, number: int, postings: Iterator[AnyRow], lots: Iterator[AnyRow], uses: Iterator[AnyRow], held: int
-    ) -> None:
-        account = self._books[number]
-        proof = BookProof(self._slot, account, self._names, {r.version: _lot(r) for r in lots}, self._report)
-        listed = _Groups(uses, lambda row: row.version)
-        for row in postings:
-            self._strangers(listed.before(row.version), "lot_uses")
-            proof.step(_posting(row), [(use.lot, use.amount) for use in listed.of(row.version)])
-            self._count(row)
-        self._strangers(listed.before(None), "lot_uses")
+    def found(self, table: str, row: object, what: str) -> None:
+        if len(self._state.findings) < MOST_FINDINGS:
+            self._state.findings.append(Finding(self._slot, table, str(row), what))
+
+    def _read_accounts(self) -> None:
+        for row in self._reader.accounts():
+            try:
+                name = AccountName(*row[1:5])
+            except InvalidTransfer as error:
+                self.found("accounts", row.id, str(error))
+            else:
+                self._accounts[row.id] = StoredAccount(row.id, name, *row[5:])
+                self._names[row.id] = name
+
+    def _check_subjects(self) -> dict[int, int]:
+        """Holds, refusals and freezings; what holds reserve on each account."""
+        proof = SubjectProof(self._names, self._counts_of, self.found)
+        for key, subject in self._reader.subjects():
+            proof.check(key, subject)
+        for key in self._reader.answered_twice():
+            self.found("refusals", key, "the same request was refused and booked")
+        return proof.held
+
+    def _counts_of(self, account: int) -> Counted:
+        if account not in self._counted:
+            self._counted[account] = Counted(self._today)
+        return self._counted[account]
+
+    def _walk_marks(self, account: StoredAccount, marks: Iterable[StoredMark]) -> None:
+        proof = MarksProof(self._slot, account, self.found)
+        for mark in marks:
+            proof.step(mark)
+        proof.finish()
+
+    def _walk_book(self, account: StoredAccount, books: _Books, held: int) -> None:
+        proof = BookProof(self._slot, account, self._names, self._counts_of(account.id), self.found)
+        told = 0
+        for number, posting in enumerate(books.postings.of(account.id), start=1):
+            proof.step(posting, *books.beside(posting))
+            if number - told == TELL_EVERY:
+                self._tell(TELL_EVERY)
+                told = number
+        self._tell(proof.steps - told)
         proof.finish(held)
+        self._counted.pop(account.id, None)
+        key = (account.name.asset, account.name.environment)
+        self._sums[key] += account.balance - proof.moved
         self._state.accounts += 1
-        self._state.seal = sha256(bytes.fromhex(self._state.seal) + account.head).hexdigest()
+        heads = bytes.fromhex(self._state.seal) + account.head + (account.marks_head or b"")
+        self._state.seal = sha256(heads).hexdigest()
 
-    def _count(self, row: AnyRow) -> None:
-        self._state.transfers += 1
-        for number, amount in ((row.debit_id, -row.amount), (row.credit_id, row.amount)):
-            name = self._names.get(number)
-            if name is not None and not name.keeps_balance:
-                key = (name.asset, name.environment)
-                self._system[key] = self._system.get(key, 0) + amount
+    def _tell(self, proved: int) -> None:
+        self._state.transfers += proved
+        self._watch.proved(proved)
 
-    def _check_holds(self) -> dict[int, int]:
-        """What is reserved on each account, after each hold was compared with its captures and its fingerprint."""
-        captured = {row.cause_id: int(row.captured) for row in self._rows(_CAPTURES)}
-        held: dict[int, int] = {}
-        for row in self._rows(_HOLDS):
-            hold = holding.held_of(row)
-            if row.captured != captured.pop(row.id, 0):
-                self._found("holds", row.id, "its captures do not sum to what it says")
-            if hold.fingerprint != holding.content_fingerprint(hold, (row.reference, row.note, row.actor)):
-                self._found("holds", row.id, "its content does not give its fingerprint")
-            held[row.account_id] = held.get(row.account_id, 0) + hold.rest
-        for cause in captured:
-            self._found("holds", cause, "it is missing, but was captured")
-        return held
-
-    def _check_system_accounts(self) -> None:
-        for account in self._accounts:
-            if account.id not in self._books and (
-                account.balance or account.held or account.version or account.head != genesis(self._slot, account.name)
-            ):
-                self._found("accounts", account.id, "a system account keeps no balance")
+    def _check_system_account(self, account: StoredAccount) -> None:
+        if any(account[3:16]) or account.open_version or account.head != genesis(self._slot, account.name):
+            self.found("accounts", account.id, "a system account keeps no balance")
 
     def _check_sums(self) -> None:
-        owned = sum_by_asset(account for account in self._accounts if account.name.keeps_balance)
-        for asset, environment in sorted(owned.keys() | self._system.keys()):
-            total = owned.get((asset, environment), 0) + self._system.get((asset, environment), 0)
+        for (asset, environment), total in sorted(self._sums.items()):
             if total:
-                self._found("accounts", f"{asset} {environment}", f"the slot does not sum to zero but to {total}")
+                self.found("accounts", f"{asset} {environment}", f"the slot does not sum to zero but to {total}")
 
-    def _check_causes(self) -> None:
-        for row in self._rows(_BAD_REVERSALS):
-            self._found("transfers", row.id, "it reverses nothing, or more than was moved")
-        for row in self._rows(_BOTH_ANSWERS):
-            self._found("refusals", row.id, "the same request was refused and booked")
-
-    def _strangers(self, rows: Iterator[AnyRow], table: str) -> None:
-        for row in rows:
-            name = row.id if table == "transfers" else f"{row.account_id}/{row.version}"
-            self._found(table, name, "it belongs to no book")
-
-    def _found(self, table: str, row: object, what: str) -> None:
-        self._report(Finding(self._slot, table, str(row), what))
-
-    def _report(self, finding: Finding) -> None:
-        if len(self._state.findings) < MOST_FINDINGS:
-            self._state.findings.append(finding)
-
-    def _rows(self, statement: Any) -> Sequence[AnyRow]:
-        return self._session.connection().execute(statement, {"p_slot": self._slot}).all()
-
-    def _stream(self, statement: Any) -> Iterator[AnyRow]:
-        values = {"p_slot": self._slot}
-        return iter(self._session.connection().execute(statement, values, execution_options={"yield_per": AT_ONCE}))
+    def _stray_mark(self, mark: StoredMark) -> None:
+        self.found("marks", f"{mark.account}/{mark.number}", "it belongs to no account")
 
 
-class _Groups:
-    """A stream of rows in the order of a key, handed out group by group."""
-
-    def __init__(self, rows: Iterator[AnyRow], key: Callable[[AnyRow], int]) -> None:
-        self._groups = groupby(rows, key)
-        self._next = next(self._groups, None)
-
-    def before(self, key: int | None) -> Iterator[AnyRow]:
-        """All rows of smaller keys (None: all that are left)."""
-        while self._next is not None and (key is None or self._next[0] < key):
-            yield from self._next[1]
-            self._next = next(self._groups, None)
-
-    def of(self, key: int) -> Iterator[AnyRow]:
-        """The rows of that key. Read them all before asking for more."""
-        if self._next is not None and self._next[0] == key:
-            yield from self._next[1]
-            self._next = next(self._groups, None)
+Beside = tuple[StoredLot | None, Sequence[tuple[int, int]], Reversed | None]
+NOTHING: Beside = (None, (), None)
 
 
-def _has_book(account: StoredAccount) -> bool:
-    return account.name.keeps_balance or account.name.code == JOURNAL
+class _Books:
+    """The postings of a slot, and beside them what their books list."""
+
+    def __init__(self, reader: SlotReader, found: Report) -> None:
+        self._found = found
+        self.postings = reader.postings(lambda row: found("transfers", row.id, "it belongs to no book"))
+        self._lots = reader.lots(lambda row: found("lots", f"{row.account}/{row.version}", "no posting made it"))
+        self._uses = reader.uses(lambda row: found("lot_uses", _name(row), "it belongs to no posting"))
+        self._reversed = reader.reversed()
+        self._nearest: tuple[int, int] | None = None
+        self._look_ahead()
+
+    def beside(self, posting: StoredPosting) -> Beside:
+        """The lot that bears its version, the lots that it lists, and what it reverses. Mostly nothing of it."""
+        key = posting[:2]
+        if self._nearest is None or key < self._nearest:
+            return NOTHING
+        made = next(iter(tuple(self._lots.of(key))), None)
+        uses = tuple(self._uses.of(key))
+        for place, row in enumerate(uses):
+            if row.position != place:
+                self._found("lot_uses", _name(row), f"it is number {row.position}, derived {place}")
+        of = next((Reversed(*row[2:]) for row in tuple(self._reversed.of(key))), None)
+        self._look_ahead()
+        return made, tuple((row.lot, row.amount) for row in uses), of
+
+    def _look_ahead(self) -> None:
+        """The next posting beside which there is anything."""
+        keys = (rows.key for rows in (self._lots, self._uses, self._reversed))
+        self._nearest = min((key for key in keys if key is not None), default=None)
+
+    def end(self) -> None:
+        for rows in (self.postings, self._lots, self._uses):
+            rows.end()
 
 
-def _account(row: AnyRow) -> StoredAccount:
-    return StoredAccount(
-        id=row.id,
-        name=AccountName(row.user_id, row.code, row.asset, row.environment),
-        balance=row.balance,
-        held=row.held,
-        version=row.version,
-        changed_us=row.changed_us,
-        open_lot=row.open_lot,
-        open_left=row.open_left,
-        head=bytes(row.head),
-    )
-
-
-def _posting(row: AnyRow) -> StoredPosting:
-    return StoredPosting(
-        id=row.id,
-        version=row.version,
-        debit_id=row.debit_id,
-        credit_id=row.credit_id,
-        amount=row.amount,
-        balance=row.balance,
-        lot=row.lot,
-        at=row.created_at,
-        cause=row.cause_id,
-        hash=bytes(row.hash),
-        kind=row.kind,
-        reference=row.reference,
-        note=row.note,
-        actor=row.actor,
-    )
-
-
-def _lot(row: AnyRow) -> StoredLot:
-    lot = Lot(row.bonus, row.expires_at, row.payment, row.product, row.value_minor, row.currency)
-    return StoredLot(row.version, row.granted, row.remaining, lot, row.created_at)
+def _name(use: AnyRow) -> str:
+    return f"{use.account_id}/{use.version}"

@@ -50,6 +50,17 @@ def test_a_reversal_moves_at_most_what_was_moved(world: World) -> None:
     assert (refused.code, refused.details) == ("reversal_exceeds", {"amount": 7, "moved": 6})
 
 
+def test_a_refused_reversal_stays_refused_for_its_key_when_another_key_succeeds_later(world: World) -> None:
+    grant = world.credit(10)
+    spent = world.spend(6)
+    refused = _reverse(world, grant, key="early")
+    assert code(refused) == "insufficient_funds"
+    _reverse(world, spent, key="give back")
+    assert isinstance(_reverse(world, grant, key="late"), Posted)
+    assert code(_reverse(world, grant, key="early")) == "insufficient_funds"
+    assert world.findings() == []
+
+
 def test_a_reversed_grant_takes_its_own_lot_first(world: World) -> None:
     world.credit(10, lot=Lot(bonus=True, expires_at=NOW + DAY))
     grant = world.credit(10, lot=Lot(bonus=False))

@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 
 from app.models import schema
 from app.models.base import Base
-from app.models.ledger import APPEND_ONLY, IMMUTABLE_COLUMNS
+from app.models.guards import APPEND_ONLY, IMMUTABLE_COLUMNS
 from tests import databases
 
-TABLES = ("accounts", "transfers", "lots", "lot_uses", "holds", "refusals")
+TABLES = ("accounts", "transfers", "lots", "lot_uses", "holds", "refusals", "marks", "freezes")
 OBJECTS = {
     "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL",
     "postgresql": (
@@ -85,6 +85,11 @@ EDITS = [
     "DELETE FROM accounts WHERE slot = 1",
     "UPDATE holds SET amount = amount + 1 WHERE slot = 1",
     "DELETE FROM holds WHERE slot = 1",
+    "UPDATE holds SET note = 'x' WHERE slot = 1",
+    "UPDATE marks SET amount = 1 WHERE slot = 1",
+    "DELETE FROM marks WHERE slot = 1",
+    "UPDATE freezes SET actor = 'x' WHERE slot = 1",
+    "DELETE FROM freezes WHERE slot = 1",
 ]
 
 
@@ -115,13 +120,16 @@ def one_of_each(engine: Engine) -> None:
     blob = "sha256('x')" if engine.dialect.name == "postgresql" else "x'00'"
     rows = [
         f"INSERT INTO accounts VALUES (1, {number}, 'u', 'wallet', 'coin', 'live', {_false(engine)}, "
-        f"3, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, {blob})",
+        f"3, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, {blob}, 1, {blob}, 0)",
         f"INSERT INTO transfers VALUES (1, 1, '{uid}', {number}, 5, {number}, 3, 3, 1, '{when}', NULL, {blob}, "
         "'grant', '', '', '')",
         f"INSERT INTO lots VALUES (1, {number}, 1, 3, 3, {_false(engine)}, '{when}', '', '', 0, '', '{when}')",
         f"INSERT INTO lot_uses VALUES (1, {number}, 1, 1, 0, 2)",
-        f"INSERT INTO holds VALUES (1, '{uid}', {number}, 1, 0, 0, 'open', '{when}', '', '', '', '{when}', {blob})",
+        f"INSERT INTO holds VALUES (1, '{uid}', {number}, 1, 0, 0, 'open', '{when}', '', '', '', '{when}', {blob}, "
+        f"{_false(engine)})",
         f"INSERT INTO refusals VALUES (1, '{uid}', {blob}, 'x', '{{}}', '{when}')",
+        f"INSERT INTO marks VALUES (1, {number}, 1, 'refused', '{uid}', 0, '{when}', {blob}, {blob})",
+        f"INSERT INTO freezes VALUES (1, {number}, 'u', NULL, 'live', {_false(engine)}, 'r', 'a', NULL, '{when}')",
     ]
     with engine.begin() as connection:
         for row in rows:

@@ -21,7 +21,8 @@ from app.domain.books import Book
 from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
 from app.models.ledger import ACCOUNTS
-from app.services.ledger.statements import Row, Statement
+from app.services.ledger.prepared import Row
+from app.services.ledger.statements import Statement
 
 Place = tuple[int, AccountName]
 """An account: its slot and its name."""
@@ -45,6 +46,9 @@ STATE = (
     "month",
     "month_spent",
     "head",
+    "marks",
+    "marks_head",
+    "open_version",
 )
 ID_BITS = 63 - SLOT_BITS
 ATTEMPTS = 5
@@ -155,4 +159,4 @@ def _new(place: Place) -> dict[str, Any]:
     empty = dict.fromkeys(STATE, 0)
     # The number is drawn, not counted: two processes that make accounts at once need not know of each other.
     number = secrets.randbits(ID_BITS) << SLOT_BITS | slot
-    return {**empty, **keys(place), "id": number, "frozen": False, "head": genesis(slot, name)}
+    return {**empty, **keys(place), "id": number, "frozen": False, "head": genesis(slot, name), "marks_head": None}

@@ -11,9 +11,9 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from app.domain import refunding
@@ -21,10 +21,9 @@ from app.domain.ledger import ISSUANCE, JOURNAL, AccountName, Lot, Transfer, sys
 from app.domain.limits import LedgerRules
 from app.domain.refunding import Clawback, Step, Taken, step_to, taken_from
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
-from app.models.ledger import HOLDS, LOTS, TRANSFERS
+from app.models.ledger import LOTS, TRANSFERS
 from app.services.ledger import debts, holding
 from app.services.ledger.accounts import Place
-from app.services.ledger.holding import Held
 from app.services.ledger.open_books import OpenBooks
 from app.services.ledger.spending import DEFAULTS
 
@@ -241,10 +240,7 @@ def reserve(
         amount = min(most, book.available)
         if amount <= 0:
             return 0
-        book.held += amount
-        books.touch(book)
-        account_id = book.id
-    _add_hold(session, slot, account_id, replace(request, amount=amount, reference=reference), at)
+        holding.make(books, slot, replace(request, amount=amount, reference=reference), limited=False)
     return amount
 
 
@@ -269,27 +265,11 @@ def release(
         debts.repay(books, slot, wallet)
 
 
-def _add_hold(session: Session, slot: int, account_id: int, request: HoldRequest, at: datetime) -> None:
-    values = {
-        "slot": slot,
-        "id": request.id_in(slot),
-        "account_id": account_id,
-        "amount": request.amount,
-        "expires_at": at + timedelta(seconds=request.seconds),
-        "created_at": at,
-        "fingerprint": request.fingerprint(slot),
-        "reference": request.reference,
-        "note": request.note,
-        "actor": request.actor,
-    }
-    session.connection().execute(insert(HOLDS), values)
-
-
 def _let_go_of(books: OpenBooks, slot: int, holds: Sequence[uuid.UUID]) -> None:
     for number in holds:
         held = holding.find(books.session, slot, number)
         if held is not None and held.state == holding.OPEN:
-            _lower(books, held, held.rest)
+            holding.lower(books, held, held.rest, holding.RELEASED)
 
 
 def _draw(books: OpenBooks, slot: int, wallet: AccountName, holds: Sequence[uuid.UUID], missing: int) -> None:
@@ -298,13 +278,5 @@ def _draw(books: OpenBooks, slot: int, wallet: AccountName, holds: Sequence[uuid
         held = holding.find(books.session, slot, number)
         if held is not None and held.state == holding.OPEN and held.account == wallet and missing > 0:
             amount = min(missing, held.rest)
-            _lower(books, held, amount)
+            holding.lower(books, held, amount, holding.OPEN if amount < held.rest else holding.RELEASED)
             missing -= amount
-
-
-def _lower(books: OpenBooks, held: Held, amount: int) -> None:
-    book = books.book(held.slot, held.account)
-    book.held -= amount
-    books.touch(book)
-    left = replace(held, released=held.released + amount)
-    holding.write(books.session, replace(left, state=holding.OPEN if left.rest else holding.RELEASED))

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
+from app.domain import marks
 from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
 from app.domain.limits import LedgerRules, periods
-from app.domain.spending import Capture, HoldRequest, hold_fingerprint, refusal
+from app.domain.spending import Capture, HoldRequest, refusal
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, HOLDS
 from app.services.ledger import debts, known
@@ -24,6 +25,8 @@ from app.services.ledger.spending import DEFAULTS
 
 A, H = ACCOUNTS.c, HOLDS.c
 OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"
+_MARKS = {OPEN: marks.LOWERED, CAPTURED: marks.FINISHED, RELEASED: marks.RELEASED, EXPIRED: marks.EXPIRED}
+"""The mark that a hold leaves when it lets go of coins and is in that state then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Held:
     expires_at: datetime
     created_at: datetime
     fingerprint: bytes
+    limited: bool = True
+    """Whether it counts for the spend limits: that of a refund does not."""
     repeated: bool = False
 
     @property
@@ -52,7 +57,7 @@ HOLD = select(HOLDS, A.user_id, A.code, A.asset, A.environment).join(
     ACCOUNTS, and_(A.slot == H.slot, A.id == H.account_id)
 )
 _READ = HOLD.where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
-_ADD = insert(HOLDS)
+_ADD_HOLD = insert(HOLDS)
 _CHANGE = (
     update(HOLDS)
     .where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
@@ -78,6 +83,7 @@ def held_of(row: AnyRow) -> Held:
         expires_at=row.expires_at,
         created_at=row.created_at,
         fingerprint=bytes(row.fingerprint),
+        limited=row.limited,
     )
 
 
@@ -97,11 +103,9 @@ def hold(
         available = books.available(slot, account, request.amount)
         refused = refusal(hold_id, book, request.amount, available, rules, at, limited=True)
         if refused is not None:
-            return books.refuse(slot, refused, fingerprint)
-        book.held += request.amount
+            return books.refuse(book, refused, fingerprint)
         book.count_spent(request.amount, periods(at, rules.zone))
-        books.touch(book)
-    return _add(session, slot, book.id, request, at)
+        return make(books, slot, request)
 
 
 def _known(session: Session, slot: int, hold_id: uuid.UUID, fingerprint: bytes) -> Held | Refused | None:
@@ -113,7 +117,9 @@ def _known(session: Session, slot: int, hold_id: uuid.UUID, fingerprint: bytes) 
     return replace(found, repeated=True)
 
 
-def _add(session: Session, slot: int, account_id: int, request: HoldRequest, at: datetime) -> Held:
+def make(books: OpenBooks, slot: int, request: HoldRequest, *, limited: bool = True) -> Held:
+    """Reserve it. The caller has checked that the coins are there, and has counted them if that is wanted."""
+    book = books.book(slot, request.account)
     held = Held(
         slot=slot,
         id=request.id_in(slot),
@@ -122,24 +128,30 @@ def _add(session: Session, slot: int, account_id: int, request: HoldRequest, at:
         captured=0,
         released=0,
         state=OPEN,
-        expires_at=at + timedelta(seconds=request.seconds),
-        created_at=at,
+        expires_at=books.at + timedelta(seconds=request.seconds),
+        created_at=books.at,
         fingerprint=request.fingerprint(slot),
+        limited=limited,
     )
+    book.held += held.amount
+    books.mark(book, marks.HELD if limited else marks.RESERVED, held.id, held.amount, held.fingerprint)
+    _add(books.session, book.id, held, (request.reference, request.note, request.actor))
+    return held
+
+
+def _add(session: Session, account_id: int, held: Held, texts: tuple[str, str, str]) -> None:
     values = {
-        "slot": slot,
+        "slot": held.slot,
         "id": held.id,
         "account_id": account_id,
         "amount": held.amount,
         "expires_at": held.expires_at,
-        "created_at": at,
+        "created_at": held.created_at,
         "fingerprint": held.fingerprint,
-        "reference": request.reference,
-        "note": request.note,
-        "actor": request.actor,
+        "limited": held.limited,
+        **dict(zip(("reference", "note", "actor"), texts, strict=True)),
     }
-    session.connection().execute(_ADD, values)
-    return held
+    session.connection().execute(_ADD_HOLD, values)
 
 
 def capture(
@@ -160,7 +172,7 @@ def capture(
         if refused is not None:
             if refused.code == "hold_expired":
                 _let_go(books, found, EXPIRED)
-            return books.refuse(slot, refused, request.fingerprint(slot))
+            return books.refuse(books.book(slot, account), refused, request.fingerprint(slot))
         amount = request.amount or found.rest
         posted = books.capture(slot, request.transfer(account, amount))
         books.book(slot, account).held -= amount
@@ -214,13 +226,21 @@ def _end(session: Session, slot: int, hold_id: uuid.UUID, state: str, at: dateti
 
 def _let_go(books: OpenBooks, held: Held, state: str) -> Held:
     """Nothing stays reserved: the coins can be spent again, or expire now if their time came while they were held."""
-    book = books.book(held.slot, held.account)
-    book.held -= held.rest
-    book.uncount_spent(held.rest, periods(held.created_at, books.rules.zone))
-    books.touch(book)
+    if held.limited:
+        book = books.book(held.slot, held.account)
+        book.uncount_spent(held.rest, periods(held.created_at, books.rules.zone))
+    done = lower(books, held, held.rest, state)
     books.expire(held.slot, held.account)
     debts.repay(books, held.slot, held.account)
-    done = replace(held, released=held.released + held.rest, state=state)
+    return done
+
+
+def lower(books: OpenBooks, held: Held, amount: int, state: str) -> Held:
+    """Reserve less: so much of the hold is let go of, and that is its state then."""
+    book = books.book(held.slot, held.account)
+    book.held -= amount
+    books.mark(book, _MARKS[state], held.id, amount, held.fingerprint)
+    done = replace(held, released=held.released + amount, state=state)
     write(books.session, done)
     return done
 
@@ -235,9 +255,3 @@ def _must_find(session: Session, slot: int, hold_id: uuid.UUID) -> Held:
     if found is None:
         raise NoSuchEntry(f"no hold {hold_id}")
     return found
-
-
-def content_fingerprint(held: Held, texts: tuple[str, str, str]) -> bytes:
-    """What the hold's fingerprint must be, from its row (for the audit)."""
-    lasts_us = (held.expires_at - held.created_at) // timedelta(microseconds=1)
-    return hold_fingerprint(held.id, held.account, held.amount, lasts_us, texts)

@@ -6,6 +6,7 @@ statements does not depend on how many transfers there are.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -27,12 +28,13 @@ from app.domain.ledger import (
 )
 from app.domain.limits import LedgerRules
 from app.domain.lots import NEVER, LotLeft
-from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, TRANSFERS
+from app.domain.marks import REFUSED, Mark, refusal_content
+from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, MARKS, TRANSFERS
 from app.services.ledger import accounts, debts, known
 from app.services.ledger.statements import Statement
 
 A, L = ACCOUNTS.c, LOTS.c
-CHANGING = tuple(column for column in accounts.STATE if column not in ("id", "frozen", "floor"))
+CHANGING = tuple(column for column in accounts.STATE if column not in ("id", "floor"))
 
 _LOT_STATE = ("version", "remaining", "bonus", "expires_at")
 _LOT = select(*(L[name] for name in _LOT_STATE)).where(
@@ -57,6 +59,7 @@ _WRITE_REMAINING = Statement(
 _ADD_TRANSFER = Statement(lambda _: insert(TRANSFERS))
 _ADD_LOT = Statement(lambda _: insert(LOTS))
 _ADD_USE = Statement(lambda _: insert(LOT_USES))
+_ADD_MARK = Statement(lambda _: insert(MARKS))
 
 
 class OpenBooks:
@@ -80,6 +83,7 @@ class OpenBooks:
         self._lots: list[dict[str, Any]] = []
         self._uses: list[dict[str, Any]] = []
         self._refusals: list[dict[str, Any]] = []
+        self._marks: list[dict[str, Any]] = []
 
     def __enter__(self) -> OpenBooks:
         return self
@@ -174,10 +178,30 @@ class OpenBooks:
             gone.append(self._enter(book, transfer, book.take_lot(lot, amount, transfer.fingerprint(slot), self.at_us)))
         return gone
 
-    def refuse(self, slot: int, refused: Refused, fingerprint: bytes) -> Refused:
-        """Record it, so that the same request gets the same answer for ever."""
-        self._refusals.append(known.refusal_row(slot, refused, fingerprint, self.at))
+    def refuse(self, book: Book, refused: Refused, fingerprint: bytes) -> Refused:
+        """Record what this account refuses, so that the same request gets the same answer for ever."""
+        self._refusals.append(known.refusal_row(book.slot, refused, fingerprint, self.at))
+        content = refusal_content(fingerprint, refused.code, dict(refused.details))
+        self.mark(book, REFUSED, refused.id, 0, content)
         return refused
+
+    def mark(self, book: Book, kind: str, subject: uuid.UUID, amount: int, content: bytes) -> None:
+        """Write down what happens to this account without moving coins (see `app.domain.marks`)."""
+        head = book.mark(Mark(kind, subject, amount, self.at_us, content))
+        self.touch(book)
+        self._marks.append(
+            {
+                "slot": book.slot,
+                "account_id": book.id,
+                "number": book.marks,
+                "kind": kind,
+                "subject": subject,
+                "amount": amount,
+                "at": self.at,
+                "content": content,
+                "hash": head,
+            }
+        )
 
     def load_lots(self, book: Book, also: Sequence[int] = ()) -> None:
         """Read the lots with something left, and those named, unless they are there already."""
@@ -262,6 +286,7 @@ class OpenBooks:
         _ADD_TRANSFER.many(self.session, self._transfers)
         _ADD_LOT.many(self.session, self._lots)
         _ADD_USE.many(self.session, self._uses)
+        _ADD_MARK.many(self.session, self._marks)
         known.record(self.session, self._refusals)
         remaining = [
             {"p_slot": book.slot, "p_account": book.id, "p_lot": lot, "p_remaining": left}

@@ -76,15 +76,16 @@ def reverse(
         raise NoSuchEntry(f"no transfer {request.transfer_id}")
     transfer = request.transfer(of)
     with OpenBooks(session, rules, places_of(slot, [transfer]), at) as books:
-        first = known.transfer(session, slot, transfer.id_in(slot))
-        if first is not None:
-            return known.same(first, transfer.fingerprint(slot))
+        # The refusal first: it stays this key's answer, even if another key has reversed the transfer since.
         answer = known.refusal(session, slot, request.request_id(slot), request.fingerprint(slot))
         if answer is not None:
             return answer
+        first = known.transfer(session, slot, transfer.id_in(slot))
+        if first is not None:
+            return known.same(first, transfer.fingerprint(slot))
         refused = _refused(books, slot, request.request_id(slot), transfer, of)
         if refused is not None:
-            return books.refuse(slot, refused, request.fingerprint(slot))
+            return books.refuse(books.book(slot, transfer.book), refused, request.fingerprint(slot))
         return _book(books, slot, transfer, of)
 
 
