@@ -1,0 +1,119 @@
+"""The trial balance: what each account gained and lost, over all slots, and that it sums to zero. No database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+Sheet = tuple[str, str]
+"""Asset and environment: what can be added up."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Heading:
+    """Under which legs are added up: an account of the house, or the accounts of that code of all users together."""
+
+    asset: str
+    environment: str
+    of_users: bool
+    code: str
+
+
+def sheet_of(heading: Heading) -> Sheet:
+    return (heading.asset, heading.environment)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What went out (debits) and what came in (credits), and how many legs that were. Exact, and of any size."""
+
+    debits: int = 0
+    credits: int = 0
+    legs: int = 0
+
+    @property
+    def balance(self) -> int:
+        return self.credits - self.debits
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(self.debits + other.debits, self.credits + other.credits, self.legs + other.legs)
+
+
+Totals = Mapping[Heading, Sums]
+
+
+def added(totals: Totals, more: Totals) -> dict[Heading, Sums]:
+    """Both together."""
+    return {key: totals.get(key, Sums()) + more.get(key, Sums()) for key in totals.keys() | more.keys()}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One account. `balance` is what its legs come to or, for users' accounts at present, what the accounts say."""
+
+    code: str
+    of_users: bool
+    debits: int
+    credits: int
+    balance: int
+
+    @property
+    def difference(self) -> int:
+        """Not zero: the balances that users' accounts keep are not what their legs come to."""
+        return self.balance - (self.credits - self.debits)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSheet:
+    """All accounts of one asset in one environment, those of the house first, by code."""
+
+    asset: str
+    environment: str
+    lines: tuple[Line, ...]
+
+    @property
+    def debits(self) -> int:
+        return sum(line.debits for line in self.lines)
+
+    @property
+    def credits(self) -> int:
+        return sum(line.credits for line in self.lines)
+
+    @property
+    def balance(self) -> int:
+        """Zero, if the books are right."""
+        return sum(line.balance for line in self.lines)
+
+    @property
+    def balanced(self) -> bool:
+        return self.debits == self.credits and self.balance == 0 and not any(line.difference for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialBalance:
+    """The sheets in the order of asset and environment, as of a moment (and what was booked at that very moment)."""
+
+    at: datetime
+    sheets: tuple[TrialSheet, ...]
+
+    @property
+    def balanced(self) -> bool:
+        return all(sheet.balanced for sheet in self.sheets)
+
+
+def draw_up(at: datetime, totals: Totals, kept: Mapping[Heading, int] | None = None) -> TrialBalance:
+    """From the sums of all legs and, at present, the balances that users' accounts keep."""
+    touched = sorted({heading for heading, balance in (kept or {}).items() if balance} | totals.keys())
+    sheets = (
+        TrialSheet(*sheet, tuple(_line(heading, totals, kept) for heading in headings))
+        for sheet, headings in groupby(touched, sheet_of)
+    )
+    return TrialBalance(at, tuple(sheets))
+
+
+def _line(heading: Heading, totals: Totals, kept: Mapping[Heading, int] | None) -> Line:
+    sums = totals.get(heading, Sums())
+    balance = sums.balance if kept is None or not heading.of_users else kept.get(heading, 0)
+    return Line(heading.code, heading.of_users, sums.debits, sums.credits, balance)

@@ -1,0 +1,89 @@
+"""Figures about the whole house, for the app's backend only: no user's token has the scope."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Annotated, Any, Literal
+
+from apiflask import APIBlueprint
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from app.domain.trial_balance import TrialSheet
+from app.services.ledger.trial_balance import trial_balance
+from app.services.transaction import read
+from app.trial_balance_text import as_json
+from app.web.access import needs
+from app.web.orders import core
+from app.web.schemas import Asset, In, Out
+
+MOST_HOURS = 26
+"""So many hours without a checkpoint are added up for one request; with more the worker is far behind."""
+MOST_LINES = 1000
+FIRST_YEAR, LAST_YEAR = 1970, 9990
+
+blueprint = APIBlueprint("reports", __name__, url_prefix="/v1", tag="Reports")
+
+
+def _within_reach(moment: datetime) -> datetime:
+    if not FIRST_YEAR < moment.year <= LAST_YEAR:
+        raise ValueError(f"between {FIRST_YEAR + 1} and {LAST_YEAR}")
+    return moment.astimezone(UTC)
+
+
+class TrialBalanceQuery(In):
+    at: Annotated[AwareDatetime, AfterValidator(_within_reach)] | None = Field(
+        default=None, description="Everything booked up to that moment; at present, if not given."
+    )
+    asset: Asset | None = Field(default=None, description="Only this one.")
+
+
+Whole = Annotated[str, Field(description="A whole number of any size, as decimal text.", pattern=r"^-?[0-9]+$")]
+
+
+class LineOut(Out):
+    account: str
+    owner: Literal["house", "users"] = Field(description="`users`: the accounts of that code of all users together.")
+    debits: Whole
+    credits: Whole
+    balance: Whole
+
+
+class SheetOut(Out):
+    asset: str
+    environment: Literal["live", "sandbox"]
+    balanced: bool
+    debits: Whole
+    credits: Whole
+    balance: Whole
+    lines: list[LineOut]
+
+
+class TrialBalanceOut(Out):
+    at: datetime
+    balanced: bool = Field(description="All sheets sum to zero, those left out as well.")
+    sheets: list[SheetOut]
+    left_out: int = Field(description="Sheets that are not shown, for the answer would be too long: ask by `asset`.")
+
+
+@blueprint.get("/ledger/trial-balance")
+@needs("report")
+@blueprint.input(TrialBalanceQuery, location="query", arg_name="query")
+@blueprint.output(TrialBalanceOut)
+def show_trial_balance(query: TrialBalanceQuery) -> Any:
+    """What every account of the house, and all users together, gained and lost; it sums to zero by asset."""
+    now = core().clock.now()
+    found = read(
+        core().sessions,
+        lambda session: trial_balance(session, now=now, at=query.at, most_hours=MOST_HOURS),
+        snapshot=True,
+    )
+    sheets = [sheet for sheet in found.sheets if query.asset in (None, sheet.asset)]
+    shown = [as_json(sheet) for sheet in _as_many_as_fit(sheets)]
+    return {"at": found.at, "balanced": found.balanced, "sheets": shown, "left_out": len(sheets) - len(shown)}
+
+
+def _as_many_as_fit(sheets: list[TrialSheet]) -> list[TrialSheet]:
+    """Whole sheets, up to MOST_LINES together; at least one."""
+    lines = list(accumulate(len(sheet.lines) for sheet in sheets))
+    return [sheet for number, sheet in enumerate(sheets) if number == 0 or lines[number] <= MOST_LINES]

@@ -1,0 +1,74 @@
+"""The worker's round writes checkpoints, looks for them once an hour, and goes on when they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from app.services.ledger import checkpoints
+from app.worker import Worker
+from tests.services.checkpoint_world import HOUR, MINUTE, Books
+from tests.world import World
+
+
+@contextmanager
+def touched(engine: Engine) -> Iterator[list[str]]:
+    """The statements about checkpoints that are sent inside."""
+    seen: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "checkpoint" in statement:
+            seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def test_a_round_writes_what_is_due_and_the_next_look_is_an_hour_later(world: World, engine: Engine) -> None:
+    books, worker = Books(world.core.sessions), Worker(world.core)
+    books.issue(5, world.clock.now())
+    world.clock.advance((2 * HOUR).total_seconds())
+    assert worker.run_once() == 1
+    assert len(books.untils()) == 1
+    assert worker.run_once() == 0
+    with touched(engine) as statements:
+        for _ in range(3):
+            world.clock.advance(MINUTE.total_seconds())
+            assert worker.run_once() == 0
+    assert statements == []
+    books.issue(5, world.clock.now())
+    world.clock.advance((2 * HOUR).total_seconds())
+    assert worker.run_once() == 1
+    books.assert_checkpoints_are_right()
+
+
+def test_a_backlog_is_done_in_bounded_rounds(world: World) -> None:
+    books, worker = Books(world.core.sessions), Worker(world.core)
+    start = world.clock.now()
+    for hours in range(checkpoints.HOURS + 3):
+        books.issue(5, start + hours * HOUR)
+    world.clock.advance(timedelta(days=40).total_seconds())
+    assert [worker.run_once(), worker.run_once(), worker.run_once()] == [checkpoints.HOURS, 3, 0]
+    books.assert_checkpoints_are_right()
+
+
+def test_when_they_cannot_be_written_the_rest_of_the_round_is_done_and_they_are_not_tried_at_once_again(
+    world: World, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = Worker(world.core)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE checkpoints RENAME TO elsewhere"))
+    order = world.order()
+    world.pay(order.payments[0].id)
+    world.clock.advance((2 * HOUR).total_seconds())
+    assert worker.run_once() == 1
+    assert world.coins() == 66, "the payment was asked about all the same"
+    assert "checkpointing_failed" in capsys.readouterr().err
+    with touched(engine) as statements:
+        worker.run_once()
+    assert statements == []
