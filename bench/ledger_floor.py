@@ -45,6 +45,7 @@ _NUMBERS = {
     "p_order": 1,
     "p_day": 739_676,
     "p_month": 24_315,
+    "p_day_ends_us": 2**62,
     "p_day_room": 2**62,
     "p_month_room": 2**62,
     "p_counted": 1,

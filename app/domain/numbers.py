@@ -19,6 +19,7 @@ import secrets
 import threading
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 
 SLOTS = 4096
 SLOT_BITS = 12
@@ -51,6 +52,7 @@ def parse_number(text: str | None) -> int | None:
     return number if number <= MAX_NUMBER else None
 
 
+@lru_cache(maxsize=1024)  # one request asks for the same name several times: for the id, the fingerprint, the answer
 def keyed_uuid(slot: int, scope: str, key: str) -> uuid.UUID:
     """A name for a repeatable operation: the same scope and key give the same UUID (version 8, RFC 9562).
 

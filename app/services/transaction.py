@@ -16,7 +16,8 @@ from app.models.engine import READ_ONLY
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 1.0
-_REPEAT = frozenset({"40001", "40P01"})  # serialization failure, deadlock detected
+# serialization failure, deadlock detected, a prepared statement that is gone (a pooler between, DISCARD ALL)
+_REPEAT = frozenset({"40001", "40P01", "26000"})
 _LOST = ("08", "57P0", "XX000")  # connection lost, server going down: a COMMIT may or may not have happened
 
 Sessions = sessionmaker[Session]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -30,3 +31,17 @@ def _age(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> No
     """As if it had lain in the pool for long."""
     if "idle_since" in record.info:
         record.info["idle_since"] -= engines.IDLE_SECONDS
+
+
+def test_a_database_host_that_vanishes_is_noticed_in_seconds_and_not_in_minutes() -> None:
+    """A line that swallows packets can't be made on one machine; what libpq was told to do about it can be read."""
+    with databases.postgres_database() as url:
+        engine = prepare(create_engine(url, **engine_options(url)))
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            told = driver.info.get_parameters()
+        engine.dispose()
+    silence = int(told["keepalives_idle"]) + int(told["keepalives_interval"]) * int(told["keepalives_count"])
+    assert silence <= 30
+    assert int(told["tcp_user_timeout"]) <= 30_000

@@ -28,13 +28,13 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.domain.ledger import Posted, Refused, microseconds, moment_of
-from app.domain.limits import LedgerRules, limit_for, periods, room
+from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
 from app.domain.lots import rank_of_now
 from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
 from app.services.ledger import accounts, known
 from app.services.ledger.open_books import OpenBooks, places_of
-from app.services.ledger.statements import Statement
+from app.services.ledger.statements import PreparedStatement
 
 A, T, R = ACCOUNTS.c, TRANSFERS.c, REFUSALS.c
 DEFAULTS = LedgerRules()
@@ -65,6 +65,9 @@ def _take(_: str) -> Any:
             A.open_order == bindparam("p_order"),
             A.open_rank > _big("p_now_rank"),
             A.balance - A.held - amount >= A.floor,
+            # The posting falls into the day in which it is counted, and that is not before what was counted last.
+            A.day <= bindparam("p_day", type_=Integer),
+            A.changed_us < _big("p_day_ends_us"),
             today <= _big("p_day_room"),
             this_month <= _big("p_month_room"),
             ~_known(TRANSFERS),
@@ -98,7 +101,7 @@ def _enter(dialect: str) -> Any:
     return dialect_insert.from_select([*values, "debit_id", "credit_id"], other).on_conflict_do_nothing()
 
 
-TAKE, ENTER = Statement(_take), Statement(_enter)
+TAKE, ENTER = PreparedStatement(_take), PreparedStatement(_enter)
 
 
 class _Repeatable(Exception):
@@ -133,12 +136,13 @@ def spend(
 
 def decide(books: OpenBooks, slot: int, request: Spend) -> Posted | Refused:
     """The same under the lock, for a key that is known to be new."""
-    transfer, rules, at = request.transfer, books.rules, books.at
+    transfer, rules = request.transfer, books.rules
     book = books.book(slot, transfer.debit)
     available = books.available(slot, transfer.debit, request.amount)
+    at = moment_of(book.moment(books.at_us))
     refused = refusal(transfer.id_in(slot), book, request.amount, available, rules, at, limited=request.limited)
     if refused is not None:
-        return books.refuse(slot, refused, transfer.fingerprint(slot))
+        return books.refuse(book, refused, transfer.fingerprint(slot))
     if request.limited:
         book.count_spent(request.amount, periods(at, rules.zone))
     return books.post(slot, transfer)
@@ -160,6 +164,7 @@ def _from_open_lot(session: Session, slot: int, request: Spend, at: datetime, ru
             "p_order": rules.spend_order.value,
             "p_day": today.day,
             "p_month": today.month,
+            "p_day_ends_us": start_us(today.day + 1, rules.zone),
             "p_day_room": room(limit.day if request.limited else None, request.amount),
             "p_month_room": room(limit.month if request.limited else None, request.amount),
             "p_counted": request.amount if request.limited else 0,
