@@ -1,6 +1,18 @@
 """The gunicorn entry: `gunicorn -c python:app.serving wsgi:application`."""
 
-from app import create_app, logs
+import structlog
 
-application = create_app()
+from app import create_app, logs
+from app.config import BadSettings
+from app.providers.errors import Misconfigured
+
+GIVE_UP = 3
+"""Gunicorn's own status for a worker that cannot start: it ends, rather than to try the same again for ever."""
+
+try:
+    application = create_app()
+except (BadSettings, Misconfigured) as error:
+    logs.configure()
+    structlog.get_logger(__name__).critical("not_started", why=str(error))
+    raise SystemExit(GIVE_UP) from None
 logs.configure()  # last: a library that a plugin loads sets the standard library's logging up its own way

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: Settings | None = None, *, house: House | None = None) -> APIFlask:
-    """The web application. Settings come from the file and the environment unless given.
+    """The web application. Settings come from the file and the environment unless given. Raises BadSettings, or
+    Misconfigured for a provider account's own.
 
     The imports wait until it is called: plugins import `app.providers`, and must not load the web for that.
     """
-    from app.config import Settings
+    from app.config import load
     from app.web.application import build_application
 
-    return build_application(settings or Settings(), house)
+    return build_application(settings or load(), house)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import secrets
 import signal
 import sys
-from functools import partial
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from app import logs
-from app.composition import House, build_engine, build_house
-from app.config import SCOPES, Settings
+from app import attention, audit_progress, logs, trial_balance_text
+from app.command import house
+from app.composition import build_engine
+from app.config import SCOPES, BadSettings, load
 from app.domain.numbers import slot_of_user
 from app.models import schema
 from app.providers.errors import Misconfigured
 from app.services import audit as books
-from app.services import freezing, kept_messages, receiving
+from app.services import freezing
+from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
-from app.services.ledger_audit import AuditState
+from app.services.ledger.trial_balance import trial_balance
+from app.services.ledger_audit import AsOf, AuditState
 from app.services.problems import NotFound
 from app.services.products import BadCatalogue, import_products, parse_catalogue
 from app.services.transaction import read, transact
@@ -31,37 +35,28 @@ from app.web.access import API_KEY_PREFIX
 from app.worker import Worker
 
 
-@click.group()
+class _Commands(click.Group):
+    """Ends a command with one clear sentence where settings or the database are at fault, not ourselves."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (BadSettings, Misconfigured) as error:
+            raise click.ClickException(str(error)) from None
+        except (OperationalError, ProgrammingError) as error:
+            raise click.ClickException(f"the database cannot be used (`tillbook migrate`?): {error.orig}") from None
+
+
+@click.group(cls=_Commands)
 def main() -> None:
     """Tillbook: payments for virtual currency, wallets, and books that prove themselves."""
     logs.configure(json=not sys.stderr.isatty())
 
 
-def settings() -> Settings:
-    """The settings, or an end with what is wrong in them."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False)
-        text = "\n".join(f"  {'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}" for fault in faults)
-        raise click.ClickException(f"the settings are not valid:\n{text}") from None
-    except FileNotFoundError as error:
-        raise click.ClickException(str(error)) from None
-
-
-def house() -> House:
-    try:
-        parts = build_house(settings())
-    except Misconfigured as error:
-        raise click.ClickException(str(error)) from None
-    click.get_current_context().call_on_close(parts.engine.dispose)
-    return parts
-
-
 @main.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    engine = build_engine(settings())
+    engine = build_engine(load())
     click.get_current_context().call_on_close(engine.dispose)
     click.echo(f"schema: {schema.migrate(engine)}")
 
@@ -126,31 +121,8 @@ def new_key(name: str, scopes: tuple[str, ...]) -> None:
     click.echo(f'[api_keys.{name}]\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\nscopes = [{listed}]')
 
 
-@main.group()
-def messages() -> None:
-    """Notifications that were kept because a person has to look."""
-
-
-@messages.command("list")
-def list_messages() -> None:
-    """The unresolved ones, oldest first."""
-    for row in read(house().core.sessions, kept_messages.waiting):
-        click.echo(f"{row.id}  {row.received_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.reason}: {row.detail}")
-
-
-@messages.command("replay")
-@click.argument("number", type=int)
-def replay_message(number: int) -> None:
-    """Verify and apply a kept message again, as if the provider had just sent it."""
-    click.echo(receiving.replay(house().core, number))
-
-
-@messages.command("resolve")
-@click.argument("number", type=int)
-def resolve_message(number: int) -> None:
-    """Take a message off the list: a person has dealt with it."""
-    parts = house()
-    transact(parts.core.sessions, lambda session: kept_messages.resolve(session, parts.core, number))
+for _group in (attention.messages, attention.facts, attention.payments):
+    main.add_command(_group)
 
 
 @main.group()
@@ -192,13 +164,6 @@ def freezing_history(user: str) -> None:
         click.echo(f"{row.at:%Y-%m-%d %H:%M:%S}  {row.environment}  {what} by {row.actor}: {row.reason}")
 
 
-def _keep(file: Path, state: AuditState) -> None:
-    """Replace the file as a whole: whenever we are stopped, a readable state is there."""
-    fresh = file.with_name(f"{file.name}.new")
-    fresh.write_text(state.to_json())
-    fresh.replace(file)
-
-
 @main.group()
 def report() -> None:
     """Figures for finance."""
@@ -218,6 +183,44 @@ def report_deferred_revenue() -> None:
         )
 
 
+@report.command("trial-balance")
+@click.option("--at", metavar="ISO-TIME", help="With time zone, as 2026-03-01T00:00:00Z; at present, if not given.")
+@click.option("--json", "as_document", is_flag=True, help="As one JSON document.")
+def report_trial_balance(at: str | None, as_document: bool) -> None:
+    """What every account of the house, and all users together, gained and lost. Exits 1 if it does not sum to zero."""
+    moment = None if at is None else _moment(at)
+    core = house().core
+    now = core.clock.now()
+    found = read(core.sessions, lambda session: trial_balance(session, now=now, at=moment), snapshot=True)
+    if as_document:
+        sheets = [trial_balance_text.as_json(sheet) for sheet in found.sheets]
+        click.echo(json.dumps({"at": found.at.isoformat(), "balanced": found.balanced, "sheets": sheets}))
+    else:
+        click.echo("\n".join(trial_balance_text.as_table(found)))
+    if not found.balanced:
+        raise SystemExit(1)
+
+
+def _moment(given: str) -> datetime:
+    """An ISO 8601 time with its zone. Raises click's error for anything else."""
+    try:
+        moment = datetime.fromisoformat(given)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise click.BadParameter(f"not an ISO 8601 time with its zone: {given}")
+
+
+@main.command("forget-checkpoints")
+@click.argument("since", metavar="ISO-TIME")
+def forget_checkpoints(since: str) -> None:
+    """Delete the checkpoints from a moment on; the worker adds up that time again. Nothing else depends on them."""
+    core, moment = house().core, _moment(since)
+    rows = transact(core.sessions, lambda session: checkpoints.forget(session, moment))
+    click.echo(f"checkpoints: {rows} rows forgotten")
+
+
 @main.command()
 @click.option("--quiet", is_flag=True, help="Only the verdict and the findings.")
 @click.option(
@@ -226,16 +229,24 @@ def report_deferred_revenue() -> None:
     help="Keep the state here, and go on from it if it is there.",
 )
 def audit(quiet: bool, state: Path | None) -> None:
-    """Recompute balances from postings and orders from facts. Exits 1 and lists what differs."""
-    parts = house()
-    kept = AuditState.from_json(state.read_text()) if state and state.exists() else None
-    progress: Any = None if quiet else lambda text: click.echo(text, err=True)
-    keep = partial(_keep, state) if state else lambda _: None
-    findings = books.audit(parts.core.sessions, progress=progress, ledger=kept, keep=keep)
+    """Recompute balances from postings and orders from facts. Exits 1 and lists what differs.
+
+    The seal stands for all chains of the ledger: keep it elsewhere to prove later that nothing was rewritten since.
+    """
+    core = house().core
+    try:
+        ledger = audit_progress.kept_in(state) or AuditState()
+    except ValueError as error:
+        raise click.ClickException(f"{state} holds no state of an audit: {error}") from None
+    as_of = AsOf(core.rules.ledger, core.clock.now)
+    with audit_progress.shown(quiet=quiet, keep=audit_progress.keep_in(state)) as (watch, tell):
+        findings = books.audit(core.sessions, as_of, tell, ledger=ledger, watch=watch)
     for finding in findings:
         click.echo(f"{finding.what}: {finding.detail}")
     if state:
         state.unlink(missing_ok=True)
+    if not quiet:
+        click.echo(f"ledger: {ledger.transfers} transfers in {ledger.accounts} books, seal {ledger.seal or 'none'}")
     click.echo("audit: balanced" if not findings else f"audit: {len(findings)} findings")
     if findings:
         raise SystemExit(1)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import sessionmaker
 
-from app.config import Settings
+from app.config import BadSettings, Settings
 from app.domain.deciding import Policy
 from app.domain.numbers import NumberSource
 from app.domain.schedule import AskRules
@@ -38,11 +39,20 @@ class House:
 
 
 def database_url(settings: Settings) -> URL:
-    """The configured URL; a relative SQLite file is taken from the working directory, and its folder is made."""
-    url = make_url(settings.database_url)
+    """The configured URL; a relative SQLite file is taken from the working directory, and its folder is made.
+
+    Raises BadSettings for one that cannot be read, or a folder that cannot be made.
+    """
+    try:
+        url = make_url(settings.database_url)
+    except (ArgumentError, ValueError):
+        raise BadSettings("database_url: not a URL of a database") from None
     if url.get_backend_name() == "sqlite" and url.database:
         file = Path(url.database).absolute()
-        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadSettings(f"database_url: the folder {file.parent} cannot be made: {error.strerror}") from None
         url = url.set(database=str(file))
     return url
 
@@ -53,7 +63,8 @@ def build_engine(settings: Settings) -> Engine:
 
 
 def build_house(settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None) -> House:
-    """Everything but the web. Raises Misconfigured when a provider account's settings cannot work."""
+    """Everything but the web. Raises BadSettings, or Misconfigured when a provider account's settings cannot
+    work."""
     clock = clock or SystemClock()
     engine = engine or build_engine(settings)
     sessions: Sessions = sessionmaker(engine, expire_on_commit=False)

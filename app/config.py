@@ -10,15 +10,27 @@ from __future__ import annotations
 import os
 from datetime import UTC
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -28,10 +40,15 @@ from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
 
 DEFAULT_FILE = "tillbook.toml"
+DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
 SHORTEST_SECRET = 32
-SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze"})
-Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze"]
+SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"})
+Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"]
 Algorithm = Literal["HS256", "RS256", "ES256"]
+
+
+class BadSettings(Exception):
+    """The settings cannot be used. The text says what is wrong with which, and quotes no value: it may be secret."""
 
 
 class UserJwt(BaseModel):
@@ -88,6 +105,8 @@ class LedgerSettings(BaseModel):
     )
     zone: str = "UTC"
     """Whose days and months count, `Asia/Shanghai`."""
+    zone_since: AwareDatetime | None = None
+    """When the zone was changed, if it was: the audit then leaves out the counters of days and months before that."""
 
     @field_validator("zone")
     @classmethod
@@ -99,13 +118,16 @@ class LedgerSettings(BaseModel):
     def rules(self) -> LedgerRules:
         order = SpendOrder.BONUS_FIRST if self.spend_first == "bonus" else SpendOrder.PAID_FIRST
         limits = {asset: SpendLimit(limit.day, limit.month) for asset, limit in self.limits.items()}
-        return LedgerRules(order, limits, UTC if self.zone == "UTC" else ZoneInfo(self.zone))
+        zone = UTC if self.zone == "UTC" else ZoneInfo(self.zone)
+        return LedgerRules(order, limits, zone, self.zone_since)
 
 
 class Settings(BaseSettings):
     """Everything that an installation can decide."""
 
-    model_config = SettingsConfigDict(env_prefix="TILLBOOK_", env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="TILLBOOK_", env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+    )
 
     env: Literal["production", "development", "test", "demo"] = "production"
     database_url: str = "sqlite:///var/tillbook.sqlite3"
@@ -127,6 +149,13 @@ class Settings(BaseSettings):
     provider_accounts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     trusted_proxies: int = Field(default=0, ge=0, le=8)
     """How many reverse proxies in front of us set X-Forwarded-For and -Proto."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_a_known_database(cls, url: str) -> str:
+        if url.partition("://")[0] not in DATABASES:
+            raise ValueError("neither sqlite:///<file> nor postgresql://<user>:<password>@<host>/<database>")
+        return url
 
     @field_validator("public_url")
     @classmethod
@@ -164,6 +193,20 @@ class Settings(BaseSettings):
             )
         sources.append(TomlConfigSettingsSource(settings_cls, toml_file=_file()))
         return tuple(sources)
+
+
+def load() -> Settings:
+    """The settings of this process, from the file and the environment. Raises BadSettings."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False)
+        lines = [f"  {'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}" for fault in faults]
+        raise BadSettings("\n".join(["the settings are not valid:", *lines])) from None
+    except TOMLDecodeError as error:
+        raise BadSettings(f"{_file()} is not TOML: {error}") from None
+    except (OSError, SettingsError) as error:
+        raise BadSettings(str(error)) from None
 
 
 def _file() -> Path | None:

@@ -7,6 +7,13 @@ import sys
 from typing import TextIO, cast
 
 import structlog
+from structlog.typing import Processor
+
+_SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
 
 
 class _StandardError:
@@ -20,17 +27,35 @@ class _StandardError:
 
 
 def configure(*, json: bool = True) -> None:
-    """Send structlog's and the standard library's lines the same way."""
-    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if json else structlog.dev.ConsoleRenderer()
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
+    """Send structlog's and the standard library's lines the same way, replacing what a library may have set up.
+
+    Each line is one write, its end included: several processes share one standard error, and would else write into
+    each other's lines.
+    """
+    stream = cast(TextIO, _StandardError())
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*_SHARED, structlog.processors.format_exc_info, _renderer(json=json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),
-        cache_logger_on_first_use=True,
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        # A cached logger would keep to what was configured when it was first used (a few microseconds a line).
+        cache_logger_on_first_use=False,
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter(json=json))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def formatter(*, json: bool = True) -> logging.Formatter:
+    """Makes the standard library's records look like our own lines; their text is the `event`."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*_SHARED, structlog.stdlib.add_logger_name],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _renderer(json=json),
+        ],
+    )
+
+
+def _renderer(*, json: bool) -> Processor:
+    return structlog.processors.JSONRenderer(ensure_ascii=False) if json else structlog.dev.ConsoleRenderer()

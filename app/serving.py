@@ -16,3 +16,12 @@ max_requests = 100_000
 max_requests_jitter = 10_000
 accesslog = None
 control_socket_disable = True
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "app.logs.formatter"}},
+    "handlers": {"line": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+    "root": {"level": "WARNING", "handlers": ["line"]},
+    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["line"], "propagate": False}},
+}
+"""Gunicorn's own lines look like ours."""

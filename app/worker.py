@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import select
@@ -19,8 +19,10 @@ from app.domain.status import OPEN_PAYMENT, OrderStatus
 from app.models.orders import Order, Payment
 from app.models.slot_guard import sweep
 from app.providers.verbs import Refreshes
-from app.services import asks, expiring, lapsing, receipts, reporting, scanning
+from app.services import asking, asks, expiring, lapsing, receipts, reexamining, reporting, scanning
 from app.services.core import Core
+from app.services.leasing import DueWork
+from app.services.ledger import checkpoints
 from app.services.ledger.expiring import expire_due
 from app.services.provider_keys import DatabaseKeys
 from app.services.refunds import executing, waiting
@@ -31,6 +33,8 @@ THREADS = 8
 IDLE_SECONDS = 1.0
 WAITING_SECONDS = 30.0
 FAILURE_PAUSE_SECONDS = 5.0
+CHECKPOINT_PAUSE_SECONDS = 60.0
+"""After checkpoints could not be written."""
 _log = structlog.get_logger(__name__)
 _o, _p = Order.__table__.c, Payment.__table__.c
 
@@ -48,6 +52,10 @@ class Worker:
         self._refreshed: dict[str, float] = {}
         self._look_for_waiting_at = 0.0
         self._waiting_after = 0
+        self._parked_after = reexamining.START
+        self._checkpointed_until: datetime | None = None
+        self._rechecked_until: datetime | None = None
+        self._checkpoint_at = 0.0
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -75,7 +83,9 @@ class Worker:
             + self._asks()
             + self._scans()
             + self._refunds()
+            + self._waiting_facts()
             + self._ledger()
+            + self._checkpoints()
         )
 
     def _ledger(self) -> int:
@@ -83,11 +93,35 @@ class Worker:
         core = self._core
         return expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger, limit=BATCH)
 
+    def _checkpoints(self) -> int:
+        """The books' totals at the end of each hour that is closed. Looked at once for each hour, until none is left.
+
+        A failure stops nothing else: what is missing is derived data, and made up for.
+        """
+        now = self._core.clock.now()
+        closed = checkpoints.closed_until(now)
+        if closed == self._checkpointed_until or time.monotonic() < self._checkpoint_at:
+            return 0
+        try:
+            recheck = closed != self._rechecked_until
+            done = checkpoints.write_due(self._core.sessions, now=now, recheck=recheck)
+        except Exception:
+            _log.exception("checkpointing_failed")
+            self._checkpoint_at = time.monotonic() + CHECKPOINT_PAUSE_SECONDS
+            return 0
+        self._rechecked_until = closed
+        if done == 0:
+            self._checkpointed_until = closed
+        return done
+
     def _query_due(self) -> int:
         """Ask about payments that are due, several at a time: one slow provider must not keep the others waiting."""
-        numbers = self._due_payments()
         with ThreadPoolExecutor(max_workers=THREADS) as pool:
-            return sum(pool.map(self._guarded(expiring.work_on_due), numbers))
+            return sum(pool.map(self._guarded(expiring.work_on_due), self._due(asking.DUE)))
+
+    def _due(self, work: DueWork) -> list[int]:
+        now = self._core.clock.now()
+        return read(self._core.sessions, lambda session: work.numbers(session, now, BATCH))
 
     def _guarded(self, work: Callable[[Core, int], bool]) -> Callable[[int], bool]:
         """One payment's trouble is its own: logged, and due again when its lease is over."""
@@ -100,16 +134,6 @@ class Worker:
                 return False
 
         return guarded
-
-    def _due_payments(self) -> list[int]:
-        due = (
-            select(_p.id)
-            .prefix_with(sweep("due_payments"))
-            .where(_p.next_query_at.is_not(None), _p.next_query_at <= self._core.clock.now())
-            .order_by(_p.next_query_at)
-            .limit(BATCH)
-        )
-        return read(self._core.sessions, lambda session: list(session.scalars(due)))
 
     def _end_orders(self) -> int:
         """Orders whose time is over and whose payments have all ended unpaid."""
@@ -125,36 +149,30 @@ class Worker:
 
     def _receipts(self) -> int:
         """Proofs of purchase that wait for a provider's word."""
-        now = self._core.clock.now()
-        numbers = read(self._core.sessions, lambda session: receipts.due_receipts(session, now, BATCH))
-        return sum(map(self._guarded(receipts.work_on_due), numbers))
+        return sum(map(self._guarded(receipts.work_on_due), self._due(receipts.DUE)))
 
     def _reports(self) -> int:
         """What providers are to be told about purchases."""
-        now = self._core.clock.now()
-        numbers = read(self._core.sessions, lambda session: reporting.due_reports(session, now, BATCH))
-        return sum(map(self._guarded(reporting.work_on_due), numbers))
+        return sum(map(self._guarded(reporting.work_on_due), self._due(reporting.DUE)))
 
     def _refunds(self) -> int:
-        """Refunds of ours that are due, and those of providers that came before their payment."""
-        numbers = executing.due_refunds(self._core, BATCH)
+        """Refunds of ours that are due."""
         with ThreadPoolExecutor(max_workers=THREADS) as pool:
-            done = sum(pool.map(self._guarded(executing.work_on_due), numbers))
-        return done + self._waiting_refunds()
+            return sum(pool.map(self._guarded(executing.work_on_due), self._due(executing.DUE)))
 
-    def _waiting_refunds(self) -> int:
-        """Seldom any, so seldom looked for."""
+    def _waiting_facts(self) -> int:
+        """Facts whose cause may have come since: refunds before their payment, and parked ones. Seldom any, so seldom
+        looked for."""
         if time.monotonic() < self._look_for_waiting_at:
             return 0
         self._look_for_waiting_at = time.monotonic() + WAITING_SECONDS
-        done, self._waiting_after = waiting.sweep(self._core, self._waiting_after)
-        return done
+        refunds, self._waiting_after = waiting.sweep(self._core, self._waiting_after)
+        parked, self._parked_after = reexamining.sweep(self._core, self._parked_after)
+        return refunds + parked
 
     def _asks(self) -> int:
         """Refunds that messages named without proving them."""
-        now = self._core.clock.now()
-        numbers = read(self._core.sessions, lambda session: asks.due_asks(session, now, BATCH))
-        return sum(map(self._guarded(asks.work_on_due), numbers))
+        return sum(map(self._guarded(asks.work_on_due), self._due(asks.DUE)))
 
     def _scans(self) -> int:
         """Histories that are due for reading."""

@@ -19,6 +19,7 @@ from app.providers.tools import Tools
 from app.services import audit, ledger, orders, payment_rows, receiving, starting
 from app.services.core import Core, ProviderClock, Rules
 from app.services.idempotency import keyed
+from app.services.ledger_audit import AsOf
 from app.services.orders import NewOrder, OrderView, PayBy
 from app.services.products import import_products, parse_catalogue
 from app.services.transaction import Sessions, read, transact
@@ -125,7 +126,8 @@ class World:
         return [(row.kind, row.outcome, row.reason) for row in rows]
 
     def assert_balanced(self) -> None:
-        assert audit.audit(self.core.sessions) == []
+        as_of = AsOf(self.core.rules.ledger, self.core.clock.now)
+        assert audit.audit(self.core.sessions, as_of) == []
 
 
 def build_world(engine: Engine, sessions: Sessions, rules: Rules | None = None) -> World:

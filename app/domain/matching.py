@@ -27,6 +27,9 @@ class Mismatch(StrEnum):
     UNKNOWN_PRODUCT = "unknown_product"
     LATE = "late"
     NOT_HANDLED = "not_handled"
+    """A kind of fact that this version does nothing about."""
+    UNUSABLE = "unusable"
+    """A name or number in it is beyond what can be kept: nothing is done on its word."""
     BEFORE_PAYMENT = "before_payment"
     """A refund of a payment that we have not heard of yet: it waits, and is applied with it."""
 

@@ -30,10 +30,21 @@ SLOTTED = frozenset(
         "refunds",
         "freezes",
         "refusals",
+        "marks",
     }
 )
 SWEEPS = frozenset(
-    {"due_payments", "due_receipts", "due_reports", "due_asks", "audit", "report", "due_ledger", "operator"}
+    {
+        "due_payments",
+        "due_receipts",
+        "due_reports",
+        "due_asks",
+        "audit",
+        "report",
+        "due_ledger",
+        "operator",
+        "checkpoint",
+    }
 )
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)
 _SLOT_TEST = re.compile(r"\bslot\s*(?:=|in\b)", re.IGNORECASE)

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
 import structlog
 
 from app.domain.numbers import parse_number, slot_of_number
-from app.domain.schedule import (
-    AFTER_EXPIRY_CAP_SECONDS,
-    HINT_GAP_SECONDS,
-    LEASE_SECONDS,
-    READ_GAP_SECONDS,
-    next_ask,
-    next_late_ask,
-)
+from app.domain.schedule import HINT_GAP_SECONDS, READ_GAP_SECONDS, next_ask
 from app.domain.status import OPEN_PAYMENT, UNPAID_END
 from app.models.base import AnyRow
+from app.models.orders import Payment
 from app.providers.errors import Misconfigured, ProviderError
 from app.providers.facts import Fact, Ref
 from app.providers.http import deadline
 from app.providers.registry import ProviderAccount
-from app.services import payment_rows
+from app.services import lapsing, payment_rows
 from app.services.core import Core
+from app.services.leasing import DueWork
 from app.services.purchases import tell
 from app.services.tellings import Road, Telling
 from app.services.transaction import read, transact
@@ -33,6 +28,15 @@ from app.services.transaction import read, transact
 ASK_SECONDS = 15.0
 READ_SECONDS = 2.0
 """How long a reader waits for the provider before being shown what we know."""
+# Only queries on our own clock count for the back-off: somebody who reads often must not make the worker ask less.
+DUE = DueWork(
+    Payment.__table__,
+    "next_query_at",
+    "due_payments",
+    counts="queries",
+    stamps="last_query_at",
+    gap_seconds=READ_GAP_SECONDS,
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -53,32 +57,18 @@ class Asked:
 
 def ask_if_due(core: Core, payment_id: int) -> None:
     """Ask because somebody is looking, if nobody asked in the last 3 seconds; wait at most 2."""
-    if _lease(core, payment_id, due_by=None):
-        asked = ask(core, payment_id, seconds=READ_SECONDS)
-        if asked is not None:
-            schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE)
+    now = core.clock.now()
+    if transact(core.sessions, lambda session: DUE.take_early(session, payment_id, now)) is None:
+        return
+    asked = ask(core, payment_id, seconds=READ_SECONDS)
+    if asked is not None:
+        schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE)
 
 
 def take_due(core: Core, payment_id: int) -> bool:
     """Lease a payment whose query is due; False if another worker was faster."""
-    return _lease(core, payment_id, due_by=core.clock.now())
-
-
-def _lease(core: Core, payment_id: int, *, due_by: datetime | None) -> bool:
-    """Move the next query past the lease, if it is still ours to take. A worker that dies leaves it due again."""
     now = core.clock.now()
-    return transact(
-        core.sessions,
-        lambda session: payment_rows.lease_query(
-            session,
-            slot_of_number(payment_id),
-            payment_id,
-            now=now,
-            lease_until=now + timedelta(seconds=LEASE_SECONDS),
-            asked_before=now - timedelta(seconds=READ_GAP_SECONDS),
-            due_by=due_by,
-        ),
-    )
+    return transact(core.sessions, lambda session: DUE.take(session, payment_id, now)) is not None
 
 
 def ask(core: Core, payment_id: int, *, seconds: float = ASK_SECONDS) -> Asked | None:
@@ -105,17 +95,13 @@ def apply_all(core: Core, account: ProviderAccount, facts: tuple[Fact, ...], roa
 
 def schedule_next(core: Core, row: AnyRow, *, answered: bool = True) -> None:
     """Set the next query of a payment that was just asked about; none for one that is settled."""
-    now = core.clock.now()
-    rules = core.rules.ask
     moment = None
     if row.status in OPEN_PAYMENT:
+        now, rules = core.clock.now(), core.rules.ask
         jitter = random.random()  # noqa: S311 - spreads queries, keeps no secret
         moment = next_ask(now=now, asked=row.queries, expires_at=row.expires_at, rules=rules, jitter=jitter)
-    elif row.status in UNPAID_END and row.problem == payment_rows.LAPSED_PROBLEM:
-        moment = next_late_ask(now=now, expires_at=row.expires_at, rules=rules)
-        if not answered:  # a late ask counts only if the provider answered it
-            again = now + timedelta(seconds=AFTER_EXPIRY_CAP_SECONDS)
-            moment = again if moment is None else min(moment, again)
+    elif row.status in UNPAID_END:
+        moment = lapsing.late_ask_after(core, row.expires_at, row.problem, answered=answered)
     transact(
         core.sessions,
         lambda session: payment_rows.set_next_query(session, row.slot, row.id, status=row.status, moment=moment),

@@ -9,6 +9,7 @@ from app.domain.numbers import slot_of_reference, slot_of_user
 from app.models.catalogue import Claim
 from app.services.core import Core
 from app.services.inserting import insert_once
+from app.services.storable import name_of
 from app.services.transaction import read, transact
 
 _c = Claim.__table__.c
@@ -16,7 +17,7 @@ _c = Claim.__table__.c
 
 def agreement_reference(agreement: str) -> str:
     """The name under which a whole subscription is claimed: whoever owns it owns each of its periods."""
-    return f"agreement:{agreement}"
+    return name_of(f"agreement:{agreement}")
 
 
 def owner_of(core: Core, provider_account: str, environment: str, reference: str) -> str | None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import structlog
+from collections.abc import Callable
 
-from app.domain.schedule import grace_end
+import structlog
+from sqlalchemy.orm import Session
+
+from app.domain.schedule import give_up_moment, grace_end
 from app.domain.status import OPEN_PAYMENT
+from app.models.base import AnyRow
 from app.providers.facts import Ref
 from app.providers.http import deadline
 from app.providers.verbs import Cancels
-from app.services import asking
+from app.services import asking, payment_rows
 from app.services.asking import ASK_SECONDS, Answer, Asked
 from app.services.core import Core
-from app.services.lapsing import lapse_payment
+from app.services.lapsing import give_up, lapse_payment
 from app.services.transaction import transact
 
 _log = structlog.get_logger(__name__)
@@ -37,17 +41,28 @@ def work_on_due(core: Core, payment_id: int) -> bool:
 
 
 def close_if_over(core: Core, asked: Asked) -> Asked:
-    """Shut an expired, unpaid payment at the provider first. Here it closes by the provider's word, or when the grace
-    is over and the provider still knows nothing. Without an answer it stays open."""
+    """Shut an expired, unpaid payment at the provider first. Here it closes by the provider's word; when the grace is
+    over and the provider still knows nothing; or when the provider has called it unpaid, and not closed it, for a week
+    after its time. Without an answer it stays open: unknown is not unpaid."""
     if asked.answer is Answer.NONE:
         return asked
-    if asked.answer is Answer.FACTS:
-        asked = cancel(core, asked)
-    over = core.clock.now() >= grace_end(asked.row.expires_at, core.rules.ask)
-    if asked.row.status in OPEN_PAYMENT and asked.answer is Answer.NO_SUCH and over:
-        transact(core.sessions, lambda session: lapse_payment(session, core, asked.row))
-        return Asked(asked.answer, asking.reread(core, asked.row))
-    return asked
+    shut = cancel(core, asked) if asked.answer is Answer.FACTS else asked
+    now, expires_at = core.clock.now(), shut.row.expires_at
+    if shut.row.status not in OPEN_PAYMENT:
+        return shut
+    if shut.answer is Answer.NO_SUCH and now >= grace_end(expires_at, core.rules.ask):
+        return _ended(core, shut, lapse_payment)
+    if now >= give_up_moment(expires_at):
+        return _ended(core, Asked(asked.answer, shut.row), give_up)
+    return shut
+
+
+def _ended(core: Core, asked: Asked, end: Callable[[Session, Core, AnyRow], None]) -> Asked:
+    transact(core.sessions, lambda session: end(session, core, asked.row))
+    row = asking.reread(core, asked.row)
+    if row.problem == payment_rows.GIVEN_UP_PROBLEM:
+        _log.warning("payment_given_up", payment=row.id, provider_account=row.provider_account)
+    return Asked(asked.answer, row)
 
 
 def cancel(core: Core, asked: Asked) -> Asked:

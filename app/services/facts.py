@@ -27,9 +27,12 @@ from app.services.core import Core, environment_of
 from app.services.inserting import NUMBER_ATTEMPTS, insert_once
 from app.services.lapsing import expire_if_over
 from app.services.refunds import requesting, taking_in, waiting
-from app.services.tellings import Telling, content_of, printable
+from app.services.storable import name_of, printable
+from app.services.tellings import Telling, content_of
 
 _UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
+HANDLED = frozenset({Kind.PAID, *_UNPAID_CAUSES}) | REFUND_KINDS
+"""The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
 _log = structlog.get_logger(__name__)
 
 
@@ -71,6 +74,26 @@ def apply_fact(session: Session, core: Core, telling: Telling) -> Applied:
     return replace(applied, buyer=telling.buyer)
 
 
+def look_again(session: Session, core: Core, telling: Telling, fact_id: int) -> Applied:
+    """Apply a parked fact of the telling's slot once more, by the same rules, in the caller's transaction.
+
+    A duplicate if somebody else has applied it meanwhile, or if looking again could book its money twice.
+    """
+    known = payment_rows.lock_fact_numbered(session, telling.slot, fact_id)
+    if not can_be_looked_at_again(known):
+        return Applied(Outcome.DUPLICATE, known.outcome, telling.slot, fact_id, known.payment_id)
+    applied = _apply_new(session, core, telling, _Recorded(fact_id, known))
+    _report(telling, applied)
+    return replace(applied, buyer=telling.buyer)
+
+
+def can_be_looked_at_again(known: AnyRow) -> bool:
+    """Whether the fact is parked in a way that leaves everything open: its money was not booked, or only to suspense
+    because its payment was not known. What was decided against a payment of ours stays decided."""
+    undecided = known.booking == Booking.NOTHING or known.payment_id is None
+    return known.outcome == Outcome.PARKED and known.reason != Mismatch.UNUSABLE and undecided
+
+
 def _record(session: Session, core: Core, telling: Telling) -> _Recorded:
     """Insert the fact, or find it. A second telling at the same time waits here until the first has committed."""
     environment = environment_of(telling.fact.live)
@@ -100,7 +123,7 @@ def _fact_row(core: Core, telling: Telling, environment: str) -> dict[str, Any]:
         "content": content_of(fact),
         "raw": printable(fact.raw),
         "road": telling.road,
-        "message_id": telling.message_id,
+        "message_id": name_of(telling.message_id) if telling.message_id else None,
         "outcome": Outcome.PARKED,
         "reason": Mismatch.UNKNOWN_NUMBER,
         "booking": Booking.NOTHING,
@@ -124,7 +147,9 @@ def _told_before(telling: Telling, recorded: _Recorded) -> Applied | None:
 
 
 def _may_be_looked_at_again(known: AnyRow) -> bool:
-    return known.outcome == Outcome.PARKED and known.reason in WORTH_ANOTHER_LOOK
+    """Whether a repeat is worth a look: the cause of the fact may be here by now, or this version acts on its kind."""
+    newly_handled = known.reason == Mismatch.NOT_HANDLED and known.kind in HANDLED
+    return known.outcome == Outcome.PARKED and (known.reason in WORTH_ANOTHER_LOOK or newly_handled)
 
 
 def _brings_news_of_refund(telling: Telling, known: AnyRow) -> bool:
@@ -138,29 +163,62 @@ def _apply_new(session: Session, core: Core, telling: Telling, recorded: _Record
     if recorded.known is not None:
         payment_rows.complete_fact(session, telling.slot, recorded.known, content_of(telling.fact))
     keys = _find_payment(session, core, telling)
+    if telling.faults:
+        decision = decide_unmatched(Mismatch.UNUSABLE, has_money=False)
+        return _settled(session, telling, recorded, decision, keys.id if keys is not None else None)
     if telling.fact.kind in REFUND_KINDS:
-        decision, payment_id = taking_in.take_in(session, core, telling.slot, recorded.fact_id, keys)
-        payment_rows.settle_fact(session, telling.slot, recorded.fact_id, decision, payment_id)
-        if payment_id is not None and decision.outcome is not Outcome.PARKED:
-            reporting.note_report(session, core, telling, payment_id)
-        return Applied(decision.outcome, decision.reason, telling.slot, recorded.fact_id, payment_id)
+        return _take_in_refund(session, core, telling, recorded, keys)
     if keys is None:
-        decision = decide_unmatched(_why_unmatched(telling), has_money=_brings_money(telling))
-        money = crediting.of_telling(telling)
-        crediting.book(session, telling.slot, crediting.unmatched(money, decision.booking), at=core.clock.now())
-        payment_id, from_suspense = None, False
-    else:
-        order = payment_rows.lock_order(session, telling.slot, keys.order_id)
-        payment = payment_rows.lock_payment(session, telling.slot, keys.id)
-        decision = _decide(session, core, telling, order, payment)
-        payment_id, from_suspense = payment.id, recorded.in_suspense
-        _carry_out(session, core, telling, order, payment, decision, from_suspense=from_suspense)
+        return _take_in_unmatched(session, core, telling, recorded)
+    return _take_in_payment(session, core, telling, recorded, keys)
+
+
+def _settled(
+    session: Session,
+    telling: Telling,
+    recorded: _Recorded,
+    decision: Decision,
+    payment_id: int | None,
+    *,
+    from_suspense: bool = False,
+) -> Applied:
+    """Write down what became of the fact."""
     payment_rows.settle_fact(session, telling.slot, recorded.fact_id, decision, payment_id, from_suspense=from_suspense)
-    if telling.fact.kind is Kind.PAID:
-        if decision.refund and payment_id is not None:
-            requesting.automatic(session, core, telling.slot, payment_id, telling.fact.ref.theirs)
-        waiting.take_up(session, core, telling, payment_id, from_suspense=from_suspense)
     return Applied(decision.outcome, decision.reason, telling.slot, recorded.fact_id, payment_id)
+
+
+def _take_in_refund(
+    session: Session, core: Core, telling: Telling, recorded: _Recorded, keys: AnyRow | None
+) -> Applied:
+    decision, payment_id = taking_in.take_in(session, core, telling.slot, recorded.fact_id, keys)
+    applied = _settled(session, telling, recorded, decision, payment_id)
+    if payment_id is not None and decision.outcome is not Outcome.PARKED:
+        reporting.note_report(session, core, telling, payment_id)
+    return applied
+
+
+def _take_in_unmatched(session: Session, core: Core, telling: Telling, recorded: _Recorded) -> Applied:
+    """There is no payment here that the fact could be about."""
+    decision = decide_unmatched(_why_unmatched(telling), has_money=_brings_money(telling))
+    money = crediting.of_telling(telling)
+    crediting.book(session, telling.slot, crediting.unmatched(money, decision.booking), at=core.clock.now())
+    applied = _settled(session, telling, recorded, decision, None)
+    if telling.fact.kind is Kind.PAID:
+        waiting.take_up(session, core, telling, None)
+    return applied
+
+
+def _take_in_payment(session: Session, core: Core, telling: Telling, recorded: _Recorded, keys: AnyRow) -> Applied:
+    order = payment_rows.lock_order(session, telling.slot, keys.order_id)
+    payment = payment_rows.lock_payment(session, telling.slot, keys.id)
+    decision, moved = _decide(session, core, telling, order, payment), recorded.in_suspense
+    _carry_out(session, core, telling, order, payment, decision, from_suspense=moved)
+    applied = _settled(session, telling, recorded, decision, payment.id, from_suspense=moved)
+    if telling.fact.kind is Kind.PAID:
+        if decision.refund:
+            requesting.automatic(session, core, telling.slot, payment.id, telling.fact.ref.theirs)
+        waiting.take_up(session, core, telling, payment.id, from_suspense=moved)
+    return applied
 
 
 def _find_payment(session: Session, core: Core, telling: Telling) -> AnyRow | None:
@@ -208,8 +266,6 @@ def _decide(session: Session, core: Core, telling: Telling, order: AnyRow, payme
         owner = payment_rows.owner_token(session, order.slot, order.user_id)
         why = mismatch(telling.told(), _expected(telling, order, payment, owner))
         return decide_paid(standing, why, core.rules.policy)
-    if kind is Kind.REFUND_ASKED:
-        return Decision(Outcome.NOTED)
     if kind in _UNPAID_CAUSES:
         strange = foreign(telling.told(), account=telling.account.provider.account, live=order.environment == "live")
         return decide_unpaid(standing, _UNPAID_CAUSES[kind], strange)
@@ -277,4 +333,5 @@ def _report(telling: Telling, applied: Applied) -> None:
         ours=telling.fact.ref.ours,
         theirs=telling.fact.ref.theirs,
         fact=applied.fact_id,
+        **({"faults": telling.faults} if telling.faults else {}),
     )

@@ -12,6 +12,7 @@ from app.models.slot_guard import sweep
 from app.providers.facts import Message
 from app.services.core import Core
 from app.services.inserting import insert_numbered
+from app.services.storable import printable, storable_text
 
 DETAIL_LENGTH = 2000
 _NEVER_KEPT = frozenset({"authorization", "cookie", "x-api-key", "proxy-authorization"})
@@ -25,9 +26,9 @@ def keep(session: Session, core: Core, slot: int, account: str, message: Message
         "provider_account": account,
         "source": message.source,
         "reason": reason,
-        "detail": detail[:DETAIL_LENGTH],
-        "headers": {name: value for name, value in message.headers.items() if name not in _NEVER_KEPT},
-        "query_string": message.query_string,
+        "detail": storable_text(detail, DETAIL_LENGTH),
+        "headers": printable({name: value for name, value in message.headers.items() if name not in _NEVER_KEPT}),
+        "query_string": storable_text(message.query_string),
         "body": message.body,
         "received_at": core.clock.now(),
         "resolved_at": None,

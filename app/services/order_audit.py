@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, aliased
@@ -50,7 +51,7 @@ def audit_orders(sessions: Sessions, progress: Progress | None = None) -> Iterat
             progress(f"orders: page {number}")
     for slot in _slots_with_more(sessions, made):
         # Orders that were paid meanwhile are no finding: this slot alone is counted again, all of it as of one moment.
-        yield from read(sessions, lambda session, slot=slot: _recount(session, slot), snapshot=True)  # type: ignore[misc]
+        yield from read(sessions, partial(_recount, slot=slot), snapshot=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,10 @@ class _Page:
 def _pages(sessions: Sessions) -> Iterator[_Page]:
     """Orders with what belongs to them, then the facts that belong to no payment here."""
     for check in (_check_orders, _check_unmatched):
-        page = read(sessions, lambda session, check=check: check(session, (-1, -1)), snapshot=True)  # type: ignore[misc]
+        page = read(sessions, partial(check, after=(-1, -1)), snapshot=True)
         while page is not None:
             yield page
-            last = page.last
-            page = read(sessions, lambda session, check=check, last=last: check(session, last), snapshot=True)  # type: ignore[misc]
+            page = read(sessions, partial(check, after=page.last), snapshot=True)
 
 
 def _recount(session: Session, slot: int) -> list[Finding]:

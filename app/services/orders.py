@@ -142,7 +142,7 @@ def add_payment(core: Core, user_id: str, order_id: int, pay_by: PayBy, request:
         if known is not None:
             raise _Replay(known)
         if order.status != OrderStatus.OPEN or order.expires_at <= now:
-            raise OrderNotOpen(order=str(order_id), status=order.status)
+            raise OrderNotOpen(order=str(order_id), order_status=order.status)
         return payment_id
 
     try:

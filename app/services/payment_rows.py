@@ -10,21 +10,30 @@ from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.deciding import Decision
+from app.domain.matching import Mismatch
 from app.domain.status import OPEN_PAYMENT, UNPAID_END, Cause, OrderStatus, PaymentStatus, next_payment_status
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
+from app.providers.facts import Kind
 
 LAPSED_PROBLEM = "lapsed: the provider knew of no payment when time and grace were over"
+GIVEN_UP_PROBLEM = "given up: unpaid a week after its time, and the provider did not close it"
+BY_HAND_PROBLEM = "closed by hand: "
+"""Followed by who did it and why."""
 
 _o, _p, _f, _u = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c, User.__table__.c
 
-_FACT = select(_f.id, _f.content, _f.outcome, _f.reason, _f.booking, _f.payment_id).where(
+_FACT_COLUMNS = (_f.id, _f.kind, _f.content, _f.outcome, _f.reason, _f.booking, _f.payment_id)
+_FACT = select(*_FACT_COLUMNS).where(
     _f.slot == bindparam("slot"),
     _f.provider_account == bindparam("provider_account"),
     _f.environment == bindparam("environment"),
     _f.key == bindparam("key"),
 )
 _LOCK_FACT = _FACT.with_for_update()
+_LOCK_FACT_NUMBERED = (
+    select(*_FACT_COLUMNS).where(_f.slot == bindparam("slot"), _f.id == bindparam("id")).with_for_update()
+)
 _SETTLE_FACT = (
     update(FactRow)
     .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
@@ -59,6 +68,17 @@ _LOCK_ORDER = _ORDER.with_for_update()
 _PAYMENT = select(*_p).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
 _LOCK_PAYMENT = _PAYMENT.with_for_update()
 _PAYMENTS_OF_ORDER = select(*_p).where(_p.slot == bindparam("slot"), _p.order_id == bindparam("id")).order_by(_p.id)
+# Money for this payment of which the provider gave its word, though it could not be used or did not match.
+_TOLD_PAID = (
+    select(_f.id)
+    .where(
+        _f.slot == bindparam("slot"),
+        _f.payment_id == bindparam("id"),
+        _f.kind == Kind.PAID,
+        _f.reason.not_in([Mismatch.OTHER_ACCOUNT, Mismatch.OTHER_ENVIRONMENT, Mismatch.OTHER_PROVIDER_ACCOUNT]),
+    )
+    .limit(1)
+)
 _TOKEN = select(_u.token).where(_u.slot == bindparam("slot"), _u.id == bindparam("id"))
 _MOVE_PAYMENT = (
     update(Payment)
@@ -96,18 +116,6 @@ _SET_PROBLEM = (
     .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"))
     .values(problem=bindparam("what"))
 )
-_LEASE_QUERY = (
-    update(Payment)
-    .where(
-        _p.slot == bindparam("at_slot"),
-        _p.id == bindparam("at_id"),
-        _p.next_query_at.is_not(None),
-        or_(_p.last_query_at.is_(None), _p.last_query_at <= bindparam("asked_before")),
-    )
-    .values(last_query_at=bindparam("now"), next_query_at=bindparam("lease_until"))
-)
-# Only queries on our own clock count for the back-off: somebody who reads often must not make the worker ask less.
-_LEASE_DUE_QUERY = _LEASE_QUERY.where(_p.next_query_at <= bindparam("due_by")).values(queries=_p.queries + 1)
 _SET_NEXT_QUERY = (
     update(Payment)
     .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("in_status"))
@@ -143,6 +151,11 @@ def lock_fact(session: Session, slot: int, provider_account: str, environment: s
     """Before any order is locked, like the insert of a new fact."""
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
     return session.execute(_LOCK_FACT, keys).one_or_none()
+
+
+def lock_fact_numbered(session: Session, slot: int, fact_id: int) -> AnyRow:
+    """The same by the fact's own number."""
+    return session.execute(_LOCK_FACT_NUMBERED, {"slot": slot, "id": fact_id}).one()
 
 
 def complete_fact(session: Session, slot: int, row: AnyRow, again: dict[str, Any]) -> None:
@@ -212,6 +225,12 @@ def lock_order(session: Session, slot: int, order_id: int) -> AnyRow:
 def lock_payment(session: Session, slot: int, payment_id: int) -> AnyRow:
     """Only after its order is locked: one order of locks for everybody."""
     return session.execute(_LOCK_PAYMENT, {"slot": slot, "id": payment_id}).one()
+
+
+def is_told_paid(session: Session, slot: int, payment_id: int) -> bool:
+    """Whether there is a verified word that it is paid, even one that could not be used. Another merchant's does not
+    count."""
+    return session.execute(_TOLD_PAID, {"slot": slot, "id": payment_id}).one_or_none() is not None
 
 
 def owner_token(session: Session, slot: int, user_id: str) -> str:
@@ -293,29 +312,6 @@ def record_start(
 
 def set_problem(session: Session, slot: int, payment_id: int, problem: str) -> None:
     session.connection().execute(_SET_PROBLEM, {"at_slot": slot, "at_id": payment_id, "what": problem})
-
-
-def lease_query(
-    session: Session,
-    slot: int,
-    payment_id: int,
-    *,
-    now: datetime,
-    lease_until: datetime,
-    asked_before: datetime,
-    due_by: datetime | None,
-) -> bool:
-    """Take the right to ask about this payment; False if nothing is to be asked or somebody asked just now."""
-    values = {
-        "at_slot": slot,
-        "at_id": payment_id,
-        "now": now,
-        "lease_until": lease_until,
-        "asked_before": asked_before,
-    }
-    if due_by is None:
-        return session.connection().execute(_LEASE_QUERY, values).rowcount == 1
-    return session.connection().execute(_LEASE_DUE_QUERY, {**values, "due_by": due_by}).rowcount == 1
 
 
 def set_next_query(session: Session, slot: int, payment_id: int, *, status: str, moment: datetime | None) -> None:

@@ -7,6 +7,7 @@ signed proof, the sender. Everybody else learns nothing.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -15,7 +16,7 @@ from app.services import claims
 from app.services.core import Core, environment_of
 from app.services.facts import Applied, apply_fact
 from app.services.refunds import waiting
-from app.services.tellings import Telling
+from app.services.tellings import Telling, checked
 from app.services.transaction import read, transact
 from app.services.users import find_by_token
 
@@ -36,14 +37,15 @@ def _tell_refunds_first(core: Core, paid: Telling) -> None:
     the purchase is credited, so that its coins are never there to be spent."""
     for row in waiting.told_without_a_buyer(core, paid):
         again = replace(paid, fact=waiting.fact_of(row), road=row.road, message_id=row.message_id)
-        transact(core.sessions, lambda session, telling=again: apply_fact(session, core, telling))  # type: ignore[misc]
-        transact(core.sessions, lambda session, row=row: waiting.settle_without_a_buyer(session, row))  # type: ignore[misc]
+        transact(core.sessions, partial(apply_fact, core=core, telling=again))
+        transact(core.sessions, partial(waiting.settle_without_a_buyer, row=row))
 
 
 def place(core: Core, telling: Telling, holder: str | None = None) -> Telling:
-    """The telling with its buyer. Claims the purchase for them, if it is one that nobody owns yet."""
+    """The telling, checked, with its buyer. Claims the purchase for them, if it is one that nobody owns yet."""
+    telling = checked(telling, core.clock.now())
     ref = telling.fact.ref
-    if ref.ours is not None or (ref.theirs is None and ref.agreement is None):
+    if telling.faults or ref.ours is not None or (ref.theirs is None and ref.agreement is None):
         return telling
     buyer = _claimed_by(core, telling) or _by_token(core, telling)
     if buyer is None and telling.fact.owner is None:

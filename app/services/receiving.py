@@ -6,18 +6,23 @@ only then say so. Whatever keeps a fact from being stored makes the provider sen
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import structlog
 from sqlalchemy.orm import Session
 
+from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_reference
 from app.domain.status import NEEDS_A_PERSON
 from app.providers.errors import Forged
-from app.providers.facts import Fact, Message, Received, Reply
+from app.providers.facts import Fact, Message, Received, Ref, Reply
+from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
 from app.services import asking, asks, kept_messages
 from app.services.core import Core, as_of
 from app.services.facts import Applied, apply_fact
 from app.services.purchases import place, tell
+from app.services.storable import name_of
 from app.services.tellings import Telling
 from app.services.transaction import read, transact
 
@@ -58,15 +63,31 @@ def _apply(core: Core, account: ProviderAccount, message: Message, received: Rec
     for fact in received.facts:
         _apply_one(core, account, message, received, fact)
     for ref in received.asks:
-        brought = asks.raise_ask(core, ref) if ref.refund else asking.hint(core, ref, gap_seconds=0)
-        _log.info("notification_asks", provider_account=account.name, ours=ref.ours, brought_forward=brought)
+        _ask(core, account, message, received, ref)
     if received.note:
         _log.warning("notification_of_no_use", provider_account=account.name, note=received.note)
-        slot = slot_of_reference(received.message_id or account.name)
-        transact(
-            core.sessions,
-            lambda session: kept_messages.keep(session, core, slot, account.name, message, "note", received.note),
-        )
+        _keep(core, account, message, received, "note", received.note)
+
+
+def _ask(core: Core, account: ProviderAccount, message: Message, received: Received, ref: Ref) -> None:
+    """What the message only names is asked about by the worker."""
+    if ref.refund and not fits(ref.refund):
+        _log.warning("notification_asks_unusable", provider_account=account.name, ours=ref.ours)
+        _keep(core, account, message, received, Mismatch.UNUSABLE, "names a refund by what is no storable text")
+        return
+    named = asks.by_our_number(core, account, ref)
+    unpaid = not named.refund and asking.hint(core, named, gap_seconds=0)
+    brought = unpaid or asks.raise_ask(core, named)
+    _log.info("notification_asks", provider_account=account.name, ours=named.ours, brought_forward=brought)
+
+
+def _keep(core: Core, account: ProviderAccount, message: Message, received: Received, reason: str, detail: str) -> None:
+    """Keep a message that is about no fact, for a person."""
+    slot = slot_of_reference(name_of(received.message_id or account.name))
+    transact(
+        core.sessions,
+        lambda session: kept_messages.keep(session, core, slot, account.name, message, reason, detail),
+    )
 
 
 def _apply_one(core: Core, account: ProviderAccount, message: Message, received: Received, fact: Fact) -> Applied:
@@ -76,25 +97,51 @@ def _apply_one(core: Core, account: ProviderAccount, message: Message, received:
     def work(session: Session) -> Applied:
         applied = apply_fact(session, core, telling)
         if applied.outcome in NEEDS_A_PERSON:
-            kept_messages.keep(session, core, applied.slot, account.name, message, applied.outcome, applied.reason)
+            detail = "; ".join([applied.reason, *telling.faults])
+            kept_messages.keep(session, core, applied.slot, account.name, message, applied.outcome, detail)
         return applied
 
     return transact(core.sessions, work)
 
 
-def replay(core: Core, number: int) -> str:
-    """Verify and apply a kept message again; what became of it, for the operator. Resolved unless it needs a person
-    still. The plugin verifies it as of the moment when it came: it was fresh then."""
+class NotReplayed(Exception):
+    """The kept message could not be read again. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of a kept message that was read again."""
+
+    outcomes: tuple[Applied, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody has to look at it any more."""
+        return not any(applied.outcome in NEEDS_A_PERSON for applied in self.outcomes)
+
+    def __str__(self) -> str:
+        said = (f"{applied.outcome} {applied.reason}".strip() for applied in self.outcomes)
+        return ", ".join(said) or "nothing to apply"
+
+
+def replay(core: Core, number: int) -> Replayed:
+    """Verify and apply a kept message again, and resolve it unless it needs a person still.
+
+    The plugin verifies it as of the moment when it came: it was fresh then. Raises NotReplayed.
+    """
     row = read(core.sessions, lambda session: kept_messages.find(session, number))
-    account = core.registry.get(row.provider_account) if row is not None else None
-    if row is None or account is None:
-        return "there is no such message, or its provider account is not configured"
+    if row is None:
+        raise NotReplayed("there is no such message")
+    account = core.registry.get(row.provider_account)
+    if account is None:
+        raise NotReplayed(f"provider account {row.provider_account!r} is not configured")
     try:
         with as_of(row.received_at):
             received = account.provider.receive(kept_messages.message_of(row))
     except Forged as error:
-        return f"refused: {error}"
-    outcomes = [tell(core, Telling(account, fact, "notification", received.message_id)) for fact in received.facts]
-    if not any(applied.outcome in NEEDS_A_PERSON for applied in outcomes):
+        raise NotReplayed(f"refused: {error}") from None
+    tellings = [Telling(account, fact, "notification", received.message_id) for fact in received.facts]
+    replayed = Replayed(tuple(tell(core, telling) for telling in tellings))
+    if replayed.settled:
         transact(core.sessions, lambda session: kept_messages.resolve(session, core, number))
-    return ", ".join(f"{applied.outcome} {applied.reason}".strip() for applied in outcomes) or "nothing to apply"
+    return replayed

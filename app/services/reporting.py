@@ -14,19 +14,20 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.domain.numbers import slot_of_number, slot_of_user
-from app.domain.schedule import LEASE_SECONDS, backoff_seconds
+from app.domain.numbers import slot_of_user
+from app.domain.schedule import backoff_seconds
 from app.models.base import AnyRow
 from app.models.orders import Order, Payment, User
 from app.models.reports import Report
-from app.models.slot_guard import sweep
 from app.providers.errors import Declined, ProviderError
 from app.providers.facts import Kind, Ref
 from app.providers.http import deadline
 from app.providers.verbs import Fulfils
 from app.services.core import Core
 from app.services.inserting import insert_once
+from app.services.leasing import DueWork
 from app.services.ledger.consumption import consumed_share
+from app.services.storable import problem_text
 from app.services.tellings import Telling
 from app.services.transaction import read, transact
 
@@ -35,6 +36,7 @@ RETRY_CAP_SECONDS = 1800
 ANSWER_WITHIN = timedelta(hours=12)
 """A question about a refund is moot afterwards."""
 DELIVERED_WITHIN = timedelta(days=3)
+DUE = DueWork(Report.__table__, "next_try_at", "due_reports", counts="tries")
 _r, _p, _o, _u = Report.__table__.c, Payment.__table__.c, Order.__table__.c, User.__table__.c
 _log = structlog.get_logger(__name__)
 
@@ -54,7 +56,7 @@ def note_report(session: Session, core: Core, telling: Telling, payment_id: int)
         "id": core.numbers.next(telling.slot),
         "payment_id": payment_id,
         "about": about,
-        "question": question[:128],
+        "question": question,
         "asked_at": telling.fact.at,
         "status": "pending",
         "problem": "",
@@ -70,20 +72,9 @@ def record_consent(session: Session, user_id: str, moment: datetime | None) -> N
     session.execute(update(User).where(_u.slot == slot, _u.id == user_id).values(consented_at=moment))
 
 
-def due_reports(session: Session, now: datetime, limit: int) -> list[int]:
-    wanted = (
-        select(_r.id)
-        .prefix_with(sweep("due_reports"))
-        .where(_r.next_try_at.is_not(None), _r.next_try_at <= now)
-        .order_by(_r.next_try_at)
-        .limit(limit)
-    )
-    return list(session.scalars(wanted))
-
-
 def work_on_due(core: Core, report_id: int) -> bool:
     """Send one report, as the worker; False if another worker has it."""
-    row = _take(core, report_id)
+    row = transact(core.sessions, lambda session: DUE.take(session, report_id, core.clock.now()))
     if row is None:
         return False
     payment, content = read(core.sessions, lambda session: _content(session, row))
@@ -97,17 +88,6 @@ def work_on_due(core: Core, report_id: int) -> bool:
     else:
         _send(core, row, account.provider, Ref(ours=str(payment.id), theirs=payment.theirs), content)
     return True
-
-
-def _take(core: Core, report_id: int) -> AnyRow | None:
-    slot, now = slot_of_number(report_id), core.clock.now()
-    lease = (
-        update(Report)
-        .where(_r.slot == slot, _r.id == report_id, _r.next_try_at <= now)
-        .values(next_try_at=now + timedelta(seconds=LEASE_SECONDS), tries=_r.tries + 1)
-        .returning(*_r)
-    )
-    return transact(core.sessions, lambda session: session.execute(lease).one_or_none())
 
 
 def _content(session: Session, row: AnyRow) -> tuple[AnyRow, dict[str, Any] | None]:
@@ -150,7 +130,7 @@ def _send(core: Core, row: AnyRow, provider: Fulfils, ref: Ref, content: dict[st
 
 def _settle(core: Core, row: AnyRow, status: str, problem: str) -> None:
     _log.info("report", report=row.id, about=row.about, payment=row.payment_id, status=status, problem=problem)
-    _set(core, row, status=status, problem=problem[:256], next_try_at=None)
+    _set(core, row, status=status, problem=problem_text(problem), next_try_at=None)
 
 
 def _set(core: Core, row: AnyRow, **values: object) -> None:

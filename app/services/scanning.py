@@ -12,6 +12,7 @@ from app.models.base import AnyRow
 from app.models.receipts import Scan
 from app.providers.errors import ProviderError, Retryable
 from app.providers.http import deadline
+from app.providers.limits import LONGEST_CURSOR, fits
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Scans
 from app.services.core import Core
@@ -85,13 +86,19 @@ def _read_page(core: Core, account: ProviderAccount, row: AnyRow, every: timedel
     except Exception as error:
         known = isinstance(error, ProviderError)
         text = str(error) if known else type(error).__name__
-        _log.warning("scan_failed", provider_account=account.name, feed=row.feed, error=text, exc_info=not known)
-        _later(core, row, error.not_before if isinstance(error, Retryable) else None)
+        not_before = error.not_before if isinstance(error, Retryable) else None
+        say = _log.warning if not_before is None else _log.info  # a bill that is not made yet alarms nobody
+        say("scan_failed", provider_account=account.name, feed=row.feed, error=text, exc_info=not known)
+        _later(core, row, not_before)
         return None
     for fact in page.facts:
         tell(core, Telling(account, fact, "scan"))
     if page.cursor is None:
         _set(core, row, cursor=None, next_at=core.clock.now() + every, tries=0)
+    elif not fits(page.cursor, LONGEST_CURSOR):
+        _log.error("scan_failed", provider_account=account.name, feed=row.feed, error="the cursor cannot be kept")
+        _later(core, row, None)
+        return None
     return page.cursor
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import structlog
 
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.status import OPEN_PAYMENT, Cause, PaymentStatus, next_payment_status
 from app.models.base import AnyRow
-from app.providers.errors import Declined, Misconfigured, ProviderError, Retryable
+from app.providers.errors import Declined, Misconfigured, ProviderError, Retryable, Unknown
 from app.providers.facts import Started
 from app.providers.http import deadline
 from app.services import intents, payment_rows
@@ -17,11 +19,11 @@ from app.services.expiring import cancel
 from app.services.idempotency import Keyed, find_key
 from app.services.orders import PayBy, account_for, add_payment, open_payments, view_order
 from app.services.problems import PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
+from app.services.storable import printable, problem_text
 from app.services.transaction import read, transact
 
 START_SECONDS = 12.0
 SHUT_SECONDS = 4.0
-PROBLEM_LENGTH = 256
 _log = structlog.get_logger(__name__)
 
 
@@ -32,6 +34,8 @@ def start_payment(core: Core, payment_id: int) -> None:
     """
     slot = slot_of_number(payment_id)
     row = read(core.sessions, lambda session: payment_rows.payment(session, slot, payment_id))
+    if row is not None and row.status == PaymentStatus.FAILED and row.action is None and row.problem:
+        raise _declined_before(row)
     if row is None or row.status not in OPEN_PAYMENT or row.action is not None or row.expires_at <= core.clock.now():
         return
     account = core.registry.get(row.provider_account)
@@ -39,12 +43,21 @@ def start_payment(core: Core, payment_id: int) -> None:
         raise ProviderMisconfigured(f"provider account {row.provider_account!r} is not configured any more")
     try:
         with deadline(START_SECONDS):
-            started = account.provider.start(intents.from_json(row.intent))
+            started = _usable(account.provider.start(intents.from_json(row.intent)))
     except Exception as error:
         _record_failure(core, row, error)
         raise _problem_of(row, error) from error
     _record_started(core, row, started)
     apply_all(core, account, started.facts, "reply")
+
+
+def _usable(started: Started) -> Started:
+    """What the client is to do next is kept and handed on as it is. Raises Unknown where that cannot be done: the
+    provider may have made the payment all the same."""
+    action = json.loads(json.dumps(dict(started.action)))
+    if printable(action) != action:
+        raise Unknown("what the client is to do next cannot be stored")
+    return started
 
 
 def _record_started(core: Core, row: AnyRow, started: Started) -> None:
@@ -76,7 +89,15 @@ def _record_failure(core: Core, row: AnyRow, error: Exception) -> None:
 def _problem_text(error: Exception) -> str:
     """The provider's words; of an unexpected exception only its type, since its text may quote anything."""
     text = f"{error.code} {error}".strip() if isinstance(error, ProviderError) else ""
-    return (text or type(error).__name__)[:PROBLEM_LENGTH]
+    return problem_text(text or type(error).__name__)
+
+
+def _declined_before(row: AnyRow) -> PaymentDeclined:
+    """The same answer again: whoever lost the first one must not take the repeat for a payment that can be made. A
+    provider's word for its refusal comes first in what is kept, and is never a plain word of a sentence."""
+    word = row.problem.partition(" ")[0]
+    code = word if word.isupper() or not word.isalpha() else ""
+    return PaymentDeclined(provider_code=code, order=str(row.order_id), payment=str(row.id))
 
 
 def _problem_of(row: AnyRow, error: Exception) -> PaymentDeclined | ProviderUnavailable | ProviderMisconfigured:

@@ -44,7 +44,22 @@ def order_for_purchase(session: Session, core: Core, telling: Telling, buyer: st
 
 
 def _waiting_payment(session: Session, telling: Telling, buyer: str) -> AnyRow | None:
-    """The oldest open order of the buyer for that product and quantity, made for this store and not yet bought."""
+    """The oldest open order of the buyer for that product and quantity, made for this store and not yet bought.
+
+    It is locked, and then looked for again: another purchase of the same product may have bought it meanwhile, and
+    this one would count as paid twice instead of getting an order of its own.
+    """
+    found = _oldest_waiting(session, telling, buyer)
+    while found is not None:
+        payment_rows.lock_order(session, slot_of_user(buyer), found.order_id)
+        still = _oldest_waiting(session, telling, buyer)
+        if still is not None and still.id == found.id:
+            break
+        found = still
+    return found
+
+
+def _oldest_waiting(session: Session, telling: Telling, buyer: str) -> AnyRow | None:
     fact = telling.fact
     wanted = (
         select(_p.id, _p.order_id, _p.intent)

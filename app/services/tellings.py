@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from app.domain.matching import Told
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
 from app.providers.facts import Fact, key_of
+from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
+from app.services.storable import without_faults
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 Road = Literal["notification", "receipt", "query", "reply", "scan", "bill"]
 LONGEST_KEY = 400
 
@@ -28,10 +29,20 @@ class Telling:
     message_id: str | None = None
     buyer: str | None = None
     """The user whose purchase it is, where the provider is a store that knows no number of ours."""
+    faults: tuple[str, ...] = ()
+    """Why the fact cannot be used (`app.providers.limits`). Then `fact` is only what can be written down of it."""
 
     @property
     def key(self) -> str:
-        return key_of(self.fact)[:LONGEST_KEY]
+        """What names the fact. An unusable one has a name of its own: told properly, it is another fact."""
+        key = key_of(self.fact)
+        if self.faults:
+            return self._hashed(json.dumps([key, content_of(self.fact), self.faults], sort_keys=True))
+        return key if len(key) <= LONGEST_KEY else self._hashed(key)
+
+    def _hashed(self, name: str) -> str:
+        # `%` followed by `-` cannot come out of key_of, so this is never the key of another fact.
+        return f"{self.fact.kind}:%-{hashlib.sha256(name.encode()).hexdigest()}"
 
     @property
     def payment_number(self) -> int | None:
@@ -55,6 +66,12 @@ class Telling:
         return Told(fact.account, fact.live, fact.ref.theirs, fact.money, fact.product, fact.quantity, fact.owner)
 
 
+def checked(telling: Telling, now: datetime) -> Telling:
+    """The telling as it can be worked with. Every road passes here before anything is looked up or written."""
+    faults = faults_of(telling.fact)
+    return replace(telling, fact=without_faults(telling.fact, now), faults=faults) if faults else telling
+
+
 def content_of(fact: Fact) -> dict[str, Any]:
     """The fact as JSON. Field by field comparable with another telling of it; times and causes may differ by road."""
     ref, size = fact.ref, fact.money or fact.total
@@ -73,25 +90,3 @@ def content_of(fact: Fact) -> dict[str, Any]:
         "account": fact.account,
         "live": fact.live,
     }
-
-
-def printable(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The provider's words without what PostgreSQL's JSON cannot hold: NUL, lone surrogates, infinity. A strange word
-    in somebody's nickname must not keep a payment from being stored."""
-    return {_storable_text(str(name)): _storable(value) for name, value in raw.items()}
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return _storable_text(value)
-    if isinstance(value, Mapping):
-        return printable(value)
-    if isinstance(value, list | tuple):
-        return [_storable(item) for item in value]
-    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    return _storable_text(str(value))
-
-
-def _storable_text(text: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", text)

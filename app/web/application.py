@@ -12,8 +12,9 @@ from app.composition import House, build_house, database_url
 from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
-from app.web import health, ledger, openapi, orders, problems, receipts, refunds, transfers, webhooks
+from app.web import health, ledger, openapi, orders, problems, receipts, refunds, reports, transfers, webhooks
 from app.web.access import Gate
+from app.web.lanes import Lanes
 from app.web.strict_json import StrictJson, refuse_other_content
 
 LARGEST_BODY = 1024 * 1024
@@ -29,6 +30,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     house = house or build_house(settings, engine=_engine(app, settings))
     app.extensions["tillbook_house"] = house
     app.extensions["tillbook"] = house.core
+    app.extensions["tillbook_lanes"] = Lanes(account.name for account in house.core.registry)
     app.extensions["tillbook_gate"] = Gate(settings.user_jwt, settings.api_keys)
     openapi.register(app)
     problems.register(app)
@@ -38,6 +40,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         transfers.blueprint,
         receipts.blueprint,
         refunds.blueprint,
+        reports.blueprint,
         webhooks.blueprint,
         health.blueprint,
     ):

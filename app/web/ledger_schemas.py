@@ -6,11 +6,11 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from app.domain.spending import LONGEST_HOLD_SECONDS
 from app.services.ledger.batches import MOST
-from app.web.schemas import Asset, In, Name, Out, PositiveInt, PostedOut, SpendIn, UserId, UserQuery
+from app.web.schemas import Asset, In, Moment, Name, Out, PositiveInt, PostedOut, SpendIn, UserId, UserQuery
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Reference = Annotated[str, StringConstraints(max_length=128)]
@@ -21,7 +21,7 @@ Key = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,128}$")]
 class BalanceAtQuery(UserQuery):
     asset: Asset = "coin"
     environment: Environment = "live"
-    at: AwareDatetime
+    at: Moment
 
 
 class BalanceAtOut(Out):
@@ -38,7 +38,7 @@ class GrantIn(In):
     environment: Environment = "live"
     reason: Reason
     reference: Reference = ""
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     product: Name | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -16,11 +17,12 @@ from app.services import asking, orders, starting
 from app.services.core import Core
 from app.services.idempotency import keyed
 from app.services.orders import NewOrder, OrderView, PayBy
-from app.services.problems import Invalid, NotFound
+from app.services.problems import Invalid, NotFound, ProviderUnavailable
 from app.services.products import products_for_sale
 from app.services.transaction import read
 from app.web import schemas
 from app.web.access import caller, needs
+from app.web.lanes import waiting_for
 
 blueprint = APIBlueprint("orders", __name__, url_prefix="/v1", tag="Orders")
 
@@ -76,7 +78,8 @@ def create_order(body: schemas.OrderIn) -> Any:
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "create_order", content)
     wanted = NewOrder(user_id, body.product, body.quantity, _pay_by(body), body.currency)
     order_id, payment_id = orders.create_order(core(), wanted, request)
-    starting.start_payment(core(), payment_id)
+    with waiting_for(body.provider_account):
+        starting.start_payment(core(), payment_id)
     return _order(orders.view_order(core(), user_id, order_id))
 
 
@@ -121,17 +124,20 @@ def add_payment(number: str, body: schemas.PaymentIn) -> Any:
     order_id = _number(number)
     content = {**body.model_dump(mode="json"), "user": user_id, "order": number}
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "add_payment", content)
-    payment_id = starting.pay_again(core(), user_id, order_id, _pay_by(body), request)
-    starting.start_payment(core(), payment_id)
+    with waiting_for(body.provider_account):
+        payment_id = starting.pay_again(core(), user_id, order_id, _pay_by(body), request)
+        starting.start_payment(core(), payment_id)
     return _order(orders.view_order(core(), user_id, order_id))
 
 
 def _ask(view: OrderView) -> bool:
-    """Ask about the open payments of the order; True if there were any."""
+    """Ask about the open payments of the order; True if there were any. A reader does not wait for a full lane: what
+    we know is shown, and the worker asks anyway."""
     waiting = orders.open_payments(view)
     with deadline(asking.READ_SECONDS):
         for payment in waiting:
-            asking.ask_if_due(core(), payment.id)
+            with contextlib.suppress(ProviderUnavailable), waiting_for(payment.provider_account):
+                asking.ask_if_due(core(), payment.id)
     return bool(waiting)
 
 

@@ -26,8 +26,9 @@ _HTTP_CODES = {
 }
 
 
-def problem(status: int, code: str, title: str, detail: str = "", **members: Any) -> Response:
-    """One problem document. `members` are extension members of RFC 9457."""
+def problem(status: int, code: str, title: str, detail: str = "", /, **members: Any) -> Response:
+    """One problem document. `members` are extension members of RFC 9457; one that is named like a standard member is
+    left out."""
     body = {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": status, "code": code}
     if detail and detail != title:
         body["detail"] = detail

@@ -12,13 +12,14 @@ from app.domain.refunding import Clawback
 from app.models.base import AnyRow
 from app.services import freezing
 from app.services.idempotency import keyed
-from app.services.problems import NotFound
+from app.services.problems import NotFound, ProviderUnavailable
 from app.services.refunds import executing, requesting
 from app.services.refunds.requesting import Wanted
 from app.services.users import check_user_id
 from app.web import refund_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
+from app.web.lanes import waiting_for
 from app.web.orders import core
 
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
@@ -45,7 +46,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
         caller=caller().name,
     )
     refund_id = requesting.request(core(), wanted, request)
-    _go_on(refund_id)
+    _go_on(requesting.view(core(), refund_id))
     return _refund(requesting.view(core(), refund_id))
 
 
@@ -55,8 +56,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
 def show_refund(number: str) -> Any:
     """One refund. One that is not settled is taken a step further first, if that is due."""
     refund_id = _number(number)
-    requesting.view(core(), refund_id)
-    _go_on(refund_id)
+    _go_on(requesting.view(core(), refund_id))
     return _refund(requesting.view(core(), refund_id))
 
 
@@ -96,12 +96,15 @@ def list_freezes(query: shapes.FreezesQuery) -> Any:
     return {"freezes": [_freeze(row) for row in freezing.history(core(), check_user_id(query.user))]}
 
 
-def _go_on(refund_id: int) -> None:
+def _go_on(refund: AnyRow) -> None:
     """What goes wrong here is the worker's to repeat: the refund is written down."""
     try:
-        executing.work_on_due(core(), refund_id)
+        with waiting_for(refund.provider_account):
+            executing.work_on_due(core(), refund.id)
+    except ProviderUnavailable:
+        return
     except Exception:
-        _log.exception("refund_not_continued", refund=refund_id)
+        _log.exception("refund_not_continued", refund=refund.id)
 
 
 def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from app.providers.limits import UNSTORABLE, is_usable_moment
 from app.services.orders import MOST_PIECES
 from app.services.problems import Problem
 
@@ -25,6 +26,16 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,6
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Asset = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
 PositiveInt = Annotated[int, Field(strict=True, gt=0, le=2**63 - 1)]
+
+
+def _usable(moment: datetime) -> datetime:
+    if not is_usable_moment(moment):
+        raise ValueError("out of range")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_usable)]
+"""With a zone, and far enough from the ends of the calendar to be reckoned with."""
 PageSize = Annotated[int, Field(gt=0, le=MOST_PAGE)]
 
 
@@ -53,7 +64,7 @@ def _check_text(value: Any, depth: int = 0) -> None:
     if depth > DEEPEST:
         raise ValueError(f"nested more than {DEEPEST} deep")
     if isinstance(value, str):
-        if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        if UNSTORABLE.search(value):
             raise ValueError("NUL characters and lone surrogates are not allowed")
     elif isinstance(value, dict):
         for name, item in value.items():

@@ -20,7 +20,7 @@ from app.services import ledger
 from app.services.facts import Applied
 from app.services.idempotency import keyed
 from app.services.ledger import debts
-from app.services.ledger_audit import AuditState, audit_slot
+from app.services.ledger_audit import AsOf, AuditState, audit_slot
 from app.services.order_audit import audit_orders
 from app.services.purchases import tell
 from app.services.refunds import executing, refund_rows, requesting
@@ -152,7 +152,8 @@ class Buyer:
     def assert_proved(self) -> None:
         """Every balance, lot, hold and hash of the buyer's slot follows from its postings."""
         state = AuditState()
-        audit_slot(self.world.core.sessions, self.slot, state)
+        core = self.world.core
+        audit_slot(core.sessions, self.slot, state, as_of=AsOf(core.rules.ledger, core.clock.now))
         assert state.findings == []
 
     def assert_balanced(self) -> None:

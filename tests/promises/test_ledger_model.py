@@ -33,7 +33,7 @@ from app.services.ledger.batches import book_batch
 from app.services.ledger.expiring import expire_due
 from app.services.ledger.holding import capture, hold, release
 from app.services.ledger.reversing import Reverse, reverse
-from app.services.ledger_audit import AuditState, audit_slot
+from app.services.ledger_audit import AsOf, AuditState, audit_slot
 from app.services.transaction import Sessions, read, transact
 from tests.promises.ledger_model import Model, ModelRefused
 
@@ -275,7 +275,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.balances_agree()
         state = AuditState()
         for who in (0, 1):
-            audit_slot(self.sessions, self.slot(who), state)
+            as_of = AsOf(self.rules_of_house, lambda: self.now)
+            audit_slot(self.sessions, self.slot(who), state, as_of=as_of)
             page = read(
                 self.sessions,
                 lambda s, who=who: statement(s, self.slot(who), wallet(self.user(who), "coin"), limit=500),

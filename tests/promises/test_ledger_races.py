@@ -14,6 +14,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from app.domain.ledger import ISSUANCE, Lot, Posted, Refused, Transfer, system, wallet
+from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend
 from app.models.base import Base
@@ -23,7 +24,7 @@ from app.services.ledger.batches import book_batch
 from app.services.ledger.expiring import expire_due
 from app.services.ledger.holding import Held, capture, hold, release
 from app.services.ledger.spending import Raced
-from app.services.ledger_audit import AuditState, audit_slot
+from app.services.ledger_audit import AsOf, AuditState, audit_slot
 from app.services.transaction import Sessions, read, transact
 from tests import databases
 
@@ -86,7 +87,7 @@ def _at_once(*works: Callable[[], Any]) -> list[Any]:
 def _is_sound(sessions: Sessions, *slots: int) -> None:
     state = AuditState()
     for slot in slots or (SLOT,):
-        audit_slot(sessions, slot, state)
+        audit_slot(sessions, slot, state, as_of=AsOf(LedgerRules(), lambda: NOW))
     assert state.findings == []
 
 

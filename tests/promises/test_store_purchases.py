@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from structlog.testing import capture_logs
 
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
@@ -140,6 +141,23 @@ def test_the_token_and_not_the_caller_owns_the_purchase(store: Store) -> None:
     store.world.assert_balanced()
 
 
+def test_a_proof_of_another_users_purchase_leaves_a_line_for_the_operator(store: Store) -> None:
+    number = store.device("alice").buy(PRODUCT, crash=True)
+    with capture_logs() as logged:
+        assert store.submit("alice", number, "alice").purchases[0].status == "credited"
+        assert store.submit("mallory", number, "alice").purchases[0].status == "not_yours"
+    [line] = [one for one in logged if one["event"] == "receipt_of_another_user"]
+    assert line["log_level"] == "warning"
+    assert (line["theirs"], line["caller"], line["owner"]) == (number, "mallory", "alice")
+    assert line["fact"] in fact_numbers(store, number)
+
+
+def fact_numbers(store: Store, theirs: str) -> set[int]:
+    query = text("SELECT id, content FROM facts WHERE slot = :slot")
+    rows = read(store.core.sessions, lambda session: session.execute(query, {"slot": slot_of_user("alice")}).all())
+    return {row.id for row in rows if theirs in str(row.content)}
+
+
 def test_without_a_token_the_first_to_bring_the_proof_owns_it(store: Store) -> None:
     number = store.device("alice", token=False).buy(PRODUCT)
     assert store.world.coins("alice") == 600
@@ -226,6 +244,20 @@ def test_an_order_that_waits_for_the_store_is_the_one_that_gets_paid(store: Stor
     store.device().buy(PRODUCT)
     assert store.world.order_row(view.order.id).status == "paid"
     assert store.answers[-1].purchases[0].order == str(view.order.id)
+    store.world.assert_balanced()
+
+
+def test_purchases_at_once_beside_one_open_order_each_get_an_order_and_their_coins(store: Store) -> None:
+    view = _ordered(store)
+    device = store.device()
+    numbers = [device.buy(PRODUCT, crash=True) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda number: store.submit("alice", number, "alice"), numbers))
+    orders = {answer.purchases[0].order for answer in answers}
+    assert [answer.purchases[0].status for answer in answers] == ["credited"] * 6
+    assert len(orders) == 6
+    assert str(view.order.id) in orders
+    assert store.world.coins() == 6 * 600
     store.world.assert_balanced()
 
 

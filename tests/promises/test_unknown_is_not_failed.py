@@ -120,6 +120,19 @@ def test_a_definite_no_ends_the_payment_with_the_providers_word(world: World) ->
     world.assert_balanced()
 
 
+def test_a_definite_no_is_the_answer_to_every_repeat_and_the_provider_is_not_asked_again(world: World) -> None:
+    from app.providers import Declined
+
+    for first, code in ((Declined("no such bank", code="NO_BANK"), "NO_BANK"), (Declined("not sold here"), "")):
+        payment_id = written(world, f"alice{code}")
+        with pytest.raises(PaymentDeclined):
+            starting.start_payment(answering(world, first).core, payment_id)
+        with pytest.raises(PaymentDeclined) as repeated:
+            starting.start_payment(world.core, payment_id)
+        assert repeated.value.members["provider_code"] == code
+        assert world.payment(payment_id).action is None
+
+
 def test_a_wrong_setting_leaves_the_payment_to_be_repeated(world: World) -> None:
     from app.providers import Misconfigured
 

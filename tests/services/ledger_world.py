@@ -13,7 +13,7 @@ from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services.ledger import Balance, Line, balance, post, spend, statement
 from app.services.ledger.expiring import expire_due
-from app.services.ledger_audit import AuditState, audit_slot
+from app.services.ledger_audit import AsOf, AuditState, audit_slot
 from app.services.transaction import Sessions, read, transact
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class World:
     def findings(self) -> list[str]:
         """What the audit of the user's slot finds, as `table row: what`."""
         state = AuditState()
-        audit_slot(self.sessions, self.slot, state)
+        audit_slot(self.sessions, self.slot, state, as_of=AsOf(self.rules, lambda: self.now))
         return [f"{finding.table} {finding.row}: {finding.what}" for finding in state.findings]
 
     def _key(self) -> str:

@@ -11,8 +11,10 @@ from app.domain.schedule import (
     AFTER_EXPIRY_CAP_SECONDS,
     ASK_CAP_SECONDS,
     JITTER,
+    LONG_SILENCE_CAP_SECONDS,
     AskRules,
     backoff_seconds,
+    give_up_moment,
     grace_end,
     next_ask,
     next_late_ask,
@@ -22,7 +24,7 @@ MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXPIRES = MADE + timedelta(minutes=30)
 RULES = AskRules(grace_seconds=900)
 jitters = st.floats(0, 1, exclude_max=True)
-moments = st.integers(0, 3 * 24 * 3600).map(lambda seconds: MADE + timedelta(seconds=seconds))
+moments = st.integers(0, 10 * 24 * 3600).map(lambda seconds: MADE + timedelta(seconds=seconds))
 
 
 @given(st.integers(0, 10_000), jitters, st.integers(1, 7200))
@@ -40,13 +42,15 @@ def test_the_first_pauses_are_five_ten_twenty_forty_seconds() -> None:
 def test_the_next_question_is_later_and_bounded(asked: int, now: datetime, jitter: float) -> None:
     moment = next_ask(now=now, asked=asked, expires_at=EXPIRES, rules=RULES, jitter=jitter)
     cap = ASK_CAP_SECONDS if now < EXPIRES else AFTER_EXPIRY_CAP_SECONDS
+    if now >= give_up_moment(EXPIRES):
+        cap = LONG_SILENCE_CAP_SECONDS
     assert now < moment <= now + timedelta(seconds=cap * (1 + JITTER))
 
 
 @given(st.integers(0, 100), moments, jitters)
 def test_expiry_and_the_end_of_grace_are_never_skipped(asked: int, now: datetime, jitter: float) -> None:
     moment = next_ask(now=now, asked=asked, expires_at=EXPIRES, rules=RULES, jitter=jitter)
-    for milestone in (EXPIRES, grace_end(EXPIRES, RULES)):
+    for milestone in (EXPIRES, grace_end(EXPIRES, RULES), give_up_moment(EXPIRES)):
         assert now >= milestone or moment <= milestone
 
 
@@ -68,3 +72,23 @@ def test_a_lapsed_payment_is_asked_about_an_hour_and_a_day_later_and_then_no_mor
     second = next_late_ask(now=end + timedelta(hours=1), expires_at=EXPIRES, rules=RULES)
     assert second == end + timedelta(hours=24)
     assert next_late_ask(now=end + timedelta(hours=24), expires_at=EXPIRES, rules=RULES) is None
+
+
+def test_a_given_up_payment_is_asked_about_a_day_and_a_week_later_and_then_no_more() -> None:
+    over = give_up_moment(EXPIRES)
+    moment, asked = over, []
+    while (later := next_late_ask(now=moment, expires_at=EXPIRES, rules=RULES, given_up=True)) is not None:
+        moment = later
+        asked.append(moment - over)
+    assert asked == [timedelta(days=1), timedelta(days=7)]
+
+
+def test_a_late_question_without_an_answer_is_repeated_hourly_for_thirty_days_at_most() -> None:
+    moment: datetime | None = grace_end(EXPIRES, RULES)
+    last, times = moment, 0
+    while moment is not None:
+        last, times = moment, times + 1
+        moment = next_late_ask(now=moment, expires_at=EXPIRES, rules=RULES, answered=False)
+    assert last is not None
+    assert timedelta(days=29) < last - EXPIRES <= timedelta(days=30)
+    assert times < 30 * 24 + 10

@@ -48,6 +48,16 @@ def test_another_users_order_is_not_there(alice: ApiClient, http: FlaskClient) -
     assert answer.content_type == "application/problem+json"
 
 
+def test_a_paid_order_takes_no_further_payment_and_says_so(alice: ApiClient, world: World) -> None:
+    order = alice.post("/v1/orders", order_body()).get_json()
+    world.pay(int(order["payments"][0]["number"]))
+    world.deliver()
+    answer = alice.post(f"/v1/orders/{order['number']}/payments", {"provider_account": "sandbox", "way": "page"})
+    assert answer.status_code == 409
+    document = answer.get_json()
+    assert (document["code"], document["status"], document["order_status"]) == ("order_not_open", 409, "paid")
+
+
 def test_the_openapi_document_and_the_docs_page_are_served_locally(http: FlaskClient) -> None:
     spec = http.get("/openapi.json").get_json()
     assert "/v1/orders" in spec["paths"]

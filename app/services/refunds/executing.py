@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 from app.domain.money import Money
 from app.domain.numbers import slot_of_number
 from app.domain.refunding import OPEN_REFUND, RefundCause
-from app.domain.schedule import JITTER, LEASE_SECONDS
+from app.domain.schedule import JITTER
 from app.models.base import AnyRow
+from app.models.refunds import Refund
 from app.providers.errors import Declined, Misconfigured, ProviderError, Retryable, Unknown
 from app.providers.facts import Fact, Ref
 from app.providers.http import deadline
@@ -24,15 +25,18 @@ from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refunds
 from app.services import payment_rows
 from app.services.core import Core
+from app.services.leasing import DueWork
 from app.services.purchases import tell
 from app.services.refunds import refund_rows, taking_in
+from app.services.storable import problem_text
 from app.services.tellings import Road, Telling
-from app.services.transaction import read, transact
+from app.services.transaction import transact
 
 CALL_SECONDS = 12.0
 FIRST_GAP_SECONDS = 10
 """Providers want some seconds before they are asked about a refund (10 in one's documentation, 2026-09)."""
 GAP_CAP_SECONDS = 3600
+DUE = DueWork(Refund.__table__, "next_query_at", "due_payments", counts="queries", stamps="last_query_at")
 ONE_BY_ONE_SECONDS = 3
 """Between two refunds of one payment: providers refuse, or mix up, those that come at once."""
 _log = structlog.get_logger(__name__)
@@ -62,7 +66,6 @@ def work_on_due(core: Core, refund_id: int) -> bool:
 def _take(core: Core, refund_id: int) -> AnyRow | None:
     """Lease it, unless another refund of its payment was called for just now."""
     slot, now = slot_of_number(refund_id), core.clock.now()
-    until = now + timedelta(seconds=LEASE_SECONDS)
 
     def work(session: Session) -> AnyRow | None:
         row = refund_rows.refund(session, slot, refund_id)
@@ -73,7 +76,7 @@ def _take(core: Core, refund_id: int) -> AnyRow | None:
         if busy_until is not None and busy_until > now:
             refund_rows.postpone(session, slot, refund_id, moment=busy_until, problem=row.problem)
             return None
-        return refund_rows.lease(session, slot, refund_id, now=now, until=until)
+        return DUE.take(session, refund_id, now)
 
     return transact(core.sessions, work)
 
@@ -91,7 +94,7 @@ def _step(account: ProviderAccount, refunder: Refunds, row: AnyRow) -> tuple[tup
     """Ask about one that may have been sent before; send it, with the same number and amount, if the provider does not
     know it."""
     ref = Ref(ours=str(row.payment_id), theirs=row.theirs, refund=str(row.id))
-    if row.queries:
+    if row.queries > 1:
         facts = _asked(account, ref)
         if facts:
             return facts, "query"
@@ -110,7 +113,8 @@ def _record_failure(core: Core, row: AnyRow, error: Exception) -> None:
     """A definite no ends it and gives the coins back; a call that surely did not happen leaves it as it was; all else
     makes it unknown."""
     known = isinstance(error, ProviderError)
-    text = f"{error.code} {error}".strip() if isinstance(error, ProviderError) else type(error).__name__
+    said = f"{error.code} {error}".strip() if isinstance(error, ProviderError) else type(error).__name__
+    text = problem_text(said)
     say = _log.error if isinstance(error, Misconfigured) or not known else _log.warning
     say("refund_call_failed", refund=row.id, provider_account=row.provider_account, error=text, exc_info=not known)
     if isinstance(error, Declined):
@@ -134,12 +138,12 @@ def _move(core: Core, row: AnyRow, cause: RefundCause, problem: str) -> None:
 
 def _postpone(core: Core, row: AnyRow, problem: str, *, not_before: datetime | None = None) -> None:
     """When to go on, unless it is settled by now."""
-    moment = core.clock.now() + timedelta(seconds=_gap(row.queries))
+    moment = core.clock.now() + timedelta(seconds=_gap(row.queries - 1))
     if not_before is not None:
         moment = max(moment, not_before)
     transact(
         core.sessions,
-        lambda session: refund_rows.postpone(session, row.slot, row.id, moment=moment, problem=problem[:256]),
+        lambda session: refund_rows.postpone(session, row.slot, row.id, moment=moment, problem=problem),
     )
 
 
@@ -148,7 +152,3 @@ def _gap(tried: int) -> float:
     base = min(GAP_CAP_SECONDS, FIRST_GAP_SECONDS * (1 << min(tried, 20)))
     spread = 1 - JITTER + 2 * JITTER * random.random()  # noqa: S311 - spreads calls, keeps no secret
     return max(FIRST_GAP_SECONDS, base * spread)
-
-
-def due_refunds(core: Core, limit: int) -> list[int]:
-    return read(core.sessions, lambda session: refund_rows.due(session, core.clock.now(), limit))

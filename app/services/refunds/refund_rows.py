@@ -76,18 +76,6 @@ def move(
     return after
 
 
-def lease(session: Session, slot: int, refund_id: int, *, now: datetime, until: datetime) -> AnyRow | None:
-    """Take a refund that is due, until then; the row as it was before. None if there is nothing to do, or somebody
-    else does it. A process that dies leaves it due again."""
-    before = refund(session, slot, refund_id)
-    taken = session.connection().execute(
-        update(Refund)
-        .where(_r.slot == slot, _r.id == refund_id, _r.next_query_at <= now)
-        .values(next_query_at=until, last_query_at=now, queries=_r.queries + 1)
-    )
-    return before if taken.rowcount == 1 else None
-
-
 def postpone(session: Session, slot: int, refund_id: int, *, moment: datetime, problem: str) -> None:
     """When to go on with a refund that is still open."""
     session.execute(
@@ -95,17 +83,6 @@ def postpone(session: Session, slot: int, refund_id: int, *, moment: datetime, p
         .where(_r.slot == slot, _r.id == refund_id, _r.status.in_(sorted(OPEN_REFUND)))
         .values(next_query_at=moment, problem=problem)
     )
-
-
-def due(session: Session, now: datetime, limit: int) -> list[int]:
-    wanted = (
-        select(_r.id)
-        .prefix_with(sweep("due_payments"))
-        .where(_r.next_query_at.is_not(None), _r.next_query_at <= now)
-        .order_by(_r.next_query_at)
-        .limit(limit)
-    )
-    return list(session.scalars(wanted))
 
 
 # --- facts ---

@@ -115,7 +115,7 @@ def move(
 ) -> bool:
     """Take a refund of ours along; a declined one gives its reserved coins back. False if nothing changed."""
     now = core.clock.now()
-    after = refund_rows.move(session, row, cause, now=now, problem=problem[:256])
+    after = refund_rows.move(session, row, cause, now=now, problem=problem)
     if after is RefundStatus.DECLINED:
         trade = trade_of(session, order, payment, row.theirs)
         for wallet in {grant.credit for grant in trade.grants} if trade is not None else ():

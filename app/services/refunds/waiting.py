@@ -5,6 +5,7 @@ Two roads may tell payment and refund at the same moment without seeing each oth
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -55,7 +56,7 @@ def apply_again(session: Session, core: Core, fact: AnyRow, payment_id: int | No
 def sweep(core: Core, after: int) -> tuple[int, int]:
     """Look at a batch of waiting facts, over all slots; (how many were applied, where to go on: 0 is the start)."""
     rows = read(core.sessions, lambda session: refund_rows.waiting_anywhere(session, after, BATCH))
-    done = sum(transact(core.sessions, lambda session, row=row: _again(session, core, row)) for row in rows)  # type: ignore[misc]
+    done = sum(transact(core.sessions, partial(_again, core=core, fact=row)) for row in rows)
     return done, int(rows[-1].id) if len(rows) == BATCH else 0
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import create_engine, text
+from sqlalchemy import bindparam, create_engine, text
 
 from app.cli import main
+from app.domain.money import Money
 from app.models import schema
+from app.models.base import Json
+from app.providers.facts import Message, Ref
+from app.services import kept_messages
+from app.services.tellings import content_of
+from app.services.transaction import transact
+from tests.facts import paid_fact, told
 from tests.world import CATALOGUE, World
 
 SETTINGS = """
@@ -24,6 +33,15 @@ base_url = "http://127.0.0.1:1"
 merchant = "m-1"
 secret = "a secret that is long enough here"
 """
+UNKNOWN_PAYMENT = {
+    "id": "sbx_77",
+    "number": "12345678",
+    "status": "PAID",
+    "amount": 600,
+    "currency": "CNY",
+    "owner": "",
+    "at": "2026-01-02T03:04:05Z",
+}
 
 
 @pytest.fixture
@@ -115,18 +133,14 @@ def test_a_named_file_that_is_not_there_is_named(shop: Path, monkeypatch: pytest
     assert (done.exit_code, "other.toml" in done.output) == (1, True)
 
 
-def test_kept_messages_are_listed_replayed_and_resolved(
-    world: World, shop: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kept_messages_are_listed_replayed_and_resolved(operator: World) -> None:
+    world = operator
     payment_id = world.order().payments[0].id
     world.pay(payment_id)
     world.deliver()
     for trade in ("second", "third"):
         world.at_provider(payment_id).id = trade
         world.receive(world.notification(payment_id))
-    url = world.core.sessions.kw["bind"].url.render_as_string(hide_password=False)
-    monkeypatch.setenv("TILLBOOK_DATABASE_URL", url)
-    monkeypatch.setenv("TILLBOOK_PROVIDER_ACCOUNTS__SANDBOX", _account())
     listed = run("messages", "list").output.splitlines()
     assert [line.split("  ")[2:] for line in listed] == [["sandbox", "surplus: second_trade_of_one_number"]] * 2
     first, second = (line.split()[0] for line in listed)
@@ -134,7 +148,79 @@ def test_kept_messages_are_listed_replayed_and_resolved(
     assert (replayed.exit_code, replayed.stdout.strip()) == (0, "duplicate surplus")
     assert run("messages", "resolve", second).exit_code == 0
     assert run("messages", "list").output == ""
-    assert "no such message" in run("messages", "replay", "12345").output
+
+
+@pytest.fixture
+def operator(world: World, shop: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The command, over the database of the world."""
+    url = world.core.sessions.kw["bind"].url.render_as_string(hide_password=False)
+    monkeypatch.setenv("TILLBOOK_DATABASE_URL", url)
+    monkeypatch.setenv("TILLBOOK_PROVIDER_ACCOUNTS__SANDBOX", _account())
+    return world
+
+
+def test_a_replay_that_is_refused_exits_with_one_and_says_why(operator: World) -> None:
+    def keep(message: Message) -> int:
+        work = partial(kept_messages.keep, core=operator.core, slot=7, account="sandbox", message=message)
+        return transact(operator.core.sessions, lambda session: work(session, reason="parked", detail=""))
+
+    unknown = operator.simulator.notification("m-1", {"event": "payment", "payment": UNKNOWN_PAYMENT})
+    cases = {
+        12345: "there is no such message",
+        keep(Message("notification", b"{}")): "refused: ",
+        keep(unknown): "still to be looked at: parked unknown_number",
+    }
+    for number, why in cases.items():
+        done = run("messages", "replay", str(number))
+        assert done.exit_code == 1
+        assert why in done.output
+    assert len(run("messages", "list").output.splitlines()) == 2
+
+
+def test_parked_facts_are_listed_and_reexamined(operator: World) -> None:
+    fact = paid_fact(operator, operator.order().payments[0].id, money=Money(599, "CNY"))
+    held = told(operator, fact).fact_id
+    unknown = told(operator, replace(fact, ref=Ref(ours="12345678", theirs="T-2"))).fact_id
+    lines = {line.split("  ")[0]: line for line in run("facts", "list").output.splitlines()}
+    assert set(lines) == {str(held), str(unknown)}
+    assert "sandbox  paid  other_amount  599 CNY" in lines[str(held)]
+    assert lines[str(unknown)].endswith("ours=12345678 theirs=T-2")
+    assert run("facts", "list", "--outcome", "surplus").output == ""
+    assert run("facts", "list", "--outcome", "applied").exit_code == 2
+    for number, why in ((held, "that is decided"), (unknown, "parked unknown_number"), (1, "no such fact")):
+        done = run("facts", "reexamine", str(number))
+        assert done.exit_code == 1
+        assert why in done.output
+
+
+def test_a_fact_whose_cause_has_come_is_applied_by_hand(operator: World) -> None:
+    payment_id = operator.order().payments[0].id
+    number = told(operator, paid_fact(operator, payment_id, account="m-9")).fact_id
+    change = text("UPDATE facts SET content = :content WHERE slot = :slot AND id = :id").bindparams(
+        bindparam("content", type_=Json)
+    )
+    content = content_of(paid_fact(operator, payment_id))
+    values = {"content": content, "slot": number & 4095, "id": number}
+    transact(operator.core.sessions, lambda session: session.execute(change, values))
+    done = run("facts", "reexamine", str(number))
+    assert (done.exit_code, done.stdout.strip()) == (0, "applied")
+    assert operator.coins() == 66
+
+
+def test_overdue_payments_are_listed_and_closed_by_hand(operator: World) -> None:
+    """The command goes by the real clock, long after the world's: everything open is overdue."""
+    view = operator.order()
+    number = str(view.payments[0].id)
+    [line] = run("payments", "overdue").output.splitlines()
+    assert line.startswith(f"{number}  2026-01-02 03:34:05  sandbox  pending  theirs=sbx_1")
+    assert run("payments", "close", number).exit_code == 2, "who and why are asked for"
+    done = run("payments", "close", number, "--actor", "jo", "--reason", "the console says no")
+    assert (done.exit_code, done.stdout.strip()) == (0, f"payment {number}: closed")
+    assert operator.payment(view.payments[0].id).problem == "closed by hand: operator:jo: the console says no"
+    assert operator.order_row(view.order.id).status == "expired"
+    assert run("payments", "overdue").output == ""
+    again = run("payments", "close", number, "--actor", "jo", "--reason", "again")
+    assert (again.exit_code, "it is closed already" in again.output) == (1, True)
 
 
 def _account() -> str:

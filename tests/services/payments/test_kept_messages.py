@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from app.providers.facts import Message, Received, Reply
 from app.providers.registry import ProviderAccount, Registry
 from app.services import kept_messages, receiving
+from app.services.receiving import NotReplayed
 from app.services.transaction import read, transact
 from tests.world import World
 
@@ -58,7 +61,7 @@ def test_a_replay_moves_no_money_twice_and_takes_the_message_off_the_list(world:
     [row] = kept(world)
     world.clock.advance(30 * 24 * 3600)
     before = world.money("surplus")
-    assert receiving.replay(world.core, row.id) == "duplicate surplus"
+    assert str(receiving.replay(world.core, row.id)) == "duplicate surplus"
     assert kept(world) == []
     assert world.money("surplus") == before
     world.assert_balanced()
@@ -72,12 +75,21 @@ def test_a_replay_still_verifies(world: World) -> None:
             session, world.core, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""
         ),
     )
-    assert receiving.replay(world.core, number).startswith("refused")
+    with pytest.raises(NotReplayed, match="refused"):
+        receiving.replay(world.core, number)
     assert len(kept(world)) == 1
 
 
 def test_there_is_nothing_to_replay_under_another_number(world: World) -> None:
-    assert "no such message" in receiving.replay(world.core, 12345)
+    with pytest.raises(NotReplayed, match="no such message"):
+        receiving.replay(world.core, 12345)
+
+
+def test_a_message_of_an_account_that_is_not_configured_any_more_cannot_be_replayed(world: World) -> None:
+    world.receive(surplus(world))
+    without = replace(world.core, registry=Registry({}))
+    with pytest.raises(NotReplayed, match="'sandbox' is not configured"):
+        receiving.replay(without, kept(world)[0].id)
 
 
 def test_a_resolved_message_is_off_the_list(world: World) -> None:

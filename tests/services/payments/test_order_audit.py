@@ -11,10 +11,11 @@ from sqlalchemy import Engine, text
 
 from app.domain.ledger import ISSUANCE, Transfer, system, wallet
 from app.domain.money import Money
-from app.models.ledger import APPEND_ONLY, IMMUTABLE_COLUMNS
+from app.models.guards import APPEND_ONLY, IMMUTABLE_COLUMNS
 from app.services import ledger
 from app.services.audit import audit as run_audit
 from app.services.idempotency import keyed
+from app.services.ledger_audit import AsOf
 from app.services.orders import PayBy, add_payment
 from app.services.starting import start_payment
 from app.services.transaction import transact
@@ -42,7 +43,8 @@ class Books:
             assert connection.execute(text(f"/* sweep: operator */ {sql}"), values).rowcount >= 1
 
     def found(self) -> set[str]:
-        return {finding.what for finding in run_audit(self.world.core.sessions)}
+        core = self.world.core
+        return {finding.what for finding in run_audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))}
 
 
 @pytest.fixture
@@ -204,7 +206,8 @@ def test_coins_booked_as_a_purchase_that_no_fact_explains_are_found(books: Books
 def test_the_audit_is_quiet_about_traffic_in_between(world: World) -> None:
     for number in range(30):
         world.order(f"user-{number}")
-    assert run_audit(world.core.sessions, progress=lambda _: _pay_one(world)) == []
+    as_of = AsOf(world.core.rules.ledger, world.core.clock.now)
+    assert run_audit(world.core.sessions, as_of, progress=lambda _: _pay_one(world)) == []
     world.assert_balanced()
 
 

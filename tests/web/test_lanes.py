@@ -1,0 +1,83 @@
+"""A provider that hangs takes some threads of a process, and never all of them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from app.providers import Intent, Started
+from app.providers.registry import ProviderAccount, Registry
+from app.services.problems import ProviderUnavailable
+from app.web.lanes import WIDTH, Lanes
+from tests.web.client import BACKEND_KEY, ApiClient, build_client, order_body, token
+from tests.world import World
+
+THREADS = 8
+"""As many as a web process has."""
+PATIENCE = 20.0
+
+
+@dataclass
+class Hanging:
+    """A provider whose `start` does not come back until told."""
+
+    inner: Any
+    waiting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    answer: threading.Event = field(default_factory=threading.Event)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def start(self, intent: Intent) -> Started:
+        self.waiting.release()
+        assert self.answer.wait(PATIENCE)
+        started: Started = self.inner.start(intent)
+        return started
+
+
+@pytest.fixture
+def provider(world: World) -> Iterator[Hanging]:
+    hanging = Hanging(world.account.provider)
+    yield hanging
+    hanging.answer.set()
+
+
+def test_more_orders_than_a_hanging_provider_may_hold_are_told_to_come_again(
+    world: World, engine: Engine, provider: Hanging
+) -> None:
+    account: Any = ProviderAccount("sandbox", "sandbox", False, provider)
+    http = build_client(replace(world, core=replace(world.core, registry=Registry({"sandbox": account}))), engine)
+
+    def order(number: int) -> int:
+        client = ApiClient(http.application.test_client(), token(f"user-{number}"))
+        return client.post("/v1/orders", order_body(), key="the only one").status_code
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        orders = [threads.submit(order, number) for number in range(THREADS)]
+        assert all(provider.waiting.acquire(timeout=PATIENCE) for _ in range(WIDTH))
+        turned_away = list(itertools.islice(as_completed(orders, PATIENCE), THREADS - WIDTH))
+        assert [one.result() for one in turned_away] == [503] * (THREADS - WIDTH)
+        granted = {"user": "alice", "asset": "coin", "amount": 1, "reason": "others are served"}
+        assert ApiClient(http, BACKEND_KEY).post("/v1/grants", granted).status_code == 201
+        provider.answer.set()
+        assert sorted(one.result(PATIENCE) for one in orders) == [201] * WIDTH + [503] * (THREADS - WIDTH)
+    assert [order(number) for number in range(THREADS)] == [201] * THREADS
+
+
+def test_a_lane_gets_free_again_however_a_request_ends() -> None:
+    lanes = Lanes(["shop"])
+    for _ in range(2 * WIDTH):
+        with pytest.raises(KeyError), lanes.waiting_for("shop"):
+            raise KeyError
+    with lanes.waiting_for("shop"), lanes.waiting_for("shop"), lanes.waiting_for("shop"), lanes.waiting_for("shop"):
+        with pytest.raises(ProviderUnavailable), lanes.waiting_for("shop"):
+            raise AssertionError("there is no fifth place")
+        with lanes.waiting_for("an account that is not configured"):
+            pass
