@@ -38,7 +38,7 @@ from app.models.base import Base
 from app.models.engine import engine_options, prepare
 from app.services.ledger import spend
 from app.services.ledger.batches import book_batch
-from app.services.transaction import Sessions, transact
+from app.services.transaction import Sessions, book
 from bench import ledger_floor, ledger_load
 
 HOME = Path(os.environ.get("TILLBOOK_BENCH_PG", "/tmp")) / f"tillbook-bench-pg-{os.getuid()}"
@@ -127,7 +127,7 @@ def engine(url: URL) -> Iterator[Engine]:
 def spend_once(sessions: Sessions, user: int, to: str) -> None:
     request = Spend(f"u{user}", "coin", 1, uuid.uuid4().hex, to=to, reference=f"order-{user}")
     slot = ledger_load.slot_of(user)
-    answer = transact(sessions, lambda session: spend(session, slot, request, at=AT))
+    answer = book(sessions, lambda session: spend(session, slot, request, at=AT))
     if not isinstance(answer, Posted):
         raise SystemExit(f"a spend was refused: {answer}")
 
@@ -202,7 +202,7 @@ def _batch(sessions: Sessions, users: Iterator[str], size: int) -> int:
 
 
 def _book(sessions: Sessions, items: Sequence[Spend | Transfer]) -> int:
-    result = transact(sessions, lambda session: book_batch(session, items, at=AT, all_or_nothing=True))
+    result = book(sessions, lambda session: book_batch(session, items, at=AT, all_or_nothing=True))
     if not result.applied:
         raise SystemExit("a batch was refused")
     return len(items)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -25,6 +26,24 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
+class Connected(Protocol):
+    """A transaction in progress, of which no more is needed than its connection. A Session is one."""
+
+    def connection(self) -> Connection: ...
+
+
+class _Bare:
+    """A transaction without a Session."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def connection(self) -> Connection:
+        return self._connection
+
+
 def transact(sessions: Sessions, work: Callable[[Session], T], *, attempts: int = ATTEMPTS) -> T:
     """Run `work` in one transaction and commit it; give back what it returned.
 
@@ -38,6 +57,17 @@ def transact(sessions: Sessions, work: Callable[[Session], T], *, attempts: int 
             return work(session)
 
     return _repeated(once, attempts)
+
+
+def book(sessions: Sessions, work: Callable[[Connected], T]) -> T:
+    """`transact` for work of the ledger alone: the same promises, without the cost of a Session (docs/ledger.md)."""
+    engine: Engine = sessions.kw["bind"]
+
+    def once() -> T:
+        with engine.begin() as connection:
+            return work(_Bare(connection))
+
+    return _repeated(once, ATTEMPTS)
 
 
 def read(sessions: Sessions, work: Callable[[Session], T], *, snapshot: bool = False) -> T:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
-from sqlalchemy.orm import Session
 
 from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, NoSuchEntry, Refused, wallet
 from app.domain.numbers import slot_of_user
@@ -14,7 +13,7 @@ from app.domain.spending import Spend
 from app.services import ledger
 from app.services.ledger import debts
 from app.services.problems import Invalid, KeyReused, NotFound, Problem
-from app.services.transaction import read, transact
+from app.services.transaction import Connected, book, read
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.orders import core
@@ -103,10 +102,10 @@ def when_and_rules() -> dict[str, Any]:
     return {"at": core().clock.now(), "rules": core().rules.ledger}
 
 
-def keyed_work(work: Callable[[Session], T | Refused]) -> T:
+def keyed_work(work: Callable[[Connected], T | Refused]) -> T:
     """Run keyed ledger work. Its refusal is committed with it, and then told as a problem."""
     try:
-        answer = transact(core().sessions, work)
+        answer = book(core().sessions, work)
     except KeyConflict:
         raise KeyReused from None
     except NoSuchEntry as error:

@@ -12,9 +12,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
 from app.domain.books import Book
@@ -23,6 +22,7 @@ from app.domain.numbers import SLOT_BITS
 from app.models.ledger import ACCOUNTS
 from app.services.ledger.prepared import Row
 from app.services.ledger.statements import Statement
+from app.services.transaction import Connected
 
 Place = tuple[int, AccountName]
 """An account: its slot and its name."""
@@ -50,6 +50,7 @@ STATE = (
     "marks_head",
     "open_version",
 )
+"""In the order of Book's fields (without its slot and name)."""
 ID_BITS = 63 - SLOT_BITS
 ATTEMPTS = 5
 
@@ -64,30 +65,25 @@ def keys(place: Place, prefix: str = "") -> dict[str, Any]:
     return dict(zip((prefix + key for key in KEYS), (slot, *name.parts()), strict=True))
 
 
-def _columns() -> list[ColumnElement[Any]]:
-    return [A[key] for key in (*KEYS, *STATE)]
-
-
-def _one(lock: bool) -> Select[Any]:
-    found = select(*_columns()).where(*named())
-    return found.with_for_update() if lock else found
-
-
-def _several(lock: bool) -> Any:
-    """On PostgreSQL many names travel as five arrays, so that the text stays the same however many there are."""
-    listed = ", ".join(f"a.{key}" for key in (*KEYS, *STATE))
+def _several(columns: str, end: str = "") -> Any:
+    """On PostgreSQL many names travel as five arrays, so that the text stays the same however many there are. The
+    first column of the answer is the place of the name in them, counted from 1."""
     same = " AND ".join(f"a.{key} = w.{key}" for key in KEYS)
     arrays = "CAST(:slot AS int[]), " + ", ".join(f"CAST(:{key} AS text[])" for key in KEYS[1:])
     return text(
-        f"SELECT {listed} FROM unnest({arrays}) AS w({', '.join(KEYS)}) JOIN accounts a ON {same} "  # noqa: S608 - names of columns, no values
-        f"ORDER BY a.slot, a.user_id, a.id{' FOR UPDATE OF a' if lock else ''}"
+        f"SELECT w.place, {columns} FROM unnest({arrays}) WITH ORDINALITY AS w({', '.join(KEYS)}, place) "  # noqa: S608 - names of columns, no values
+        f"JOIN accounts a ON {same}{end}"
     )
 
 
-_FIND = Statement(lambda _: _one(False))
-_LOCK = Statement(lambda _: _one(True))
-_FIND_MANY = Statement(lambda _: _several(False))
-_LOCK_MANY = Statement(lambda _: _several(True))
+_STATE = select(*[A[key] for key in STATE]).where(*named())
+_FIND = Statement(lambda _: _STATE)
+_LOCK = Statement(lambda _: _STATE.with_for_update())
+_NUMBER = Statement(lambda _: select(A.id).where(*named()))
+_NUMBERS = Statement(lambda _: _several("a.id"))
+_LOCK_MANY = Statement(
+    lambda _: _several(", ".join(f"a.{key}" for key in STATE), " ORDER BY a.slot, a.user_id, a.id FOR UPDATE OF a")
+)
 _INSERT = Statement(
     lambda dialect: (
         (postgresql if dialect == "postgresql" else sqlite)
@@ -103,55 +99,74 @@ def keeps_state(name: AccountName) -> bool:
     return name.keeps_balance or name.code == JOURNAL
 
 
-def find(session: Session, slot: int, name: AccountName) -> Book | None:
+def find(session: Connected, slot: int, name: AccountName) -> Book | None:
     """The account as it stands, not locked; None if it was never used."""
     row = _FIND.row(session, keys((slot, name)))
-    return None if row is None else _book(row)
+    return None if row is None else _book((slot, name), row)
 
 
-def lock(session: Session, places: Iterable[Place]) -> dict[Place, Book]:
-    """All these accounts, made where missing. Those that keep state are locked until the transaction ends."""
+def lock(session: Connected, places: Iterable[Place]) -> dict[Place, Book]:
+    """All these accounts, made where missing. Those that keep state are locked until the transaction ends; the rows of
+    the others never change, and only their numbers are read."""
     wanted = sorted(set(places))
     kept = [place for place in wanted if keeps_state(place[1])]
-    books = _fetch(session, wanted, lock=False)
-    _make(session, kept, books)
-    books |= _fetch(session, kept, lock=True)
-    _make(session, wanted, books)
-    return books
+    numbers = _numbers(session, wanted)
+    _make(session, kept, numbers)
+    books = lock_if_there(session, kept)
+    _make(session, wanted, numbers)
+    return books | {place: _stateless(place, numbers[place]) for place in wanted if not keeps_state(place[1])}
 
 
-def _make(session: Session, wanted: Sequence[Place], books: dict[Place, Book]) -> None:
-    """Insert those of the accounts that are missing in `books`, and add them there."""
+def _make(session: Connected, wanted: Sequence[Place], numbers: dict[Place, int]) -> None:
+    """Insert those of the accounts that are missing in `numbers`, and add them there."""
     for _ in range(ATTEMPTS):
-        missing = [place for place in wanted if place not in books]
+        missing = [place for place in wanted if place not in numbers]
         if not missing:
             return
         _INSERT.many(session, [_new(place) for place in missing])
-        books |= _fetch(session, missing, lock=False)
+        numbers |= _numbers(session, missing)
     raise RuntimeError("no free account number in this slot")
 
 
-def lock_if_there(session: Session, places: Sequence[Place]) -> dict[Place, Book]:
+def _numbers(session: Connected, places: Sequence[Place]) -> dict[Place, int]:
+    """The numbers of those that exist, by their place."""
+    if _at_once(session, places):
+        return {places[at - 1]: number for at, number in _NUMBERS.rows(session, _arrays(places))}
+    found = ((place, _NUMBER.row(session, keys(place))) for place in places)
+    return {place: row[0] for place, row in found if row is not None}
+
+
+def lock_if_there(session: Connected, places: Iterable[Place]) -> dict[Place, Book]:
     """Those of the accounts that exist, locked; none is made."""
-    return _fetch(session, sorted(places), lock=True)
+    wanted = sorted(places)
+    if _at_once(session, wanted):
+        rows = _LOCK_MANY.rows(session, _arrays(wanted))
+        return {wanted[row[0] - 1]: _book(wanted[row[0] - 1], row[1:]) for row in rows}
+    found = ((place, _LOCK.row(session, keys(place))) for place in wanted)
+    return {place: _book(place, row) for place, row in found if row is not None}
 
 
-def _fetch(session: Session, places: Sequence[Place], *, lock: bool) -> dict[Place, Book]:
-    rows: list[Row] = []
-    if len(places) > 1 and session.get_bind().dialect.name == "postgresql":
-        columns = zip(*((slot, *name.parts()) for slot, name in places), strict=True)
-        values = {key: list(column) for key, column in zip(KEYS, columns, strict=True)}
-        rows = (_LOCK_MANY if lock else _FIND_MANY).rows(session, values)
-    else:
-        for place in places:
-            rows += (_LOCK if lock else _FIND).rows(session, keys(place))
-    books = [_book(row) for row in rows]
-    return {(book.slot, book.name): book for book in books}
+def _at_once(session: Connected, places: Sequence[Place]) -> bool:
+    return len(places) > 1 and session.connection().dialect.name == "postgresql"
 
 
-def _book(row: Row) -> Book:
-    slot, name, state = row[0], AccountName(*row[1 : len(KEYS)]), dict(zip(STATE, row[len(KEYS) :], strict=True))
-    return Book(slot=slot, name=name, **state)
+def _arrays(places: Sequence[Place]) -> dict[str, list[Any]]:
+    columns = zip(*((slot, *name.parts()) for slot, name in places), strict=True)
+    return {key: list(column) for key, column in zip(KEYS, columns, strict=True)}
+
+
+def _book(place: Place, row: Row) -> Book:
+    slot, name = place
+    number, *state = row
+    return Book(slot, number, name, *state)
+
+
+def _stateless(place: Place, number: int) -> Book:
+    slot, name = place
+    return Book(slot, number, name, **_NO_STATE)
+
+
+_NO_STATE: dict[str, Any] = {**dict.fromkeys(STATE[1:], 0), "frozen": False, "head": b"", "marks_head": None}
 
 
 def _new(place: Place) -> dict[str, Any]:

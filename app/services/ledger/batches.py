@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
 from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
 from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
@@ -20,6 +18,7 @@ from app.services.ledger import known
 from app.services.ledger.accounts import Place
 from app.services.ledger.open_books import OpenBooks, places_of
 from app.services.ledger.spending import DEFAULTS, decide
+from app.services.transaction import Connected
 
 MOST = 500
 
@@ -45,7 +44,7 @@ class _NotApplied(Exception):
 
 
 def book_batch(
-    session: Session,
+    session: Connected,
     items: Sequence[Spend | Transfer],
     *,
     at: datetime,

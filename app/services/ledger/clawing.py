@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import bindparam, func, select
-from sqlalchemy.orm import Session
 
 from app.domain import refunding
 from app.domain.ledger import ISSUANCE, JOURNAL, AccountName, Lot, Transfer, system
@@ -26,6 +25,7 @@ from app.services.ledger import debts, holding
 from app.services.ledger.accounts import Place
 from app.services.ledger.open_books import OpenBooks
 from app.services.ledger.spending import DEFAULTS
+from app.services.transaction import Connected
 
 LOSSES = "losses"
 """The system account that stands for coins which were refunded in money, spent, and forgiven."""
@@ -92,7 +92,7 @@ class Booked:
         return taken_from(self.sums)
 
 
-def booked(session: Session, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
+def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
     """What was booked because of each of these transfers; nothing for those without."""
     found: dict[uuid.UUID, Booked] = defaultdict(lambda: Booked(Counter(), Counter()))
     if not causes:
@@ -104,7 +104,7 @@ def booked(session: Session, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[
 
 
 def claw(
-    session: Session,
+    session: Connected,
     slot: int,
     claims: Sequence[Claim],
     *,
@@ -221,7 +221,7 @@ def _tidy(books: OpenBooks, slot: int, claims: Sequence[Claim]) -> None:
 
 
 def reserve(
-    session: Session,
+    session: Connected,
     slot: int,
     wallet: AccountName,
     most: int,
@@ -250,7 +250,7 @@ def hold_id(slot: int, user_id: str, key: str) -> uuid.UUID:
 
 
 def release(
-    session: Session,
+    session: Connected,
     slot: int,
     wallet: AccountName,
     holds: Sequence[uuid.UUID],

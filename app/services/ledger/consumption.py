@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sqlalchemy import and_, bindparam, case, func, select
-from sqlalchemy.orm import Session
 
 from app.models.ledger import ACCOUNTS, LOTS
+from app.services.transaction import Connected
 
 WHOLE = 100_000
 A, L = ACCOUNTS.c, LOTS.c
@@ -18,7 +18,7 @@ _LOTS_OF_PAYMENT = (
 )
 
 
-def consumed_share(session: Session, slot: int, payment: str) -> int:
+def consumed_share(session: Connected, slot: int, payment: str) -> int:
     """Parts per 100 000 of what the payment brought in, bonus included, that are no longer there; 0 if it brought
     nothing."""
     row = session.connection().execute(_LOTS_OF_PAYMENT, {"p_slot": slot, "p_payment": payment}).one()

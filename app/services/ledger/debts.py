@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
 
 from app.domain.ledger import ISSUANCE, AccountName, Transfer, system
 from app.models.ledger import ACCOUNTS
+from app.services.transaction import Connected
 
 if TYPE_CHECKING:
     from app.services.ledger.open_books import OpenBooks
@@ -42,7 +42,7 @@ class Debt:
     amount: int
 
 
-def owed(session: Session, slot: int, user_id: str) -> tuple[Debt, ...]:
+def owed(session: Connected, slot: int, user_id: str) -> tuple[Debt, ...]:
     """All that the user owes, by asset and environment."""
     rows = session.connection().execute(_OWED, {"p_slot": slot, "p_user": user_id})
     return tuple(Debt(row.asset, row.environment, row.balance) for row in rows)

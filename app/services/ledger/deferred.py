@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from sqlalchemy import and_, case, select
-from sqlalchemy.orm import Session
 
 from app.domain.lots import unspent_value
 from app.models.ledger import ACCOUNTS, LOTS
 from app.models.slot_guard import sweep
+from app.services.transaction import Connected
 
 A, L = ACCOUNTS.c, LOTS.c
 AT_ONCE = 1000
@@ -53,7 +53,7 @@ class Deferred:
     value_minor: int
 
 
-def deferred_revenue(session: Session, *, zone: tzinfo = UTC) -> dict[Deferral, Deferred]:
+def deferred_revenue(session: Connected, *, zone: tzinfo = UTC) -> dict[Deferral, Deferred]:
     """Over all slots, in order. Reads lots one by one, so its memory does not grow with their number."""
     coins: Counter[Deferral] = Counter()
     value: Counter[Deferral] = Counter()

@@ -12,7 +12,6 @@ from datetime import datetime
 from functools import partial
 
 from sqlalchemy import and_, bindparam, func, select
-from sqlalchemy.orm import Session
 
 from app.domain.ledger import AccountName
 from app.domain.limits import LedgerRules
@@ -21,7 +20,7 @@ from app.models.slot_guard import sweep
 from app.services.ledger import holding
 from app.services.ledger.open_books import OpenBooks
 from app.services.ledger.spending import DEFAULTS
-from app.services.transaction import Sessions, read, transact
+from app.services.transaction import Connected, Sessions, read, transact
 
 A, H, L = ACCOUNTS.c, HOLDS.c, LOTS.c
 BATCH = 200
@@ -57,7 +56,7 @@ class DueLots:
     account: AccountName
 
 
-def due(session: Session, *, at: datetime, limit: int = BATCH) -> list[DueHold | DueLots]:
+def due(session: Connected, *, at: datetime, limit: int = BATCH) -> list[DueHold | DueLots]:
     """Candidates over all slots: holds first, since what they let go of may then expire."""
     values = {"p_now": at, "p_limit": limit}
     holds = [DueHold(row.slot, row.id) for row in session.connection().execute(_HOLDS, values)]
@@ -65,7 +64,7 @@ def due(session: Session, *, at: datetime, limit: int = BATCH) -> list[DueHold |
     return [*holds, *(DueLots(row[0], AccountName(*row[1:])) for row in rows)]
 
 
-def settle_due(session: Session, item: DueHold | DueLots, *, at: datetime, rules: LedgerRules = DEFAULTS) -> None:
+def settle_due(session: Connected, item: DueHold | DueLots, *, at: datetime, rules: LedgerRules = DEFAULTS) -> None:
     """Do what is due with one candidate, if it still is."""
     if isinstance(item, DueHold):
         holding.expire(session, item.slot, item.hold_id, at=at, rules=rules)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, bindparam, insert, select, update
-from sqlalchemy.orm import Session
 
 from app.domain import marks
 from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
@@ -22,6 +21,7 @@ from app.models.ledger import ACCOUNTS, HOLDS
 from app.services.ledger import debts, known
 from app.services.ledger.open_books import OpenBooks, places_of
 from app.services.ledger.spending import DEFAULTS
+from app.services.transaction import Connected
 
 A, H = ACCOUNTS.c, HOLDS.c
 OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"
@@ -65,7 +65,7 @@ _CHANGE = (
 )
 
 
-def find(session: Session, slot: int, hold_id: uuid.UUID) -> Held | None:
+def find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held | None:
     row = session.connection().execute(_READ, {"p_slot": slot, "p_id": hold_id}).one_or_none()
     return None if row is None else held_of(row)
 
@@ -88,7 +88,7 @@ def held_of(row: AnyRow) -> Held:
 
 
 def hold(
-    session: Session, slot: int, request: HoldRequest, *, at: datetime, rules: LedgerRules = DEFAULTS
+    session: Connected, slot: int, request: HoldRequest, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Held | Refused:
     """Reserve coins, or refuse as a spend would. It counts for the spend limits at once, on the day it is made.
 
@@ -108,7 +108,7 @@ def hold(
         return make(books, slot, request)
 
 
-def _known(session: Session, slot: int, hold_id: uuid.UUID, fingerprint: bytes) -> Held | Refused | None:
+def _known(session: Connected, slot: int, hold_id: uuid.UUID, fingerprint: bytes) -> Held | Refused | None:
     found = find(session, slot, hold_id)
     if found is None:
         return known.refusal(session, slot, hold_id, fingerprint)
@@ -139,7 +139,7 @@ def make(books: OpenBooks, slot: int, request: HoldRequest, *, limited: bool = T
     return held
 
 
-def _add(session: Session, account_id: int, held: Held, texts: tuple[str, str, str]) -> None:
+def _add(session: Connected, account_id: int, held: Held, texts: tuple[str, str, str]) -> None:
     values = {
         "slot": held.slot,
         "id": held.id,
@@ -155,7 +155,7 @@ def _add(session: Session, account_id: int, held: Held, texts: tuple[str, str, s
 
 
 def capture(
-    session: Session, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
+    session: Connected, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
     """Turn (part of) a hold into a spend. Refusals: `hold_expired`, `hold_closed`, `hold_exceeded`; all are recorded.
 
@@ -184,7 +184,7 @@ def capture(
         return posted
 
 
-def _captured_before(session: Session, slot: int, request: Capture, account: AccountName) -> Posted | Refused | None:
+def _captured_before(session: Connected, slot: int, request: Capture, account: AccountName) -> Posted | Refused | None:
     transfer_id = request.id_in(slot)
     first = known.transfer(session, slot, transfer_id)
     if first is None:
@@ -204,17 +204,17 @@ def _capture_refused(slot: int, request: Capture, found: Held, at: datetime) -> 
     return None
 
 
-def release(session: Session, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+def release(session: Connected, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
     """Give back what is still reserved. Harmless to repeat: a hold that is not open is returned as it is."""
     return _end(session, slot, hold_id, RELEASED, at, rules)
 
 
-def expire(session: Session, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+def expire(session: Connected, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
     """Release it if its time is over (for the worker)."""
     return _end(session, slot, hold_id, EXPIRED, at, rules)
 
 
-def _end(session: Session, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
+def _end(session: Connected, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
     account = _must_find(session, slot, hold_id).account
     with OpenBooks(session, rules, [(slot, account)], at) as books:
         found = _must_find(session, slot, hold_id)
@@ -245,12 +245,12 @@ def lower(books: OpenBooks, held: Held, amount: int, state: str) -> Held:
     return done
 
 
-def write(session: Session, held: Held) -> None:
+def write(session: Connected, held: Held) -> None:
     values = {"p_slot": held.slot, "p_id": held.id, "p_state": held.state}
     session.connection().execute(_CHANGE, {**values, "p_captured": held.captured, "p_released": held.released})
 
 
-def _must_find(session: Session, slot: int, hold_id: uuid.UUID) -> Held:
+def _must_find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
     found = find(session, slot, hold_id)
     if found is None:
         raise NoSuchEntry(f"no hold {hold_id}")

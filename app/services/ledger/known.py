@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, bindparam, insert, select, text, union_all
-from sqlalchemy.orm import Session
 
 from app.domain.ledger import (
     AccountName,
@@ -21,6 +20,7 @@ from app.domain.ledger import (
 )
 from app.models.ledger import ACCOUNTS, LOTS, REFUSALS, TRANSFERS
 from app.services.ledger.statements import Statement
+from app.services.transaction import Connected
 
 Id = tuple[int, uuid.UUID]
 """Slot and id."""
@@ -125,12 +125,12 @@ _EXIST_MANY = Statement(
 _READ_REFUSAL = select(REFUSALS).where(R.slot == bindparam("p_slot"), R.id == bindparam("p_id"))
 
 
-def transfer(session: Session, slot: int, transfer_id: uuid.UUID) -> Stored | None:
+def transfer(session: Connected, slot: int, transfer_id: uuid.UUID) -> Stored | None:
     row = session.connection().execute(_READ, {"p_slot": slot, "p_id": transfer_id}).one_or_none()
     return None if row is None else stored(row)
 
 
-def answer(session: Session, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Posted | Refused | None:
+def answer(session: Connected, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Posted | Refused | None:
     """The first answer to that request; None if it is new. Raises KeyConflict if it was another request."""
     found = transfer(session, slot, request_id)
     if found is not None:
@@ -144,7 +144,7 @@ def same(first: Stored, fingerprint: bytes) -> Posted:
     return first.posted()
 
 
-def refusal(session: Session, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Refused | None:
+def refusal(session: Connected, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Refused | None:
     """The recorded refusal of that request, if there is one. Raises KeyConflict if another request was refused."""
     row = session.connection().execute(_READ_REFUSAL, {"p_slot": slot, "p_id": request_id}).one_or_none()
     if row is None:
@@ -164,15 +164,15 @@ def refusal_row(slot: int, refused: Refused, fingerprint: bytes, at: datetime) -
     }
 
 
-def record(session: Session, refusals: Sequence[dict[str, Any]]) -> None:
+def record(session: Connected, refusals: Sequence[dict[str, Any]]) -> None:
     """Keep refusals, so that the same request gets the same answer for ever."""
     if refusals:
         session.connection().execute(_ADD_REFUSAL, refusals)
 
 
-def answered(session: Session, wanted: Sequence[Id]) -> set[uuid.UUID]:
+def answered(session: Connected, wanted: Sequence[Id]) -> set[uuid.UUID]:
     """Which of these ids the books know."""
-    if len(wanted) > 1 and session.get_bind().dialect.name == "postgresql":
+    if len(wanted) > 1 and session.connection().dialect.name == "postgresql":
         slots, ids = zip(*wanted, strict=True)
         return {row[0] for row in _EXIST_MANY.rows(session, {"slots": list(slots), "ids": list(ids)})}
     return {row[0] for slot, wanted_id in wanted for row in _EXISTS.rows(session, {"p_slot": slot, "p_id": wanted_id})}

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.orm import Session
 
 from app.domain.books import Book, Entry
 from app.domain.ledger import (
@@ -32,6 +31,7 @@ from app.domain.marks import REFUSED, Mark, refusal_content
 from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, MARKS, TRANSFERS
 from app.services.ledger import accounts, debts, known
 from app.services.ledger.statements import Statement
+from app.services.transaction import Connected
 
 A, L = ACCOUNTS.c, LOTS.c
 CHANGING = tuple(column for column in accounts.STATE if column not in ("id", "floor"))
@@ -71,7 +71,7 @@ class OpenBooks:
     Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends.
     """
 
-    def __init__(self, session: Session, rules: LedgerRules, places: Iterable[accounts.Place], at: datetime) -> None:
+    def __init__(self, session: Connected, rules: LedgerRules, places: Iterable[accounts.Place], at: datetime) -> None:
         self.session = session
         self.rules = rules
         self.at = at

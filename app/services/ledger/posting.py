@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
 from app.domain.ledger import InsufficientFunds, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
 from app.domain.limits import LedgerRules
 from app.services.ledger import known
 from app.services.ledger.open_books import OpenBooks, places_of
+from app.services.transaction import Connected
 
 
 def post(
-    session: Session, slot: int, transfers: Sequence[Transfer], *, at: datetime, rules: LedgerRules | None = None
+    session: Connected, slot: int, transfers: Sequence[Transfer], *, at: datetime, rules: LedgerRules | None = None
 ) -> tuple[Posted, ...]:
     """Book all of them in this order, or none; accounts are made as needed. The caller commits.
 
@@ -33,7 +32,7 @@ def post(
         )
 
 
-def _repeat(session: Session, slot: int, transfer: Transfer) -> Posted:
+def _repeat(session: Connected, slot: int, transfer: Transfer) -> Posted:
     answer = known.answer(session, slot, transfer.id_in(slot), transfer.fingerprint(slot))
     if isinstance(answer, Posted):
         return answer

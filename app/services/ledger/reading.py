@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import and_, bindparam, case, select
-from sqlalchemy.orm import Session
 
 from app.domain.ledger import WALLET, AccountName, InvalidTransfer
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.services.ledger import accounts
+from app.services.transaction import Connected
 
 A, T = ACCOUNTS.c, TRANSFERS.c
 OTHER = ACCOUNTS.alias("other")
@@ -87,14 +87,14 @@ _VERSION = select(T.created_at, T.balance).where(
 )
 
 
-def balances(session: Session, slot: int, user_id: str) -> tuple[Balance, ...]:
+def balances(session: Connected, slot: int, user_id: str) -> tuple[Balance, ...]:
     """Every wallet of the user, by asset and environment. Coins that expired a moment ago may still be counted: the
     worker, or the next spend, takes them out by a transfer."""
     rows = session.connection().execute(_BALANCES, {"p_slot": slot, "p_user": user_id})
     return tuple(Balance(r.asset, r.environment, r.balance, r.held, bool(r.frozen)) for r in rows)
 
 
-def balance(session: Session, slot: int, account: AccountName) -> Balance:
+def balance(session: Connected, slot: int, account: AccountName) -> Balance:
     """One account that keeps a balance; zero if it was never used."""
     _must_keep(account)
     book = accounts.find(session, slot, account)
@@ -104,7 +104,7 @@ def balance(session: Session, slot: int, account: AccountName) -> Balance:
 
 
 def statement(
-    session: Session,
+    session: Connected,
     slot: int,
     account: AccountName,
     *,
@@ -126,7 +126,7 @@ def statement(
     return StatementPage(tuple(_line(row) for row in rows), last if more else None)
 
 
-def balance_at(session: Session, slot: int, account: AccountName, moment: datetime) -> int:
+def balance_at(session: Connected, slot: int, account: AccountName, moment: datetime) -> int:
     """What the account held at that moment: after the last posting that is not later.
 
     Times of one account never go back, so the posting is found by halving: some 20 look-ups for a million postings.

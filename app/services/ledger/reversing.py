@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
 
 from app.domain.ledger import REVERSAL, InvalidTransfer, NoSuchEntry, Posted, Refused, Transfer, digest_of
 from app.domain.limits import LedgerRules, periods
@@ -19,6 +18,7 @@ from app.services.ledger import known
 from app.services.ledger.known import Stored
 from app.services.ledger.open_books import OpenBooks, places_of
 from app.services.ledger.spending import DEFAULTS
+from app.services.transaction import Connected
 
 U = LOT_USES.c
 _USES = (
@@ -62,7 +62,7 @@ class Reverse:
 
 
 def reverse(
-    session: Session, slot: int, request: Reverse, *, at: datetime, rules: LedgerRules = DEFAULTS
+    session: Connected, slot: int, request: Reverse, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
     """Book the opposite. Coins go back into the lots that they came from; a credit is taken from its own lot first.
 
@@ -89,7 +89,7 @@ def reverse(
         return _book(books, slot, transfer, of)
 
 
-def uses_of(session: Session, of: Stored) -> list[tuple[int, int]]:
+def uses_of(session: Connected, of: Stored) -> list[tuple[int, int]]:
     """Which lots a transfer used, and how much of each."""
     if of.lot:
         return [(of.lot, of.amount)]

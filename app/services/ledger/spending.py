@@ -25,7 +25,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from app.domain.ledger import Posted, Refused, microseconds, moment_of
 from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
@@ -35,6 +34,7 @@ from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
 from app.services.ledger import accounts, known
 from app.services.ledger.open_books import OpenBooks, places_of
 from app.services.ledger.statements import PreparedStatement
+from app.services.transaction import Connected
 
 A, T, R = ACCOUNTS.c, TRANSFERS.c, REFUSALS.c
 DEFAULTS = LedgerRules()
@@ -119,7 +119,7 @@ class Raced(OperationalError):
 
 
 def spend(
-    session: Session, slot: int, request: Spend, *, at: datetime, rules: LedgerRules = DEFAULTS
+    session: Connected, slot: int, request: Spend, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
     """Take coins from the user's lots, or refuse. Both are values, and both are recorded: the caller commits.
 
@@ -148,7 +148,7 @@ def decide(books: OpenBooks, slot: int, request: Spend) -> Posted | Refused:
     return books.post(slot, transfer)
 
 
-def _from_open_lot(session: Session, slot: int, request: Spend, at: datetime, rules: LedgerRules) -> Posted | None:
+def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, rules: LedgerRules) -> Posted | None:
     """The usual case; None if it is not, and then nothing has changed."""
     transfer, at_us, today = request.transfer, microseconds(at), periods(at, rules.zone)
     transfer_id, fingerprint = transfer.id_in(slot), transfer.fingerprint(slot)

@@ -17,7 +17,6 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import LargeBinary
@@ -25,6 +24,7 @@ from sqlalchemy.types import LargeBinary
 from app.models import slot_guard
 from app.models.engine import PREPARED
 from app.services.ledger.prepared import Driver, Prepared, Row, Values, can_start
+from app.services.transaction import Connected
 
 T = TypeVar("T")
 
@@ -78,19 +78,19 @@ class Statement:
         self._build = build
         self._texts: dict[str, _Text] = {}
 
-    def row(self, session: Session, values: Values) -> Row | None:
+    def row(self, session: Connected, values: Values) -> Row | None:
         """The first row, or None."""
         rows, _ = self._run(session.connection(), values)
         return rows[0] if rows else None
 
-    def rows(self, session: Session, values: Values) -> list[Row]:
+    def rows(self, session: Connected, values: Values) -> list[Row]:
         return self._run(session.connection(), values)[0]
 
-    def count(self, session: Session, values: Values) -> int:
+    def count(self, session: Connected, values: Values) -> int:
         """How many rows it touched."""
         return self._run(session.connection(), values)[1]
 
-    def many(self, session: Session, values: Sequence[Values]) -> int:
+    def many(self, session: Connected, values: Sequence[Values]) -> int:
         """Run it for each; how many rows were touched together."""
         if not values:
             return 0
