@@ -8,8 +8,8 @@ from typing import Any
 from app.domain.money import Money
 from app.providers.facts import Fact, Kind, Ref
 from app.providers.registry import ProviderAccount
-from app.services.facts import Applied
 from app.services.purchases import tell
+from app.services.recording import Applied
 from app.services.tellings import Telling
 from tests.world import World
 

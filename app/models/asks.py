@@ -18,7 +18,7 @@ class Ask(Base):
     slot: Mapped[int] = mapped_column(Integer, primary_key=True)
     id: Mapped[int] = mapped_column(Big, primary_key=True)
     payment_id: Mapped[int] = mapped_column(Big)
-    refund: Mapped[str] = mapped_column(String(128))
+    refund: Mapped[str] = mapped_column(String(255))
     raised_at: Mapped[datetime] = mapped_column(Moment)
     next_try_at: Mapped[datetime | None] = mapped_column(Moment)
     tries: Mapped[int] = mapped_column(Integer, default=0)

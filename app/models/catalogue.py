@@ -54,7 +54,7 @@ class Claim(Base):
     cslot: Mapped[int] = mapped_column(primary_key=True)
     provider_account: Mapped[str] = mapped_column(String(32), primary_key=True)
     environment: Mapped[str] = mapped_column(String(8), primary_key=True)
-    reference: Mapped[str] = mapped_column(String(128), primary_key=True)
+    reference: Mapped[str] = mapped_column(String(255), primary_key=True)
     slot: Mapped[int]
     user_id: Mapped[str] = mapped_column(String(128))
     claimed_at: Mapped[datetime] = mapped_column(Moment)

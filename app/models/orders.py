@@ -87,7 +87,7 @@ class Payment(Base):
     provider_account: Mapped[str] = mapped_column(String(32))
     way: Mapped[str] = mapped_column(String(32))
     status: Mapped[str] = mapped_column(String(16))
-    theirs: Mapped[str | None] = mapped_column(String(128))
+    theirs: Mapped[str | None] = mapped_column(String(255))
     """The provider's number, once we know it."""
     intent: Mapped[dict[str, Any]] = mapped_column(Json)
     """The exact request, for identical repeats."""
@@ -136,7 +136,7 @@ class FactRow(Base):
     content: Mapped[dict[str, Any]] = mapped_column(Json)
     raw: Mapped[dict[str, Any]] = mapped_column(Json)
     road: Mapped[str] = mapped_column(String(16))
-    message_id: Mapped[str | None] = mapped_column(String(128))
+    message_id: Mapped[str | None] = mapped_column(String(255))
     outcome: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(String(64), default="")
     booking: Mapped[str] = mapped_column(String(16))

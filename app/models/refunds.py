@@ -32,9 +32,9 @@ class Refund(Base):
     order_id: Mapped[int] = mapped_column(Big)
     payment_id: Mapped[int] = mapped_column(Big)
     provider_account: Mapped[str] = mapped_column(String(32))
-    theirs: Mapped[str] = mapped_column(String(128))
+    theirs: Mapped[str] = mapped_column(String(255))
     """The provider's number of the trade: one of our payment numbers may have been paid twice."""
-    number_there: Mapped[str | None] = mapped_column(String(128))
+    number_there: Mapped[str | None] = mapped_column(String(255))
     """The provider's number of a refund that it, and not we, decided."""
     origin: Mapped[str] = mapped_column(String(16))
     amount_minor: Mapped[int | None] = mapped_column(Big)

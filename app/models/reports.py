@@ -17,7 +17,7 @@ class Report(Base):
     id: Mapped[int] = mapped_column(Big, primary_key=True)
     payment_id: Mapped[int] = mapped_column(Big)
     about: Mapped[str] = mapped_column(String(16))
-    question: Mapped[str] = mapped_column(String(128), default="")
+    question: Mapped[str] = mapped_column(String(255), default="")
     """The provider's number of its question, where it asked one."""
     asked_at: Mapped[datetime] = mapped_column(Moment)
     status: Mapped[str] = mapped_column(String(16))

@@ -9,57 +9,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import structlog
 from sqlalchemy.orm import Session
 
-from app.domain.deciding import Booking, Decision, Standing, decide_paid, decide_unmatched, decide_unpaid
-from app.domain.matching import WORTH_ANOTHER_LOOK, Expected, Mismatch, contradictions, foreign, mismatch
+from app.domain.deciding import Decision, Standing, decide_paid, decide_unmatched, decide_unpaid
+from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
-from app.domain.status import NEEDS_A_PERSON, OPEN_PAYMENT, UNPAID_END, Cause, OrderStatus, Outcome, PaymentStatus
+from app.domain.status import NEEDS_A_PERSON, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
-from app.models.orders import FactRow
 from app.providers.facts import REFUND_KINDS, Kind
 from app.services import crediting, payment_rows, reporting, store_orders
 from app.services.core import Core, environment_of
-from app.services.inserting import NUMBER_ATTEMPTS, insert_once
 from app.services.lapsing import expire_if_over
+from app.services.recording import UNPAID_CAUSES, Applied, Recorded, can_be_looked_at_again, record, told_before
 from app.services.refunds import requesting, taking_in, waiting
-from app.services.storable import name_of, printable
 from app.services.tellings import Telling, content_of
 
-_UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
-HANDLED = frozenset({Kind.PAID, *_UNPAID_CAUSES}) | REFUND_KINDS
-"""The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of one telling."""
-
-    outcome: Outcome
-    reason: str
-    slot: int
-    fact_id: int
-    payment_id: int | None = None
-    buyer: str | None = None
-    """Whose store purchase it is, as far as that is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """The fact's row: new, or found with what became of it the first time."""
-
-    fact_id: int
-    known: AnyRow | None
-
-    @property
-    def in_suspense(self) -> bool:
-        """Whether its money was booked to suspense when its payment was not known yet."""
-        return self.known is not None and self.known.booking == Booking.SUSPENSE
 
 
 def apply_fact(session: Session, core: Core, telling: Telling) -> Applied:
@@ -68,8 +36,8 @@ def apply_fact(session: Session, core: Core, telling: Telling) -> Applied:
     One fact per transaction: the fact's key is taken before the order's lock, and holding one order's lock while
     waiting for another fact's key could deadlock.
     """
-    recorded = _record(session, core, telling)
-    applied = _told_before(telling, recorded) or _apply_new(session, core, telling, recorded)
+    recorded = record(session, core, telling)
+    applied = told_before(telling, recorded) or _apply_new(session, core, telling, recorded)
     _report(telling, applied)
     return replace(applied, buyer=telling.buyer)
 
@@ -82,84 +50,12 @@ def look_again(session: Session, core: Core, telling: Telling, fact_id: int) -> 
     known = payment_rows.lock_fact_numbered(session, telling.slot, fact_id)
     if not can_be_looked_at_again(known):
         return Applied(Outcome.DUPLICATE, known.outcome, telling.slot, fact_id, known.payment_id)
-    applied = _apply_new(session, core, telling, _Recorded(fact_id, known))
+    applied = _apply_new(session, core, telling, Recorded(fact_id, known))
     _report(telling, applied)
     return replace(applied, buyer=telling.buyer)
 
 
-def can_be_looked_at_again(known: AnyRow) -> bool:
-    """Whether the fact is parked in a way that leaves everything open: its money was not booked, or only to suspense
-    because its payment was not known. What was decided against a payment of ours stays decided."""
-    undecided = known.booking == Booking.NOTHING or known.payment_id is None
-    return known.outcome == Outcome.PARKED and known.reason != Mismatch.UNUSABLE and undecided
-
-
-def _record(session: Session, core: Core, telling: Telling) -> _Recorded:
-    """Insert the fact, or find it. A second telling at the same time waits here until the first has committed."""
-    environment = environment_of(telling.fact.live)
-    row = _fact_row(core, telling, environment)
-    for _ in range(NUMBER_ATTEMPTS):
-        fact_id = core.numbers.next(telling.slot)
-        if insert_once(session, FactRow.__table__, {**row, "id": fact_id}):
-            return _Recorded(fact_id, None)
-        known = payment_rows.fact(session, telling.slot, telling.account.name, environment, telling.key)
-        if known is not None and _may_be_looked_at_again(known):
-            # Two tellings may find it parked at once: only one of them applies it.
-            known = payment_rows.lock_fact(session, telling.slot, telling.account.name, environment, telling.key)
-        if known is not None:
-            return _Recorded(known.id, known)
-    raise RuntimeError("no free number for a fact in this slot")
-
-
-def _fact_row(core: Core, telling: Telling, environment: str) -> dict[str, Any]:
-    fact = telling.fact
-    return {
-        "slot": telling.slot,
-        "provider_account": telling.account.name,
-        "environment": environment,
-        "key": telling.key,
-        "kind": fact.kind,
-        "payment_id": None,
-        "content": content_of(fact),
-        "raw": printable(fact.raw),
-        "road": telling.road,
-        "message_id": name_of(telling.message_id) if telling.message_id else None,
-        "outcome": Outcome.PARKED,
-        "reason": Mismatch.UNKNOWN_NUMBER,
-        "booking": Booking.NOTHING,
-        "from_suspense": False,
-        "at": fact.at,
-        "recorded_at": core.clock.now(),
-    }
-
-
-def _told_before(telling: Telling, recorded: _Recorded) -> Applied | None:
-    """The end for a repeat. None for a new fact, and for one that was parked because its payment was not known yet."""
-    known = recorded.known
-    if known is None:
-        return None
-    differing = contradictions(known.content, content_of(telling.fact))
-    if differing:
-        return Applied(Outcome.CONFLICT, ",".join(differing), telling.slot, known.id, known.payment_id)
-    if _may_be_looked_at_again(known) or _brings_news_of_refund(telling, known):
-        return None
-    return Applied(Outcome.DUPLICATE, known.outcome, telling.slot, known.id, known.payment_id)
-
-
-def _may_be_looked_at_again(known: AnyRow) -> bool:
-    """Whether a repeat is worth a look: the cause of the fact may be here by now, or this version acts on its kind."""
-    newly_handled = known.reason == Mismatch.NOT_HANDLED and known.kind in HANDLED
-    return known.outcome == Outcome.PARKED and (known.reason in WORTH_ANOTHER_LOOK or newly_handled)
-
-
-def _brings_news_of_refund(telling: Telling, known: AnyRow) -> bool:
-    """Whether a refund that was told before waits for its payment, or is told with a size that was not known."""
-    if telling.fact.kind not in REFUND_KINDS:
-        return False
-    return known.reason == Mismatch.BEFORE_PAYMENT or taking_in.says_more(known.content, content_of(telling.fact))
-
-
-def _apply_new(session: Session, core: Core, telling: Telling, recorded: _Recorded) -> Applied:
+def _apply_new(session: Session, core: Core, telling: Telling, recorded: Recorded) -> Applied:
     if recorded.known is not None:
         payment_rows.complete_fact(session, telling.slot, recorded.known, content_of(telling.fact))
     keys = _find_payment(session, core, telling)
@@ -176,7 +72,7 @@ def _apply_new(session: Session, core: Core, telling: Telling, recorded: _Record
 def _settled(
     session: Session,
     telling: Telling,
-    recorded: _Recorded,
+    recorded: Recorded,
     decision: Decision,
     payment_id: int | None,
     *,
@@ -187,9 +83,7 @@ def _settled(
     return Applied(decision.outcome, decision.reason, telling.slot, recorded.fact_id, payment_id)
 
 
-def _take_in_refund(
-    session: Session, core: Core, telling: Telling, recorded: _Recorded, keys: AnyRow | None
-) -> Applied:
+def _take_in_refund(session: Session, core: Core, telling: Telling, recorded: Recorded, keys: AnyRow | None) -> Applied:
     decision, payment_id = taking_in.take_in(session, core, telling.slot, recorded.fact_id, keys)
     applied = _settled(session, telling, recorded, decision, payment_id)
     if payment_id is not None and decision.outcome is not Outcome.PARKED:
@@ -197,7 +91,7 @@ def _take_in_refund(
     return applied
 
 
-def _take_in_unmatched(session: Session, core: Core, telling: Telling, recorded: _Recorded) -> Applied:
+def _take_in_unmatched(session: Session, core: Core, telling: Telling, recorded: Recorded) -> Applied:
     """There is no payment here that the fact could be about."""
     decision = decide_unmatched(_why_unmatched(telling), has_money=_brings_money(telling))
     money = crediting.of_telling(telling)
@@ -208,7 +102,7 @@ def _take_in_unmatched(session: Session, core: Core, telling: Telling, recorded:
     return applied
 
 
-def _take_in_payment(session: Session, core: Core, telling: Telling, recorded: _Recorded, keys: AnyRow) -> Applied:
+def _take_in_payment(session: Session, core: Core, telling: Telling, recorded: Recorded, keys: AnyRow) -> Applied:
     order = payment_rows.lock_order(session, telling.slot, keys.order_id)
     payment = payment_rows.lock_payment(session, telling.slot, keys.id)
     decision, moved = _decide(session, core, telling, order, payment), recorded.in_suspense
@@ -266,9 +160,9 @@ def _decide(session: Session, core: Core, telling: Telling, order: AnyRow, payme
         owner = payment_rows.owner_token(session, order.slot, order.user_id)
         why = mismatch(telling.told(), _expected(telling, order, payment, owner))
         return decide_paid(standing, why, core.rules.policy)
-    if kind in _UNPAID_CAUSES:
+    if kind in UNPAID_CAUSES:
         strange = foreign(telling.told(), account=telling.account.provider.account, live=order.environment == "live")
-        return decide_unpaid(standing, _UNPAID_CAUSES[kind], strange)
+        return decide_unpaid(standing, UNPAID_CAUSES[kind], strange)
     return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
 
 

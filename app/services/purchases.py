@@ -14,7 +14,8 @@ import structlog
 from app.providers.facts import Kind
 from app.services import claims
 from app.services.core import Core, environment_of
-from app.services.facts import Applied, apply_fact
+from app.services.facts import apply_fact
+from app.services.recording import Applied
 from app.services.refunds import waiting
 from app.services.tellings import Telling, checked
 from app.services.transaction import read, transact

@@ -29,11 +29,11 @@ from app.providers.http import deadline
 from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
 from app.services.core import Core, as_of
-from app.services.facts import Applied
 from app.services.inserting import insert_once
 from app.services.leasing import DueWork
 from app.services.problems import Problem, UnknownProviderAccount
 from app.services.purchases import tell
+from app.services.recording import Applied
 from app.services.storable import name_of
 from app.services.tellings import Road, Telling
 from app.services.transaction import read, transact

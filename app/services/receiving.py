@@ -20,8 +20,9 @@ from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
 from app.services import asking, asks, kept_messages
 from app.services.core import Core, as_of
-from app.services.facts import Applied, apply_fact
+from app.services.facts import apply_fact
 from app.services.purchases import place, tell
+from app.services.recording import Applied
 from app.services.storable import name_of
 from app.services.tellings import Telling
 from app.services.transaction import read, transact

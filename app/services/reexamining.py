@@ -24,9 +24,10 @@ from app.models.slot_guard import sweep as sweep_named
 from app.providers.facts import Kind
 from app.services import payment_rows
 from app.services.core import Core
-from app.services.facts import HANDLED, Applied, can_be_looked_at_again, look_again
+from app.services.facts import look_again
 from app.services.products import product_of_store
 from app.services.purchases import place, tell
+from app.services.recording import HANDLED, Applied, can_be_looked_at_again
 from app.services.refunds.waiting import fact_of, settle_without_a_buyer
 from app.services.tellings import Telling
 from app.services.transaction import read, transact

@@ -17,12 +17,12 @@ from app.domain.spending import Spend, grant
 from app.models.base import AnyRow
 from app.providers.facts import Fact, Kind, Ref
 from app.services import ledger
-from app.services.facts import Applied
 from app.services.idempotency import keyed
 from app.services.ledger import debts
 from app.services.ledger_audit import AsOf, AuditState, audit_slot
 from app.services.order_audit import audit_orders
 from app.services.purchases import tell
+from app.services.recording import Applied
 from app.services.refunds import executing, refund_rows, requesting
 from app.services.refunds.requesting import Wanted
 from app.services.tellings import Road, Telling

@@ -158,6 +158,16 @@ def test_words_that_are_only_kept_for_audit_keep_no_payment_from_being_credited(
     world.assert_balanced()
 
 
+def test_names_of_the_longest_length_are_used_as_they_are(world: World) -> None:
+    longest = "金" * LONGEST_REFERENCE
+    payment_id, message = paid(world)
+    for _ in range(2):
+        assert loose(world, named(theirs=longest)).receive(message).status == 200
+    assert paid_outcomes(world) == [("applied", "")]
+    assert (world.payment(payment_id).theirs, world.coins()) == (longest, 66)
+    world.assert_balanced()
+
+
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_a_number_of_ours_that_cannot_be_ours_is_unusable_too(world: World, text: str) -> None:
     odd = loose(world, named(ours=text))
@@ -290,7 +300,7 @@ def test_a_purchase_that_is_only_named_beyond_the_limits_stays_pending(world: Wo
     assert (done.status, [one.status for one in done.purchases]) == ("pending", ["pending"])
 
 
-@pytest.mark.parametrize("length", [1, 118, 119, 128])
+@pytest.mark.parametrize("length", [1, *range(LONGEST_REFERENCE - 11, LONGEST_REFERENCE + 1)])
 def test_a_subscription_is_claimed_under_its_whole_name(world: World, length: int) -> None:
     names = ["x" * (length - 1) + end for end in "ab"]
     for name, user in zip(names, ("alice", "bob"), strict=True):

@@ -24,6 +24,8 @@ MAX_BODY = 64 * 1024
 ACCEPTED = Reply(204, "application/json", b"")
 _READERS = {"TRANSACTION": payment_fact, "REFUND": refund_fact}
 """By the first word of `event_type`. Others (agreements, marketing, …) are genuine, and say nothing of interest yet."""
+_ORDINARY = {"TRANSACTION.SUCCESS", "TRANSACTION.FAIL", "REFUND.SUCCESS", "REFUND.ABNORMAL", "REFUND.CLOSED"}
+"""What must be readable. Other products (parking's TRANSACTION.PAY_BACK) use the same first words differently."""
 
 
 def refusal(status: int, message: str) -> Reply:
@@ -55,11 +57,7 @@ class NotificationReader:
     def _open(self, body: bytes, signed_at: datetime) -> Received:
         envelope = parse_json(body)
         event = text(envelope, "event_type")
-        facts: tuple[Fact, ...] = ()
-        reader = _READERS.get(event.partition(".")[0])
-        if reader is not None:
-            document = parse_json(decrypt(self._apiv3_key, _resource(envelope)))
-            facts = (reader(document, self._merchant, signed_at),)
+        facts = self._facts(event, envelope, signed_at)
         return Received(
             facts=facts,
             note="" if facts else f"event {event} says nothing that is used here",
@@ -68,6 +66,18 @@ class NotificationReader:
             message_id=text(envelope, "id"),
             signed_at=signed_at,
         )
+
+    def _facts(self, event: str, envelope: Mapping[str, Any], signed_at: datetime) -> tuple[Fact, ...]:
+        reader = _READERS.get(event.partition(".")[0])
+        if reader is None:
+            return ()
+        try:
+            document = parse_json(decrypt(self._apiv3_key, _resource(envelope)))
+            return (reader(document, self._merchant, signed_at),)
+        except Unreadable:
+            if event in _ORDINARY:
+                raise
+            return ()
 
 
 def _resource(envelope: Mapping[str, Any]) -> Mapping[str, Any]:

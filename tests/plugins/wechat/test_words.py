@@ -269,3 +269,22 @@ def test_a_v2_query_that_says_closed_is_not_paid_when_it_comes_as_a_notification
         message = world.sign(world.fields() | {"trade_state": state})
         (fact,) = world.make_provider(world.tools()).receive(message).facts
         assert fact.kind is kind
+
+
+@pytest.mark.parametrize("event", ["TRANSACTION.PAY_BACK", "TRANSACTION.TOMORROW", "PAYSCORE.USER_PAID"])
+def test_a_signed_event_of_another_product_is_taken_and_kept_for_a_person(event: str) -> None:
+    world = V3World(FixedClock())
+    message = world.wechat.signer.notification(event, "transaction", {"parking_id": "5K8264ILTKCH16CQ250"})
+    received = world.make_provider(world.tools()).receive(message)
+    assert (received.facts, received.reply.status) == ((), 204)
+    assert event in received.note
+
+
+@pytest.mark.parametrize("event", ["TRANSACTION.SUCCESS", "REFUND.SUCCESS"])
+def test_an_ordinary_event_that_cannot_be_read_is_to_be_sent_again(event: str) -> None:
+    world = V3World(FixedClock())
+    message = world.wechat.signer.notification(event, "transaction", {"parking_id": "5K8264ILTKCH16CQ250"})
+    with pytest.raises(Forged) as refused:
+        world.make_provider(world.tools()).receive(message)
+    assert refused.value.reply is not None
+    assert refused.value.reply.status == 400

@@ -60,7 +60,7 @@ class FactRules(Rules):
             check_money(self.world_class.traits, heard.fact, heard.road)
 
     def test_facts_can_be_stored(self) -> None:
-        """Numbers, account, product and owner are printable texts of at most 128 characters."""
+        """Numbers, account, product and owner are printable texts of at most 255 characters."""
         for heard in self._said():
             check_texts(heard.fact, heard.road)
 
