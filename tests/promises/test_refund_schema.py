@@ -34,7 +34,8 @@ def _compare(migrated: str, modelled: str) -> None:
         schema.migrate(left)
         Base.metadata.create_all(right)
         with left.connect() as connection:
-            found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+            context = MigrationContext.configure(connection, opts={"compare_type": databases.type_differs})
+            found = compare_metadata(context, Base.metadata)
         assert [change for change in found if any(table in str(change) for table in (*TABLES, "facts"))] == []
         assert _checks(left) == _checks(right)
         assert _indexes(left) == _indexes(right)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, String, inspect, text
+from sqlalchemy import Engine, inspect, text
 
 from app import models
 from app.models import schema
@@ -34,15 +33,8 @@ def test_the_migrations_build_exactly_what_the_models_say(empty: Engine) -> None
     assert models
     schema.migrate(empty)
     with empty.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": _differs})
+        context = MigrationContext.configure(connection, opts={"compare_type": databases.type_differs})
         assert compare_metadata(context, Base.metadata) == []
-
-
-def _differs(context: MigrationContext, *compared: Any) -> bool | None:
-    """SQLite keeps to no length of a text, so migrations do not change it there. None: compare as usual."""
-    _, _, found, wanted = compared
-    lengths_only = isinstance(found, String) and isinstance(wanted, String)
-    return False if context.dialect.name == "sqlite" and lengths_only else None
 
 
 def test_constraints_views_and_guards_are_the_same_too(empty: Engine, request: pytest.FixtureRequest) -> None:

@@ -32,6 +32,7 @@ TEXT, BINARY = pq.Format.TEXT, pq.Format.BINARY
 _BYTEA = psycopg.adapters.types["bytea"].oid
 _INFERRED = 0
 """The server takes the type from the cast beside the parameter."""
+_PIPELINES = psycopg.Pipeline.is_supported()
 _DUPLICATE = b"42P05"
 _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 
@@ -85,9 +86,9 @@ def can_start(driver: Driver, prepared: bool) -> bool:
 
 
 def _begins_plainly(driver: Driver) -> bool:
-    """Whether its transactions begin with a mere `BEGIN`."""
+    """Whether its transactions begin with a mere `BEGIN`, and that can be sent along (libpq 14)."""
     asked = (driver.isolation_level, driver.read_only, driver.deferrable)
-    return not driver.autocommit and asked == (None, None, None)
+    return _PIPELINES and not driver.autocommit and asked == (None, None, None)
 
 
 def _dumped(value: object) -> tuple[bytes, pq.Format]:
