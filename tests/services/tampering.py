@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from app.domain.ledger import Lot, Posted, Transfer, system
-from app.domain.numbers import NumberSource, keyed_uuid
+from app.domain.numbers import NumberSource
 from app.domain.spending import Capture, HoldRequest
 from app.models.base import Base
 from app.models.guards import APPEND_ONLY, IMMUTABLE_COLUMNS
@@ -118,7 +118,9 @@ class Intruder:
         self.values = {**lively.named, **self._numbers(), "slot": self.slot, "bytes": b"\x01" * 32}
         self.values["other_slot"] = next(slot for slot in range(4095, 0, -1) if slot not in World._slots)
         World._slots.add(self.values["other_slot"])
-        self.values["other_id"] = keyed_uuid(self.slot, "forged", "1")
+        # Greater than any other: subjects are proved in the order of their ids, and a row that was given another id is
+        # two findings, of which the one under its own id then comes first.
+        self.values["other_id"] = uuid.UUID(int=(2**128 - 1) & ~0xFFF | self.slot)
 
     def run(self, edit: str) -> None:
         """Exactly one row, or the test says nothing."""
