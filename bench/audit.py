@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -65,15 +66,11 @@ class Filling:
         keys = itertools.count()
         for batches in itertools.count(1):
             items = [self._item(user, f"k{next(keys)}") for user in self.chance.choices(self.users, k=MOST)]
-            result = transact(
-                self.sessions,
-                lambda session, items=items: book_batch(  # type: ignore[misc]
-                    session, items, at=self.now, all_or_nothing=False, rules=RULES
-                ),
-            )
+            batch = partial(book_batch, items=items, at=self.now, all_or_nothing=False, rules=RULES)
+            result = transact(self.sessions, batch)
             posted = [answer for answer in result.answers if isinstance(answer, Posted)]
             for user in self.chance.choices(self.users, k=OUTSIDE_BATCHES):
-                transact(self.sessions, lambda session, user=user: self._hold(session, user, f"h{next(keys)}"))  # type: ignore[misc]
+                transact(self.sessions, partial(self._hold, user=user, key=f"h{next(keys)}"))
             self._reverse(self.chance.choice(posted).id, f"r{batches}")
             self.now += A_BATCH
             if batches % 10 == 0:

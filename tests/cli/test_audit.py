@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def filled(sessions: Sessions) -> Sessions:
         some = users[start : start + 100]
         items = [grant(user, "coin", 10, "g", reason="test", actor="ann") for user in some]
         items += [Spend(user, "coin", 1, f"s{number}") for user in some for number in range(3)]
-        transact(sessions, lambda session, items=items: book_batch(session, items, at=NOW, all_or_nothing=True))  # type: ignore[misc]
+        transact(sessions, partial(book_batch, items=items, at=NOW, all_or_nothing=True))
     slots = sorted(slot_of_user(user) for user in users)
     engine = sessions.kw["bind"]
     with engine.begin() as connection:
