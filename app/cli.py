@@ -22,15 +22,15 @@ from app.config import SCOPES, BadSettings, load
 from app.domain.numbers import slot_of_user
 from app.models import schema
 from app.providers.errors import Misconfigured
-from app.services import audit as books
-from app.services import freezing
+from app.services.accounts import freezes
+from app.services.accounts.catalog import BadCatalogue, import_products, parse_catalogue
+from app.services.audit import run as books
+from app.services.audit.ledger import AsOf, AuditState
+from app.services.base.errors import NotFound
+from app.services.base.transaction import read, transact
 from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
 from app.services.ledger.trial_balance import trial_balance
-from app.services.ledger_audit import AsOf, AuditState
-from app.services.problems import NotFound
-from app.services.products import BadCatalogue, import_products, parse_catalogue
-from app.services.transaction import read, transact
 from app.web.access import API_KEY_PREFIX
 from app.worker import Worker
 
@@ -141,9 +141,9 @@ def _freezing(name: str, done: str) -> None:
     @click.option("--actor", required=True, help="Who you are.")
     def command(user: str, asset: str | None, environment: str, reason: str, actor: str) -> None:
         core = house().core
-        wanted = freezing.Change(user, environment, asset, name == "freeze", reason, f"operator:{actor}")
+        wanted = freezes.Change(user, environment, asset, name == "freeze", reason, f"operator:{actor}")
         try:
-            transact(core.sessions, lambda session: freezing.apply(session, core, slot_of_user(user), wanted))
+            transact(core.sessions, lambda session: freezes.apply(session, core, slot_of_user(user), wanted))
         except NotFound:
             raise click.ClickException(f"{user} has no wallet in {environment}") from None
         click.echo(f"{user}: {done}")
@@ -159,7 +159,7 @@ _freezing("unfreeze", "unfrozen")
 @click.argument("user")
 def freezing_history(user: str) -> None:
     """Who froze and unfroze the wallets of USER."""
-    for row in freezing.history(house().core, user):
+    for row in freezes.history(house().core, user):
         what = f"{row.asset or 'all'} {'frozen' if row.frozen else 'unfrozen'}"
         click.echo(f"{row.at:%Y-%m-%d %H:%M:%S}  {row.environment}  {what} by {row.actor}: {row.reason}")
 

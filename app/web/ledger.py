@@ -11,9 +11,9 @@ from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, NoS
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services import ledger
+from app.services.base.errors import Invalid, KeyReused, NotFound, Problem
+from app.services.base.transaction import Connected, book, read
 from app.services.ledger import debts
-from app.services.problems import Invalid, KeyReused, NotFound, Problem
-from app.services.transaction import Connected, book, read
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.orders import core

@@ -9,10 +9,10 @@ from apiflask import APIBlueprint
 from flask import request
 from sqlalchemy.orm import Session
 
-from app.services import receipts
-from app.services.reporting import record_consent
-from app.services.transaction import transact
-from app.services.users import ensure_user
+from app.services.accounts.users import ensure_user
+from app.services.base.transaction import transact
+from app.services.calls.fulfilment import record_consent
+from app.services.intake import receipts
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.orders import core

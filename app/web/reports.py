@@ -10,8 +10,8 @@ from apiflask import APIBlueprint
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from app.domain.trial_balance import TrialSheet
+from app.services.base.transaction import read
 from app.services.ledger.trial_balance import trial_balance
-from app.services.transaction import read
 from app.trial_balance_text import as_json
 from app.web.access import needs
 from app.web.orders import core

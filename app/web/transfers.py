@@ -11,9 +11,9 @@ from app.domain.ledger import Posted, Refused, wallet
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend, debit, grant
 from app.services import ledger
+from app.services.base.transaction import read
 from app.services.ledger import batches, holding, reversing
 from app.services.ledger.holding import Held
-from app.services.transaction import read
 from app.web import ledger_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs

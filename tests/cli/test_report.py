@@ -9,7 +9,7 @@ from app.cli import main
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services import ledger
-from app.services.transaction import transact
+from app.services.base.transaction import transact
 from tests.world import World
 
 

@@ -17,16 +17,17 @@ from app.domain.spending import Spend, grant
 from app.models.base import AnyRow
 from app.providers.facts import Fact, Kind, Ref
 from app.services import ledger
-from app.services.idempotency import keyed
+from app.services.audit.ledger import AsOf, AuditState, audit_slot
+from app.services.audit.orders import audit_orders
+from app.services.base.idempotency import keyed
+from app.services.base.reported_fact import ReportedFact, Road
+from app.services.base.transaction import read, transact
+from app.services.calls import refund_calls
+from app.services.facts.owner import tell
+from app.services.facts.record import Applied
 from app.services.ledger import debts
-from app.services.ledger_audit import AsOf, AuditState, audit_slot
-from app.services.order_audit import audit_orders
-from app.services.purchases import tell
-from app.services.recording import Applied
-from app.services.refunds import executing, refund_rows, requesting
-from app.services.refunds.requesting import Wanted
-from app.services.tellings import Road, Telling
-from app.services.transaction import read, transact
+from app.services.refunds import refund_rows, requests
+from app.services.refunds.requests import Wanted
 from tests.world import World
 
 PAID, COINS, BONUS = 600, 60, 6
@@ -78,7 +79,7 @@ class Buyer:
         return datetime.fromisoformat("2026-01-02T03:04:05+00:00") + timedelta(hours=hours)
 
     def tell(self, fact: Fact, road: Road = "notification") -> Applied:
-        return tell(self.world.core, Telling(self.world.account, fact, road))
+        return tell(self.world.core, ReportedFact(self.world.account, fact, road))
 
     def pay(self) -> None:
         self.world.pay(self.payment_id)
@@ -90,12 +91,12 @@ class Buyer:
         """Ask for a refund; it is written down, and not sent yet."""
         request = keyed("backend:test", key or f"k-{next(_keys)}", "refund", {"payment": self.payment_id, "a": amount})
         wanted = Wanted(self.payment_id, None, amount, "a test", policy, "backend:test")
-        return requesting.request(self.world.core, wanted, request)
+        return requests.request(self.world.core, wanted, request)
 
     def work(self, refund_id: int) -> str:
         """Take a refund one step further; its status then."""
         self.world.clock.advance(5000)
-        executing.work_on_due(self.world.core, refund_id)
+        refund_calls.work_on_due(self.world.core, refund_id)
         return str(self.refund(refund_id).status)
 
     def spend(self, amount: int) -> object:
@@ -116,7 +117,7 @@ class Buyer:
         return row
 
     def refunds(self) -> Sequence[AnyRow]:
-        return requesting.of_order(self.world.core, self.order_id)
+        return requests.of_order(self.world.core, self.order_id)
 
     @property
     def account(self) -> ledger.Balance:

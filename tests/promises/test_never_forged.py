@@ -13,8 +13,8 @@ from app.models.slot_guard import sweep
 from app.providers.errors import Forged
 from app.providers.facts import Message, Received, Ref, Reply
 from app.providers.registry import ProviderAccount, Registry
-from app.services import asking
-from app.services.transaction import read
+from app.services.base.transaction import read
+from app.services.calls import payment_queries
 from app.worker import Worker
 from plugins.sandbox.simulator import FORGER
 from tests.world import World
@@ -119,7 +119,7 @@ def test_a_hint_about_a_paid_payment_is_ignored(world: World) -> None:
     world.pay(payment_id)
     world.deliver()
     paid = world.payment(payment_id)
-    assert not asking.hint(world.core, Ref(ours=str(payment_id)))
+    assert not payment_queries.hint(world.core, Ref(ours=str(payment_id)))
     assert world.payment(payment_id) == paid
 
 

@@ -18,13 +18,14 @@ from app.domain.numbers import slot_of_reference, slot_of_user
 from app.models.orders import FactRow, Order, Payment
 from app.providers.facts import Fact, Kind, Ref
 from app.providers.registry import ProviderAccount, Registry
-from app.services import claims, reexamining
-from app.services.core import Rules
-from app.services.products import import_products, parse_catalogue
-from app.services.reexamining import BATCH, START, NotReexamined, reexamine
-from app.services.tellings import Telling, content_of
-from app.services.transaction import read, transact
-from app.services.users import ensure_user
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.accounts.users import ensure_user
+from app.services.base.context import Rules
+from app.services.base.reported_fact import ReportedFact, content_of
+from app.services.base.transaction import read, transact
+from app.services.facts import claims
+from app.services.facts import parked as parked_facts
+from app.services.facts.parked import BATCH, START, NotReexamined, reexamine
 from app.worker import Worker
 from tests import databases
 from tests.facts import paid_fact, told
@@ -38,7 +39,7 @@ Situation = Callable[[World, str], int]
 
 
 def parked(world: World, outcome: str = "parked") -> list[Any]:
-    return list(read(world.core.sessions, lambda session: reexamining.listed(session, outcome, 1000)))
+    return list(read(world.core.sessions, lambda session: parked_facts.listed(session, outcome, 1000)))
 
 
 def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
@@ -99,7 +100,7 @@ def kept_by_an_older_version(world: World, user: str) -> int:
     """A kind of fact that it did nothing about: the payment is here, the fact is not handled."""
     payment_id = world.order(user).payments[0].id
     fact = paid_fact(world, payment_id)
-    telling = Telling(world.account, fact, "notification")
+    telling = ReportedFact(world.account, fact, "notification")
     row = {
         "slot": telling.slot,
         "id": world.core.numbers.next(telling.slot),
@@ -155,7 +156,7 @@ def test_found_by_many_at_once_it_is_applied_once(world: World, situation: Situa
             if turn % 2:
                 reexamine(world.core, number)
             else:
-                reexamining.sweep(world.core, START)
+                parked_facts.sweep(world.core, START)
         except NotReexamined:
             pass  # another one was faster
 
@@ -180,7 +181,7 @@ def test_interrupted_at_any_step_it_is_taken_up_again(database_url: str, situati
             except Injected:
                 assert world.coins(f"user-{at}") in (0, 66)
             blown = fuse.has_blown
-        reexamining.sweep(world.core, START)
+        parked_facts.sweep(world.core, START)
         assert (world.coins(f"user-{at}"), parked(world)) == (66, []), f"interrupted at step {at}"
     assert at > 5
     world.assert_balanced()
@@ -264,7 +265,7 @@ def test_a_fact_of_an_account_that_is_not_configured_any_more_waits(world: World
     without = replace(world.core, registry=Registry({}))
     with pytest.raises(NotReexamined, match="'sandbox' is not configured"):
         reexamine(without, number)
-    assert reexamining.sweep(without, START) == (0, START)
+    assert parked_facts.sweep(without, START) == (0, START)
     assert len(parked(world)) == 1
 
 
@@ -280,7 +281,7 @@ def test_a_parked_fact_without_a_cause_is_only_read(world: World) -> None:
 def test_after_thirty_days_only_a_person_looks_again(world: World) -> None:
     number = an_order_restored(world, "alice")
     world.clock.advance(timedelta(days=30).total_seconds() + 1)
-    assert reexamining.sweep(world.core, START) == (0, START)
+    assert parked_facts.sweep(world.core, START) == (0, START)
     assert reexamine(world.core, number).outcome == "applied"
 
 
@@ -291,9 +292,9 @@ def test_a_sweep_goes_on_where_the_last_one_stopped_and_begins_again_at_the_end(
     world.clock.advance(1)
     told(world, fact)
     restore()
-    done, place = reexamining.sweep(world.core, START)
+    done, place = parked_facts.sweep(world.core, START)
     assert (done, world.coins()) == (0, 0)
-    assert reexamining.sweep(world.core, place) == (1, START)
+    assert parked_facts.sweep(world.core, place) == (1, START)
     assert world.coins() == 66
 
 
@@ -301,5 +302,5 @@ def test_one_fact_that_cannot_be_looked_at_does_not_keep_the_others_waiting(worl
     broken = an_order_restored(world, "bob")
     _set(world, broken, kind="unheard_of")
     an_order_restored(world, "alice")
-    assert reexamining.sweep(world.core, START)[0] == 1
+    assert parked_facts.sweep(world.core, START)[0] == 1
     assert (world.coins("alice"), world.coins("bob")) == (66, 0)

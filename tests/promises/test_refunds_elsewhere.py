@@ -13,16 +13,17 @@ from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.models.orders import Payment
 from app.providers.facts import Kind, Ref
-from app.services import ledger, receipts
-from app.services.facts import apply_fact
-from app.services.idempotency import keyed
+from app.services import ledger
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.idempotency import keyed
+from app.services.base.reported_fact import ReportedFact
+from app.services.base.transaction import read, transact
+from app.services.facts.apply import apply_fact
+from app.services.intake import receipts
 from app.services.ledger import debts
 from app.services.ledger.reversing import Reverse, reverse
-from app.services.products import import_products, parse_catalogue
-from app.services.refunds import refund_rows, requesting
-from app.services.refunds.requesting import RefundNotSupported, Wanted
-from app.services.tellings import Telling
-from app.services.transaction import read, transact
+from app.services.refunds import refund_rows, requests
+from app.services.refunds.requests import RefundNotSupported, Wanted
 from app.worker import Worker
 from tests.databases import Sessions
 from tests.promises.refund_world import Buyer
@@ -89,7 +90,7 @@ def test_a_store_decides_by_itself(store: Store) -> None:
     assert order is not None
     wanted = Wanted(None, int(order), None, "please", None, "backend:test")
     with pytest.raises(RefundNotSupported):
-        requesting.request(store.core, wanted, keyed("backend:test", "k", "refund", {}))
+        requests.request(store.core, wanted, keyed("backend:test", "k", "refund", {}))
 
 
 # --- money that matched nothing ---
@@ -155,7 +156,7 @@ def test_money_and_refund_that_did_not_see_each_other_are_brought_together_by_th
     unknown = Ref(str(buyer.payment_id + (1 << 12)), buyer.theirs)
     refunded = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(unknown, refund="r1"))
     with world.core.sessions.begin() as session:
-        apply_fact(session, world.core, Telling(world.account, refunded, "notification"))
+        apply_fact(session, world.core, ReportedFact(world.account, refunded, "notification"))
         buyer.tell(replace(buyer.paid(), ref=unknown))
     assert world.money("suspense") == 600
     Worker(world.core).run_once()

@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from app.domain.numbers import slot_of_user
 from app.models.orders import Order
-from app.services import orders
-from app.services.transaction import read
+from app.services.base.transaction import read
+from app.services.payments import orders
 from app.worker import Worker
 from tests import processes
 from tests.processes import Place, place_of, run_and_kill

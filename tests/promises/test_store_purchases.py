@@ -14,13 +14,15 @@ from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.providers.facts import Message
 from app.providers.registry import ProviderAccount, Registry
-from app.services import claims, ledger, receipts, receiving
-from app.services.core import Core
-from app.services.products import import_products, parse_catalogue
-from app.services.receipts import ReceiptRefused, Submitted
-from app.services.reporting import record_consent
-from app.services.transaction import read, transact
-from app.services.users import ensure_user
+from app.services import ledger
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.accounts.users import ensure_user
+from app.services.base.context import Core
+from app.services.base.transaction import read, transact
+from app.services.calls.fulfilment import record_consent
+from app.services.facts import claims
+from app.services.intake import notifications, receipts
+from app.services.intake.receipts import ReceiptRefused, Submitted
 from app.worker import Worker
 from plugins.apple.settings import Environment
 from plugins.apple.simulated_device import Device
@@ -54,7 +56,7 @@ class Store:
         transact(self.core.sessions, lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
 
     def _notified(self, url: str, message: Message):  # type: ignore[no-untyped-def]
-        return receiving.receive_notification(self.core, self.account, message)
+        return notifications.receive_notification(self.core, self.account, message)
 
     def token(self, user: str) -> str:
         return str(transact(self.core.sessions, lambda session: ensure_user(session, self.core, user)).token)
@@ -262,13 +264,14 @@ def test_purchases_at_once_beside_one_open_order_each_get_an_order_and_their_coi
 
 
 def _ordered(store: Store):  # type: ignore[no-untyped-def]
-    from app.services import orders, starting
-    from app.services.idempotency import keyed
-    from app.services.orders import NewOrder, PayBy
+    from app.services.base.idempotency import keyed
+    from app.services.calls import payment_starts
+    from app.services.payments import orders
+    from app.services.payments.orders import NewOrder, PayBy
 
     wanted = NewOrder("alice", "coins-600", 1, PayBy("apple", "store"))
     order_id, payment_id = orders.create_order(store.core, wanted, keyed("user:alice", "k", "order", {}))
-    starting.start_payment(store.core, payment_id)
+    payment_starts.start_payment(store.core, payment_id)
     view = orders.view_order(store.core, "alice", order_id)
     assert view.payments[0].action["app_account_token"] == store.token("alice")
     assert view.order.slot == slot_of_user("alice")

@@ -16,11 +16,11 @@ from sqlalchemy import Engine, select
 from app.domain.numbers import slot_of_user
 from app.domain.status import Outcome
 from app.models.base import Base
-from app.services import orders
-from app.services.idempotency import keyed
-from app.services.lapsing import lapse_payment
-from app.services.orders import NewOrder, PayBy
-from app.services.transaction import read, transact
+from app.services.base.idempotency import keyed
+from app.services.base.transaction import read, transact
+from app.services.payments import orders
+from app.services.payments.expiry import lapse_payment
+from app.services.payments.orders import NewOrder, PayBy
 from tests import databases
 from tests.conftest import create_schema
 from tests.faults import Fuse, Injected, fused_engine, losing_the_connection, raising

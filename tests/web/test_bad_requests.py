@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from app.models.orders import IdempotencyKey, Order, Payment, User
 from app.models.slot_guard import sweep
-from app.services.transaction import read
+from app.services.base.transaction import read
 from tests.web.client import ApiClient, order_body, token
 from tests.world import World
 

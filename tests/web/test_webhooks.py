@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from app.models.base import Base
 from app.models.slot_guard import sweep
 from app.providers.facts import Message
-from app.services.transaction import read
+from app.services.base.transaction import read
 from app.web.webhooks import LARGEST_BODY
 from tests import databases
 from tests.conftest import create_schema

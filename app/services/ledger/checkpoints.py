@@ -21,9 +21,9 @@ from sqlalchemy.orm import Session
 from app.domain.trial_balance import Heading, Sums, Totals, added
 from app.models.base import AnyRow
 from app.models.checkpoints import CHECKPOINTS
-from app.services.inserting import insert_once
+from app.services.base.transaction import Sessions, read, transact
+from app.services.base.upsert import insert_if_new
 from app.services.ledger.counting import EPOCH, FOREVER, HOUR, busy_hours, count, transfers_between
-from app.services.transaction import Sessions, read, transact
 
 C = CHECKPOINTS.c
 MARGIN = timedelta(minutes=15)
@@ -127,7 +127,7 @@ def _write(session: Session, base: Checkpoint, fresh: Checkpoint) -> bool:
     if base is not NOTHING and at(session, base.until, lock=True) != base:
         return False
     rows = [_row(fresh.until, *item) for item in sorted(fresh.totals.items())]
-    inserted = [insert_once(session, CHECKPOINTS, row) for row in rows]
+    inserted = [insert_if_new(session, CHECKPOINTS, row) for row in rows]
     return all(inserted)
 
 

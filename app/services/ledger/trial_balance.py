@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from app.domain.trial_balance import Heading, Sums, TrialBalance, added, draw_up
+from app.services.base.errors import Problem
 from app.services.ledger import checkpoints
 from app.services.ledger.counting import FOREVER, busy_hours, count, kept_by_users
-from app.services.problems import Problem
 
 MICROSECOND = timedelta(microseconds=1)
 

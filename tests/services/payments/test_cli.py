@@ -17,9 +17,9 @@ from app.domain.money import Money
 from app.models import schema
 from app.models.base import Json
 from app.providers.facts import Message, Ref
-from app.services import kept_messages
-from app.services.tellings import content_of
-from app.services.transaction import transact
+from app.services.base.reported_fact import content_of
+from app.services.base.transaction import transact
+from app.services.intake import inbox
 from tests.facts import paid_fact, told
 from tests.world import CATALOGUE, World
 
@@ -161,7 +161,7 @@ def operator(world: World, shop: Path, monkeypatch: pytest.MonkeyPatch) -> World
 
 def test_a_replay_that_is_refused_exits_with_one_and_says_why(operator: World) -> None:
     def keep(message: Message) -> int:
-        work = partial(kept_messages.keep, core=operator.core, slot=7, account="sandbox", message=message)
+        work = partial(inbox.keep, core=operator.core, slot=7, account="sandbox", message=message)
         return transact(operator.core.sessions, lambda session: work(session, reason="parked", detail=""))
 
     unknown = operator.simulator.notification("m-1", {"event": "payment", "payment": UNKNOWN_PAYMENT})

@@ -9,12 +9,13 @@ from sqlalchemy import func, select
 
 from app.domain.numbers import slot_of_user
 from app.models.orders import Order
-from app.services import orders, starting
-from app.services.idempotency import keyed
-from app.services.orders import MOST_PAYMENTS, NewOrder, PayBy
-from app.services.problems import Invalid, KeyReused, NotFound, OrderNotOpen, TooManyPayments, UnknownProduct
-from app.services.products import import_products, parse_catalogue
-from app.services.transaction import read, transact
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.errors import Invalid, KeyReused, NotFound, OrderNotOpen, TooManyPayments, UnknownProduct
+from app.services.base.idempotency import keyed
+from app.services.base.transaction import read, transact
+from app.services.calls import payment_starts
+from app.services.payments import orders
+from app.services.payments.orders import MOST_PAYMENTS, NewOrder, PayBy
 from tests.world import CATALOGUE, World
 
 PAGE = PayBy("sandbox", "page")
@@ -71,7 +72,7 @@ def test_another_attempt_repeated_at_once_is_one_attempt(world: World) -> None:
     order_id, _ = orders.create_order(world.core, WANTED, REQUEST)
     again = keyed("user:alice", "again", "add_payment", {})
     with ThreadPoolExecutor(8) as pool:
-        made = set(pool.map(lambda _: starting.pay_again(world.core, "alice", order_id, PAGE, again), range(16)))
+        made = set(pool.map(lambda _: payment_starts.pay_again(world.core, "alice", order_id, PAGE, again), range(16)))
     assert len(made) == 1
     assert len(orders.view_order(world.core, "alice", order_id).payments) == 2
 
@@ -81,7 +82,7 @@ def test_an_order_takes_ten_attempts_and_the_last_can_be_repeated(world: World) 
 
     def attempt(number: int) -> int:
         request = keyed("user:alice", f"again-{number}", "add_payment", {})
-        return starting.pay_again(world.core, "alice", order_id, PAGE, request)
+        return payment_starts.pay_again(world.core, "alice", order_id, PAGE, request)
 
     made = [attempt(number) for number in range(1, MOST_PAYMENTS)]
     with pytest.raises(TooManyPayments):

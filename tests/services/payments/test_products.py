@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.services.problems import NoPrice, UnknownProduct
-from app.services.products import (
+from app.services.accounts.catalog import (
     BadCatalogue,
     import_products,
     parse_catalogue,
@@ -17,7 +16,8 @@ from app.services.products import (
     product_of_store,
     products_for_sale,
 )
-from app.services.transaction import read, transact
+from app.services.base.errors import NoPrice, UnknownProduct
+from app.services.base.transaction import read, transact
 from tests.world import CATALOGUE, World
 
 TWO = (
