@@ -6,7 +6,6 @@ import click
 
 from app.command import house
 from app.domain.status import NEEDS_A_PERSON
-from app.services.base.transaction import read, transact
 from app.services.facts import parked
 from app.services.intake import inbox, notifications
 from app.services.payments import expiry
@@ -20,7 +19,7 @@ def messages() -> None:
 @messages.command("list")
 def list_messages() -> None:
     """The unresolved ones, oldest first."""
-    for row in read(house().core.sessions, inbox.waiting):
+    for row in house().core.read(inbox.waiting):
         click.echo(f"{row.id}  {row.received_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.reason}: {row.detail}")
 
 
@@ -45,7 +44,7 @@ def replay_message(number: int) -> None:
 def resolve_message(number: int) -> None:
     """Take a message off the list: a person has dealt with it."""
     parts = house()
-    transact(parts.core.sessions, lambda session: inbox.resolve(session, parts.core, number))
+    parts.core.transact(lambda session: inbox.resolve(session, number))
 
 
 @click.group()
@@ -58,7 +57,7 @@ def facts() -> None:
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 def list_facts(outcome: str, limit: int) -> None:
     """Those that are still so, oldest first."""
-    for row in read(house().core.sessions, lambda session: parked.listed(session, outcome, limit)):
+    for row in house().core.read(lambda session: parked.listed(session, outcome, limit)):
         told = row.content
         money = f"{told['amount_minor']} {told['currency']}" if told["amount_minor"] is not None else "no amount"
         click.echo(
@@ -95,7 +94,7 @@ def list_overdue(limit: int) -> None:
     """Those still open though their time and grace are over, oldest first: the provider does not answer, or does not
     close them."""
     core = house().core
-    for row in read(core.sessions, lambda session: expiry.overdue(session, core, limit)):
+    for row in core.read(lambda session: expiry.overdue(session, limit)):
         click.echo(
             f"{row.id}  {row.expires_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.status}  theirs={row.theirs}"
             f"  asked {row.queries} times"

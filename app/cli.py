@@ -27,7 +27,6 @@ from app.services.accounts.catalog import BadCatalogue, import_products, parse_c
 from app.services.audit import run as books
 from app.services.audit.ledger import AsOf, AuditState
 from app.services.base.errors import NotFound
-from app.services.base.transaction import read, transact
 from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
 from app.services.ledger.trial_balance import trial_balance
@@ -101,7 +100,7 @@ def import_file(file: Path) -> None:
     except (BadCatalogue, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file}: {error}") from None
     parts = house()
-    counts = transact(parts.core.sessions, lambda session: import_products(session, catalogue, parts.core.clock.now()))
+    counts = parts.core.transact(lambda session: import_products(session, catalogue, parts.core.clock.now()))
     click.echo(", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
@@ -143,7 +142,7 @@ def _freezing(name: str, done: str) -> None:
         core = house().core
         wanted = freezes.Change(user, environment, asset, name == "freeze", reason, f"operator:{actor}")
         try:
-            transact(core.sessions, lambda session: freezes.apply(session, core, slot_of_user(user), wanted))
+            core.transact(lambda session: freezes.apply(session, slot_of_user(user), wanted))
         except NotFound:
             raise click.ClickException(f"{user} has no wallet in {environment}") from None
         click.echo(f"{user}: {done}")
@@ -174,7 +173,7 @@ def report_deferred_revenue() -> None:
     """As CSV: coins that are bought and not spent, and the money they were bought with, by product and month."""
     parts = house()
     zone = parts.core.rules.ledger.zone
-    figures = read(parts.core.sessions, lambda session: deferred_revenue(session, zone=zone), snapshot=True)
+    figures = parts.core.read(lambda session: deferred_revenue(session, zone=zone), snapshot=True)
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(["environment", "product", "month", "asset", "coins", "currency", "value_minor"])
     for about, sums in figures.items():
@@ -191,7 +190,7 @@ def report_trial_balance(at: str | None, as_document: bool) -> None:
     moment = None if at is None else _moment(at)
     core = house().core
     now = core.clock.now()
-    found = read(core.sessions, lambda session: trial_balance(session, now=now, at=moment), snapshot=True)
+    found = core.read(lambda session: trial_balance(session, now=now, at=moment), snapshot=True)
     if as_document:
         sheets = [trial_balance_text.as_json(sheet) for sheet in found.sheets]
         click.echo(json.dumps({"at": found.at.isoformat(), "balanced": found.balanced, "sheets": sheets}))
@@ -217,7 +216,7 @@ def _moment(given: str) -> datetime:
 def forget_checkpoints(since: str) -> None:
     """Delete the checkpoints from a moment on; the worker adds up that time again. Nothing else depends on them."""
     core, moment = house().core, _moment(since)
-    rows = transact(core.sessions, lambda session: checkpoints.forget(session, moment))
+    rows = core.transact(lambda session: checkpoints.forget(session, moment))
     click.echo(f"checkpoints: {rows} rows forgotten")
 
 

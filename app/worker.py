@@ -22,7 +22,6 @@ from app.providers.verbs import Refreshes
 from app.services.accounts.provider_keys import DatabaseKeys
 from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
-from app.services.base.transaction import read
 from app.services.calls import fulfilment, payment_closing, payment_queries, reference_queries, refund_calls, scans
 from app.services.facts import parked as parked_facts
 from app.services.intake import receipts
@@ -124,7 +123,7 @@ class Worker:
 
     def _due(self, work: LeaseQueue) -> list[int]:
         now = self._core.clock.now()
-        return read(self._core.sessions, lambda session: work.numbers(session, now, BATCH))
+        return self._core.read(lambda session: work.numbers(session, now, BATCH))
 
     def _guarded(self, work: Callable[[Core, int], bool]) -> Callable[[int], bool]:
         """One payment's trouble is its own: logged, and due again when its lease is over."""
@@ -147,7 +146,7 @@ class Worker:
             .order_by(_o.expires_at)
             .limit(BATCH)
         )
-        rows = read(self._core.sessions, lambda session: session.execute(over).all())
+        rows = self._core.read(lambda session: session.execute(over).all())
         return sum(expiry.expire_order(self._core, row.slot, row.id) for row in rows)
 
     def _receipts(self) -> int:

@@ -22,7 +22,7 @@ from app.services.audit import run
 from app.services.audit.ledger import AsOf
 from app.services.base.context import Core, ProviderClock, Rules
 from app.services.base.idempotency import keyed
-from app.services.base.transaction import Sessions, read, transact
+from app.services.base.transaction import Sessions, transact
 from app.services.calls import payment_starts
 from app.services.intake import notifications
 from app.services.payments import orders, payment_rows
@@ -99,19 +99,19 @@ class World:
 
     def payment(self, payment_id: int) -> AnyRow:
         slot = slot_of_number(payment_id)
-        row = read(self.core.sessions, lambda session: payment_rows.payment(session, slot, payment_id))
+        row = self.core.read(lambda session: payment_rows.payment(session, slot, payment_id))
         assert row is not None
         return row
 
     def order_row(self, order_id: int) -> AnyRow:
         slot = slot_of_number(order_id)
-        row = read(self.core.sessions, lambda session: payment_rows.order(session, slot, order_id))
+        row = self.core.read(lambda session: payment_rows.order(session, slot, order_id))
         assert row is not None
         return row
 
     def coins(self, user: str = "alice", asset: str = "coin") -> int:
         slot = slot_of_user(user)
-        found = read(self.core.sessions, lambda session: ledger.balances(session, slot, user))
+        found = self.core.read(lambda session: ledger.balances(session, slot, user))
         return sum(entry.balance for entry in found if entry.asset == asset and entry.environment == "sandbox")
 
     def money(self, code: str, asset: str = "CNY") -> int:
@@ -121,12 +121,12 @@ class World:
             " FROM transfers t JOIN accounts a ON a.slot = t.slot AND a.id IN (t.debit_id, t.credit_id)"
             " WHERE a.code = :code AND a.asset = :asset"
         )
-        return int(read(self.core.sessions, lambda s: s.execute(query, {"code": code, "asset": asset}).scalar_one()))
+        return int(self.core.read(lambda s: s.execute(query, {"code": code, "asset": asset}).scalar_one()))
 
     def outcomes(self) -> list[tuple[str, str, str]]:
         """(kind, outcome, reason) of every fact, oldest first."""
         query = text("/* sweep: audit */ SELECT kind, outcome, reason FROM facts ORDER BY recorded_at, id")
-        rows = read(self.core.sessions, lambda session: session.execute(query).all())
+        rows = self.core.read(lambda session: session.execute(query).all())
         return [(row.kind, row.outcome, row.reason) for row in rows]
 
     def assert_balanced(self) -> None:

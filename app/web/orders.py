@@ -17,7 +17,6 @@ from app.services.accounts.catalog import products_for_sale
 from app.services.base.context import Core
 from app.services.base.errors import Invalid, NotFound, ProviderUnavailable
 from app.services.base.idempotency import keyed
-from app.services.base.transaction import read
 from app.services.calls import payment_queries, payment_starts
 from app.services.payments import orders
 from app.services.payments.orders import NewOrder, OrderView, PayBy
@@ -38,7 +37,7 @@ def core() -> Core:
 @blueprint.output(schemas.ProductsOut)
 def list_products() -> Any:
     """What is for sale now."""
-    rows = read(core().sessions, lambda session: products_for_sale(session, core().clock.now()))
+    rows = core().read(lambda session: products_for_sale(session, core().clock.now()))
     fields = ("sku", "title", "prices", "grants", "store_ids")
     return {"products": [{name: getattr(row, name) for name in fields} for row in rows]}
 

@@ -21,7 +21,6 @@ from app.services.audit.ledger import AsOf, AuditState, audit_slot
 from app.services.audit.orders import audit_orders
 from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact, Road
-from app.services.base.transaction import read, transact
 from app.services.calls import refund_calls
 from app.services.facts.owner import tell
 from app.services.facts.record import Applied
@@ -112,7 +111,7 @@ class Buyer:
     # --- how it stands ---
 
     def refund(self, refund_id: int) -> AnyRow:
-        row = read(self.world.core.sessions, lambda s: refund_rows.refund(s, self.slot, refund_id))
+        row = self.world.core.read(lambda s: refund_rows.refund(s, self.slot, refund_id))
         assert row is not None
         return row
 
@@ -122,7 +121,7 @@ class Buyer:
     @property
     def account(self) -> ledger.Balance:
         name = wallet(self.user, "coin", "sandbox")
-        return read(self.world.core.sessions, lambda s: ledger.balance(s, self.slot, name))
+        return self.world.core.read(lambda s: ledger.balance(s, self.slot, name))
 
     @property
     def coins(self) -> int:
@@ -130,7 +129,7 @@ class Buyer:
 
     @property
     def debt(self) -> int:
-        owed = read(self.world.core.sessions, lambda s: debts.owed(s, self.slot, self.user))
+        owed = self.world.core.read(lambda s: debts.owed(s, self.slot, self.user))
         return sum(debt.amount for debt in owed if (debt.asset, debt.environment) == ("coin", "sandbox"))
 
     @property
@@ -142,12 +141,12 @@ class Buyer:
             " WHERE t.slot = :slot AND t.kind IN ('refund', 'refund_undone') AND p.reference = :payment"
         )
         values = {"slot": self.slot, "payment": str(self.payment_id)}
-        return int(read(self.world.core.sessions, lambda s: s.execute(query, values).scalar_one()))
+        return int(self.world.core.read(lambda s: s.execute(query, values).scalar_one()))
 
     def lines(self) -> list[tuple[str, int]]:
         """The wallet's statement: kind and signed amount."""
         name = wallet(self.user, "coin", "sandbox")
-        page = read(self.world.core.sessions, lambda s: ledger.statement(s, self.slot, name))
+        page = self.world.core.read(lambda s: ledger.statement(s, self.slot, name))
         return [(line.kind, line.amount) for line in page.lines]
 
     def assert_proved(self) -> None:
@@ -163,7 +162,7 @@ class Buyer:
         assert list(audit_orders(self.world.core.sessions)) == []
 
     def _ledger(self, work: Callable[..., object]) -> object:
-        return transact(self.world.core.sessions, work)
+        return self.world.core.transact(work)
 
 
 def half_up(amount: int, part: int, whole: int) -> int:

@@ -10,7 +10,6 @@ from sqlalchemy import insert, text
 
 from app.domain.money import Money
 from app.models.orders import Order, Payment
-from app.services.base.transaction import read, transact
 from app.services.calls import payment_queries
 from app.services.intake import inbox, notifications
 from tests.facts import paid_fact, told
@@ -20,7 +19,7 @@ HOUR = 3600
 
 
 def kept(world: World) -> list[Any]:
-    return read(world.core.sessions, inbox.waiting)
+    return world.core.read(inbox.waiting)
 
 
 def _forget(world: World, view: Any) -> tuple[Any, Any]:
@@ -37,11 +36,11 @@ def _remember(world: World, order: Any, payment: Any) -> None:
         session.execute(insert(Order).values(**order._mapping))
         session.execute(insert(Payment).values(**payment._mapping))
 
-    transact(world.core.sessions, work)
+    world.core.transact(work)
 
 
 def _run(world: World, sql: str, **values: Any) -> None:
-    transact(world.core.sessions, lambda session: session.execute(text(sql), values))
+    world.core.transact(lambda session: session.execute(text(sql), values))
 
 
 @pytest.mark.parametrize("road", ["told again", "replayed a week later", "asked"])

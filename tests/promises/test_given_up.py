@@ -13,7 +13,6 @@ from app.domain.numbers import slot_of_number
 from app.providers.errors import Declined, Unknown
 from app.providers.facts import Fact, Kind, Ref
 from app.providers.registry import ProviderAccount, Registry
-from app.services.base.transaction import read
 from app.services.calls import payment_closing
 from app.services.payments import expiry
 from app.services.payments.expiry import NotClosed, close_by_hand
@@ -81,7 +80,7 @@ def until(world: World, seconds: float, step: float = 2 * HOUR) -> None:
 
 
 def overdue(world: World) -> list[int]:
-    return [row.id for row in read(world.core.sessions, lambda session: expiry.overdue(session, world.core, 10))]
+    return [row.id for row in world.core.read(lambda session: expiry.overdue(session, 10))]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)

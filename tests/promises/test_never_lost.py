@@ -15,7 +15,6 @@ from app.domain.money import Money
 from app.providers.facts import Fact, Kind, Ref
 from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
-from app.services.base.transaction import read
 from app.services.calls import payment_starts
 from app.services.intake import inbox
 from app.services.payments import orders
@@ -40,7 +39,7 @@ def expired(world: World, user: str = "alice") -> Any:
 
 
 def kept(world: World) -> list[Any]:
-    return read(world.core.sessions, inbox.waiting)
+    return world.core.read(inbox.waiting)
 
 
 # --- late money ---

@@ -22,7 +22,6 @@ from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import ensure_user
 from app.services.base.context import Rules
 from app.services.base.reported_fact import ReportedFact, content_of
-from app.services.base.transaction import read, transact
 from app.services.facts import claims
 from app.services.facts import parked as parked_facts
 from app.services.facts.parked import BATCH, START, NotReexamined, reexamine
@@ -39,7 +38,7 @@ Situation = Callable[[World, str], int]
 
 
 def parked(world: World, outcome: str = "parked") -> list[Any]:
-    return list(read(world.core.sessions, lambda session: parked_facts.listed(session, outcome, 1000)))
+    return list(world.core.read(lambda session: parked_facts.listed(session, outcome, 1000)))
 
 
 def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
@@ -57,8 +56,8 @@ def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
         session.execute(insert(Order).values(**order._mapping))
         session.execute(insert(Payment).values(**payment._mapping))
 
-    transact(world.core.sessions, forget)
-    return fact, lambda: transact(world.core.sessions, remember)
+    world.core.transact(forget)
+    return fact, lambda: world.core.transact(remember)
 
 
 def an_order_restored(world: World, user: str) -> int:
@@ -75,12 +74,12 @@ def store_fact(world: World, user: str, **changes: Any) -> Fact:
 
 
 def import_text(world: World, catalogue: str) -> None:
-    transact(world.core.sessions, lambda session: import_products(session, parse_catalogue(catalogue), BEGINNING))
+    world.core.transact(lambda session: import_products(session, parse_catalogue(catalogue), BEGINNING))
 
 
 def a_product_imported(world: World, user: str) -> int:
     import_text(world, CATALOGUE)
-    owner = str(transact(world.core.sessions, lambda session: ensure_user(session, world.core, user)).token)
+    owner = str(world.core.transact(lambda session: ensure_user(session, user)).token)
     applied = told(world, store_fact(world, user, owner=owner))
     assert applied.reason == "unknown_product"
     import_text(world, STORE_CATALOGUE)
@@ -119,7 +118,7 @@ def kept_by_an_older_version(world: World, user: str) -> int:
         "at": fact.at,
         "recorded_at": world.clock.now(),
     }
-    transact(world.core.sessions, lambda session: session.execute(insert(FactRow).values(**row)))
+    world.core.transact(lambda session: session.execute(insert(FactRow).values(**row)))
     return int(row["id"])
 
 
@@ -226,7 +225,7 @@ def _with_mistyped_settings(world: World) -> World:
 def _set(world: World, fact_id: int, **values: Any) -> None:
     changes = ", ".join(f"{name} = :{name}" for name in values)
     query = text(f"UPDATE facts SET {changes} WHERE slot = :slot AND id = :id")
-    transact(world.core.sessions, lambda s: s.execute(query, {**values, "slot": fact_id & 4095, "id": fact_id}))
+    world.core.transact(lambda s: s.execute(query, {**values, "slot": fact_id & 4095, "id": fact_id}))
 
 
 def test_what_was_parked_by_wrong_settings_is_applied_by_hand_once_they_are_right(world: World) -> None:

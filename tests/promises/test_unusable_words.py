@@ -18,7 +18,6 @@ from app.providers.facts import Fact, Kind, Message, Page, Received, Ref, Starte
 from app.providers.limits import LONGEST_REFERENCE
 from app.providers.registry import ProviderAccount, Registry
 from app.services.base.errors import PaymentDeclined, ProviderUnavailable
-from app.services.base.transaction import read
 from app.services.calls import payment_queries, scans
 from app.services.facts import claims
 from app.services.intake import inbox, notifications, receipts
@@ -119,7 +118,7 @@ def paid(world: World, user: str = "alice") -> tuple[int, Message]:
 
 
 def kept(world: World) -> list[tuple[str, str]]:
-    return [(row.reason, row.detail) for row in read(world.core.sessions, inbox.waiting)]
+    return [(row.reason, row.detail) for row in world.core.read(inbox.waiting)]
 
 
 def paid_outcomes(world: World) -> list[tuple[str, str]]:
@@ -345,7 +344,7 @@ def test_a_refusal_in_strange_words_is_still_a_refusal(world: World, text: str) 
 def test_the_kept_message_is_replayed_once_the_plugin_reads_it_properly(world: World) -> None:
     _, message = paid(world)
     loose(world, named(theirs=LONG)).receive(message)
-    [row] = read(world.core.sessions, inbox.waiting)
+    [row] = world.core.read(inbox.waiting)
     assert str(notifications.replay(world.core, row.id)) == "applied"
     assert (world.coins(), kept(world)) == (66, [])
     world.assert_balanced()

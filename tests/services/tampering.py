@@ -86,7 +86,7 @@ class Lively:
             Rules(ledger=world.rules),
         )
         change = Change(world.user, "live", None, frozen, "a look at it", "operator:ann")
-        return transact(world.sessions, lambda session: freezes.apply(session, core, world.slot, change))
+        return core.transact(lambda session: freezes.apply(session, world.slot, change))
 
 
 def unguard(engine: Engine) -> None:

@@ -19,11 +19,11 @@ from pydantic import (
     model_validator,
 )
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
 from app.domain.money import MAX_MINOR, MoneyError, parse_decimal
 from app.models.base import AnyRow
 from app.models.catalogue import Product
+from app.services.base.context import Tx
 from app.services.base.errors import NoPrice, UnknownProduct
 from app.services.base.upsert import insert_if_new
 
@@ -132,55 +132,55 @@ def parse_catalogue(text: str) -> CatalogueFile:
         raise BadCatalogue("; ".join(f"{'.'.join(map(str, f['loc'])) or 'file'}: {f['msg']}" for f in faults)) from None
 
 
-def import_products(session: Session, catalogue: CatalogueFile, now: datetime) -> dict[str, int]:
+def import_products(tx: Tx, catalogue: CatalogueFile, now: datetime) -> dict[str, int]:
     """Make the catalogue what the file says: `{added, changed, unchanged, retired}`.
 
     Products that the file no longer names are kept, inactive: orders and store purchases of them may still come.
     """
-    known = {row.sku: row for row in session.execute(select(*_p))}
+    known = {row.sku: row for row in tx.execute(select(*_p))}
     counts = {"added": 0, "changed": 0, "unchanged": 0, "retired": 0}
     for entry in catalogue.products:
-        counts[_import_one(session, entry.row(now), known.pop(entry.sku, None))] += 1
+        counts[_import_one(tx, entry.row(now), known.pop(entry.sku, None))] += 1
     for row in known.values():
         if row.active:
-            session.execute(update(Product).where(_p.sku == row.sku).values(active=False, updated_at=now))
+            tx.execute(update(Product).where(_p.sku == row.sku).values(active=False, updated_at=now))
             counts["retired"] += 1
     return counts
 
 
-def _import_one(session: Session, row: dict[str, Any], known: AnyRow | None) -> str:
+def _import_one(tx: Tx, row: dict[str, Any], known: AnyRow | None) -> str:
     if known is None:
-        insert_if_new(session, Product.__table__, row)
+        insert_if_new(tx, Product.__table__, row)
         return "added"
     same = all(getattr(known, name) == value for name, value in row.items() if name != "updated_at")
     if same:
         return "unchanged"
-    session.execute(update(Product).where(_p.sku == row["sku"]).values(**row))
+    tx.execute(update(Product).where(_p.sku == row["sku"]).values(**row))
     return "changed"
 
 
-def products_for_sale(session: Session, now: datetime) -> list[AnyRow]:
-    rows = session.execute(select(*_p).where(_p.active).order_by(_p.sku)).all()
+def products_for_sale(tx: Tx, now: datetime) -> list[AnyRow]:
+    rows = tx.execute(select(*_p).where(_p.active).order_by(_p.sku)).all()
     return [row for row in rows if _in_window(row, now)]
 
 
-def product_for_sale(session: Session, sku: str, now: datetime) -> AnyRow:
+def product_for_sale(tx: Tx, sku: str, now: datetime) -> AnyRow:
     """The product, if it can be ordered now. Raises UnknownProduct."""
-    row = session.execute(select(*_p).where(_p.sku == sku)).one_or_none()
+    row = tx.execute(select(*_p).where(_p.sku == sku)).one_or_none()
     if row is None or not row.active or not _in_window(row, now):
         raise UnknownProduct(sku=sku)
     return row
 
 
-def store_ids_of(session: Session, sku: str) -> Mapping[str, str]:
+def store_ids_of(tx: Tx, sku: str) -> Mapping[str, str]:
     """The stores' own ids of a product, for sale or not; empty if it is not known any more."""
-    found: Mapping[str, str] | None = session.execute(select(_p.store_ids).where(_p.sku == sku)).scalar_one_or_none()
+    found: Mapping[str, str] | None = tx.execute(select(_p.store_ids).where(_p.sku == sku)).scalar_one_or_none()
     return found or {}
 
 
-def product_of_store(session: Session, provider_account: str, store_id: str) -> AnyRow | None:
+def product_of_store(tx: Tx, provider_account: str, store_id: str) -> AnyRow | None:
     """The product that a store sells under this id, also when it is no longer for sale: it was bought there."""
-    rows = session.execute(select(*_p))
+    rows = tx.execute(select(*_p))
     return next((row for row in rows if row.store_ids.get(provider_account) == store_id), None)
 
 

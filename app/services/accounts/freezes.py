@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
 
 from app.domain import marks
 from app.domain.ledger import WALLET, AccountName, wallet
@@ -15,10 +14,9 @@ from app.domain.numbers import slot_of_user
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS
 from app.models.refunds import Freeze
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.errors import NotFound
 from app.services.base.idempotency import Keyed, claim_key, find_key
-from app.services.base.transaction import read, transact
 from app.services.base.upsert import insert_numbered
 from app.services.ledger.open_books import OpenBooks
 
@@ -54,22 +52,22 @@ def change(core: Core, wanted: Change, request: Keyed) -> int:
     key changes nothing, even if the wallet has been unfrozen since."""
     slot = slot_of_user(wanted.user_id)
 
-    def work(session: Session) -> int:
-        known = find_key(session, slot, request)
+    def work(tx: Tx) -> int:
+        known = find_key(tx, slot, request)
         if known is not None:
             return known
-        number = apply(session, core, slot, wanted)
-        return claim_key(session, slot, request, number, core.clock.now()) or number
+        number = apply(tx, slot, wanted)
+        return claim_key(tx, slot, request, number, core.clock.now()) or number
 
-    return transact(core.sessions, work)
+    return core.transact(work)
 
 
-def apply(session: Session, core: Core, slot: int, wanted: Change, *, refund_id: int | None = None) -> int:
+def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None) -> int:
     """The same in the caller's transaction. Raises NotFound for a user without any wallet there: a name misspelt."""
-    names = _names(session, slot, wanted)
+    names = _names(tx, slot, wanted)
     if not names:
         raise NotFound(user=wanted.user_id, environment=wanted.environment)
-    at = core.clock.now()
+    at = tx.now
     row: dict[str, Any] = {
         "slot": slot,
         "user_id": wanted.user_id,
@@ -81,9 +79,9 @@ def apply(session: Session, core: Core, slot: int, wanted: Change, *, refund_id:
         "refund_id": refund_id,
         "at": at,
     }
-    number = insert_numbered(session, Freeze.__table__, core.numbers, row)
+    number = insert_numbered(tx, Freeze.__table__, tx.core.numbers, row)
     entry_made = marks.Freezing(**{name: value for name, value in row.items() if name != "slot"}, id=number)
-    with OpenBooks(session, core.rules.ledger, [(slot, name) for name in names], at) as books:
+    with OpenBooks(tx, tx.core.rules.ledger, [(slot, name) for name in names], at) as books:
         for name in names:
             book = books.book(slot, name)
             book.frozen = wanted.frozen
@@ -95,18 +93,16 @@ def history(core: Core, user_id: str) -> Sequence[AnyRow]:
     """Every freezing and unfreezing of the user's wallets, oldest first."""
     slot = slot_of_user(user_id)
     wanted = select(*_z).where(_z.slot == slot, _z.user_id == user_id).order_by(_z.id)
-    return read(core.sessions, lambda session: session.execute(wanted).all())
+    return core.read(lambda tx: tx.execute(wanted).all())
 
 
 def entry(core: Core, slot: int, number: int) -> AnyRow:
-    return read(
-        core.sessions, lambda session: session.execute(select(*_z).where(_z.slot == slot, _z.id == number)).one()
-    )
+    return core.read(lambda tx: tx.execute(select(*_z).where(_z.slot == slot, _z.id == number)).one())
 
 
-def _names(session: Session, slot: int, wanted: Change) -> list[AccountName]:
+def _names(tx: Tx, slot: int, wanted: Change) -> list[AccountName]:
     if wanted.asset is not None:
         return [wallet(wanted.user_id, wanted.asset, wanted.environment)]
     values = {"p_slot": slot, "p_user": wanted.user_id, "p_environment": wanted.environment}
-    assets = session.connection().execute(_WALLETS, values)
+    assets = tx.connection().execute(_WALLETS, values)
     return [wallet(wanted.user_id, row.asset, wanted.environment) for row in assets]

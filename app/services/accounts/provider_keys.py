@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
 
 from app.models.catalogue import ProviderKey
 from app.providers.tools import Clock, StoredKey
-from app.services.base.transaction import Sessions, read, transact
+from app.services.base.transaction import Sessions, Transaction, read, transact
 from app.services.base.upsert import insert_if_new
 
 COPY_SECONDS = 60
@@ -44,7 +43,7 @@ class DatabaseKeys:
             "stored_at": self._clock.now(),
         }
 
-        def work(session: Session) -> None:
+        def work(session: Transaction) -> None:
             session.execute(delete(ProviderKey).where(_k.provider_account == self._account, _k.name == key.name))
             insert_if_new(session, ProviderKey.__table__, row)
 

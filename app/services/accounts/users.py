@@ -7,12 +7,11 @@ import secrets
 import uuid
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app.domain.numbers import SLOTS, slot_of_user
 from app.models.base import AnyRow
 from app.models.orders import User
-from app.services.base.context import Core
+from app.services.base.context import Tx
 from app.services.base.errors import Invalid
 from app.services.base.upsert import insert_if_new
 
@@ -28,30 +27,30 @@ def check_user_id(user_id: str) -> str:
     return user_id
 
 
-def ensure_user(session: Session, core: Core, user_id: str) -> AnyRow:
+def ensure_user(tx: Tx, user_id: str) -> AnyRow:
     """The user's row, made on first sight."""
     slot = slot_of_user(user_id)
-    known = find_user(session, user_id)
+    known = find_user(tx, user_id)
     if known is not None:
         return known
-    row = {"slot": slot, "id": user_id, "token": new_token(slot), "consented_at": None, "created_at": core.clock.now()}
-    insert_if_new(session, User.__table__, row)
-    return session.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one()
+    row = {"slot": slot, "id": user_id, "token": new_token(slot), "consented_at": None, "created_at": tx.now}
+    insert_if_new(tx, User.__table__, row)
+    return tx.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one()
 
 
-def find_user(session: Session, user_id: str) -> AnyRow | None:
+def find_user(tx: Tx, user_id: str) -> AnyRow | None:
     slot = slot_of_user(user_id)
-    return session.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one_or_none()
+    return tx.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one_or_none()
 
 
-def find_by_token(session: Session, token: str) -> AnyRow | None:
+def find_by_token(tx: Tx, token: str) -> AnyRow | None:
     """The user whose token this is. The token itself says the slot; whatever is not a UUID is nobody's."""
     try:
         value = uuid.UUID(token)
     except ValueError:
         return None
     slot = value.int % SLOTS
-    return session.execute(select(*_u).where(_u.slot == slot, _u.token == value)).one_or_none()
+    return tx.execute(select(*_u).where(_u.slot == slot, _u.token == value)).one_or_none()
 
 
 def new_token(slot: int) -> uuid.UUID:

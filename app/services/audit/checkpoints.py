@@ -13,14 +13,13 @@ from functools import partial
 from itertools import groupby
 
 from sqlalchemy import and_, func, select
-from sqlalchemy.orm import Session
 
 from app.domain.trial_balance import Heading, Sums, Totals, added
 from app.models.checkpoints import CHECKPOINTS
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.audit.orders import Finding, Progress
-from app.services.base.transaction import Sessions, read
+from app.services.base.transaction import Sessions, Transaction, read
 from app.services.ledger.checkpoints import heading_of, sums_of
 
 C, T = CHECKPOINTS.c, TRANSFERS.c
@@ -71,14 +70,14 @@ def _spans(sessions: Sessions) -> Iterator[tuple[datetime, datetime]]:
         start, end = end, read(sessions, partial(_some_later, moment=end))
 
 
-def _some_later(session: Session, moment: datetime) -> datetime | None:
+def _some_later(session: Transaction, moment: datetime) -> datetime | None:
     """The end of the piece that begins there; None if there is no later checkpoint."""
     later = select(C.until_at).where(C.until_at > moment).distinct().order_by(C.until_at).limit(CHECKPOINTS_AT_ONCE)
     found: datetime | None = session.scalar(select(func.max(later.subquery().c.until_at)))
     return found
 
 
-def _check(session: Session, start: datetime, end: datetime, totals: Totals) -> tuple[str, Totals]:
+def _check(session: Transaction, start: datetime, end: datetime, totals: Totals) -> tuple[str, Totals]:
     """What is wrong with the first wrong checkpoint of that piece (empty: none is), and the totals after it."""
     stored = _stored(session, start, end)
     hours = _legs_by_hour(session, start, end)
@@ -93,7 +92,7 @@ def _check(session: Session, start: datetime, end: datetime, totals: Totals) -> 
     return "", totals
 
 
-def _stored(session: Session, start: datetime, end: datetime) -> dict[datetime, Totals]:
+def _stored(session: Transaction, start: datetime, end: datetime) -> dict[datetime, Totals]:
     rows = session.execute(_STORED.where(C.until_at > start, C.until_at <= end))
     return {
         until: {heading_of(row): sums_of(row) for row in group}
@@ -101,7 +100,7 @@ def _stored(session: Session, start: datetime, end: datetime) -> dict[datetime, 
     }
 
 
-def _legs_by_hour(session: Session, start: datetime, end: datetime) -> dict[datetime, Totals]:
+def _legs_by_hour(session: Transaction, start: datetime, end: datetime) -> dict[datetime, Totals]:
     """The legs of each hour in which something was booked, by the end of the hour."""
     hours: dict[datetime, dict[Heading, Sums]] = defaultdict(lambda: defaultdict(Sums))
     wanted = _TRANSFERS.where(T.created_at >= start, T.created_at < end)

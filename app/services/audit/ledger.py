@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy.orm import Session
-
 from app.domain.counted import Counted, Today
 from app.domain.ledger import AccountName, InvalidTransfer, genesis
 from app.domain.limits import LedgerRules
@@ -25,7 +23,7 @@ from app.domain.numbers import SLOTS
 from app.domain.proof import BookProof, Finding, Report, Reversed, StoredAccount, StoredPosting
 from app.models.base import AnyRow
 from app.services.audit.ledger_rows import FIRST_SLOTS, HOW_MANY, SlotReader, snapshot
-from app.services.base.transaction import Sessions
+from app.services.base.transaction import Sessions, Transaction
 
 MOST_FINDINGS = 100
 TELL_EVERY = 5000
@@ -98,7 +96,7 @@ def audit(sessions: Sessions, *, as_of: AsOf, state: AuditState | None = None, w
     return state
 
 
-def _next_used(session: Session, start: int) -> int:
+def _next_used(session: Transaction, start: int) -> int:
     """The first slot from there on that has rows of any kind; SLOTS if there is none."""
     found = session.connection().execute(FIRST_SLOTS, {"p_slot": start}).one()
     return min((slot for slot in found if slot is not None), default=SLOTS)
@@ -111,7 +109,7 @@ def audit_slot(sessions: Sessions, slot: int, state: AuditState, *, as_of: AsOf,
         _audit(session, slot, state, today, watch)
 
 
-def _audit(session: Session, slot: int, state: AuditState, today: Today, watch: Watch) -> None:
+def _audit(session: Transaction, slot: int, state: AuditState, today: Today, watch: Watch) -> None:
     with closing(SlotReader(session, slot)) as reader:
         run = _SlotAudit(reader, slot, today, state, watch)
         try:

@@ -10,8 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Integer, Select, and_, bindparam, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, Integer, Select, and_, bindparam, func, select, text
 
 from app.domain.ledger import REVERSAL
 from app.domain.lots_proof import StoredLot
@@ -24,7 +23,7 @@ from app.models.engine import READ_ONLY
 from app.models.ledger import ACCOUNTS, HOLDS, LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.models.refunds import FREEZES
 from app.models.slot_guard import sweep
-from app.services.base.transaction import Sessions
+from app.services.base.transaction import Sessions, Transaction
 
 A, T, L, U, H, R, M, Z = (table.c for table in (ACCOUNTS, TRANSFERS, LOTS, LOT_USES, HOLDS, REFUSALS, MARKS, FREEZES))
 AT_ONCE = 2000
@@ -93,23 +92,24 @@ Stray = Callable[[Any], None]
 
 
 @contextmanager
-def snapshot(sessions: Sessions) -> Iterator[Session]:
+def snapshot(sessions: Sessions) -> Iterator[Transaction]:
     """All reads see the same moment (a reading transaction of SQLite does so anyway), and none is too long."""
-    with sessions() as session:
-        options: dict[str, Any] = {READ_ONLY: True}
-        on_postgres = session.get_bind().dialect.name == "postgresql"
+    engine: Engine = sessions.kw["bind"]
+    options: dict[str, Any] = {READ_ONLY: True}
+    on_postgres = engine.dialect.name == "postgresql"
+    if on_postgres:
+        options["isolation_level"] = "REPEATABLE READ"
+    with engine.connect() as connection:
+        snapshotted = connection.execution_options(**options)
         if on_postgres:
-            options["isolation_level"] = "REPEATABLE READ"
-        connection = session.connection(execution_options=options)
-        if on_postgres:
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-        yield session
+            snapshotted.execute(text("SET LOCAL statement_timeout = 0"))
+        yield Transaction(snapshotted)
 
 
 class SlotReader:
     """The rows of one slot, in streams that may be read side by side. `close` it: a break leaves some of them open."""
 
-    def __init__(self, session: Session, slot: int) -> None:
+    def __init__(self, session: Transaction, slot: int) -> None:
         self._connection = session.connection()
         self._values = {"p_slot": slot}
         self._open = ExitStack()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import func, select, tuple_
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
 from app.domain.deciding import Booking
 from app.domain.ledger import Transfer
@@ -20,7 +20,7 @@ from app.models.orders import FactRow, Order, Payment
 from app.models.slot_guard import sweep
 from app.providers.facts import Kind
 from app.services.audit import refunds as refund_audit
-from app.services.base.transaction import Sessions, read
+from app.services.base.transaction import Sessions, Transaction, read
 from app.services.payments import bookings
 
 PAGE = 500
@@ -71,7 +71,7 @@ def _pages(sessions: Sessions) -> Iterator[_Page]:
             page = read(sessions, partial(check, after=page.last), snapshot=True)
 
 
-def _recount(session: Session, slot: int) -> list[Finding]:
+def _recount(session: Transaction, slot: int) -> list[Finding]:
     made: Counter[int] = Counter()
     for check in (_check_orders, _check_unmatched):
         page = check(session, (slot, -1))
@@ -88,7 +88,7 @@ def _recount(session: Session, slot: int) -> list[Finding]:
     return [Finding("transfer_unexplained", f"slot {slot}: {booked} transfers by facts, {made[slot]} expected")]
 
 
-def _check_orders(session: Session, after: tuple[int, int]) -> _Page | None:
+def _check_orders(session: Transaction, after: tuple[int, int]) -> _Page | None:
     wanted = (
         select(*_o)
         .prefix_with(sweep("audit"))
@@ -106,7 +106,7 @@ def _check_orders(session: Session, after: tuple[int, int]) -> _Page | None:
     return _Page((orders[-1].slot, orders[-1].id), findings, made)
 
 
-def _check_order(session: Session, order: AnyRow, made: Counter[int]) -> list[Finding]:
+def _check_order(session: Transaction, order: AnyRow, made: Counter[int]) -> list[Finding]:
     payments = session.execute(select(*_p).where(_p.slot == order.slot, _p.order_id == order.id)).all()
     numbers = [payment.id for payment in payments]
     told = session.execute(select(*_f).where(_f.slot == order.slot, _f.payment_id.in_(numbers)).order_by(_f.id)).all()
@@ -124,7 +124,7 @@ def _check_order(session: Session, order: AnyRow, made: Counter[int]) -> list[Fi
 
 
 def _refunds(
-    session: Session, fact: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
+    session: Transaction, fact: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
 ) -> list[Finding]:
     return [Finding(what, detail) for what, detail in refund_audit.check_trade(session, fact, order, payment, made)]
 
@@ -177,7 +177,7 @@ def _end_has_cause(payment: AnyRow, own: Sequence[AnyRow]) -> bool:
     return payment.status not in OPEN_PAYMENT or not ended
 
 
-def _check_unmatched(session: Session, after: tuple[int, int]) -> _Page | None:
+def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | None:
     wanted = (
         select(*_f)
         .prefix_with(sweep("audit"))
@@ -198,7 +198,7 @@ def _check_unmatched(session: Session, after: tuple[int, int]) -> _Page | None:
     return _Page((facts[-1].slot, facts[-1].id), findings, made)
 
 
-def _missing(session: Session, slot: int, transfers: list[Transfer], whose: str) -> Iterator[Finding]:
+def _missing(session: Transaction, slot: int, transfers: list[Transfer], whose: str) -> Iterator[Finding]:
     """Transfers that the fact must have made and that are not there, or are not what they must be."""
     if not transfers:
         return
@@ -211,7 +211,7 @@ def _missing(session: Session, slot: int, transfers: list[Transfer], whose: str)
             yield Finding("transfer_differs", f"{whose}: {transfer.kind} is {_said(row)}, must be {_wanted(transfer)}")
 
 
-def _booked(session: Session, slot: int, ids: list[uuid.UUID]) -> dict[uuid.UUID, AnyRow]:
+def _booked(session: Transaction, slot: int, ids: list[uuid.UUID]) -> dict[uuid.UUID, AnyRow]:
     debit, credit = aliased(ACCOUNTS, name="debit_account"), aliased(ACCOUNTS, name="credit_account")
     rows = session.execute(
         select(

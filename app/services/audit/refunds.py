@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from sqlalchemy.orm import Session
-
 from app.domain.deciding import Booking
 from app.domain.refunding import COIN_KINDS, MONEY_KINDS, Origin, RefundStatus
 from app.models.base import AnyRow
+from app.services.base.transaction import Transaction
 from app.services.ledger import holding
 from app.services.ledger.clawing import Booked
 from app.services.refunds import settlement
@@ -22,7 +21,7 @@ Found = tuple[str, str]
 
 
 def check_trade(
-    session: Session, paid: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
+    session: Transaction, paid: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
 ) -> Iterator[Found]:
     """Findings about the refunds of one paid fact. Adds to `made` how many transfers they have caused."""
     if paid.booking == Booking.NOTHING:
@@ -53,7 +52,7 @@ def _times(booked: Booked) -> int:
     return sum(booked.counts[kind] for kind in KINDS)
 
 
-def _check_refund(session: Session, trade: Trade, refund: AnyRow, told: frozenset[str]) -> Iterator[Found]:
+def _check_refund(session: Transaction, trade: Trade, refund: AnyRow, told: frozenset[str]) -> Iterator[Found]:
     """It is done exactly if the provider says so, and holds coins only while it is under way."""
     number = refund.number_there if refund.origin == Origin.PROVIDER else str(refund.id)
     if (refund.status == RefundStatus.DONE) != (number in told):

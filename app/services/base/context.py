@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from app.domain.deciding import Policy
 from app.domain.limits import LedgerRules
@@ -15,7 +18,9 @@ from app.domain.refunding import Clawback
 from app.domain.schedule import AskRules
 from app.providers.registry import Registry
 from app.providers.tools import Clock
-from app.services.base.transaction import Sessions
+from app.services.base.transaction import Sessions, Transaction, read, transact
+
+T = TypeVar("T")
 
 
 class SystemClock:
@@ -69,6 +74,28 @@ class Core:
     rules: Rules = field(default_factory=Rules)
     public_url: str = "http://127.0.0.1:8000"
     """Where providers reach us: `<public_url>/webhooks/<provider account>`."""
+
+    def transact(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` in one transaction and commit it (`base.transaction.transact` says what is promised)."""
+        return transact(self.sessions, work, lambda connection: Tx(connection, self))
+
+    def read(self, work: Callable[[Tx], T], *, snapshot: bool = False) -> T:
+        """Run `work` in a transaction that only reads."""
+        return read(self.sessions, work, lambda connection: Tx(connection, self), snapshot=snapshot)
+
+
+class Tx(Transaction):
+    """A transaction in progress with what every use case needs in it: the service's parts, and one moment.
+
+    `now` is read once: everything that one transaction writes bears one time.
+    """
+
+    __slots__ = ("core", "now")
+
+    def __init__(self, connection: Connection, core: Core) -> None:
+        super().__init__(connection)
+        self.core = core
+        self.now = core.clock.now()
 
 
 def environment_of(live: bool) -> str:

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app.models.orders import IdempotencyKey
+from app.services.base.context import Tx
 from app.services.base.errors import KeyReused
 from app.services.base.upsert import insert_if_new
 
@@ -33,7 +33,7 @@ def keyed(caller: str, key: str, what: str, content: Mapping[str, Any]) -> Keyed
     return Keyed(caller, key, hashlib.sha256(canonical.encode()).hexdigest())
 
 
-def claim_key(session: Session, slot: int, request: Keyed, resource_id: int, now: datetime) -> int | None:
+def claim_key(tx: Tx, slot: int, request: Keyed, resource_id: int, now: datetime) -> int | None:
     """Bind the key to the resource about to be made: None if the key is new, else the resource that it already made.
 
     Runs in the transaction that makes the resource; a second request at the same time waits here for the first.
@@ -47,14 +47,14 @@ def claim_key(session: Session, slot: int, request: Keyed, resource_id: int, now
         "resource_id": resource_id,
         "created_at": now,
     }
-    if insert_if_new(session, IdempotencyKey.__table__, row):
+    if insert_if_new(tx, IdempotencyKey.__table__, row):
         return None
-    return find_key(session, slot, request)
+    return find_key(tx, slot, request)
 
 
-def find_key(session: Session, slot: int, request: Keyed) -> int | None:
+def find_key(tx: Tx, slot: int, request: Keyed) -> int | None:
     """The resource that the key stands for; None if it is new. Raises KeyReused if it stands for other content."""
-    known = session.execute(
+    known = tx.execute(
         select(_k.fingerprint, _k.resource_id).where(
             _k.slot == slot, _k.caller == request.caller, _k.key == request.key
         )

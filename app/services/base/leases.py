@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Table, bindparam, or_, select, update
-from sqlalchemy.orm import Session
 
 from app.domain.numbers import slot_of_number
 from app.domain.schedule import LEASE_SECONDS
 from app.models.base import AnyRow
 from app.models.slot_guard import sweep
+from app.services.base.transaction import Transaction
 
 
 class LeaseQueue:
@@ -55,17 +55,17 @@ class LeaseQueue:
         counted = {} if counts is None else {counts: c[counts] + 1}
         self._take = self._take_early.where(c[moment] <= bindparam("now")).values(changes | counted)
 
-    def numbers(self, session: Session, now: datetime, limit: int) -> list[int]:
+    def numbers(self, tx: Transaction, now: datetime, limit: int) -> list[int]:
         """What is due, the longest due first. Reads without locks: somebody may be faster."""
-        return list(session.scalars(self._due, {"now": now, "most": limit}))
+        return list(tx.scalars(self._due, {"now": now, "most": limit}))
 
-    def take(self, session: Session, number: int, now: datetime) -> AnyRow | None:
+    def take(self, tx: Transaction, number: int, now: datetime) -> AnyRow | None:
         """Lease the row; as it is now, this taking counted. None if it is not due, or somebody else has it."""
-        return session.execute(self._take, {**self._values(number, now), "now": now}).one_or_none()
+        return tx.execute(self._take, {**self._values(number, now), "now": now}).one_or_none()
 
-    def take_early(self, session: Session, number: int, now: datetime) -> AnyRow | None:
+    def take_early(self, tx: Transaction, number: int, now: datetime) -> AnyRow | None:
         """The same before it is due, because somebody is waiting for it; not counted. None if nothing is to be done."""
-        return session.execute(self._take_early, self._values(number, now)).one_or_none()
+        return tx.execute(self._take_early, self._values(number, now)).one_or_none()
 
     def _values(self, number: int, now: datetime) -> dict[str, object]:
         until = now + timedelta(seconds=LEASE_SECONDS)

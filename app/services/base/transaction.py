@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, CursorResult, Engine, Executable, ScalarResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -27,13 +27,14 @@ _log = structlog.get_logger(__name__)
 
 
 class Connected(Protocol):
-    """A transaction in progress, of which no more is needed than its connection. A Session is one."""
+    """A transaction in progress, of which no more is needed than its connection."""
 
     def connection(self) -> Connection: ...
 
 
-class _Bare:
-    """A transaction without a Session."""
+class Transaction:
+    """A transaction in progress. It runs SQLAlchemy's statements, and knows nothing of objects: rows are written and
+    read by statements alone, so that a reader sees every one of them."""
 
     __slots__ = ("_connection",)
 
@@ -43,54 +44,65 @@ class _Bare:
     def connection(self) -> Connection:
         return self._connection
 
+    def execute(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
+        return self._connection.execute(statement, values)
 
-def transact(sessions: Sessions, work: Callable[[Session], T], *, attempts: int = ATTEMPTS) -> T:
+    def scalars(self, statement: Executable, values: Any = None) -> ScalarResult[Any]:
+        return self._connection.scalars(statement, values)
+
+    def scalar(self, statement: Executable, values: Any = None) -> Any:
+        return self._connection.scalar(statement, values)
+
+
+W = TypeVar("W", bound=Transaction)
+Make = Callable[[Connection], W]
+
+
+@overload
+def transact(sessions: Sessions, work: Callable[[Transaction], T]) -> T: ...
+@overload
+def transact(sessions: Sessions, work: Callable[[W], T], make: Make[W]) -> T: ...
+def transact(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transaction) -> T:
     """Run `work` in one transaction and commit it; give back what it returned.
 
     After a deadlock, a serialization failure or a lost connection the whole of it runs again in a new transaction. A
     connection lost during COMMIT leaves the outcome unknown, so `work` must be safe to repeat: every write of ours is
     keyed, and the repeat finds what the first run left.
     """
-
-    def once() -> T:
-        with sessions.begin() as session:
-            return work(session)
-
-    return _repeated(once, attempts)
-
-
-def book(sessions: Sessions, work: Callable[[Connected], T]) -> T:
-    """`transact` for work of the ledger alone: the same promises, without the cost of a Session (docs/ledger.md)."""
     engine: Engine = sessions.kw["bind"]
 
     def once() -> T:
         with engine.begin() as connection:
-            return work(_Bare(connection))
+            return work(make(connection))
 
-    return _repeated(once, ATTEMPTS)
+    return _repeated(once)
 
 
-def read(sessions: Sessions, work: Callable[[Session], T], *, snapshot: bool = False) -> T:
+@overload
+def read(sessions: Sessions, work: Callable[[Transaction], T], *, snapshot: bool = False) -> T: ...
+@overload
+def read(sessions: Sessions, work: Callable[[W], T], make: Make[W], *, snapshot: bool = False) -> T: ...
+def read(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transaction, *, snapshot: bool = False) -> T:
     """Run `work` in a transaction that only reads; it is rolled back. With `snapshot` all its statements see the
     database as of one moment. Repeated like `transact`: a pooled connection may have died since it was last used."""
+    engine: Engine = sessions.kw["bind"]
+    options: dict[str, Any] = {READ_ONLY: True}
+    if snapshot and engine.dialect.name != "sqlite":  # a reader of SQLite always sees one moment
+        options["isolation_level"] = "REPEATABLE READ"
 
     def once() -> T:
-        with sessions() as session:
-            options: dict[str, object] = {READ_ONLY: True}
-            if snapshot and session.get_bind().dialect.name != "sqlite":  # a reader of SQLite always sees one moment
-                options["isolation_level"] = "REPEATABLE READ"
-            session.connection(execution_options=options)
-            return work(session)
+        with engine.connect() as connection:
+            return work(make(connection.execution_options(**options)))
 
-    return _repeated(once, ATTEMPTS)
+    return _repeated(once)
 
 
-def _repeated(once: Callable[[], T], attempts: int) -> T:
-    for attempt in range(1, attempts + 1):
+def _repeated(once: Callable[[], T]) -> T:
+    for attempt in range(1, ATTEMPTS + 1):
         try:
             return once()
         except DBAPIError as error:
-            if attempt == attempts or not _worth_repeating(error):
+            if attempt == ATTEMPTS or not _worth_repeating(error):
                 raise
             _log.warning("transaction_repeated", attempt=attempt, sqlstate=_sqlstate(error))
             _pause(attempt)

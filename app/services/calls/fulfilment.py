@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
 from app.domain.numbers import slot_of_user
 from app.domain.schedule import backoff_seconds
@@ -23,11 +22,10 @@ from app.providers.errors import Declined, ProviderError
 from app.providers.facts import Kind, Ref
 from app.providers.http import deadline
 from app.providers.verbs import Fulfils
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import problem_text
-from app.services.base.transaction import read, transact
 from app.services.base.upsert import insert_if_new
 from app.services.ledger.consumption import consumed_share
 
@@ -41,7 +39,7 @@ _r, _p, _o, _u = Report.__table__.c, Payment.__table__.c, Order.__table__.c, Use
 _log = structlog.get_logger(__name__)
 
 
-def note_report(session: Session, core: Core, reported: ReportedFact, payment_id: int) -> None:
+def note_report(tx: Tx, reported: ReportedFact, payment_id: int) -> None:
     """Write down the report that this fact calls for, if its provider takes reports and wants this one."""
     if not isinstance(reported.account.provider, Fulfils):
         return
@@ -53,31 +51,31 @@ def note_report(session: Session, core: Core, reported: ReportedFact, payment_id
         return
     row = {
         "slot": reported.slot,
-        "id": core.numbers.next(reported.slot),
+        "id": tx.core.numbers.next(reported.slot),
         "payment_id": payment_id,
         "about": about,
         "question": question,
         "asked_at": reported.fact.at,
         "status": "pending",
         "problem": "",
-        "next_try_at": core.clock.now(),
+        "next_try_at": tx.now,
         "tries": 0,
     }
-    insert_if_new(session, Report.__table__, row)
+    insert_if_new(tx, Report.__table__, row)
 
 
-def record_consent(session: Session, user_id: str, moment: datetime | None) -> None:
+def record_consent(tx: Tx, user_id: str, moment: datetime | None) -> None:
     """Since when the user agrees that providers are told how much of a purchase was used; None takes it back."""
     slot = slot_of_user(user_id)
-    session.execute(update(User).where(_u.slot == slot, _u.id == user_id).values(consented_at=moment))
+    tx.execute(update(User).where(_u.slot == slot, _u.id == user_id).values(consented_at=moment))
 
 
 def work_on_due(core: Core, report_id: int) -> bool:
     """Send one report, as the worker; False if another worker has it."""
-    row = transact(core.sessions, lambda session: DUE.take(session, report_id, core.clock.now()))
+    row = core.transact(lambda tx: DUE.take(tx, report_id, core.clock.now()))
     if row is None:
         return False
-    payment, content = read(core.sessions, lambda session: _content(session, row))
+    payment, content = core.read(lambda tx: _content(tx, row))
     account = core.registry.get(payment.provider_account)
     if content is None:
         _settle(core, row, "dropped", "the user has not consented")
@@ -90,7 +88,7 @@ def work_on_due(core: Core, report_id: int) -> bool:
     return True
 
 
-def _content(session: Session, row: AnyRow) -> tuple[AnyRow, dict[str, Any] | None]:
+def _content(tx: Tx, row: AnyRow) -> tuple[AnyRow, dict[str, Any] | None]:
     """The payment, and what to say about it; None if nothing may be said."""
     wanted = (
         select(_p.id, _p.provider_account, _p.theirs, _u.consented_at)
@@ -98,12 +96,12 @@ def _content(session: Session, row: AnyRow) -> tuple[AnyRow, dict[str, Any] | No
         .join(User, (_u.slot == _o.slot) & (_u.id == _o.user_id))
         .where(_p.slot == row.slot, _p.id == row.payment_id)
     )
-    payment = session.execute(wanted).one()
+    payment = tx.execute(wanted).one()
     if row.about == "delivered":
         return payment, {"about": "delivered"}
     if payment.consented_at is None:
         return payment, None
-    share = consumed_share(session, row.slot, str(payment.id))
+    share = consumed_share(tx, row.slot, str(payment.id))
     return payment, {
         "about": "consumption",
         "consented": True,
@@ -135,4 +133,4 @@ def _settle(core: Core, row: AnyRow, status: str, problem: str) -> None:
 
 def _set(core: Core, row: AnyRow, **values: object) -> None:
     change = update(Report).where(_r.slot == row.slot, _r.id == row.id).values(**values)
-    transact(core.sessions, lambda session: session.execute(change))
+    core.transact(lambda tx: tx.execute(change))

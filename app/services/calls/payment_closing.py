@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.orm import Session
 
 from app.domain.schedule import give_up_moment, grace_end
 from app.domain.status import OPEN_PAYMENT
@@ -13,8 +12,7 @@ from app.models.base import AnyRow
 from app.providers.facts import Ref
 from app.providers.http import deadline
 from app.providers.verbs import Cancels
-from app.services.base.context import Core
-from app.services.base.transaction import transact
+from app.services.base.context import Core, Tx
 from app.services.calls import payment_queries
 from app.services.calls.payment_queries import ASK_SECONDS, Answer, Asked
 from app.services.payments import payment_rows
@@ -58,8 +56,8 @@ def close_if_over(core: Core, asked: Asked) -> Asked:
     return shut
 
 
-def _ended(core: Core, asked: Asked, end: Callable[[Session, Core, AnyRow], None]) -> Asked:
-    transact(core.sessions, lambda session: end(session, core, asked.row))
+def _ended(core: Core, asked: Asked, end: Callable[[Tx, AnyRow], None]) -> Asked:
+    core.transact(lambda tx: end(tx, asked.row))
     row = payment_queries.reread(core, asked.row)
     if row.problem == payment_rows.GIVEN_UP_PROBLEM:
         _log.warning("payment_given_up", payment=row.id, provider_account=row.provider_account)

@@ -21,7 +21,6 @@ from app.providers.registry import ProviderAccount
 from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
-from app.services.base.transaction import read, transact
 from app.services.facts.owner import tell
 from app.services.payments import expiry, payment_rows
 
@@ -58,7 +57,7 @@ class Asked:
 def ask_if_due(core: Core, payment_id: int) -> None:
     """Ask because somebody is looking, if nobody asked in the last 3 seconds; wait at most 2."""
     now = core.clock.now()
-    if transact(core.sessions, lambda session: DUE.take_early(session, payment_id, now)) is None:
+    if core.transact(lambda tx: DUE.take_early(tx, payment_id, now)) is None:
         return
     asked = ask(core, payment_id, seconds=READ_SECONDS)
     if asked is not None:
@@ -68,7 +67,7 @@ def ask_if_due(core: Core, payment_id: int) -> None:
 def take_due(core: Core, payment_id: int) -> bool:
     """Lease a payment whose query is due; False if another worker was faster."""
     now = core.clock.now()
-    return transact(core.sessions, lambda session: DUE.take(session, payment_id, now)) is not None
+    return core.transact(lambda tx: DUE.take(tx, payment_id, now)) is not None
 
 
 def ask(core: Core, payment_id: int, *, seconds: float = ASK_SECONDS) -> Asked | None:
@@ -102,9 +101,8 @@ def schedule_next(core: Core, row: AnyRow, *, answered: bool = True) -> None:
         moment = next_ask(now=now, asked=row.queries, expires_at=row.expires_at, rules=rules, jitter=jitter)
     elif row.status in UNPAID_END:
         moment = expiry.late_ask_after(core, row.expires_at, row.problem, answered=answered)
-    transact(
-        core.sessions,
-        lambda session: payment_rows.set_next_query(session, row.slot, row.id, status=row.status, moment=moment),
+    core.transact(
+        lambda tx: payment_rows.set_next_query(tx, row.slot, row.id, status=row.status, moment=moment),
     )
 
 
@@ -121,10 +119,9 @@ def hint(core: Core, ref: Ref, *, gap_seconds: int = HINT_GAP_SECONDS) -> bool:
     if number is None:
         return False
     now = core.clock.now()
-    return transact(
-        core.sessions,
-        lambda session: payment_rows.bring_forward(
-            session,
+    return core.transact(
+        lambda tx: payment_rows.bring_forward(
+            tx,
             slot_of_number(number),
             number,
             now=now,
@@ -156,4 +153,4 @@ def reread(core: Core, row: AnyRow) -> AnyRow:
 
 def _read(core: Core, payment_id: int) -> AnyRow | None:
     slot = slot_of_number(payment_id)
-    return read(core.sessions, lambda session: payment_rows.payment(session, slot, payment_id))
+    return core.read(lambda tx: payment_rows.payment(tx, slot, payment_id))

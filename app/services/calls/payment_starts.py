@@ -16,7 +16,6 @@ from app.services.base.context import Core
 from app.services.base.errors import PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
 from app.services.base.idempotency import Keyed, find_key
 from app.services.base.sanitize import printable, problem_text
-from app.services.base.transaction import read, transact
 from app.services.calls.payment_closing import cancel
 from app.services.calls.payment_queries import Answer, apply_all, ask
 from app.services.payments import intents, payment_rows
@@ -33,7 +32,7 @@ def start_payment(core: Core, payment_id: int) -> None:
     Raises PaymentDeclined, ProviderUnavailable (nothing is lost: repeat the request) or ProviderMisconfigured.
     """
     slot = slot_of_number(payment_id)
-    row = read(core.sessions, lambda session: payment_rows.payment(session, slot, payment_id))
+    row = core.read(lambda tx: payment_rows.payment(tx, slot, payment_id))
     if row is not None and row.status == PaymentStatus.FAILED and row.action is None and row.problem:
         raise _declined_before(row)
     if row is None or row.status not in OPEN_PAYMENT or row.action is not None or row.expires_at <= core.clock.now():
@@ -61,10 +60,9 @@ def _usable(started: Started) -> Started:
 
 
 def _record_started(core: Core, row: AnyRow, started: Started) -> None:
-    transact(
-        core.sessions,
-        lambda session: payment_rows.record_start(
-            session, row.slot, row.id, Cause.STARTED, action=dict(started.action), problem=""
+    core.transact(
+        lambda tx: payment_rows.record_start(
+            tx, row.slot, row.id, Cause.STARTED, action=dict(started.action), problem=""
         ),
     )
 
@@ -80,9 +78,8 @@ def _record_failure(core: Core, row: AnyRow, error: Exception) -> None:
     text = _problem_text(error)
     say = _log.error if isinstance(error, Misconfigured) or not isinstance(error, ProviderError) else _log.warning
     say("start_failed", payment=row.id, provider_account=row.provider_account, error=text, kind=type(error).__name__)
-    transact(
-        core.sessions,
-        lambda session: payment_rows.record_start(session, row.slot, row.id, cause, action=None, problem=text),
+    core.transact(
+        lambda tx: payment_rows.record_start(tx, row.slot, row.id, cause, action=None, problem=text),
     )
 
 
@@ -114,7 +111,7 @@ def pay_again(core: Core, user_id: str, order_id: int, pay_by: PayBy, request: K
     one order is not paid twice. That is done as far as the provider answers: a second payment is never lost anyway."""
     account_for(core, pay_by)
     slot = slot_of_user(user_id)
-    known = read(core.sessions, lambda session: find_key(session, slot, request))
+    known = core.read(lambda tx: find_key(tx, slot, request))
     if known is not None:
         return known
     view = view_order(core, user_id, order_id)

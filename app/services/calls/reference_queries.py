@@ -13,7 +13,6 @@ from functools import partial
 
 import structlog
 from sqlalchemy import update
-from sqlalchemy.orm import Session
 
 from app.domain.numbers import parse_number, slot_of_number, slot_of_user
 from app.domain.schedule import HINT_GAP_SECONDS, backoff_seconds
@@ -23,9 +22,8 @@ from app.providers.facts import Ref
 from app.providers.http import deadline
 from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
-from app.services.base.context import Core, environment_of
+from app.services.base.context import Core, Tx, environment_of
 from app.services.base.leases import LeaseQueue
-from app.services.base.transaction import read, transact
 from app.services.base.upsert import insert_if_new
 from app.services.calls import payment_queries
 from app.services.facts import claims
@@ -48,8 +46,8 @@ def raise_ask(core: Core, ref: Ref) -> bool:
         return False
     slot, refund, now = slot_of_number(number), ref.refund or WHOLE_PAYMENT, core.clock.now()
 
-    def work(session: Session) -> bool:
-        if payment_rows.payment_keys(session, slot, number) is None:
+    def work(tx: Tx) -> bool:
+        if payment_rows.payment_keys(tx, slot, number) is None:
             return False
         row = {
             "slot": slot,
@@ -60,9 +58,9 @@ def raise_ask(core: Core, ref: Ref) -> bool:
             "next_try_at": now,
             "tries": 0,
         }
-        return insert_if_new(session, Ask.__table__, row) or _again(session, slot, number, refund, now)
+        return insert_if_new(tx, Ask.__table__, row) or _again(tx, slot, number, refund, now)
 
-    return transact(core.sessions, work)
+    return core.transact(work)
 
 
 def by_our_number(core: Core, account: ProviderAccount, ref: Ref) -> Ref:
@@ -74,16 +72,16 @@ def by_our_number(core: Core, account: ProviderAccount, ref: Ref) -> Ref:
         owner = claims.owner_of(core, account.name, environment, theirs)
         if owner is not None:
             find = partial(_find_by_theirs, account=account.name, owner=owner, environment=environment, theirs=theirs)
-            keys = read(core.sessions, find)
+            keys = core.read(find)
             return ref if keys is None else replace(ref, ours=str(keys.id))
     return ref
 
 
-def _find_by_theirs(session: Session, *, account: str, owner: str, environment: str, theirs: str) -> AnyRow | None:
-    return payment_rows.payment_keys_by_theirs(session, slot_of_user(owner), account, environment, theirs)
+def _find_by_theirs(tx: Tx, *, account: str, owner: str, environment: str, theirs: str) -> AnyRow | None:
+    return payment_rows.payment_keys_by_theirs(tx, slot_of_user(owner), account, environment, theirs)
 
 
-def _again(session: Session, slot: int, payment_id: int, refund: str, now: datetime) -> bool:
+def _again(tx: Tx, slot: int, payment_id: int, refund: str, now: datetime) -> bool:
     """A question that was settled may be asked anew: a refund can change from accepted to failed."""
     again = (
         update(Ask)
@@ -95,15 +93,15 @@ def _again(session: Session, slot: int, payment_id: int, refund: str, now: datet
         )
         .values(raised_at=now, next_try_at=now, tries=0)
     )
-    return session.connection().execute(again).rowcount == 1
+    return tx.connection().execute(again).rowcount == 1
 
 
 def work_on_due(core: Core, ask_id: int) -> bool:
     """Put one question to its provider, as the worker; False if another worker has it."""
-    row = transact(core.sessions, lambda session: DUE.take(session, ask_id, core.clock.now()))
+    row = core.transact(lambda tx: DUE.take(tx, ask_id, core.clock.now()))
     if row is None:
         return False
-    payment = read(core.sessions, lambda session: payment_rows.payment(session, row.slot, row.payment_id))
+    payment = core.read(lambda tx: payment_rows.payment(tx, row.slot, row.payment_id))
     account = core.registry.get(payment.provider_account) if payment is not None else None
     if payment is None or account is None:
         _set_next(core, row, None)
@@ -132,4 +130,4 @@ def _later(core: Core, row: AnyRow) -> datetime | None:
 
 def _set_next(core: Core, row: AnyRow, moment: datetime | None) -> None:
     change = update(Ask).where(_a.slot == row.slot, _a.id == row.id).values(next_try_at=moment)
-    transact(core.sessions, lambda session: session.execute(change))
+    core.transact(lambda tx: tx.execute(change))

@@ -10,7 +10,6 @@ import random
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.orm import Session
 
 from app.domain.money import Money
 from app.domain.numbers import slot_of_number
@@ -23,11 +22,10 @@ from app.providers.facts import Fact, Ref
 from app.providers.http import deadline
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refunds
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.base.sanitize import problem_text
-from app.services.base.transaction import transact
 from app.services.facts.owner import tell
 from app.services.payments import payment_rows
 from app.services.refunds import refund_facts, refund_rows
@@ -67,24 +65,24 @@ def _take(core: Core, refund_id: int) -> AnyRow | None:
     """Lease it, unless another refund of its payment was called for just now."""
     slot, now = slot_of_number(refund_id), core.clock.now()
 
-    def work(session: Session) -> AnyRow | None:
-        row = refund_rows.refund(session, slot, refund_id)
+    def work(tx: Tx) -> AnyRow | None:
+        row = refund_rows.refund(tx, slot, refund_id)
         if row is None or row.next_query_at is None or row.next_query_at > now:
             return None
-        payment_rows.lock_order(session, slot, row.order_id)
-        busy_until = _busy_until(session, row)
+        payment_rows.lock_order(tx, slot, row.order_id)
+        busy_until = _busy_until(tx, row)
         if busy_until is not None and busy_until > now:
-            refund_rows.postpone(session, slot, refund_id, moment=busy_until, problem=row.problem)
+            refund_rows.postpone(tx, slot, refund_id, moment=busy_until, problem=row.problem)
             return None
-        return DUE.take(session, refund_id, now)
+        return DUE.take(tx, refund_id, now)
 
-    return transact(core.sessions, work)
+    return core.transact(work)
 
 
-def _busy_until(session: Session, row: AnyRow) -> datetime | None:
+def _busy_until(tx: Tx, row: AnyRow) -> datetime | None:
     others = [
         other.last_query_at + timedelta(seconds=ONE_BY_ONE_SECONDS)
-        for other in refund_rows.of_payment(session, row.slot, row.payment_id)
+        for other in refund_rows.of_payment(tx, row.slot, row.payment_id)
         if other.id != row.id and other.last_query_at is not None
     ]
     return max(others, default=None)
@@ -126,14 +124,14 @@ def _record_failure(core: Core, row: AnyRow, error: Exception) -> None:
 
 
 def _move(core: Core, row: AnyRow, cause: RefundCause, problem: str) -> None:
-    def work(session: Session) -> None:
-        order = payment_rows.lock_order(session, row.slot, row.order_id)
-        payment = payment_rows.lock_payment(session, row.slot, row.payment_id)
-        now = refund_rows.refund(session, row.slot, row.id)
+    def work(tx: Tx) -> None:
+        order = payment_rows.lock_order(tx, row.slot, row.order_id)
+        payment = payment_rows.lock_payment(tx, row.slot, row.payment_id)
+        now = refund_rows.refund(tx, row.slot, row.id)
         if now is not None and now.status in OPEN_REFUND:
-            refund_facts.move(session, core, now, order, payment, cause, problem=problem)
+            refund_facts.move(tx, now, order, payment, cause, problem=problem)
 
-    transact(core.sessions, work)
+    core.transact(work)
 
 
 def _postpone(core: Core, row: AnyRow, problem: str, *, not_before: datetime | None = None) -> None:
@@ -141,9 +139,8 @@ def _postpone(core: Core, row: AnyRow, problem: str, *, not_before: datetime | N
     moment = core.clock.now() + timedelta(seconds=_gap(row.queries - 1))
     if not_before is not None:
         moment = max(moment, not_before)
-    transact(
-        core.sessions,
-        lambda session: refund_rows.postpone(session, row.slot, row.id, moment=moment, problem=problem),
+    core.transact(
+        lambda tx: refund_rows.postpone(tx, row.slot, row.id, moment=moment, problem=problem),
     )
 
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import update
-from sqlalchemy.orm import Session
 
 from app.models.base import AnyRow
 from app.models.receipts import Scan
@@ -15,9 +14,8 @@ from app.providers.http import deadline
 from app.providers.limits import LONGEST_CURSOR, fits
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Scans
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact
-from app.services.base.transaction import transact
 from app.services.base.upsert import insert_if_new
 from app.services.facts.owner import tell
 
@@ -35,7 +33,7 @@ _log = structlog.get_logger(__name__)
 
 def scan_due(core: Core, account: ProviderAccount, feed: str, every: timedelta) -> bool:
     """Read on in one feed, if it is due; False if it is not, or another worker has it."""
-    row = transact(core.sessions, lambda session: _take(session, core, account.name, feed, every))
+    row = core.transact(lambda tx: _take(tx, account.name, feed, every))
     if row is None or not isinstance(account.provider, Scans):
         return False
     for _ in range(MOST_PAGES):
@@ -47,9 +45,9 @@ def scan_due(core: Core, account: ProviderAccount, feed: str, every: timedelta) 
     return True
 
 
-def _take(session: Session, core: Core, name: str, feed: str, every: timedelta) -> AnyRow | None:
+def _take(tx: Tx, name: str, feed: str, every: timedelta) -> AnyRow | None:
     """Lease the feed, opening its next window if the last one is complete."""
-    now = core.clock.now()
+    now = tx.now
     first = {
         "provider_account": name,
         "feed": feed,
@@ -59,18 +57,18 @@ def _take(session: Session, core: Core, name: str, feed: str, every: timedelta) 
         "next_at": now,
         "tries": 0,
     }
-    insert_if_new(session, Scan.__table__, first)
+    insert_if_new(tx, Scan.__table__, first)
     lease = (
         update(Scan)
         .where(_s.provider_account == name, _s.feed == feed, _s.next_at <= now)
         .values(next_at=now + LEASE)
         .returning(*_s)
     )
-    row = session.execute(lease).one_or_none()
+    row = tx.execute(lease).one_or_none()
     if row is None or row.cursor is not None:
         return row
     window = {"since": row.until - OVERLAP, "until": now, "cursor": ""}
-    return session.execute(
+    return tx.execute(
         update(Scan).where(_s.provider_account == name, _s.feed == feed).values(**window).returning(*_s)
     ).one()
 
@@ -120,4 +118,4 @@ def _set(core: Core, row: AnyRow, **values: object) -> AnyRow:
         .values(**values)
         .returning(*_s)
     )
-    return transact(core.sessions, lambda session: session.execute(change).one())
+    return core.transact(lambda tx: tx.execute(change).one())

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app.domain.numbers import slot_of_reference, slot_of_user
 from app.models.catalogue import Claim
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.sanitize import name_of
-from app.services.base.transaction import read, transact
 from app.services.base.upsert import insert_if_new
 
 _c = Claim.__table__.c
@@ -22,7 +20,7 @@ def agreement_reference(agreement: str) -> str:
 
 def owner_of(core: Core, provider_account: str, environment: str, reference: str) -> str | None:
     """The user who owns the purchase; None if nobody does yet."""
-    return read(core.sessions, lambda session: _owner(session, provider_account, environment, reference))
+    return core.read(lambda tx: _owner(tx, provider_account, environment, reference))
 
 
 def claim(core: Core, provider_account: str, environment: str, reference: str, user_id: str) -> str:
@@ -41,22 +39,22 @@ def claim(core: Core, provider_account: str, environment: str, reference: str, u
         "claimed_at": core.clock.now(),
     }
 
-    def work(session: Session) -> str:
-        if insert_if_new(session, Claim.__table__, row):
+    def work(tx: Tx) -> str:
+        if insert_if_new(tx, Claim.__table__, row):
             return user_id
-        return _owner(session, provider_account, environment, reference) or user_id
+        return _owner(tx, provider_account, environment, reference) or user_id
 
-    return transact(core.sessions, work)
+    return core.transact(work)
 
 
-def _owner(session: Session, provider_account: str, environment: str, reference: str) -> str | None:
+def _owner(tx: Tx, provider_account: str, environment: str, reference: str) -> str | None:
     wanted = select(_c.user_id).where(
         _c.cslot == _cslot(provider_account, environment, reference),
         _c.provider_account == provider_account,
         _c.environment == environment,
         _c.reference == reference,
     )
-    return session.execute(wanted).scalar_one_or_none()
+    return tx.execute(wanted).scalar_one_or_none()
 
 
 def _cslot(provider_account: str, environment: str, reference: str) -> int:

@@ -15,7 +15,6 @@ from app.providers.facts import Kind
 from app.services.accounts.users import find_by_token
 from app.services.base.context import Core, environment_of
 from app.services.base.reported_fact import ReportedFact, checked
-from app.services.base.transaction import read, transact
 from app.services.facts import claims
 from app.services.facts.apply import apply_fact
 from app.services.facts.record import Applied
@@ -30,7 +29,7 @@ def tell(core: Core, reported: ReportedFact, *, holder: str | None = None) -> Ap
     placed = place(core, reported, holder)
     if reported.fact.kind is Kind.PAID:
         _tell_refunds_first(core, placed)
-    return transact(core.sessions, lambda session: apply_fact(session, core, placed))
+    return core.transact(lambda tx: apply_fact(tx, placed))
 
 
 def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
@@ -38,8 +37,8 @@ def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
     the purchase is credited, so that its coins are never there to be spent."""
     for row in early_refunds.told_without_a_buyer(core, paid):
         again = replace(paid, fact=early_refunds.fact_of(row), road=row.road, message_id=row.message_id)
-        transact(core.sessions, partial(apply_fact, core=core, reported=again))
-        transact(core.sessions, partial(early_refunds.settle_without_a_buyer, row=row))
+        core.transact(partial(apply_fact, reported=again))
+        core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 
 
 def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:
@@ -62,7 +61,7 @@ def _by_token(core: Core, reported: ReportedFact) -> str | None:
     token = reported.fact.owner
     if token is None:
         return None
-    user = read(core.sessions, lambda session: find_by_token(session, token))
+    user = core.read(lambda tx: find_by_token(tx, token))
     return None if user is None else str(user.id)
 
 

@@ -13,7 +13,6 @@ from functools import partial
 
 import structlog
 from sqlalchemy import ColumnElement, literal_column, select, tuple_
-from sqlalchemy.orm import Session
 
 from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_number
@@ -23,9 +22,8 @@ from app.models.orders import FactRow
 from app.models.slot_guard import sweep as sweep_named
 from app.providers.facts import Kind
 from app.services.accounts.catalog import product_of_store
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact
-from app.services.base.transaction import read, transact
 from app.services.facts.apply import look_again
 from app.services.facts.owner import place, tell
 from app.services.facts.record import HANDLED, Applied, can_be_looked_at_again
@@ -52,17 +50,17 @@ class NotReexamined(Exception):
     """Looking again at this fact is not possible, or could not change anything. The text says why."""
 
 
-def listed(session: Session, outcome: str, limit: int) -> Sequence[AnyRow]:
+def listed(tx: Tx, outcome: str, limit: int) -> Sequence[AnyRow]:
     """Parked or surplus facts, oldest first, for the operator."""
     wanted = select(*_f).prefix_with(sweep_named("operator")).where(_WAITING[outcome])
-    return session.execute(wanted.order_by(_f.recorded_at, _f.id).limit(limit)).all()
+    return tx.execute(wanted.order_by(_f.recorded_at, _f.id).limit(limit)).all()
 
 
 def reexamine(core: Core, number: int) -> Applied:
     """Look again at one parked fact, because an operator says so. Raises NotReexamined."""
     slot = slot_of_number(number)
     wanted = select(*_f).where(_f.slot == slot, _f.id == number)
-    row = read(core.sessions, lambda session: session.execute(wanted).one_or_none())
+    row = core.read(lambda tx: tx.execute(wanted).one_or_none())
     if row is None:
         raise NotReexamined("there is no such fact")
     if not can_be_looked_at_again(row):
@@ -75,12 +73,12 @@ def reexamine(core: Core, number: int) -> Applied:
 
 def sweep(core: Core, after: Place) -> tuple[int, Place]:
     """Look at a batch of recent parked facts, over all slots; (how many ended, where to go on: START when through)."""
-    rows = read(core.sessions, partial(_recent, after=max(after, (core.clock.now() - WITHIN, 0))))
+    rows = core.read(partial(_recent, after=max(after, (core.clock.now() - WITHIN, 0))))
     done = sum(_guarded(core, row) for row in rows)
     return done, (rows[-1].recorded_at, rows[-1].id) if len(rows) == BATCH else START
 
 
-def _recent(session: Session, after: Place) -> Sequence[AnyRow]:
+def _recent(tx: Tx, after: Place) -> Sequence[AnyRow]:
     wanted = (
         select(*_f)
         .prefix_with(sweep_named("due_payments"))
@@ -92,7 +90,7 @@ def _recent(session: Session, after: Place) -> Sequence[AnyRow]:
         .order_by(_f.recorded_at, _f.id)
         .limit(BATCH)
     )
-    return session.execute(wanted).all()
+    return tx.execute(wanted).all()
 
 
 def _guarded(core: Core, row: AnyRow) -> bool:
@@ -117,26 +115,25 @@ def _has_cause_now(core: Core, reported: ReportedFact, row: AnyRow) -> bool:
     """Whether applying it may come to something else than last time: cheap, since most never do."""
     if row.reason == Mismatch.NOT_HANDLED:
         return row.kind in HANDLED
-    if read(core.sessions, partial(_payment_is_here, reported=reported, row=row)):
+    if core.read(partial(_payment_is_here, reported=reported, row=row)):
         return True
     if row.reason == Mismatch.UNKNOWN_PRODUCT:
-        return row.kind == Kind.PAID and read(core.sessions, partial(_product_is_here, reported=reported))
+        return row.kind == Kind.PAID and core.read(partial(_product_is_here, reported=reported))
     return place(core, reported).buyer is not None
 
 
-def _product_is_here(session: Session, reported: ReportedFact) -> bool:
-    return product_of_store(session, reported.account.name, reported.fact.product or "") is not None
+def _product_is_here(tx: Tx, reported: ReportedFact) -> bool:
+    return product_of_store(tx, reported.account.name, reported.fact.product or "") is not None
 
 
-def _payment_is_here(session: Session, reported: ReportedFact, row: AnyRow) -> bool:
+def _payment_is_here(tx: Tx, reported: ReportedFact, row: AnyRow) -> bool:
     number, ref = reported.payment_number, reported.fact.ref
     if number is not None:
-        return payment_rows.payment_keys(session, row.slot, number) is not None
+        return payment_rows.payment_keys(tx, row.slot, number) is not None
     if ref.ours is not None or ref.theirs is None:
         return False
     return (
-        payment_rows.payment_keys_by_theirs(session, row.slot, row.provider_account, row.environment, ref.theirs)
-        is not None
+        payment_rows.payment_keys_by_theirs(tx, row.slot, row.provider_account, row.environment, ref.theirs) is not None
     )
 
 
@@ -145,8 +142,8 @@ def _apply(core: Core, reported: ReportedFact, row: AnyRow) -> Applied:
     slot and safe to repeat: should this process die between them, the next look finds the first one done."""
     placed = place(core, reported)
     if placed.slot == row.slot:
-        return transact(core.sessions, partial(look_again, core=core, reported=placed, fact_id=row.id))
+        return core.transact(partial(look_again, reported=placed, fact_id=row.id))
     applied = tell(core, reported)
     if applied.outcome is not Outcome.CONFLICT:
-        transact(core.sessions, partial(settle_without_a_buyer, row=row))
+        core.transact(partial(settle_without_a_buyer, row=row))
     return applied

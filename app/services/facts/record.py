@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from app.domain.deciding import Booking
 from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch, contradictions
 from app.domain.status import Cause, Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow
 from app.providers.facts import REFUND_KINDS, Kind
-from app.services.base.context import Core, environment_of
+from app.services.base.context import Core, Tx, environment_of
 from app.services.base.reported_fact import ReportedFact, content_of
 from app.services.base.sanitize import name_of, printable
 from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
@@ -51,18 +49,18 @@ class Recorded:
         return self.known is not None and self.known.booking == Booking.SUSPENSE
 
 
-def record(session: Session, core: Core, reported: ReportedFact) -> Recorded:
+def record(tx: Tx, reported: ReportedFact) -> Recorded:
     """Insert the fact, or find it. A second telling at the same time waits here until the first has committed."""
     environment = environment_of(reported.fact.live)
-    row = _fact_row(core, reported, environment)
+    row = _fact_row(tx.core, reported, environment)
     for _ in range(NUMBER_ATTEMPTS):
-        fact_id = core.numbers.next(reported.slot)
-        if insert_if_new(session, FactRow.__table__, {**row, "id": fact_id}):
+        fact_id = tx.core.numbers.next(reported.slot)
+        if insert_if_new(tx, FactRow.__table__, {**row, "id": fact_id}):
             return Recorded(fact_id, None)
-        known = payment_rows.fact(session, reported.slot, reported.account.name, environment, reported.key)
+        known = payment_rows.fact(tx, reported.slot, reported.account.name, environment, reported.key)
         if known is not None and _may_be_looked_at_again(known):
             # Two tellings may find it parked at once: only one of them applies it.
-            known = payment_rows.lock_fact(session, reported.slot, reported.account.name, environment, reported.key)
+            known = payment_rows.lock_fact(tx, reported.slot, reported.account.name, environment, reported.key)
         if known is not None:
             return Recorded(known.id, known)
     raise RuntimeError("no free number for a fact in this slot")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.orm import Session
 
 from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_reference
@@ -18,10 +17,9 @@ from app.providers.errors import Forged
 from app.providers.facts import Fact, Message, Received, Ref, Reply
 from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
-from app.services.base.context import Core, as_of
+from app.services.base.context import Core, Tx, as_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of
-from app.services.base.transaction import read, transact
 from app.services.calls import payment_queries, reference_queries
 from app.services.facts.apply import apply_fact
 from app.services.facts.owner import place, tell
@@ -86,9 +84,8 @@ def _ask(core: Core, account: ProviderAccount, message: Message, received: Recei
 def _keep(core: Core, account: ProviderAccount, message: Message, received: Received, reason: str, detail: str) -> None:
     """Keep a message that is about no fact, for a person."""
     slot = slot_of_reference(name_of(received.message_id or account.name))
-    transact(
-        core.sessions,
-        lambda session: inbox.keep(session, core, slot, account.name, message, reason, detail),
+    core.transact(
+        lambda tx: inbox.keep(tx, slot, account.name, message, reason, detail),
     )
 
 
@@ -96,14 +93,14 @@ def _apply_one(core: Core, account: ProviderAccount, message: Message, received:
     """One fact, and beside it, in the same transaction, the raw message if a person has to look."""
     reported = place(core, ReportedFact(account, fact, "notification", received.message_id))
 
-    def work(session: Session) -> Applied:
-        applied = apply_fact(session, core, reported)
+    def work(tx: Tx) -> Applied:
+        applied = apply_fact(tx, reported)
         if applied.outcome in NEEDS_A_PERSON:
             detail = "; ".join([applied.reason, *reported.faults])
-            inbox.keep(session, core, applied.slot, account.name, message, applied.outcome, detail)
+            inbox.keep(tx, applied.slot, account.name, message, applied.outcome, detail)
         return applied
 
-    return transact(core.sessions, work)
+    return core.transact(work)
 
 
 class NotReplayed(Exception):
@@ -131,7 +128,7 @@ def replay(core: Core, number: int) -> Replayed:
 
     The plugin verifies it as of the moment when it came: it was fresh then. Raises NotReplayed.
     """
-    row = read(core.sessions, lambda session: inbox.find(session, number))
+    row = core.read(lambda tx: inbox.find(tx, number))
     if row is None:
         raise NotReplayed("there is no such message")
     account = core.registry.get(row.provider_account)
@@ -145,5 +142,5 @@ def replay(core: Core, number: int) -> Replayed:
     tellings = [ReportedFact(account, fact, "notification", received.message_id) for fact in received.facts]
     replayed = Replayed(tuple(tell(core, reported) for reported in tellings))
     if replayed.settled:
-        transact(core.sessions, lambda session: inbox.resolve(session, core, number))
+        core.transact(lambda tx: inbox.resolve(tx, number))
     return replayed

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.schedule import LEASE_SECONDS, backoff_seconds
@@ -29,12 +28,11 @@ from app.providers.http import deadline
 from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
 from app.services.accounts.users import ensure_user
-from app.services.base.context import Core, as_of
+from app.services.base.context import Core, Tx, as_of
 from app.services.base.errors import Problem, UnknownProviderAccount
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.base.sanitize import name_of
-from app.services.base.transaction import read, transact
 from app.services.base.upsert import insert_if_new
 from app.services.facts.owner import tell
 from app.services.facts.record import Applied
@@ -107,17 +105,17 @@ def _keep(core: Core, account_name: str, user_id: str, body: bytes) -> int:
         "tries": 0,
     }
 
-    def work(session: Session) -> int:
-        ensure_user(session, core, user_id)
+    def work(tx: Tx) -> int:
+        ensure_user(tx, user_id)
         number = core.numbers.next(slot)
-        if insert_if_new(session, Receipt.__table__, {**row, "id": number}):
+        if insert_if_new(tx, Receipt.__table__, {**row, "id": number}):
             return number
         known = select(_r.id).where(
             _r.slot == slot, _r.user_id == user_id, _r.provider_account == account_name, _r.digest == digest
         )
-        return int(session.execute(known).scalar_one())
+        return int(tx.execute(known).scalar_one())
 
-    return transact(core.sessions, work)
+    return core.transact(work)
 
 
 def work_through(core: Core, account: ProviderAccount, receipt_id: int, user_id: str, received: Received) -> Submitted:
@@ -203,7 +201,7 @@ def _order_of(core: Core, applied: Applied) -> AnyRow | None:
         .join(Payment, (_p.slot == _o.slot) & (_p.order_id == _o.id))
         .where(_o.slot == slot_of_number(payment_id), _p.id == payment_id)
     )
-    return read(core.sessions, lambda session: session.execute(wanted).one_or_none())
+    return core.read(lambda tx: tx.execute(wanted).one_or_none())
 
 
 def _is_refunded(core: Core, applied: Applied) -> bool:
@@ -220,16 +218,16 @@ def _is_refunded(core: Core, applied: Applied) -> bool:
         .order_by(_f.at.desc(), _f.id.desc())
         .limit(1)
     )
-    return read(core.sessions, lambda session: session.execute(wanted).scalar_one_or_none()) == Kind.REFUNDED
+    return core.read(lambda tx: tx.execute(wanted).scalar_one_or_none()) == Kind.REFUNDED
 
 
 def _record(core: Core, receipt_id: int, purchases: list[Purchase], *, waiting: bool) -> Submitted:
     slot, now = slot_of_number(receipt_id), core.clock.now()
 
-    def work(session: Session) -> str:
-        row = session.execute(select(*_r).where(_r.slot == slot, _r.id == receipt_id)).one()
+    def work(tx: Tx) -> str:
+        row = tx.execute(select(*_r).where(_r.slot == slot, _r.id == receipt_id)).one()
         status, next_try_at = _next(row, now, waiting=waiting)
-        session.execute(
+        tx.execute(
             update(Receipt)
             .where(_r.slot == slot, _r.id == receipt_id)
             .values(
@@ -241,7 +239,7 @@ def _record(core: Core, receipt_id: int, purchases: list[Purchase], *, waiting: 
         )
         return status
 
-    return Submitted(str(receipt_id), transact(core.sessions, work), purchases)
+    return Submitted(str(receipt_id), core.transact(work), purchases)
 
 
 def _next(row: AnyRow, now: datetime, *, waiting: bool) -> tuple[str, datetime | None]:
@@ -255,7 +253,7 @@ def _next(row: AnyRow, now: datetime, *, waiting: bool) -> tuple[str, datetime |
 
 def work_on_due(core: Core, receipt_id: int) -> bool:
     """Go on with a pending receipt, as the worker; False if another worker has it."""
-    row = transact(core.sessions, lambda session: DUE.take(session, receipt_id, core.clock.now()))
+    row = core.transact(lambda tx: DUE.take(tx, receipt_id, core.clock.now()))
     account = core.registry.get(row.provider_account) if row is not None else None
     if row is None or account is None:
         return False

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
 from app.domain.deciding import Booking
 from app.domain.grants import Grant, grants_of
 from app.domain.ledger import ISSUANCE, Lot, Transfer, system, wallet
 from app.domain.money import Money
 from app.models.base import AnyRow
-from app.services.base.context import environment_of
+from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.ledger import post
 
@@ -58,9 +56,9 @@ def of_row(row: AnyRow) -> MoneyFact:
     return MoneyFact(row.provider_account, row.environment, row.key, money, row.at, content["theirs"] or "")
 
 
-def book(session: Session, slot: int, transfers: Sequence[Transfer], *, at: datetime) -> None:
+def book(tx: Tx, slot: int, transfers: Sequence[Transfer], *, at: datetime) -> None:
     if transfers:
-        post(session, slot, transfers, at=at)
+        post(tx, slot, transfers, at=at)
 
 
 def transfers_of(

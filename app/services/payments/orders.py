@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from app.domain.money import MAX_MINOR, Money
 from app.domain.numbers import slot_of_number, slot_of_user
@@ -21,7 +20,7 @@ from app.providers.facts import Intent, Ref
 from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import price_in, product_for_sale, store_ids_of
 from app.services.accounts.users import ensure_user
-from app.services.base.context import Core, environment_of
+from app.services.base.context import Core, Tx, environment_of
 from app.services.base.errors import (
     Invalid,
     NotFound,
@@ -31,7 +30,6 @@ from app.services.base.errors import (
     UnknownWay,
 )
 from app.services.base.idempotency import Keyed, claim_key, find_key
-from app.services.base.transaction import read, transact
 from app.services.base.upsert import insert_numbered
 from app.services.payments import intents, payment_rows
 
@@ -100,24 +98,24 @@ def create_order(core: Core, wanted: NewOrder, request: Keyed) -> tuple[int, int
     """Write the order and its first payment; (order number, payment number). A repeat gives the first ones again."""
     account, pay_by = account_for(core, wanted.pay_by)
 
-    def work(session: Session) -> tuple[int, int]:
+    def work(tx: Tx) -> tuple[int, int]:
         now = core.clock.now()
-        known = find_key(session, slot_of_user(wanted.user_id), request)
+        known = find_key(tx, slot_of_user(wanted.user_id), request)
         if known is not None:  # before anything is judged anew: the product may not be for sale any more
             raise _Replay(known)
-        user = ensure_user(session, core, wanted.user_id)
-        product = product_for_sale(session, wanted.sku, now)
+        user = ensure_user(tx, wanted.user_id)
+        product = product_for_sale(tx, wanted.sku, now)
         row = _order_row(core, wanted, user, product, account, now)
-        order_id = insert_numbered(session, Order.__table__, core.numbers, row)
-        known = claim_key(session, user.slot, request, order_id, now)
+        order_id = insert_numbered(tx, Order.__table__, core.numbers, row)
+        known = claim_key(tx, user.slot, request, order_id, now)
         if known is not None:
             raise _Replay(known)
-        order = payment_rows.lock_order(session, user.slot, order_id)
-        payment_id = _add_payment(session, core, order, account, pay_by, str(user.token), product.store_ids)
+        order = payment_rows.lock_order(tx, user.slot, order_id)
+        payment_id = _add_payment(tx, order, account, pay_by, str(user.token), product.store_ids)
         return order_id, payment_id
 
     try:
-        return transact(core.sessions, work)
+        return core.transact(work)
     except _Replay as replay:
         return replay.resource_id, _first_payment(core, replay.resource_id)
 
@@ -127,18 +125,18 @@ def add_payment(core: Core, user_id: str, order_id: int, pay_by: PayBy, request:
     account, pay_by = account_for(core, pay_by)
     slot = slot_of_user(user_id)
 
-    def work(session: Session) -> int:
+    def work(tx: Tx) -> int:
         now = core.clock.now()
-        order = own_order(session, user_id, order_id)
-        order = payment_rows.lock_order(session, slot, order.id)
+        order = own_order(tx, user_id, order_id)
+        order = payment_rows.lock_order(tx, slot, order.id)
         if order.environment != environment_of(account.live):
             raise UnknownProviderAccount("the order belongs to the other environment")
         if order.currency not in account.provider.currencies:
             raise Invalid("the provider account does not take the order's currency", field="provider_account")
-        user = ensure_user(session, core, user_id)
-        store_ids = store_ids_of(session, order.sku)
-        payment_id = _add_payment(session, core, order, account, pay_by, str(user.token), store_ids)
-        known = claim_key(session, slot, request, payment_id, now)
+        user = ensure_user(tx, user_id)
+        store_ids = store_ids_of(tx, order.sku)
+        payment_id = _add_payment(tx, order, account, pay_by, str(user.token), store_ids)
+        known = claim_key(tx, slot, request, payment_id, now)
         if known is not None:
             raise _Replay(known)
         if order.status != OrderStatus.OPEN or order.expires_at <= now:
@@ -146,41 +144,41 @@ def add_payment(core: Core, user_id: str, order_id: int, pay_by: PayBy, request:
         return payment_id
 
     try:
-        return transact(core.sessions, work)
+        return core.transact(work)
     except _Replay as replay:
         return replay.resource_id
 
 
-def own_order(session: Session, user_id: str, order_id: int) -> AnyRow:
+def own_order(tx: Tx, user_id: str, order_id: int) -> AnyRow:
     """The user's order. Another user's is as absent as one that never was."""
     slot = slot_of_user(user_id)
-    found = payment_rows.order(session, slot, order_id) if slot == slot_of_number(order_id) else None
+    found = payment_rows.order(tx, slot, order_id) if slot == slot_of_number(order_id) else None
     if found is None or found.user_id != user_id:
         raise NotFound(order=str(order_id))
     return found
 
 
 def view_order(core: Core, user_id: str, order_id: int) -> OrderView:
-    def work(session: Session) -> OrderView:
-        order = own_order(session, user_id, order_id)
-        return OrderView(order, payment_rows.payments_of_order(session, order.slot, order.id))
+    def work(tx: Tx) -> OrderView:
+        order = own_order(tx, user_id, order_id)
+        return OrderView(order, payment_rows.payments_of_order(tx, order.slot, order.id))
 
-    return read(core.sessions, work)
+    return core.read(work)
 
 
 def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> list[OrderView]:
     """The user's orders, newest first, older than the cursor `before`."""
     slot = slot_of_user(user_id)
 
-    def work(session: Session) -> list[OrderView]:
+    def work(tx: Tx) -> list[OrderView]:
         wanted = select(*_o).where(_o.slot == slot, _o.user_id == user_id).order_by(_o.id.desc()).limit(limit)
         if before is not None:
             wanted = wanted.where(_o.id < before)
-        orders = session.execute(wanted).all()
-        payments = payment_rows.payments_of_orders(session, slot, [order.id for order in orders])
+        orders = tx.execute(wanted).all()
+        payments = payment_rows.payments_of_orders(tx, slot, [order.id for order in orders])
         return [OrderView(order, [one for one in payments if one.order_id == order.id]) for order in orders]
 
-    return read(core.sessions, work)
+    return core.read(work)
 
 
 def open_payments(view: OrderView) -> list[AnyRow]:
@@ -224,21 +222,20 @@ def _amount(wanted: NewOrder, product: AnyRow, account: ProviderAccount) -> tupl
 
 
 def _add_payment(
-    session: Session,
-    core: Core,
+    tx: Tx,
     order: AnyRow,
     account: ProviderAccount,
     pay_by: PayBy,
     token: str,
     store_ids: Mapping[str, str],
 ) -> int:
-    now = core.clock.now()
-    tried = session.execute(
+    now = tx.now
+    tried = tx.execute(
         select(func.count()).select_from(Payment).where(_p.slot == order.slot, _p.order_id == order.id)
     ).scalar_one()
     if tried >= MOST_PAYMENTS:
         raise TooManyPayments(order=str(order.id), limit=MOST_PAYMENTS)
-    rules = core.rules.ask
+    rules = tx.core.rules.ask
     row = {
         "slot": order.slot,
         "order_id": order.id,
@@ -254,9 +251,9 @@ def _add_payment(
         "queries": 0,
         "intent": {},
     }
-    payment_id = insert_numbered(session, Payment.__table__, core.numbers, row)
-    intent = _intent(core, order, payment_id, account, pay_by, token, store_ids)
-    payment_rows.store_intent(session, order.slot, payment_id, intents.to_json(intent))
+    payment_id = insert_numbered(tx, Payment.__table__, tx.core.numbers, row)
+    intent = _intent(tx.core, order, payment_id, account, pay_by, token, store_ids)
+    payment_rows.store_intent(tx, order.slot, payment_id, intents.to_json(intent))
     return payment_id
 
 
@@ -287,5 +284,5 @@ def _intent(
 
 def _first_payment(core: Core, order_id: int) -> int:
     slot = slot_of_number(order_id)
-    rows = read(core.sessions, lambda session: payment_rows.payments_of_order(session, slot, order_id))
+    rows = core.read(lambda tx: payment_rows.payments_of_order(tx, slot, order_id))
     return int(rows[0].id)

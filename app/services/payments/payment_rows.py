@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select, update
-from sqlalchemy.orm import Session
 
 from app.domain.deciding import Decision
 from app.domain.matching import Mismatch
@@ -15,6 +14,7 @@ from app.domain.status import OPEN_PAYMENT, UNPAID_END, Cause, OrderStatus, Paym
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
 from app.providers.facts import Kind
+from app.services.base.context import Tx
 
 LAPSED_PROBLEM = "lapsed: the provider knew of no payment when time and grace were over"
 GIVEN_UP_PROBLEM = "given up: unpaid a week after its time, and the provider did not close it"
@@ -142,31 +142,31 @@ class LostRace(RuntimeError):
     """A row changed under its lock. Cannot happen while every writer locks first; the transaction is rolled back."""
 
 
-def fact(session: Session, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
+def fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
-    return session.execute(_FACT, keys).one_or_none()
+    return tx.execute(_FACT, keys).one_or_none()
 
 
-def lock_fact(session: Session, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
+def lock_fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
     """Before any order is locked, like the insert of a new fact."""
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
-    return session.execute(_LOCK_FACT, keys).one_or_none()
+    return tx.execute(_LOCK_FACT, keys).one_or_none()
 
 
-def lock_fact_numbered(session: Session, slot: int, fact_id: int) -> AnyRow:
+def lock_fact_numbered(tx: Tx, slot: int, fact_id: int) -> AnyRow:
     """The same by the fact's own number."""
-    return session.execute(_LOCK_FACT_NUMBERED, {"slot": slot, "id": fact_id}).one()
+    return tx.execute(_LOCK_FACT_NUMBERED, {"slot": slot, "id": fact_id}).one()
 
 
-def complete_fact(session: Session, slot: int, row: AnyRow, again: dict[str, Any]) -> None:
+def complete_fact(tx: Tx, slot: int, row: AnyRow, again: dict[str, Any]) -> None:
     """Add to a fact what this telling of it says and the first one did not. They do not contradict each other."""
     full = {name: again.get(name) if value is None else value for name, value in row.content.items()}
     if full != row.content:
-        session.connection().execute(_COMPLETE_FACT, {"at_slot": slot, "at_id": row.id, "full": full})
+        tx.connection().execute(_COMPLETE_FACT, {"at_slot": slot, "at_id": row.id, "full": full})
 
 
 def settle_fact(
-    session: Session,
+    tx: Tx,
     slot: int,
     fact_id: int,
     decision: Decision,
@@ -184,67 +184,65 @@ def settle_fact(
         "from_suspense": from_suspense,
         "payment_id": payment_id,
     }
-    session.connection().execute(_SETTLE_FACT, values)
+    tx.connection().execute(_SETTLE_FACT, values)
 
 
-def payment_keys(session: Session, slot: int, payment_id: int) -> AnyRow | None:
+def payment_keys(tx: Tx, slot: int, payment_id: int) -> AnyRow | None:
     """(id, order_id) of the payment with this number."""
-    return session.execute(_PAYMENT_KEYS, {"slot": slot, "id": payment_id}).one_or_none()
+    return tx.execute(_PAYMENT_KEYS, {"slot": slot, "id": payment_id}).one_or_none()
 
 
-def payment_keys_by_theirs(
-    session: Session, slot: int, provider_account: str, environment: str, theirs: str
-) -> AnyRow | None:
+def payment_keys_by_theirs(tx: Tx, slot: int, provider_account: str, environment: str, theirs: str) -> AnyRow | None:
     """(id, order_id) of the payment that the provider knows by this number."""
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "theirs": theirs}
-    return session.execute(_PAYMENT_KEYS_BY_THEIRS, keys).one_or_none()
+    return tx.execute(_PAYMENT_KEYS_BY_THEIRS, keys).one_or_none()
 
 
-def order(session: Session, slot: int, order_id: int) -> AnyRow | None:
-    return session.execute(_ORDER, {"slot": slot, "id": order_id}).one_or_none()
+def order(tx: Tx, slot: int, order_id: int) -> AnyRow | None:
+    return tx.execute(_ORDER, {"slot": slot, "id": order_id}).one_or_none()
 
 
-def payment(session: Session, slot: int, payment_id: int) -> AnyRow | None:
-    return session.execute(_PAYMENT, {"slot": slot, "id": payment_id}).one_or_none()
+def payment(tx: Tx, slot: int, payment_id: int) -> AnyRow | None:
+    return tx.execute(_PAYMENT, {"slot": slot, "id": payment_id}).one_or_none()
 
 
-def payments_of_order(session: Session, slot: int, order_id: int) -> list[AnyRow]:
-    return list(session.execute(_PAYMENTS_OF_ORDER, {"slot": slot, "id": order_id}))
+def payments_of_order(tx: Tx, slot: int, order_id: int) -> list[AnyRow]:
+    return list(tx.execute(_PAYMENTS_OF_ORDER, {"slot": slot, "id": order_id}))
 
 
-def payments_of_orders(session: Session, slot: int, order_ids: Sequence[int]) -> list[AnyRow]:
+def payments_of_orders(tx: Tx, slot: int, order_ids: Sequence[int]) -> list[AnyRow]:
     """The payments of several orders of one slot, oldest first."""
     wanted = select(*_p).where(_p.slot == slot, _p.order_id.in_(order_ids)).order_by(_p.id)
-    return list(session.execute(wanted))
+    return list(tx.execute(wanted))
 
 
-def lock_order(session: Session, slot: int, order_id: int) -> AnyRow:
-    return session.execute(_LOCK_ORDER, {"slot": slot, "id": order_id}).one()
+def lock_order(tx: Tx, slot: int, order_id: int) -> AnyRow:
+    return tx.execute(_LOCK_ORDER, {"slot": slot, "id": order_id}).one()
 
 
-def lock_payment(session: Session, slot: int, payment_id: int) -> AnyRow:
+def lock_payment(tx: Tx, slot: int, payment_id: int) -> AnyRow:
     """Only after its order is locked: one order of locks for everybody."""
-    return session.execute(_LOCK_PAYMENT, {"slot": slot, "id": payment_id}).one()
+    return tx.execute(_LOCK_PAYMENT, {"slot": slot, "id": payment_id}).one()
 
 
-def is_told_paid(session: Session, slot: int, payment_id: int) -> bool:
+def is_told_paid(tx: Tx, slot: int, payment_id: int) -> bool:
     """Whether there is a verified word that it is paid, even one that could not be used. Another merchant's does not
     count."""
-    return session.execute(_TOLD_PAID, {"slot": slot, "id": payment_id}).one_or_none() is not None
+    return tx.execute(_TOLD_PAID, {"slot": slot, "id": payment_id}).one_or_none() is not None
 
 
-def owner_token(session: Session, slot: int, user_id: str) -> str:
-    return str(session.execute(_TOKEN, {"slot": slot, "id": user_id}).scalar_one())
+def owner_token(tx: Tx, slot: int, user_id: str) -> str:
+    return str(tx.execute(_TOKEN, {"slot": slot, "id": user_id}).scalar_one())
 
 
-def name_theirs(session: Session, slot: int, payment_id: int, theirs: str) -> None:
+def name_theirs(tx: Tx, slot: int, payment_id: int, theirs: str) -> None:
     """Remember the provider's number if none is known yet."""
     values = {"at_slot": slot, "at_id": payment_id, "number_there": theirs}
-    session.connection().execute(_NAME_THEIRS, values)
+    tx.connection().execute(_NAME_THEIRS, values)
 
 
 def move_payment(
-    session: Session,
+    tx: Tx,
     row: AnyRow,
     to: PaymentStatus,
     *,
@@ -262,12 +260,12 @@ def move_payment(
         "moment_paid": paid_at,
         "next_ask": next_query_at,
     }
-    if session.connection().execute(_MOVE_PAYMENT, values).rowcount != 1:
+    if tx.connection().execute(_MOVE_PAYMENT, values).rowcount != 1:
         raise LostRace(f"payment {row.id}")
 
 
 def move_order(
-    session: Session, row: AnyRow, to: OrderStatus, *, payment_id: int | None = None, paid_at: datetime | None = None
+    tx: Tx, row: AnyRow, to: OrderStatus, *, payment_id: int | None = None, paid_at: datetime | None = None
 ) -> None:
     """Take a locked order to another status; to `paid` with the payment that bought it."""
     values = {
@@ -278,20 +276,20 @@ def move_order(
         "payment": payment_id,
         "moment_paid": paid_at,
     }
-    if session.connection().execute(_PAY_ORDER, values).rowcount != 1:
+    if tx.connection().execute(_PAY_ORDER, values).rowcount != 1:
         raise LostRace(f"order {row.id}")
 
 
-def store_intent(session: Session, slot: int, payment_id: int, intent: dict[str, Any]) -> None:
+def store_intent(tx: Tx, slot: int, payment_id: int, intent: dict[str, Any]) -> None:
     """Write the exact request, which names the payment's own number, next to it: once, in the same transaction."""
-    session.connection().execute(_STORE_INTENT, {"at_slot": slot, "at_id": payment_id, "intent": intent})
+    tx.connection().execute(_STORE_INTENT, {"at_slot": slot, "at_id": payment_id, "intent": intent})
 
 
 def record_start(
-    session: Session, slot: int, payment_id: int, cause: Cause | None, *, action: dict[str, Any] | None, problem: str
+    tx: Tx, slot: int, payment_id: int, cause: Cause | None, *, action: dict[str, Any] | None, problem: str
 ) -> None:
     """What came of `start`. `cause` None only notes the problem; a payment that moved on meanwhile stays as it is."""
-    row = lock_payment(session, slot, payment_id)
+    row = lock_payment(tx, slot, payment_id)
     before = PaymentStatus(row.status)
     after = before if cause is None else next_payment_status(before, cause)
     if after is None:
@@ -307,20 +305,20 @@ def record_start(
         "what": problem,
         "next_ask": row.next_query_at if after in OPEN_PAYMENT else None,
     }
-    session.connection().execute(_RECORD_START, values)
+    tx.connection().execute(_RECORD_START, values)
 
 
-def set_problem(session: Session, slot: int, payment_id: int, problem: str) -> None:
-    session.connection().execute(_SET_PROBLEM, {"at_slot": slot, "at_id": payment_id, "what": problem})
+def set_problem(tx: Tx, slot: int, payment_id: int, problem: str) -> None:
+    tx.connection().execute(_SET_PROBLEM, {"at_slot": slot, "at_id": payment_id, "what": problem})
 
 
-def set_next_query(session: Session, slot: int, payment_id: int, *, status: str, moment: datetime | None) -> None:
+def set_next_query(tx: Tx, slot: int, payment_id: int, *, status: str, moment: datetime | None) -> None:
     """Unless the payment has moved on meanwhile: then whoever moved it has decided."""
     values = {"at_slot": slot, "at_id": payment_id, "in_status": status, "moment": moment}
-    session.connection().execute(_SET_NEXT_QUERY, values)
+    tx.connection().execute(_SET_NEXT_QUERY, values)
 
 
-def bring_forward(session: Session, slot: int, payment_id: int, *, now: datetime, hinted_before: datetime) -> bool:
+def bring_forward(tx: Tx, slot: int, payment_id: int, *, now: datetime, hinted_before: datetime) -> bool:
     """Make an unpaid payment due now, unless it was hinted at recently."""
     values = {"at_slot": slot, "at_id": payment_id, "now": now, "hinted_before": hinted_before}
-    return session.connection().execute(_BRING_FORWARD, values).rowcount == 1
+    return tx.connection().execute(_BRING_FORWARD, values).rowcount == 1

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app.domain.numbers import slot_of_user
 from app.domain.status import OrderStatus, PaymentStatus
@@ -15,7 +14,7 @@ from app.models.orders import Order, Payment
 from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import product_of_store
 from app.services.accounts.users import ensure_user
-from app.services.base.context import Core, environment_of
+from app.services.base.context import Core, Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.upsert import insert_numbered
 from app.services.payments import payment_rows
@@ -24,42 +23,42 @@ STORE_WAY = "store"
 _o, _p = Order.__table__.c, Payment.__table__.c
 
 
-def order_for_purchase(session: Session, core: Core, reported: ReportedFact, buyer: str) -> AnyRow | None:
+def order_for_purchase(tx: Tx, reported: ReportedFact, buyer: str) -> AnyRow | None:
     """(id, order_id) of the payment to which this purchase belongs: one that the buyer has open for the very same
     thing, else a new one. None if it is not our app's purchase, or nothing here is sold under that product id."""
     fact, account = reported.fact, reported.account
     if fact.account is not None and fact.account != account.provider.account:
         return None
-    product = product_of_store(session, account.name, fact.product or "")
+    product = product_of_store(tx, account.name, fact.product or "")
     if product is None or not fact.ref.theirs:
         return None
-    waiting = _waiting_payment(session, reported, buyer)
+    waiting = _waiting_payment(tx, reported, buyer)
     if waiting is not None:
         return waiting
-    user = ensure_user(session, core, buyer)
-    order_id = insert_numbered(session, Order.__table__, core.numbers, _order_row(core, reported, user, product))
-    row = _payment_row(core, reported, account, user, order_id)
-    payment_id = insert_numbered(session, Payment.__table__, core.numbers, row)
-    return payment_rows.payment_keys(session, user.slot, payment_id)
+    user = ensure_user(tx, buyer)
+    order_id = insert_numbered(tx, Order.__table__, tx.core.numbers, _order_row(tx.core, reported, user, product))
+    row = _payment_row(tx.core, reported, account, user, order_id)
+    payment_id = insert_numbered(tx, Payment.__table__, tx.core.numbers, row)
+    return payment_rows.payment_keys(tx, user.slot, payment_id)
 
 
-def _waiting_payment(session: Session, reported: ReportedFact, buyer: str) -> AnyRow | None:
+def _waiting_payment(tx: Tx, reported: ReportedFact, buyer: str) -> AnyRow | None:
     """The oldest open order of the buyer for that product and quantity, made for this store and not yet bought.
 
     It is locked, and then looked for again: another purchase of the same product may have bought it meanwhile, and
     this one would count as paid twice instead of getting an order of its own.
     """
-    found = _oldest_waiting(session, reported, buyer)
+    found = _oldest_waiting(tx, reported, buyer)
     while found is not None:
-        payment_rows.lock_order(session, slot_of_user(buyer), found.order_id)
-        still = _oldest_waiting(session, reported, buyer)
+        payment_rows.lock_order(tx, slot_of_user(buyer), found.order_id)
+        still = _oldest_waiting(tx, reported, buyer)
         if still is not None and still.id == found.id:
             break
         found = still
     return found
 
 
-def _oldest_waiting(session: Session, reported: ReportedFact, buyer: str) -> AnyRow | None:
+def _oldest_waiting(tx: Tx, reported: ReportedFact, buyer: str) -> AnyRow | None:
     fact = reported.fact
     wanted = (
         select(_p.id, _p.order_id, _p.intent)
@@ -76,7 +75,7 @@ def _oldest_waiting(session: Session, reported: ReportedFact, buyer: str) -> Any
         )
         .order_by(_p.id)
     )
-    return next((row for row in session.execute(wanted) if row.intent.get("product") == fact.product), None)
+    return next((row for row in tx.execute(wanted) if row.intent.get("product") == fact.product), None)
 
 
 def _order_row(core: Core, reported: ReportedFact, user: AnyRow, product: AnyRow) -> dict[str, Any]:

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from sqlalchemy.orm import Session
-
 from app.domain.deciding import Booking
 from app.domain.ledger import Transfer
 from app.domain.refunding import OPEN_REFUND, Origin, Refunded, RefundFact, RefundStatus, refunded
 from app.models.base import AnyRow
 from app.providers.facts import Kind
+from app.services.base.transaction import Transaction
 from app.services.payments import bookings
 from app.services.refunds import refund_rows
 
@@ -77,20 +76,20 @@ class Trade:
         return [transfer.id_in(self.slot) for transfer in transfers]
 
 
-def trade_of(session: Session, order: AnyRow, payment: AnyRow, theirs: str | None) -> Trade | None:
+def trade_of(tx: Transaction, order: AnyRow, payment: AnyRow, theirs: str | None) -> Trade | None:
     """The payment's trade with this number at the provider (None: its first). None if we know of no such money."""
     wanted = payment.theirs if theirs is None else theirs
-    for paid in refund_rows.paid_facts(session, payment.slot, payment.id):
+    for paid in refund_rows.paid_facts(tx, payment.slot, payment.id):
         if paid.content["theirs"] == wanted and paid.booking != Booking.NOTHING:
             return Trade(paid, order, payment)
     return None
 
 
-def refunds_of(session: Session, trade: Trade) -> list[AnyRow]:
+def refunds_of(tx: Transaction, trade: Trade) -> list[AnyRow]:
     """The refunds of that trade, oldest first."""
     if trade.payment is None:
         return []
-    rows = refund_rows.of_payment(session, trade.slot, trade.payment.id)
+    rows = refund_rows.of_payment(tx, trade.slot, trade.payment.id)
     return [row for row in rows if row.theirs == trade.theirs]
 
 
@@ -99,10 +98,10 @@ def own_amounts(refunds: list[AnyRow]) -> dict[str, int]:
     return {str(row.id): row.amount_minor for row in refunds if row.origin != Origin.PROVIDER}
 
 
-def standing(session: Session, trade: Trade) -> Refunded:
+def standing(tx: Transaction, trade: Trade) -> Refunded:
     """How much of the trade is refunded, by everything that was told about it."""
-    own = own_amounts(refunds_of(session, trade))
-    facts = refund_rows.facts_about(session, trade.paid, first=trade.is_first)
+    own = own_amounts(refunds_of(tx, trade))
+    facts = refund_rows.facts_about(tx, trade.paid, first=trade.is_first)
     return refunded((refund_fact(row, own) for row in facts), trade.paid_minor)
 
 

@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from app.domain.ledger import Lot, Transfer, system
 from app.domain.refunding import MONEY_KINDS, REFUND, REFUND_UNDONE, Clawback, Refunded, of_amount
 from app.models.base import AnyRow
-from app.services.base.context import Core
+from app.services.base.context import Tx
+from app.services.base.transaction import Transaction
 from app.services.ledger import clawing, post
 from app.services.ledger.clawing import Booked, Claim, Outcome, Words
 from app.services.refunds.captured_payments import Trade, refunds_of, standing, under_way
@@ -47,10 +46,10 @@ class MoneyStep:
     times: int
 
 
-def plan(session: Session, trade: Trade) -> Plan:
+def plan(tx: Transaction, trade: Trade) -> Plan:
     """The difference between the facts and the books, read under the lock of the order."""
-    now = standing(session, trade)
-    known = by_cause(session, trade)
+    now = standing(tx, trade)
+    known = by_cause(tx, trade)
     steps = [_step(leg, target, known[leg.id_in(trade.slot)]) for leg, target in money_targets(trade, now)]
     moving = [step for step in steps if step.minor]
     claims = claims_of(trade, now)
@@ -63,17 +62,17 @@ def _step(leg: Transfer, target: int, known: Booked) -> MoneyStep:
 
 
 def settle(
-    session: Session, core: Core, trade: Trade, wanted: Plan, *, policy: Clawback, words: Words, ending: AnyRow | None
+    tx: Tx, trade: Trade, wanted: Plan, *, policy: Clawback, words: Words, ending: AnyRow | None
 ) -> list[Outcome]:
     """Book the plan. `ending` is the refund of ours that is done with this: its reserved coins are used first."""
-    at = core.clock.now()
+    at = tx.now
     if wanted.steps:
-        post(session, trade.slot, [_money(trade, step, words.reference) for step in wanted.steps], at=at)
+        post(tx, trade.slot, [_money(trade, step, words.reference) for step in wanted.steps], at=at)
     if not wanted.claims:
         return []
-    others = [row for row in under_way(refunds_of(session, trade)) if ending is None or row.id != ending.id]
+    others = [row for row in under_way(refunds_of(tx, trade)) if ending is None or row.id != ending.id]
     return clawing.claw(
-        session,
+        tx,
         trade.slot,
         wanted.claims,
         policy=policy,
@@ -81,7 +80,7 @@ def settle(
         spare=[hold for row in others for hold in holds_of(trade, row)],
         words=words,
         at=at,
-        rules=core.rules.ledger,
+        rules=tx.core.rules.ledger,
     )
 
 
@@ -142,9 +141,9 @@ def accounted(known: Booked, target: int) -> int:
     return max(taken.by_refunds, min(target, taken.by_refunds + taken.reversed))
 
 
-def by_cause(session: Session, trade: Trade) -> Mapping[uuid.UUID, Booked]:
+def by_cause(tx: Transaction, trade: Trade) -> Mapping[uuid.UUID, Booked]:
     """What the books hold about the refunds of this trade."""
-    return clawing.booked(session, trade.slot, trade.ids([*trade.money_legs, *trade.grants]))
+    return clawing.booked(tx, trade.slot, trade.ids([*trade.money_legs, *trade.grants]))
 
 
 def _money(trade: Trade, step: MoneyStep, reference: str) -> Transfer:

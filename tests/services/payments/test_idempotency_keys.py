@@ -12,7 +12,6 @@ from app.models.orders import Order
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.base.errors import Invalid, KeyReused, NotFound, OrderNotOpen, TooManyPayments, UnknownProduct
 from app.services.base.idempotency import keyed
-from app.services.base.transaction import read, transact
 from app.services.calls import payment_starts
 from app.services.payments import orders
 from app.services.payments.orders import MOST_PAYMENTS, NewOrder, PayBy
@@ -25,7 +24,7 @@ REQUEST = keyed("user:alice", "k", "create_order", {"n": 1})
 
 def orders_of_alice(world: World) -> int:
     counted = select(func.count()).select_from(Order).where(Order.slot == slot_of_user("alice"))
-    return read(world.core.sessions, lambda session: session.execute(counted).scalar_one())
+    return world.core.read(lambda session: session.execute(counted).scalar_one())
 
 
 def test_a_request_repeated_by_many_at_once_makes_one_order(world: World) -> None:
@@ -54,7 +53,7 @@ def test_a_repeat_is_answered_though_the_product_is_no_longer_for_sale(world: Wo
     """The first answer may have been lost on its way."""
     first = orders.create_order(world.core, WANTED, REQUEST)
     nothing = parse_catalogue(CATALOGUE.replace("coins-60", "another"))
-    transact(world.core.sessions, lambda session: import_products(session, nothing, world.clock.now()))
+    world.core.transact(lambda session: import_products(session, nothing, world.clock.now()))
     assert orders.create_order(world.core, WANTED, REQUEST) == first
     with pytest.raises(UnknownProduct):
         orders.create_order(world.core, WANTED, keyed("user:alice", "k2", "create_order", {"n": 1}))

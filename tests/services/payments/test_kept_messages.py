@@ -9,14 +9,13 @@ import pytest
 
 from app.providers.facts import Message, Received, Reply
 from app.providers.registry import ProviderAccount, Registry
-from app.services.base.transaction import read, transact
 from app.services.intake import inbox, notifications
 from app.services.intake.notifications import NotReplayed
 from tests.world import World
 
 
 def kept(world: World) -> list[Any]:
-    return read(world.core.sessions, inbox.waiting)
+    return world.core.read(inbox.waiting)
 
 
 def surplus(world: World) -> Message:
@@ -69,11 +68,8 @@ def test_a_replay_moves_no_money_twice_and_takes_the_message_off_the_list(world:
 
 def test_a_replay_still_verifies(world: World) -> None:
     message = surplus(world)
-    number = transact(
-        world.core.sessions,
-        lambda session: inbox.keep(
-            session, world.core, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""
-        ),
+    number = world.core.transact(
+        lambda session: inbox.keep(session, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""),
     )
     with pytest.raises(NotReplayed, match="refused"):
         notifications.replay(world.core, number)
@@ -95,7 +91,7 @@ def test_a_message_of_an_account_that_is_not_configured_any_more_cannot_be_repla
 def test_a_resolved_message_is_off_the_list(world: World) -> None:
     world.receive(surplus(world))
     [row] = kept(world)
-    transact(world.core.sessions, lambda session: inbox.resolve(session, world.core, row.id))
+    world.core.transact(lambda session: inbox.resolve(session, row.id))
     assert kept(world) == []
 
 

@@ -16,7 +16,6 @@ from app.services import ledger
 from app.services.audit.ledger import AsOf
 from app.services.audit.run import audit as run_audit
 from app.services.base.idempotency import keyed
-from app.services.base.transaction import transact
 from app.services.calls.payment_starts import start_payment
 from app.services.payments.orders import PayBy, add_payment
 from tests.facts import paid_fact, told
@@ -199,7 +198,7 @@ def test_coins_booked_as_a_purchase_that_no_fact_explains_are_found(books: Books
         amount=1000,
         kind="purchase",
     )
-    transact(books.world.core.sessions, lambda session: ledger.post(session, slot, [gift], at=at))
+    books.world.core.transact(lambda session: ledger.post(session, slot, [gift], at=at))
     assert "transfer_unexplained" in books.found()
 
 
