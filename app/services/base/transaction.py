@@ -59,10 +59,12 @@ Make = Callable[[Connection], W]
 
 
 @overload
-def transact(sessions: Sessions, work: Callable[[Transaction], T]) -> T: ...
+def transact(sessions: Sessions, work: Callable[[Transaction], T], *, attempts: int = ATTEMPTS) -> T: ...
 @overload
-def transact(sessions: Sessions, work: Callable[[W], T], make: Make[W]) -> T: ...
-def transact(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transaction) -> T:
+def transact(sessions: Sessions, work: Callable[[W], T], make: Make[W], *, attempts: int = ATTEMPTS) -> T: ...
+def transact(
+    sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transaction, *, attempts: int = ATTEMPTS
+) -> T:
     """Run `work` in one transaction and commit it; give back what it returned.
 
     After a deadlock, a serialization failure or a lost connection the whole of it runs again in a new transaction. A
@@ -75,7 +77,7 @@ def transact(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Tra
         with engine.begin() as connection:
             return work(make(connection))
 
-    return _repeated(once)
+    return _repeated(once, attempts)
 
 
 @overload
@@ -94,15 +96,15 @@ def read(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transac
         with engine.connect() as connection:
             return work(make(connection.execution_options(**options)))
 
-    return _repeated(once)
+    return _repeated(once, ATTEMPTS)
 
 
-def _repeated(once: Callable[[], T]) -> T:
-    for attempt in range(1, ATTEMPTS + 1):
+def _repeated(once: Callable[[], T], attempts: int) -> T:
+    for attempt in range(1, attempts + 1):
         try:
             return once()
         except DBAPIError as error:
-            if attempt == ATTEMPTS or not _worth_repeating(error):
+            if attempt == attempts or not _worth_repeating(error):
                 raise
             _log.warning("transaction_repeated", attempt=attempt, sqlstate=_sqlstate(error))
             _pause(attempt)
