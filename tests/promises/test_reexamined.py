@@ -21,7 +21,8 @@ from app.providers.registry import ProviderAccount, Registry
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import ensure_user
 from app.services.base.context import Rules
-from app.services.base.reported_fact import ReportedFact, content_of
+from app.domain.facts import content_of
+from app.services.base.reported_fact import ReportedFact
 from app.services.facts import claims
 from app.services.facts import parked as parked_facts
 from app.services.facts.parked import BATCH, START, NotReexamined, reexamine

@@ -13,13 +13,13 @@ from typing import Any
 import structlog
 from sqlalchemy import select, update
 
+from app.domain.facts import Kind, Ref
 from app.domain.numbers import slot_of_user
 from app.domain.schedule import backoff_seconds
 from app.models.base import AnyRow
 from app.models.orders import Order, Payment, User
 from app.models.reports import Report
 from app.providers.errors import Declined, ProviderError
-from app.providers.facts import Kind, Ref
 from app.providers.http import deadline
 from app.providers.verbs import Fulfils
 from app.services.base.context import Core, Tx

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import structlog
 
+from app.domain.facts import Ref
 from app.domain.schedule import give_up_moment, grace_end
 from app.domain.status import OPEN_PAYMENT
 from app.models.base import AnyRow
-from app.providers.facts import Ref
 from app.providers.http import deadline
 from app.providers.verbs import Cancels
 from app.services.base.context import Core, Tx

@@ -9,13 +9,13 @@ from enum import StrEnum
 
 import structlog
 
+from app.domain.facts import Fact, Ref
 from app.domain.numbers import parse_number, slot_of_number
 from app.domain.schedule import HINT_GAP_SECONDS, READ_GAP_SECONDS, next_ask
 from app.domain.status import OPEN_PAYMENT, UNPAID_END
 from app.models.base import AnyRow
 from app.models.orders import Payment
 from app.providers.errors import Misconfigured, ProviderError
-from app.providers.facts import Fact, Ref
 from app.providers.http import deadline
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core

@@ -14,11 +14,11 @@ from functools import partial
 import structlog
 from sqlalchemy import update
 
+from app.domain.facts import Ref
 from app.domain.numbers import parse_number, slot_of_number, slot_of_user
 from app.domain.schedule import HINT_GAP_SECONDS, backoff_seconds
 from app.models.asks import Ask
 from app.models.base import AnyRow
-from app.providers.facts import Ref
 from app.providers.http import deadline
 from app.providers.limits import fits
 from app.providers.registry import ProviderAccount

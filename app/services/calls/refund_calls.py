@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.domain.facts import Fact, Ref
 from app.domain.money import Money
 from app.domain.numbers import slot_of_number
 from app.domain.refunding import OPEN_REFUND, RefundCause
@@ -18,7 +19,6 @@ from app.domain.schedule import JITTER
 from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.providers.errors import Declined, Misconfigured, ProviderError, Retryable, Unknown
-from app.providers.facts import Fact, Ref
 from app.providers.http import deadline
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refunds

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import select, update
 
+from app.domain.facts import Fact, Kind, Ref
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.schedule import LEASE_SECONDS, backoff_seconds
 from app.domain.status import Outcome
@@ -23,7 +24,7 @@ from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment
 from app.models.receipts import Receipt
 from app.providers.errors import Declined, Forged, ProviderError
-from app.providers.facts import Fact, Kind, Message, Received, Ref
+from app.providers.facts import Message, Received
 from app.providers.http import deadline
 from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount

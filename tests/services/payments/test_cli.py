@@ -17,7 +17,8 @@ from app.domain.money import Money
 from app.models import schema
 from app.models.base import Json
 from app.providers.facts import Message, Ref
-from app.services.base.reported_fact import content_of
+from app.domain.facts import content_of
+from app.services.base.reported_fact import 
 from app.services.intake import inbox
 from tests.facts import paid_fact, told
 from tests.world import CATALOGUE, World
