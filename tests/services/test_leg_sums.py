@@ -1,13 +1,13 @@
-"""Transfers are found by time through their index, so that an hour costs the same in a large history."""
+"""Transfers are found by time through their index, so that a day costs the same in a large history."""
 
 from __future__ import annotations
 
 import pytest
 from sqlalchemy import Engine, text
 
-from app.services.ledger import counting
+from app.services.ledger import leg_sums
 from app.services.transaction import Sessions, read
-from tests.services.checkpoint_world import HOUR, START
+from tests.services.checkpoint_world import DAY, HOUR, START
 
 MANY = 20_000
 FILL = f"""/* sweep: audit */
@@ -20,7 +20,7 @@ ONE_HOUR = {"p_start": START + 200 * HOUR, "p_end": START + 201 * HOUR}
 
 
 @pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
-@pytest.mark.parametrize("statement", [counting._SUMS, counting._ANY], ids=["sums", "anything"])
+@pytest.mark.parametrize("statement", [leg_sums._SUMS, leg_sums._ANY], ids=["sums", "anything"])
 def test_postgresql_uses_the_index_of_page_ranges(engine: Engine, sessions: Sessions, statement: object) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET session_replication_role = replica"))  # no accounts are needed here
@@ -33,11 +33,12 @@ def test_postgresql_uses_the_index_of_page_ranges(engine: Engine, sessions: Sess
     assert "Bitmap Index Scan on ix_transfers_created_at" in plan
     assert "Seq Scan on transfers" not in plan
     assert size <= 5 * 8192
-    assert read(sessions, lambda s: counting._next_busy(s, START, counting.FOREVER)) == START
+    first = read(sessions, lambda s: next(leg_sums.busy_days(s, leg_sums.EPOCH, leg_sums.FOREVER)))
+    assert first == (START, START + DAY)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("statement", [counting._SUMS, counting._ANY], ids=["sums", "anything"])
+@pytest.mark.parametrize("statement", [leg_sums._SUMS, leg_sums._ANY], ids=["sums", "anything"])
 def test_sqlite_uses_its_plain_index(engine: Engine, statement: object) -> None:
     with engine.connect() as connection:
         sql = f"EXPLAIN QUERY PLAN {statement}".replace(":p_start", "?").replace(":p_end", "?")
