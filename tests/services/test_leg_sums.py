@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from datetime import timedelta
+
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from app.services.ledger import leg_sums
 from app.services.transaction import Sessions, read
-from tests.services.checkpoint_world import DAY, HOUR, START
+from tests.services.checkpoint_world import DAY, HOUR, START, Books
 
 MANY = 20_000
 FILL = f"""/* sweep: audit */
@@ -46,3 +49,21 @@ def test_sqlite_uses_its_plain_index(engine: Engine, statement: object) -> None:
         plan = "\n".join(str(row) for row in connection.exec_driver_sql(sql, values))
     assert "USING INDEX ix_transfers_created_at" in plan or "COVERING INDEX ix_transfers_created_at" in plan
     assert "SCAN transfers" not in plan
+
+
+@pytest.mark.parametrize(("seconds", "statements"), [(0.1, 3), (5.0, 6)], ids=["quick", "slow"])
+def test_a_quiet_day_takes_few_statements_and_a_busy_day_more(
+    engine: Engine, sessions: Sessions, seconds: float, statements: int
+) -> None:
+    books, sent, clock = Books(sessions), [], itertools.count(0, seconds)
+    for hours in range(26):
+        books.issue(1 + hours, START + hours * HOUR)
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    found = read(sessions, lambda s: leg_sums.sums_between(s, START, START + DAY, clock=lambda: next(clock)))
+    event.remove(engine, "before_cursor_execute", note)
+    assert found == books.naive(START + DAY - timedelta(microseconds=1))
+    assert len([one for one in sent if "sweep" in one]) == statements
