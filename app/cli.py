@@ -211,13 +211,13 @@ def _moment(given: str) -> datetime:
     raise click.BadParameter(f"not an ISO 8601 time with its zone: {given}")
 
 
-@main.command("forget-checkpoints")
-@click.argument("since", metavar="ISO-TIME")
-def forget_checkpoints(since: str) -> None:
-    """Delete the checkpoints from a moment on; the worker adds up that time again. Nothing else depends on them."""
-    core, moment = house().core, _moment(since)
-    rows = core.transact(lambda session: checkpoints.forget(session, moment))
-    click.echo(f"checkpoints: {rows} rows forgotten")
+@main.command("recount-checkpoints")
+@click.argument("since", metavar="YYYY-MM-DD", type=click.DateTime(["%Y-%m-%d"]))
+def recount_checkpoints(since: datetime) -> None:
+    """Count the checkpoints anew from that day (UTC) on, after the audit named it and the cause was found."""
+    core = house().core
+    written = checkpoints.recount(core.sessions, since.date(), now=core.clock.now())
+    click.echo(f"checkpoints: {written} written anew")
 
 
 @main.command()

@@ -35,8 +35,8 @@ THREADS = 8
 IDLE_SECONDS = 1.0
 WAITING_SECONDS = 30.0
 FAILURE_PAUSE_SECONDS = 5.0
-CHECKPOINT_PAUSE_SECONDS = 60.0
-"""After checkpoints could not be written."""
+CHECKPOINT_PAUSE = timedelta(minutes=1)
+"""Between two looks for days to close, when the last look found none or failed."""
 _log = structlog.get_logger(__name__)
 _o, _p = Order.__table__.c, Payment.__table__.c
 
@@ -55,9 +55,7 @@ class Worker:
         self._look_for_waiting_at = 0.0
         self._waiting_after = 0
         self._parked_after = parked_facts.START
-        self._checkpointed_until: datetime | None = None
-        self._rechecked_until: datetime | None = None
-        self._checkpoint_at = 0.0
+        self._no_checkpoint_at: datetime | None = None
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -96,25 +94,20 @@ class Worker:
         return expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger, limit=BATCH)
 
     def _checkpoints(self) -> int:
-        """The books' totals at the end of each hour that is closed. Looked at once for each hour, until none is left.
+        """The books' totals at the end of a day that is closed, one day a round.
 
         A failure stops nothing else: what is missing is derived data, and made up for.
         """
         now = self._core.clock.now()
-        closed = checkpoints.closed_until(now)
-        if closed == self._checkpointed_until or time.monotonic() < self._checkpoint_at:
+        if self._no_checkpoint_at is not None and abs(now - self._no_checkpoint_at) < CHECKPOINT_PAUSE:
             return 0
         try:
-            recheck = closed != self._rechecked_until
-            done = checkpoints.write_due(self._core.sessions, now=now, recheck=recheck)
+            written = checkpoints.write_next(self._core.sessions, now=now)
         except Exception:
             _log.exception("checkpointing_failed")
-            self._checkpoint_at = time.monotonic() + CHECKPOINT_PAUSE_SECONDS
-            return 0
-        self._rechecked_until = closed
-        if done == 0:
-            self._checkpointed_until = closed
-        return done
+            written = False
+        self._no_checkpoint_at = None if written else now
+        return int(written)
 
     def _query_due(self) -> int:
         """Ask about payments that are due, several at a time: one slow provider must not keep the others waiting."""

@@ -27,25 +27,24 @@ def sheet_of(heading: Heading) -> Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What went out (debits) and what came in (credits), and how many legs that were. Exact, and of any size."""
+    """Debits are amounts that went out, credits are amounts that came in. Exact, and of any size."""
 
     debits: int = 0
     credits: int = 0
-    legs: int = 0
 
     @property
     def balance(self) -> int:
         return self.credits - self.debits
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(self.debits + other.debits, self.credits + other.credits, self.legs + other.legs)
+        return Sums(self.debits + other.debits, self.credits + other.credits)
 
 
 Totals = Mapping[Heading, Sums]
 
 
 def added(totals: Totals, more: Totals) -> dict[Heading, Sums]:
-    """Both together."""
+    """The sums of two stretches of time together."""
     return {key: totals.get(key, Sums()) + more.get(key, Sums()) for key in totals.keys() | more.keys()}
 
 

@@ -1,16 +1,16 @@
-"""What had been booked up to full hours: sums that the worker derives from the transfers, so that nobody has to add up
-the whole history. They hold no user's data and no slot, and can always be derived again."""
+"""The sums of all accounts at the end of a day. The worker derives them from the transfers, so that nobody has to add
+up the whole history. They hold no user's data and no slot, and can be derived again at any time."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, PrimaryKeyConstraint, String
+from sqlalchemy import Boolean, CheckConstraint, Date, PrimaryKeyConstraint, String
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from app.models.base import Base, Moment
+from app.models.base import Base
 
 
 class WholeNumber(TypeDecorator[int]):
@@ -34,22 +34,21 @@ def _digits(column: str) -> CheckConstraint:
 
 
 class CheckpointRow(Base):
-    """One account of the house (or of all users together) in a checkpoint: everything booked before `until_at`.
+    """One account of the house (or of all users together) in a checkpoint: its legs until the end of `day` (UTC).
 
-    A checkpoint has a row for each account that was ever touched before it. There is one at the end of each hour in
-    which something was booked, and no other.
+    A checkpoint has a row for each account that was touched until then. Each day in which something was booked has one
+    checkpoint, and no other day has.
     """
 
     __tablename__ = "checkpoints"
     __table_args__ = (
-        PrimaryKeyConstraint("until_at", "of_users", "code", "asset", "environment"),
+        PrimaryKeyConstraint("day", "of_users", "code", "asset", "environment"),
         CheckConstraint("environment IN ('live', 'sandbox')", name="environment_known"),
-        CheckConstraint("legs > 0", name="legs"),
         _digits("debits"),
         _digits("credits"),
     )
 
-    until_at: Mapped[datetime] = mapped_column(Moment)
+    day: Mapped[date] = mapped_column(Date)
     of_users: Mapped[bool] = mapped_column(Boolean)
     """The sum over the accounts of that code of all users, not an account of the house."""
     code: Mapped[str] = mapped_column(String(80))
@@ -57,8 +56,6 @@ class CheckpointRow(Base):
     environment: Mapped[str] = mapped_column(String(8))
     debits: Mapped[int] = mapped_column(WholeNumber)
     credits: Mapped[int] = mapped_column(WholeNumber)
-    legs: Mapped[int] = mapped_column(BigInteger)
-    """How many legs of transfers these are."""
 
 
 CHECKPOINTS = Base.metadata.tables["checkpoints"]

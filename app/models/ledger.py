@@ -102,7 +102,7 @@ class TransferRow(Base):
         ),
         # For sweeps by time (checkpoints), over all slots. Rows come in the order of time, so PostgreSQL needs to
         # remember only the first and last moment of each megabyte; SQLite has no such index and gets a plain one
-        # (docs/adr/0015: what both cost).
+        # (docs/adr/0029: what both cost).
         Index(
             "ix_transfers_created_at",
             "created_at",

@@ -16,8 +16,9 @@ from app.web.access import needs
 from app.web.orders import core
 from app.web.schemas import Asset, In, Out
 
-MOST_HOURS = 26
-"""So many hours without a checkpoint are added up for one request; with more the worker is far behind."""
+MOST_DAYS = 4
+"""At most this many days without a checkpoint are added up for one request. Two are always there: a day is closed a day
+after its end. With more than four the worker is far behind."""
 MOST_LINES = 1000
 FIRST_YEAR, LAST_YEAR = 1970, 9990
 
@@ -73,7 +74,7 @@ def show_trial_balance(query: TrialBalanceQuery) -> Any:
     """What every account of the house, and all users together, gained and lost; it sums to zero by asset."""
     now = core().clock.now()
     found = core().read(
-        lambda session: trial_balance(session, now=now, at=query.at, most_hours=MOST_HOURS),
+        lambda session: trial_balance(session, now=now, at=query.at, most_days=MOST_DAYS),
         snapshot=True,
     )
     sheets = [sheet for sheet in found.sheets if query.asset in (None, sheet.asset)]

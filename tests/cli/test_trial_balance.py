@@ -10,18 +10,18 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from app.services.base.transaction import Sessions
-from tests.services.checkpoint_world import HOUR, MINUTE, START, Books
+from tests.services.checkpoint_world import DAY, DAY_ONE, HOUR, MINUTE, START, Books
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture
 def run(sessions: Sessions, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command, on books with two grants and a checkpoint between them."""
+    """The command, on books with two grants and a checkpoint after them."""
     books = Books(sessions)
     books.issue(5, START, "user-1")
-    books.work(START + 2 * HOUR)
     books.issue(6, START + 3 * HOUR, "user-2")
+    books.work(START + 2 * DAY)
     monkeypatch.setenv("TILLBOOK_ENV", "test")
     monkeypatch.setenv("TILLBOOK_DATABASE_URL", database_url)
     return lambda *arguments: CliRunner().invoke(main, list(arguments))
@@ -66,11 +66,16 @@ def test_a_time_that_is_none_or_has_no_zone_is_refused(run: Run, moment: str) ->
     assert "time" in done.output
 
 
-def test_checkpoints_that_are_forgotten_are_written_again(run: Run, sessions: Sessions) -> None:
+def test_a_person_lets_checkpoints_be_recounted_after_the_audit_named_one(run: Run, sessions: Sessions) -> None:
     books = Books(sessions)
-    assert books.untils() == [START + HOUR]
-    done = run("forget-checkpoints", "2026-03-01T01:00:00Z")
-    assert done.output == "checkpoints: 2 rows forgotten\n"
-    assert books.untils() == []
-    books.work(START + 2 * HOUR)
+    books.issue(7, START, "user-9")
+    assert len(books.audited()) == 1
+    done = run("recount-checkpoints", "2026-03-01")
+    assert done.output.splitlines()[-1] == "checkpoints: 1 written anew"
     books.assert_checkpoints_are_right()
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2026-02-30", "2026-03-01T00:00:00Z", ""])
+def test_a_day_that_is_none_is_refused_and_nothing_is_deleted(run: Run, sessions: Sessions, day: str) -> None:
+    assert run("recount-checkpoints", day).exit_code == 2
+    assert Books(sessions).days() == [DAY_ONE]

@@ -1,17 +1,15 @@
-"""The worker's round writes checkpoints, looks for them once an hour, and goes on when they fail."""
+"""The worker's round writes checkpoints, pauses when nothing is due, and goes on when they fail."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine, event, text
 
-from app.services.ledger import checkpoints
-from app.worker import Worker
-from tests.services.checkpoint_world import HOUR, MINUTE, Books
+from app.worker import CHECKPOINT_PAUSE, Worker
+from tests.services.checkpoint_world import DAY, HOUR, Books
 from tests.world import World
 
 
@@ -29,32 +27,43 @@ def touched(engine: Engine) -> Iterator[list[str]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
-def test_a_round_writes_what_is_due_and_the_next_look_is_an_hour_later(world: World, engine: Engine) -> None:
+def test_a_round_writes_what_is_due_and_the_next_look_is_a_minute_later(world: World, engine: Engine) -> None:
     books, worker = Books(world.core.sessions), Worker(world.core)
     books.issue(5, world.clock.now())
-    world.clock.advance((2 * HOUR).total_seconds())
+    world.clock.advance((2 * DAY).total_seconds())
     assert worker.run_once() == 1
-    assert len(books.untils()) == 1
+    assert len(books.days()) == 1
     assert worker.run_once() == 0
     with touched(engine) as statements:
         for _ in range(3):
-            world.clock.advance(MINUTE.total_seconds())
+            world.clock.advance(CHECKPOINT_PAUSE.total_seconds() / 4)
             assert worker.run_once() == 0
     assert statements == []
     books.issue(5, world.clock.now())
-    world.clock.advance((2 * HOUR).total_seconds())
+    world.clock.advance((2 * DAY).total_seconds())
     assert worker.run_once() == 1
     books.assert_checkpoints_are_right()
 
 
-def test_a_backlog_is_done_in_bounded_rounds(world: World) -> None:
+def test_a_backlog_is_written_one_day_a_round(world: World) -> None:
     books, worker = Books(world.core.sessions), Worker(world.core)
     start = world.clock.now()
-    for hours in range(checkpoints.HOURS + 3):
-        books.issue(5, start + hours * HOUR)
-    world.clock.advance(timedelta(days=40).total_seconds())
-    assert [worker.run_once(), worker.run_once(), worker.run_once()] == [checkpoints.HOURS, 3, 0]
+    for days in range(3):
+        books.issue(5, start + days * DAY)
+    world.clock.advance((40 * DAY).total_seconds())
+    assert [worker.run_once() for _ in range(4)] == [1, 1, 1, 0]
+    assert len(books.days()) == 3
     books.assert_checkpoints_are_right()
+
+
+def test_a_worker_whose_clock_was_ahead_looks_again_when_it_is_right(world: World) -> None:
+    books, worker = Books(world.core.sessions), Worker(world.core)
+    world.clock.advance((400 * DAY).total_seconds())
+    worker.run_once()
+    world.clock.advance((-399 * DAY).total_seconds())
+    books.issue(5, world.clock.now() - 3 * DAY)
+    assert worker.run_once() == 1
+    assert len(books.days()) == 1
 
 
 def test_when_they_cannot_be_written_the_rest_of_the_round_is_done_and_they_are_not_tried_at_once_again(

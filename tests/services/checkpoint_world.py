@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import select, text
 
@@ -21,6 +21,7 @@ from app.services.ledger import checkpoints, post
 from app.services.ledger.trial_balance import trial_balance
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+DAY_ONE = START.date()
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 HOUSE = ("issuance", "clearing:shop", "sales", "revenue", "transit")
 USERS = tuple(f"user-{number}" for number in range(12))
@@ -56,26 +57,24 @@ class Books:
 
     def work(self, now: datetime) -> int:
         """The worker's rounds until nothing is left; how many checkpoints were written."""
-        done = more = checkpoints.write_due(self.sessions, now=now)
-        while more:
-            more = checkpoints.write_due(self.sessions, now=now, recheck=False)
-            done += more
+        done = 0
+        while checkpoints.write_next(self.sessions, now=now):
+            done += 1
         return done
 
-    def untils(self) -> list[datetime]:
-        """Of which moments there are checkpoints."""
-        wanted = select(CHECKPOINTS.c.until_at).distinct().order_by(CHECKPOINTS.c.until_at)
+    def days(self) -> list[date]:
+        """The days of which there are checkpoints."""
+        wanted = select(CHECKPOINTS.c.day).distinct().order_by(CHECKPOINTS.c.day)
         return list(read(self.sessions, lambda s: s.scalars(wanted).all()))
 
     def stored(self) -> list[checkpoints.Checkpoint]:
-        untils = self.untils()
-        return read(self.sessions, lambda s: [checkpoints.at(s, until) for until in untils])
+        days = self.days()
+        return read(self.sessions, lambda s: [checkpoints.of_day(s, day) for day in days])
 
     def assert_checkpoints_are_right(self) -> None:
         """Each is what every row before it says."""
-        stored = self.stored()
-        for one in stored:
-            assert one.totals == self.naive(one.until - timedelta(microseconds=1)), one.until
+        for one in self.stored():
+            assert one.totals == self.naive(one.end - timedelta(microseconds=1)), one.day
         assert self.audited() == []
 
     def trial(self, now: datetime, at: datetime | None = None) -> TrialBalance:
@@ -93,7 +92,7 @@ class Books:
         sums: dict[Heading, Sums] = {}
         for row in read(self.sessions, lambda s: s.execute(select(TRANSFERS).prefix_with(sweep("audit"))).all()):
             if until is None or row.created_at <= until:
-                for number, leg in ((row.debit_id, Sums(row.amount, 0, 1)), (row.credit_id, Sums(0, row.amount, 1))):
+                for number, leg in ((row.debit_id, Sums(row.amount, 0)), (row.credit_id, Sums(0, row.amount))):
                     heading = accounts[row.slot, number]
                     sums[heading] = sums.get(heading, Sums()) + leg
         return sums

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from app.domain.ledger import MAX_AMOUNT, system
-from app.domain.trial_balance import Heading, Sums
+from app.domain.trial_balance import Heading
 from app.services.base.transaction import Sessions, read
-from app.services.ledger.trial_balance import CheckpointsBehind, system_balances, trial_balance
+from app.services.ledger.trial_balance import CheckpointsBehind, trial_balance
 from tests.services.checkpoint_world import DAY, HOUR, MINUTE, START, Books, expected, shown
 
 
@@ -26,7 +26,7 @@ def test_at_every_moment_it_is_the_naive_sum_over_all_transfers(ledger: Books, s
     for _ in range(60):
         times.append(times[-1] + timedelta(seconds=chance.choice((0, 1, 700, 3600, 9000, 400_000))))
         ledger.book_anything(chance, times[-1])
-    first, now = times[1], times[-1] + 3 * HOUR
+    first, now = times[1], times[-1] + 3 * DAY
     moments = [
         first - MINUTE,
         first,
@@ -55,10 +55,10 @@ def test_sums_beyond_64_bits_are_exact(ledger: Books) -> None:
         Heading("coin", "live", True, "wallet"): (0, 5 * MAX_AMOUNT, 5 * MAX_AMOUNT),
     }
     assert shown(ledger.trial(START + HOUR)) == wanted
-    ledger.work(START + DAY)
+    ledger.work(START + 3 * DAY)
     assert ledger.stored()[0].totals == ledger.naive()
-    assert shown(ledger.trial(START + DAY)) == wanted
-    assert ledger.trial(START + DAY).balanced
+    assert shown(ledger.trial(START + 3 * DAY)) == wanted
+    assert ledger.trial(START + 3 * DAY).balanced
     assert ledger.audited() == []
 
 
@@ -84,10 +84,10 @@ def test_a_balance_that_was_changed_behind_the_transfers_is_told_at_present(ledg
 
 def test_a_checkpoint_that_was_changed_does_not_balance(ledger: Books) -> None:
     ledger.issue(100, START)
-    ledger.work(START + 2 * HOUR)
+    ledger.work(START + 2 * DAY)
     ledger.run("UPDATE checkpoints SET debits = '99' WHERE code = 'issuance'")
-    assert not ledger.trial(START + 3 * HOUR).balanced
-    assert not ledger.trial(START + 3 * HOUR, START + 3 * HOUR).balanced
+    assert not ledger.trial(START + 3 * DAY).balanced
+    assert not ledger.trial(START + 3 * DAY, START + 3 * DAY).balanced
 
 
 def test_what_was_booked_by_a_clock_that_was_ahead_counts_at_present(ledger: Books) -> None:
@@ -101,19 +101,28 @@ def test_what_was_booked_by_a_clock_that_was_ahead_counts_at_present(ledger: Boo
 
 def test_balances_of_system_accounts_are_those_of_the_house_over_all_slots(ledger: Books) -> None:
     ledger.issue(5, START, "user-1")
-    ledger.issue(6, START + HOUR, "user-2")
-    ledger.work(START + 2 * HOUR)
-    found = read(ledger.sessions, lambda s: system_balances(s, now=START + 3 * HOUR), snapshot=True)
-    assert found == {Heading("coin", "live", False, "issuance"): Sums(11, 0, 2)}
-    before = read(ledger.sessions, lambda s: system_balances(s, now=START + 3 * HOUR, at=START), snapshot=True)
-    assert before == {Heading("coin", "live", False, "issuance"): Sums(5, 0, 1)}
+    ledger.issue(6, START + DAY, "user-2")
+    now = START + 2 * DAY
+    ledger.work(now)
+    issuance = Heading("coin", "live", False, "issuance")
+    assert shown(ledger.trial(now))[issuance] == (11, 0, -11)
+    assert shown(ledger.trial(now, START))[issuance] == (5, 0, -5)
 
 
 def test_whoever_cannot_wait_is_told_that_the_worker_is_behind(ledger: Books) -> None:
     for number in range(5):
-        ledger.issue(1, START + number * HOUR)
-    now = START + 8 * HOUR
+        ledger.issue(1, START + number * DAY)
+    now = START + 8 * DAY
     with pytest.raises(CheckpointsBehind):
-        read(ledger.sessions, lambda s: trial_balance(s, now=now, most_hours=4), snapshot=True)
+        read(ledger.sessions, lambda s: trial_balance(s, now=now, most_days=4), snapshot=True)
     ledger.work(now)
-    assert read(ledger.sessions, lambda s: trial_balance(s, now=now, most_hours=4), snapshot=True).balanced
+    assert read(ledger.sessions, lambda s: trial_balance(s, now=now, most_days=4), snapshot=True).balanced
+
+
+def test_with_its_worker_it_adds_up_two_days_at_most_however_long_the_history_is(ledger: Books) -> None:
+    for number in range(12):
+        ledger.issue(1, START + number * DAY)
+        now = START + (number + 1) * DAY - MINUTE
+        ledger.work(now)
+        found = read(ledger.sessions, lambda s, now=now: trial_balance(s, now=now, most_days=2), snapshot=True)
+        assert shown(found) == expected(ledger.naive())

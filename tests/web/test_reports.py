@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from flask.testing import FlaskClient
 
@@ -11,7 +9,7 @@ from app.domain.ledger import Transfer, system
 from app.services.base.transaction import transact
 from app.services.ledger import post
 from app.web import reports
-from tests.services.checkpoint_world import HOUR, Books
+from tests.services.checkpoint_world import DAY, HOUR, Books
 from tests.web.client import ApiClient
 from tests.world import World
 
@@ -101,9 +99,9 @@ def test_one_asset_can_be_asked_for_and_what_does_not_fit_is_counted(
 
 def test_a_worker_that_is_far_behind_makes_it_a_503_that_passes(world: World, backend: ApiClient, books: Books) -> None:
     start = world.clock.now()
-    for hours in range(reports.MOST_HOURS + 1):
-        books.issue(1, start + hours * HOUR)
-    now = start + timedelta(days=3)
+    for days in range(reports.MOST_DAYS + 1):
+        books.issue(1, start + days * DAY)
+    now = start + (reports.MOST_DAYS + 3) * DAY
     world.clock.advance((now - start).total_seconds())
     answer = backend.get(PATH)
     assert (answer.status_code, answer.json["code"]) == (503, "checkpoints_behind")

@@ -1,16 +1,15 @@
 """The proof of the checkpoints: every one is derived again from the transfers, leg by leg.
 
-Nothing is shared with what wrote them: no sum comes from the database, and no hour is skipped because it seems empty.
-Read piece by piece, each as of one moment, so memory does not grow with the number of transfers.
+No sum comes from the database, and no day is skipped because it seems empty. Each checkpoint is proved as of one moment
+and its transfers are read in a stream, so memory does not grow with their number.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime
 from functools import partial
-from itertools import groupby
 
 from sqlalchemy import and_, func, select
 
@@ -20,96 +19,73 @@ from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.audit.orders import Finding, Progress
 from app.services.base.transaction import Sessions, Transaction, read
-from app.services.ledger.checkpoints import heading_of, sums_of
+from app.services.ledger.checkpoints import Checkpoint, of_day
 
 C, T = CHECKPOINTS.c, TRANSFERS.c
 ACCOUNT = ("user_id", "code", "asset", "environment")
 AT_ONCE = 2000
-CHECKPOINTS_AT_ONCE = 24
-HOUR = timedelta(hours=1)
-DAWN = datetime.min.replace(tzinfo=UTC)
+"""The database sends this many transfers at a time."""
+DAWN = Checkpoint(date.min, {})
 _FROM, _TO = ACCOUNTS.alias("debited"), ACCOUNTS.alias("credited")
 
-# A leg whose account is missing is left out here; the proof of the ledger names it.
+# A leg whose account is missing is left out here; the proof of the ledger names that leg.
 _TRANSFERS = (
     select(T.created_at, T.amount, *(side.c[name] for side in (_FROM, _TO) for name in ACCOUNT))
     .prefix_with(sweep("audit"))
     .outerjoin(_FROM, and_(_FROM.c.slot == T.slot, _FROM.c.id == T.debit_id))
     .outerjoin(_TO, and_(_TO.c.slot == T.slot, _TO.c.id == T.credit_id))
 )
-_STORED = select(CHECKPOINTS).order_by(C.until_at)
 
 
 def audit_checkpoints(sessions: Sessions, progress: Progress | None = None) -> Iterator[Finding]:
     """The first checkpoint that is not what the transfers say, if there is one.
 
-    That the newest are missing is not found, and no fault: the worker writes them, again if need be.
+    Missing newest checkpoints are no fault: the worker writes them. A transfer that was booked into a day after the day
+    was closed makes the checkpoint of that day wrong, and so is found here.
     """
     try:
         yield from _first_wrong(sessions, progress)
-    except (ValueError, TypeError) as error:  # a text that is no time or no number
+    except (ValueError, TypeError, OverflowError) as error:  # a text that is no time or no number
         yield Finding("checkpoint", f"a row that has to be read for it cannot be read: {error}")
 
 
 def _first_wrong(sessions: Sessions, progress: Progress | None) -> Iterator[Finding]:
-    totals: Totals = {}
-    for start, end in _spans(sessions):
-        wrong, totals = read(sessions, partial(_check, start=start, end=end, totals=totals), snapshot=True)
+    proved = DAWN
+    while (step := read(sessions, partial(_next, proved=proved), snapshot=True)) is not None:
+        proved, wrong = step
         if wrong:
-            yield Finding("checkpoint", wrong)
+            remedy = f"after the cause is found, `tillbook recount-checkpoints {proved.day}`"
+            yield Finding("checkpoint", f"{proved.day} {wrong}; {remedy}")
             return
         if progress is not None:
-            progress(f"checkpoints: up to {end:%Y-%m-%d %H:%M}")
+            progress(f"checkpoints: up to {proved.day}")
 
 
-def _spans(sessions: Sessions) -> Iterator[tuple[datetime, datetime]]:
-    """All time up to the last checkpoint, without gaps, in pieces of so many checkpoints."""
-    start, end = DAWN, read(sessions, partial(_some_later, moment=DAWN))
-    while end is not None:
-        yield start, end
-        start, end = end, read(sessions, partial(_some_later, moment=end))
+def _next(session: Transaction, proved: Checkpoint) -> tuple[Checkpoint, str] | None:
+    """The next checkpoint as it must be, and what is wrong with it (empty: nothing). None if there is no later one."""
+    day: date | None = session.scalar(select(func.min(C.day)).where(C.day > proved.day))
+    if day is None:
+        return None
+    stored = of_day(session, day)
+    booked = _legs_by_day(session, proved.end, stored.end)
+    first = min(booked.keys() | {day})
+    due = Checkpoint(first, added(proved.totals, booked.get(first, {})))
+    if first != day:
+        return due, "is missing"
+    if day not in booked:
+        return due, "must not be: nothing was booked on that day"
+    return due, _difference(stored.totals, due.totals)
 
 
-def _some_later(session: Transaction, moment: datetime) -> datetime | None:
-    """The end of the piece that begins there; None if there is no later checkpoint."""
-    later = select(C.until_at).where(C.until_at > moment).distinct().order_by(C.until_at).limit(CHECKPOINTS_AT_ONCE)
-    found: datetime | None = session.scalar(select(func.max(later.subquery().c.until_at)))
-    return found
-
-
-def _check(session: Transaction, start: datetime, end: datetime, totals: Totals) -> tuple[str, Totals]:
-    """What is wrong with the first wrong checkpoint of that piece (empty: none is), and the totals after it."""
-    stored = _stored(session, start, end)
-    hours = _legs_by_hour(session, start, end)
-    for until in sorted(stored.keys() | hours.keys()):
-        if until not in stored:
-            return f"{until.isoformat()} is missing", totals
-        if until not in hours:
-            return f"{until.isoformat()} must not be: nothing was booked in its hour", totals
-        totals = added(totals, hours[until])
-        if stored[until] != totals:
-            return f"{until.isoformat()}: {_difference(stored[until], totals)}", totals
-    return "", totals
-
-
-def _stored(session: Transaction, start: datetime, end: datetime) -> dict[datetime, Totals]:
-    rows = session.execute(_STORED.where(C.until_at > start, C.until_at <= end))
-    return {
-        until: {heading_of(row): sums_of(row) for row in group}
-        for until, group in groupby(rows, lambda row: row.until_at)
-    }
-
-
-def _legs_by_hour(session: Transaction, start: datetime, end: datetime) -> dict[datetime, Totals]:
-    """The legs of each hour in which something was booked, by the end of the hour."""
-    hours: dict[datetime, dict[Heading, Sums]] = defaultdict(lambda: defaultdict(Sums))
+def _legs_by_day(session: Transaction, start: datetime, end: datetime) -> dict[date, Totals]:
+    """The legs of each day in which something was booked."""
+    days: dict[date, dict[Heading, Sums]] = defaultdict(lambda: defaultdict(Sums))
     wanted = _TRANSFERS.where(T.created_at >= start, T.created_at < end)
-    for row in session.connection().execute(wanted, execution_options={"yield_per": AT_ONCE}):
-        at, amount, *names = row
-        totals = hours[at.replace(minute=0, second=0, microsecond=0) + HOUR]
-        _count(totals, names[: len(ACCOUNT)], Sums(debits=amount, legs=1))
-        _count(totals, names[len(ACCOUNT) :], Sums(credits=amount, legs=1))
-    return {until: dict(totals) for until, totals in hours.items()}
+    for at, amount, *names in session.connection().execute(wanted, execution_options={"yield_per": AT_ONCE}):
+        totals = days[at.date()]
+        _count(totals, names[: len(ACCOUNT)], Sums(debits=amount))
+        _count(totals, names[len(ACCOUNT) :], Sums(credits=amount))
+    return {day: dict(totals) for day, totals in days.items()}
 
 
 def _count(totals: dict[Heading, Sums], account: list[str], leg: Sums) -> None:
@@ -128,4 +104,4 @@ def _difference(stored: Totals, due: Totals) -> str:
 
 
 def _shown(sums: Sums | None) -> str:
-    return "no row" if sums is None else f"{sums.debits} out and {sums.credits} in by {sums.legs} legs"
+    return "no row" if sums is None else f"{sums.debits} out and {sums.credits} in"

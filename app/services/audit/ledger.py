@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
-from app.domain.counted import Counted, Today
 from app.domain.ledger import AccountName, InvalidTransfer, genesis
 from app.domain.limits import LedgerRules
-from app.domain.lots_proof import StoredLot
-from app.domain.marks_proof import MarksProof, StoredMark, SubjectProof
 from app.domain.numbers import SLOTS
-from app.domain.proof import BookProof, Finding, Report, Reversed, StoredAccount, StoredPosting
+from app.domain.proof.book import BookProof
+from app.domain.proof.counters import Counted, Today
+from app.domain.proof.events import MarksProof, StoredMark, SubjectProof
+from app.domain.proof.rows import Finding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
 from app.models.base import AnyRow
 from app.services.audit.ledger_rows import FIRST_SLOTS, HOW_MANY, SlotReader, snapshot
 from app.services.base.transaction import Sessions, Transaction

@@ -13,10 +13,9 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Engine, Integer, Select, and_, bindparam, func, select, text
 
 from app.domain.ledger import REVERSAL
-from app.domain.lots_proof import StoredLot
 from app.domain.marks import Freezing
-from app.domain.marks_proof import StoredHold, StoredMark, StoredRefusal, Subject
-from app.domain.proof import StoredPosting
+from app.domain.proof.events import StoredHold, StoredMark, StoredRefusal, Subject
+from app.domain.proof.rows import StoredLot, StoredPosting
 from app.domain.spending import CAPTURE
 from app.models.base import AnyRow
 from app.models.engine import READ_ONLY

@@ -1,13 +1,16 @@
-"""Transfers are found by time through their index, so that an hour costs the same in a large history."""
+"""Transfers are found by time through their index, so that a day costs the same in a large history."""
 
 from __future__ import annotations
 
+import itertools
+from datetime import timedelta
+
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from app.services.base.transaction import Sessions, read
-from app.services.ledger import counting
-from tests.services.checkpoint_world import HOUR, START
+from app.services.ledger import leg_sums
+from tests.services.checkpoint_world import DAY, HOUR, START, Books
 
 MANY = 20_000
 FILL = f"""/* sweep: audit */
@@ -20,7 +23,7 @@ ONE_HOUR = {"p_start": START + 200 * HOUR, "p_end": START + 201 * HOUR}
 
 
 @pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
-@pytest.mark.parametrize("statement", [counting._SUMS, counting._ANY], ids=["sums", "anything"])
+@pytest.mark.parametrize("statement", [leg_sums._SUMS, leg_sums._ANY], ids=["sums", "anything"])
 def test_postgresql_uses_the_index_of_page_ranges(engine: Engine, sessions: Sessions, statement: object) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET session_replication_role = replica"))  # no accounts are needed here
@@ -33,11 +36,12 @@ def test_postgresql_uses_the_index_of_page_ranges(engine: Engine, sessions: Sess
     assert "Bitmap Index Scan on ix_transfers_created_at" in plan
     assert "Seq Scan on transfers" not in plan
     assert size <= 5 * 8192
-    assert read(sessions, lambda s: counting._next_busy(s, START, counting.FOREVER)) == START
+    first = read(sessions, lambda s: next(leg_sums.busy_days(s, leg_sums.EPOCH, leg_sums.FOREVER)))
+    assert first == (START, START + DAY)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("statement", [counting._SUMS, counting._ANY], ids=["sums", "anything"])
+@pytest.mark.parametrize("statement", [leg_sums._SUMS, leg_sums._ANY], ids=["sums", "anything"])
 def test_sqlite_uses_its_plain_index(engine: Engine, statement: object) -> None:
     with engine.connect() as connection:
         sql = f"EXPLAIN QUERY PLAN {statement}".replace(":p_start", "?").replace(":p_end", "?")
@@ -45,3 +49,21 @@ def test_sqlite_uses_its_plain_index(engine: Engine, statement: object) -> None:
         plan = "\n".join(str(row) for row in connection.exec_driver_sql(sql, values))
     assert "USING INDEX ix_transfers_created_at" in plan or "COVERING INDEX ix_transfers_created_at" in plan
     assert "SCAN transfers" not in plan
+
+
+@pytest.mark.parametrize(("seconds", "statements"), [(0.1, 3), (5.0, 6)], ids=["quick", "slow"])
+def test_a_quiet_day_takes_few_statements_and_a_busy_day_more(
+    engine: Engine, sessions: Sessions, seconds: float, statements: int
+) -> None:
+    books, sent, clock = Books(sessions), [], itertools.count(0, seconds)
+    for hours in range(26):
+        books.issue(1 + hours, START + hours * HOUR)
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    found = read(sessions, lambda s: leg_sums.sums_between(s, START, START + DAY, clock=lambda: next(clock)))
+    event.remove(engine, "before_cursor_execute", note)
+    assert found == books.naive(START + DAY - timedelta(microseconds=1))
+    assert len([one for one in sent if "sweep" in one]) == statements

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from app.domain.counted import Counted
 from app.domain.ledger import AccountName, microseconds
 from app.domain.marks import (
     BEFORE_MARKS,
@@ -30,7 +29,8 @@ from app.domain.marks import (
     first_head,
     refusal_content,
 )
-from app.domain.proof import Names, Report, StoredAccount
+from app.domain.proof.counters import Counted
+from app.domain.proof.rows import Names, Report, StoredAccount
 from app.domain.spending import hold_fingerprint
 
 

@@ -1,12 +1,13 @@
 """Adds up the legs of transfers by time, over all slots, exactly.
 
-A sum of amounts can pass 2^63: SQLite refuses that, and other engines may round. So the upper and the lower 32 bits of
-the amounts are added up apart and put together here.
+A sum of amounts can pass 2^63: SQLite refuses such a sum, and other engines may round it. So the upper and the lower
+32 bits of the amounts are added up apart and put together here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,11 +21,13 @@ from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
 
 A, T = ACCOUNTS.c, TRANSFERS.c
-HOUR = timedelta(hours=1)
-SLICE = timedelta(minutes=15)
-"""As much as one statement adds up: a statement must end within seconds, in the busiest hour too."""
+DAY = timedelta(days=1)
+SLICE = timedelta(hours=4)
+"""The first statement adds up this much of a day: a statement must end within seconds (POSTGRES_STATEMENT_MS)."""
+QUICK_SECONDS = 1.0
+"""After a statement that took no longer, the next one adds up twice as much: each looks the accounts up again."""
 WIDER = 8
-"""After a stretch without transfers, look this many times as far at once."""
+"""After a stretch without transfers, the next look goes this many times as far."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Nothing is booked before: times are kept in microseconds since then."""
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -49,11 +52,7 @@ def _side(account_id: ColumnElement[int], *, debit: bool) -> Select[Any]:
     debits, credits_ = (halves, (_ZERO, _ZERO)) if debit else ((_ZERO, _ZERO), halves)
     named = zip((*debits, *credits_), ("debit_high", "debit_low", "credit_high", "credit_low"), strict=True)
     columns = [column.label(name) for column, name in named]
-    return (
-        select(T.slot, account_id.label("account_id"), *columns, func.count().label("legs"))
-        .where(_SPAN)
-        .group_by(T.slot, account_id)
-    )
+    return select(T.slot, account_id.label("account_id"), *columns).where(_SPAN).group_by(T.slot, account_id)
 
 
 _LEGS = union_all(_side(T.debit_id, debit=True), _side(T.credit_id, debit=False)).subquery("sides")
@@ -66,11 +65,10 @@ _SUMS = (
     .join_from(_LEGS, ACCOUNTS, and_(A.slot == _LEGS.c.slot, A.id == _LEGS.c.account_id))
     .group_by(*_NAME)
 )
-# MATERIALIZED makes PostgreSQL plan for the whole span, so by the index, and still stop at the first row it finds. For
-# a plain LIMIT 1 it may read the table from its start, where the wanted rows are not.
+# For a plain LIMIT 1 PostgreSQL may read the table from its start, where the wanted rows are not. A MATERIALIZED
+# subquery is planned for the whole span, so by the index on created_at, and still stops at the first row.
 _BOOKED = select(T.slot).where(_SPAN).cte("booked").prefix_with("MATERIALIZED", dialect="postgresql")
 _ANY = select(_BOOKED.c.slot).prefix_with(sweep("checkpoint")).limit(literal_column("1"))
-_MANY = select(func.count()).prefix_with(sweep("checkpoint")).select_from(TRANSFERS).where(_SPAN)
 _KEPT = (
     select(*_NAME, _high(A.balance).label("high"), _low(A.balance).label("low"))
     .prefix_with(sweep("report"))
@@ -79,58 +77,49 @@ _KEPT = (
 )
 
 
-def busy_hours(session: Transaction, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The hours from `start` on in which something was booked before `end`: the beginning and the end of each.
+def midnight(moment: datetime) -> datetime:
+    """The beginning of the day (UTC) of that moment."""
+    return datetime.combine(moment.date(), datetime.min.time(), UTC)
 
-    `start` is a full hour; the last hour ends at `end`. Long stretches without transfers cost a few statements, not one
-    for each hour.
+
+def busy_days(session: Transaction, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Each day from `start`, a midnight, in which something was booked before `end`: its beginning and its end.
+
+    The last day may end at `end`, in its middle. Long stretches without transfers cost a few statements, not one a day:
+    the look ahead grows while it finds nothing, and shrinks to one day where it finds something.
     """
-    while (hour := _next_busy(session, start, end)) is not None:
-        start = hour + HOUR
-        yield hour, min(start, end)
+    width = DAY
+    while start < end:
+        until = start + min(width, end - start)
+        if not _anything(session, start, until):
+            start, width = until, width * WIDER
+        elif width > DAY:
+            width //= WIDER
+        else:
+            yield start, until
+            start = until
 
 
-def transfers_between(session: Transaction, start: datetime, end: datetime) -> int:
-    """How many there are: far cheaper than their sums."""
-    number: int = session.connection().execute(_MANY, {"p_start": start, "p_end": end}).scalar_one()
-    return number
-
-
-def count(session: Transaction, start: datetime, end: datetime) -> Totals:
+def sums_between(
+    session: Transaction, start: datetime, end: datetime, *, clock: Callable[[], float] = time.monotonic
+) -> Totals:
     """The legs booked from `start` until just before `end`."""
     totals: Totals = {}
+    width = SLICE
     while start < end:
-        until = min(start + SLICE, end)
+        until, began = min(start + width, end), clock()
         rows = session.connection().execute(_SUMS, {"p_start": start, "p_end": until})
         totals = added(totals, {_heading(row): _sums(row) for row in rows})
+        if clock() - began < QUICK_SECONDS:
+            width *= 2
         start = until
     return totals
 
 
-def kept_by_users(session: Transaction) -> dict[Heading, int]:
+def balances_of_users(session: Transaction) -> dict[Heading, int]:
     """The balances that users' accounts keep, added up. They come from the accounts, not from transfers."""
     rows = session.connection().execute(_KEPT)
     return {_heading(row): _whole(row.high, row.low) for row in rows}
-
-
-def _next_busy(session: Transaction, start: datetime, end: datetime) -> datetime | None:
-    """The beginning of the next hour in which something was booked."""
-    step = HOUR
-    while start < end:
-        until = start + min(step, end - start)
-        if _anything(session, start, until):
-            return _first_hour(session, start, until)
-        start, step = until, step * WIDER
-    return None
-
-
-def _first_hour(session: Transaction, start: datetime, end: datetime) -> datetime:
-    """Something was booked in between; in which hour first? Halves until it is known."""
-    while end - start > HOUR:
-        hours = -((start - end) // HOUR)
-        middle = start + hours // 2 * HOUR
-        start, end = (start, middle) if _anything(session, start, middle) else (middle, end)
-    return start
 
 
 def _anything(session: Transaction, start: datetime, end: datetime) -> bool:
@@ -142,7 +131,7 @@ def _heading(row: AnyRow) -> Heading:
 
 
 def _sums(row: AnyRow) -> Sums:
-    return Sums(_whole(row.debit_high, row.debit_low), _whole(row.credit_high, row.credit_low), int(row.legs))
+    return Sums(_whole(row.debit_high, row.debit_low), _whole(row.credit_high, row.credit_low))
 
 
 def _whole(high: Any, low: Any) -> int:

@@ -6,94 +6,16 @@ must be what is derived. After a break the walk goes on from what is stored, so 
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.domain.counted import Counted
-from app.domain.ledger import JOURNAL, REVERSAL, AccountName, genesis, microseconds, names_of, next_head
+from app.domain.ledger import JOURNAL, REVERSAL, genesis, microseconds, names_of, next_head
 from app.domain.ledger import fingerprint_between as fingerprint
-from app.domain.lots_proof import LotsProof, StoredLot
 from app.domain.numbers import keyed_uuid, slot_of_number
+from app.domain.proof.counters import Counted
+from app.domain.proof.lots import LotsProof
+from app.domain.proof.rows import Names, Report, Reversed, StoredAccount, StoredLot, StoredPosting
 from app.domain.spending import CAPTURE, SPEND
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One row that does not fit, and why. `row` names it inside its slot."""
-
-    slot: int
-    table: str
-    row: str
-    what: str
-
-
-Report = Callable[[str, object, str], None]
-"""Gets table, row and what is wrong with it."""
-
-
-class StoredAccount(NamedTuple):
-    id: int
-    name: AccountName
-    frozen: bool
-    balance: int
-    held: int
-    floor: int
-    version: int
-    changed_us: int
-    open_lot: int
-    open_left: int
-    open_rank: int
-    open_order: int
-    day: int
-    day_spent: int
-    month: int
-    month_spent: int
-    head: bytes
-    marks: int
-    marks_head: bytes | None
-    open_version: int | None
-
-    @property
-    def has_book(self) -> bool:
-        """Whether it has a version, a balance and a chain: users' accounts and journals."""
-        return self.name.keeps_balance or self.name.code == JOURNAL
-
-
-class StoredPosting(NamedTuple):
-    book: int
-    version: int
-    id: uuid.UUID
-    debit: int
-    credit: int
-    amount: int
-    balance: int
-    lot: int
-    at: datetime
-    cause: uuid.UUID | None
-    hash: bytes
-    kind: str
-    reference: str
-    note: str
-    actor: str
-
-
-class Reversed(NamedTuple):
-    """The transfer that a reversal names as its cause; its columns are None if there is no such transfer."""
-
-    id: uuid.UUID
-    book: int
-    debit: int
-    credit: int
-    amount: int
-    kind: str
-    at: datetime
-
-
-Names = Mapping[int, AccountName]
-"""The accounts of a slot by their numbers."""
 
 
 class _Legs(NamedTuple):

@@ -5,41 +5,15 @@ Holds in memory only lots with something left, so a wallet may have been credite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
 
-from app.domain.ledger import Lot, microseconds
-from app.domain.lots import NEVER, SpendOrder, rank
-
-if TYPE_CHECKING:
-    from app.domain.proof import StoredAccount, StoredPosting
+from app.domain.lots import SpendOrder, rank
+from app.domain.proof.rows import Report, StoredAccount, StoredLot, StoredPosting
 
 CLOCKS_DIFFER_US = 60_000_000
 """How far the clocks of two machines may be apart: what has expired for one has not yet for the other."""
 _ORDERS = {order.value: order for order in SpendOrder}
-
-
-class StoredLot(NamedTuple):
-    account: int
-    version: int
-    granted: int
-    remaining: int
-    bonus: bool
-    expires_at: datetime | None
-    payment: str
-    product: str
-    value_minor: int
-    currency: str
-    created_at: datetime
-
-    def content(self) -> list[object]:
-        return Lot(*self[4:10]).content()
-
-    @property
-    def expires_us(self) -> int:
-        return NEVER if self.expires_at is None else microseconds(self.expires_at)
 
 
 @dataclass(slots=True)
@@ -55,7 +29,7 @@ class _Live:
 class LotsProof:
     """What postings make and use, and in the end what must be left."""
 
-    def __init__(self, account: StoredAccount, report: Callable[[str, object, str], None]) -> None:
+    def __init__(self, account: StoredAccount, report: Report) -> None:
         self.account = account
         self.report = report
         self._live: dict[int, _Live] = {}

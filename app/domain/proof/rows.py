@@ -1,0 +1,109 @@
+"""The rows that the audit proves, as they are stored, and how a wrong one is reported. No database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from app.domain.ledger import JOURNAL, AccountName, Lot, microseconds
+from app.domain.lots import NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row that does not fit, and why. `row` names it inside its slot."""
+
+    slot: int
+    table: str
+    row: str
+    what: str
+
+
+Report = Callable[[str, object, str], None]
+"""Gets table, row and what is wrong with it."""
+
+
+class StoredAccount(NamedTuple):
+    id: int
+    name: AccountName
+    frozen: bool
+    balance: int
+    held: int
+    floor: int
+    version: int
+    changed_us: int
+    open_lot: int
+    open_left: int
+    open_rank: int
+    open_order: int
+    day: int
+    day_spent: int
+    month: int
+    month_spent: int
+    head: bytes
+    marks: int
+    marks_head: bytes | None
+    open_version: int | None
+
+    @property
+    def has_book(self) -> bool:
+        """Whether it has a version, a balance and a chain: users' accounts and journals."""
+        return self.name.keeps_balance or self.name.code == JOURNAL
+
+
+class StoredPosting(NamedTuple):
+    book: int
+    version: int
+    id: uuid.UUID
+    debit: int
+    credit: int
+    amount: int
+    balance: int
+    lot: int
+    at: datetime
+    cause: uuid.UUID | None
+    hash: bytes
+    kind: str
+    reference: str
+    note: str
+    actor: str
+
+
+class Reversed(NamedTuple):
+    """The transfer that a reversal names as its cause; its columns are None if there is no such transfer."""
+
+    id: uuid.UUID
+    book: int
+    debit: int
+    credit: int
+    amount: int
+    kind: str
+    at: datetime
+
+
+Names = Mapping[int, AccountName]
+"""The accounts of a slot by their numbers."""
+
+
+class StoredLot(NamedTuple):
+    account: int
+    version: int
+    granted: int
+    remaining: int
+    bonus: bool
+    expires_at: datetime | None
+    payment: str
+    product: str
+    value_minor: int
+    currency: str
+    created_at: datetime
+
+    def content(self) -> list[object]:
+        return Lot(*self[4:10]).content()
+
+    @property
+    def expires_us(self) -> int:
+        return NEVER if self.expires_at is None else microseconds(self.expires_at)
