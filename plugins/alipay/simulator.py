@@ -25,15 +25,15 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, redirect, re
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.providers.testing.simulator import Faults, Send, refuse_production, send_over_http
-from plugins.alipay import simulator_pages as pages
 from plugins.alipay.encryption import AesContent
 from plugins.alipay.formats import yuan
 from plugins.alipay.orders import WAYS
-from plugins.alipay.simulator_alipay import SimulatedAlipay
-from plugins.alipay.simulator_gateway import Gateway, GatewayError
-from plugins.alipay.simulator_keys import DemoKeys, demo_keys, read_keys
-from plugins.alipay.simulator_signing import system_clock
-from plugins.alipay.simulator_trades import BusinessFailure, Order, Trade, yuan_text
+from plugins.alipay.simulated import pages
+from plugins.alipay.simulated.alipay import SimulatedAlipay
+from plugins.alipay.simulated.gateway import Gateway, GatewayError
+from plugins.alipay.simulated.keys import DemoKeys, demo_keys, read_keys
+from plugins.alipay.simulated.signing import system_clock
+from plugins.alipay.simulated.trades import BusinessFailure, Order, Trade, yuan_text
 
 EXTENSION = "simulated-alipay"
 _FAULT_NAMES = tuple(field.name for field in fields(Faults) if not field.name.startswith("_"))

@@ -12,7 +12,7 @@ from cryptography import x509
 from app.providers import Forged, Kind, Misconfigured, Ref, Unknown, capabilities
 from plugins.alipay.certificates import read_certificates, root_serial_number, serial_number
 from plugins.alipay.provider import CertifiedAlipayProvider
-from plugins.alipay.simulator_keys import DemoCertificates, demo_certificates, load_private
+from plugins.alipay.simulated.keys import DemoCertificates, demo_certificates, load_private
 from tests.plugins.alipay import samples
 from tests.plugins.alipay.actors import MADE_AT, Stage, certificate_mode, intent_for, stage, strangers
 from tests.plugins.alipay.samples import FOLDER, CannedHttp

@@ -20,9 +20,9 @@ from app.providers.testing.conformance import (
 )
 from app.providers.testing.doubles import FixedClock
 from plugins.alipay import plugin
-from plugins.alipay.simulator_alipay import FORM_TYPE
-from plugins.alipay.simulator_keys import DemoKeys
-from plugins.alipay.simulator_trades import BusinessFailure, Trade
+from plugins.alipay.simulated.alipay import FORM_TYPE
+from plugins.alipay.simulated.keys import DemoKeys
+from plugins.alipay.simulated.trades import BusinessFailure, Trade
 from tests.plugins.alipay.actors import GATEWAY, JSAPI_EXTRA, Stage, certificate_mode, key_mode, stage, strangers
 
 PRICE = Money(600, "CNY")

@@ -25,8 +25,8 @@ from app.providers import Forged, Kind, Message, Ref, Reply, Tools
 from app.providers.http import RequestsClient
 from app.providers.testing.doubles import FixedClock, MemoryKeys
 from app.providers.testing.simulator import NotInProduction
+from plugins.alipay.simulated.alipay import RETRY_GAPS, accepted
 from plugins.alipay.simulator import SimulatorConfig, create_simulator, kept_keys, simulated
-from plugins.alipay.simulator_alipay import RETRY_GAPS, accepted
 from tests.plugins.alipay.actors import BASE_URL, Inbox, Stage, build, intent_for, key_mode, stage
 
 OURS = "4503599627370497"

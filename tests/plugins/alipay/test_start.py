@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from app.domain.money import Money
 from app.providers import Declined, Kind, Misconfigured, Ref, Started, Unknown
 from plugins.alipay.orders import WAYS
-from plugins.alipay.simulator_keys import DemoKeys
+from plugins.alipay.simulated.keys import DemoKeys
 from tests.plugins.alipay.actors import BASE_URL, JSAPI_EXTRA, Stage, certificate_mode, intent_for, key_mode, stage
 
 EXPIRES = "2026-01-02 11:34:05"  # half an hour after 03:04:05 UTC, in Beijing

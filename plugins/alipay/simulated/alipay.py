@@ -16,9 +16,9 @@ from app.providers import Message, Reply
 from app.providers.testing.simulator import Deliveries, Faults, Send, send_over_http
 from plugins.alipay.formats import beijing_text
 from plugins.alipay.orders import WAYS
-from plugins.alipay.simulator_gateway import Gateway
-from plugins.alipay.simulator_keys import DemoKeys, demo_keys
-from plugins.alipay.simulator_trades import BusinessFailure, Order, Trade, notice_fields
+from plugins.alipay.simulated.gateway import Gateway
+from plugins.alipay.simulated.keys import DemoKeys, demo_keys
+from plugins.alipay.simulated.trades import BusinessFailure, Order, Trade, notice_fields
 
 RETRY_GAPS = (240.0, 600.0, 600.0, 3600.0, 7200.0, 21600.0, 54000.0)
 """4 min, 10 min, 10 min, 1 h, 2 h, 6 h, 15 h: at most eight deliveries."""

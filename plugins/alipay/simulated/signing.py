@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from plugins.alipay.encryption import AesContent
 from plugins.alipay.formats import beijing_text
 from plugins.alipay.signing import canonical
-from plugins.alipay.simulator_keys import SELLER_EMAIL, DemoKeys, load_private
-from plugins.alipay.simulator_trades import Trade, yuan_text
+from plugins.alipay.simulated.keys import SELLER_EMAIL, DemoKeys, load_private
+from plugins.alipay.simulated.trades import Trade, yuan_text
 
 
 def system_clock() -> datetime:

@@ -15,10 +15,10 @@ from plugins.alipay.certificates import read_certificates, serial_number
 from plugins.alipay.formats import beijing_text, parse_time, yuan
 from plugins.alipay.orders import WAYS
 from plugins.alipay.signing import canonical, decode_signature, verifies
-from plugins.alipay.simulator_bills import make_bill
-from plugins.alipay.simulator_keys import load_private
-from plugins.alipay.simulator_signing import SigningSide
-from plugins.alipay.simulator_trades import BusinessFailure, Order, Trade, Trades, query_content, yuan_text
+from plugins.alipay.simulated.bills import make_bill
+from plugins.alipay.simulated.keys import load_private
+from plugins.alipay.simulated.signing import SigningSide
+from plugins.alipay.simulated.trades import BusinessFailure, Order, Trade, Trades, query_content, yuan_text
 
 MAX_SKEW = timedelta(hours=24)
 BILL_URL_LIFE = timedelta(seconds=30)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from plugins.alipay.formats import beijing_day, beijing_text
-from plugins.alipay.simulator_trades import Trade, yuan_text
+from plugins.alipay.simulated.trades import Trade, yuan_text
 
 _HEADER = (
     "支付宝交易号,商户订单号,业务类型,商品名称,创建时间,完成时间,门店编号,门店名称,操作员,终端号,对方账户,"
