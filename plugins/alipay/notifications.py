@@ -27,7 +27,7 @@ CHARSETS: Mapping[str, str] = {"utf-8": "utf-8", "gbk": "gb18030", "gb18030": "g
 """What a notice may be written in, and what to read it with (gb18030 holds all of GBK). Nothing else reaches codecs."""
 
 _NOTICES_WITH_FACTS = frozenset({mapping.TRADE_NOTICE, *mapping.AGREEMENT_NOTICES})
-_FIELD_NAME = re.compile(rb"[A-Za-z0-9_.]{1,64}")
+_FORM = re.compile(rb"[A-Za-z0-9_.]{1,64}=[^&]*(?:&[A-Za-z0-9_.]{1,64}=[^&]*)*")
 _HIDDEN_FIELD = re.compile(rb"&[A-Za-z_]{2,64}=")
 _OUR_NUMBER = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 RawFields = dict[bytes, bytes]
@@ -59,10 +59,11 @@ class NotificationReader:
         # The algorithm comes from our side: a message cannot choose a weaker one.
         if signature is None or fields.get("sign_type") != "RSA2":
             return False
-        if any(b"&" in value and _HIDDEN_FIELD.search(value) for value in raw.values()):
+        if _hides_a_field(raw):
             return False
-        contents = list(_signed_texts(raw, is_gateway_message=_is_gateway_message(fields)))
-        return any(verifies(key, content, signature) for key in self._keyring.candidates() for content in contents)
+        keys = tuple(self._keyring.candidates())
+        contents = _signed_texts(raw, is_gateway_message=_is_gateway_message(fields))
+        return any(verifies(key, content, signature) for content in contents for key in keys)
 
     def _read(self, fields: Mapping[str, str]) -> Received:
         stated = {name: value for name, value in fields.items() if value}
@@ -117,10 +118,10 @@ def _signed_texts(raw: RawFields, *, is_gateway_message: bool) -> Iterator[bytes
     """
     rules = [(b"sign", b"sign_type")] + ([(b"sign",)] if is_gateway_message else [])
     for left_out in rules:
-        kept = [(name, value) for name, value in raw.items() if name not in left_out]
-        yield canonical(kept)
-        if any(not value for _, value in kept):
-            yield canonical((name, value) for name, value in kept if value)
+        kept = {name: value for name, value in raw.items() if name not in left_out}
+        yield canonical(kept.items())
+        if b"" in kept.values():
+            yield canonical((name, value) for name, value in kept.items() if value)
 
 
 def _split(body: bytes) -> RawFields:
@@ -129,17 +130,19 @@ def _split(body: bytes) -> RawFields:
     A name that comes twice is refused, as is a value that hides another field (`a=1&b=2` as the value of one): the
     signed text would be the same, and the reading another.
     """
-    pairs = body.split(b"&")
-    if len(body) > MAX_BODY_BYTES or len(pairs) > MAX_FIELDS:
+    count = body.count(b"&") + 1
+    if len(body) > MAX_BODY_BYTES or count > MAX_FIELDS:
         raise _refusal("larger than any notification")
-    fields: RawFields = {}
-    for pair in pairs:
-        name, equals, value = pair.partition(b"=")
-        if not equals or not _FIELD_NAME.fullmatch(name) or name in fields:
-            raise _refusal("not a form as Alipay posts it")
-        spaced = value.replace(b"+", b" ")
-        fields[name] = unquote_to_bytes(spaced) if b"%" in spaced else spaced
-    return fields
+    if not _FORM.fullmatch(body):
+        raise _refusal("not a form as Alipay posts it")
+    fields: RawFields = dict(pair.split(b"=", 1) for pair in body.replace(b"+", b" ").split(b"&"))
+    if len(fields) != count:
+        raise _refusal("a name comes twice")
+    return {name: unquote_to_bytes(value) if b"%" in value else value for name, value in fields.items()}
+
+
+def _hides_a_field(raw: RawFields) -> bool:
+    return b"&" in b"".join(raw.values()) and any(_HIDDEN_FIELD.search(value) for value in raw.values())
 
 
 def _decoded(raw: RawFields) -> dict[str, str]:
