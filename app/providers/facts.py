@@ -82,6 +82,10 @@ class Fact:
     """False for the provider's sandbox."""
     period_end: datetime | None = None
     fee: Money | None = None
+    """What the provider kept of a payment for its service; on a refund, what it gave back of that."""
+    refunds_unknown: bool = False
+    """The provider says that money of this payment went back, and cannot say here how much: the core asks, or holds
+    the payment until a bill tells."""
     cause: str = ""
     """The provider's word for why, for people."""
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -197,3 +201,5 @@ class Page:
     """Where to go on; None when the window is complete."""
     files: tuple[tuple[str, bytes], ...] = ()
     """The documents as the provider made them, for the books: (name, content)."""
+    problems: tuple[str, ...] = ()
+    """Rows of the page that could not be read, for people: the rest was."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,9 +18,9 @@ from plugins.alipay.formats import parse_time, yuan
 
 TRADE_STATUS: Mapping[str, Kind] = {
     "WAIT_BUYER_PAY": Kind.PENDING,
-    "TRADE_SUCCESS": Kind.PAID,  # stays so after a partial refund: REFUND_EVENT is looked at first
+    "TRADE_SUCCESS": Kind.PAID,  # stays so after a partial refund: refunds are looked for first
     "TRADE_FINISHED": Kind.PAID,  # the refund window is over: the same payment, told again three to twelve months later
-    "TRADE_CLOSED": Kind.CLOSED,  # or fully refunded: never read without `was_paid`
+    "TRADE_CLOSED": Kind.CLOSED,  # or fully refunded: never read without the payment's time
 }
 """`trade_status`. A word that is not here is PENDING: the core asks again."""
 
@@ -51,6 +51,8 @@ AGREEMENT_NOTICES: Mapping[str, Kind] = {
 """`notify_type`. They carry no trade fields, so they are told apart before any payment rule."""
 
 TRADE_NOTICE = "trade_status_sync"
+DEPOSIT_BACK_MESSAGE = "alipay.trade.refund.depositback.completed"
+"""`msg_method`: a bank answered on a refund to its card, with success or failure, and may answer otherwise later."""
 
 _PRIVATE = frozenset(
     {"sign", "login_token", "buyer_logon_id", "alipay_logon_id", "external_logon_id", "zm_open_id", "send_pay_card_no"}
@@ -127,29 +129,58 @@ def trade_kind(word: str) -> Kind:
 # --- notifications ----------------------------------------------------------------------------------------------------
 
 
-def trade_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
-    """The fact in a payment notification whose empty fields were dropped."""
-    if is_refund_event(fields):
-        return _refund_notice_fact(fields, merchant)
+def trade_notice_facts(fields: Mapping[str, str], merchant: Merchant) -> tuple[Fact, ...]:
+    """The facts in a payment notification whose empty fields were dropped.
+
+    Refunds are looked for before any status is read: a partial refund comes with TRADE_SUCCESS. Such a notice tells the
+    payment too, since the notice of the payment itself may have been lost.
+    """
     kind = trade_kind(fields.get("trade_status", ""))
+    if is_refund_event(fields):
+        refund = _refund_notice_fact(fields, merchant)
+        return (_paid_notice_fact(fields, merchant), refund) if "gmt_payment" in fields else (refund,)
     if kind is Kind.CLOSED and "gmt_payment" in fields:
-        kind = Kind.PENDING  # closed though paid, and no refund named: a query has to tell
-    return Fact(
+        paid = _paid_notice_fact(fields, merchant)
+        return paid, _wholly_refunded(paid, parse_time(_first(fields, ("gmt_refund", "gmt_close", "notify_time"))))
+    if kind is Kind.PAID:
+        return (_paid_notice_fact(fields, merchant),)
+    if kind is Kind.CLOSED and _went_back(fields):
+        kind = Kind.PENDING  # closed after a refund, and neither payment nor size is named: a query has to tell
+    fact = Fact(
         kind=kind,
         ref=_trade_ref(fields, kind),
         at=parse_time(_first(fields, _NOTICE_TIMES[kind])),
-        money=amount(fields, "total_amount") if kind is Kind.PAID else None,
         account=merchant.account_in(fields),
         live=merchant.live,
         cause=printable(fields.get("trade_status", "")),
         raw=audit(fields),
     )
+    return (fact,)
 
 
-def is_refund_event(fields: Mapping[str, str]) -> bool:
-    """Whether a refund is what this notification tells. Looked at before any status, or a partial refund, which comes
-    with TRADE_SUCCESS, would be read as a payment. `refund_fee=0.00` also comes with payments and time-outs."""
-    return "gmt_refund" in fields and "refund_fee" in fields and yuan(fields["refund_fee"]).minor > 0
+def _paid_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
+    return Fact(
+        kind=Kind.PAID,
+        ref=_trade_ref(fields, Kind.PAID),
+        at=parse_time(_first(fields, _NOTICE_TIMES[Kind.PAID])),
+        money=amount(fields, "total_amount"),
+        account=merchant.account_in(fields),
+        live=merchant.live,
+        refunds_unknown=_went_back(fields) and not is_refund_event(fields),
+        cause=printable(fields.get("trade_status", "")),
+        raw=audit(fields),
+    )
+
+
+def is_refund_event(fields: Mapping[str, Any]) -> bool:
+    """Whether the running total of the payment's refunds is told. `refund_fee=0.00` also comes with payments and
+    time-outs."""
+    return "refund_fee" in fields and yuan(fields["refund_fee"]).minor > 0
+
+
+def _went_back(fields: Mapping[str, Any]) -> bool:
+    """Whether a refund is named in any way: by its time, or by the money that reached the payer (`send_back_fee`)."""
+    return any(_word(fields, name).strip("0.") for name in ("gmt_refund", "refund_fee", "send_back_fee"))
 
 
 _NOTICE_TIMES: Mapping[Kind, tuple[str, ...]] = {
@@ -166,13 +197,22 @@ def _refund_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
     return Fact(
         kind=Kind.REFUNDED,
         ref=Ref(ours=ours, theirs=theirs, refund=optional_number(fields, "out_biz_no") or ours),
-        at=parse_time(fields["gmt_refund"]),
+        at=parse_time(_first(fields, ("gmt_refund", "gmt_close", "notify_time"))),
         total=amount(fields, "refund_fee"),
         account=merchant.account_in(fields),
         live=merchant.live,
         cause=printable(fields.get("trade_status", "")),
         raw=audit(fields),
     )
+
+
+def deposit_back_ask(stated: Mapping[str, str], content: Mapping[str, Any], merchant: Merchant) -> Ref | None:
+    """The refund that a message about a bank's answer names. The message names no payee and no total, so it only makes
+    the core ask; None where it is another app's."""
+    ours, refund = optional_number(content, "out_trade_no"), optional_number(content, "out_request_no")
+    if stated.get("app_id") != merchant.app_id or ours is None or refund is None:
+        return None
+    return Ref(ours=ours, theirs=optional_number(content, "trade_no"), refund=refund)
 
 
 def agreement_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
@@ -213,15 +253,17 @@ def query_facts(content: Mapping[str, Any], merchant: Merchant, now: datetime) -
     """What `alipay.trade.query` says. `send_pay_date` is the payment's time here.
 
     TRADE_CLOSED with `send_pay_date` is a payment that was refunded in full (the pages do not promise it, 2026-09):
-    both facts are told, so that coins and money come out at nothing whichever of them was known before.
+    both facts are told, so that coins and money come out at nothing whichever of them was known before. TRADE_SUCCESS
+    hides partial refunds, as far as the page goes; should an answer name one all the same, it is not passed over.
     """
     kind = trade_kind(_word(content, "trade_status"))
-    paid_at = content.get("send_pay_date")
-    if kind is Kind.CLOSED and paid_at:
-        paid = _query_fact(content, merchant, Kind.PAID, parse_time(_first(content, ("send_pay_date",))))
-        return paid, _wholly_refunded(paid, now)
-    at = parse_time(_first(content, ("send_pay_date",))) if kind is Kind.PAID and paid_at else now
-    return (_query_fact(content, merchant, kind, at),)
+    paid_at = _word(content, "send_pay_date")
+    if kind is Kind.PAID or (kind is Kind.CLOSED and (paid_at or _went_back(content))):
+        paid = _query_fact(content, merchant, Kind.PAID, parse_time(paid_at) if paid_at else now)
+        if kind is Kind.CLOSED:
+            return paid, _wholly_refunded(paid, now)
+        return (replace(paid, refunds_unknown=_went_back(content)),)
+    return (_query_fact(content, merchant, kind, now),)
 
 
 def _query_fact(content: Mapping[str, Any], merchant: Merchant, kind: Kind, at: datetime) -> Fact:
@@ -272,11 +314,17 @@ def refund_fact(content: Mapping[str, Any], asked: Ref, merchant: Merchant, now:
 
 
 def refund_query_facts(content: Mapping[str, Any], asked: Ref, merchant: Merchant, now: datetime) -> tuple[Fact, ...]:
-    """What `alipay.trade.fastpay.refund.query` says; nothing without `refund_status`, which is no final word."""
+    """What `alipay.trade.fastpay.refund.query` says now; nothing without `refund_status`, which is no final word.
+
+    A failed refund may be asked for again, and succeed, under its number. A refund to a bank card leaves the merchant
+    at once; what the payer's bank answers days later (`deposit_back_info`) stands in the cause, for people.
+    """
     word = _word(content, "refund_status")
     if not word:
         return ()
     kind = REFUND_STATUS.get(word, Kind.REFUND_PENDING)
+    back = content.get("deposit_back_info")
+    bank = _word(back, "dback_status") if isinstance(back, dict) else ""
     fact = Fact(
         kind=kind,
         ref=Ref(ours=number(content, "out_trade_no"), theirs=number(content, "trade_no"), refund=asked.refund),
@@ -284,7 +332,7 @@ def refund_query_facts(content: Mapping[str, Any], asked: Ref, merchant: Merchan
         money=amount(content, "refund_amount") if kind is Kind.REFUNDED else None,
         account=merchant.account,
         live=merchant.live,
-        cause=printable(word),
+        cause=printable(f"{word} deposit_back={bank}" if bank else word),
         raw=audit(content),
     )
     return (fact,)

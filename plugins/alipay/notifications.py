@@ -5,7 +5,6 @@ Works on the raw body: web frameworks decode forms as UTF-8 only, while Alipay m
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote_to_bytes
@@ -15,6 +14,7 @@ from plugins.alipay import mapping
 from plugins.alipay.formats import parse_time
 from plugins.alipay.keyring import Keyring
 from plugins.alipay.mapping import Merchant
+from plugins.alipay.responses import parse_strict
 from plugins.alipay.signing import canonical, decode_signature, verifies
 
 SUCCESS = Reply(200, "text/plain", b"success")
@@ -68,26 +68,37 @@ class NotificationReader:
     def _read(self, fields: Mapping[str, str]) -> Received:
         stated = {name: value for name, value in fields.items() if value}
         signed = stated.get("notify_time")
-        facts = self._facts(stated)
+        facts, asks = self._facts(stated), self._asks(stated)
         return Received(
             facts=facts,
             reply=SUCCESS,
             failure=FAIL,
+            asks=asks,
             message_id=mapping.optional_number(stated, "notify_id"),
             signed_at=parse_time(signed) if signed else None,
-            note="" if facts else f"no fact in it: {_kind_of(stated)}",
+            note="" if facts or asks else f"no fact in it: {_kind_of(stated)}",
         )
 
     def _facts(self, stated: Mapping[str, str]) -> tuple[Fact, ...]:
         """What kind of message it is comes before everything else: most fields exist in one kind only."""
         if "msg_method" in stated:
-            return _gateway_message_facts(stated)
+            return ()  # messages to the application gateway state no payment and no refund
         notice = stated.get("notify_type", "")
         if notice in mapping.AGREEMENT_NOTICES:
             return (mapping.agreement_notice_fact(stated, self._merchant),)
         if notice == mapping.TRADE_NOTICE:
-            return (mapping.trade_notice_fact(stated, self._merchant),)
+            return mapping.trade_notice_facts(stated, self._merchant)
         return ()  # authentic, of a kind that says nothing about payments
+
+    def _asks(self, stated: Mapping[str, str]) -> tuple[Ref, ...]:
+        """A bank took a refund in, or did not: the refund query tells what Alipay made of that."""
+        if "msg_method" not in stated:
+            return ()
+        content = parse_strict(stated.get("biz_content", "{}"))
+        if stated["msg_method"] != mapping.DEPOSIT_BACK_MESSAGE or not isinstance(content, dict):
+            return ()
+        named = mapping.deposit_back_ask(stated, content, self._merchant)
+        return (named,) if named else ()
 
 
 def _is_gateway_message(fields: Mapping[str, str]) -> bool:
@@ -101,13 +112,6 @@ def _is_gateway_message(fields: Mapping[str, str]) -> bool:
 
 def _kind_of(stated: Mapping[str, str]) -> str:
     return mapping.printable(stated.get("msg_method") or stated.get("notify_type") or "a notice without notify_type")
-
-
-def _gateway_message_facts(stated: Mapping[str, str]) -> tuple[Fact, ...]:
-    """Messages to the application gateway never move coins: the one about refunds (deposit-back) tells when a bank
-    took back money that the refund's own fact already told about. Its content is only looked at for being readable."""
-    json.loads(stated.get("biz_content", "{}"))
-    return ()
 
 
 def _signed_texts(raw: RawFields, *, is_gateway_message: bool) -> Iterator[bytes]:

@@ -90,7 +90,7 @@ def test_refresh_keeps_a_renewal_where_another_process_reads_its_notices(here: S
     here.alipay.refund_by_hand("4503599627370497", 100)
     another = here.another_provider()
     calls = len(here.http.requests)
-    assert [fact.kind for fact in another.receive(here.notices()[0]).facts] == [Kind.REFUNDED]
+    assert [fact.kind for fact in another.receive(here.notices()[0]).facts] == [Kind.PAID, Kind.REFUNDED]
     assert len(here.http.requests) == calls
     (kept,) = here.stored.all()
     assert kept.name == here.alipay.gateway.certificate_sn

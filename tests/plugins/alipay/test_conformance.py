@@ -97,8 +97,8 @@ class AlipayWorld(World):
         return {
             "paid": Sample(paid, (Kind.PAID,)),
             "finished": Sample(finished, (Kind.PAID,)),
-            "partly refunded": Sample(partly, (Kind.REFUNDED,)),
-            "wholly refunded": Sample(wholly, (Kind.REFUNDED,)),
+            "partly refunded": Sample(partly, (Kind.PAID, Kind.REFUNDED)),
+            "wholly refunded": Sample(wholly, (Kind.PAID, Kind.REFUNDED)),
             "closed": Sample(closed, (Kind.CLOSED,)),
             "in gbk": Sample(self._signed(_content(paid), charset="gbk"), (Kind.PAID,)),
             "of another kind": Sample(self._signed(_content(paid) | {"notify_type": "servicewindow"}), ()),
