@@ -132,6 +132,21 @@ def test_partial_refunds_name_themselves_and_tell_the_running_total() -> None:
     assert first.at == datetime(2026, 1, 3, 2, 0, 0, 123000, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("name", ["message_depositback", "message_depositback_keeps_sign_type"])
+def test_a_deposit_back_message_makes_us_ask_about_the_refund_that_it_names(name: str) -> None:
+    body = samples.sample(name)["raw_body"].encode()
+    received = samples.provider().receive(Message("notification", body))
+    assert received.asks == (Ref(ours=OURS, theirs=THEIRS, refund="R20260105000001"),)
+
+
+def test_a_refund_notice_tells_the_payment_as_its_own_notice_does() -> None:
+    own = receive("notify_paid")[0]
+    for name in ("notify_refund_partial", "notify_refund_partial_2", "notify_refund_full"):
+        told = receive(name)[0]
+        assert (told.kind, told.ref, told.money, told.at) == (own.kind, own.ref, own.money, own.at)
+        assert (told.account, told.refunds_unknown) == (own.account, False)
+
+
 def test_nothing_personal_is_kept_for_audit() -> None:
     for name in ("notify_paid", "notify_dut_user_sign"):
         raw = receive(name)[0].raw
