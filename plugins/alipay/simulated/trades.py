@@ -247,7 +247,7 @@ def _payment_fields(trade: Trade) -> dict[str, str]:
 
 def _refund_fields(trade: Trade) -> dict[str, str]:
     """Refund notices carry the running total, the last refund's number, and no payment amounts."""
-    last = max(trade.done_refunds, key=lambda refund: refund.at)
+    last = sorted(trade.done_refunds, key=lambda refund: refund.at)[-1]  # of two at one time, the later in the list
     return {
         "gmt_refund": beijing_text(last.at) + ".123",
         "refund_fee": yuan_text(trade.refunded_fen),

@@ -240,3 +240,10 @@ def test_a_test_drives_refunds_over_http(paid: Stage) -> None:
     assert control("bank", **number, answer="S") == 200
     assert control("bank", **number, answer="?") == 409
     assert kinds(paid.provider.query(REFUND)) == [Kind.REFUNDED]
+
+
+def test_of_two_refunds_at_one_time_the_notice_names_the_second(paid: Stage) -> None:
+    paid.provider.refund(REFUND, TWO, "asked")
+    paid.alipay.refund_by_hand(OURS, 100, "C1")
+    refund = told(paid, paid.notices()[-1])[-1]
+    assert (refund.ref.refund, refund.total) == ("C1", Money(300, "CNY"))
