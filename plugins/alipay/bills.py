@@ -19,8 +19,9 @@ from app.domain.money import Money
 from app.providers import Declined, Fact, Kind, Page, Ref, Retryable, Unknown
 from plugins.alipay import codes
 from plugins.alipay.client import GatewayClient
+from plugins.alipay.fields import number, optional_number
 from plugins.alipay.formats import beijing_day, day_start, parse_time, yuan
-from plugins.alipay.mapping import Merchant, number, optional_number
+from plugins.alipay.mapping import Merchant
 from plugins.alipay.responses import Answer
 
 TRADE_BILL = "trade_bill"

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from app.providers import Fact, Forged, Message, Received, Ref, Reply
 from plugins.alipay import mapping
+from plugins.alipay.fields import optional_number, printable
 from plugins.alipay.formats import parse_time
 from plugins.alipay.keyring import Keyring
 from plugins.alipay.mapping import Merchant
@@ -74,7 +75,7 @@ class NotificationReader:
             reply=SUCCESS,
             failure=FAIL,
             asks=asks,
-            message_id=mapping.optional_number(stated, "notify_id"),
+            message_id=optional_number(stated, "notify_id"),
             signed_at=parse_time(signed) if signed else None,
             note="" if facts or asks else f"no fact in it: {_kind_of(stated)}",
         )
@@ -111,7 +112,7 @@ def _is_gateway_message(fields: Mapping[str, str]) -> bool:
 
 
 def _kind_of(stated: Mapping[str, str]) -> str:
-    return mapping.printable(stated.get("msg_method") or stated.get("notify_type") or "a notice without notify_type")
+    return printable(stated.get("msg_method") or stated.get("notify_type") or "a notice without notify_type")
 
 
 def _signed_texts(raw: RawFields, *, is_gateway_message: bool) -> Iterator[bytes]:

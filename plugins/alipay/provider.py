@@ -27,6 +27,7 @@ from app.providers import (
 )
 from plugins.alipay import bills, codes, credentials, mapping
 from plugins.alipay.client import GatewayClient
+from plugins.alipay.fields import audit, number
 from plugins.alipay.formats import CURRENCY
 from plugins.alipay.keyring import Keyring
 from plugins.alipay.mapping import Merchant
@@ -128,7 +129,7 @@ class AlipayProvider:
             at=self._tools.clock.now(),
             account=self.account,
             live=self._tools.live,
-            raw=mapping.audit(answer.content),
+            raw=audit(answer.content),
         )
         return Started({"type": "jsapi", "trade_no": trade_no}, (pending,))
 
@@ -209,17 +210,17 @@ class AlipayProvider:
             at=now,
             account=self.account,
             live=self._tools.live,
-            raw=mapping.audit(answer.content),
+            raw=audit(answer.content),
         )
 
     def _closed(self, answer: Answer, now: datetime) -> Fact:
         return Fact(
             kind=Kind.CLOSED,
-            ref=Ref(ours=mapping.number(answer.content, "out_trade_no"), theirs=answer.text("trade_no") or None),
+            ref=Ref(ours=number(answer.content, "out_trade_no"), theirs=answer.text("trade_no") or None),
             at=now,
             account=self.account,
             live=self._tools.live,
-            raw=mapping.audit(answer.content),
+            raw=audit(answer.content),
         )
 
     def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:

@@ -116,7 +116,7 @@ def test_an_expired_renewal_is_no_longer_used(here: Stage) -> None:
 
 
 def of_another_authority() -> DemoCertificates:
-    """The same names throughout, under a root of somebody's own."""
+    """All names are those of Alipay's certificate, under a root of somebody's own."""
     keys = strangers()
     return demo_certificates(load_private(keys.app_private_key), load_private(keys.alipay_private_key), MADE_AT)
 
