@@ -83,6 +83,7 @@ class Fact:
     """False for the provider's sandbox."""
     period_end: datetime | None = None
     fee: Money | None = None
+    """What the provider kept of a payment; on a refund, what the provider gave back of that."""
     refunds_unknown: bool = False
     """The provider says that money of this payment went back, and cannot say here how much: the core asks, or holds the
     payment until a bill tells."""

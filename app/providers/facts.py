@@ -113,3 +113,5 @@ class Page:
     """Where to go on; None when the window is complete."""
     files: tuple[tuple[str, bytes], ...] = ()
     """The documents as the provider made them, for the books: (name, content)."""
+    problems: tuple[str, ...] = ()
+    """Rows of the page that could not be read, for people: the rest was."""

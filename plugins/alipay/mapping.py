@@ -6,28 +6,27 @@ fact needs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from app.domain.money import Money
 from app.providers import Fact, Kind, Ref
+from plugins.alipay.fields import amount, audit, first_of, number, optional_number, printable, time_or, word
 from plugins.alipay.formats import parse_time, yuan
 
 TRADE_STATUS: Mapping[str, Kind] = {
     "WAIT_BUYER_PAY": Kind.PENDING,
-    "TRADE_SUCCESS": Kind.PAID,  # stays so after a partial refund: REFUND_EVENT is looked at first
+    "TRADE_SUCCESS": Kind.PAID,  # stays so after a partial refund: refunds are looked for first
     "TRADE_FINISHED": Kind.PAID,  # the refund window is over: the same payment, told again three to twelve months later
-    "TRADE_CLOSED": Kind.CLOSED,  # or fully refunded: never read without `was_paid`
+    "TRADE_CLOSED": Kind.CLOSED,  # or fully refunded: never read without the payment's time
 }
 """`trade_status`. A word that is not here is PENDING: the core asks again."""
 
 REFUND_STATUS: Mapping[str, Kind] = {
     "REFUND_SUCCESS": Kind.REFUNDED,
     "REFUND_PROCESSING": Kind.REFUND_PENDING,  # only documented for the asynchronous refund.apply
-    "REFUND_FAIL": Kind.REFUND_FAILED,  # likewise
+    "REFUND_FAIL": Kind.REFUND_FAILED,  # documented for refund.apply as well
 }
 """`refund_status` of a refund query. Absent means not received, failed or a wrong number: no fact at all."""
 
@@ -41,7 +40,7 @@ AGREEMENT_STATUS: Mapping[str, Kind] = {
     "TEMP": Kind.PENDING,
     "NORMAL": Kind.SIGNED,
     "STOP": Kind.ENDED,  # in a query's answer
-    "UNSIGN": Kind.ENDED,  # the same, in a notification
+    "UNSIGN": Kind.ENDED,  # in a notification
 }
 
 AGREEMENT_NOTICES: Mapping[str, Kind] = {
@@ -51,12 +50,8 @@ AGREEMENT_NOTICES: Mapping[str, Kind] = {
 """`notify_type`. They carry no trade fields, so they are told apart before any payment rule."""
 
 TRADE_NOTICE = "trade_status_sync"
-
-_PRIVATE = frozenset(
-    {"sign", "login_token", "buyer_logon_id", "alipay_logon_id", "external_logon_id", "zm_open_id", "send_pay_card_no"}
-)
-"""Not kept for audit: signatures, tokens and what names a person."""
-_NUMBER = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+DEPOSIT_BACK_MESSAGE = "alipay.trade.refund.depositback.completed"
+"""`msg_method`: a bank answered on a refund to its card, with success or failure, and may answer otherwise later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,67 +84,65 @@ class Merchant:
         return self.account if app_id == self.app_id else f"{printable(app_id)}:"
 
 
-def printable(text: str) -> str:
-    """At most 64 characters that can be stored and shown."""
-    shown = text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
-    return shown[:64]
-
-
-def number(fields: Mapping[str, Any], name: str) -> str:
-    """A trade, request or agreement number. Raises ValueError when it is absent or not one."""
-    value = optional_number(fields, name)
-    if value is None:
-        raise ValueError(f"{name} is missing or not a number of Alipay's form")
-    return value
-
-
-def optional_number(fields: Mapping[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    return value if isinstance(value, str) and _NUMBER.fullmatch(value) else None
-
-
-def audit(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in _PRIVATE}
-
-
-def amount(fields: Mapping[str, Any], name: str) -> Money:
-    """A positive amount. Raises ValueError when it is absent, zero or not exact fen."""
-    money = yuan(fields.get(name, ""))
-    if money.minor == 0:
-        raise ValueError(f"{name} is zero")
-    return money
-
-
-def trade_kind(word: str) -> Kind:
-    return TRADE_STATUS.get(word, Kind.PENDING)
+def trade_kind(status: str) -> Kind:
+    return TRADE_STATUS.get(status, Kind.PENDING)
 
 
 # --- notifications ----------------------------------------------------------------------------------------------------
 
 
-def trade_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
-    """The fact in a payment notification whose empty fields were dropped."""
-    if is_refund_event(fields):
-        return _refund_notice_fact(fields, merchant)
+def trade_notice_facts(fields: Mapping[str, str], merchant: Merchant) -> tuple[Fact, ...]:
+    """The facts in a payment notification whose empty fields were dropped.
+
+    Refunds are looked for before any status is read: a partial refund comes with TRADE_SUCCESS. Such a notice tells the
+    payment too, since the notice of the payment itself may have been lost.
+    """
     kind = trade_kind(fields.get("trade_status", ""))
+    if is_refund_event(fields):
+        refund = _refund_notice_fact(fields, merchant)
+        return (_paid_notice_fact(fields, merchant), refund) if "gmt_payment" in fields else (refund,)
     if kind is Kind.CLOSED and "gmt_payment" in fields:
-        kind = Kind.PENDING  # closed though paid, and no refund named: a query has to tell
-    return Fact(
+        paid = _paid_notice_fact(fields, merchant)
+        return paid, _wholly_refunded(paid, parse_time(first_of(fields, ("gmt_refund", "gmt_close", "notify_time"))))
+    if kind is Kind.PAID:
+        return (_paid_notice_fact(fields, merchant),)
+    if kind is Kind.CLOSED and _went_back(fields):
+        kind = Kind.PENDING  # closed after a refund, and neither payment nor size is named: a query has to tell
+    fact = Fact(
         kind=kind,
         ref=_trade_ref(fields, kind),
-        at=parse_time(_first(fields, _NOTICE_TIMES[kind])),
-        money=amount(fields, "total_amount") if kind is Kind.PAID else None,
+        at=parse_time(first_of(fields, _NOTICE_TIMES[kind])),
         account=merchant.account_in(fields),
         live=merchant.live,
         cause=printable(fields.get("trade_status", "")),
         raw=audit(fields),
     )
+    return (fact,)
 
 
-def is_refund_event(fields: Mapping[str, str]) -> bool:
-    """Whether a refund is what this notification tells. Looked at before any status, or a partial refund, which comes
-    with TRADE_SUCCESS, would be read as a payment. `refund_fee=0.00` also comes with payments and time-outs."""
-    return "gmt_refund" in fields and "refund_fee" in fields and yuan(fields["refund_fee"]).minor > 0
+def _paid_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
+    return Fact(
+        kind=Kind.PAID,
+        ref=_trade_ref(fields, Kind.PAID),
+        at=parse_time(first_of(fields, _NOTICE_TIMES[Kind.PAID])),
+        money=amount(fields, "total_amount"),
+        account=merchant.account_in(fields),
+        live=merchant.live,
+        refunds_unknown=_went_back(fields) and not is_refund_event(fields),
+        cause=printable(fields.get("trade_status", "")),
+        raw=audit(fields),
+    )
+
+
+def is_refund_event(fields: Mapping[str, Any]) -> bool:
+    """Whether the running total of the payment's refunds is told. `refund_fee=0.00` also comes with payments and
+    time-outs."""
+    return "refund_fee" in fields and yuan(fields["refund_fee"]).minor > 0
+
+
+def _went_back(fields: Mapping[str, Any]) -> bool:
+    """Whether a refund is named in any way: by its time, or by the money that reached the payer (`send_back_fee`)."""
+    return any(word(fields, name).strip("0.") for name in ("gmt_refund", "refund_fee", "send_back_fee"))
 
 
 _NOTICE_TIMES: Mapping[Kind, tuple[str, ...]] = {
@@ -166,7 +159,7 @@ def _refund_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
     return Fact(
         kind=Kind.REFUNDED,
         ref=Ref(ours=ours, theirs=theirs, refund=optional_number(fields, "out_biz_no") or ours),
-        at=parse_time(fields["gmt_refund"]),
+        at=parse_time(first_of(fields, ("gmt_refund", "gmt_close", "notify_time"))),
         total=amount(fields, "refund_fee"),
         account=merchant.account_in(fields),
         live=merchant.live,
@@ -175,13 +168,22 @@ def _refund_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
     )
 
 
+def deposit_back_ask(stated: Mapping[str, str], content: Mapping[str, Any], merchant: Merchant) -> Ref | None:
+    """The refund that a message about a bank's answer names. The message names no payee and no total, so it only makes
+    the core ask; None where it is another app's."""
+    ours, refund = optional_number(content, "out_trade_no"), optional_number(content, "out_request_no")
+    if stated.get("app_id") != merchant.app_id or ours is None or refund is None:
+        return None
+    return Ref(ours=ours, theirs=optional_number(content, "trade_no"), refund=refund)
+
+
 def agreement_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
     kind = AGREEMENT_NOTICES[fields["notify_type"]]
     times = ("sign_time", "notify_time") if kind is Kind.SIGNED else ("unsign_time", "notify_time")
     return Fact(
         kind=kind,
         ref=Ref(ours=optional_number(fields, "external_agreement_no"), agreement=number(fields, "agreement_no")),
-        at=parse_time(_first(fields, times)),
+        at=parse_time(first_of(fields, times)),
         account=merchant.account_of_app(fields),
         live=merchant.live,
         cause=printable(fields.get("status", "")),
@@ -190,18 +192,9 @@ def agreement_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact
 
 
 def _trade_ref(fields: Mapping[str, Any], kind: Kind) -> Ref:
-    """Both numbers; only an undecided or closed payment may lack Alipay's."""
+    """Our number and Alipay's; only an undecided or closed payment may lack Alipay's."""
     theirs = number(fields, "trade_no") if kind is Kind.PAID else optional_number(fields, "trade_no")
     return Ref(ours=number(fields, "out_trade_no"), theirs=theirs)
-
-
-def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    """The first of these fields that is there. Raises ValueError when none is."""
-    for name in names:
-        value = fields.get(name)
-        if isinstance(value, str) and value:
-            return value
-    raise ValueError(f"none of {', '.join(names)} is there")
 
 
 # --- answers to our own calls -----------------------------------------------------------------------------------------
@@ -213,15 +206,17 @@ def query_facts(content: Mapping[str, Any], merchant: Merchant, now: datetime) -
     """What `alipay.trade.query` says. `send_pay_date` is the payment's time here.
 
     TRADE_CLOSED with `send_pay_date` is a payment that was refunded in full (the pages do not promise it, 2026-09):
-    both facts are told, so that coins and money come out at nothing whichever of them was known before.
+    both facts are told, so that coins and money come out at nothing whichever of them was known before. TRADE_SUCCESS
+    hides partial refunds, as far as the page goes; should an answer name one all the same, it is not passed over.
     """
-    kind = trade_kind(_word(content, "trade_status"))
-    paid_at = content.get("send_pay_date")
-    if kind is Kind.CLOSED and paid_at:
-        paid = _query_fact(content, merchant, Kind.PAID, parse_time(_first(content, ("send_pay_date",))))
-        return paid, _wholly_refunded(paid, now)
-    at = parse_time(_first(content, ("send_pay_date",))) if kind is Kind.PAID and paid_at else now
-    return (_query_fact(content, merchant, kind, at),)
+    kind = trade_kind(word(content, "trade_status"))
+    paid_at = word(content, "send_pay_date")
+    if kind is Kind.PAID or (kind is Kind.CLOSED and (paid_at or _went_back(content))):
+        paid = _query_fact(content, merchant, Kind.PAID, parse_time(paid_at) if paid_at else now)
+        if kind is Kind.CLOSED:
+            return paid, _wholly_refunded(paid, now)
+        return (replace(paid, refunds_unknown=_went_back(content)),)
+    return (_query_fact(content, merchant, kind, now),)
 
 
 def _query_fact(content: Mapping[str, Any], merchant: Merchant, kind: Kind, at: datetime) -> Fact:
@@ -232,7 +227,7 @@ def _query_fact(content: Mapping[str, Any], merchant: Merchant, kind: Kind, at: 
         money=amount(content, "total_amount") if kind is Kind.PAID else None,
         account=merchant.account,
         live=merchant.live,
-        cause=printable(_word(content, "trade_status")),
+        cause=printable(word(content, "trade_status")),
         raw=audit(content),
     )
 
@@ -254,7 +249,7 @@ def _wholly_refunded(paid: Fact, now: datetime) -> Fact:
 
 def refund_fact(content: Mapping[str, Any], asked: Ref, merchant: Merchant, now: datetime) -> Fact:
     """What `alipay.trade.refund` says: done (`refund_fee` is the running total), or not decided yet."""
-    kind = FUND_CHANGE.get(_word(content, "fund_change"), Kind.REFUND_PENDING)
+    kind = FUND_CHANGE.get(word(content, "fund_change"), Kind.REFUND_PENDING)
     return Fact(
         kind=kind,
         ref=Ref(
@@ -262,53 +257,49 @@ def refund_fact(content: Mapping[str, Any], asked: Ref, merchant: Merchant, now:
             theirs=number(content, "trade_no"),
             refund=asked.refund,
         ),
-        at=_time_or(content, "gmt_refund_pay", now),
+        at=time_or(content, "gmt_refund_pay", now),
         total=amount(content, "refund_fee") if kind is Kind.REFUNDED else None,
         account=merchant.account,
         live=merchant.live,
-        cause=printable(_word(content, "fund_change")),
+        cause=printable(word(content, "fund_change")),
         raw=audit(content),
     )
 
 
 def refund_query_facts(content: Mapping[str, Any], asked: Ref, merchant: Merchant, now: datetime) -> tuple[Fact, ...]:
-    """What `alipay.trade.fastpay.refund.query` says; nothing without `refund_status`, which is no final word."""
-    word = _word(content, "refund_status")
-    if not word:
+    """What `alipay.trade.fastpay.refund.query` says now; nothing without `refund_status`, which is no final word.
+
+    A failed refund may be asked for again, and succeed, under its number. A refund to a bank card leaves the merchant
+    at once; what the payer's bank answers days later (`deposit_back_info`) stands in the cause, for people.
+    """
+    status = word(content, "refund_status")
+    if not status:
         return ()
-    kind = REFUND_STATUS.get(word, Kind.REFUND_PENDING)
+    kind = REFUND_STATUS.get(status, Kind.REFUND_PENDING)
+    back = content.get("deposit_back_info")
+    bank = word(back, "dback_status") if isinstance(back, dict) else ""
     fact = Fact(
         kind=kind,
         ref=Ref(ours=number(content, "out_trade_no"), theirs=number(content, "trade_no"), refund=asked.refund),
-        at=_time_or(content, "gmt_refund_pay", now),
+        at=time_or(content, "gmt_refund_pay", now),
         money=amount(content, "refund_amount") if kind is Kind.REFUNDED else None,
         account=merchant.account,
         live=merchant.live,
-        cause=printable(word),
+        cause=printable(f"{status} deposit_back={bank}" if bank else status),
         raw=audit(content),
     )
     return (fact,)
 
 
 def agreement_query_fact(content: Mapping[str, Any], merchant: Merchant, now: datetime) -> Fact:
-    word = _word(content, "status")
-    kind = AGREEMENT_STATUS.get(word, Kind.PENDING)
+    status = word(content, "status")
+    kind = AGREEMENT_STATUS.get(status, Kind.PENDING)
     return Fact(
         kind=kind,
         ref=Ref(ours=optional_number(content, "external_agreement_no"), agreement=number(content, "agreement_no")),
-        at=_time_or(content, "sign_time", now) if kind is Kind.SIGNED else now,
+        at=time_or(content, "sign_time", now) if kind is Kind.SIGNED else now,
         account=merchant.account,
         live=merchant.live,
-        cause=printable(word),
+        cause=printable(status),
         raw=audit(content),
     )
-
-
-def _word(content: Mapping[str, Any], name: str) -> str:
-    value = content.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _time_or(content: Mapping[str, Any], name: str, default: datetime) -> datetime:
-    text = _word(content, name)
-    return parse_time(text) if text else default

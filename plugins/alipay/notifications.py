@@ -5,16 +5,17 @@ Works on the raw body: web frameworks decode forms as UTF-8 only, while Alipay m
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote_to_bytes
 
 from app.providers import Fact, Forged, Message, Received, Ref, Reply
 from plugins.alipay import mapping
+from plugins.alipay.fields import optional_number, printable
 from plugins.alipay.formats import parse_time
 from plugins.alipay.keyring import Keyring
 from plugins.alipay.mapping import Merchant
+from plugins.alipay.responses import parse_strict
 from plugins.alipay.signing import canonical, decode_signature, verifies
 
 SUCCESS = Reply(200, "text/plain", b"success")
@@ -27,7 +28,7 @@ CHARSETS: Mapping[str, str] = {"utf-8": "utf-8", "gbk": "gb18030", "gb18030": "g
 """What a notice may be written in, and what to read it with (gb18030 holds all of GBK). Nothing else reaches codecs."""
 
 _NOTICES_WITH_FACTS = frozenset({mapping.TRADE_NOTICE, *mapping.AGREEMENT_NOTICES})
-_FIELD_NAME = re.compile(rb"[A-Za-z0-9_.]{1,64}")
+_FORM = re.compile(rb"[A-Za-z0-9_.]{1,64}=[^&]*(?:&[A-Za-z0-9_.]{1,64}=[^&]*)*")
 _HIDDEN_FIELD = re.compile(rb"&[A-Za-z_]{2,64}=")
 _OUR_NUMBER = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 RawFields = dict[bytes, bytes]
@@ -59,34 +60,46 @@ class NotificationReader:
         # The algorithm comes from our side: a message cannot choose a weaker one.
         if signature is None or fields.get("sign_type") != "RSA2":
             return False
-        if any(b"&" in value and _HIDDEN_FIELD.search(value) for value in raw.values()):
+        if _hides_a_field(raw):
             return False
-        contents = list(_signed_texts(raw, is_gateway_message=_is_gateway_message(fields)))
-        return any(verifies(key, content, signature) for key in self._keyring.candidates() for content in contents)
+        keys = tuple(self._keyring.candidates())
+        contents = _signed_texts(raw, is_gateway_message=_is_gateway_message(fields))
+        return any(verifies(key, content, signature) for content in contents for key in keys)
 
     def _read(self, fields: Mapping[str, str]) -> Received:
         stated = {name: value for name, value in fields.items() if value}
         signed = stated.get("notify_time")
-        facts = self._facts(stated)
+        facts, asks = self._facts(stated), self._asks(stated)
         return Received(
             facts=facts,
             reply=SUCCESS,
             failure=FAIL,
-            message_id=mapping.optional_number(stated, "notify_id"),
+            asks=asks,
+            message_id=optional_number(stated, "notify_id"),
             signed_at=parse_time(signed) if signed else None,
-            note="" if facts else f"no fact in it: {_kind_of(stated)}",
+            note="" if facts or asks else f"no fact in it: {_kind_of(stated)}",
         )
 
     def _facts(self, stated: Mapping[str, str]) -> tuple[Fact, ...]:
         """What kind of message it is comes before everything else: most fields exist in one kind only."""
         if "msg_method" in stated:
-            return _gateway_message_facts(stated)
+            return ()  # messages to the application gateway state no payment and no refund
         notice = stated.get("notify_type", "")
         if notice in mapping.AGREEMENT_NOTICES:
             return (mapping.agreement_notice_fact(stated, self._merchant),)
         if notice == mapping.TRADE_NOTICE:
-            return (mapping.trade_notice_fact(stated, self._merchant),)
+            return mapping.trade_notice_facts(stated, self._merchant)
         return ()  # authentic, of a kind that says nothing about payments
+
+    def _asks(self, stated: Mapping[str, str]) -> tuple[Ref, ...]:
+        """A bank took a refund in, or did not: the refund query tells what Alipay made of that."""
+        if "msg_method" not in stated:
+            return ()
+        content = parse_strict(stated.get("biz_content", "{}"))
+        if stated["msg_method"] != mapping.DEPOSIT_BACK_MESSAGE or not isinstance(content, dict):
+            return ()
+        named = mapping.deposit_back_ask(stated, content, self._merchant)
+        return (named,) if named else ()
 
 
 def _is_gateway_message(fields: Mapping[str, str]) -> bool:
@@ -99,14 +112,7 @@ def _is_gateway_message(fields: Mapping[str, str]) -> bool:
 
 
 def _kind_of(stated: Mapping[str, str]) -> str:
-    return mapping.printable(stated.get("msg_method") or stated.get("notify_type") or "a notice without notify_type")
-
-
-def _gateway_message_facts(stated: Mapping[str, str]) -> tuple[Fact, ...]:
-    """Messages to the application gateway never move coins: the one about refunds (deposit-back) tells when a bank
-    took back money that the refund's own fact already told about. Its content is only looked at for being readable."""
-    json.loads(stated.get("biz_content", "{}"))
-    return ()
+    return printable(stated.get("msg_method") or stated.get("notify_type") or "a notice without notify_type")
 
 
 def _signed_texts(raw: RawFields, *, is_gateway_message: bool) -> Iterator[bytes]:
@@ -117,10 +123,10 @@ def _signed_texts(raw: RawFields, *, is_gateway_message: bool) -> Iterator[bytes
     """
     rules = [(b"sign", b"sign_type")] + ([(b"sign",)] if is_gateway_message else [])
     for left_out in rules:
-        kept = [(name, value) for name, value in raw.items() if name not in left_out]
-        yield canonical(kept)
-        if any(not value for _, value in kept):
-            yield canonical((name, value) for name, value in kept if value)
+        kept = {name: value for name, value in raw.items() if name not in left_out}
+        yield canonical(kept.items())
+        if b"" in kept.values():
+            yield canonical((name, value) for name, value in kept.items() if value)
 
 
 def _split(body: bytes) -> RawFields:
@@ -129,17 +135,19 @@ def _split(body: bytes) -> RawFields:
     A name that comes twice is refused, as is a value that hides another field (`a=1&b=2` as the value of one): the
     signed text would be the same, and the reading another.
     """
-    pairs = body.split(b"&")
-    if len(body) > MAX_BODY_BYTES or len(pairs) > MAX_FIELDS:
+    count = body.count(b"&") + 1
+    if len(body) > MAX_BODY_BYTES or count > MAX_FIELDS:
         raise _refusal("larger than any notification")
-    fields: RawFields = {}
-    for pair in pairs:
-        name, equals, value = pair.partition(b"=")
-        if not equals or not _FIELD_NAME.fullmatch(name) or name in fields:
-            raise _refusal("not a form as Alipay posts it")
-        spaced = value.replace(b"+", b" ")
-        fields[name] = unquote_to_bytes(spaced) if b"%" in spaced else spaced
-    return fields
+    if not _FORM.fullmatch(body):
+        raise _refusal("not a form as Alipay posts it")
+    fields: RawFields = dict(pair.split(b"=", 1) for pair in body.replace(b"+", b" ").split(b"&"))
+    if len(fields) != count:
+        raise _refusal("a name comes twice")
+    return {name: unquote_to_bytes(value) if b"%" in value else value for name, value in fields.items()}
+
+
+def _hides_a_field(raw: RawFields) -> bool:
+    return b"&" in b"".join(raw.values()) and any(_HIDDEN_FIELD.search(value) for value in raw.values())
 
 
 def _decoded(raw: RawFields) -> dict[str, str]:

@@ -27,6 +27,7 @@ from app.providers import (
 )
 from plugins.alipay import bills, codes, credentials, mapping
 from plugins.alipay.client import GatewayClient
+from plugins.alipay.fields import audit, number
 from plugins.alipay.formats import CURRENCY
 from plugins.alipay.keyring import Keyring
 from plugins.alipay.mapping import Merchant
@@ -36,6 +37,13 @@ from plugins.alipay.responses import Answer
 from plugins.alipay.settings import PRODUCTION_GATEWAY, SANDBOX_GATEWAY, AlipaySettings
 
 REFUND_REASON_LENGTH = 256
+LEAST_SECONDS = 60
+"""Alipay takes a `time_expire` that is one minute to fifteen days ahead (pages of the pay methods, 2026-09)."""
+MOST_SECONDS = 15 * 24 * 60 * 60
+TOO_LITTLE_TIME, TOO_MUCH_TIME = "too_little_time", "too_much_time"
+"""Codes of ours for a payment whose time Alipay would not take: no request is made."""
+_DEPOSIT_BACK = "deposit_back_info"
+"""An option of refund and refund query: the answer tells about a refund to a bank card, and a message tells the end."""
 _RETIRED_SANDBOX = "openapi.alipaydev.com"
 
 
@@ -53,6 +61,8 @@ class AlipayProvider:
     currencies: tuple[str, ...] = (CURRENCY,)
     ways: Mapping[str, type[BaseModel]] = MappingProxyType({name: way.extra for name, way in WAYS.items()})
     feeds: tuple[str, ...] = (bills.TRADE_BILL,)
+    least_seconds: int = LEAST_SECONDS
+    """A payment that ends sooner than this cannot be started."""
 
     def __init__(self, settings: AlipaySettings, keys: credentials.Credentials, tools: Tools) -> None:
         self._settings = settings
@@ -89,14 +99,22 @@ class AlipayProvider:
         return self._started(answer, way, intent)
 
     def _business_fields(self, intent: Intent, way: Way) -> dict[str, Any]:
-        if intent.expires_at <= self._tools.clock.now():
-            # Not Declined: an earlier attempt whose answer was lost may have been paid in time.
-            raise Unknown("the payment's time is over, so it is not signed any more")
+        self._require_time(intent)
         try:
             return business_fields(intent, way, self._settings)
         except ValidationError as error:
             names = ", ".join(".".join(map(str, fault["loc"])) or "extra" for fault in error.errors())
             raise Declined(f"not what the way {intent.way!r} needs: {names}") from None
+
+    def _require_time(self, intent: Intent) -> None:
+        left = (intent.expires_at.replace(microsecond=0) - self._tools.clock.now()).total_seconds()
+        if left <= 0:
+            # Not Declined: an earlier attempt whose answer was lost may have been paid in time.
+            raise Unknown("the payment's time is over, so it is not signed any more")
+        if left < LEAST_SECONDS:
+            raise Declined(f"Alipay takes no payment that ends within {LEAST_SECONDS} seconds", code=TOO_LITTLE_TIME)
+        if left > MOST_SECONDS:
+            raise Declined(f"Alipay takes no payment that ends after {MOST_SECONDS} seconds", code=TOO_MUCH_TIME)
 
     def _started(self, answer: Answer, way: Way, intent: Intent) -> Started:
         """What the payer's device does with the gateway's answer to precreate or create."""
@@ -111,7 +129,7 @@ class AlipayProvider:
             at=self._tools.clock.now(),
             account=self.account,
             live=self._tools.live,
-            raw=mapping.audit(answer.content),
+            raw=audit(answer.content),
         )
         return Started({"type": "jsapi", "trade_no": trade_no}, (pending,))
 
@@ -139,7 +157,7 @@ class AlipayProvider:
 
     def _query_refund(self, ref: Ref) -> tuple[Fact, ...]:
         """`()` also for a refund that Alipay has no word on yet: ask ten seconds after the refund, and again."""
-        fields = _trade_fields(ref) | {"out_request_no": ref.refund, "query_options": ["gmt_refund_pay"]}
+        fields = _trade_fields(ref) | {"out_request_no": ref.refund, "query_options": ["gmt_refund_pay", _DEPOSIT_BACK]}
         answer = self._client.call("alipay.trade.fastpay.refund.query", fields)
         if _reason(answer) in codes.NOT_EXIST:
             return ()
@@ -192,17 +210,17 @@ class AlipayProvider:
             at=now,
             account=self.account,
             live=self._tools.live,
-            raw=mapping.audit(answer.content),
+            raw=audit(answer.content),
         )
 
     def _closed(self, answer: Answer, now: datetime) -> Fact:
         return Fact(
             kind=Kind.CLOSED,
-            ref=Ref(ours=mapping.number(answer.content, "out_trade_no"), theirs=answer.text("trade_no") or None),
+            ref=Ref(ours=number(answer.content, "out_trade_no"), theirs=answer.text("trade_no") or None),
             at=now,
             account=self.account,
             live=self._tools.live,
-            raw=mapping.audit(answer.content),
+            raw=audit(answer.content),
         )
 
     def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
@@ -214,15 +232,16 @@ class AlipayProvider:
             "out_request_no": ref.refund,
             "refund_amount": money.decimal(),
             "refund_reason": reason[:REFUND_REASON_LENGTH],
+            "query_options": [_DEPOSIT_BACK],
         }
         answer = self._client.call("alipay.trade.refund", {name: value for name, value in fields.items() if value})
         if answer.ok:
             return self._refund_facts(answer, ref)
         error = codes.failure(answer)
-        done = self._query_refund(ref) if isinstance(error, Declined) else ()
-        if not done:
+        known = self._query_refund(ref) if isinstance(error, Declined) else ()
+        if not any(fact.kind in (Kind.REFUNDED, Kind.REFUND_PENDING) for fact in known):
             raise error
-        return done
+        return known
 
     def _refund_facts(self, answer: Answer, ref: Ref) -> tuple[Fact, ...]:
         """Undecided (`fund_change=N`, which also answers the repeat of a done refund): the query tells if it can."""

@@ -25,18 +25,19 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, redirect, re
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.providers.testing.simulator import Faults, Send, refuse_production, send_over_http
-from plugins.alipay import simulator_pages as pages
 from plugins.alipay.encryption import AesContent
 from plugins.alipay.formats import yuan
 from plugins.alipay.orders import WAYS
-from plugins.alipay.simulator_alipay import SimulatedAlipay
-from plugins.alipay.simulator_gateway import Gateway, GatewayError
-from plugins.alipay.simulator_keys import DemoKeys, demo_keys, read_keys
-from plugins.alipay.simulator_signing import system_clock
-from plugins.alipay.simulator_trades import BusinessFailure, Order, Trade, yuan_text
+from plugins.alipay.simulated import pages
+from plugins.alipay.simulated.alipay import SimulatedAlipay
+from plugins.alipay.simulated.gateway import Gateway, GatewayError
+from plugins.alipay.simulated.keys import DemoKeys, demo_keys, read_keys
+from plugins.alipay.simulated.signing import system_clock
+from plugins.alipay.simulated.trades import BusinessFailure, Order, Trade, yuan_text
 
 EXTENSION = "simulated-alipay"
 _FAULT_NAMES = tuple(field.name for field in fields(Faults) if not field.name.startswith("_"))
+_SWITCHES = ("refunds_wait", "pays_back_to_cards", "gives_fees_back", "refuse_repeated_precreate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class SimulatorConfig:
     send: Send = send_over_http
     speed: float = 1.0
     hang_seconds: float = 0.0
+    application_gateway: str = ""
 
 
 def create_simulator(config: SimulatorConfig) -> Flask:
@@ -64,6 +66,7 @@ def create_simulator(config: SimulatorConfig) -> Flask:
     app.extensions[EXTENSION] = SimulatedAlipay(
         gateway, send=config.send, monotonic=config.monotonic, speed=config.speed
     )
+    app.extensions[EXTENSION].application_gateway = config.application_gateway
     app.extensions["visits"] = {}
     app.register_blueprint(_gateway)
     app.register_blueprint(_cashier)
@@ -242,6 +245,32 @@ def control_refund() -> Response:
     return jsonify(_shown(_alipay().refund_by_hand(asked["out_trade_no"], fen, asked.get("out_request_no", ""))))
 
 
+@_control.post("/settle-refund")
+def control_settle_refund() -> Response:
+    """`{"out_trade_no": …, "out_request_no": …, "succeeded": true}`: a refund that was worked on ends."""
+    asked = _json()
+    succeeded = bool(asked["succeeded"])
+    return jsonify(_shown(_alipay().settle_refund(asked["out_trade_no"], asked["out_request_no"], succeeded=succeeded)))
+
+
+@_control.post("/bank")
+def control_bank() -> Response:
+    """`{"out_trade_no": …, "out_request_no": …, "answer": "S"}`: the payer's bank answers on a refund to its card."""
+    asked = _json()
+    return jsonify(_shown(_alipay().bank_answers(asked["out_trade_no"], asked["out_request_no"], asked["answer"])))
+
+
+@_control.post("/switches")
+def control_switches() -> Response:
+    """`{"refunds_wait": true}`: how Alipay behaves from now on (see `Gateway`)."""
+    asked = _json()
+    for name, value in asked.items():
+        if name not in _SWITCHES or not isinstance(value, bool):
+            raise ValueError(f"the switches are {', '.join(_SWITCHES)}; each is true or false")
+        setattr(_alipay().gateway, name, value)
+    return jsonify({name: getattr(_alipay().gateway, name) for name in _SWITCHES})
+
+
 @_control.post("/close")
 def control_close() -> Response:
     return jsonify(_shown(_alipay().close_by_hand(_json()["out_trade_no"])))
@@ -304,10 +333,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--keys", type=Path, default=Path("var/simulated-alipay"), help="folder of the keys")
     parser.add_argument("--speed", type=float, default=1.0, help="divides the gaps between resends")
+    parser.add_argument("--application-gateway", default="", help="where messages about banks go")
     options = parser.parse_args(arguments)
     base_url = f"http://{options.host}:{options.port}"
     app = create_simulator(
-        SimulatorConfig(keys=kept_keys(options.keys), base_url=base_url, speed=options.speed, hang_seconds=15.0)
+        SimulatorConfig(
+            keys=kept_keys(options.keys),
+            base_url=base_url,
+            speed=options.speed,
+            hang_seconds=15.0,
+            application_gateway=options.application_gateway,
+        )
     )
     simulated(app).deliveries.start()
     app.run(options.host, options.port, threaded=True)

@@ -13,7 +13,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from app.providers import Message, Reply
 from app.providers.testing.simulator import Faults, send_over_http
 from plugins.alipay import simulator as alipay
-from plugins.alipay.simulator_keys import demo_keys
+from plugins.alipay.simulated.keys import demo_keys
 from plugins.apple import simulator as apple
 from plugins.wechat import simulator as wechat
 from plugins.wechat.simulated.keys import generate_config

@@ -23,7 +23,7 @@ from app.services.payments.orders import NewOrder, OrderView, PayBy
 from app.worker import Worker
 from plugins.alipay import plugin as alipay
 from plugins.alipay import simulator as alipay_simulator
-from plugins.alipay.simulator_keys import demo_keys
+from plugins.alipay.simulated.keys import demo_keys
 from plugins.wechat import plugin as wechat
 from plugins.wechat.simulated.keys import SimulatorConfig, generate_config
 from plugins.wechat.simulator import create_simulator

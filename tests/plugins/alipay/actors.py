@@ -14,9 +14,9 @@ from app.providers import Intent, Message, Ref, Reply, Tools
 from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
 from plugins.alipay import plugin
 from plugins.alipay.provider import AlipayProvider
+from plugins.alipay.simulated.alipay import SimulatedAlipay
+from plugins.alipay.simulated.keys import DemoKeys, demo_keys
 from plugins.alipay.simulator import SimulatorConfig, create_simulator, simulated
-from plugins.alipay.simulator_alipay import SimulatedAlipay
-from plugins.alipay.simulator_keys import DemoKeys, demo_keys
 
 BASE_URL = "https://alipay.simulated"
 GATEWAY = f"{BASE_URL}/gateway.do"

@@ -13,7 +13,7 @@ from app.domain.money import Money
 from app.providers import Declined, Kind, Misconfigured, ProviderError, Ref, Retryable, Tools, Unknown
 from app.providers.testing.doubles import BrokenHttp, FixedClock
 from plugins.alipay.codes import NOT_OPEN
-from plugins.alipay.simulator_signing import sign
+from plugins.alipay.simulated.signing import sign
 from tests.plugins.alipay.actors import GATEWAY, Stage, build, intent_for, stage, strangers
 from tests.plugins.alipay.samples import CannedHttp
 

@@ -12,7 +12,7 @@ from cryptography import x509
 from app.providers import Forged, Kind, Misconfigured, Ref, Unknown, capabilities
 from plugins.alipay.certificates import read_certificates, root_serial_number, serial_number
 from plugins.alipay.provider import CertifiedAlipayProvider
-from plugins.alipay.simulator_keys import DemoCertificates, demo_certificates, load_private
+from plugins.alipay.simulated.keys import DemoCertificates, demo_certificates, load_private
 from tests.plugins.alipay import samples
 from tests.plugins.alipay.actors import MADE_AT, Stage, certificate_mode, intent_for, stage, strangers
 from tests.plugins.alipay.samples import FOLDER, CannedHttp
@@ -90,7 +90,7 @@ def test_refresh_keeps_a_renewal_where_another_process_reads_its_notices(here: S
     here.alipay.refund_by_hand("4503599627370497", 100)
     another = here.another_provider()
     calls = len(here.http.requests)
-    assert [fact.kind for fact in another.receive(here.notices()[0]).facts] == [Kind.REFUNDED]
+    assert [fact.kind for fact in another.receive(here.notices()[0]).facts] == [Kind.PAID, Kind.REFUNDED]
     assert len(here.http.requests) == calls
     (kept,) = here.stored.all()
     assert kept.name == here.alipay.gateway.certificate_sn
@@ -116,7 +116,7 @@ def test_an_expired_renewal_is_no_longer_used(here: Stage) -> None:
 
 
 def of_another_authority() -> DemoCertificates:
-    """The same names throughout, under a root of somebody's own."""
+    """All names are those of Alipay's certificate, under a root of somebody's own."""
     keys = strangers()
     return demo_certificates(load_private(keys.app_private_key), load_private(keys.alipay_private_key), MADE_AT)
 

@@ -20,9 +20,9 @@ from app.providers.testing.conformance import (
 )
 from app.providers.testing.doubles import FixedClock
 from plugins.alipay import plugin
-from plugins.alipay.simulator_alipay import FORM_TYPE
-from plugins.alipay.simulator_keys import DemoKeys
-from plugins.alipay.simulator_trades import BusinessFailure, Trade
+from plugins.alipay.simulated.alipay import FORM_TYPE
+from plugins.alipay.simulated.keys import DemoKeys
+from plugins.alipay.simulated.trades import BusinessFailure, Trade
 from tests.plugins.alipay.actors import GATEWAY, JSAPI_EXTRA, Stage, certificate_mode, key_mode, stage, strangers
 
 PRICE = Money(600, "CNY")
@@ -97,8 +97,8 @@ class AlipayWorld(World):
         return {
             "paid": Sample(paid, (Kind.PAID,)),
             "finished": Sample(finished, (Kind.PAID,)),
-            "partly refunded": Sample(partly, (Kind.REFUNDED,)),
-            "wholly refunded": Sample(wholly, (Kind.REFUNDED,)),
+            "partly refunded": Sample(partly, (Kind.PAID, Kind.REFUNDED)),
+            "wholly refunded": Sample(wholly, (Kind.PAID, Kind.REFUNDED)),
             "closed": Sample(closed, (Kind.CLOSED,)),
             "in gbk": Sample(self._signed(_content(paid), charset="gbk"), (Kind.PAID,)),
             "of another kind": Sample(self._signed(_content(paid) | {"notify_type": "servicewindow"}), ()),

@@ -28,7 +28,7 @@ ASKED = Ref(ours="4503599627370497", refund="R1")
 
 
 def notice(**fields: str) -> Fact:
-    return mapping.trade_notice_fact(NOTICE | fields, MERCHANT)
+    return mapping.trade_notice_facts(NOTICE | fields, MERCHANT)[-1]
 
 
 def query(**fields: Any) -> tuple[Fact, ...]:
@@ -45,7 +45,7 @@ def query(**fields: Any) -> tuple[Fact, ...]:
         ({"trade_status": "TRADE_FINISHED", **PAID_AT, "gmt_close": "2026-04-02 03:05:07"}, Kind.PAID),
         ({"trade_status": "TRADE_CLOSED", "gmt_close": "2026-01-02 11:34:06"}, Kind.CLOSED),
         ({"trade_status": "TRADE_CLOSED", "refund_fee": "0.00"}, Kind.CLOSED),
-        ({"trade_status": "TRADE_CLOSED", **PAID_AT}, Kind.PENDING),
+        ({"trade_status": "TRADE_CLOSED", "gmt_refund": "2026-01-03 10:00:00.123"}, Kind.PENDING),
         ({"trade_status": "TRADE_PENDING"}, Kind.PENDING),
         ({}, Kind.PENDING),
     ],

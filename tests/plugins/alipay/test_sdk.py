@@ -93,3 +93,27 @@ def test_the_sdks_faults_that_this_wrap_goes_around_are_still_there() -> None:
     tricky = samples.sample("sync_query_tricky_strings")
     with pytest.raises(AliPayValidationError):
         sdk._verify_and_return_sync_response(tricky["raw_body"], tricky["root"])
+
+
+def test_the_signature_is_the_sdks_byte_for_byte(signer: RequestSigner) -> None:
+    """PKCS#1 v1.5 over SHA-256 is deterministic, so two right implementations cannot differ."""
+    sdk = AliPay(
+        appid=samples.APP_ID,
+        app_private_key_string=Path(samples.key("app_private_key")).read_text(),
+        alipay_public_key_string=Path(samples.key("alipay_public_key")).read_text(),
+        sign_type="RSA2",
+    )
+    for text in ('{"subject":"金币100+10 包","total_amount":"6.00"}', "{}", '{"a":"x&y=z %2F"}'):
+        for method in ("alipay.trade.app.pay", "alipay.trade.query"):
+            ours = signer._sdk.client_api(method, text, format="JSON", timestamp="2026-01-02 03:04:05")
+            assert ours == sdk.client_api(method, text, format="JSON", timestamp="2026-01-02 03:04:05")
+
+
+def test_a_second_signer_of_the_app_parses_no_key_again(signer: RequestSigner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing costs 40 ms here and 70 in the SDK. The SDK's own parser is taken away to prove that nobody calls it."""
+    monkeypatch.setattr("alipay.RSA.importKey", None)
+    settings = AlipaySettings.model_validate(samples.table())
+    loaded = credentials.load(settings, FixedClock().now())
+    again = RequestSigner(settings.app_id, loaded)
+    assert loaded.app_private_key is credentials.load(settings, FixedClock().now()).app_private_key
+    assert again.signed_query("m", {}, MOMENT) == signer.signed_query("m", {}, MOMENT)

@@ -25,8 +25,8 @@ from app.providers import Forged, Kind, Message, Ref, Reply, Tools
 from app.providers.http import RequestsClient
 from app.providers.testing.doubles import FixedClock, MemoryKeys
 from app.providers.testing.simulator import NotInProduction
+from plugins.alipay.simulated.alipay import RETRY_GAPS, accepted
 from plugins.alipay.simulator import SimulatorConfig, create_simulator, kept_keys, simulated
-from plugins.alipay.simulator_alipay import RETRY_GAPS, accepted
 from tests.plugins.alipay.actors import BASE_URL, Inbox, Stage, build, intent_for, key_mode, stage
 
 OURS = "4503599627370497"
@@ -270,8 +270,8 @@ def test_without_a_notify_url_there_is_no_notice(here: Stage) -> None:
 def test_a_refund_by_hand_is_told_to_the_payments_own_address(here: Stage) -> None:
     here.paid(intent_for(here.clock))
     here.alipay.refund_by_hand(OURS, 100)
-    (fact,) = here.provider.receive(here.notices()[0]).facts
-    assert (fact.kind, fact.ref.ours) == (Kind.REFUNDED, OURS)
+    facts = here.provider.receive(here.notices()[0]).facts
+    assert [(fact.kind, fact.ref.ours) for fact in facts] == [(Kind.PAID, OURS), (Kind.REFUNDED, OURS)]
 
 
 def test_messages_are_lost_repeated_and_forged_on_demand(here: Stage, browser: FlaskClient) -> None:

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from app.domain.money import Money
 from app.providers import Declined, Kind, Misconfigured, Ref, Started, Unknown
 from plugins.alipay.orders import WAYS
-from plugins.alipay.simulator_keys import DemoKeys
+from plugins.alipay.provider import TOO_LITTLE_TIME, TOO_MUCH_TIME
+from plugins.alipay.simulated.keys import DemoKeys
 from tests.plugins.alipay.actors import BASE_URL, JSAPI_EXTRA, Stage, certificate_mode, intent_for, key_mode, stage
 
 EXPIRES = "2026-01-02 11:34:05"  # half an hour after 03:04:05 UTC, in Beijing
@@ -235,3 +236,43 @@ def test_public_parameters_travel_in_the_url_and_business_in_the_body(here: Stag
     assert query["charset"] == "utf-8"
     assert "biz_content" not in query
     assert [name for name, _ in parse_qsl(body.decode())] == ["biz_content"]
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+def test_a_payment_with_less_than_alipays_least_time_left_is_declined_before_any_request(here: Stage, way: str) -> None:
+    intent = intent_for(here.clock, way)
+    here.clock.advance(timedelta(minutes=30).total_seconds() - here.provider.least_seconds)
+    assert here.provider.start(intent).action
+    calls = len(here.http.requests)
+    here.clock.advance(1)
+    with pytest.raises(Declined) as refusal:
+        here.provider.start(intent)
+    assert refusal.value.code == TOO_LITTLE_TIME
+    assert len(here.http.requests) == calls
+
+
+def test_the_part_of_a_second_that_is_not_sent_does_not_count(here: Stage) -> None:
+    expires = here.clock.now() + timedelta(seconds=60, microseconds=-1)
+    with pytest.raises(Declined):
+        here.provider.start(intent_for(here.clock, expires_at=expires))
+
+
+def test_a_payment_that_ends_after_alipays_fifteen_days_is_declined(here: Stage) -> None:
+    longest = timedelta(days=15)
+    assert here.provider.start(intent_for(here.clock, expires_at=here.clock.now() + longest)).action
+    with pytest.raises(Declined) as refusal:
+        here.provider.start(intent_for(here.clock, expires_at=here.clock.now() + longest + timedelta(seconds=1)))
+    assert refusal.value.code == TOO_MUCH_TIME
+
+
+def test_the_simulator_refuses_what_the_least_time_forbids(here: Stage) -> None:
+    fields = {
+        "out_trade_no": "1",
+        "subject": "x",
+        "total_amount": "6.00",
+        "product_code": "QR_CODE_OFFLINE",
+        "time_expire": "2026-01-02 11:05:04",  # 59 seconds after the request
+    }
+    answer = here.provider._client.call("alipay.trade.precreate", fields)
+    assert answer.sub_code == "ACQ.INVALID_PARAMETER"
+    assert here.provider._client.call("alipay.trade.precreate", fields | {"time_expire": "2026-01-02 11:05:05"}).ok

@@ -100,7 +100,8 @@ def test_a_notice_means_what_its_note_says(name: str) -> None:
     if noted["meaning"] == "depositback":
         assert facts == ()
         return
-    (fact,) = facts
+    *before, fact = facts
+    assert [each.kind for each in before] == ([Kind.PAID] if fact.kind is Kind.REFUNDED else [])
     assert fact.kind is MEANINGS[noted["meaning"]]
     if "fen" in noted:
         assert fact.money == Money(noted["fen"], "CNY")
@@ -126,9 +127,24 @@ def test_a_resend_says_the_same_under_the_same_message_id() -> None:
 
 
 def test_partial_refunds_name_themselves_and_tell_the_running_total() -> None:
-    first, second = receive("notify_refund_partial")[0], receive("notify_refund_partial_2")[0]
+    first, second = receive("notify_refund_partial")[-1], receive("notify_refund_partial_2")[-1]
     assert (first.ref.refund, second.ref.refund) == ("R20260103000001", "R20260104000001")
     assert first.at == datetime(2026, 1, 3, 2, 0, 0, 123000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["message_depositback", "message_depositback_keeps_sign_type"])
+def test_a_deposit_back_message_makes_us_ask_about_the_refund_that_it_names(name: str) -> None:
+    body = samples.sample(name)["raw_body"].encode()
+    received = samples.provider().receive(Message("notification", body))
+    assert received.asks == (Ref(ours=OURS, theirs=THEIRS, refund="R20260105000001"),)
+
+
+def test_a_refund_notice_tells_the_payment_as_its_own_notice_does() -> None:
+    own = receive("notify_paid")[0]
+    for name in ("notify_refund_partial", "notify_refund_partial_2", "notify_refund_full"):
+        told = receive(name)[0]
+        assert (told.kind, told.ref, told.money, told.at) == (own.kind, own.ref, own.money, own.at)
+        assert (told.account, told.refunds_unknown) == (own.account, False)
 
 
 def test_nothing_personal_is_kept_for_audit() -> None:

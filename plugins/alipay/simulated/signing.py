@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,14 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-
 from plugins.alipay.encryption import AesContent
 from plugins.alipay.formats import beijing_text
-from plugins.alipay.signing import canonical
-from plugins.alipay.simulator_keys import SELLER_EMAIL, DemoKeys, load_private
-from plugins.alipay.simulator_trades import Trade, yuan_text
+from plugins.alipay.signing import canonical, signature
+from plugins.alipay.simulated.keys import SELLER_EMAIL, DemoKeys, load_private
+from plugins.alipay.simulated.trades import Trade, yuan_text
 
 
 def system_clock() -> datetime:
@@ -25,8 +21,7 @@ def system_clock() -> datetime:
 
 
 def sign(private_pem: str, content: bytes) -> str:
-    key = load_private(private_pem)
-    return base64.b64encode(key.sign(content, padding.PKCS1v15(), hashes.SHA256())).decode()
+    return signature(load_private(private_pem), content)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from urllib.parse import parse_qsl, urlsplit
 from app.providers import Message, Reply
 from app.providers.testing.simulator import Deliveries, Faults, Send, send_over_http
 from plugins.alipay.formats import beijing_text
+from plugins.alipay.mapping import DEPOSIT_BACK_MESSAGE
 from plugins.alipay.orders import WAYS
-from plugins.alipay.simulator_gateway import Gateway
-from plugins.alipay.simulator_keys import DemoKeys, demo_keys
-from plugins.alipay.simulator_trades import BusinessFailure, Order, Trade, notice_fields
+from plugins.alipay.simulated.gateway import Gateway
+from plugins.alipay.simulated.keys import DemoKeys, demo_keys
+from plugins.alipay.simulated.trades import BusinessFailure, Order, Refund, Trade, notice_fields, yuan_text
 
 RETRY_GAPS = (240.0, 600.0, 600.0, 3600.0, 7200.0, 21600.0, 54000.0)
 """4 min, 10 min, 10 min, 1 h, 2 h, 6 h, 15 h: at most eight deliveries."""
@@ -57,6 +59,8 @@ class SimulatedAlipay:
             gaps=RETRY_GAPS, accepted=accepted, faults=self.faults, send=send, now=monotonic, speed=speed
         )
         self.notice_charset = "utf-8"
+        self.application_gateway = ""
+        """Where messages about banks go: an address that is set in the merchant's console, and none at first."""
         self.notices: list[Notice] = []
         self._stranger: DemoKeys | None = None
 
@@ -106,6 +110,25 @@ class SimulatedAlipay:
         self.notify(trade)
         return trade
 
+    def settle_refund(self, out_trade_no: str, request_no: str, *, succeeded: bool) -> Trade:
+        """End a refund that was worked on. A success is told to the payment's address, a failure to nobody."""
+        trade = self.gateway.trades.find(out_trade_no)
+        self.gateway.trades.settle_refund(trade, request_no, succeeded=succeeded)
+        if succeeded:
+            self.notify(trade)
+        return trade
+
+    def bank_answers(self, out_trade_no: str, request_no: str, word: str) -> Trade:
+        """The payer's bank took the money in (`S`) or did not (`F`); it may say otherwise later."""
+        trade = self.gateway.trades.find(out_trade_no)
+        refund = self.gateway.trades.find_refund(trade, request_no)
+        if not refund.bank or word not in ("S", "F"):
+            raise BusinessFailure("ACQ.INVALID_PARAMETER")
+        refund.bank = word
+        if refund.tells_bank and self.application_gateway:
+            self._queue(Notice(self._notify_id(), self.application_gateway, self._bank_message(trade, refund)))
+        return trade
+
     def close_by_hand(self, out_trade_no: str) -> Trade:
         trade = self.gateway.trades.find(out_trade_no)
         self.gateway.trades.close(trade)
@@ -126,7 +149,26 @@ class SimulatedAlipay:
         if not trade.order.notify_url:
             return
         fields = self.gateway.envelope() | {"notify_type": "trade_status_sync"} | notice_fields(trade)
-        notice = Notice(self._notify_id(), trade.order.notify_url, fields)
+        self._queue(Notice(self._notify_id(), trade.order.notify_url, fields))
+
+    def _bank_message(self, trade: Trade, refund: Refund) -> dict[str, str]:
+        content = {
+            "bank_ack_time": beijing_text(self.gateway.now()),
+            "dback_amount": yuan_text(refund.fen),
+            "dback_status": refund.bank,
+            "out_request_no": refund.request_no,
+            "out_trade_no": trade.order.out_trade_no,
+            "trade_no": trade.trade_no,
+        }
+        return {
+            "app_id": self.gateway.keys.app_id,
+            "version": "1.1",
+            "msg_method": DEPOSIT_BACK_MESSAGE,
+            "utc_timestamp": str(int(self.gateway.now().timestamp() * 1000)),
+            "biz_content": json.dumps(content),
+        }
+
+    def _queue(self, notice: Notice) -> None:
         self.notices.append(notice)
         self.deliveries.enqueue(
             notice.url, lambda: self.message(notice), lambda: self.message(notice, key=self._strangers_key())
@@ -134,7 +176,9 @@ class SimulatedAlipay:
 
     def message(self, notice: Notice, *, key: str | None = None) -> Message:
         """The notice as it is sent now; signed with a key of nobody's if one is given."""
-        moment = {"notify_id": notice.notify_id, "notify_time": beijing_text(self.gateway.now())}
+        moment = {"notify_id": notice.notify_id}
+        if "msg_method" not in notice.fields:  # messages to the application gateway have no such field
+            moment["notify_time"] = beijing_text(self.gateway.now())
         body = self.gateway.signed_form({**notice.fields, **moment}, key=key, charset=self.notice_charset)
         return Message("notification", body.encode("ascii"), {"content-type": FORM_TYPE})
 

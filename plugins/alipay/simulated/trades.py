@@ -17,6 +17,7 @@ from typing import Any
 from plugins.alipay.formats import BEIJING, beijing_text
 
 WAIT, SUCCESS, FINISHED, CLOSED = "WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLOSED"
+REFUND_SUCCESS, REFUND_FAIL = "REFUND_SUCCESS", "REFUND_FAIL"
 BUYER_ID = "2088000000000002"
 BUYER_LOGON = "138****0000"
 _sequence = itertools.count(1)
@@ -50,6 +51,16 @@ class Refund:
     request_no: str
     fen: int
     at: datetime
+    status: str = REFUND_SUCCESS
+    """Empty while Alipay works on it."""
+    tells_bank: bool = False
+    """Whether the merchant asked to be told about the payer's bank (`query_options`: `deposit_back_info`)."""
+    bank: str = ""
+    """`S`, `F` or `P` where the money goes to a bank card; empty where it goes to the payer's balance."""
+
+    @property
+    def is_done(self) -> bool:
+        return self.status == REFUND_SUCCESS
 
 
 @dataclass(slots=True)
@@ -65,7 +76,16 @@ class Trade:
 
     @property
     def refunded_fen(self) -> int:
-        return sum(refund.fen for refund in self.refunds)
+        return sum(refund.fen for refund in self.done_refunds)
+
+    @property
+    def done_refunds(self) -> list[Refund]:
+        return [refund for refund in self.refunds if refund.is_done]
+
+    @property
+    def taken_fen(self) -> int:
+        """What no further refund can have: done, or being worked on."""
+        return sum(refund.fen for refund in self.refunds if refund.status != REFUND_FAIL)
 
     @property
     def is_paid(self) -> bool:
@@ -131,25 +151,50 @@ class Trades:
                 raise BusinessFailure("ACQ.TRADE_STATUS_ERROR")
             trade.status, trade.closed_at = FINISHED, self._now()
 
-    def refund(self, trade: Trade, fen: int, request_no: str) -> bool:
-        """Give money back; False when this very refund was done before."""
+    def refund(self, trade: Trade, fen: int, request_no: str, *, status: str = REFUND_SUCCESS) -> Refund | None:
+        """Give money back; None when this very refund was asked for before, and is done or being worked on."""
         with self._lock:
-            for done in trade.refunds:
-                if done.request_no == request_no:
-                    if done.fen != fen:
+            for known in trade.refunds:
+                if known.request_no == request_no:
+                    if known.fen != fen:
                         raise BusinessFailure("ACQ.DISCORDANT_REPEAT_REQUEST")
-                    return False
+                    if known.status != REFUND_FAIL:
+                        return None
+                    trade.refunds.remove(known)
+                    break
             self._check_refundable(trade, fen)
-            trade.refunds.append(Refund(request_no, fen, self._now()))
-            if trade.refunded_fen == trade.fen:
-                trade.status, trade.closed_at = CLOSED, self._now()
-            return True
+            made = Refund(request_no, fen, self._now(), status)
+            trade.refunds.append(made)
+            self._close_if_wholly_refunded(trade)
+            return made
+
+    def find_refund(self, trade: Trade, request_no: str) -> Refund:
+        with self._lock:
+            for refund in trade.refunds:
+                if refund.request_no == request_no:
+                    return refund
+            raise BusinessFailure("ACQ.TRADE_NOT_EXIST")
+
+    def settle_refund(self, trade: Trade, request_no: str, *, succeeded: bool) -> None:
+        """End what was being worked on, or let a failed refund succeed after all if it still fits."""
+        with self._lock:
+            refund = self.find_refund(trade, request_no)
+            if refund.is_done:
+                raise BusinessFailure("ACQ.REASON_TRADE_STATUS_INVALID")
+            if succeeded and refund.status == REFUND_FAIL:
+                self._check_refundable(trade, refund.fen)
+            refund.status, refund.at = (REFUND_SUCCESS if succeeded else REFUND_FAIL), self._now()
+            self._close_if_wholly_refunded(trade)
+
+    def _close_if_wholly_refunded(self, trade: Trade) -> None:
+        if trade.refunded_fen == trade.fen:
+            trade.status, trade.closed_at = CLOSED, self._now()
 
     def _check_refundable(self, trade: Trade, fen: int) -> None:
         faults = {FINISHED: "ACQ.TRADE_HAS_FINISHED", CLOSED: "ACQ.TRADE_HAS_CLOSE", WAIT: "ACQ.TRADE_STATUS_ERROR"}
         if trade.status in faults:
             raise BusinessFailure(faults[trade.status])
-        if not 0 < fen <= trade.fen - trade.refunded_fen:
+        if not 0 < fen <= trade.fen - trade.taken_fen:
             raise BusinessFailure("ACQ.REASON_TRADE_REFUND_FEE_ERR")
 
     def _create(self, order: Order) -> Trade:
@@ -184,7 +229,7 @@ def notice_fields(trade: Trade) -> dict[str, str]:
     }
     if trade.paid_at:
         fields["gmt_payment"] = beijing_text(trade.paid_at)
-    if trade.refunds:
+    if trade.done_refunds:
         fields |= _refund_fields(trade)
     elif trade.paid_at:
         fields |= _payment_fields(trade)
@@ -202,7 +247,7 @@ def _payment_fields(trade: Trade) -> dict[str, str]:
 
 def _refund_fields(trade: Trade) -> dict[str, str]:
     """Refund notices carry the running total, the last refund's number, and no payment amounts."""
-    last = trade.refunds[-1]
+    last = sorted(trade.done_refunds, key=lambda refund: refund.at)[-1]  # of two at one time, the later in the list
     return {
         "gmt_refund": beijing_text(last.at) + ".123",
         "refund_fee": yuan_text(trade.refunded_fen),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from plugins.alipay.simulator_trades import CLOSED, Order, Trade, yuan_text
+from plugins.alipay.simulated.trades import CLOSED, Order, Trade, yuan_text
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;background:#eef2f7;margin:0;color:#1f2933}

@@ -15,13 +15,24 @@ from plugins.alipay.certificates import read_certificates, serial_number
 from plugins.alipay.formats import beijing_text, parse_time, yuan
 from plugins.alipay.orders import WAYS
 from plugins.alipay.signing import canonical, decode_signature, verifies
-from plugins.alipay.simulator_bills import make_bill
-from plugins.alipay.simulator_keys import load_private
-from plugins.alipay.simulator_signing import SigningSide
-from plugins.alipay.simulator_trades import BusinessFailure, Order, Trade, Trades, query_content, yuan_text
+from plugins.alipay.simulated.bills import make_bill
+from plugins.alipay.simulated.keys import load_private
+from plugins.alipay.simulated.signing import SigningSide
+from plugins.alipay.simulated.trades import (
+    REFUND_SUCCESS,
+    BusinessFailure,
+    Order,
+    Refund,
+    Trade,
+    Trades,
+    query_content,
+    yuan_text,
+)
 
 MAX_SKEW = timedelta(hours=24)
 BILL_URL_LIFE = timedelta(seconds=30)
+LEAST_TIME, MOST_TIME = timedelta(minutes=1), timedelta(days=15)
+"""How far ahead of its request a payment may end."""
 _REQUIRED = ("app_id", "method", "charset", "sign_type", "sign", "timestamp", "version")
 _BROWSER_METHODS = {WAYS["page"].method, WAYS["wap"].method}
 _PRODUCTS = {way.method: way.product_code for way in WAYS.values()}
@@ -53,11 +64,18 @@ class Gateway(SigningSide):
     codes: dict[str, Order] = field(default_factory=dict)
     """QR codes given out, by token."""
     bill_urls: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    bills: dict[str, bytes] = field(default_factory=dict)
+    """Bills by day. Each is made once, when it is first asked for, and never again."""
     trades: Trades = field(init=False)
     certificate_pems: dict[str, str] = field(init=False, repr=False)
     refuse_repeated_precreate: bool = False
     status_words: dict[str, str] = field(default_factory=dict)
     """What a query says instead of the true `trade_status`, by out_trade_no."""
+    refunds_wait: bool = False
+    """Refunds are worked on until `Trades.settle_refund`, and a query has no word on them until then."""
+    pays_back_to_cards: bool = False
+    """Refunds go to a bank card, whose bank answers days later (`SimulatedAlipay.bank_answers`)."""
+    gives_fees_back: bool = False
     business_faults: list[str] = field(default_factory=list)
     """Sub codes with which the next business calls are refused, in order."""
 
@@ -195,30 +213,36 @@ class Gateway(SigningSide):
     def _refund(self, business: dict[str, Any]) -> dict[str, Any]:
         trade = self._named(business)
         request_no = str(business.get("out_request_no") or trade.order.out_trade_no)
-        done = self.trades.refund(trade, _fen(business.get("refund_amount")), request_no)
+        status = "" if self.refunds_wait else REFUND_SUCCESS
+        made = self.trades.refund(trade, _fen(business.get("refund_amount")), request_no, status=status)
+        if made:
+            made.tells_bank = _wants(business, "deposit_back_info")
+            made.bank = "P" if self.pays_back_to_cards else ""
+        refund = self.trades.find_refund(trade, request_no)
         return {
             "buyer_logon_id": "138****0000",
-            "fund_change": "Y" if done else "N",
-            "gmt_refund_pay": beijing_text(trade.refunds[-1].at),
+            "fund_change": "Y" if made and made.is_done else "N",
+            "gmt_refund_pay": beijing_text(refund.at),
             "out_trade_no": trade.order.out_trade_no,
             "refund_fee": yuan_text(trade.refunded_fen),
             "trade_no": trade.trade_no,
         }
 
     def _query_refund(self, business: dict[str, Any]) -> dict[str, Any]:
-        """An unknown request number is answered with an empty success."""
+        """An unknown request number, and one that is still worked on, are answered with an empty success."""
         trade = self._named(business)
         for refund in trade.refunds:
-            if refund.request_no == business.get("out_request_no"):
+            if refund.request_no == business.get("out_request_no") and refund.status:
+                told = _wants(business, "deposit_back_info") and refund.bank
                 return {
                     "gmt_refund_pay": beijing_text(refund.at),
                     "out_request_no": refund.request_no,
                     "out_trade_no": trade.order.out_trade_no,
                     "refund_amount": yuan_text(refund.fen),
-                    "refund_status": "REFUND_SUCCESS",
+                    "refund_status": refund.status,
                     "total_amount": yuan_text(trade.fen),
                     "trade_no": trade.trade_no,
-                }
+                } | ({"deposit_back_info": _deposit_back(refund)} if told else {})
         return {}
 
     def _named(self, business: dict[str, Any]) -> Trade:
@@ -243,7 +267,11 @@ class Gateway(SigningSide):
     def bill(self, token: str) -> bytes | None:
         """The ZIP behind a download address; None once its 30 seconds are over."""
         until, day = self.bill_urls.get(token, (self.now(), ""))
-        return make_bill(self.trades, self.keys.seller_id, day) if self.now() < until else None
+        if self.now() >= until:
+            return None
+        if day not in self.bills:
+            self.bills[day] = make_bill(self.trades, self.keys.seller_id, day, gives_fees_back=self.gives_fees_back)
+        return self.bills[day]
 
     # --- certificates ---------------------------------------------------------------------------------------------
 
@@ -270,6 +298,9 @@ def _order(method: str, business: Mapping[str, Any], parameters: Mapping[str, st
         raise ValueError("out_trade_no or subject")
     if business["product_code"] not in {_PRODUCTS[method], "FACE_TO_FACE_PAYMENT", "OFFLINE_PAYMENT"}:
         raise ValueError("product_code")
+    left = parse_time(business["time_expire"]) - parse_time(parameters["timestamp"])
+    if not LEAST_TIME <= left <= MOST_TIME:
+        raise ValueError("time_expire")
     return Order(
         method=method,
         out_trade_no=number,
@@ -292,6 +323,15 @@ def _fen(text: object) -> int:
     if fen == 0:
         raise BusinessFailure("ACQ.INVALID_PARAMETER")
     return fen
+
+
+def _wants(business: Mapping[str, Any], option: str) -> bool:
+    options = business.get("query_options")
+    return isinstance(options, list) and option in options
+
+
+def _deposit_back(refund: Refund) -> dict[str, str]:
+    return {"has_deposit_back": "true", "dback_status": refund.bank, "dback_amount": yuan_text(refund.fen)}
 
 
 def _refusal(error: GatewayError) -> dict[str, str]:

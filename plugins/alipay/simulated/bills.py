@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from plugins.alipay.formats import beijing_day, beijing_text
-from plugins.alipay.simulator_trades import Trade, yuan_text
+from plugins.alipay.simulated.trades import Trade, yuan_text
 
 _HEADER = (
     "支付宝交易号,商户订单号,业务类型,商品名称,创建时间,完成时间,门店编号,门店名称,操作员,终端号,对方账户,"
@@ -29,10 +29,12 @@ class _Row:
     at: datetime
     fen: int
     request_no: str = ""
+    fee_fen: int = 0
+    """Negative: taken. Positive: given back."""
 
     def text(self) -> str:
         amount = yuan_text(-self.fen if self.kind == "退款" else self.fen)
-        fee = "0.00" if self.kind == "退款" else f"-{yuan_text(max(1, self.fen * 6 // 1000))}"
+        fee = yuan_text(self.fee_fen)
         subject = self.trade.order.subject.replace(",", " ")
         created, done = beijing_text(self.trade.created_at), beijing_text(self.at)
         ids = f"{self.trade.trade_no}\t,{self.trade.order.out_trade_no}\t"
@@ -44,19 +46,26 @@ class _Row:
         )
 
 
-def make_bill(trades: Iterable[Trade], seller_id: str, day: str) -> bytes:
-    """The bill of one Beijing day (`2026-01-03`)."""
+def make_bill(trades: Iterable[Trade], seller_id: str, day: str, *, gives_fees_back: bool = False) -> bytes:
+    """The bill of one Beijing day (`2026-01-03`). Whether a refund gives its part of the fee back is the contract's."""
     wanted = date.fromisoformat(day)
-    rows = [row for trade in trades for row in _rows(trade) if beijing_day(row.at) == wanted]
+    every = (row for trade in trades for row in _rows(trade, gives_fees_back=gives_fees_back))
+    rows = [row for row in every if beijing_day(row.at) == wanted]
     stem = f"{seller_id}0156_{wanted:%Y%m%d}_业务明细"
     return _zip({f"{stem}.csv": _detail(rows, seller_id), f"{stem}(汇总).csv": _summary(rows, seller_id)})
 
 
-def _rows(trade: Trade) -> Iterable[_Row]:
+def _rows(trade: Trade, *, gives_fees_back: bool) -> Iterable[_Row]:
     if trade.paid_at:
-        yield _Row(trade, "交易", trade.paid_at, trade.fen)
-    for refund in trade.refunds:
-        yield _Row(trade, "退款", refund.at, refund.fen, refund.request_no)
+        yield _Row(trade, "交易", trade.paid_at, trade.fen, fee_fen=-_fee(trade.fen))
+    for refund in trade.done_refunds:
+        back = _fee(trade.fen) * refund.fen // trade.fen if gives_fees_back else 0
+        yield _Row(trade, "退款", refund.at, refund.fen, refund.request_no, back)
+
+
+def _fee(fen: int) -> int:
+    """0.6 %, at least one fen."""
+    return max(1, fen * 6 // 1000)
 
 
 def _detail(rows: list[_Row], seller_id: str) -> str:
