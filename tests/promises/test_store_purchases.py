@@ -23,7 +23,7 @@ from app.services.transaction import read, transact
 from app.services.users import ensure_user
 from app.worker import Worker
 from plugins.apple.settings import Environment
-from plugins.apple.simulated_device import Device
+from plugins.apple.simulated.device import Device
 from tests.databases import Sessions
 from tests.plugins.apple.world import STORE_URL, Shop
 from tests.world import START, World, build_world

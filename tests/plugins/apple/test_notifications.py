@@ -10,8 +10,8 @@ import pytest
 
 from app.providers import Forged, Kind, Message, Ref, key_of
 from plugins.apple.mapping import ROWS, Meaning
-from plugins.apple.simulated_certificates import make_signer
-from plugins.apple.simulated_notifications import as_message
+from plugins.apple.simulated.certificates import make_signer
+from plugins.apple.simulated.notifications import as_message
 from tests.plugins.apple.world import TOKEN, Shop, facts, kinds
 
 KINDS = {

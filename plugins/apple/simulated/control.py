@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from plugins.apple.settings import Environment
-from plugins.apple.simulated_purchases import Purchase
-from plugins.apple.simulated_receipts import app_receipt
-from plugins.apple.simulated_store import SimulatedStore
+from plugins.apple.simulated.purchases import Purchase
+from plugins.apple.simulated.receipts import app_receipt
+from plugins.apple.simulated.store import SimulatedStore
 from plugins.apple.transactions import CONSUMABLE, WHOLE
 
 Document = Mapping[str, Any]

@@ -11,10 +11,10 @@ from typing import Any
 
 from plugins.apple.app_receipts import MalformedReceipt, transactions_in_app_receipt
 from plugins.apple.settings import Environment
-from plugins.apple.simulated_notifications import Record
-from plugins.apple.simulated_purchases import NoSuchPurchase, Purchase
-from plugins.apple.simulated_receipts import verified
-from plugins.apple.simulated_store import SimulatedStore
+from plugins.apple.simulated.notifications import Record
+from plugins.apple.simulated.purchases import NoSuchPurchase, Purchase
+from plugins.apple.simulated.receipts import verified
+from plugins.apple.simulated.store import SimulatedStore
 from plugins.apple.transactions import SUBSCRIPTION
 
 PAGE = 20
