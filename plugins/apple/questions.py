@@ -13,7 +13,15 @@ from plugins.apple.app_receipts import is_id
 from plugins.apple.server_api import NotKnown, Params, ServerApi
 from plugins.apple.settings import Environment
 from plugins.apple.signed_data import Reason, Refused, SignedData
-from plugins.apple.transactions import SUBSCRIPTION, Transaction, ended, facts_of, read_transaction, signed
+from plugins.apple.transactions import (
+    SUBSCRIPTION,
+    Transaction,
+    ended,
+    facts_of,
+    read_transaction,
+    refunds_of_upgraded,
+    signed,
+)
 
 MOST_PAGES = 10
 """200 transactions of one customer, newest first, in search of one subscription period."""
@@ -67,7 +75,7 @@ class Questions:
     ) -> Iterator[tuple[Transaction, Mapping[str, Any]]]:
         """The transactions of a page of history. Raises Unknown if one of them is not Apple's word.
 
-        One that is, and cannot be read, must not hide the others for ever.
+        One that is, and cannot be read or names another app or none, must not hide the others for ever.
         """
         if not isinstance(texts, list):
             raise Unknown("an answer without signedTransactions")
@@ -75,7 +83,7 @@ class Questions:
             try:
                 yield self.believed(text, environment)
             except Unknown as error:
-                if error.code != Reason.CONTENT:
+                if error.code not in (Reason.CONTENT, Reason.APP, Reason.ENVIRONMENT):
                     raise
                 _log.warning("transaction_skipped", why=str(error))
 
@@ -95,17 +103,43 @@ class Questions:
     def facts_of(self, transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
         return facts_of(transaction, raw, grant_free_trials=self._grant_free_trials)
 
+    def settled(self, transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
+        """Everything that the transaction states, and what an upgrade gave back: of it, or of the period before it.
+
+        Asks for the history where the transaction alone cannot tell. What was given back is told first.
+        """
+        if transaction.type != SUBSCRIPTION or not (transaction.is_upgraded or transaction.may_replace):
+            return self.facts_of(transaction, raw)
+        environment, original = transaction.environment, transaction.original_transaction_id
+        periods = _by_start(self._newest_first(environment, original), original)
+        before = [
+            one for one in periods if _start(one[0]) < _start(transaction) and one[0].theirs != transaction.theirs
+        ]
+        replaced = self._upgraded(*before[-1], periods) if before and before[-1][0].is_upgraded else ()
+        own = self._upgraded(transaction, raw, periods) if transaction.is_upgraded else self.facts_of(transaction, raw)
+        return (*replaced, *own)
+
+    def _upgraded(
+        self, old: Transaction, raw: Mapping[str, Any], periods: list[tuple[Transaction, Mapping[str, Any]]]
+    ) -> tuple[Fact, ...]:
+        later = (one for one, _ in periods if _start(one) > _start(old) and one.theirs != old.theirs)
+        stated = self.facts_of(old, raw)
+        if not any(fact.kind is Kind.PAID for fact in stated):
+            return stated  # what was not paid is not given back
+        paid = tuple(fact for fact in stated if fact.kind not in REFUND_KINDS)
+        return (*paid, *refunds_of_upgraded(old, raw, next(later, None)))
+
     def _facts_in(self, environment: Environment, theirs: str) -> tuple[Fact, ...]:
         if not is_id(theirs):
             found = self._period(environment, theirs)
-            return self.facts_of(*found) if found is not None else ()
+            return self.settled(*found) if found is not None else ()
         return self._facts_of_transaction(environment, theirs)
 
     def _facts_of_transaction(self, environment: Environment, number: str) -> tuple[Fact, ...]:
         transaction, raw = self.believed(self._api.transaction(environment, number), environment)
         if transaction.transaction_id != number:
             raise Unknown("an answer about another transaction")
-        return self.facts_of(transaction, raw)
+        return self.settled(transaction, raw)
 
     def _period(self, environment: Environment, theirs: str) -> tuple[Transaction, Mapping[str, Any]] | None:
         """The newest transaction that tells this subscription period."""
@@ -137,10 +171,25 @@ class Questions:
         return ()
 
     def _standing(self, status: object, transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
-        facts = tuple(fact for fact in self.facts_of(transaction, raw) if fact.kind is not Kind.SIGNED)
+        facts = tuple(fact for fact in self.settled(transaction, raw) if fact.kind is not Kind.SIGNED)
         if status in (EXPIRED, REVOKED):
             return (*facts, ended(transaction, raw, "EXPIRED" if status == EXPIRED else "REVOKED"))
         return (*facts, signed(transaction, raw))
+
+
+def _start(transaction: Transaction) -> tuple[int, int]:
+    """The order of a subscription's periods: two of one millisecond are told apart by their numbers."""
+    return transaction.purchase_date, int(transaction.transaction_id)
+
+
+def _by_start(
+    found: Iterator[tuple[Transaction, Mapping[str, Any]]], original: str
+) -> list[tuple[Transaction, Mapping[str, Any]]]:
+    """The periods of one subscription in their order. The history comes by last change, and has other subscriptions."""
+    return sorted(
+        (one for one in found if one[0].original_transaction_id == original and one[0].type == SUBSCRIPTION),
+        key=lambda one: _start(one[0]),
+    )
 
 
 def next_revision(answer: Mapping[str, Any]) -> str:

@@ -30,6 +30,9 @@ class Reason(StrEnum):
     """Genuine, and about another app: most of the fraud that a shop sees."""
     CONTENT = "content"
     """Genuine and ours, but without something that must be there."""
+    TOO_MANY = "too_many_transactions"
+    """More transactions in one receipt than are taken at a time: hand them in by several receipts."""
+    TOO_LARGE = "receipt_too_large"
 
 
 class Refused(Exception):

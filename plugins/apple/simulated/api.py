@@ -251,7 +251,7 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], _Handler], ...] = tuple(
 def verify_receipt(store: SimulatedStore, environment: Environment, data: bytes) -> dict[str, Any]:
     """The deprecated call: always HTTP 200, with a status in the document."""
     if store.troubles:
-        return {"status": store.troubles.pop(0), "is-retryable": True}
+        return {"status": store.troubles.pop(0), "is_retryable": True}
     try:
         document = json.loads(data)
         if document.get("password") != store.config.shared_secret:

@@ -51,6 +51,13 @@ def _renew(store: SimulatedStore, document: Document) -> dict[str, Any]:
     return _shown(store, purchase)
 
 
+def _upgrade(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The customer changes to `product` of the same group, at once."""
+    purchase = store.purchases.upgrade(_environment(document), document["id"], document["product"])
+    store.notifications.tell("DID_CHANGE_RENEWAL_PREF", "UPGRADE", purchase)
+    return _shown(store, purchase)
+
+
 def _expire(store: SimulatedStore, document: Document) -> dict[str, Any]:
     purchase = store.purchases.expire(_environment(document), document["id"])
     store.notifications.tell("EXPIRED", document.get("subtype", "VOLUNTARY"), purchase)
@@ -160,6 +167,7 @@ _COMMANDS: Mapping[str, Callable[[SimulatedStore, Document], dict[str, Any]]] = 
     "buy": _buy,
     "show": _show,
     "renew": _renew,
+    "upgrade": _upgrade,
     "expire": _expire,
     "restore": _restore,
     "ask-refund": _ask_refund,

@@ -47,6 +47,8 @@ def verified(purchase: Purchase) -> dict[str, Any]:
         "cancellation_date_ms": "revocationDate",
         "app_account_token": "appAccountToken",
     }
+    if payload.get("isUpgraded"):
+        record["is_upgraded"] = "true"
     return record | {name: str(payload[source]) for name, source in optional.items() if source in payload}
 
 

@@ -17,6 +17,7 @@ from tests.plugins.apple.world import TOKEN, Shop, facts, kinds
 KINDS = {
     Meaning.PURCHASE: ["paid"],
     Meaning.SUBSCRIPTION_START: ["paid", "signed"],
+    Meaning.UPGRADE: ["paid"],
     Meaning.REFUND: ["refunded"],
     Meaning.REFUND_UNDONE: ["refund_undone"],
     Meaning.REFUND_ASKED: ["refund_asked"],
