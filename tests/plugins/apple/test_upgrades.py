@@ -69,7 +69,8 @@ def test_every_road_tells_it_under_one_key_and_with_one_share(shop: Shop) -> Non
     (legacy_ask,) = legacy.receive(receipt(app_receipt=text)).asks
 
     def everything(feed: str) -> tuple[Fact, ...]:
-        found, cursor = [], None
+        found: list[Fact] = []
+        cursor = None
         while True:
             page = provider.scan(feed, *window, cursor)
             found, cursor = [*found, *page.facts], page.cursor
