@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -110,24 +110,41 @@ class Questions:
         """
         if transaction.type != SUBSCRIPTION or not (transaction.is_upgraded or transaction.may_replace):
             return self.facts_of(transaction, raw)
-        environment, original = transaction.environment, transaction.original_transaction_id
-        periods = _by_start(self._newest_first(environment, original), original)
-        before = [
-            one for one in periods if _start(one[0]) < _start(transaction) and one[0].theirs != transaction.theirs
-        ]
-        replaced = self._upgraded(*before[-1], periods) if before and before[-1][0].is_upgraded else ()
-        own = self._upgraded(transaction, raw, periods) if transaction.is_upgraded else self.facts_of(transaction, raw)
-        return (*replaced, *own)
+        periods = self._periods(transaction.environment, transaction.original_transaction_id)
+        known = periods.pop(transaction.theirs, (transaction, raw))
+        before = [one for one in periods.values() if _start(one[0]) < _start(known[0])]
+        replaced = before[-1:] if before and before[-1][0].is_upgraded else []
+        others = [one for one, _ in periods.values()]
+        told = [fact for one in replaced for fact in self._upgraded(*one, [*others, known[0]])]
+        is_upgraded = known[0].is_upgraded or transaction.is_upgraded
+        own = self._upgraded(*known, others) if is_upgraded else self.facts_of(transaction, raw)
+        return (*told, *own)
 
-    def _upgraded(
-        self, old: Transaction, raw: Mapping[str, Any], periods: list[tuple[Transaction, Mapping[str, Any]]]
-    ) -> tuple[Fact, ...]:
-        later = (one for one, _ in periods if _start(one) > _start(old) and one.theirs != old.theirs)
+    def _upgraded(self, old: Transaction, raw: Mapping[str, Any], others: Iterable[Transaction]) -> tuple[Fact, ...]:
         stated = self.facts_of(old, raw)
         if not any(fact.kind is Kind.PAID for fact in stated):
             return stated  # what was not paid is not given back
         paid = tuple(fact for fact in stated if fact.kind not in REFUND_KINDS)
-        return (*paid, *refunds_of_upgraded(old, raw, next(later, None)))
+        later = sorted((one for one in others if _start(one) > _start(old)), key=_start)
+        return (*paid, *refunds_of_upgraded(old, raw, next(iter(later), None)))
+
+    def _periods(self, environment: Environment, original: str) -> dict[str, tuple[Transaction, Mapping[str, Any]]]:
+        """The periods of one subscription by name, in their order; the history comes by last change.
+
+        Several transactions may tell one period. The first of them has its true beginning (a restore has a date of its
+        own), and any of them may be the one that shows the upgrade.
+        """
+        found = [
+            one
+            for one in self._newest_first(environment, original)
+            if one[0].original_transaction_id == original and one[0].type == SUBSCRIPTION
+        ]
+        periods: dict[str, tuple[Transaction, Mapping[str, Any]]] = {}
+        for transaction, raw in sorted(found, key=lambda one: _start(one[0])):
+            first, first_raw = periods.setdefault(transaction.theirs, (transaction, raw))
+            if transaction.is_upgraded and not first.is_upgraded:
+                periods[transaction.theirs] = (first.model_copy(update={"is_upgraded": True}), first_raw)
+        return periods
 
     def _facts_in(self, environment: Environment, theirs: str) -> tuple[Fact, ...]:
         if not is_id(theirs):
@@ -180,16 +197,6 @@ class Questions:
 def _start(transaction: Transaction) -> tuple[int, int]:
     """The order of a subscription's periods: two of one millisecond are told apart by their numbers."""
     return transaction.purchase_date, int(transaction.transaction_id)
-
-
-def _by_start(
-    found: Iterator[tuple[Transaction, Mapping[str, Any]]], original: str
-) -> list[tuple[Transaction, Mapping[str, Any]]]:
-    """The periods of one subscription in their order. The history comes by last change, and has other subscriptions."""
-    return sorted(
-        (one for one in found if one[0].original_transaction_id == original and one[0].type == SUBSCRIPTION),
-        key=lambda one: _start(one[0]),
-    )
 
 
 def next_revision(answer: Mapping[str, Any]) -> str:

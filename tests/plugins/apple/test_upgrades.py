@@ -176,6 +176,29 @@ def test_an_upgrade_whose_new_period_is_not_shown_yet_is_pending(shop: Shop) -> 
     assert isinstance(received.asks[0], SignedTransactionRef)
 
 
+@pytest.mark.parametrize("restored_first", [True, False])
+def test_a_restored_copy_of_the_old_period_changes_nothing(shop: Shop, restored_first: bool) -> None:
+    """Another device tells the period by a transaction of its own, with its own date, and may not show the upgrade."""
+    old = shop.subscribe()
+    shop.clock.advance(SECONDS / 8)
+    copy = shop.store.purchases.restore("Sandbox", old.id)
+    copy.payload["purchaseDate"] = shop.store.purchases.milliseconds()
+    shop.clock.advance(SECONDS / 8)
+    new = shop.store.purchases.upgrade("Sandbox", (copy if restored_first else old).id, "silver")
+    for number in (new.id, old.id, copy.id):
+        told = shop.provider().query(Ref(theirs=number))
+        if number == new.id or shop.store.purchases.find("Sandbox", number).payload.get("isUpgraded"):
+            assert given_back(told, old) == [(UPGRADED, 75_000)]
+
+
+def test_a_notification_of_an_offer_of_unknown_price_asks(shop: Shop) -> None:
+    purchase = shop.subscribe(offerType=1)
+    del purchase.payload["price"]
+    received = shop.provider().receive(shop.notification("SUBSCRIBED", "INITIAL_BUY", purchase))
+    assert kinds(received.facts) == ["signed"]
+    assert received.asks == (Ref(theirs=name_of(purchase), agreement=purchase.id),)
+
+
 def test_the_simulated_store_upgrades_what_apple_upgrades(shop: Shop) -> None:
     old, new = upgraded(shop)
     coins, expired = shop.buy(), shop.subscribe()
