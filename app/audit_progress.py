@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from app.services.ledger_audit import SILENT, AuditState, Watch
+from app.services.audit.ledger import SILENT, AuditState, Watch
 
 Tell = Callable[[str], None]
 

@@ -22,15 +22,14 @@ from app.config import SCOPES, BadSettings, load
 from app.domain.numbers import slot_of_user
 from app.models import schema
 from app.providers.errors import Misconfigured
-from app.services import audit as books
-from app.services import freezing
+from app.services.accounts import freezes
+from app.services.accounts.catalog import BadCatalogue, import_products, parse_catalogue
+from app.services.audit import run as books
+from app.services.audit.ledger import AsOf, AuditState
+from app.services.base.errors import NotFound
 from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
 from app.services.ledger.trial_balance import trial_balance
-from app.services.ledger_audit import AsOf, AuditState
-from app.services.problems import NotFound
-from app.services.products import BadCatalogue, import_products, parse_catalogue
-from app.services.transaction import read, transact
 from app.web.access import API_KEY_PREFIX
 from app.worker import Worker
 
@@ -101,7 +100,7 @@ def import_file(file: Path) -> None:
     except (BadCatalogue, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file}: {error}") from None
     parts = house()
-    counts = transact(parts.core.sessions, lambda session: import_products(session, catalogue, parts.core.clock.now()))
+    counts = parts.core.transact(lambda session: import_products(session, catalogue, parts.core.clock.now()))
     click.echo(", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
@@ -141,9 +140,9 @@ def _freezing(name: str, done: str) -> None:
     @click.option("--actor", required=True, help="Who you are.")
     def command(user: str, asset: str | None, environment: str, reason: str, actor: str) -> None:
         core = house().core
-        wanted = freezing.Change(user, environment, asset, name == "freeze", reason, f"operator:{actor}")
+        wanted = freezes.Change(user, environment, asset, name == "freeze", reason, f"operator:{actor}")
         try:
-            transact(core.sessions, lambda session: freezing.apply(session, core, slot_of_user(user), wanted))
+            core.transact(lambda session: freezes.apply(session, slot_of_user(user), wanted))
         except NotFound:
             raise click.ClickException(f"{user} has no wallet in {environment}") from None
         click.echo(f"{user}: {done}")
@@ -159,7 +158,7 @@ _freezing("unfreeze", "unfrozen")
 @click.argument("user")
 def freezing_history(user: str) -> None:
     """Who froze and unfroze the wallets of USER."""
-    for row in freezing.history(house().core, user):
+    for row in freezes.history(house().core, user):
         what = f"{row.asset or 'all'} {'frozen' if row.frozen else 'unfrozen'}"
         click.echo(f"{row.at:%Y-%m-%d %H:%M:%S}  {row.environment}  {what} by {row.actor}: {row.reason}")
 
@@ -174,7 +173,7 @@ def report_deferred_revenue() -> None:
     """As CSV: coins that are bought and not spent, and the money they were bought with, by product and month."""
     parts = house()
     zone = parts.core.rules.ledger.zone
-    figures = read(parts.core.sessions, lambda session: deferred_revenue(session, zone=zone), snapshot=True)
+    figures = parts.core.read(lambda session: deferred_revenue(session, zone=zone), snapshot=True)
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(["environment", "product", "month", "asset", "coins", "currency", "value_minor"])
     for about, sums in figures.items():
@@ -191,7 +190,7 @@ def report_trial_balance(at: str | None, as_document: bool) -> None:
     moment = None if at is None else _moment(at)
     core = house().core
     now = core.clock.now()
-    found = read(core.sessions, lambda session: trial_balance(session, now=now, at=moment), snapshot=True)
+    found = core.read(lambda session: trial_balance(session, now=now, at=moment), snapshot=True)
     if as_document:
         sheets = [trial_balance_text.as_json(sheet) for sheet in found.sheets]
         click.echo(json.dumps({"at": found.at.isoformat(), "balanced": found.balanced, "sheets": sheets}))
@@ -217,7 +216,7 @@ def _moment(given: str) -> datetime:
 def forget_checkpoints(since: str) -> None:
     """Delete the checkpoints from a moment on; the worker adds up that time again. Nothing else depends on them."""
     core, moment = house().core, _moment(since)
-    rows = transact(core.sessions, lambda session: checkpoints.forget(session, moment))
+    rows = core.transact(lambda session: checkpoints.forget(session, moment))
     click.echo(f"checkpoints: {rows} rows forgotten")
 
 
