@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from app.services.products import import_products, parse_catalogue
-from app.services.transaction import transact
+from app.services.accounts.catalog import import_products, parse_catalogue
 from app.worker import Worker
 from plugins.apple.transactions import SUBSCRIPTION
 from tests.databases import Sessions
@@ -30,7 +29,7 @@ amount = 600
 @pytest.mark.parametrize("way", ["notification", "receipt of the new period", "receipt of the old period too"])
 def test_six_hops_in_six_minutes_leave_the_coins_of_one_period(engine: Engine, sessions: Sessions, way: str) -> None:
     store = Store(build_world(engine, sessions))
-    transact(store.core.sessions, lambda session: import_products(session, parse_catalogue(CATALOGUE), START))
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
     device = store.device("alice")
     store.shop.store.faults.lose = 0 if way == "notification" else 10**6
     period = device.buy("com.example.silver", product_type=SUBSCRIPTION, crash=way == "notification")
