@@ -25,7 +25,7 @@ from plugins.apple import plugin
 from plugins.apple.chains import Chains
 from plugins.apple.settings import AppleSettings
 from plugins.apple.signed_data import App, SignedData
-from plugins.apple.simulated_store import SimulatedStore, SimulatorConfig
+from plugins.apple.simulated.store import SimulatedStore, SimulatorConfig
 
 ROUNDS, TRANSACTIONS = 9, 200
 WANTED = 5.0

@@ -99,6 +99,9 @@ class Received:
     bearer_proof: bool = False
     """True: the sender holds a document that the provider signed for the buyer, not merely a number that anybody may
     know. Only then may a purchase without an owner token, in `facts` or in the answer to `asks`, go to its sender."""
+    proof: str = ""
+    """The identity of the proof itself, whatever the bytes around it: two messages with one proof are one. Empty: the
+    bytes are the identity."""
     note: str = ""
     """For people: why an authentic message says nothing that can be used (an event type of tomorrow). Such a message is
     worth storing and worth an alarm."""

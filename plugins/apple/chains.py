@@ -8,16 +8,15 @@ which is most of its cost: three milliseconds against two tenths.
 
 from __future__ import annotations
 
-import hashlib
-import threading
 from base64 import b64decode
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
 from appstoreserverlibrary.signed_data_verifier import VerificationException, _ChainVerifier
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import Certificate, load_der_x509_certificate
+
+from plugins.apple.recent import Recent
 
 KEPT_CHAINS = 64
 """Apple signs with a handful of leaves at a time. Only verified chains are kept, so a stranger cannot fill this."""
@@ -45,17 +44,14 @@ class Chains:
         # us to its public verifier.
         self._verifier = _ChainVerifier(list(roots), enable_strict_checks=strict)
         self._roots = tuple(load_der_x509_certificate(der) for der in roots)
-        self._kept_at_most = kept
-        self._leaves: OrderedDict[bytes, TrustedLeaf] = OrderedDict()
-        self._lock = threading.Lock()
+        self._leaves: Recent[tuple[str, ...], TrustedLeaf] = Recent(kept)
 
     def key_at(self, x5c: tuple[str, ...], moment: datetime) -> ec.EllipticCurvePublicKey:
         """The leaf's key, if the chain was good at that moment. Raises UntrustedChain."""
-        fingerprint = hashlib.sha256("\n".join(x5c).encode()).digest()
-        leaf = self._remembered(fingerprint)
+        leaf = self._leaves.get(x5c)
         if leaf is None or not leaf.valid_from < moment < leaf.valid_until:
             leaf = self._verify(x5c, moment)
-            self._keep(fingerprint, leaf)
+            self._leaves.keep(x5c, leaf)
         return leaf.key
 
     @property
@@ -83,17 +79,3 @@ class Chains:
             max(certificate.not_valid_before_utc for certificate in chain),
             min(certificate.not_valid_after_utc for certificate in chain),
         )
-
-    def _remembered(self, fingerprint: bytes) -> TrustedLeaf | None:
-        with self._lock:
-            leaf = self._leaves.get(fingerprint)
-            if leaf is not None:
-                self._leaves.move_to_end(fingerprint)
-            return leaf
-
-    def _keep(self, fingerprint: bytes, leaf: TrustedLeaf) -> None:
-        with self._lock:
-            self._leaves[fingerprint] = leaf
-            self._leaves.move_to_end(fingerprint)
-            while len(self._leaves) > self._kept_at_most:
-                self._leaves.popitem(last=False)

@@ -20,7 +20,7 @@ import structlog
 
 from app.providers import Clock, Declined, Fact, Page, Unknown
 from plugins.apple.app_receipts import is_id
-from plugins.apple.notifications import facts_of_notification, read_notification
+from plugins.apple.notifications import facts_of_notification, questions_of_notification, read_notification
 from plugins.apple.questions import Questions, next_revision
 from plugins.apple.server_api import NotKnown, Params, ServerApi
 from plugins.apple.settings import Environment
@@ -108,12 +108,14 @@ class History:
             raise Unknown("a record without signedPayload")
         try:
             notification = read_notification(text, self._signed_data)
-            return facts_of_notification(notification, grant_free_trials=self._grant_free_trials)
+            stated = facts_of_notification(notification, grant_free_trials=self._grant_free_trials)
         except Refused as error:
             if error.reason in (Reason.FORM, Reason.SIGNATURE):
                 raise Unknown(f"an answer that cannot be believed: {error}", code=error.reason) from None
             _log.warning("notification_record_skipped", reason=error.reason, why=str(error))
             return ()
+        asked = (self._questions.payment(ref.theirs or "") for ref in questions_of_notification(notification))
+        return (*stated, *(fact for facts in asked for fact in facts))
 
     def _customer(
         self, environment: Environment, name: str, number: str, since: datetime, until: datetime, token: str
@@ -125,7 +127,12 @@ class History:
             window = [("startDate", str(_milliseconds(since))), ("endDate", str(_milliseconds(until)))]
             answer = self._api.history(environment, number, [*window, *params])
         found = self._questions.transactions_on(answer.get("signedTransactions"), environment)
-        facts = tuple(fact for one, raw in found for fact in self._questions.facts_of(one, raw))
+        # The period that replaced an upgraded one may be on another page.
+        facts = tuple(
+            fact
+            for one, raw in found
+            for fact in (self._questions.settled(one, raw) if one.is_upgraded else self._questions.facts_of(one, raw))
+        )
         return facts, next_revision(answer)
 
 

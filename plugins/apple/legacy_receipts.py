@@ -24,6 +24,7 @@ VALID = frozenset({0, 21006})  # 21006: expired subscription, receipts of iOS 6 
 ELSEWHERE: Mapping[int, Environment] = {21007: "Sandbox", 21008: "Production"}
 TRY_AGAIN = frozenset({21002, 21005, 21009})  # 21002 is "malformed", or a passing trouble
 WRONG_SECRET = 21004
+INTERNAL_FIRST, INTERNAL_LAST = 21100, 21199
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,14 @@ class LegacyReceipts:
         raise Unknown(f"the App Store answered {answer.status} without a document")
 
     def _facts_of(self, record: Mapping[str, Any], environment: Environment) -> tuple[Fact, ...]:
-        """A cancelled purchase is asked about anew: this answer does not tell how much of it was given back."""
+        """A purchase that was cancelled or replaced is asked about anew: this answer does not tell how much of it was
+        given back."""
         try:
             payload = _payload(record, environment, self.app.bundle_id)
             transaction = read_transaction(payload)
         except (Refused, ValueError):
             raise Unknown("a record that cannot be read") from None
-        if "cancellation_date_ms" in record:
+        if record.get("cancellation_date_ms") or transaction.is_upgraded:
             return self.questions.payment(transaction.transaction_id)
         return self.questions.facts_of(transaction, dict(record))
 
@@ -105,35 +107,43 @@ def _payload(record: Mapping[str, Any], environment: Environment, bundle_id: str
     It does not say what type of product it is. Subscriptions have a line item; of the rest, consumables are never
     restored, so that their original id is their id, and the original id names either kind.
     """
-    is_subscription = "web_order_line_item_id" in record
+    is_subscription = bool(record.get("web_order_line_item_id"))
     number = str(record.get("transaction_id"))
+    original = str(record.get("original_transaction_id") or number)
     payload: dict[str, Any] = {
-        "transactionId": number if is_subscription else str(record.get("original_transaction_id", number)),
-        "originalTransactionId": str(record.get("original_transaction_id", number)),
+        "transactionId": number if is_subscription else original,
+        "originalTransactionId": original,
         "bundleId": bundle_id,
         "productId": record.get("product_id"),
         "type": SUBSCRIPTION if is_subscription else CONSUMABLE,
-        "quantity": int(record.get("quantity", 1)),
-        "purchaseDate": int(record.get("purchase_date_ms", 0)),
-        "signedDate": int(record.get("purchase_date_ms", 0)),
-        "inAppOwnershipType": record.get("in_app_ownership_type", "PURCHASED"),
+        "quantity": int(record.get("quantity") or 1),
+        "purchaseDate": int(record.get("purchase_date_ms") or 0),
+        "signedDate": int(record.get("purchase_date_ms") or 0),
+        "inAppOwnershipType": record.get("in_app_ownership_type") or "PURCHASED",
         "environment": environment,
     }
     if is_subscription:
         payload["webOrderLineItemId"] = str(record["web_order_line_item_id"])
-        payload["expiresDate"] = int(record.get("expires_date_ms", 0))
-    if str(record.get("is_trial_period", "false")).lower() == "true":
+        payload["expiresDate"] = int(record.get("expires_date_ms") or 0)
+        payload["isUpgraded"] = _is_true(record.get("is_upgraded"))
+    if _is_true(record.get("is_trial_period")):
         payload["offerDiscountType"] = "FREE_TRIAL"
     if record.get("app_account_token") is not None:
         payload["appAccountToken"] = record["app_account_token"]
     return payload
 
 
+def _is_true(flag: object) -> bool:
+    """Flags come as JSON's own, as numbers and as texts of either."""
+    return str(flag).strip().lower() in ("true", "1")
+
+
 def _error(status: int, answer: Mapping[str, Any]) -> ProviderError:
     text, code = f"verifyReceipt answered {status}", str(status)
     if status == WRONG_SECRET:
         return Misconfigured(f"{text}: the shared secret is wrong", code=code)
-    is_internal = 21100 <= status <= 21199 and answer.get("is-retryable") in (True, 1, "1", "true")
-    if status in TRY_AGAIN or is_internal:
+    # Documented as `is-retryable`; genuine answers have an underscore (AppleReceiptVerifier.NET #8, 2024).
+    is_passing = any(_is_true(answer.get(name)) for name in ("is_retryable", "is-retryable"))
+    if status in TRY_AGAIN or (INTERNAL_FIRST <= status <= INTERNAL_LAST and is_passing):
         return Retryable(text, code=code)
     return Declined(text, code=code)

@@ -16,6 +16,8 @@ class Meaning(StrEnum):
     """The transaction was paid (and perhaps given back since)."""
     SUBSCRIPTION_START = "subscription_start"
     """Paid, and the subscription is in force."""
+    UPGRADE = "upgrade"
+    """Paid, in the place of a running period, whose unused part Apple gives back without another word."""
     REFUND = "refund"
     """The transaction shows how much was given back."""
     REFUND_UNDONE = "refund_undone"
@@ -40,12 +42,13 @@ ROWS: Mapping[tuple[str, str], Meaning] = MappingProxyType(
         ("SUBSCRIBED", "RESUBSCRIBE"): _M.SUBSCRIPTION_START,
         ("DID_RENEW", ""): _M.PURCHASE,
         ("DID_RENEW", "BILLING_RECOVERY"): _M.PURCHASE,
-        # An upgrade takes effect at once, a downgrade at the next renewal.
-        ("DID_CHANGE_RENEWAL_PREF", "UPGRADE"): _M.PURCHASE,
+        # An upgrade, or a crossgrade of equal duration, takes effect at once; a downgrade, or a crossgrade of another
+        # duration, at the next renewal.
+        ("DID_CHANGE_RENEWAL_PREF", "UPGRADE"): _M.UPGRADE,
         ("DID_CHANGE_RENEWAL_PREF", "DOWNGRADE"): _M.NOTHING,
         ("DID_CHANGE_RENEWAL_PREF", ""): _M.NOTHING,
         # Whichever it is, the transaction is the one in force; a period told before is a fact told before.
-        ("OFFER_REDEEMED", "UPGRADE"): _M.PURCHASE,
+        ("OFFER_REDEEMED", "UPGRADE"): _M.UPGRADE,
         ("OFFER_REDEEMED", "DOWNGRADE"): _M.PURCHASE,
         ("OFFER_REDEEMED", ""): _M.PURCHASE,
         # Repeats the last transaction's ids although nothing was paid; service, not coins.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.providers import Fact, Kind
+from app.providers import Fact, Kind, Ref
 from plugins.apple.jws import MalformedJws, read_json
 from plugins.apple.mapping import Meaning, meaning_of
 from plugins.apple.signed_data import Reason, Refused, SignedData, moment
@@ -71,6 +71,18 @@ def read_notification(text: str, signed_data: SignedData) -> Notification:
         raw=nested if nested is not None else payload,
         reason=_word(data, "consumptionRequestReason", default=""),
     )
+
+
+def questions_of_notification(notification: Notification) -> tuple[Ref, ...]:
+    """What the event makes worth asking: its purchase, where the transaction in it does not tell all about money.
+
+    An upgrade names the new period alone; the history tells what became of the old one.
+    """
+    one = notification.transaction
+    if one is None or not one.is_bought or _TELLERS.get(notification.meaning) is None:
+        return ()
+    is_open = one.is_upgraded or one.is_of_unknown_price or notification.meaning is Meaning.UPGRADE
+    return (Ref(theirs=one.theirs, agreement=one.agreement),) if is_open else ()
 
 
 def facts_of_notification(notification: Notification, *, grant_free_trials: bool) -> tuple[Fact, ...]:
@@ -156,6 +168,7 @@ def _ended(event: _Event) -> tuple[Fact, ...]:
 
 _TELLERS: Mapping[Meaning, Callable[[_Event], tuple[Fact, ...]]] = {
     Meaning.PURCHASE: _purchase,
+    Meaning.UPGRADE: _purchase,
     Meaning.SUBSCRIPTION_START: _subscription_start,
     Meaning.REFUND: _refund,
     Meaning.REFUND_UNDONE: _refund_undone,
@@ -169,19 +182,21 @@ _TELLERS: Mapping[Meaning, Callable[[_Event], tuple[Fact, ...]]] = {
 def _nested_transaction(data: Mapping[str, Any], signed_data: SignedData) -> Mapping[str, Any] | None:
     """The nested transaction's payload, verified, and the renewal info beside it verified too."""
     text = data.get("signedTransactionInfo")
-    if text is None:
+    if text is None or text == "":
         return None
     payload = signed_data.transaction(text)
     if payload.get("environment") != data.get("environment"):
         raise Refused(Reason.ENVIRONMENT, "a transaction of another environment than its notification")
     renewal = data.get("signedRenewalInfo")
-    if renewal is not None:
+    if renewal is not None and renewal != "":
         signed_data.renewal(renewal, payload)
     return payload
 
 
 def _word(source: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    value = source.get(name, default)
+    value = source.get(name)
+    if value is None:
+        value = default
     if not isinstance(value, str) or len(value) > 100:
         raise Refused(Reason.CONTENT, f"{name} is missing or odd")
     return value

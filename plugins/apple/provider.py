@@ -32,7 +32,12 @@ from plugins.apple.hints import hint_in
 from plugins.apple.history import FEEDS, History
 from plugins.apple.legacy_receipts import LegacyReceipts
 from plugins.apple.mapping import Meaning
-from plugins.apple.notifications import facts_of_notification, read_notification, signed_payload
+from plugins.apple.notifications import (
+    facts_of_notification,
+    questions_of_notification,
+    read_notification,
+    signed_payload,
+)
 from plugins.apple.questions import Questions
 from plugins.apple.receipts import LegacyReceiptRef, ReceiptReader, SignedTransactionRef
 from plugins.apple.server_api import Credentials, ServerApi
@@ -133,8 +138,9 @@ class AppleProvider:
             facts=proof.facts if believed else (),
             reply=STORED,
             signed_at=proof.signed_at,
-            asks=() if is_signed and self._confirm == "no" else proof.asks,
+            asks=proof.open_asks if is_signed and self._confirm == "no" else proof.asks,
             bearer_proof=is_signed,
+            proof=proof.identity,
             note=proof.note,
         )
 
@@ -149,6 +155,7 @@ class AppleProvider:
             reply=ACCEPTED,
             message_id=notification.uuid,
             signed_at=notification.signed_at,
+            asks=questions_of_notification(notification),
             note=note,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -13,7 +13,15 @@ from plugins.apple.app_receipts import is_id
 from plugins.apple.server_api import NotKnown, Params, ServerApi
 from plugins.apple.settings import Environment
 from plugins.apple.signed_data import Reason, Refused, SignedData
-from plugins.apple.transactions import SUBSCRIPTION, Transaction, ended, facts_of, read_transaction, signed
+from plugins.apple.transactions import (
+    SUBSCRIPTION,
+    Transaction,
+    ended,
+    facts_of,
+    read_transaction,
+    refunds_of_upgraded,
+    signed,
+)
 
 MOST_PAGES = 10
 """200 transactions of one customer, newest first, in search of one subscription period."""
@@ -67,7 +75,7 @@ class Questions:
     ) -> Iterator[tuple[Transaction, Mapping[str, Any]]]:
         """The transactions of a page of history. Raises Unknown if one of them is not Apple's word.
 
-        One that is, and cannot be read, must not hide the others for ever.
+        One that is, and cannot be read or names another app or none, must not hide the others for ever.
         """
         if not isinstance(texts, list):
             raise Unknown("an answer without signedTransactions")
@@ -75,7 +83,7 @@ class Questions:
             try:
                 yield self.believed(text, environment)
             except Unknown as error:
-                if error.code != Reason.CONTENT:
+                if error.code not in (Reason.CONTENT, Reason.APP, Reason.ENVIRONMENT):
                     raise
                 _log.warning("transaction_skipped", why=str(error))
 
@@ -95,17 +103,60 @@ class Questions:
     def facts_of(self, transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
         return facts_of(transaction, raw, grant_free_trials=self._grant_free_trials)
 
+    def settled(self, transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
+        """Everything that the transaction states, and what an upgrade gave back: of it, or of the period before it.
+
+        Asks for the history where the transaction alone cannot tell. What was given back is told first.
+        """
+        if transaction.type != SUBSCRIPTION or not (transaction.is_upgraded or transaction.may_replace):
+            return self.facts_of(transaction, raw)
+        periods = self._periods(transaction.environment, transaction.original_transaction_id)
+        known = periods.pop(transaction.theirs, (transaction, raw))
+        before = [one for one in periods.values() if _start(one[0]) < _start(known[0])]
+        replaced = before[-1:] if before and before[-1][0].is_upgraded else []
+        others = [one for one, _ in periods.values()]
+        told = [fact for one in replaced for fact in self._upgraded(*one, [*others, known[0]])]
+        is_upgraded = known[0].is_upgraded or transaction.is_upgraded
+        own = self._upgraded(*known, others) if is_upgraded else self.facts_of(transaction, raw)
+        return (*told, *own)
+
+    def _upgraded(self, old: Transaction, raw: Mapping[str, Any], others: Iterable[Transaction]) -> tuple[Fact, ...]:
+        stated = self.facts_of(old, raw)
+        if not any(fact.kind is Kind.PAID for fact in stated):
+            return stated  # what was not paid is not given back
+        paid = tuple(fact for fact in stated if fact.kind not in REFUND_KINDS)
+        later = sorted((one for one in others if _start(one) > _start(old)), key=_start)
+        return (*paid, *refunds_of_upgraded(old, raw, next(iter(later), None)))
+
+    def _periods(self, environment: Environment, original: str) -> dict[str, tuple[Transaction, Mapping[str, Any]]]:
+        """The periods of one subscription by name, in their order; the history comes by last change.
+
+        Several transactions may tell one period. The first of them has its true beginning (a restore has a date of its
+        own), and any of them may be the one that shows the upgrade.
+        """
+        found = [
+            one
+            for one in self._newest_first(environment, original)
+            if one[0].original_transaction_id == original and one[0].type == SUBSCRIPTION
+        ]
+        periods: dict[str, tuple[Transaction, Mapping[str, Any]]] = {}
+        for transaction, raw in sorted(found, key=lambda one: _start(one[0])):
+            first, first_raw = periods.setdefault(transaction.theirs, (transaction, raw))
+            if transaction.is_upgraded and not first.is_upgraded:
+                periods[transaction.theirs] = (first.model_copy(update={"is_upgraded": True}), first_raw)
+        return periods
+
     def _facts_in(self, environment: Environment, theirs: str) -> tuple[Fact, ...]:
         if not is_id(theirs):
             found = self._period(environment, theirs)
-            return self.facts_of(*found) if found is not None else ()
+            return self.settled(*found) if found is not None else ()
         return self._facts_of_transaction(environment, theirs)
 
     def _facts_of_transaction(self, environment: Environment, number: str) -> tuple[Fact, ...]:
         transaction, raw = self.believed(self._api.transaction(environment, number), environment)
         if transaction.transaction_id != number:
             raise Unknown("an answer about another transaction")
-        return self.facts_of(transaction, raw)
+        return self.settled(transaction, raw)
 
     def _period(self, environment: Environment, theirs: str) -> tuple[Transaction, Mapping[str, Any]] | None:
         """The newest transaction that tells this subscription period."""
@@ -137,10 +188,15 @@ class Questions:
         return ()
 
     def _standing(self, status: object, transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
-        facts = tuple(fact for fact in self.facts_of(transaction, raw) if fact.kind is not Kind.SIGNED)
+        facts = tuple(fact for fact in self.settled(transaction, raw) if fact.kind is not Kind.SIGNED)
         if status in (EXPIRED, REVOKED):
             return (*facts, ended(transaction, raw, "EXPIRED" if status == EXPIRED else "REVOKED"))
         return (*facts, signed(transaction, raw))
+
+
+def _start(transaction: Transaction) -> tuple[int, int]:
+    """The order of a subscription's periods: two of one millisecond are told apart by their numbers."""
+    return transaction.purchase_date, int(transaction.transaction_id)
 
 
 def next_revision(answer: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ class AppleSettings(BaseModel):
     """Whether a signed transaction from a client is confirmed by the App Store Server API before it is believed, after
     it was (a later refund is then seen), or not at all."""
     grant_free_trials: bool = False
-    """Whether a period that cost nothing (`FREE_TRIAL`) counts as paid."""
+    """Whether what cost nothing (a `FREE_TRIAL`, a price of 0) counts as paid."""
     answer_refund_questions: bool = False
     """Whether consumption information is sent at all. Besides, each answer needs the customer's recorded consent."""
     legacy_receipts: Literal["server_api", "verify_receipt"] = "server_api"

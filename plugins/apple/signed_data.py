@@ -14,10 +14,16 @@ from typing import Any
 
 from plugins.apple.chains import Chains, UntrustedChain
 from plugins.apple.jws import Jws, MalformedJws, decode, is_signed_by
+from plugins.apple.recent import Recent
 from plugins.apple.settings import Environment
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01: later ones are no times of Apple's, and overflow what reads them
+
+
+KEPT_DOCUMENTS = 256
+"""Documents whose signature was good, about 5 MiB: Apple repeats notifications, and devices their transactions. Only
+genuine ones are kept, so that a stranger cannot fill this."""
 
 
 class Reason(StrEnum):
@@ -30,6 +36,9 @@ class Reason(StrEnum):
     """Genuine, and about another app: most of the fraud that a shop sees."""
     CONTENT = "content"
     """Genuine and ours, but without something that must be there."""
+    TOO_MANY = "too_many_transactions"
+    """More transactions in one receipt than are taken at a time: hand them in by several receipts."""
+    TOO_LARGE = "receipt_too_large"
 
 
 class Refused(Exception):
@@ -62,12 +71,13 @@ class SignedData:
     def __init__(self, app: App, chains: Chains) -> None:
         self.app = app
         self._chains = chains
+        self._genuine: Recent[str, Jws] = Recent(KEPT_DOCUMENTS)
 
     def transaction(self, text: str) -> Mapping[str, Any]:
         """The payload of a signed transaction of our app. Raises Refused."""
-        jws = _decoded(text)
+        jws = self._decoded(text)
         self._check_environment(jws.payload.get("environment"))
-        self._check_signature(jws)
+        self._check_signature(text, jws)
         if jws.payload.get("bundleId") != self.app.bundle_id:
             raise Refused(Reason.APP, "a transaction of another app")
         return jws.payload
@@ -77,9 +87,9 @@ class SignedData:
 
         A renewal info names no app, so one of any app would pass alone: it counts only beside its transaction.
         """
-        jws = _decoded(text)
+        jws = self._decoded(text)
         self._check_environment(jws.payload.get("environment"))
-        self._check_signature(jws)
+        self._check_signature(text, jws)
         if jws.payload.get("environment") != transaction.get("environment"):
             raise Refused(Reason.ENVIRONMENT, "a renewal info of another environment than its transaction")
         if jws.payload.get("originalTransactionId") != transaction.get("originalTransactionId"):
@@ -88,10 +98,10 @@ class SignedData:
 
     def notification(self, text: str) -> Mapping[str, Any]:
         """The payload of a notification to our app; what is nested in it is still unverified. Raises Refused."""
-        jws = _decoded(text)
+        jws = self._decoded(text)
         subject = _subject(jws.payload)
         self._check_environment(subject.environment)
-        self._check_signature(jws)
+        self._check_signature(text, jws)
         if subject.bundle_id != self.app.bundle_id:
             raise Refused(Reason.APP, "a notification to another app")
         # Sandbox notifications carry no appAppleId.
@@ -104,13 +114,25 @@ class SignedData:
         if environment not in self.app.environments:
             raise Refused(Reason.ENVIRONMENT, "an environment that this account does not take")
 
-    def _check_signature(self, jws: Jws) -> None:
+    def _decoded(self, text: object) -> Jws:
+        if not isinstance(text, str):
+            raise Refused(Reason.FORM, "a signed document is a text")
+        try:
+            return self._genuine.get(text) or decode(text)
+        except MalformedJws as error:
+            raise Refused(Reason.FORM, f"not a signed document of the App Store: {error}") from None
+
+    def _check_signature(self, text: str, jws: Jws) -> None:
+        """Whether a signature is good never changes: the chain is judged at the moment of signing."""
+        if self._genuine.get(text) is not None:
+            return
         try:
             key = self._chains.key_at(jws.x5c, moment(jws.payload.get("signedDate")))
         except UntrustedChain as error:
             raise Refused(Reason.SIGNATURE, f"the certificate chain is not trusted: {error}") from None
         if not is_signed_by(jws, key):
             raise Refused(Reason.SIGNATURE, "the signature is not the certificate's")
+        self._genuine.keep(text, jws)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +142,6 @@ class _Subject:
     bundle_id: object
     app_apple_id: object
     environment: object
-
-
-def _decoded(text: str) -> Jws:
-    try:
-        return decode(text)
-    except MalformedJws as error:
-        raise Refused(Reason.FORM, f"not a signed document of the App Store: {error}") from None
 
 
 def _subject(payload: Mapping[str, Any]) -> _Subject:

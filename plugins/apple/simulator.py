@@ -1,5 +1,5 @@
 """A small App Store: the Server API with its errors, verifyReceipt, signed notifications with Apple's retry rule, and a
-control API (`POST /_control/<command>`, see `simulated_control`) by which a device, a test or a person buys and
+control API (`POST /_control/<command>`, see `simulated.control`) by which a device, a test or a person buys and
 refunds. Refuses to run in production.
 
     TILLBOOK_ENV=demo python -m plugins.apple.simulator --port 9103 --notify http://127.0.0.1:8000/webhooks/apple
@@ -17,10 +17,10 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 
 from app.providers.testing.simulator import refuse_production
-from plugins.apple import simulated_api, simulated_control
 from plugins.apple.settings import Environment
-from plugins.apple.simulated_purchases import NoSuchPurchase
-from plugins.apple.simulated_store import SimulatedStore, SimulatorConfig
+from plugins.apple.simulated import api, control
+from plugins.apple.simulated.purchases import NoSuchPurchase
+from plugins.apple.simulated.store import SimulatedStore, SimulatorConfig
 
 __all__ = ["SimulatedStore", "SimulatorConfig", "create_simulator", "simulated_store"]
 
@@ -54,16 +54,14 @@ def _add_server_api(application: Flask, store: SimulatedStore) -> None:
         if store.faults.take("timeout_before"):
             return _no_answer()
         token = request.headers.get("authorization", "").removeprefix(_BEARER)
-        call = simulated_api.Request(
-            ENVIRONMENTS[root], request.method, f"/inApps/{path}", request.args.to_dict(), _document()
-        )
-        return _spoilt(store, _rendered(simulated_api.answer(store, call, token)))
+        call = api.Request(ENVIRONMENTS[root], request.method, f"/inApps/{path}", request.args.to_dict(), _document())
+        return _spoilt(store, _rendered(api.answer(store, call, token)))
 
     @application.post("/<any(production, sandbox):root>/verifyReceipt")
     def verify_receipt(root: str) -> Response:
         if store.faults.take("timeout_before"):
             return _no_answer()
-        return _spoilt(store, jsonify(simulated_api.verify_receipt(store, ENVIRONMENTS[root], request.get_data())))
+        return _spoilt(store, jsonify(api.verify_receipt(store, ENVIRONMENTS[root], request.get_data())))
 
 
 def _add_control(application: Flask, store: SimulatedStore) -> None:
@@ -71,10 +69,10 @@ def _add_control(application: Flask, store: SimulatedStore) -> None:
     def settings() -> Response:
         return jsonify(store.settings(request.host_url))
 
-    @application.post("/_control/<command>")
-    def control(command: str) -> tuple[Response, int]:
+    @application.post("/_control/<name>")
+    def command(name: str) -> tuple[Response, int]:
         try:
-            done = simulated_control.run(store, command, _document())
+            done = control.run(store, name, _document())
         except NoSuchPurchase as error:
             return jsonify(error=f"no such purchase: {error}"), 404
         except (KeyError, ValueError, TypeError) as error:
@@ -87,7 +85,7 @@ def _document() -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _rendered(answer: simulated_api.Answer) -> Response:
+def _rendered(answer: api.Answer) -> Response:
     """Errors are read by Apple's clients only from exactly `application/json`."""
     rendered = jsonify(answer.document) if answer.document is not None else Response(b"")
     rendered.status_code = answer.status
@@ -106,7 +104,7 @@ def _spoilt(store: SimulatedStore, answer: Response) -> Response:
     if store.faults.take("garbage"):
         return Response(b"\x00\xffgarbage", 200, content_type="application/json")
     if store.faults.take("error500"):
-        return _rendered(simulated_api.error(store, 5000000))
+        return _rendered(api.error(store, 5000000))
     return answer
 
 

@@ -9,7 +9,8 @@ How a purchase is named (`Ref.theirs`), within its environment:
                                `<original transaction id>-p<purchase date in milliseconds>`
 
 A refund is a state of the transaction, not an event: `Ref.refund` is the revocation date in milliseconds, followed by
-`-<share>` where Apple gave back only a part, and `Fact.share` is all that was given back so far.
+`-<share>` where Apple gave back only a part, and `Fact.share` is all that was given back so far. A period that an
+upgrade replaced is refunded too, under the number `upgraded`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from app.providers import Fact, Kind, Ref
@@ -28,6 +29,9 @@ from plugins.apple.signed_data import Reason, Refused, moment
 WHOLE = 100_000
 """Apple's milliunits of a percent, which are the port's parts per 100 000."""
 MAX_QUANTITY = 10
+UPGRADED = "upgraded"
+"""The number of the refund of a period that an upgrade replaced. A period is replaced once, so that the word is enough,
+and known on every road; the new transaction's number is not."""
 CONSUMABLE = "Consumable"
 NON_CONSUMABLE = "Non-Consumable"
 SUBSCRIPTION = "Auto-Renewable Subscription"
@@ -35,6 +39,14 @@ NON_RENEWING = "Non-Renewing Subscription"
 
 Digits = Annotated[str, Field(pattern=r"^[0-9]{1,20}\z")]
 Milliseconds = Annotated[int, Field(gt=0, lt=4_102_444_800_000)]
+
+
+def _whole_number_or_none(value: object) -> int | None:
+    return value if type(value) is int else None
+
+
+Hint = Annotated[int | None, BeforeValidator(_whole_number_or_none)]
+"""A number that helps to decide: one of another form is as good as none, and refuses nothing."""
 
 
 class Transaction(BaseModel):
@@ -58,8 +70,23 @@ class Transaction(BaseModel):
     revocation_type: str | None = None
     revocation_reason: int | None = None
     revocation_percentage: Annotated[int, Field(ge=0, le=WHOLE)] | None = None
+    offer_type: Hint = None
     offer_discount_type: str | None = None
+    price: Hint = None
+    """Milliunits of the currency, for the whole quantity. Read only to tell whether anything was paid."""
+    is_upgraded: bool = False
+    transaction_reason: str | None = None
     environment: Literal["Production", "Sandbox"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, members: Mapping[str, Any]) -> dict[str, Any]:
+        """A member that is null or blank is absent. Blank account tokens were reported (react-native-iap #2522)."""
+        return {
+            name: value
+            for name, value in members.items()
+            if value is not None and not (isinstance(value, str) and not value.strip())
+        }
 
     @property
     def theirs(self) -> str:
@@ -73,14 +100,18 @@ class Transaction(BaseModel):
 
     @property
     def owner(self) -> str | None:
-        """The token in its one spelling; a text that is no UUID stays as it is, and matches nobody."""
+        """The token in its one spelling; a text that is no UUID stays as it is, and matches nobody.
+
+        The UUID of nothing names nobody: clients send it where no user is signed in.
+        """
         token = self.app_account_token
         if token is None:
             return None
         try:
-            return str(uuid.UUID(token))
+            known = uuid.UUID(token.strip())
         except ValueError:
             return token
+        return str(known) if known.int else None
 
     @property
     def is_bought(self) -> bool:
@@ -88,8 +119,28 @@ class Transaction(BaseModel):
         return self.in_app_ownership_type == "PURCHASED"
 
     @property
-    def is_free_trial(self) -> bool:
-        return self.offer_discount_type == "FREE_TRIAL"
+    def is_free(self) -> bool:
+        """Nothing is known to have been paid: a free trial, a price of 0, or an offer that tells neither a price nor
+        a kind of discount (signed before 2023: `offerDiscountType` and `price` came later)."""
+        if self.offer_discount_type == "FREE_TRIAL" or self.price == 0:
+            return True
+        return self.is_of_unknown_price
+
+    @property
+    def is_of_unknown_price(self) -> bool:
+        """An offer without the members that say what was paid. Signed today, the transaction has them: worth asking."""
+        return self.offer_type is not None and self.offer_discount_type is None and self.price is None
+
+    @property
+    def may_replace(self) -> bool:
+        """A later period that the customer bought: a subscription taken up again, or an upgrade of a running one."""
+        is_first = self.transaction_id == self.original_transaction_id
+        return self.type == SUBSCRIPTION and not is_first and self.transaction_reason != "RENEWAL"
+
+    @property
+    def needs_asking(self) -> bool:
+        """It does not tell all about money: an upgrade gives back a part of another period, or of this one."""
+        return self.is_upgraded or self.may_replace or self.is_of_unknown_price
 
 
 def read_transaction(payload: Mapping[str, Any]) -> Transaction:
@@ -116,17 +167,53 @@ def facts_of(transaction: Transaction, raw: Mapping[str, Any], *, grant_free_tri
 
 def counts(transaction: Transaction, *, grant_free_trials: bool) -> bool:
     """Whether the transaction is a purchase by its holder, as opposed to a shared one or an unpaid trial."""
-    return transaction.is_bought and (grant_free_trials or not transaction.is_free_trial)
+    return transaction.is_bought and (grant_free_trials or not transaction.is_free)
 
 
 def refunds_of(transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
     """The refund that a transaction which counts shows, if it shows one."""
+    if transaction.is_upgraded:
+        return refunds_of_upgraded(transaction, raw, None)
     if transaction.revocation_date is None:
         return ()
     share = WHOLE if transaction.revocation_percentage is None else transaction.revocation_percentage
     number = str(transaction.revocation_date) + (f"-{share}" if share != WHOLE else "")
     at = moment(transaction.revocation_date)
     return (_fact(Kind.REFUNDED, transaction, raw, refund=number, at=at, share=share, cause=_why(transaction)),)
+
+
+def refunds_of_upgraded(old: Transaction, raw: Mapping[str, Any], new: Transaction | None) -> tuple[Fact, ...]:
+    """What went back of a period that `new` replaced before its end. Apple sends no REFUND about that.
+
+    Without the new period only the revocation can tell when the old one ended, and where that is missing too, the size
+    is unknown: REFUND_PENDING, to be asked about.
+    """
+    replaced_at = new.purchase_date if new is not None else old.revocation_date
+    unused = _unused_share(old, replaced_at)
+    if replaced_at is None or unused is None:
+        at = moment(old.signed_date)
+        return (_fact(Kind.REFUND_PENDING, old, raw, refund=UPGRADED, at=at, cause="replaced by an upgrade"),)
+    told = []
+    if unused:
+        at = moment(replaced_at)
+        told.append(_fact(Kind.REFUNDED, old, raw, refund=UPGRADED, at=at, share=unused, cause="UPGRADE: unused part"))
+    # A revocation beside the upgrade is a refund of its own only if it says how much.
+    later = old.revocation_percentage
+    if later is None and old.revocation_type == "REFUND_FULL":
+        later = WHOLE
+    if old.revocation_date is not None and later is not None and later > unused:
+        number, at = f"{old.revocation_date}-{later}", moment(old.revocation_date)
+        told.append(_fact(Kind.REFUNDED, old, raw, refund=number, at=at, share=later, cause=_why(old)))
+    return tuple(told)
+
+
+def _unused_share(old: Transaction, replaced_at: int | None) -> int | None:
+    """The part of the period that was left, rounded half up; None if the times for it are missing."""
+    if replaced_at is None or old.expires_date is None or old.expires_date <= old.purchase_date:
+        return None
+    length = old.expires_date - old.purchase_date
+    left = min(max(old.expires_date - replaced_at, 0), length)
+    return (2 * WHOLE * left + length) // (2 * length)
 
 
 def signed(transaction: Transaction, raw: Mapping[str, Any]) -> Fact:

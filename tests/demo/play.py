@@ -19,7 +19,7 @@ import requests
 import structlog
 
 from app.providers.http import RequestsClient
-from plugins.apple.simulated_device import Device
+from plugins.apple.simulated.device import Device
 from tests.demo import house, simulators
 from tests.demo.people import Api, backend, player, press_pay, wait_for
 

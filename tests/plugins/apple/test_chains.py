@@ -16,7 +16,7 @@ from app.providers.testing.doubles import FixedClock
 from plugins.apple.chains import Chains, UntrustedChain
 from plugins.apple.roots import APPLE_ROOT_CA_G3_SHA256, apple_root, pinned
 from plugins.apple.signed_data import App, SignedData
-from plugins.apple.simulated_certificates import make_signer
+from plugins.apple.simulated.certificates import make_signer
 from tests.plugins.apple.world import Shop
 
 NOW = FixedClock().now()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from app.providers import Kind, Message, key_of
-from plugins.apple.simulated_device import Device
+from plugins.apple.simulated.device import Device
 from plugins.apple.transactions import NON_CONSUMABLE, SUBSCRIPTION
 from tests.plugins.apple.world import STORE_URL, TOKEN, Shop, receipt
 

@@ -9,9 +9,9 @@ import pytest
 
 from app.providers import Declined, Fact, HttpResponse, Kind, Unknown, key_of
 from app.providers.testing.doubles import RewritingHttp
-from plugins.apple.simulated_certificates import make_signer
-from plugins.apple.simulated_notifications import Record
-from plugins.apple.simulated_purchases import PERIOD
+from plugins.apple.simulated.certificates import make_signer
+from plugins.apple.simulated.notifications import Record
+from plugins.apple.simulated.purchases import PERIOD
 from tests.plugins.apple.world import Shop, facts, kinds
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.providers.testing.doubles import FixedClock
 from plugins.apple.jws import MalformedJws, decode, is_signed_by, read_json
-from plugins.apple.simulated_certificates import make_signer
+from plugins.apple.simulated.certificates import make_signer
 from tests.plugins.apple.world import base64url
 
 SIGNER = make_signer(FixedClock().now())

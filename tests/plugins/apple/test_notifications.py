@@ -10,13 +10,14 @@ import pytest
 
 from app.providers import Forged, Kind, Message, Ref, key_of
 from plugins.apple.mapping import ROWS, Meaning
-from plugins.apple.simulated_certificates import make_signer
-from plugins.apple.simulated_notifications import as_message
+from plugins.apple.simulated.certificates import make_signer
+from plugins.apple.simulated.notifications import as_message
 from tests.plugins.apple.world import TOKEN, Shop, facts, kinds
 
 KINDS = {
     Meaning.PURCHASE: ["paid"],
     Meaning.SUBSCRIPTION_START: ["paid", "signed"],
+    Meaning.UPGRADE: ["paid"],
     Meaning.REFUND: ["refunded"],
     Meaning.REFUND_UNDONE: ["refund_undone"],
     Meaning.REFUND_ASKED: ["refund_asked"],

@@ -6,8 +6,8 @@ import pytest
 
 from app.providers import HttpResponse, Kind, Ref, Unknown, key_of
 from app.providers.testing.doubles import RewritingHttp
-from plugins.apple.simulated_certificates import make_signer
-from plugins.apple.simulated_purchases import Purchase
+from plugins.apple.simulated.certificates import make_signer
+from plugins.apple.simulated.purchases import Purchase
 from plugins.apple.transactions import NON_CONSUMABLE
 from tests.plugins.apple.world import Shop, facts, kinds
 

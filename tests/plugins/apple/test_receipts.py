@@ -21,7 +21,7 @@ from plugins.apple.app_receipts import (
 )
 from plugins.apple.receipts import LegacyReceiptRef
 from plugins.apple.settings import AppleSettings
-from plugins.apple.simulated_receipts import app_receipt
+from plugins.apple.simulated.receipts import app_receipt
 from plugins.apple.transactions import NON_CONSUMABLE
 from tests.plugins.apple.world import Shop, kinds, receipt
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from app.providers.testing.doubles import FixedClock
 from plugins.apple.chains import Chains, UntrustedChain
 from plugins.apple.signed_data import App, Refused, SignedData
-from plugins.apple.simulated_certificates import Signer, make_signer
+from plugins.apple.simulated.certificates import Signer, make_signer
 from tests.plugins.apple.world import Shop, base64url, hmac_signed, relabelled
 
 VECTORS = Path(__file__).parent / "vectors"

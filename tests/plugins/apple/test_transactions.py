@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.providers import Forged, Kind, key_of
-from plugins.apple.simulated_purchases import PERIOD
+from plugins.apple.simulated.purchases import PERIOD
 from plugins.apple.transactions import NON_CONSUMABLE, NON_RENEWING, SUBSCRIPTION
 from tests.plugins.apple.world import TOKEN, Shop, facts, kinds, receipt
 

@@ -15,9 +15,9 @@ from app.providers.testing.conformance import BodyPart, Document, Sample, Traits
 from app.providers.testing.doubles import FixedClock, MemoryKeys, RewritingHttp, WsgiClient
 from plugins.apple import plugin
 from plugins.apple.settings import AppleSettings
-from plugins.apple.simulated_certificates import Signer, make_signer
-from plugins.apple.simulated_notifications import as_message
-from plugins.apple.simulated_purchases import Purchase
+from plugins.apple.simulated.certificates import Signer, make_signer
+from plugins.apple.simulated.notifications import as_message
+from plugins.apple.simulated.purchases import Purchase
 from plugins.apple.simulator import SimulatorConfig, create_simulator, simulated_store
 from plugins.apple.transactions import SUBSCRIPTION
 

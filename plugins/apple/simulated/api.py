@@ -11,10 +11,10 @@ from typing import Any
 
 from plugins.apple.app_receipts import MalformedReceipt, transactions_in_app_receipt
 from plugins.apple.settings import Environment
-from plugins.apple.simulated_notifications import Record
-from plugins.apple.simulated_purchases import NoSuchPurchase, Purchase
-from plugins.apple.simulated_receipts import verified
-from plugins.apple.simulated_store import SimulatedStore
+from plugins.apple.simulated.notifications import Record
+from plugins.apple.simulated.purchases import NoSuchPurchase, Purchase
+from plugins.apple.simulated.receipts import verified
+from plugins.apple.simulated.store import SimulatedStore
 from plugins.apple.transactions import SUBSCRIPTION
 
 PAGE = 20
@@ -251,7 +251,7 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], _Handler], ...] = tuple(
 def verify_receipt(store: SimulatedStore, environment: Environment, data: bytes) -> dict[str, Any]:
     """The deprecated call: always HTTP 200, with a status in the document."""
     if store.troubles:
-        return {"status": store.troubles.pop(0), "is-retryable": True}
+        return {"status": store.troubles.pop(0), "is_retryable": True}
     try:
         document = json.loads(data)
         if document.get("password") != store.config.shared_secret:

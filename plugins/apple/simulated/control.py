@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from plugins.apple.settings import Environment
-from plugins.apple.simulated_purchases import Purchase
-from plugins.apple.simulated_receipts import app_receipt
-from plugins.apple.simulated_store import SimulatedStore
+from plugins.apple.simulated.purchases import Purchase
+from plugins.apple.simulated.receipts import app_receipt
+from plugins.apple.simulated.store import SimulatedStore
 from plugins.apple.transactions import CONSUMABLE, WHOLE
 
 Document = Mapping[str, Any]
@@ -48,6 +48,13 @@ def _show(store: SimulatedStore, document: Document) -> dict[str, Any]:
 def _renew(store: SimulatedStore, document: Document) -> dict[str, Any]:
     purchase = store.purchases.renew(_environment(document), document["id"])
     store.notifications.tell("DID_RENEW", document.get("subtype", ""), purchase)
+    return _shown(store, purchase)
+
+
+def _upgrade(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The customer changes to `product` of the same group, at once."""
+    purchase = store.purchases.upgrade(_environment(document), document["id"], document["product"])
+    store.notifications.tell("DID_CHANGE_RENEWAL_PREF", "UPGRADE", purchase)
     return _shown(store, purchase)
 
 
@@ -160,6 +167,7 @@ _COMMANDS: Mapping[str, Callable[[SimulatedStore, Document], dict[str, Any]]] = 
     "buy": _buy,
     "show": _show,
     "renew": _renew,
+    "upgrade": _upgrade,
     "expire": _expire,
     "restore": _restore,
     "ask-refund": _ask_refund,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.providers import HttpClient
+from plugins.apple.app_receipts import MOST_TRANSACTIONS
 from plugins.apple.settings import Environment
 from plugins.apple.transactions import CONSUMABLE
 
@@ -83,9 +84,15 @@ class Device:
         self.has_network = True
 
     def _hand_in(self, transactions: Sequence[dict[str, Any]]) -> bool:
-        """Submit all in one receipt, and finish them if the server's word to do so arrives."""
+        """Submit all, no more in one receipt than the server takes. True: the server's word to finish came for all."""
         if not transactions or not self.has_network:
             return False
+        chunks = [transactions[at : at + MOST_TRANSACTIONS] for at in range(0, len(transactions), MOST_TRANSACTIONS)]
+        answers = [self._hand_in_together(chunk) for chunk in chunks]
+        return all(answers)
+
+    def _hand_in_together(self, transactions: Sequence[dict[str, Any]]) -> bool:
+        """One receipt; its transactions are finished if the server's word to do so arrives."""
         document = {"signed_transactions": [one["signed_transaction"] for one in transactions]}
         may_finish = self._submit(json.dumps(document).encode())
         if self.lost_answers > 0:

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from app.providers.testing.simulator import Faults, Send, send_over_http
 from plugins.apple.server_api import AUDIENCE
 from plugins.apple.settings import Environment
-from plugins.apple.simulated_certificates import Signer, make_signer
-from plugins.apple.simulated_notifications import Notifications
-from plugins.apple.simulated_purchases import Purchases
+from plugins.apple.simulated.certificates import Signer, make_signer
+from plugins.apple.simulated.notifications import Notifications
+from plugins.apple.simulated.purchases import Purchases
 
 MAX_TOKEN_SECONDS = 3600
 

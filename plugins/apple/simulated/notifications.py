@@ -12,8 +12,8 @@ from typing import Any
 from app.providers import Message, Reply
 from app.providers.testing.simulator import Deliveries, Faults, Send, send_over_http
 from plugins.apple.settings import Environment
-from plugins.apple.simulated_certificates import Signer
-from plugins.apple.simulated_purchases import Purchase, Purchases
+from plugins.apple.simulated.certificates import Signer
+from plugins.apple.simulated.purchases import Purchase, Purchases
 
 HOUR = 3600.0
 # Seconds between attempts; the sandbox sends once.

@@ -20,6 +20,10 @@ class NoSuchPurchase(LookupError):
     """That environment has no transaction of that number."""
 
 
+class NotPossible(ValueError):
+    """The store does not do that to a purchase in this state."""
+
+
 @dataclass
 class Purchase:
     """One transaction. `payload` is all of a JWSTransaction but the moment of signing."""
@@ -97,6 +101,8 @@ class Purchases:
     def renew(self, environment: Environment, number: str) -> Purchase:
         """The next period of a subscription, as a transaction of its own."""
         last = self.find(environment, number)
+        if not last.is_subscription or last.payload.get("isUpgraded"):
+            raise NotPossible("only a subscription is renewed, and of an upgraded one the new period")
         payload = dict(last.payload) | {
             "transactionId": str(next(self._ids[environment])),
             "purchaseDate": self.milliseconds(),
@@ -106,6 +112,22 @@ class Purchases:
         renewed = Purchase(payload, last.customer)
         self._start_period(renewed)
         return self._keep(renewed)
+
+    def upgrade(self, environment: Environment, number: str, product: str) -> Purchase:
+        """Another product of the group, at once (also a crossgrade of equal duration): a new period begins, and the
+        customer gets the unused part of the running one back. No REFUND tells of that: `isUpgraded` alone does."""
+        old = self.find(environment, number)
+        if not old.is_subscription or old.payload.get("isUpgraded") or "revocationDate" in old.payload:
+            raise NotPossible("only a running subscription is upgraded, and each of its periods once")
+        if old.status != ACTIVE or old.payload["expiresDate"] <= self.milliseconds():
+            raise NotPossible("the period is over: another product is a new purchase in the group")
+        if old.payload["productId"] == product:
+            raise NotPossible("the customer has that product")
+        new = self.renew(environment, number)
+        new.payload |= {"productId": product, "transactionReason": "PURCHASE"}
+        old.payload["isUpgraded"] = True
+        self._changed(old)
+        return self._changed(new)
 
     def restore(self, environment: Environment, number: str) -> Purchase:
         """What is not consumed comes again on another device: another transaction of the same purchase."""
@@ -119,6 +141,8 @@ class Purchases:
     def refund(self, environment: Environment, number: str, percentage: int = WHOLE, reason: int = 0) -> Purchase:
         """Apple gives back so much of the whole, in milliunits of a percent."""
         purchase = self.find(environment, number)
+        if not 0 < percentage <= WHOLE or percentage < purchase.payload.get("revocationPercentage", 0):
+            raise NotPossible("a refund is a part of the purchase, and no smaller than what was given back before")
         purchase.payload |= {
             "revocationDate": self.milliseconds(),
             "revocationReason": reason,

@@ -11,7 +11,7 @@ from typing import Any
 
 from appstoreserverlibrary.receipt_utility import IN_APP_ARRAY, TRANSACTION_IDENTIFIER
 
-from plugins.apple.simulated_purchases import Purchase
+from plugins.apple.simulated.purchases import Purchase
 
 _INTEGER, _OCTETS, _UTF8, _IA5, _SEQUENCE, _SET, _EXPLICIT_0 = 0x02, 0x04, 0x0C, 0x16, 0x30, 0x31, 0xA0
 _SIGNED_DATA_OID = bytes.fromhex("06092a864886f70d010702")  # 1.2.840.113549.1.7.2
@@ -47,6 +47,8 @@ def verified(purchase: Purchase) -> dict[str, Any]:
         "cancellation_date_ms": "revocationDate",
         "app_account_token": "appAccountToken",
     }
+    if payload.get("isUpgraded"):
+        record["is_upgraded"] = "true"
     return record | {name: str(payload[source]) for name, source in optional.items() if source in payload}
 
 

@@ -1,0 +1,1 @@
+"""The App Store as the simulator plays it, without a web framework: purchases, certificates, notifications, answers."""
