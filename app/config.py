@@ -42,6 +42,7 @@ from app.domain.refunding import Clawback
 DEFAULT_FILE = "tillbook.toml"
 DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
 SHORTEST_SECRET = 32
+API_KEY_PREFIX = "tbk_"
 SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"})
 Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"]
 Algorithm = Literal["HS256", "RS256", "ES256"]
