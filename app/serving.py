@@ -17,8 +17,9 @@ except BadSettings as error:
     raise SystemExit(GIVE_UP) from None
 bind = _serving.bind
 workers = _serving.web_workers
-worker_class = "gthread"
+worker_class = "app.gunicorn_worker.GatheringWorker"
 threads = 8
+worker_connections = 2000
 preload_app = False
 timeout = 60
 graceful_timeout = 30
