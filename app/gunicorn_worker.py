@@ -78,16 +78,20 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             super().enqueue_req(conn)
             return
         try:
-            conn.init()
+            if not conn.initialized:
+                conn.init()
+                _limit_threads_wait(conn.sock)
             conn.sock.setblocking(False)
-            _limit_threads_wait(conn.sock)
         except OSError:
             self._close(conn)
             return
-        sender = _Sender(conn, time.monotonic())
-        self._senders.add(sender)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._readable, sender))
-        self._take(sender, conn.parser.unreader.take_buffered())
+        self._take(_Sender(conn, time.monotonic()), conn.parser.unreader.take_buffered())
+
+    def _wait_for(self, sender: _Sender) -> None:
+        """Most requests are there as a whole at the first look, and never come here."""
+        if sender not in self._senders:
+            self.poller.register(sender.conn.sock, selectors.EVENT_READ, partial(self._readable, sender))
+            self._senders.add(sender)
 
     def _readable(self, sender: _Sender, _: object) -> None:
         if sender.refused:
@@ -119,6 +123,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                     self._close(sender.conn)
                     return
         except BlockingIOError:
+            self._wait_for(sender)
             self._bid_continue(sender)
         except NotTaken as refusal:
             self._refuse(sender, refusal)
@@ -156,8 +161,10 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         """No more is sent. What still comes is dropped, until the client closes or the time for that is over."""
         sender.refused, sender.since = True, time.monotonic()
         try:
+            sender.conn.sock.setblocking(False)
             sender.conn.sock.shutdown(socket.SHUT_WR)
-        except OSError:
+            self._wait_for(sender)
+        except (OSError, ValueError):  # it is closed already
             self._forget(sender)
             self._close(sender.conn)
 
@@ -166,15 +173,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         if done.cancelled() or done.exception() is not None or done.result() or conn.is_http2 or self.cfg.is_ssl:
             super().finish_request(conn, done)
             return
-        sender = _Sender(conn, time.monotonic())
-        try:
-            conn.sock.setblocking(False)
-            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._readable, sender))
-        except (OSError, ValueError):  # the thread has closed it already
-            self._close(conn)
-            return
-        self._senders.add(sender)
-        self._say_goodbye(sender)
+        self._say_goodbye(_Sender(conn, time.monotonic()))
 
     def murder_pending(self) -> None:
         """Called by the loop at least once in a second: ends the connections whose time is over."""
@@ -194,9 +193,10 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _forget(self, sender: _Sender) -> None:
         self._release(sender)
-        self._senders.discard(sender)
-        with contextlib.suppress(KeyError, ValueError, OSError):
-            self.poller.unregister(sender.conn.sock)
+        if sender in self._senders:
+            self._senders.remove(sender)
+            with contextlib.suppress(KeyError, ValueError, OSError):
+                self.poller.unregister(sender.conn.sock)
 
     def _release(self, sender: _Sender) -> None:
         self._gathered -= sender.taken
