@@ -21,9 +21,9 @@ from app.models.engine import engine_options, prepare
 from app.providers.http import RequestsClient
 from app.providers.registry import Registry, build_accounts
 from app.providers.tools import Clock, Tools
-from app.services.core import Core, ProviderClock, Rules, SystemClock
-from app.services.provider_keys import DatabaseKeys
-from app.services.transaction import Sessions
+from app.services.accounts.provider_keys import DatabaseKeys
+from app.services.base.context import Core, ProviderClock, Rules, SystemClock
+from app.services.base.transaction import Sessions
 
 PRIVATE = 0o600
 """Rights of a database file: wallets and purchases are nobody else's business."""

@@ -19,14 +19,16 @@ from app.domain.status import OPEN_PAYMENT, OrderStatus
 from app.models.orders import Order, Payment
 from app.models.slot_guard import sweep
 from app.providers.verbs import Refreshes
-from app.services import asking, asks, expiring, lapsing, receipts, reexamining, reporting, scanning
-from app.services.core import Core
-from app.services.leasing import DueWork
+from app.services.accounts.provider_keys import DatabaseKeys
+from app.services.base.context import Core
+from app.services.base.leases import LeaseQueue
+from app.services.calls import fulfilment, payment_closing, payment_queries, reference_queries, refund_calls, scans
+from app.services.facts import parked as parked_facts
+from app.services.intake import receipts
 from app.services.ledger import checkpoints
 from app.services.ledger.expiring import expire_due
-from app.services.provider_keys import DatabaseKeys
-from app.services.refunds import executing, waiting
-from app.services.transaction import read
+from app.services.payments import expiry
+from app.services.refunds import early_refunds
 
 BATCH = 100
 THREADS = 8
@@ -52,7 +54,7 @@ class Worker:
         self._refreshed: dict[str, float] = {}
         self._look_for_waiting_at = 0.0
         self._waiting_after = 0
-        self._parked_after = reexamining.START
+        self._parked_after = parked_facts.START
         self._checkpointed_until: datetime | None = None
         self._rechecked_until: datetime | None = None
         self._checkpoint_at = 0.0
@@ -117,11 +119,11 @@ class Worker:
     def _query_due(self) -> int:
         """Ask about payments that are due, several at a time: one slow provider must not keep the others waiting."""
         with ThreadPoolExecutor(max_workers=THREADS) as pool:
-            return sum(pool.map(self._guarded(expiring.work_on_due), self._due(asking.DUE)))
+            return sum(pool.map(self._guarded(payment_closing.work_on_due), self._due(payment_queries.DUE)))
 
-    def _due(self, work: DueWork) -> list[int]:
+    def _due(self, work: LeaseQueue) -> list[int]:
         now = self._core.clock.now()
-        return read(self._core.sessions, lambda session: work.numbers(session, now, BATCH))
+        return self._core.read(lambda session: work.numbers(session, now, BATCH))
 
     def _guarded(self, work: Callable[[Core, int], bool]) -> Callable[[int], bool]:
         """One payment's trouble is its own: logged, and due again when its lease is over."""
@@ -144,8 +146,8 @@ class Worker:
             .order_by(_o.expires_at)
             .limit(BATCH)
         )
-        rows = read(self._core.sessions, lambda session: session.execute(over).all())
-        return sum(lapsing.expire_order(self._core, row.slot, row.id) for row in rows)
+        rows = self._core.read(lambda session: session.execute(over).all())
+        return sum(expiry.expire_order(self._core, row.slot, row.id) for row in rows)
 
     def _receipts(self) -> int:
         """Proofs of purchase that wait for a provider's word."""
@@ -153,12 +155,12 @@ class Worker:
 
     def _reports(self) -> int:
         """What providers are to be told about purchases."""
-        return sum(map(self._guarded(reporting.work_on_due), self._due(reporting.DUE)))
+        return sum(map(self._guarded(fulfilment.work_on_due), self._due(fulfilment.DUE)))
 
     def _refunds(self) -> int:
         """Refunds of ours that are due."""
         with ThreadPoolExecutor(max_workers=THREADS) as pool:
-            return sum(pool.map(self._guarded(executing.work_on_due), self._due(executing.DUE)))
+            return sum(pool.map(self._guarded(refund_calls.work_on_due), self._due(refund_calls.DUE)))
 
     def _waiting_facts(self) -> int:
         """Facts whose cause may have come since: refunds before their payment, and parked ones. Seldom any, so seldom
@@ -166,13 +168,13 @@ class Worker:
         if time.monotonic() < self._look_for_waiting_at:
             return 0
         self._look_for_waiting_at = time.monotonic() + WAITING_SECONDS
-        refunds, self._waiting_after = waiting.sweep(self._core, self._waiting_after)
-        parked, self._parked_after = reexamining.sweep(self._core, self._parked_after)
+        refunds, self._waiting_after = early_refunds.sweep(self._core, self._waiting_after)
+        parked, self._parked_after = parked_facts.sweep(self._core, self._parked_after)
         return refunds + parked
 
     def _asks(self) -> int:
         """Refunds that messages named without proving them."""
-        return sum(map(self._guarded(asks.work_on_due), self._due(asks.DUE)))
+        return sum(map(self._guarded(reference_queries.work_on_due), self._due(reference_queries.DUE)))
 
     def _scans(self) -> int:
         """Histories that are due for reading."""
@@ -180,7 +182,7 @@ class Worker:
         for account in self._core.registry:
             for feed, minutes in account.scan.items():
                 try:
-                    done += scanning.scan_due(self._core, account, feed, timedelta(minutes=minutes))
+                    done += scans.scan_due(self._core, account, feed, timedelta(minutes=minutes))
                 except Exception:
                     _log.exception("scan_failed", provider_account=account.name, feed=feed)
         return done

@@ -36,9 +36,9 @@ from app.domain.ledger import Posted, Transfer
 from app.domain.spending import Spend, grant
 from app.models.base import Base
 from app.models.engine import engine_options, prepare
+from app.services.base.transaction import Sessions, book
 from app.services.ledger import spend
 from app.services.ledger.batches import book_batch
-from app.services.transaction import Sessions, book
 from bench import ledger_floor, ledger_load
 
 HOME = Path(os.environ.get("BENCH_PG_HOME", "/tmp")) / f"tillbook-bench-pg-{os.getuid()}"

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from app import logs
 from app.models import schema
-from app.services.transaction import Sessions
+from app.services.base.transaction import Sessions
 from tests import databases
 from tests.world import World, build_world
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import sessionmaker
 
 from app.models import slot_guard
 from app.models.engine import engine_options, prepare
-from app.services.transaction import Sessions
+from app.services.base.transaction import Sessions
 
 SERVER_HOME = Path(os.environ.get("TESTS_PG_HOME", "/tmp")) / f"tillbook-pg-{os.getuid()}"
 

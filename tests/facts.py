@@ -8,9 +8,9 @@ from typing import Any
 from app.domain.money import Money
 from app.providers.facts import Fact, Kind, Ref
 from app.providers.registry import ProviderAccount
-from app.services.purchases import tell
-from app.services.recording import Applied
-from app.services.tellings import Telling
+from app.services.base.reported_fact import ReportedFact
+from app.services.facts.owner import tell
+from app.services.facts.record import Applied
 from tests.world import World
 
 
@@ -30,4 +30,4 @@ def paid_fact(world: World, payment_id: int, **changes: Any) -> Fact:
 
 
 def told(world: World, fact: Fact, account: ProviderAccount | None = None) -> Applied:
-    return tell(world.core, Telling(account or world.account, fact, "notification"))
+    return tell(world.core, ReportedFact(account or world.account, fact, "notification"))

@@ -24,10 +24,12 @@ from app.providers.http import HttpClient, HttpResponse, RequestsClient
 from app.providers.registry import ProviderAccount, Registry
 from app.providers.testing.doubles import FixedClock, MemoryKeys
 from app.providers.tools import Tools
-from app.services import orders, receiving, starting
-from app.services.core import Core
-from app.services.idempotency import keyed
-from app.services.orders import NewOrder, PayBy
+from app.services.base.context import Core
+from app.services.base.idempotency import keyed
+from app.services.calls import payment_starts
+from app.services.intake import notifications
+from app.services.payments import orders
+from app.services.payments.orders import NewOrder, PayBy
 from app.worker import Worker
 from plugins.sandbox import plugin
 from tests import databases
@@ -125,14 +127,14 @@ def buy(core: Core, user: str) -> int:
     """Order and start paying, as the web does it for one request; the payment's number."""
     wanted = NewOrder(user, "coins-60", 1, PayBy("sandbox", "page"), "CNY")
     _, payment_id = orders.create_order(core, wanted, keyed(f"user:{user}", "the-key", "create_order", {}))
-    starting.start_payment(core, payment_id)
+    payment_starts.start_payment(core, payment_id)
     return payment_id
 
 
 def be_notified(core: Core, body: bytes, headers: dict[str, str]) -> int:
     account = core.registry.get("sandbox")
     assert account is not None
-    return receiving.receive_notification(core, account, Message("notification", body, headers)).status
+    return notifications.receive_notification(core, account, Message("notification", body, headers)).status
 
 
 def work(core: Core) -> int:

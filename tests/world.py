@@ -16,13 +16,17 @@ from app.providers.facts import Message, Reply
 from app.providers.registry import ProviderAccount, Registry
 from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
 from app.providers.tools import Tools
-from app.services import audit, ledger, orders, payment_rows, receiving, starting
-from app.services.core import Core, ProviderClock, Rules
-from app.services.idempotency import keyed
-from app.services.ledger_audit import AsOf
-from app.services.orders import NewOrder, OrderView, PayBy
-from app.services.products import import_products, parse_catalogue
-from app.services.transaction import Sessions, read, transact
+from app.services import ledger
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.audit import run
+from app.services.audit.ledger import AsOf
+from app.services.base.context import Core, ProviderClock, Rules
+from app.services.base.idempotency import keyed
+from app.services.base.transaction import Sessions, transact
+from app.services.calls import payment_starts
+from app.services.intake import notifications
+from app.services.payments import orders, payment_rows
+from app.services.payments.orders import NewOrder, OrderView, PayBy
 from plugins.sandbox import plugin
 from plugins.sandbox.simulator import Simulator, SimulatorConfig, create_simulator
 
@@ -72,7 +76,7 @@ class World:
         wanted = NewOrder(user, "coins-60", quantity, PayBy("sandbox", way), "CNY")
         request = keyed(f"user:{user}", key, "create_order", {"product": "coins-60", "quantity": quantity})
         order_id, payment_id = orders.create_order(self.core, wanted, request)
-        starting.start_payment(self.core, payment_id)
+        payment_starts.start_payment(self.core, payment_id)
         return orders.view_order(self.core, user, order_id)
 
     def pay(self, payment_id: int) -> None:
@@ -91,23 +95,23 @@ class World:
         return self.simulator.notification(payment.merchant, {"event": "payment", "payment": payment.shown()})
 
     def receive(self, message: Message) -> Reply:
-        return receiving.receive_notification(self.core, self.account, message)
+        return notifications.receive_notification(self.core, self.account, message)
 
     def payment(self, payment_id: int) -> AnyRow:
         slot = slot_of_number(payment_id)
-        row = read(self.core.sessions, lambda session: payment_rows.payment(session, slot, payment_id))
+        row = self.core.read(lambda session: payment_rows.payment(session, slot, payment_id))
         assert row is not None
         return row
 
     def order_row(self, order_id: int) -> AnyRow:
         slot = slot_of_number(order_id)
-        row = read(self.core.sessions, lambda session: payment_rows.order(session, slot, order_id))
+        row = self.core.read(lambda session: payment_rows.order(session, slot, order_id))
         assert row is not None
         return row
 
     def coins(self, user: str = "alice", asset: str = "coin") -> int:
         slot = slot_of_user(user)
-        found = read(self.core.sessions, lambda session: ledger.balances(session, slot, user))
+        found = self.core.read(lambda session: ledger.balances(session, slot, user))
         return sum(entry.balance for entry in found if entry.asset == asset and entry.environment == "sandbox")
 
     def money(self, code: str, asset: str = "CNY") -> int:
@@ -117,17 +121,17 @@ class World:
             " FROM transfers t JOIN accounts a ON a.slot = t.slot AND a.id IN (t.debit_id, t.credit_id)"
             " WHERE a.code = :code AND a.asset = :asset"
         )
-        return int(read(self.core.sessions, lambda s: s.execute(query, {"code": code, "asset": asset}).scalar_one()))
+        return int(self.core.read(lambda s: s.execute(query, {"code": code, "asset": asset}).scalar_one()))
 
     def outcomes(self) -> list[tuple[str, str, str]]:
         """(kind, outcome, reason) of every fact, oldest first."""
         query = text("/* sweep: audit */ SELECT kind, outcome, reason FROM facts ORDER BY recorded_at, id")
-        rows = read(self.core.sessions, lambda session: session.execute(query).all())
+        rows = self.core.read(lambda session: session.execute(query).all())
         return [(row.kind, row.outcome, row.reason) for row in rows]
 
     def assert_balanced(self) -> None:
         as_of = AsOf(self.core.rules.ledger, self.core.clock.now)
-        assert audit.audit(self.core.sessions, as_of) == []
+        assert run.audit(self.core.sessions, as_of) == []
 
 
 def build_world(engine: Engine, sessions: Sessions, rules: Rules | None = None) -> World:
@@ -138,7 +142,7 @@ def build_world(engine: Engine, sessions: Sessions, rules: Rules | None = None) 
     def send(url: str, message: Message) -> Reply:
         assert url.endswith("/webhooks/sandbox")
         with lock:
-            return receiving.receive_notification(world.core, world.account, message)
+            return notifications.receive_notification(world.core, world.account, message)
 
     config = SimulatorConfig({"m-1": SECRET, "m-2": OTHER_SECRET}, "https://sandbox.test", clock=clock, send=send)
     app = create_simulator(config, {"TILLBOOK_ENV": "test"})

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from app.cli.house import house
-from app.services import audit as books
-from app.services.ledger_audit import SILENT, AsOf, AuditState, Watch
+from app.services.audit import run as books
+from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
 
 Tell = Callable[[str], None]
 

@@ -11,8 +11,7 @@ from app.cli.house import house
 from app.composition import build_engine
 from app.config import load
 from app.models import schema
-from app.services.products import BadCatalogue, import_products, parse_catalogue
-from app.services.transaction import transact
+from app.services.accounts.catalog import BadCatalogue, import_products, parse_catalogue
 from app.worker import Worker
 
 
@@ -52,5 +51,5 @@ def import_file(file: Path) -> None:
     except (BadCatalogue, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file}: {error}") from None
     parts = house()
-    counts = transact(parts.core.sessions, lambda session: import_products(session, catalogue, parts.core.clock.now()))
+    counts = parts.core.transact(lambda session: import_products(session, catalogue, parts.core.clock.now()))
     click.echo(", ".join(f"{name} {count}" for name, count in counts.items()))

@@ -6,8 +6,9 @@ import click
 
 from app.cli.house import house
 from app.domain.status import NEEDS_A_PERSON
-from app.services import kept_messages, lapsing, receiving, reexamining
-from app.services.transaction import read, transact
+from app.services.facts import parked
+from app.services.intake import inbox, notifications
+from app.services.payments import expiry
 
 
 @click.group()
@@ -18,7 +19,7 @@ def messages() -> None:
 @messages.command("list")
 def list_messages() -> None:
     """The unresolved ones, oldest first."""
-    for row in read(house().core.sessions, kept_messages.waiting):
+    for row in house().core.read(inbox.waiting):
         click.echo(f"{row.id}  {row.received_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.reason}: {row.detail}")
 
 
@@ -30,8 +31,8 @@ def replay_message(number: int) -> None:
     Exits 1 if it is refused, or if a person still has to look at what it says.
     """
     try:
-        replayed = receiving.replay(house().core, number)
-    except receiving.NotReplayed as error:
+        replayed = notifications.replay(house().core, number)
+    except notifications.NotReplayed as error:
         raise click.ClickException(str(error)) from None
     if not replayed.settled:
         raise click.ClickException(f"still to be looked at: {replayed}")
@@ -43,7 +44,7 @@ def replay_message(number: int) -> None:
 def resolve_message(number: int) -> None:
     """Take a message off the list: a person has dealt with it."""
     parts = house()
-    transact(parts.core.sessions, lambda session: kept_messages.resolve(session, parts.core, number))
+    parts.core.transact(lambda session: inbox.resolve(session, number))
 
 
 @click.group()
@@ -56,7 +57,7 @@ def facts() -> None:
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 def list_facts(outcome: str, limit: int) -> None:
     """Those that are still so, oldest first."""
-    for row in read(house().core.sessions, lambda session: reexamining.listed(session, outcome, limit)):
+    for row in house().core.read(lambda session: parked.listed(session, outcome, limit)):
         told = row.content
         money = f"{told['amount_minor']} {told['currency']}" if told["amount_minor"] is not None else "no amount"
         click.echo(
@@ -73,8 +74,8 @@ def reexamine_fact(number: int) -> None:
     Exits 1 if that is not possible, or if a person still has to look at it.
     """
     try:
-        applied = reexamining.reexamine(house().core, number)
-    except reexamining.NotReexamined as error:
+        applied = parked.reexamine(house().core, number)
+    except parked.NotReexamined as error:
         raise click.ClickException(f"fact {number}: {error}") from None
     became = f"{applied.outcome} {applied.reason}".strip()
     if applied.outcome in NEEDS_A_PERSON:
@@ -93,7 +94,7 @@ def list_overdue(limit: int) -> None:
     """Those still open though their time and grace are over, oldest first: the provider does not answer, or does not
     close them."""
     core = house().core
-    for row in read(core.sessions, lambda session: lapsing.overdue(session, core, limit)):
+    for row in core.read(lambda session: expiry.overdue(session, limit)):
         click.echo(
             f"{row.id}  {row.expires_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.status}  theirs={row.theirs}"
             f"  asked {row.queries} times"
@@ -110,7 +111,7 @@ def close_payment(number: int, reason: str, actor: str) -> None:
     Its order expires with it. Money that comes all the same is treated as late money. Exits 1 if it cannot be closed.
     """
     try:
-        lapsing.close_by_hand(house().core, number, actor=f"operator:{actor}", reason=reason)
-    except lapsing.NotClosed as error:
+        expiry.close_by_hand(house().core, number, actor=f"operator:{actor}", reason=reason)
+    except expiry.NotClosed as error:
         raise click.ClickException(f"payment {number}: {error}") from None
     click.echo(f"payment {number}: closed")

@@ -14,7 +14,6 @@ from app.domain.trial_balance import Line, TrialBalance, as_json, numbers_of
 from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
 from app.services.ledger.trial_balance import trial_balance
-from app.services.transaction import read, transact
 
 
 @click.group()
@@ -27,7 +26,7 @@ def report_deferred_revenue() -> None:
     """As CSV: coins that are bought and not spent, and the money they were bought with, by product and month."""
     parts = house()
     zone = parts.core.rules.ledger.zone
-    figures = read(parts.core.sessions, lambda session: deferred_revenue(session, zone=zone), snapshot=True)
+    figures = parts.core.read(lambda session: deferred_revenue(session, zone=zone), snapshot=True)
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(["environment", "product", "month", "asset", "coins", "currency", "value_minor"])
     for about, sums in figures.items():
@@ -44,7 +43,7 @@ def report_trial_balance(at: str | None, as_document: bool) -> None:
     moment = None if at is None else moment_of(at)
     core = house().core
     now = core.clock.now()
-    found = read(core.sessions, lambda session: trial_balance(session, now=now, at=moment), snapshot=True)
+    found = core.read(lambda session: trial_balance(session, now=now, at=moment), snapshot=True)
     if as_document:
         sheets = [as_json(sheet) for sheet in found.sheets]
         click.echo(json.dumps({"at": found.at.isoformat(), "balanced": found.balanced, "sheets": sheets}))
@@ -59,7 +58,7 @@ def report_trial_balance(at: str | None, as_document: bool) -> None:
 def forget_checkpoints(since: str) -> None:
     """Delete the checkpoints from a moment on; the worker adds up that time again. Nothing else depends on them."""
     core, moment = house().core, moment_of(since)
-    rows = transact(core.sessions, lambda session: checkpoints.forget(session, moment))
+    rows = core.transact(lambda session: checkpoints.forget(session, moment))
     click.echo(f"checkpoints: {rows} rows forgotten")
 
 

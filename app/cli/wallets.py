@@ -6,9 +6,8 @@ import click
 
 from app.cli.house import house
 from app.domain.numbers import slot_of_user
-from app.services import freezing
-from app.services.problems import NotFound
-from app.services.transaction import transact
+from app.services.accounts import freezes
+from app.services.base.errors import NotFound
 
 
 @click.group()
@@ -27,9 +26,9 @@ def _freezing(name: str, done: str) -> None:
     @click.option("--actor", required=True, help="Who you are.")
     def command(user: str, asset: str | None, environment: str, reason: str, actor: str) -> None:
         core = house().core
-        wanted = freezing.Change(user, environment, asset, name == "freeze", reason, f"operator:{actor}")
+        wanted = freezes.Change(user, environment, asset, name == "freeze", reason, f"operator:{actor}")
         try:
-            transact(core.sessions, lambda session: freezing.apply(session, core, slot_of_user(user), wanted))
+            core.transact(lambda session: freezes.apply(session, slot_of_user(user), wanted))
         except NotFound:
             raise click.ClickException(f"{user} has no wallet in {environment}") from None
         click.echo(f"{user}: {done}")
@@ -45,6 +44,6 @@ _freezing("unfreeze", "unfrozen")
 @click.argument("user")
 def freezing_history(user: str) -> None:
     """Who froze and unfroze the wallets of USER."""
-    for row in freezing.history(house().core, user):
+    for row in freezes.history(house().core, user):
         what = f"{row.asset or 'all'} {'frozen' if row.frozen else 'unfrozen'}"
         click.echo(f"{row.at:%Y-%m-%d %H:%M:%S}  {row.environment}  {what} by {row.actor}: {row.reason}")

@@ -72,7 +72,7 @@ class NumberSource:
     """Gives numbers out, rising within one process. Safe to share between threads.
 
     Two processes may meet in the same millisecond, slot and sequence; the primary key then refuses the second insert
-    and the caller takes another number (`services.inserting`). The sequence starts at random to make that rare.
+    and the caller takes another number (`services.base.upsert`). The sequence starts at random to make that rare.
     """
 
     def __init__(self, now_ms: Callable[[], int]) -> None:

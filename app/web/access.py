@@ -23,8 +23,8 @@ from flask import current_app, g, request
 from app.config import API_KEY_PREFIX, ApiKey, UserJwt
 from app.providers.errors import ProviderError
 from app.providers.http import HttpResponse, RequestsClient, deadline
-from app.services.problems import Invalid, Problem
-from app.services.users import check_user_id
+from app.services.accounts.users import check_user_id
+from app.services.base.errors import Invalid, Problem
 
 USER_SCOPES = frozenset({"orders", "read", "receipts"})
 LONGEST_TOKEN = 8192

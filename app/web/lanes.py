@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from flask import current_app
 
-from app.services.problems import ProviderUnavailable
+from app.services.base.errors import ProviderUnavailable
 
 WIDTH = 4
 """Half of the threads of a web process (`app/serving.py`)."""

@@ -11,9 +11,9 @@ from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, NoS
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services import ledger
+from app.services.base.errors import Invalid, KeyReused, NotFound, Problem
+from app.services.base.transaction import Connected
 from app.services.ledger import debts
-from app.services.problems import Invalid, KeyReused, NotFound, Problem
-from app.services.transaction import Connected, book, read
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.orders import core
@@ -47,8 +47,8 @@ def show_wallet(query: schemas.UserQuery) -> Any:
     slot = slot_of_user(user_id)
     return {
         "user": user_id,
-        "balances": read(core().sessions, lambda session: ledger.balances(session, slot, user_id)),
-        "debts": read(core().sessions, lambda session: debts.owed(session, slot, user_id)),
+        "balances": core().read(lambda session: ledger.balances(session, slot, user_id)),
+        "debts": core().read(lambda session: debts.owed(session, slot, user_id)),
     }
 
 
@@ -60,8 +60,7 @@ def show_statement(query: schemas.StatementQuery) -> Any:
     """The postings of one wallet in the order of their versions, which have no gaps."""
     user_id = caller().user(query.user)
     account = wallet(user_id, query.asset, query.environment)
-    page = read(
-        core().sessions,
+    page = core().read(
         lambda session: ledger.statement(
             session,
             slot_of_user(user_id),
@@ -105,7 +104,7 @@ def when_and_rules() -> dict[str, Any]:
 def keyed_work(work: Callable[[Connected], T | Refused]) -> T:
     """Run keyed ledger work. Its refusal is committed with it, and then told as a problem."""
     try:
-        answer = book(core().sessions, work)
+        answer = core().transact(work)
     except KeyConflict:
         raise KeyReused from None
     except NoSuchEntry as error:

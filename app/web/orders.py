@@ -13,13 +13,13 @@ from app.domain.status import OPEN_PAYMENT
 from app.models.base import AnyRow
 from app.providers.http import deadline
 from app.providers.verbs import capabilities
-from app.services import asking, orders, starting
-from app.services.core import Core
-from app.services.idempotency import keyed
-from app.services.orders import NewOrder, OrderView, PayBy
-from app.services.problems import Invalid, NotFound, ProviderUnavailable
-from app.services.products import products_for_sale
-from app.services.transaction import read
+from app.services.accounts.catalog import products_for_sale
+from app.services.base.context import Core
+from app.services.base.errors import Invalid, NotFound, ProviderUnavailable
+from app.services.base.idempotency import keyed
+from app.services.calls import payment_queries, payment_starts
+from app.services.payments import orders
+from app.services.payments.orders import NewOrder, OrderView, PayBy
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.lanes import waiting_for
@@ -37,7 +37,7 @@ def core() -> Core:
 @blueprint.output(schemas.ProductsOut)
 def list_products() -> Any:
     """What is for sale now."""
-    rows = read(core().sessions, lambda session: products_for_sale(session, core().clock.now()))
+    rows = core().read(lambda session: products_for_sale(session, core().clock.now()))
     fields = ("sku", "title", "prices", "grants", "store_ids")
     return {"products": [{name: getattr(row, name) for name in fields} for row in rows]}
 
@@ -79,7 +79,7 @@ def create_order(body: schemas.OrderIn) -> Any:
     wanted = NewOrder(user_id, body.product, body.quantity, _pay_by(body), body.currency)
     order_id, payment_id = orders.create_order(core(), wanted, request)
     with waiting_for(body.provider_account):
-        starting.start_payment(core(), payment_id)
+        payment_starts.start_payment(core(), payment_id)
     return _order(orders.view_order(core(), user_id, order_id))
 
 
@@ -125,8 +125,8 @@ def add_payment(number: str, body: schemas.PaymentIn) -> Any:
     content = {**body.model_dump(mode="json"), "user": user_id, "order": number}
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "add_payment", content)
     with waiting_for(body.provider_account):
-        payment_id = starting.pay_again(core(), user_id, order_id, _pay_by(body), request)
-        starting.start_payment(core(), payment_id)
+        payment_id = payment_starts.pay_again(core(), user_id, order_id, _pay_by(body), request)
+        payment_starts.start_payment(core(), payment_id)
     return _order(orders.view_order(core(), user_id, order_id))
 
 
@@ -134,10 +134,10 @@ def _ask(view: OrderView) -> bool:
     """Ask about the open payments of the order; True if there were any. A reader does not wait for a full lane: what
     we know is shown, and the worker asks anyway."""
     waiting = orders.open_payments(view)
-    with deadline(asking.READ_SECONDS):
+    with deadline(payment_queries.READ_SECONDS):
         for payment in waiting:
             with contextlib.suppress(ProviderUnavailable), waiting_for(payment.provider_account):
-                asking.ask_if_due(core(), payment.id)
+                payment_queries.ask_if_due(core(), payment.id)
     return bool(waiting)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from app.services.problems import Problem
+from app.services.base.errors import Problem
 
 CONTENT_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)

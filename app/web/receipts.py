@@ -7,12 +7,11 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import request
-from sqlalchemy.orm import Session
 
-from app.services import receipts
-from app.services.reporting import record_consent
-from app.services.transaction import transact
-from app.services.users import ensure_user
+from app.services.accounts.users import ensure_user
+from app.services.base.context import Tx
+from app.services.calls.fulfilment import record_consent
+from app.services.intake import receipts
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.orders import core
@@ -30,10 +29,10 @@ def account_token(query: schemas.UserQuery) -> Any:
     """The user's account token, a UUID: give it to the store with every purchase. It never changes."""
     user_id = caller().user(query.user)
 
-    def work(session: Session) -> str:
-        return str(ensure_user(session, core(), user_id).token)
+    def work(tx: Tx) -> str:
+        return str(ensure_user(tx, user_id).token)
 
-    return {"token": transact(core().sessions, work)}
+    return {"token": core().transact(work)}
 
 
 @blueprint.put("/consent")
@@ -48,11 +47,11 @@ def set_consent(body: schemas.ConsentIn) -> Any:
     user_id = caller().user(body.user)
     moment = core().clock.now() if body.consented else None
 
-    def work(session: Session) -> None:
-        ensure_user(session, core(), user_id)
-        record_consent(session, user_id, moment)
+    def work(tx: Tx) -> None:
+        ensure_user(tx, user_id)
+        record_consent(tx, user_id, moment)
 
-    transact(core().sessions, work)
+    core().transact(work)
     return {"user": user_id, "consented": body.consented}
 
 

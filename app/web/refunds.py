@@ -10,12 +10,13 @@ from apiflask import APIBlueprint
 from app.domain.numbers import parse_number, slot_of_user
 from app.domain.refunding import Clawback
 from app.models.base import AnyRow
-from app.services import freezing
-from app.services.idempotency import keyed
-from app.services.problems import NotFound, ProviderUnavailable
-from app.services.refunds import executing, requesting
-from app.services.refunds.requesting import Wanted
-from app.services.users import check_user_id
+from app.services.accounts import freezes
+from app.services.accounts.users import check_user_id
+from app.services.base.errors import NotFound, ProviderUnavailable
+from app.services.base.idempotency import keyed
+from app.services.calls import refund_calls
+from app.services.refunds import requests
+from app.services.refunds.requests import Wanted
 from app.web import refund_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
@@ -45,9 +46,9 @@ def create_refund(body: shapes.RefundIn) -> Any:
         policy=Clawback(body.policy) if body.policy else None,
         caller=caller().name,
     )
-    refund_id = requesting.request(core(), wanted, request)
-    _go_on(requesting.view(core(), refund_id))
-    return _refund(requesting.view(core(), refund_id))
+    refund_id = requests.request(core(), wanted, request)
+    _go_on(requests.view(core(), refund_id))
+    return _refund(requests.view(core(), refund_id))
 
 
 @blueprint.get("/refunds/<number>")
@@ -56,8 +57,8 @@ def create_refund(body: shapes.RefundIn) -> Any:
 def show_refund(number: str) -> Any:
     """One refund. One that is not settled is taken a step further first, if that is due."""
     refund_id = _number(number)
-    _go_on(requesting.view(core(), refund_id))
-    return _refund(requesting.view(core(), refund_id))
+    _go_on(requests.view(core(), refund_id))
+    return _refund(requests.view(core(), refund_id))
 
 
 @blueprint.get("/refunds")
@@ -66,7 +67,7 @@ def show_refund(number: str) -> Any:
 @blueprint.output(shapes.RefundsOut)
 def list_refunds(query: shapes.RefundsQuery) -> Any:
     """All refunds of an order, oldest first: those we asked for, and those that the provider decided."""
-    return {"refunds": [_refund(row) for row in requesting.of_order(core(), _number(query.order))]}
+    return {"refunds": [_refund(row) for row in requests.of_order(core(), _number(query.order))]}
 
 
 @blueprint.post("/wallets/freeze")
@@ -93,14 +94,14 @@ def unfreeze(body: shapes.FreezeIn) -> Any:
 @blueprint.output(shapes.FreezesOut)
 def list_freezes(query: shapes.FreezesQuery) -> Any:
     """Who froze and unfroze the user's wallets, and why, oldest first."""
-    return {"freezes": [_freeze(row) for row in freezing.history(core(), check_user_id(query.user))]}
+    return {"freezes": [_freeze(row) for row in freezes.history(core(), check_user_id(query.user))]}
 
 
 def _go_on(refund: AnyRow) -> None:
     """What goes wrong here is the worker's to repeat: the refund is written down."""
     try:
         with waiting_for(refund.provider_account):
-            executing.work_on_due(core(), refund.id)
+            refund_calls.work_on_due(core(), refund.id)
     except ProviderUnavailable:
         return
     except Exception:
@@ -111,9 +112,9 @@ def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
     user_id = check_user_id(body.user)
     what = "freeze" if frozen else "unfreeze"
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), what, body.model_dump(mode="json"))
-    wanted = freezing.Change(user_id, body.environment, body.asset, frozen, body.reason, caller().name)
-    number = freezing.change(core(), wanted, request)
-    return _freeze(freezing.entry(core(), slot_of_user(user_id), number))
+    wanted = freezes.Change(user_id, body.environment, body.asset, frozen, body.reason, caller().name)
+    number = freezes.change(core(), wanted, request)
+    return _freeze(freezes.entry(core(), slot_of_user(user_id), number))
 
 
 def _number(text: str) -> int:

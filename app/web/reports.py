@@ -11,7 +11,6 @@ from pydantic import AfterValidator, AwareDatetime, Field
 
 from app.domain.trial_balance import TrialSheet, as_json
 from app.services.ledger.trial_balance import trial_balance
-from app.services.transaction import read
 from app.web.access import needs
 from app.web.orders import core
 from app.web.schemas import Asset, In, Out
@@ -72,8 +71,7 @@ class TrialBalanceOut(Out):
 def show_trial_balance(query: TrialBalanceQuery) -> Any:
     """What every account of the house, and all users together, gained and lost; it sums to zero by asset."""
     now = core().clock.now()
-    found = read(
-        core().sessions,
+    found = core().read(
         lambda session: trial_balance(session, now=now, at=query.at, most_hours=MOST_HOURS),
         snapshot=True,
     )

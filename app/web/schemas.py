@@ -10,8 +10,8 @@ from flask import request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.providers.limits import UNSTORABLE, is_usable_moment
-from app.services.orders import MOST_PIECES
-from app.services.problems import Problem
+from app.services.base.errors import Problem
+from app.services.payments.orders import MOST_PIECES
 
 LONGEST_KEY = 128
 MOST_EXTRA = 16

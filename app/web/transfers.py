@@ -13,7 +13,6 @@ from app.domain.spending import Capture, HoldRequest, Spend, debit, grant
 from app.services import ledger
 from app.services.ledger import batches, holding, reversing
 from app.services.ledger.holding import Held
-from app.services.transaction import read
 from app.web import ledger_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
@@ -32,7 +31,7 @@ def show_balance_at(query: shapes.BalanceAtQuery) -> Any:
     """What a wallet held at a moment in the past."""
     user_id = caller().user(query.user)
     account = wallet(user_id, query.asset, query.environment)
-    found = read(core().sessions, lambda session: ledger.balance_at(session, slot_of_user(user_id), account, query.at))
+    found = core().read(lambda session: ledger.balance_at(session, slot_of_user(user_id), account, query.at))
     return {"asset": query.asset, "environment": query.environment, "at": query.at, "balance": found}
 
 

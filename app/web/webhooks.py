@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, current_app, request
 
 from app.providers.facts import Message
-from app.services.core import Core
-from app.services.receiving import receive_notification
+from app.services.base.context import Core
+from app.services.intake.notifications import receive_notification
 
 LARGEST_BODY = 256 * 1024
 

@@ -18,9 +18,9 @@ from sqlalchemy import text
 from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend, grant
+from app.services.audit.ledger import AsOf, AuditState, audit
+from app.services.base.transaction import Sessions, transact
 from app.services.ledger.batches import book_batch
-from app.services.ledger_audit import AsOf, AuditState, audit
-from app.services.transaction import Sessions, transact
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USERS = 400

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.services.problems import NoPrice, UnknownProduct
-from app.services.products import (
+from app.services.accounts.catalog import (
     BadCatalogue,
     import_products,
     parse_catalogue,
@@ -17,7 +16,7 @@ from app.services.products import (
     product_of_store,
     products_for_sale,
 )
-from app.services.transaction import read, transact
+from app.services.base.errors import NoPrice, UnknownProduct
 from tests.world import CATALOGUE, World
 
 TWO = (
@@ -28,11 +27,11 @@ TWO = (
 
 def imported(world: World, text: str) -> dict[str, int]:
     catalogue = parse_catalogue(text)
-    return transact(world.core.sessions, lambda session: import_products(session, catalogue, world.clock.now()))
+    return world.core.transact(lambda session: import_products(session, catalogue, world.clock.now()))
 
 
 def for_sale(world: World) -> list[str]:
-    return [row.sku for row in read(world.core.sessions, lambda s: products_for_sale(s, world.clock.now()))]
+    return [row.sku for row in world.core.read(lambda s: products_for_sale(s, world.clock.now()))]
 
 
 def counts(**given: int) -> dict[str, int]:
@@ -51,8 +50,8 @@ def test_what_the_file_no_longer_names_is_retired_and_can_come_back(world: World
     assert imported(world, CATALOGUE) == counts(unchanged=1)
     assert for_sale(world) == ["coins-60"]
     with pytest.raises(UnknownProduct):
-        read(world.core.sessions, lambda session: product_for_sale(session, "gems", world.clock.now()))
-    found: Any = read(world.core.sessions, lambda session: product_of_store(session, "store", "com.gems"))
+        world.core.read(lambda session: product_for_sale(session, "gems", world.clock.now()))
+    found: Any = world.core.read(lambda session: product_of_store(session, "store", "com.gems"))
     assert found.sku == "gems", "it was bought in the store while it was for sale"
     assert imported(world, TWO) == counts(changed=1, unchanged=1)
 

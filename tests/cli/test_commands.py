@@ -17,9 +17,8 @@ from app.domain.money import Money
 from app.models import schema
 from app.models.base import Json
 from app.providers.facts import Message, Ref
-from app.services import kept_messages
-from app.services.tellings import content_of
-from app.services.transaction import transact
+from app.services.base.reported_fact import content_of
+from app.services.intake import inbox
 from tests.facts import paid_fact, told
 from tests.world import CATALOGUE, World
 
@@ -161,8 +160,8 @@ def operator(world: World, shop: Path, monkeypatch: pytest.MonkeyPatch) -> World
 
 def test_a_replay_that_is_refused_exits_with_one_and_says_why(operator: World) -> None:
     def keep(message: Message) -> int:
-        work = partial(kept_messages.keep, core=operator.core, slot=7, account="sandbox", message=message)
-        return transact(operator.core.sessions, lambda session: work(session, reason="parked", detail=""))
+        work = partial(inbox.keep, slot=7, account="sandbox", message=message)
+        return operator.core.transact(lambda session: work(session, reason="parked", detail=""))
 
     unknown = operator.simulator.notification("m-1", {"event": "payment", "payment": UNKNOWN_PAYMENT})
     cases = {
@@ -201,7 +200,7 @@ def test_a_fact_whose_cause_has_come_is_applied_by_hand(operator: World) -> None
     )
     content = content_of(paid_fact(operator, payment_id))
     values = {"content": content, "slot": number & 4095, "id": number}
-    transact(operator.core.sessions, lambda session: session.execute(change, values))
+    operator.core.transact(lambda session: session.execute(change, values))
     done = run("facts", "reexamine", str(number))
     assert (done.exit_code, done.stdout.strip()) == (0, "applied")
     assert operator.coins() == 66

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from app.providers.tools import StoredKey
-from app.services.provider_keys import COPY_SECONDS, DatabaseKeys
-from app.services.transaction import Sessions
+from app.services.accounts.provider_keys import COPY_SECONDS, DatabaseKeys
+from app.services.base.transaction import Sessions
 from app.worker import Worker
 from tests.world import World
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from app.services.transaction import Sessions
+from app.services.base.transaction import Sessions
 from tests.services.checkpoint_world import HOUR, MINUTE, START, Books
 
 Run = Callable[..., Result]

@@ -17,16 +17,16 @@ from app.domain.spending import Spend, grant
 from app.models.base import AnyRow
 from app.providers.facts import Fact, Kind, Ref
 from app.services import ledger
-from app.services.idempotency import keyed
+from app.services.audit.ledger import AsOf, AuditState, audit_slot
+from app.services.audit.orders import audit_orders
+from app.services.base.idempotency import keyed
+from app.services.base.reported_fact import ReportedFact, Road
+from app.services.calls import refund_calls
+from app.services.facts.owner import tell
+from app.services.facts.record import Applied
 from app.services.ledger import debts
-from app.services.ledger_audit import AsOf, AuditState, audit_slot
-from app.services.order_audit import audit_orders
-from app.services.purchases import tell
-from app.services.recording import Applied
-from app.services.refunds import executing, refund_rows, requesting
-from app.services.refunds.requesting import Wanted
-from app.services.tellings import Road, Telling
-from app.services.transaction import read, transact
+from app.services.refunds import refund_rows, requests
+from app.services.refunds.requests import Wanted
 from tests.world import World
 
 PAID, COINS, BONUS = 600, 60, 6
@@ -78,7 +78,7 @@ class Buyer:
         return datetime.fromisoformat("2026-01-02T03:04:05+00:00") + timedelta(hours=hours)
 
     def tell(self, fact: Fact, road: Road = "notification") -> Applied:
-        return tell(self.world.core, Telling(self.world.account, fact, road))
+        return tell(self.world.core, ReportedFact(self.world.account, fact, road))
 
     def pay(self) -> None:
         self.world.pay(self.payment_id)
@@ -90,12 +90,12 @@ class Buyer:
         """Ask for a refund; it is written down, and not sent yet."""
         request = keyed("backend:test", key or f"k-{next(_keys)}", "refund", {"payment": self.payment_id, "a": amount})
         wanted = Wanted(self.payment_id, None, amount, "a test", policy, "backend:test")
-        return requesting.request(self.world.core, wanted, request)
+        return requests.request(self.world.core, wanted, request)
 
     def work(self, refund_id: int) -> str:
         """Take a refund one step further; its status then."""
         self.world.clock.advance(5000)
-        executing.work_on_due(self.world.core, refund_id)
+        refund_calls.work_on_due(self.world.core, refund_id)
         return str(self.refund(refund_id).status)
 
     def spend(self, amount: int) -> object:
@@ -111,17 +111,17 @@ class Buyer:
     # --- how it stands ---
 
     def refund(self, refund_id: int) -> AnyRow:
-        row = read(self.world.core.sessions, lambda s: refund_rows.refund(s, self.slot, refund_id))
+        row = self.world.core.read(lambda s: refund_rows.refund(s, self.slot, refund_id))
         assert row is not None
         return row
 
     def refunds(self) -> Sequence[AnyRow]:
-        return requesting.of_order(self.world.core, self.order_id)
+        return requests.of_order(self.world.core, self.order_id)
 
     @property
     def account(self) -> ledger.Balance:
         name = wallet(self.user, "coin", "sandbox")
-        return read(self.world.core.sessions, lambda s: ledger.balance(s, self.slot, name))
+        return self.world.core.read(lambda s: ledger.balance(s, self.slot, name))
 
     @property
     def coins(self) -> int:
@@ -129,7 +129,7 @@ class Buyer:
 
     @property
     def debt(self) -> int:
-        owed = read(self.world.core.sessions, lambda s: debts.owed(s, self.slot, self.user))
+        owed = self.world.core.read(lambda s: debts.owed(s, self.slot, self.user))
         return sum(debt.amount for debt in owed if (debt.asset, debt.environment) == ("coin", "sandbox"))
 
     @property
@@ -141,12 +141,12 @@ class Buyer:
             " WHERE t.slot = :slot AND t.kind IN ('refund', 'refund_undone') AND p.reference = :payment"
         )
         values = {"slot": self.slot, "payment": str(self.payment_id)}
-        return int(read(self.world.core.sessions, lambda s: s.execute(query, values).scalar_one()))
+        return int(self.world.core.read(lambda s: s.execute(query, values).scalar_one()))
 
     def lines(self) -> list[tuple[str, int]]:
         """The wallet's statement: kind and signed amount."""
         name = wallet(self.user, "coin", "sandbox")
-        page = read(self.world.core.sessions, lambda s: ledger.statement(s, self.slot, name))
+        page = self.world.core.read(lambda s: ledger.statement(s, self.slot, name))
         return [(line.kind, line.amount) for line in page.lines]
 
     def assert_proved(self) -> None:
@@ -162,7 +162,7 @@ class Buyer:
         assert list(audit_orders(self.world.core.sessions)) == []
 
     def _ledger(self, work: Callable[..., object]) -> object:
-        return transact(self.world.core.sessions, work)
+        return self.world.core.transact(work)
 
 
 def half_up(amount: int, part: int, whole: int) -> int:

@@ -10,8 +10,8 @@ from sqlalchemy import insert, text
 
 from app.domain.money import Money
 from app.models.orders import Order, Payment
-from app.services import asking, kept_messages, receiving
-from app.services.transaction import read, transact
+from app.services.calls import payment_queries
+from app.services.intake import inbox, notifications
 from tests.facts import paid_fact, told
 from tests.world import World
 
@@ -19,7 +19,7 @@ HOUR = 3600
 
 
 def kept(world: World) -> list[Any]:
-    return read(world.core.sessions, kept_messages.waiting)
+    return world.core.read(inbox.waiting)
 
 
 def _forget(world: World, view: Any) -> tuple[Any, Any]:
@@ -36,11 +36,11 @@ def _remember(world: World, order: Any, payment: Any) -> None:
         session.execute(insert(Order).values(**order._mapping))
         session.execute(insert(Payment).values(**payment._mapping))
 
-    transact(world.core.sessions, work)
+    world.core.transact(work)
 
 
 def _run(world: World, sql: str, **values: Any) -> None:
-    transact(world.core.sessions, lambda session: session.execute(text(sql), values))
+    world.core.transact(lambda session: session.execute(text(sql), values))
 
 
 @pytest.mark.parametrize("road", ["told again", "replayed a week later", "asked"])
@@ -58,10 +58,10 @@ def test_money_that_came_before_its_order_is_applied_when_the_order_is_back(worl
     if road == "told again":
         assert world.receive(message).status == 200
     elif road == "asked":
-        asking.ask(world.core, payment_id)
+        payment_queries.ask(world.core, payment_id)
     else:
         world.clock.advance(7 * 24 * HOUR)
-        assert str(receiving.replay(world.core, kept(world)[0].id)) == "applied"
+        assert str(notifications.replay(world.core, kept(world)[0].id)) == "applied"
         assert kept(world) == []
     assert world.order_row(view.order.id).status == "paid"
     assert (world.coins(), world.money("suspense"), world.money("sales")) == (66, 0, 600)

@@ -14,10 +14,12 @@ from app.providers.registry import ProviderAccount, Registry
 from app.providers.testing.doubles import MemoryKeys, WsgiClient
 from app.providers.tools import Tools
 from app.providers.verbs import Plugin, Refreshes
-from app.services import orders, receiving, starting
-from app.services.core import Core
-from app.services.idempotency import keyed
-from app.services.orders import NewOrder, OrderView, PayBy
+from app.services.base.context import Core
+from app.services.base.idempotency import keyed
+from app.services.calls import payment_starts
+from app.services.intake import notifications
+from app.services.payments import orders
+from app.services.payments.orders import NewOrder, OrderView, PayBy
 from app.worker import Worker
 from plugins.alipay import plugin as alipay
 from plugins.alipay import simulator as alipay_simulator
@@ -45,7 +47,7 @@ class Till:
     def order(self) -> OrderView:
         wanted = NewOrder("alice", "coins-60", 1, PayBy("till", self.way), "CNY")
         order_id, payment_id = orders.create_order(self.core, wanted, keyed("user:alice", "k", "order", {}))
-        starting.start_payment(self.core, payment_id)
+        payment_starts.start_payment(self.core, payment_id)
         return orders.view_order(self.core, "alice", order_id)
 
 
@@ -67,7 +69,7 @@ def till(
     receiver: dict[str, Any] = {}
 
     def send(_: str, message: Message) -> Reply:
-        return receiving.receive_notification(receiver["core"], receiver["account"], message)
+        return notifications.receive_notification(receiver["core"], receiver["account"], message)
 
     build = _alipay if request.param == "alipay" else _wechat
     plugin, settings, http, way, pay, refund, deliver = build(request.param, world, wechat_config, send)

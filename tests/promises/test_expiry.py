@@ -10,9 +10,9 @@ import pytest
 from app.providers.errors import Unknown
 from app.providers.facts import Fact, Kind, Ref
 from app.providers.registry import ProviderAccount, Registry
-from app.services import orders
-from app.services.idempotency import keyed
-from app.services.orders import NewOrder, PayBy
+from app.services.base.idempotency import keyed
+from app.services.payments import orders
+from app.services.payments.orders import NewOrder, PayBy
 from app.worker import Worker
 from tests.world import World
 

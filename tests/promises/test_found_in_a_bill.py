@@ -13,10 +13,11 @@ from structlog.testing import capture_logs
 from app.providers import Message, Refreshes, Reply, Tools
 from app.providers.registry import ProviderAccount, Registry
 from app.providers.testing.doubles import MemoryKeys, WsgiClient
-from app.services import orders, scanning, starting
-from app.services.core import Core
-from app.services.idempotency import keyed
-from app.services.orders import NewOrder, OrderView, PayBy
+from app.services.base.context import Core
+from app.services.base.idempotency import keyed
+from app.services.calls import payment_starts, scans
+from app.services.payments import orders
+from app.services.payments.orders import NewOrder, OrderView, PayBy
 from plugins.wechat import plugin
 from plugins.wechat.simulated.keys import SimulatorConfig, generate_config
 from plugins.wechat.simulated.wechat import SimulatedWeChat
@@ -46,12 +47,12 @@ class Shop:
     def paid_order(self) -> OrderView:
         wanted = NewOrder("alice", "coins-60", 1, PayBy("till", "native"), "CNY")
         order_id, payment_id = orders.create_order(self.core, wanted, keyed("user:alice", "k", "order", {}))
-        starting.start_payment(self.core, payment_id)
+        payment_starts.start_payment(self.core, payment_id)
         self.wechat.pay(str(payment_id))
         return orders.view_order(self.core, "alice", order_id)
 
     def scan(self) -> bool:
-        return scanning.scan_due(self.core, self.account, "trade_bill", AN_HOUR)
+        return scans.scan_due(self.core, self.account, "trade_bill", AN_HOUR)
 
     def tomorrow_at_ten(self) -> datetime:
         """The next day's ten o'clock in Beijing, as of now."""

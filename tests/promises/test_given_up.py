@@ -13,9 +13,9 @@ from app.domain.numbers import slot_of_number
 from app.providers.errors import Declined, Unknown
 from app.providers.facts import Fact, Kind, Ref
 from app.providers.registry import ProviderAccount, Registry
-from app.services import expiring, lapsing
-from app.services.lapsing import NotClosed, close_by_hand
-from app.services.transaction import read
+from app.services.calls import payment_closing
+from app.services.payments import expiry
+from app.services.payments.expiry import NotClosed, close_by_hand
 from app.worker import Worker
 from tests import databases
 from tests.facts import paid_fact, told
@@ -80,7 +80,7 @@ def until(world: World, seconds: float, step: float = 2 * HOUR) -> None:
 
 
 def overdue(world: World) -> list[int]:
-    return [row.id for row in read(world.core.sessions, lambda session: lapsing.overdue(session, world.core, 10))]
+    return [row.id for row in world.core.read(lambda session: expiry.overdue(session, 10))]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
@@ -164,7 +164,7 @@ def test_giving_up_is_whole_or_not_at_all_wherever_it_is_interrupted(database_ur
         world.clock.advance(EXPIRY + WEEK)
         with fuse.armed(at):
             try:
-                expiring.work_on_due(world.core, payment_id)
+                payment_closing.work_on_due(world.core, payment_id)
             except Injected:
                 ended = (world.payment(payment_id).status, world.order_row(view.order.id).status)
                 assert ended in {("pending", "open"), ("closed", "expired")}
@@ -215,16 +215,17 @@ def test_what_can_still_be_paid_or_has_ended_is_not_closed_by_hand(world: World)
 
 
 def test_an_order_with_another_open_payment_stays_open(world: World) -> None:
-    from app.services import orders, starting
-    from app.services.idempotency import keyed
-    from app.services.orders import PayBy
+    from app.services.base.idempotency import keyed
+    from app.services.calls import payment_starts
+    from app.services.payments import orders
+    from app.services.payments.orders import PayBy
 
     world = stubborn(world, silent=True)
     view = world.order()
     second = orders.add_payment(
         world.core, "alice", view.order.id, PayBy("sandbox", "qr"), keyed("user:alice", "k2", "add_payment", {})
     )
-    starting.start_payment(world.core, second)
+    payment_starts.start_payment(world.core, second)
     world.clock.advance(EXPIRY + GRACE)
     close_by_hand(world.core, view.payments[0].id, actor="operator:jo", reason="x" * 500)
     assert world.order_row(view.order.id).status == "open"

@@ -8,7 +8,6 @@ from app.domain.ledger import Posted
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services import ledger
-from app.services.transaction import transact
 from tests.world import World
 
 SPENDERS = 200
@@ -18,7 +17,7 @@ def spend(world: World, user: str, amount: int, key: str) -> bool:
     """Whether the coins were given."""
     request = Spend(user, "coin", amount, key, environment="sandbox")
     slot, at = slot_of_user(user), world.clock.now()
-    return isinstance(transact(world.core.sessions, lambda s: ledger.spend(s, slot, request, at=at)), Posted)
+    return isinstance(world.core.transact(lambda s: ledger.spend(s, slot, request, at=at)), Posted)
 
 
 def rich(world: World, user: str = "alice") -> None:

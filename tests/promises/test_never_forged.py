@@ -13,8 +13,7 @@ from app.models.slot_guard import sweep
 from app.providers.errors import Forged
 from app.providers.facts import Message, Received, Ref, Reply
 from app.providers.registry import ProviderAccount, Registry
-from app.services import asking
-from app.services.transaction import read
+from app.services.calls import payment_queries
 from app.worker import Worker
 from plugins.sandbox.simulator import FORGER
 from tests.world import World
@@ -51,9 +50,7 @@ def rows(world: World) -> dict[str, int]:
         table.name: select(func.count()).select_from(table).prefix_with(sweep("audit"))
         for table in Base.metadata.sorted_tables
     }
-    return read(
-        world.core.sessions, lambda s: {name: s.execute(wanted).scalar_one() for name, wanted in counted.items()}
-    )
+    return world.core.read(lambda s: {name: s.execute(wanted).scalar_one() for name, wanted in counted.items()})
 
 
 def test_a_forgers_notification_is_refused_and_changes_nothing(world: World) -> None:
@@ -119,7 +116,7 @@ def test_a_hint_about_a_paid_payment_is_ignored(world: World) -> None:
     world.pay(payment_id)
     world.deliver()
     paid = world.payment(payment_id)
-    assert not asking.hint(world.core, Ref(ours=str(payment_id)))
+    assert not payment_queries.hint(world.core, Ref(ours=str(payment_id)))
     assert world.payment(payment_id) == paid
 
 

@@ -13,11 +13,12 @@ import pytest
 from app.domain.deciding import Late, Policy, Surplus
 from app.domain.money import Money
 from app.providers.facts import Fact, Kind, Ref
-from app.services import kept_messages, orders, starting
-from app.services.core import Rules
-from app.services.idempotency import keyed
-from app.services.orders import PayBy
-from app.services.transaction import read
+from app.services.base.context import Rules
+from app.services.base.idempotency import keyed
+from app.services.calls import payment_starts
+from app.services.intake import inbox
+from app.services.payments import orders
+from app.services.payments.orders import PayBy
 from app.worker import Worker
 from plugins.sandbox.signing import Signer
 from tests.facts import paid_fact, told
@@ -38,7 +39,7 @@ def expired(world: World, user: str = "alice") -> Any:
 
 
 def kept(world: World) -> list[Any]:
-    return read(world.core.sessions, kept_messages.waiting)
+    return world.core.read(inbox.waiting)
 
 
 # --- late money ---
@@ -78,7 +79,7 @@ def test_a_second_paid_attempt_is_kept_or_credited_by_policy(
     view = world.order()
     request = keyed("user:alice", "k2", "add_payment", {})
     second = orders.add_payment(world.core, "alice", view.order.id, PayBy("sandbox", "qr"), request)
-    starting.start_payment(world.core, second)
+    payment_starts.start_payment(world.core, second)
     for payment_id in (view.payments[0].id, second):
         world.pay(payment_id)
         assert world.receive(world.notification(payment_id)).status == 200
@@ -98,7 +99,7 @@ def test_two_attempts_paid_at_the_same_moment_credit_once(world: World) -> None:
     for number in range(3):
         request = keyed("user:alice", f"again-{number}", "add_payment", {})
         ids.append(orders.add_payment(world.core, "alice", view.order.id, PayBy("sandbox", "qr"), request))
-        starting.start_payment(world.core, ids[-1])
+        payment_starts.start_payment(world.core, ids[-1])
     for payment_id in ids:
         world.pay(payment_id)
     with ThreadPoolExecutor(8) as pool:

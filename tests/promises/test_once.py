@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from app.services import asking
+from app.services.calls import payment_queries
 from tests.world import World
 
 
@@ -39,7 +39,7 @@ def test_notification_and_query_at_once_credit_once(world: World) -> None:
     world.pay(payment.id)
     with ThreadPoolExecutor(8) as pool:
         told = [pool.submit(world.receive, world.notification(payment.id)) for _ in range(4)]
-        asked = [pool.submit(asking.ask, world.core, payment.id) for _ in range(4)]
+        asked = [pool.submit(payment_queries.ask, world.core, payment.id) for _ in range(4)]
         for future in [*told, *asked]:
             future.result()
     assert world.coins() == 66

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 
-from app.services import asking, expiring
+from app.services.calls import payment_closing, payment_queries
 from app.worker import Worker
 from tests import processes
 from tests.processes import CONTEXT, place_of
@@ -64,8 +64,8 @@ def test_notification_query_and_expiry_at_the_same_moment_credit_once(world: Wor
         message = world.notification(payment_id)
         jobs: list[Callable[[], object]] = [
             partial(world.receive, message),
-            partial(asking.ask, world.core, payment_id),
-            partial(expiring.work_on_due, world.core, payment_id),
+            partial(payment_queries.ask, world.core, payment_id),
+            partial(payment_closing.work_on_due, world.core, payment_id),
             Worker(world.core).run_once,
         ]
         with ThreadPoolExecutor(8) as pool:

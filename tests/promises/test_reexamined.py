@@ -18,13 +18,13 @@ from app.domain.numbers import slot_of_reference, slot_of_user
 from app.models.orders import FactRow, Order, Payment
 from app.providers.facts import Fact, Kind, Ref
 from app.providers.registry import ProviderAccount, Registry
-from app.services import claims, reexamining
-from app.services.core import Rules
-from app.services.products import import_products, parse_catalogue
-from app.services.reexamining import BATCH, START, NotReexamined, reexamine
-from app.services.tellings import Telling, content_of
-from app.services.transaction import read, transact
-from app.services.users import ensure_user
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.accounts.users import ensure_user
+from app.services.base.context import Rules
+from app.services.base.reported_fact import ReportedFact, content_of
+from app.services.facts import claims
+from app.services.facts import parked as parked_facts
+from app.services.facts.parked import BATCH, START, NotReexamined, reexamine
 from app.worker import Worker
 from tests import databases
 from tests.facts import paid_fact, told
@@ -38,7 +38,7 @@ Situation = Callable[[World, str], int]
 
 
 def parked(world: World, outcome: str = "parked") -> list[Any]:
-    return list(read(world.core.sessions, lambda session: reexamining.listed(session, outcome, 1000)))
+    return list(world.core.read(lambda session: parked_facts.listed(session, outcome, 1000)))
 
 
 def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
@@ -56,8 +56,8 @@ def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
         session.execute(insert(Order).values(**order._mapping))
         session.execute(insert(Payment).values(**payment._mapping))
 
-    transact(world.core.sessions, forget)
-    return fact, lambda: transact(world.core.sessions, remember)
+    world.core.transact(forget)
+    return fact, lambda: world.core.transact(remember)
 
 
 def an_order_restored(world: World, user: str) -> int:
@@ -74,12 +74,12 @@ def store_fact(world: World, user: str, **changes: Any) -> Fact:
 
 
 def import_text(world: World, catalogue: str) -> None:
-    transact(world.core.sessions, lambda session: import_products(session, parse_catalogue(catalogue), BEGINNING))
+    world.core.transact(lambda session: import_products(session, parse_catalogue(catalogue), BEGINNING))
 
 
 def a_product_imported(world: World, user: str) -> int:
     import_text(world, CATALOGUE)
-    owner = str(transact(world.core.sessions, lambda session: ensure_user(session, world.core, user)).token)
+    owner = str(world.core.transact(lambda session: ensure_user(session, user)).token)
     applied = told(world, store_fact(world, user, owner=owner))
     assert applied.reason == "unknown_product"
     import_text(world, STORE_CATALOGUE)
@@ -99,7 +99,7 @@ def kept_by_an_older_version(world: World, user: str) -> int:
     """A kind of fact that it did nothing about: the payment is here, the fact is not handled."""
     payment_id = world.order(user).payments[0].id
     fact = paid_fact(world, payment_id)
-    telling = Telling(world.account, fact, "notification")
+    telling = ReportedFact(world.account, fact, "notification")
     row = {
         "slot": telling.slot,
         "id": world.core.numbers.next(telling.slot),
@@ -118,7 +118,7 @@ def kept_by_an_older_version(world: World, user: str) -> int:
         "at": fact.at,
         "recorded_at": world.clock.now(),
     }
-    transact(world.core.sessions, lambda session: session.execute(insert(FactRow).values(**row)))
+    world.core.transact(lambda session: session.execute(insert(FactRow).values(**row)))
     return int(row["id"])
 
 
@@ -155,7 +155,7 @@ def test_found_by_many_at_once_it_is_applied_once(world: World, situation: Situa
             if turn % 2:
                 reexamine(world.core, number)
             else:
-                reexamining.sweep(world.core, START)
+                parked_facts.sweep(world.core, START)
         except NotReexamined:
             pass  # another one was faster
 
@@ -180,7 +180,7 @@ def test_interrupted_at_any_step_it_is_taken_up_again(database_url: str, situati
             except Injected:
                 assert world.coins(f"user-{at}") in (0, 66)
             blown = fuse.has_blown
-        reexamining.sweep(world.core, START)
+        parked_facts.sweep(world.core, START)
         assert (world.coins(f"user-{at}"), parked(world)) == (66, []), f"interrupted at step {at}"
     assert at > 5
     world.assert_balanced()
@@ -225,7 +225,7 @@ def _with_mistyped_settings(world: World) -> World:
 def _set(world: World, fact_id: int, **values: Any) -> None:
     changes = ", ".join(f"{name} = :{name}" for name in values)
     query = text(f"UPDATE facts SET {changes} WHERE slot = :slot AND id = :id")
-    transact(world.core.sessions, lambda s: s.execute(query, {**values, "slot": fact_id & 4095, "id": fact_id}))
+    world.core.transact(lambda s: s.execute(query, {**values, "slot": fact_id & 4095, "id": fact_id}))
 
 
 def test_what_was_parked_by_wrong_settings_is_applied_by_hand_once_they_are_right(world: World) -> None:
@@ -264,7 +264,7 @@ def test_a_fact_of_an_account_that_is_not_configured_any_more_waits(world: World
     without = replace(world.core, registry=Registry({}))
     with pytest.raises(NotReexamined, match="'sandbox' is not configured"):
         reexamine(without, number)
-    assert reexamining.sweep(without, START) == (0, START)
+    assert parked_facts.sweep(without, START) == (0, START)
     assert len(parked(world)) == 1
 
 
@@ -280,7 +280,7 @@ def test_a_parked_fact_without_a_cause_is_only_read(world: World) -> None:
 def test_after_thirty_days_only_a_person_looks_again(world: World) -> None:
     number = an_order_restored(world, "alice")
     world.clock.advance(timedelta(days=30).total_seconds() + 1)
-    assert reexamining.sweep(world.core, START) == (0, START)
+    assert parked_facts.sweep(world.core, START) == (0, START)
     assert reexamine(world.core, number).outcome == "applied"
 
 
@@ -291,9 +291,9 @@ def test_a_sweep_goes_on_where_the_last_one_stopped_and_begins_again_at_the_end(
     world.clock.advance(1)
     told(world, fact)
     restore()
-    done, place = reexamining.sweep(world.core, START)
+    done, place = parked_facts.sweep(world.core, START)
     assert (done, world.coins()) == (0, 0)
-    assert reexamining.sweep(world.core, place) == (1, START)
+    assert parked_facts.sweep(world.core, place) == (1, START)
     assert world.coins() == 66
 
 
@@ -301,5 +301,5 @@ def test_one_fact_that_cannot_be_looked_at_does_not_keep_the_others_waiting(worl
     broken = an_order_restored(world, "bob")
     _set(world, broken, kind="unheard_of")
     an_order_restored(world, "alice")
-    assert reexamining.sweep(world.core, START)[0] == 1
+    assert parked_facts.sweep(world.core, START)[0] == 1
     assert (world.coins("alice"), world.coins("bob")) == (66, 0)

@@ -13,12 +13,12 @@ from app.domain.deciding import Late, Policy, Surplus
 from app.domain.ledger import Posted
 from app.domain.refunding import OPEN_REFUND, Clawback
 from app.providers.facts import Kind
-from app.services import orders, starting
-from app.services.core import Rules
-from app.services.idempotency import keyed
-from app.services.orders import PayBy
-from app.services.refunds import executing
-from app.services.refunds.requesting import RefundExceedsPayment
+from app.services.base.context import Rules
+from app.services.base.idempotency import keyed
+from app.services.calls import payment_starts, refund_calls
+from app.services.payments import orders
+from app.services.payments.orders import PayBy
+from app.services.refunds.requests import RefundExceedsPayment
 from app.worker import Worker
 from tests import databases
 from tests.promises.refund_world import BONUS, COINS, PAID, Buyer, target
@@ -142,7 +142,7 @@ def test_one_key_sent_by_many_at_once_is_one_refund_sent_once(world: World) -> N
         numbers = set(pool.map(lambda _: buyer.ask(100, key="the same"), range(8)))
         (refund,) = numbers
         world.clock.advance(60)
-        done = list(pool.map(lambda _: executing.work_on_due(world.core, refund), range(8)))
+        done = list(pool.map(lambda _: refund_calls.work_on_due(world.core, refund), range(8)))
     assert done.count(True) == 1
     assert len(world.at_provider(buyer.payment_id).refunds) == 1
     buyer.assert_balanced()
@@ -151,10 +151,10 @@ def test_one_key_sent_by_many_at_once_is_one_refund_sent_once(world: World) -> N
 def test_refunds_of_one_payment_keep_their_distance(world: World) -> None:
     buyer = paid_buyer(world)
     first, second = buyer.ask(100), buyer.ask(100)
-    assert executing.work_on_due(world.core, first)
-    assert not executing.work_on_due(world.core, second)
+    assert refund_calls.work_on_due(world.core, first)
+    assert not refund_calls.work_on_due(world.core, second)
     world.clock.advance(3)
-    assert executing.work_on_due(world.core, second)
+    assert refund_calls.work_on_due(world.core, second)
     assert {row.status for row in buyer.refunds()} == {"done"}
 
 
@@ -240,7 +240,7 @@ def test_surplus_money_is_refunded_by_itself_if_so_set(engine: Engine, sessions:
     buyer = Buyer(world)
     request = keyed("test", "again", "add_payment", {})
     second = orders.add_payment(world.core, buyer.user, buyer.order_id, PayBy("sandbox", "qr"), request)
-    starting.start_payment(world.core, second)
+    payment_starts.start_payment(world.core, second)
     for payment_id in (buyer.payment_id, second):
         world.pay(payment_id)
     world.deliver()

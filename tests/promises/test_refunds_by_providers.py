@@ -9,9 +9,11 @@ import pytest
 
 from app.providers.facts import Message
 from app.providers.registry import ProviderAccount, Registry
-from app.services import orders, receiving, starting
-from app.services.idempotency import keyed
-from app.services.orders import NewOrder, PayBy
+from app.services.base.idempotency import keyed
+from app.services.calls import payment_starts
+from app.services.intake import notifications
+from app.services.payments import orders
+from app.services.payments.orders import NewOrder, PayBy
 from plugins.wechat.simulated.books import Refund
 from tests.plugins.alipay.actors import Stage, stage
 from tests.plugins.wechat.worlds import V3World
@@ -31,7 +33,7 @@ class Shop:
         """Everything that the provider sends now; in the wrong order if so wanted."""
         messages = self.news()
         for message in reversed(messages) if backwards else messages:
-            assert receiving.receive_notification(self.buyer.world.core, self.account, message).status in (200, 204)
+            assert notifications.receive_notification(self.buyer.world.core, self.account, message).status in (200, 204)
 
     def ask(self, amount: int | None = None) -> str:
         return self.buyer.work(self.buyer.ask(amount))
@@ -42,7 +44,7 @@ def bought(world: World, account: ProviderAccount, way: str) -> tuple[Buyer, ord
     buyer = Buyer(world)
     wanted = NewOrder(buyer.user, "coins-60", 1, PayBy(account.name, way), "CNY")
     order_id, payment_id = orders.create_order(world.core, wanted, keyed(buyer.user, "real", "create_order", {}))
-    starting.start_payment(world.core, payment_id)
+    payment_starts.start_payment(world.core, payment_id)
     buyer.order_id, buyer.payment_id = order_id, payment_id
     return buyer, orders.view_order(world.core, buyer.user, order_id)
 

@@ -13,16 +13,17 @@ from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.models.orders import Payment
 from app.providers.facts import Kind, Ref
-from app.services import ledger, receipts
-from app.services.facts import apply_fact
-from app.services.idempotency import keyed
+from app.services import ledger
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.context import Tx
+from app.services.base.idempotency import keyed
+from app.services.base.reported_fact import ReportedFact
+from app.services.facts.apply import apply_fact
+from app.services.intake import receipts
 from app.services.ledger import debts
 from app.services.ledger.reversing import Reverse, reverse
-from app.services.products import import_products, parse_catalogue
-from app.services.refunds import refund_rows, requesting
-from app.services.refunds.requesting import RefundNotSupported, Wanted
-from app.services.tellings import Telling
-from app.services.transaction import read, transact
+from app.services.refunds import refund_rows, requests
+from app.services.refunds.requests import RefundNotSupported, Wanted
 from app.worker import Worker
 from tests.databases import Sessions
 from tests.promises.refund_world import Buyer
@@ -60,7 +61,7 @@ def test_coins_of_a_store_purchase_that_were_spent_are_owed_and_the_next_purchas
     number = store.device().buy(PRODUCT)
     slot, now = slot_of_user("alice"), store.world.clock.now()
     spend = Spend("alice", "coin", 500, "k", environment="sandbox")
-    transact(store.core.sessions, lambda s: ledger.spend(s, slot, spend, at=now))
+    store.core.transact(lambda s: ledger.spend(s, slot, spend, at=now))
     refund(store, number, 100_000)
     assert store.world.coins() == 0
     store.device().buy(PRODUCT)
@@ -78,8 +79,8 @@ def test_a_refund_that_is_told_before_anybody_claimed_the_purchase_waits_for_its
     receipts.submit(store.core, "apple", "alice", body)
     assert store.world.coins() == 0
     slot = slot_of_user("alice")
-    assert read(store.core.sessions, lambda s: debts.owed(s, slot, "alice")) == ()
-    assert read(store.core.sessions, lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
+    assert store.core.read(lambda s: debts.owed(s, slot, "alice")) == ()
+    assert store.core.read(lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
     store.world.assert_balanced()
 
 
@@ -89,7 +90,7 @@ def test_a_store_decides_by_itself(store: Store) -> None:
     assert order is not None
     wanted = Wanted(None, int(order), None, "please", None, "backend:test")
     with pytest.raises(RefundNotSupported):
-        requesting.request(store.core, wanted, keyed("backend:test", "k", "refund", {}))
+        requests.request(store.core, wanted, keyed("backend:test", "k", "refund", {}))
 
 
 # --- money that matched nothing ---
@@ -118,7 +119,7 @@ def test_a_refund_of_a_store_purchase_that_is_not_in_the_catalogue_waits_for_it(
     back = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(ref, refund="r1"), owner=owner)
     assert buyer.tell(back).reason == "before_payment"
     catalogue = CATALOGUE.replace("prices", 'store_ids = { sandbox = "new" }\nprices')
-    transact(world.core.sessions, lambda s: import_products(s, parse_catalogue(catalogue), world.clock.now()))
+    world.core.transact(lambda s: import_products(s, parse_catalogue(catalogue), world.clock.now()))
     assert buyer.tell(paid).outcome == "applied"
     assert (world.money("suspense"), world.money("sales"), world.money("clearing:sandbox")) == (0, 400, -400)
     assert buyer.coins == 44
@@ -136,7 +137,7 @@ def test_refunds_follow_money_that_is_matched_later(world: World) -> None:
     assert [buyer.tell(fact).outcome for fact in (paid, back)] == ["parked", "applied"]
     assert (world.money("suspense"), world.money("sales"), buyer.coins) == (400, 0, 0)
     row = {**world.payment(buyer.payment_id)._mapping, "id": number, "theirs": None}
-    transact(world.core.sessions, lambda s: s.execute(insert(Payment).values(row)))
+    world.core.transact(lambda s: s.execute(insert(Payment).values(row)))
     assert buyer.tell(paid).outcome == "applied"
     assert (world.money("suspense"), world.money("sales"), world.money("clearing:sandbox")) == (0, 400, -400)
     assert buyer.coins == 44
@@ -154,13 +155,13 @@ def test_money_and_refund_that_did_not_see_each_other_are_brought_together_by_th
     buyer = Buyer(world)
     unknown = Ref(str(buyer.payment_id + (1 << 12)), buyer.theirs)
     refunded = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(unknown, refund="r1"))
-    with world.core.sessions.begin() as session:
-        apply_fact(session, world.core, Telling(world.account, refunded, "notification"))
+    with world.core.sessions.kw["bind"].begin() as connection:
+        apply_fact(Tx(connection, world.core), ReportedFact(world.account, refunded, "notification"))
         buyer.tell(replace(buyer.paid(), ref=unknown))
     assert world.money("suspense") == 600
     Worker(world.core).run_once()
     assert (world.money("suspense"), world.money("clearing:sandbox")) == (400, -400)
-    assert read(world.core.sessions, lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
+    assert world.core.read(lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
     buyer.assert_balanced()
 
 
@@ -168,11 +169,11 @@ def test_nobody_gains_by_a_reversal_of_a_refund_that_an_operator_had_already_und
     """An operator reverses the credit itself; the refund takes nothing more, and its reversal gives nothing."""
     buyer = Buyer(world)
     buyer.pay()
-    page = read(world.core.sessions, lambda s: ledger.statement(s, buyer.slot, wallet(buyer.user, "coin", "sandbox")))
+    page = world.core.read(lambda s: ledger.statement(s, buyer.slot, wallet(buyer.user, "coin", "sandbox")))
     now = world.clock.now()
     for line in page.lines:
         request = Reverse(line.transfer, f"r-{line.version}", "a mistake", "operator")
-        transact(world.core.sessions, lambda s, request=request: reverse(s, buyer.slot, request, at=now))  # type: ignore[misc]
+        world.core.transact(lambda s, request=request: reverse(s, buyer.slot, request, at=now))  # type: ignore[misc]
     assert buyer.coins == 0
     buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund="r1", money=600))
     assert (buyer.coins, buyer.debt, buyer.refunded) == (0, 0, 600)

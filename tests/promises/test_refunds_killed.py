@@ -20,7 +20,7 @@ from app.providers.http import RequestsClient
 from app.providers.registry import ProviderAccount, Registry
 from app.providers.testing.doubles import MemoryKeys
 from app.providers.tools import Tools
-from app.services.refunds import executing
+from app.services.calls import refund_calls
 from app.worker import Worker
 from plugins.sandbox import plugin
 from tests import databases
@@ -73,7 +73,7 @@ def _prepare_ask(buyer: Buyer) -> None:
 
 
 def _ask(buyer: Buyer) -> None:
-    executing.work_on_due(buyer.world.core, buyer.ask(300, key="the same"))
+    refund_calls.work_on_due(buyer.world.core, buyer.ask(300, key="the same"))
 
 
 def _ask_again(buyer: Buyer) -> None:

@@ -16,7 +16,7 @@ import pytest
 from app.domain.money import Money
 from app.domain.refunding import Clawback
 from app.providers.facts import Fact, Kind
-from app.services.core import Rules
+from app.services.base.context import Rules
 from tests import databases
 from tests.conftest import create_schema
 from tests.promises.refund_world import BONUS, COINS, PAID, ROADS, Buyer, target

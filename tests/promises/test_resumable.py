@@ -14,8 +14,7 @@ from sqlalchemy import select
 
 from app.domain.numbers import slot_of_user
 from app.models.orders import Order
-from app.services import orders
-from app.services.transaction import read
+from app.services.payments import orders
 from app.worker import Worker
 from tests import processes
 from tests.processes import Place, place_of, run_and_kill
@@ -46,7 +45,7 @@ def books_say_what_the_provider_says(world: World) -> None:
 
 def orders_of(world: World, user: str) -> list[Any]:
     wanted = select(Order.__table__).where(Order.slot == slot_of_user(user), Order.user_id == user)
-    return list(read(world.core.sessions, lambda session: session.execute(wanted)))
+    return list(world.core.read(lambda session: session.execute(wanted)))
 
 
 @pytest.mark.timeout(300)

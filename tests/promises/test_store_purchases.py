@@ -14,13 +14,14 @@ from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.providers.facts import Message
 from app.providers.registry import ProviderAccount, Registry
-from app.services import claims, ledger, receipts, receiving
-from app.services.core import Core
-from app.services.products import import_products, parse_catalogue
-from app.services.receipts import ReceiptRefused, Submitted
-from app.services.reporting import record_consent
-from app.services.transaction import read, transact
-from app.services.users import ensure_user
+from app.services import ledger
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.accounts.users import ensure_user
+from app.services.base.context import Core
+from app.services.calls.fulfilment import record_consent
+from app.services.facts import claims
+from app.services.intake import notifications, receipts
+from app.services.intake.receipts import ReceiptRefused, Submitted
 from app.worker import Worker
 from plugins.apple.settings import Environment
 from plugins.apple.simulated_device import Device
@@ -51,13 +52,13 @@ class Store:
         self.account = account
         self.answers: list[Submitted] = []
         world.core = self.core
-        transact(self.core.sessions, lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+        self.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
 
     def _notified(self, url: str, message: Message):  # type: ignore[no-untyped-def]
-        return receiving.receive_notification(self.core, self.account, message)
+        return notifications.receive_notification(self.core, self.account, message)
 
     def token(self, user: str) -> str:
-        return str(transact(self.core.sessions, lambda session: ensure_user(session, self.core, user)).token)
+        return str(self.core.transact(lambda session: ensure_user(session, user)).token)
 
     def device(self, user: str = "alice", *, token: bool = True, environment: Environment = "Sandbox") -> Device:
         """The user's telephone, with the app's server behind it."""
@@ -154,7 +155,7 @@ def test_a_proof_of_another_users_purchase_leaves_a_line_for_the_operator(store:
 
 def fact_numbers(store: Store, theirs: str) -> set[int]:
     query = text("SELECT id, content FROM facts WHERE slot = :slot")
-    rows = read(store.core.sessions, lambda session: session.execute(query, {"slot": slot_of_user("alice")}).all())
+    rows = store.core.read(lambda session: session.execute(query, {"slot": slot_of_user("alice")}).all())
     return {row.id for row in rows if theirs in str(row.content)}
 
 
@@ -192,7 +193,7 @@ def test_a_purchase_of_a_product_that_is_not_here_is_held_and_credited_when_it_i
     number = device.buy("com.example.other")
     assert store.answers[-1].purchases[0].status == "held"
     other = CATALOGUE.replace("coins-600", "coins-other").replace(PRODUCT, "com.example.other")
-    transact(store.core.sessions, lambda s: import_products(s, parse_catalogue(other), START))
+    store.core.transact(lambda s: import_products(s, parse_catalogue(other), START))
     device.resubmit(number)
     assert store.world.coins() == 600
     store.world.assert_balanced()
@@ -262,13 +263,14 @@ def test_purchases_at_once_beside_one_open_order_each_get_an_order_and_their_coi
 
 
 def _ordered(store: Store):  # type: ignore[no-untyped-def]
-    from app.services import orders, starting
-    from app.services.idempotency import keyed
-    from app.services.orders import NewOrder, PayBy
+    from app.services.base.idempotency import keyed
+    from app.services.calls import payment_starts
+    from app.services.payments import orders
+    from app.services.payments.orders import NewOrder, PayBy
 
     wanted = NewOrder("alice", "coins-600", 1, PayBy("apple", "store"))
     order_id, payment_id = orders.create_order(store.core, wanted, keyed("user:alice", "k", "order", {}))
-    starting.start_payment(store.core, payment_id)
+    payment_starts.start_payment(store.core, payment_id)
     view = orders.view_order(store.core, "alice", order_id)
     assert view.payments[0].action["app_account_token"] == store.token("alice")
     assert view.order.slot == slot_of_user("alice")
@@ -280,13 +282,13 @@ def test_how_much_was_used_is_told_only_with_consent_and_from_the_lots(engine: E
     device = store.device()
     number = device.buy(PRODUCT)
     spend = Spend("alice", "coin", 150, "s1", environment="sandbox")
-    transact(store.core.sessions, lambda s: ledger.spend(s, slot_of_user("alice"), spend, at=store.world.clock.now()))
+    store.core.transact(lambda s: ledger.spend(s, slot_of_user("alice"), spend, at=store.world.clock.now()))
     device.ask_refund(number)
     store.deliver()
     Worker(store.core).run_once()
     told = store.shop.store.purchases.find("Sandbox", number).reports
     assert told == []
-    transact(store.core.sessions, lambda s: record_consent(s, "alice", START))
+    store.core.transact(lambda s: record_consent(s, "alice", START))
     store.world.clock.advance(60)
     device.ask_refund(number, reason="OTHER")
     store.deliver()
@@ -318,7 +320,7 @@ def test_a_purchase_in_the_stores_sandbox_never_touches_the_live_wallet(store: S
     store.device("alice", environment="Sandbox").buy(PRODUCT)
     store.device("alice", environment="Production").buy(PRODUCT, quantity=2)
     slot = slot_of_user("alice")
-    found = read(store.core.sessions, lambda session: ledger.balances(session, slot, "alice"))
+    found = store.core.read(lambda session: ledger.balances(session, slot, "alice"))
     assert {entry.environment: entry.balance for entry in found} == {"sandbox": 600, "live": 1200}
     store.world.assert_balanced()
 

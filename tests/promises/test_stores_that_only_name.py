@@ -13,11 +13,11 @@ from sqlalchemy import Engine
 
 from app.providers import Fact, Intent, Kind, Message, NoExtra, Received, Ref, Reply, Started
 from app.providers.registry import ProviderAccount, Registry
-from app.services import receipts, receiving
-from app.services.products import import_products, parse_catalogue
-from app.services.receipts import Submitted
-from app.services.transaction import Sessions, transact
-from app.services.users import ensure_user
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.accounts.users import ensure_user
+from app.services.base.transaction import Sessions, transact
+from app.services.intake import notifications, receipts
+from app.services.intake.receipts import Submitted
 from app.worker import Worker
 from tests.world import START, World, build_world
 
@@ -73,7 +73,7 @@ class Shop:
     kiosk: Kiosk
 
     def buys(self, token: str, kind: Kind) -> None:
-        user = transact(self.world.core.sessions, lambda session: ensure_user(session, self.world.core, "alice"))
+        user = self.world.core.transact(lambda session: ensure_user(session, "alice"))
         self.kiosk.sell(token, str(user.token), kind)
 
     def hands_in(self, token: str) -> Submitted:
@@ -83,7 +83,7 @@ class Shop:
         message = Message("notification", json.dumps({"token": token}).encode())
         account = self.world.core.registry.get("kiosk")
         assert account is not None
-        return receiving.receive_notification(self.world.core, account, message)
+        return notifications.receive_notification(self.world.core, account, message)
 
     def an_hour_later(self) -> None:
         self.world.clock.advance(3_700)

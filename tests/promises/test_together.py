@@ -16,11 +16,10 @@ from sqlalchemy import Engine, select
 from app.domain.numbers import slot_of_user
 from app.domain.status import Outcome
 from app.models.base import Base
-from app.services import orders
-from app.services.idempotency import keyed
-from app.services.lapsing import lapse_payment
-from app.services.orders import NewOrder, PayBy
-from app.services.transaction import read, transact
+from app.services.base.idempotency import keyed
+from app.services.payments import orders
+from app.services.payments.expiry import lapse_payment
+from app.services.payments.orders import NewOrder, PayBy
 from tests import databases
 from tests.conftest import create_schema
 from tests.faults import Fuse, Injected, fused_engine, losing_the_connection, raising
@@ -85,7 +84,7 @@ def _lapsed(world: World, user: str) -> Callable[[], None]:
 
     def work() -> None:
         row = world.payment(payment.id)
-        transact(world.core.sessions, lambda session: lapse_payment(session, world.core, row))
+        world.core.transact(lambda session: lapse_payment(session, row))
 
     return work
 
@@ -117,7 +116,7 @@ def snapshot(world: World, user: str) -> Snapshot:
     def rows(table: str) -> list[str]:
         found = Base.metadata.tables[table]
         wanted = select(found).where(found.c.slot == slot_of_user(user))
-        return sorted(map(repr, read(world.core.sessions, lambda session: session.execute(wanted).all())))
+        return sorted(map(repr, world.core.read(lambda session: session.execute(wanted).all())))
 
     return {table: rows(table) for table in TABLES}
 

@@ -12,10 +12,11 @@ from app.providers.http import HttpResponse
 from app.providers.registry import ProviderAccount, Registry
 from app.providers.testing.doubles import BrokenHttp, MemoryKeys, RewritingHttp
 from app.providers.tools import Tools
-from app.services import asking, expiring, orders, starting
-from app.services.idempotency import keyed
-from app.services.orders import NewOrder, PayBy
-from app.services.problems import OrderNotOpen, PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
+from app.services.base.errors import OrderNotOpen, PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
+from app.services.base.idempotency import keyed
+from app.services.calls import payment_closing, payment_queries, payment_starts
+from app.services.payments import orders
+from app.services.payments.orders import NewOrder, PayBy
 from app.worker import Worker
 from plugins.sandbox import plugin
 from tests.world import SECRET, World
@@ -44,9 +45,9 @@ def test_a_start_without_an_answer_is_unknown_and_its_repeat_is_the_same_request
     broken = through(world, BrokenHttp(world.http, fault))
     for _ in range(3):
         with pytest.raises(ProviderUnavailable):
-            starting.start_payment(broken.core, payment_id)
+            payment_starts.start_payment(broken.core, payment_id)
         assert world.payment(payment_id).status == "unknown"
-    starting.start_payment(world.core, payment_id)
+    payment_starts.start_payment(world.core, payment_id)
     assert world.payment(payment_id).status == "pending"
     bodies = {body for method, url, body in world.http.requests if method == "POST"}
     assert len(bodies) == 1
@@ -60,14 +61,14 @@ def test_a_start_without_an_answer_is_unknown_and_its_repeat_is_the_same_request
 def test_a_start_that_surely_did_not_happen_changes_nothing(world: World) -> None:
     payment_id = written(world)
     with pytest.raises(ProviderUnavailable):
-        starting.start_payment(through(world, BrokenHttp(world.http, "refused")).core, payment_id)
+        payment_starts.start_payment(through(world, BrokenHttp(world.http, "refused")).core, payment_id)
     assert world.payment(payment_id).status == "created"
 
 
 def test_money_paid_after_a_start_that_we_never_heard_of_is_found_by_the_worker(world: World) -> None:
     payment_id = written(world)
     with pytest.raises(ProviderUnavailable):
-        starting.start_payment(through(world, BrokenHttp(world.http, "timeout_after")).core, payment_id)
+        payment_starts.start_payment(through(world, BrokenHttp(world.http, "timeout_after")).core, payment_id)
     world.simulator.faults.lose = 1
     world.pay(payment_id)
     world.clock.advance(6)
@@ -80,10 +81,10 @@ def test_a_no_after_an_unknown_outcome_is_not_believed(world: World) -> None:
     """The first call may have made the payment; «bad request» to the second proves nothing about it."""
     payment_id = written(world)
     with pytest.raises(ProviderUnavailable):
-        starting.start_payment(through(world, BrokenHttp(world.http, "timeout_after")).core, payment_id)
+        payment_starts.start_payment(through(world, BrokenHttp(world.http, "timeout_after")).core, payment_id)
     world.at_provider(payment_id).asked = {**world.at_provider(payment_id).asked, "subject": "something else"}
     with pytest.raises(ProviderUnavailable):
-        starting.start_payment(world.core, payment_id)
+        payment_starts.start_payment(world.core, payment_id)
     assert world.payment(payment_id).status == "unknown"
     assert world.payment(payment_id).next_query_at is not None
 
@@ -113,7 +114,7 @@ def test_a_definite_no_ends_the_payment_with_the_providers_word(world: World) ->
 
     payment_id = written(world)
     with pytest.raises(PaymentDeclined) as refused:
-        starting.start_payment(answering(world, Declined("no such bank", code="NO_BANK")).core, payment_id)
+        payment_starts.start_payment(answering(world, Declined("no such bank", code="NO_BANK")).core, payment_id)
     assert refused.value.members["provider_code"] == "NO_BANK"
     row = world.payment(payment_id)
     assert (row.status, row.problem, row.next_query_at) == ("failed", "NO_BANK no such bank", None)
@@ -126,9 +127,9 @@ def test_a_definite_no_is_the_answer_to_every_repeat_and_the_provider_is_not_ask
     for first, code in ((Declined("no such bank", code="NO_BANK"), "NO_BANK"), (Declined("not sold here"), "")):
         payment_id = written(world, f"alice{code}")
         with pytest.raises(PaymentDeclined):
-            starting.start_payment(answering(world, first).core, payment_id)
+            payment_starts.start_payment(answering(world, first).core, payment_id)
         with pytest.raises(PaymentDeclined) as repeated:
-            starting.start_payment(world.core, payment_id)
+            payment_starts.start_payment(world.core, payment_id)
         assert repeated.value.members["provider_code"] == code
         assert world.payment(payment_id).action is None
 
@@ -138,16 +139,16 @@ def test_a_wrong_setting_leaves_the_payment_to_be_repeated(world: World) -> None
 
     payment_id = written(world)
     with pytest.raises(ProviderMisconfigured):
-        starting.start_payment(answering(world, Misconfigured("no key")).core, payment_id)
+        payment_starts.start_payment(answering(world, Misconfigured("no key")).core, payment_id)
     assert world.payment(payment_id).status == "created"
-    starting.start_payment(world.core, payment_id)
+    payment_starts.start_payment(world.core, payment_id)
     assert world.payment(payment_id).status == "pending"
 
 
 def test_an_exception_that_nobody_foresaw_is_unknown_and_its_text_is_not_kept(world: World) -> None:
     payment_id = written(world)
     with pytest.raises(ProviderUnavailable):
-        starting.start_payment(answering(world, ZeroDivisionError("secret=hunter2")).core, payment_id)
+        payment_starts.start_payment(answering(world, ZeroDivisionError("secret=hunter2")).core, payment_id)
     row = world.payment(payment_id)
     assert (row.status, row.problem) == ("unknown", "ZeroDivisionError")
 
@@ -160,12 +161,12 @@ def test_a_query_without_an_answer_changes_nothing_and_is_asked_again(world: Wor
     before = world.payment(payment_id)
     broken = through(world, BrokenHttp(world.http, fault))
     world.clock.advance(6)
-    assert expiring.work_on_due(broken.core, payment_id)
+    assert payment_closing.work_on_due(broken.core, payment_id)
     row = world.payment(payment_id)
     assert (row.status, row.theirs, world.coins()) == (before.status, before.theirs, 0)
     assert row.next_query_at > world.clock.now()
     world.clock.advance((row.next_query_at - world.clock.now()).total_seconds())
-    assert expiring.work_on_due(world.core, payment_id)
+    assert payment_closing.work_on_due(world.core, payment_id)
     assert world.coins() == 66
 
 
@@ -201,11 +202,11 @@ def test_a_close_that_was_not_answered_is_settled_by_the_next_question(world: Wo
     payment_id = view.payments[0].id
     world.clock.advance(1800)
     world.simulator.books._aged = lambda payment: payment  # type: ignore[method-assign]  # a provider without a clock
-    assert expiring.work_on_due(through(world, FailingSecond(world)).core, payment_id)
+    assert payment_closing.work_on_due(through(world, FailingSecond(world)).core, payment_id)
     assert world.at_provider(payment_id).status == "CLOSED"
     assert world.payment(payment_id).status == "pending"
     world.clock.advance(3700)
-    assert expiring.work_on_due(world.core, payment_id)
+    assert payment_closing.work_on_due(world.core, payment_id)
     assert world.payment(payment_id).status == "closed"
 
 
@@ -213,9 +214,9 @@ def test_an_answer_that_is_not_signed_by_the_provider_is_not_believed(world: Wor
     """An impostor says «paid», in the right words."""
     payment_id = world.order().payments[0].id
     lie = RewritingHttp(world.http, lambda answer: replace(answer, body=answer.body.replace(b'"WAITING"', b'"PAID"')))
-    asked = asking.ask(through(world, lie).core, payment_id)
+    asked = payment_queries.ask(through(world, lie).core, payment_id)
     assert asked is not None
-    assert asked.answer is asking.Answer.NONE
+    assert asked.answer is payment_queries.Answer.NONE
     assert (world.payment(payment_id).status, world.coins()) == ("pending", 0)
 
 
@@ -223,11 +224,11 @@ def test_an_unknown_payment_is_asked_about_before_another_one_is_made(world: Wor
     """The user tries again after a timeout; the first attempt was paid meanwhile: no second payment is made."""
     payment_id = written(world)
     with pytest.raises(ProviderUnavailable):
-        starting.start_payment(through(world, BrokenHttp(world.http, "timeout_after")).core, payment_id)
+        payment_starts.start_payment(through(world, BrokenHttp(world.http, "timeout_after")).core, payment_id)
     world.simulator.faults.lose = 1
     world.pay(payment_id)
     order_id = world.payment(payment_id).order_id
     request = keyed("user:alice", "k2", "add_payment", {})
     with pytest.raises(OrderNotOpen):
-        starting.pay_again(world.core, "alice", order_id, PayBy("sandbox", "qr"), request)
+        payment_starts.pay_again(world.core, "alice", order_id, PayBy("sandbox", "qr"), request)
     assert (world.order_row(order_id).status, world.coins()) == ("paid", 66)

@@ -17,10 +17,11 @@ from app.providers.errors import Declined
 from app.providers.facts import Fact, Kind, Message, Page, Received, Ref, Started
 from app.providers.limits import LONGEST_REFERENCE
 from app.providers.registry import ProviderAccount, Registry
-from app.services import asking, claims, kept_messages, receipts, receiving, scanning
-from app.services.problems import PaymentDeclined, ProviderUnavailable
-from app.services.receipts import Submitted
-from app.services.transaction import read
+from app.services.base.errors import PaymentDeclined, ProviderUnavailable
+from app.services.calls import payment_queries, scans
+from app.services.facts import claims
+from app.services.intake import inbox, notifications, receipts
+from app.services.intake.receipts import Submitted
 from tests.world import World
 
 NUL, HALF = "a\x00b", "a\ud800b"
@@ -117,7 +118,7 @@ def paid(world: World, user: str = "alice") -> tuple[int, Message]:
 
 
 def kept(world: World) -> list[tuple[str, str]]:
-    return [(row.reason, row.detail) for row in read(world.core.sessions, kept_messages.waiting)]
+    return [(row.reason, row.detail) for row in world.core.read(inbox.waiting)]
 
 
 def paid_outcomes(world: World) -> list[tuple[str, str]]:
@@ -222,10 +223,10 @@ def test_a_query_answered_beyond_the_limits_leaves_the_payment_open_and_asked_ab
     payment_id, _ = paid(world)
     odd = loose(world, named(theirs=text))
     for _ in range(2):
-        assert asking.ask(odd.core, payment_id) is not None
+        assert payment_queries.ask(odd.core, payment_id) is not None
     assert paid_outcomes(world) == [("parked", "unusable")]
     assert world.payment(payment_id).status == "pending"
-    asking.ask(world.core, payment_id)
+    payment_queries.ask(world.core, payment_id)
     assert world.coins() == 66
     world.assert_balanced()
 
@@ -238,10 +239,10 @@ def test_a_history_with_one_unusable_line_is_read_to_its_end(world: World, text:
     world.pay(second)
     odd = loose(world, lambda fact: named(theirs=text)(fact) if fact.ref.ours == str(first) else fact)
     world.clock.advance(60)
-    assert scanning.scan_due(odd.core, odd.account, "payments", timedelta(hours=1))
+    assert scans.scan_due(odd.core, odd.account, "payments", timedelta(hours=1))
     assert sorted(paid_outcomes(world)) == [("applied", ""), ("parked", "unusable")]
     assert (world.coins("alice"), world.coins("bob")) == (0, 66)
-    assert not scanning.scan_due(odd.core, odd.account, "payments", timedelta(hours=1)), "it is done for this hour"
+    assert not scans.scan_due(odd.core, odd.account, "payments", timedelta(hours=1)), "it is done for this hour"
 
 
 @pytest.mark.parametrize("cursor", ["x" * 1025, NUL, HALF])
@@ -254,12 +255,12 @@ def test_a_history_that_goes_on_at_a_place_that_cannot_be_kept_is_read_again_lat
     world.clock.advance(60)
     odd = with_provider(world, Lost(world.account.provider, changed()))
     with capture_logs() as logged:
-        assert scanning.scan_due(odd.core, odd.account, "payments", timedelta(hours=1))
+        assert scans.scan_due(odd.core, odd.account, "payments", timedelta(hours=1))
     assert [one["event"] for one in logged if one["log_level"] == "error"] == ["scan_failed"]
     assert world.coins() == 66, "what is on the page counts all the same"
-    assert not scanning.scan_due(odd.core, odd.account, "payments", timedelta(hours=1))
+    assert not scans.scan_due(odd.core, odd.account, "payments", timedelta(hours=1))
     world.clock.advance(120)
-    assert scanning.scan_due(world.core, world.account, "payments", timedelta(hours=1))
+    assert scans.scan_due(world.core, world.account, "payments", timedelta(hours=1))
 
 
 # --- receipts ---
@@ -343,8 +344,8 @@ def test_a_refusal_in_strange_words_is_still_a_refusal(world: World, text: str) 
 def test_the_kept_message_is_replayed_once_the_plugin_reads_it_properly(world: World) -> None:
     _, message = paid(world)
     loose(world, named(theirs=LONG)).receive(message)
-    [row] = read(world.core.sessions, kept_messages.waiting)
-    assert str(receiving.replay(world.core, row.id)) == "applied"
+    [row] = world.core.read(inbox.waiting)
+    assert str(notifications.replay(world.core, row.id)) == "applied"
     assert (world.coins(), kept(world)) == (66, [])
     world.assert_balanced()
 

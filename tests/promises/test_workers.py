@@ -10,7 +10,7 @@ from typing import Any
 
 from app.providers.facts import Fact, Ref
 from app.providers.registry import ProviderAccount, Registry
-from app.services import asking
+from app.services.calls import payment_queries
 from app.worker import Worker
 from tests import processes
 from tests.processes import CONTEXT, place_of
@@ -95,7 +95,7 @@ def test_what_a_dead_worker_had_taken_is_due_again_when_its_lease_is_over(world:
     world, provider = counted(world)
     payment_id = world.order().payments[0].id
     world.clock.advance(6)
-    assert asking.take_due(world.core, payment_id)
+    assert payment_queries.take_due(world.core, payment_id)
     assert Worker(world.core).run_once() == 0
     world.clock.advance(59)
     assert Worker(world.core).run_once() == 0
@@ -127,7 +127,7 @@ def test_readers_of_one_order_ask_the_provider_at_most_every_three_seconds(world
     payment_id = world.order().payments[0].id
     for expected in (1, 2):
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: asking.ask_if_due(world.core, payment_id), range(16)))
+            list(pool.map(lambda _: payment_queries.ask_if_due(world.core, payment_id), range(16)))
         assert provider.queries.total() == expected
         world.clock.advance(3)
 

@@ -15,10 +15,10 @@ from app.domain.trial_balance import Heading, Sums, TrialBalance
 from app.models.checkpoints import CHECKPOINTS
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
-from app.services.checkpoint_audit import audit_checkpoints
+from app.services.audit.checkpoints import audit_checkpoints
+from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import checkpoints, post
 from app.services.ledger.trial_balance import trial_balance
-from app.services.transaction import Sessions, read, transact
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from app.models.base import Base
-from app.services.transaction import Sessions
+from app.services.base.transaction import Sessions
 from tests import databases
 from tests.services.ledger_world import World
 

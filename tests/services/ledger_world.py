@@ -11,10 +11,10 @@ from app.domain.ledger import ISSUANCE, AccountName, Lot, Posted, Refused, Trans
 from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
+from app.services.audit.ledger import AsOf, AuditState, audit_slot
+from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import Balance, Line, balance, post, spend, statement
 from app.services.ledger.expiring import expire_due
-from app.services.ledger_audit import AsOf, AuditState, audit_slot
-from app.services.transaction import Sessions, read, transact
 
 T = TypeVar("T")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

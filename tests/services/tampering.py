@@ -17,14 +17,14 @@ from app.models.base import Base
 from app.models.guards import APPEND_ONLY, IMMUTABLE_COLUMNS
 from app.providers.registry import Registry
 from app.providers.testing.doubles import FixedClock
-from app.services import freezing
-from app.services.core import Core, Rules
-from app.services.freezing import Change
+from app.services.accounts import freezes
+from app.services.accounts.freezes import Change
+from app.services.base.context import Core, Rules
+from app.services.base.transaction import transact
 from app.services.ledger import clawing, post
 from app.services.ledger.expiring import DueLots, settle_due
 from app.services.ledger.holding import Held, capture, hold, release
 from app.services.ledger.reversing import Reverse, reverse
-from app.services.transaction import transact
 from tests.services.ledger_world import DAY, HOUR, World
 
 WEEK = 7 * 24 * 3600
@@ -86,7 +86,7 @@ class Lively:
             Rules(ledger=world.rules),
         )
         change = Change(world.user, "live", None, frozen, "a look at it", "operator:ann")
-        return transact(world.sessions, lambda session: freezing.apply(session, core, world.slot, change))
+        return core.transact(lambda session: freezes.apply(session, world.slot, change))
 
 
 def unguard(engine: Engine) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from app.domain.limits import LedgerRules
-from app.services import audit
-from app.services.ledger_audit import AsOf
-from app.services.transaction import Sessions
+from app.services.audit import run
+from app.services.audit.ledger import AsOf
+from app.services.base.transaction import Sessions
 from tests.services.checkpoint_world import DAY, HOUR, START, Books
 
 FIRST, SECOND, FOURTH, SEVENTH = (f"'2026-03-01 {hour:02}:00:00.000000'" for hour in (1, 2, 4, 7))
@@ -52,7 +52,7 @@ def ledger(sessions: Sessions) -> Books:
 
 def test_what_the_worker_wrote_is_right(ledger: Books) -> None:
     assert ledger.audited() == []
-    assert audit.audit(ledger.sessions, AS_OF) == []
+    assert run.audit(ledger.sessions, AS_OF) == []
 
 
 def test_each_edit_is_found_and_named_once(ledger: Books) -> None:
@@ -78,7 +78,7 @@ def test_the_first_that_differs_is_the_one_named(ledger: Books) -> None:
 
 def test_it_is_a_finding_of_the_whole_audit(ledger: Books) -> None:
     ledger.run(EDITS["a deleted checkpoint"])
-    assert [(found.what, found.detail) for found in audit.audit(ledger.sessions, AS_OF)] == [
+    assert [(found.what, found.detail) for found in run.audit(ledger.sessions, AS_OF)] == [
         ("checkpoint", "2026-03-01T02:00:00+00:00 is missing")
     ]
 

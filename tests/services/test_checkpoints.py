@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Engine, event
 
 from app.domain.ledger import system
+from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import checkpoints
 from app.services.ledger.checkpoints import MARGIN, NOTHING
-from app.services.transaction import Sessions, read, transact
 from tests.services.checkpoint_world import DAY, HOUR, MINUTE, START, Books, expected, shown
 
 

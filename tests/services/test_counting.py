@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, text
 
+from app.services.base.transaction import Sessions, read
 from app.services.ledger import counting
-from app.services.transaction import Sessions, read
 from tests.services.checkpoint_world import HOUR, START
 
 MANY = 20_000

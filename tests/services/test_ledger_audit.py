@@ -13,12 +13,12 @@ from sqlalchemy import Engine, text
 from app.domain.ledger import Lot, Posted
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import Capture, HoldRequest, Spend, debit
+from app.services.audit.ledger import TELL_EVERY, AsOf, AuditState, Watch, audit, audit_slot
+from app.services.base.transaction import Sessions, transact
 from app.services.ledger import clawing, spend
 from app.services.ledger.batches import book_batch
 from app.services.ledger.holding import Held, capture, hold, release
 from app.services.ledger.reversing import Reverse, reverse
-from app.services.ledger_audit import TELL_EVERY, AsOf, AuditState, Watch, audit, audit_slot
-from app.services.transaction import Sessions, transact
 from tests.services.ledger_world import DAY, HOUR, NOW, World, code
 
 AS_OF = AsOf(LedgerRules(), lambda: NOW)

@@ -8,9 +8,9 @@ import pytest
 
 from app.domain.ledger import MAX_AMOUNT, InvalidTransfer, KeyConflict, Posted, system, wallet
 from app.domain.spending import Spend, grant
+from app.services.base.transaction import Sessions, transact
 from app.services.ledger import post
 from app.services.ledger.batches import BatchResult, book_batch
-from app.services.transaction import Sessions, transact
 from tests.services.ledger_world import World, code
 
 

@@ -34,10 +34,10 @@ from app.domain.spending import Spend
 from app.models.base import Base, Moment
 from app.models.engine import PREPARED
 from app.models.ledger import ACCOUNTS
+from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import spend
 from app.services.ledger.prepared import Prepared, can_start
 from app.services.ledger.spending import ENTER, TAKE
-from app.services.transaction import Sessions, read, transact
 from tests import databases
 from tests.services.ledger_world import World
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from app.domain.ledger import InvalidTransfer, Lot, Posted, Transfer, system
+from app.services.base.transaction import read
 from app.services.ledger import balance_at, post, statement
 from app.services.ledger.deferred import deferred_revenue
-from app.services.transaction import read
 from tests.services.ledger_world import DAY, HOUR, NOW, World, code
 
 

@@ -10,9 +10,9 @@ import pytest
 from app.domain.ledger import InvalidTransfer, KeyConflict, Lot, NoSuchEntry, Posted, Refused, Transfer, system
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import debit
+from app.services.base.transaction import Sessions
 from app.services.ledger import post, spend
 from app.services.ledger.reversing import Reverse, reverse
-from app.services.transaction import Sessions
 from tests.services.ledger_world import DAY, NOW, World, code
 
 

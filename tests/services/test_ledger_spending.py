@@ -23,8 +23,8 @@ from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.spending import debit
 from app.models.ledger import ACCOUNTS, LOT_USES, LOTS
+from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import balances, post, spend
-from app.services.transaction import Sessions, read, transact
 from tests.services.ledger_world import DAY, NOW, World, code
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from app.models import ledger, refunds
 from app.models.base import Base
-from app.services.transaction import Sessions
+from app.services.base.transaction import Sessions
 from tests.services.ledger_world import World
 from tests.services.tampering import Intruder, Lively, unguard
 

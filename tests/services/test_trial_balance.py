@@ -9,8 +9,8 @@ import pytest
 
 from app.domain.ledger import MAX_AMOUNT, system
 from app.domain.trial_balance import Heading, Sums
+from app.services.base.transaction import Sessions, read
 from app.services.ledger.trial_balance import CheckpointsBehind, system_balances, trial_balance
-from app.services.transaction import Sessions, read
 from tests.services.checkpoint_world import DAY, HOUR, MINUTE, START, Books, expected, shown
 
 

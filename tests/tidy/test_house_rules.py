@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.problems import Problem
+from app.services.base.errors import Problem
 from app.web import problems as web_problems
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.providers import LONGEST_REFERENCE, Fact, Kind, Ref, faults_of
 from app.providers.limits import EARLIEST, LARGEST_QUANTITY, LATEST, fits
-from app.services.storable import BEGINNING, name_of, printable, storable_text, without_faults
+from app.services.base.sanitize import BEGINNING, name_of, printable, storable_text, without_faults
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 FACT = Fact(Kind.PAID, Ref("1", "2", "3", "4"), NOW, product="p", quantity=1, owner="o", account="a")

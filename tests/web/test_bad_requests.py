@@ -12,7 +12,6 @@ from werkzeug.test import TestResponse
 
 from app.models.orders import IdempotencyKey, Order, Payment, User
 from app.models.slot_guard import sweep
-from app.services.transaction import read
 from tests.web.client import ApiClient, order_body, token
 from tests.world import World
 
@@ -35,7 +34,7 @@ def rows(world: World) -> int:
         select(func.count()).select_from(table).prefix_with(sweep("audit"))
         for table in (Order, Payment, User, IdempotencyKey)
     ]
-    return read(world.core.sessions, lambda session: sum(session.execute(wanted).scalar_one() for wanted in counted))
+    return world.core.read(lambda session: sum(session.execute(wanted).scalar_one() for wanted in counted))
 
 
 def is_problem(answer: TestResponse) -> None:

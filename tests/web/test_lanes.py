@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from app.providers import Intent, Started
 from app.providers.registry import ProviderAccount, Registry
-from app.services.problems import ProviderUnavailable
+from app.services.base.errors import ProviderUnavailable
 from app.web.lanes import WIDTH, Lanes
 from tests.web.client import BACKEND_KEY, ApiClient, build_client, order_body, token
 from tests.world import World

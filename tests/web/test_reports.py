@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.domain.ledger import Transfer, system
+from app.services.base.transaction import transact
 from app.services.ledger import post
-from app.services.transaction import transact
 from app.web import reports
 from tests.services.checkpoint_world import HOUR, Books
 from tests.web.client import ApiClient

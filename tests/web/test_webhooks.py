@@ -15,7 +15,6 @@ from werkzeug.test import TestResponse
 from app.models.base import Base
 from app.models.slot_guard import sweep
 from app.providers.facts import Message
-from app.services.transaction import read
 from app.web.webhooks import LARGEST_BODY
 from tests import databases
 from tests.conftest import create_schema
@@ -88,7 +87,7 @@ class Shop:
             payments = select(Base.metadata.tables["payments"]).prefix_with(sweep("audit"))
             return [*found, *map(tuple, session.execute(payments).all())]
 
-        return read(self.world.core.sessions, work)
+        return self.world.core.read(work)
 
     def refuses(self, message: Message, query: str = "") -> None:
         before = self.rows()

@@ -20,9 +20,9 @@ from app.domain.books import Book
 from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
 from app.models.ledger import ACCOUNTS
+from app.services.base.transaction import Connected
 from app.services.ledger.prepared import Row
 from app.services.ledger.statements import Statement
-from app.services.transaction import Connected
 
 Place = tuple[int, AccountName]
 """An account: its slot and its name."""

@@ -14,11 +14,11 @@ from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, Pos
 from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
+from app.services.base.transaction import Connected
 from app.services.ledger import known
 from app.services.ledger.accounts import Place
 from app.services.ledger.open_books import OpenBooks, places_of
 from app.services.ledger.spending import DEFAULTS, decide
-from app.services.transaction import Connected
 
 MOST = 500
 

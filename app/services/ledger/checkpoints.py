@@ -16,14 +16,13 @@ from typing import Any
 
 import structlog
 from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session
 
 from app.domain.trial_balance import Heading, Sums, Totals, added
 from app.models.base import AnyRow
 from app.models.checkpoints import CHECKPOINTS
-from app.services.inserting import insert_once
+from app.services.base.transaction import Sessions, Transaction, read, transact
+from app.services.base.upsert import insert_if_new
 from app.services.ledger.counting import EPOCH, FOREVER, HOUR, busy_hours, count, transfers_between
-from app.services.transaction import Sessions, read, transact
 
 C = CHECKPOINTS.c
 MARGIN = timedelta(minutes=15)
@@ -62,13 +61,13 @@ def settled_until(now: datetime) -> datetime:
     return closed_until(now) - HOUR
 
 
-def latest(session: Session, until: datetime) -> Checkpoint:
+def latest(session: Transaction, until: datetime) -> Checkpoint:
     """The last checkpoint that is not later than that; NOTHING if there is none."""
     found = session.scalar(select(func.max(C.until_at)).where(C.until_at <= until))
     return NOTHING if found is None else at(session, found)
 
 
-def at(session: Session, until: datetime, *, lock: bool = False) -> Checkpoint:
+def at(session: Transaction, until: datetime, *, lock: bool = False) -> Checkpoint:
     """What is stored for that moment."""
     wanted = select(CHECKPOINTS).where(C.until_at == until).order_by(*_KEY)
     rows = session.execute(wanted.with_for_update() if lock else wanted)
@@ -104,7 +103,7 @@ def forget_incomplete(sessions: Sessions) -> None:
         transact(sessions, partial(forget, since=wrong))
 
 
-def forget(session: Session, since: datetime) -> int:
+def forget(session: Transaction, since: datetime) -> int:
     """Delete the checkpoints from that moment on; the worker writes them again. How many rows they were.
 
     They are locked first and deleted by a statement of its own, which then also sees what another worker, whom the
@@ -114,7 +113,7 @@ def forget(session: Session, since: datetime) -> int:
     return len(session.execute(delete(CHECKPOINTS).where(C.until_at >= since).returning(C.until_at)).all())
 
 
-def _next(session: Session, closed: datetime) -> tuple[Checkpoint, Checkpoint] | None:
+def _next(session: Transaction, closed: datetime) -> tuple[Checkpoint, Checkpoint] | None:
     """The newest checkpoint, and the one to be written after it."""
     base = latest(session, FOREVER)
     for start, until in busy_hours(session, base.until, closed):
@@ -122,16 +121,16 @@ def _next(session: Session, closed: datetime) -> tuple[Checkpoint, Checkpoint] |
     return None
 
 
-def _write(session: Session, base: Checkpoint, fresh: Checkpoint) -> bool:
+def _write(session: Transaction, base: Checkpoint, fresh: Checkpoint) -> bool:
     """False if another worker has written it, or has taken back the one that it was derived from."""
     if base is not NOTHING and at(session, base.until, lock=True) != base:
         return False
     rows = [_row(fresh.until, *item) for item in sorted(fresh.totals.items())]
-    inserted = [insert_once(session, CHECKPOINTS, row) for row in rows]
+    inserted = [insert_if_new(session, CHECKPOINTS, row) for row in rows]
     return all(inserted)
 
 
-def _first_incomplete(session: Session) -> datetime | None:
+def _first_incomplete(session: Transaction) -> datetime | None:
     """Where the newest checkpoints begin to differ from the hours and the numbers of transfers that there are.
 
     Only numbers are compared, for transfers are never changed: false sums are for the audit to find, not to be hidden.

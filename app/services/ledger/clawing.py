@@ -21,11 +21,11 @@ from app.domain.limits import LedgerRules
 from app.domain.refunding import Clawback, Step, Taken, step_to, taken_from
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
 from app.models.ledger import LOTS, TRANSFERS
+from app.services.base.transaction import Connected
 from app.services.ledger import debts, holding
 from app.services.ledger.accounts import Place
 from app.services.ledger.open_books import OpenBooks
 from app.services.ledger.spending import DEFAULTS
-from app.services.transaction import Connected
 
 LOSSES = "losses"
 """The system account that stands for coins which were refunded in money, spent, and forgiven."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import and_, bindparam, case, func, select
 
 from app.models.ledger import ACCOUNTS, LOTS
-from app.services.transaction import Connected
+from app.services.base.transaction import Connected
 
 WHOLE = 100_000
 A, L = ACCOUNTS.c, LOTS.c

@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Select, and_, bindparam, func, literal_column, select, union_all
-from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
 from app.domain.trial_balance import Heading, Sums, Totals, added
 from app.models.base import AnyRow, Moment
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
+from app.services.base.transaction import Transaction
 
 A, T = ACCOUNTS.c, TRANSFERS.c
 HOUR = timedelta(hours=1)
@@ -79,7 +79,7 @@ _KEPT = (
 )
 
 
-def busy_hours(session: Session, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+def busy_hours(session: Transaction, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
     """The hours from `start` on in which something was booked before `end`: the beginning and the end of each.
 
     `start` is a full hour; the last hour ends at `end`. Long stretches without transfers cost a few statements, not one
@@ -90,13 +90,13 @@ def busy_hours(session: Session, start: datetime, end: datetime) -> Iterator[tup
         yield hour, min(start, end)
 
 
-def transfers_between(session: Session, start: datetime, end: datetime) -> int:
+def transfers_between(session: Transaction, start: datetime, end: datetime) -> int:
     """How many there are: far cheaper than their sums."""
     number: int = session.connection().execute(_MANY, {"p_start": start, "p_end": end}).scalar_one()
     return number
 
 
-def count(session: Session, start: datetime, end: datetime) -> Totals:
+def count(session: Transaction, start: datetime, end: datetime) -> Totals:
     """The legs booked from `start` until just before `end`."""
     totals: Totals = {}
     while start < end:
@@ -107,13 +107,13 @@ def count(session: Session, start: datetime, end: datetime) -> Totals:
     return totals
 
 
-def kept_by_users(session: Session) -> dict[Heading, int]:
+def kept_by_users(session: Transaction) -> dict[Heading, int]:
     """The balances that users' accounts keep, added up. They come from the accounts, not from transfers."""
     rows = session.connection().execute(_KEPT)
     return {_heading(row): _whole(row.high, row.low) for row in rows}
 
 
-def _next_busy(session: Session, start: datetime, end: datetime) -> datetime | None:
+def _next_busy(session: Transaction, start: datetime, end: datetime) -> datetime | None:
     """The beginning of the next hour in which something was booked."""
     step = HOUR
     while start < end:
@@ -124,7 +124,7 @@ def _next_busy(session: Session, start: datetime, end: datetime) -> datetime | N
     return None
 
 
-def _first_hour(session: Session, start: datetime, end: datetime) -> datetime:
+def _first_hour(session: Transaction, start: datetime, end: datetime) -> datetime:
     """Something was booked in between; in which hour first? Halves until it is known."""
     while end - start > HOUR:
         hours = -((start - end) // HOUR)
@@ -133,7 +133,7 @@ def _first_hour(session: Session, start: datetime, end: datetime) -> datetime:
     return start
 
 
-def _anything(session: Session, start: datetime, end: datetime) -> bool:
+def _anything(session: Transaction, start: datetime, end: datetime) -> bool:
     return session.connection().execute(_ANY, {"p_start": start, "p_end": end}).first() is not None
 
 

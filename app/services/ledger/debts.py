@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select
 
 from app.domain.ledger import ISSUANCE, AccountName, Transfer, system
 from app.models.ledger import ACCOUNTS
-from app.services.transaction import Connected
+from app.services.base.transaction import Connected
 
 if TYPE_CHECKING:
     from app.services.ledger.open_books import OpenBooks

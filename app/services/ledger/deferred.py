@@ -11,7 +11,7 @@ from sqlalchemy import and_, case, select
 from app.domain.lots import unspent_value
 from app.models.ledger import ACCOUNTS, LOTS
 from app.models.slot_guard import sweep
-from app.services.transaction import Connected
+from app.services.base.transaction import Connected
 
 A, L = ACCOUNTS.c, LOTS.c
 AT_ONCE = 1000

@@ -17,10 +17,10 @@ from app.domain.ledger import AccountName
 from app.domain.limits import LedgerRules
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS
 from app.models.slot_guard import sweep
+from app.services.base.transaction import Connected, Sessions, read, transact
 from app.services.ledger import holding
 from app.services.ledger.open_books import OpenBooks
 from app.services.ledger.spending import DEFAULTS
-from app.services.transaction import Connected, Sessions, read, transact
 
 A, H, L = ACCOUNTS.c, HOLDS.c, LOTS.c
 BATCH = 200

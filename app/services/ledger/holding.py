@@ -18,10 +18,10 @@ from app.domain.limits import LedgerRules, periods
 from app.domain.spending import Capture, HoldRequest, refusal
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, HOLDS
+from app.services.base.transaction import Connected
 from app.services.ledger import debts, known
 from app.services.ledger.open_books import OpenBooks, places_of
 from app.services.ledger.spending import DEFAULTS
-from app.services.transaction import Connected
 
 A, H = ACCOUNTS.c, HOLDS.c
 OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"

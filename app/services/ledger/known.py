@@ -19,8 +19,8 @@ from app.domain.ledger import (
     fingerprint_of,
 )
 from app.models.ledger import ACCOUNTS, LOTS, REFUSALS, TRANSFERS
+from app.services.base.transaction import Connected
 from app.services.ledger.statements import Statement
-from app.services.transaction import Connected
 
 Id = tuple[int, uuid.UUID]
 """Slot and id."""

@@ -29,9 +29,9 @@ from app.domain.limits import LedgerRules
 from app.domain.lots import NEVER, LotLeft
 from app.domain.marks import REFUSED, Mark, refusal_content
 from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, MARKS, TRANSFERS
+from app.services.base.transaction import Connected
 from app.services.ledger import accounts, debts, known
 from app.services.ledger.statements import Statement
-from app.services.transaction import Connected
 
 A, L = ACCOUNTS.c, LOTS.c
 CHANGING = tuple(column for column in accounts.STATE if column not in ("id", "floor"))

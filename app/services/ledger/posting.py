@@ -7,9 +7,9 @@ from datetime import datetime
 
 from app.domain.ledger import InsufficientFunds, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
 from app.domain.limits import LedgerRules
+from app.services.base.transaction import Connected
 from app.services.ledger import known
 from app.services.ledger.open_books import OpenBooks, places_of
-from app.services.transaction import Connected
 
 
 def post(

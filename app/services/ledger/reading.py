@@ -11,8 +11,8 @@ from sqlalchemy import and_, bindparam, case, select
 from app.domain.ledger import WALLET, AccountName, InvalidTransfer
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, TRANSFERS
+from app.services.base.transaction import Connected
 from app.services.ledger import accounts
-from app.services.transaction import Connected
 
 A, T = ACCOUNTS.c, TRANSFERS.c
 OTHER = ACCOUNTS.alias("other")

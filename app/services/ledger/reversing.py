@@ -14,11 +14,11 @@ from app.domain.lots import plan_return
 from app.domain.numbers import keyed_uuid
 from app.domain.spending import SPEND
 from app.models.ledger import LOT_USES
+from app.services.base.transaction import Connected
 from app.services.ledger import known
 from app.services.ledger.known import Stored
 from app.services.ledger.open_books import OpenBooks, places_of
 from app.services.ledger.spending import DEFAULTS
-from app.services.transaction import Connected
 
 U = LOT_USES.c
 _USES = (

@@ -31,10 +31,10 @@ from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
 from app.domain.lots import rank_of_now
 from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
+from app.services.base.transaction import Connected
 from app.services.ledger import accounts, known
 from app.services.ledger.open_books import OpenBooks, places_of
 from app.services.ledger.statements import PreparedStatement
-from app.services.transaction import Connected
 
 A, T, R = ACCOUNTS.c, TRANSFERS.c, REFUSALS.c
 DEFAULTS = LedgerRules()

@@ -23,8 +23,8 @@ from sqlalchemy.types import LargeBinary
 
 from app.models import slot_guard
 from app.models.engine import PREPARED
+from app.services.base.transaction import Connected
 from app.services.ledger.prepared import Driver, Prepared, Row, Values, can_start
-from app.services.transaction import Connected
 
 T = TypeVar("T")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy.orm import Session
-
 from app.domain.trial_balance import Heading, Sums, TrialBalance, added, draw_up
+from app.services.base.errors import Problem
+from app.services.base.transaction import Transaction
 from app.services.ledger import checkpoints
 from app.services.ledger.counting import FOREVER, busy_hours, count, kept_by_users
-from app.services.problems import Problem
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -20,7 +19,7 @@ class CheckpointsBehind(Problem):
 
 
 def trial_balance(
-    session: Session, *, now: datetime, at: datetime | None = None, most_hours: int | None = None
+    session: Transaction, *, now: datetime, at: datetime | None = None, most_hours: int | None = None
 ) -> TrialBalance:
     """Everything booked up to and including the moment `at`; at present, if that is None.
 
@@ -34,13 +33,13 @@ def trial_balance(
     return draw_up(at, totals)
 
 
-def system_balances(session: Session, *, now: datetime, at: datetime | None = None) -> dict[Heading, Sums]:
+def system_balances(session: Transaction, *, now: datetime, at: datetime | None = None) -> dict[Heading, Sums]:
     """What each account of the house has come to at that moment (None: at present). In a snapshot, like the above."""
     return {key: sums for key, sums in sums_of_legs(session, now=now, at=at).items() if not key.of_users}
 
 
 def sums_of_legs(
-    session: Session, *, now: datetime, at: datetime | None, most_hours: int | None = None
+    session: Transaction, *, now: datetime, at: datetime | None, most_hours: int | None = None
 ) -> dict[Heading, Sums]:
     """All legs up to and including that moment. At present, also those of accounts whose time is ahead of `now`."""
     settled = checkpoints.settled_until(now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from app.services.transaction import Sessions
+from app.services.base.transaction import Sessions
 from tests.world import World, build_world
 
 

@@ -9,12 +9,12 @@ from sqlalchemy import func, select
 
 from app.domain.numbers import slot_of_user
 from app.models.orders import Order
-from app.services import orders, starting
-from app.services.idempotency import keyed
-from app.services.orders import MOST_PAYMENTS, NewOrder, PayBy
-from app.services.problems import Invalid, KeyReused, NotFound, OrderNotOpen, TooManyPayments, UnknownProduct
-from app.services.products import import_products, parse_catalogue
-from app.services.transaction import read, transact
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.errors import Invalid, KeyReused, NotFound, OrderNotOpen, TooManyPayments, UnknownProduct
+from app.services.base.idempotency import keyed
+from app.services.calls import payment_starts
+from app.services.payments import orders
+from app.services.payments.orders import MOST_PAYMENTS, NewOrder, PayBy
 from tests.world import CATALOGUE, World
 
 PAGE = PayBy("sandbox", "page")
@@ -24,7 +24,7 @@ REQUEST = keyed("user:alice", "k", "create_order", {"n": 1})
 
 def orders_of_alice(world: World) -> int:
     counted = select(func.count()).select_from(Order).where(Order.slot == slot_of_user("alice"))
-    return read(world.core.sessions, lambda session: session.execute(counted).scalar_one())
+    return world.core.read(lambda session: session.execute(counted).scalar_one())
 
 
 def test_a_request_repeated_by_many_at_once_makes_one_order(world: World) -> None:
@@ -53,7 +53,7 @@ def test_a_repeat_is_answered_though_the_product_is_no_longer_for_sale(world: Wo
     """The first answer may have been lost on its way."""
     first = orders.create_order(world.core, WANTED, REQUEST)
     nothing = parse_catalogue(CATALOGUE.replace("coins-60", "another"))
-    transact(world.core.sessions, lambda session: import_products(session, nothing, world.clock.now()))
+    world.core.transact(lambda session: import_products(session, nothing, world.clock.now()))
     assert orders.create_order(world.core, WANTED, REQUEST) == first
     with pytest.raises(UnknownProduct):
         orders.create_order(world.core, WANTED, keyed("user:alice", "k2", "create_order", {"n": 1}))
@@ -71,7 +71,7 @@ def test_another_attempt_repeated_at_once_is_one_attempt(world: World) -> None:
     order_id, _ = orders.create_order(world.core, WANTED, REQUEST)
     again = keyed("user:alice", "again", "add_payment", {})
     with ThreadPoolExecutor(8) as pool:
-        made = set(pool.map(lambda _: starting.pay_again(world.core, "alice", order_id, PAGE, again), range(16)))
+        made = set(pool.map(lambda _: payment_starts.pay_again(world.core, "alice", order_id, PAGE, again), range(16)))
     assert len(made) == 1
     assert len(orders.view_order(world.core, "alice", order_id).payments) == 2
 
@@ -81,7 +81,7 @@ def test_an_order_takes_ten_attempts_and_the_last_can_be_repeated(world: World) 
 
     def attempt(number: int) -> int:
         request = keyed("user:alice", f"again-{number}", "add_payment", {})
-        return starting.pay_again(world.core, "alice", order_id, PAGE, request)
+        return payment_starts.pay_again(world.core, "alice", order_id, PAGE, request)
 
     made = [attempt(number) for number in range(1, MOST_PAYMENTS)]
     with pytest.raises(TooManyPayments):

@@ -9,14 +9,13 @@ import pytest
 
 from app.providers.facts import Message, Received, Reply
 from app.providers.registry import ProviderAccount, Registry
-from app.services import kept_messages, receiving
-from app.services.receiving import NotReplayed
-from app.services.transaction import read, transact
+from app.services.intake import inbox, notifications
+from app.services.intake.notifications import NotReplayed
 from tests.world import World
 
 
 def kept(world: World) -> list[Any]:
-    return read(world.core.sessions, kept_messages.waiting)
+    return world.core.read(inbox.waiting)
 
 
 def surplus(world: World) -> Message:
@@ -35,7 +34,7 @@ def test_a_message_is_kept_as_it_came_without_credentials(world: World) -> None:
     assert world.receive(sent).status == 200
     [row] = kept(world)
     assert (row.reason, row.detail) == ("surplus", "second_trade_of_one_number")
-    back = kept_messages.message_of(row)
+    back = inbox.message_of(row)
     assert (back.body, back.query_string) == (sent.body, sent.query_string)
     assert "secret" not in str(back.headers)
     assert back.headers["x-forwarded-for"] == "::1"
@@ -61,7 +60,7 @@ def test_a_replay_moves_no_money_twice_and_takes_the_message_off_the_list(world:
     [row] = kept(world)
     world.clock.advance(30 * 24 * 3600)
     before = world.money("surplus")
-    assert str(receiving.replay(world.core, row.id)) == "duplicate surplus"
+    assert str(notifications.replay(world.core, row.id)) == "duplicate surplus"
     assert kept(world) == []
     assert world.money("surplus") == before
     world.assert_balanced()
@@ -69,33 +68,30 @@ def test_a_replay_moves_no_money_twice_and_takes_the_message_off_the_list(world:
 
 def test_a_replay_still_verifies(world: World) -> None:
     message = surplus(world)
-    number = transact(
-        world.core.sessions,
-        lambda session: kept_messages.keep(
-            session, world.core, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""
-        ),
+    number = world.core.transact(
+        lambda session: inbox.keep(session, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""),
     )
     with pytest.raises(NotReplayed, match="refused"):
-        receiving.replay(world.core, number)
+        notifications.replay(world.core, number)
     assert len(kept(world)) == 1
 
 
 def test_there_is_nothing_to_replay_under_another_number(world: World) -> None:
     with pytest.raises(NotReplayed, match="no such message"):
-        receiving.replay(world.core, 12345)
+        notifications.replay(world.core, 12345)
 
 
 def test_a_message_of_an_account_that_is_not_configured_any_more_cannot_be_replayed(world: World) -> None:
     world.receive(surplus(world))
     without = replace(world.core, registry=Registry({}))
     with pytest.raises(NotReplayed, match="'sandbox' is not configured"):
-        receiving.replay(without, kept(world)[0].id)
+        notifications.replay(without, kept(world)[0].id)
 
 
 def test_a_resolved_message_is_off_the_list(world: World) -> None:
     world.receive(surplus(world))
     [row] = kept(world)
-    transact(world.core.sessions, lambda session: kept_messages.resolve(session, world.core, row.id))
+    world.core.transact(lambda session: inbox.resolve(session, row.id))
     assert kept(world) == []
 
 

@@ -13,12 +13,11 @@ from app.domain.ledger import ISSUANCE, Transfer, system, wallet
 from app.domain.money import Money
 from app.models.guards import APPEND_ONLY, IMMUTABLE_COLUMNS
 from app.services import ledger
-from app.services.audit import audit as run_audit
-from app.services.idempotency import keyed
-from app.services.ledger_audit import AsOf
-from app.services.orders import PayBy, add_payment
-from app.services.starting import start_payment
-from app.services.transaction import transact
+from app.services.audit.ledger import AsOf
+from app.services.audit.run import audit as run_audit
+from app.services.base.idempotency import keyed
+from app.services.calls.payment_starts import start_payment
+from app.services.payments.orders import PayBy, add_payment
 from tests.facts import paid_fact, told
 from tests.world import World
 
@@ -199,7 +198,7 @@ def test_coins_booked_as_a_purchase_that_no_fact_explains_are_found(books: Books
         amount=1000,
         kind="purchase",
     )
-    transact(books.world.core.sessions, lambda session: ledger.post(session, slot, [gift], at=at))
+    books.world.core.transact(lambda session: ledger.post(session, slot, [gift], at=at))
     assert "transfer_unexplained" in books.found()
 
 

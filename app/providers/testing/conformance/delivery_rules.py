@@ -10,7 +10,7 @@ from app.providers.testing.conformance.journeys import fulfil, paid
 
 
 class DeliveryRules(Rules):
-    """Telling the provider that the goods were delivered."""
+    """ReportedFact the provider that the goods were delivered."""
 
     @where(has("fulfil"))
     def test_a_delivery_reaches_the_provider(self) -> None:

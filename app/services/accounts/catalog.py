@@ -1,0 +1,196 @@
+"""The catalogue: read from a TOML file by the operator, shown to clients, copied into orders."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from sqlalchemy import select, update
+
+from app.domain.money import MAX_MINOR, MoneyError, parse_decimal
+from app.models.base import AnyRow
+from app.models.catalogue import Product
+from app.services.base.context import Tx
+from app.services.base.errors import NoPrice, UnknownProduct
+from app.services.base.upsert import insert_if_new
+
+MOST_PRODUCTS = 10_000
+MOST_GRANTS = 16
+MOST_COINS = 10**12
+"""Per piece and grant: leaves room for a million pieces below 2^63."""
+_p = Product.__table__.c
+
+Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+AssetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
+AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class BadCatalogue(ValueError):
+    """The file is not a valid list of products. The text says which entry and why; nothing was changed."""
+
+
+class GrantEntry(BaseModel):
+    """Units of an asset that one piece of the product credits."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    asset: AssetName = "coin"
+    amount: int = Field(gt=0, le=MOST_COINS)
+    bonus: bool = False
+    valid_days: int | None = Field(default=None, gt=0, le=36_500)
+
+
+def _exact(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError('write the price as text, like "6.00": a TOML float is not exact')
+    return value
+
+
+class ProductEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    title: Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
+    prices: dict[CurrencyCode, Annotated[str, BeforeValidator(_exact)]] = Field(default_factory=dict)
+    grants: list[GrantEntry] = Field(min_length=1, max_length=MOST_GRANTS)
+    store_ids: dict[AccountName, Annotated[str, StringConstraints(min_length=1, max_length=128)]] = Field(
+        default_factory=dict
+    )
+    active: bool = True
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ProductEntry:
+        if not self.prices and not self.store_ids:
+            raise ValueError("a product needs a price or a store id")
+        if self.starts_at and self.ends_at and self.starts_at >= self.ends_at:
+            raise ValueError("starts_at must come before ends_at")
+        for currency, text in self.prices.items():
+            try:
+                minor = parse_decimal(text, currency).minor
+            except MoneyError as error:
+                raise ValueError(f"price in {currency}: {error}") from None
+            if not 0 < minor <= MAX_MINOR // 10_000:
+                raise ValueError(f"price in {currency}: out of range")
+        return self
+
+    def row(self, now: datetime) -> dict[str, Any]:
+        return {
+            "sku": self.sku,
+            "title": self.title,
+            "prices": {currency: parse_decimal(text, currency).minor for currency, text in self.prices.items()},
+            "grants": [grant.model_dump() for grant in self.grants],
+            "store_ids": self.store_ids,
+            "active": self.active,
+            "starts_at": self.starts_at,
+            "ends_at": self.ends_at,
+            "updated_at": now,
+        }
+
+
+class CatalogueFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    products: list[ProductEntry] = Field(max_length=MOST_PRODUCTS)
+
+    @model_validator(mode="after")
+    def _unique(self) -> CatalogueFile:
+        skus = [product.sku for product in self.products]
+        twice = sorted(sku for sku, times in Counter(skus).items() if times > 1)
+        if twice:
+            raise ValueError(f"sku given twice: {', '.join(twice)}")
+        stores = Counter(pair for product in self.products for pair in product.store_ids.items())
+        shared = sorted(f"{account}:{store_id}" for (account, store_id), times in stores.items() if times > 1)
+        if shared:
+            raise ValueError(f"store id of two products: {', '.join(shared)}")
+        return self
+
+
+def parse_catalogue(text: str) -> CatalogueFile:
+    """Read and check the whole file. Raises BadCatalogue naming the entry and the fault."""
+    try:
+        return CatalogueFile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BadCatalogue(f"not TOML: {error}") from None
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        raise BadCatalogue("; ".join(f"{'.'.join(map(str, f['loc'])) or 'file'}: {f['msg']}" for f in faults)) from None
+
+
+def import_products(tx: Tx, catalogue: CatalogueFile, now: datetime) -> dict[str, int]:
+    """Make the catalogue what the file says: `{added, changed, unchanged, retired}`.
+
+    Products that the file no longer names are kept, inactive: orders and store purchases of them may still come.
+    """
+    known = {row.sku: row for row in tx.execute(select(*_p))}
+    counts = {"added": 0, "changed": 0, "unchanged": 0, "retired": 0}
+    for entry in catalogue.products:
+        counts[_import_one(tx, entry.row(now), known.pop(entry.sku, None))] += 1
+    for row in known.values():
+        if row.active:
+            tx.execute(update(Product).where(_p.sku == row.sku).values(active=False, updated_at=now))
+            counts["retired"] += 1
+    return counts
+
+
+def _import_one(tx: Tx, row: dict[str, Any], known: AnyRow | None) -> str:
+    if known is None:
+        insert_if_new(tx, Product.__table__, row)
+        return "added"
+    same = all(getattr(known, name) == value for name, value in row.items() if name != "updated_at")
+    if same:
+        return "unchanged"
+    tx.execute(update(Product).where(_p.sku == row["sku"]).values(**row))
+    return "changed"
+
+
+def products_for_sale(tx: Tx, now: datetime) -> list[AnyRow]:
+    rows = tx.execute(select(*_p).where(_p.active).order_by(_p.sku)).all()
+    return [row for row in rows if _in_window(row, now)]
+
+
+def product_for_sale(tx: Tx, sku: str, now: datetime) -> AnyRow:
+    """The product, if it can be ordered now. Raises UnknownProduct."""
+    row = tx.execute(select(*_p).where(_p.sku == sku)).one_or_none()
+    if row is None or not row.active or not _in_window(row, now):
+        raise UnknownProduct(sku=sku)
+    return row
+
+
+def store_ids_of(tx: Tx, sku: str) -> Mapping[str, str]:
+    """The stores' own ids of a product, for sale or not; empty if it is not known any more."""
+    found: Mapping[str, str] | None = tx.execute(select(_p.store_ids).where(_p.sku == sku)).scalar_one_or_none()
+    return found or {}
+
+
+def product_of_store(tx: Tx, provider_account: str, store_id: str) -> AnyRow | None:
+    """The product that a store sells under this id, also when it is no longer for sale: it was bought there."""
+    rows = tx.execute(select(*_p))
+    return next((row for row in rows if row.store_ids.get(provider_account) == store_id), None)
+
+
+def price_in(prices: Mapping[str, int], currencies: tuple[str, ...], wanted: str | None) -> tuple[int, str]:
+    """(minor units, currency) in the wanted currency, or in the provider's first one that has a price."""
+    usable = [currency for currency in currencies if currency in prices and wanted in (None, currency)]
+    if not usable:
+        raise NoPrice(currencies=list(currencies))
+    return prices[usable[0]], usable[0]
+
+
+def _in_window(row: AnyRow, now: datetime) -> bool:
+    return (row.starts_at is None or row.starts_at <= now) and (row.ends_at is None or now < row.ends_at)

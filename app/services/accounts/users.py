@@ -1,0 +1,61 @@
+"""Users, known by the id that the app gives them, and the opaque token by which providers know them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+
+from sqlalchemy import select
+
+from app.domain.numbers import SLOTS, slot_of_user
+from app.models.base import AnyRow
+from app.models.orders import User
+from app.services.base.context import Tx
+from app.services.base.errors import Invalid
+from app.services.base.upsert import insert_if_new
+
+LONGEST_USER_ID = 128
+_USER_ID = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
+_u = User.__table__.c
+
+
+def check_user_id(user_id: str) -> str:
+    """The id, if it is 1 to 128 printable ASCII characters without blanks. Raises Invalid."""
+    if not _USER_ID.fullmatch(user_id):
+        raise Invalid("a user id is 1 to 128 printable ASCII characters without blanks", field="user")
+    return user_id
+
+
+def ensure_user(tx: Tx, user_id: str) -> AnyRow:
+    """The user's row, made on first sight."""
+    slot = slot_of_user(user_id)
+    known = find_user(tx, user_id)
+    if known is not None:
+        return known
+    row = {"slot": slot, "id": user_id, "token": new_token(slot), "consented_at": None, "created_at": tx.now}
+    insert_if_new(tx, User.__table__, row)
+    return tx.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one()
+
+
+def find_user(tx: Tx, user_id: str) -> AnyRow | None:
+    slot = slot_of_user(user_id)
+    return tx.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one_or_none()
+
+
+def find_by_token(tx: Tx, token: str) -> AnyRow | None:
+    """The user whose token this is. The token itself says the slot; whatever is not a UUID is nobody's."""
+    try:
+        value = uuid.UUID(token)
+    except ValueError:
+        return None
+    slot = value.int % SLOTS
+    return tx.execute(select(*_u).where(_u.slot == slot, _u.token == value)).one_or_none()
+
+
+def new_token(slot: int) -> uuid.UUID:
+    """A random UUID (version 4 by its bits) whose low 12 bits are the slot."""
+    value = secrets.randbits(128)
+    value = (value & ~(0xF << 76)) | (4 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return uuid.UUID(int=(value & ~(SLOTS - 1)) | slot)

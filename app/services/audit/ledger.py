@@ -1,0 +1,259 @@
+"""The proof of the books: everything that is stored about accounts is derived again from postings and marks.
+
+One slot at a time, each in a transaction that sees one moment, in the order of the chains. Memory does not grow with
+the number of postings, marks, holds or refusals; the state after each slot can be kept, and the audit resumed from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from hashlib import sha256
+
+from app.domain.counted import Counted, Today
+from app.domain.ledger import AccountName, InvalidTransfer, genesis
+from app.domain.limits import LedgerRules
+from app.domain.lots_proof import StoredLot
+from app.domain.marks_proof import MarksProof, StoredMark, SubjectProof
+from app.domain.numbers import SLOTS
+from app.domain.proof import BookProof, Finding, Report, Reversed, StoredAccount, StoredPosting
+from app.models.base import AnyRow
+from app.services.audit.ledger_rows import FIRST_SLOTS, HOW_MANY, SlotReader, snapshot
+from app.services.base.transaction import Sessions, Transaction
+
+MOST_FINDINGS = 100
+TELL_EVERY = 5000
+
+
+@dataclass(slots=True)
+class AuditState:
+    """Where the audit stands. As JSON it can be kept, and the audit resumed."""
+
+    next_slot: int = 0
+    accounts: int = 0
+    transfers: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    seal: str = ""
+    """SHA-256 over the heads of all chains so far: kept elsewhere, it also proves that nothing was cut off since."""
+
+    @property
+    def clean(self) -> bool:
+        return not self.findings
+
+    @property
+    def done(self) -> bool:
+        return self.next_slot >= SLOTS or len(self.findings) >= MOST_FINDINGS
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> AuditState:
+        kept = json.loads(text)
+        return cls(**{**kept, "findings": [Finding(**finding) for finding in kept["findings"]]})
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told how the audit goes on."""
+
+    begun: Callable[[int], None] = lambda _: None
+    """How many transfers there are to prove, before the first."""
+    proved: Callable[[int], None] = lambda _: None
+    """How many have been proved since the last call. At least once every 5000."""
+    slot: Callable[[AuditState], None] = lambda _: None
+    """After each slot: the state from which the audit can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The rules by which spends are counted, and the clock that says which day and month are running."""
+
+    rules: LedgerRules
+    now: Callable[[], datetime]
+
+
+SILENT = Watch()
+
+
+def audit(sessions: Sessions, *, as_of: AsOf, state: AuditState | None = None, watch: Watch = SILENT) -> AuditState:
+    """Check all slots, or those that `state` has left. Stops after 100 findings. The books may be in use meanwhile."""
+    state = state or AuditState()
+    with snapshot(sessions) as session:
+        watch.begun(session.connection().execute(HOW_MANY, {"p_slot": state.next_slot}).scalar_one())
+    while not state.done:
+        today = Today.at(as_of.now(), as_of.rules)
+        with snapshot(sessions) as session:
+            slot = _next_used(session, state.next_slot)
+            if slot < SLOTS:
+                _audit(session, slot, state, today, watch)
+        state.next_slot = slot + 1
+        watch.slot(state)
+    return state
+
+
+def _next_used(session: Transaction, start: int) -> int:
+    """The first slot from there on that has rows of any kind; SLOTS if there is none."""
+    found = session.connection().execute(FIRST_SLOTS, {"p_slot": start}).one()
+    return min((slot for slot in found if slot is not None), default=SLOTS)
+
+
+def audit_slot(sessions: Sessions, slot: int, state: AuditState, *, as_of: AsOf, watch: Watch = SILENT) -> None:
+    """Check one slot and add what is found to `state`."""
+    today = Today.at(as_of.now(), as_of.rules)
+    with snapshot(sessions) as session:
+        _audit(session, slot, state, today, watch)
+
+
+def _audit(session: Transaction, slot: int, state: AuditState, today: Today, watch: Watch) -> None:
+    with closing(SlotReader(session, slot)) as reader:
+        run = _SlotAudit(reader, slot, today, state, watch)
+        try:
+            run.run()
+        except (ValueError, TypeError) as error:  # a text that is no time or no JSON, a number that is none
+            run.found("slots", slot, f"a row in it cannot be read: {error}")
+
+
+class _SlotAudit:
+    """The audit of one slot."""
+
+    def __init__(self, reader: SlotReader, slot: int, today: Today, state: AuditState, watch: Watch) -> None:
+        self._reader = reader
+        self._slot = slot
+        self._state = state
+        self._watch = watch
+        self._today = today
+        self._accounts: dict[int, StoredAccount] = {}
+        self._names: dict[int, AccountName] = {}
+        self._counted: dict[int, Counted] = {}
+        self._sums: Counter[tuple[str, str]] = Counter()
+
+    def run(self) -> None:
+        self._read_accounts()
+        held = self._check_subjects()
+        marks = self._reader.marks(self._stray_mark)
+        books = _Books(self._reader, self.found)
+        for number, account in self._accounts.items():
+            self._walk_marks(account, marks.of(number))
+            if account.has_book:
+                self._walk_book(account, books, held.pop(number, 0))
+            else:
+                self._check_system_account(account)
+        marks.end()
+        books.end()
+        self._check_sums()
+
+    def found(self, table: str, row: object, what: str) -> None:
+        if len(self._state.findings) < MOST_FINDINGS:
+            self._state.findings.append(Finding(self._slot, table, str(row), what))
+
+    def _read_accounts(self) -> None:
+        for row in self._reader.accounts():
+            try:
+                name = AccountName(*row[1:5])
+            except InvalidTransfer as error:
+                self.found("accounts", row.id, str(error))
+            else:
+                self._accounts[row.id] = StoredAccount(row.id, name, *row[5:])
+                self._names[row.id] = name
+
+    def _check_subjects(self) -> dict[int, int]:
+        """Holds, refusals and freezings; what holds reserve on each account."""
+        proof = SubjectProof(self._names, self._counts_of, self.found)
+        for key, subject in self._reader.subjects():
+            proof.check(key, subject)
+        for key in self._reader.answered_twice():
+            self.found("refusals", key, "the same request was refused and booked")
+        return proof.held
+
+    def _counts_of(self, account: int) -> Counted:
+        if account not in self._counted:
+            self._counted[account] = Counted(self._today)
+        return self._counted[account]
+
+    def _walk_marks(self, account: StoredAccount, marks: Iterable[StoredMark]) -> None:
+        proof = MarksProof(self._slot, account, self.found)
+        for mark in marks:
+            proof.step(mark)
+        proof.finish()
+
+    def _walk_book(self, account: StoredAccount, books: _Books, held: int) -> None:
+        proof = BookProof(self._slot, account, self._names, self._counts_of(account.id), self.found)
+        told = 0
+        for number, posting in enumerate(books.postings.of(account.id), start=1):
+            proof.step(posting, *books.beside(posting))
+            if number - told == TELL_EVERY:
+                self._tell(TELL_EVERY)
+                told = number
+        self._tell(proof.steps - told)
+        proof.finish(held)
+        self._counted.pop(account.id, None)
+        key = (account.name.asset, account.name.environment)
+        self._sums[key] += account.balance - proof.moved
+        self._state.accounts += 1
+        heads = bytes.fromhex(self._state.seal) + account.head + (account.marks_head or b"")
+        self._state.seal = sha256(heads).hexdigest()
+
+    def _tell(self, proved: int) -> None:
+        self._state.transfers += proved
+        self._watch.proved(proved)
+
+    def _check_system_account(self, account: StoredAccount) -> None:
+        if any(account[3:16]) or account.open_version or account.head != genesis(self._slot, account.name):
+            self.found("accounts", account.id, "a system account keeps no balance")
+
+    def _check_sums(self) -> None:
+        for (asset, environment), total in sorted(self._sums.items()):
+            if total:
+                self.found("accounts", f"{asset} {environment}", f"the slot does not sum to zero but to {total}")
+
+    def _stray_mark(self, mark: StoredMark) -> None:
+        self.found("marks", f"{mark.account}/{mark.number}", "it belongs to no account")
+
+
+Beside = tuple[StoredLot | None, Sequence[tuple[int, int]], Reversed | None]
+NOTHING: Beside = (None, (), None)
+
+
+class _Books:
+    """The postings of a slot, and beside them what their books list."""
+
+    def __init__(self, reader: SlotReader, found: Report) -> None:
+        self._found = found
+        self.postings = reader.postings(lambda row: found("transfers", row.id, "it belongs to no book"))
+        self._lots = reader.lots(lambda row: found("lots", f"{row.account}/{row.version}", "no posting made it"))
+        self._uses = reader.uses(lambda row: found("lot_uses", _name(row), "it belongs to no posting"))
+        self._reversed = reader.reversed()
+        self._nearest: tuple[int, int] | None = None
+        self._look_ahead()
+
+    def beside(self, posting: StoredPosting) -> Beside:
+        """The lot that bears its version, the lots that it lists, and what it reverses. Mostly nothing of it."""
+        key = posting[:2]
+        if self._nearest is None or key < self._nearest:
+            return NOTHING
+        made = next(iter(tuple(self._lots.of(key))), None)
+        uses = tuple(self._uses.of(key))
+        for place, row in enumerate(uses):
+            if row.position != place:
+                self._found("lot_uses", _name(row), f"it is number {row.position}, derived {place}")
+        of = next((Reversed(*row[2:]) for row in tuple(self._reversed.of(key))), None)
+        self._look_ahead()
+        return made, tuple((row.lot, row.amount) for row in uses), of
+
+    def _look_ahead(self) -> None:
+        """The next posting beside which there is anything."""
+        keys = (rows.key for rows in (self._lots, self._uses, self._reversed))
+        self._nearest = min((key for key in keys if key is not None), default=None)
+
+    def end(self) -> None:
+        for rows in (self.postings, self._lots, self._uses):
+            rows.end()
+
+
+def _name(use: AnyRow) -> str:
+    return f"{use.account_id}/{use.version}"

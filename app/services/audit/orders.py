@@ -1,0 +1,255 @@
+"""Works out every payment and order again from its facts, and every transfer that facts make, and compares."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.orm import aliased
+
+from app.domain.deciding import Booking
+from app.domain.ledger import Transfer
+from app.domain.status import OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
+from app.models.base import AnyRow
+from app.models.ledger import ACCOUNTS, TRANSFERS
+from app.models.orders import FactRow, Order, Payment
+from app.models.slot_guard import sweep
+from app.providers.facts import Kind
+from app.services.audit import refunds as refund_audit
+from app.services.base.transaction import Sessions, Transaction, read
+from app.services.payments import bookings
+
+PAGE = 500
+_o, _p, _f = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c
+_t = TRANSFERS.c
+_KINDS = (*bookings.KINDS, *refund_audit.KINDS)
+"""The kinds of transfer that only facts make."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something in the books that is not as it must be."""
+
+    what: str
+    detail: str
+
+
+Progress = Callable[[str], None]
+
+
+def audit_orders(sessions: Sessions, progress: Progress | None = None) -> Iterator[Finding]:
+    """Findings, page by page in bounded memory. Each page is read as of one moment, so traffic does not disturb it."""
+    made: Counter[int] = Counter()
+    for number, page in enumerate(_pages(sessions), start=1):
+        made.update(page.made)
+        yield from page.findings
+        if progress is not None:
+            progress(f"orders: page {number}")
+    for slot in _slots_with_more(sessions, made):
+        # Orders that were paid meanwhile are no finding: this slot alone is counted again, all of it as of one moment.
+        yield from read(sessions, partial(_recount, slot=slot), snapshot=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    last: tuple[int, int]
+    findings: list[Finding]
+    made: Counter[int]
+    """How many transfers the facts of this page make, by slot."""
+
+
+def _pages(sessions: Sessions) -> Iterator[_Page]:
+    """Orders with what belongs to them, then the facts that belong to no payment here."""
+    for check in (_check_orders, _check_unmatched):
+        page = read(sessions, partial(check, after=(-1, -1)), snapshot=True)
+        while page is not None:
+            yield page
+            page = read(sessions, partial(check, after=page.last), snapshot=True)
+
+
+def _recount(session: Transaction, slot: int) -> list[Finding]:
+    made: Counter[int] = Counter()
+    for check in (_check_orders, _check_unmatched):
+        page = check(session, (slot, -1))
+        while page is not None and page.last[0] == slot:
+            made.update(page.made)
+            page = check(session, page.last)
+        if page is not None:
+            made[slot] += page.made[slot]
+    booked = session.execute(
+        select(func.count()).select_from(TRANSFERS).where(_t.slot == slot, _t.kind.in_(_KINDS))
+    ).scalar_one()
+    if booked <= made[slot]:
+        return []
+    return [Finding("transfer_unexplained", f"slot {slot}: {booked} transfers by facts, {made[slot]} expected")]
+
+
+def _check_orders(session: Transaction, after: tuple[int, int]) -> _Page | None:
+    wanted = (
+        select(*_o)
+        .prefix_with(sweep("audit"))
+        .where(tuple_(_o.slot, _o.id) > after)
+        .order_by(_o.slot, _o.id)
+        .limit(PAGE)
+    )
+    orders = session.execute(wanted).all()
+    if not orders:
+        return None
+    findings: list[Finding] = []
+    made: Counter[int] = Counter()
+    for order in orders:
+        findings += _check_order(session, order, made)
+    return _Page((orders[-1].slot, orders[-1].id), findings, made)
+
+
+def _check_order(session: Transaction, order: AnyRow, made: Counter[int]) -> list[Finding]:
+    payments = session.execute(select(*_p).where(_p.slot == order.slot, _p.order_id == order.id)).all()
+    numbers = [payment.id for payment in payments]
+    told = session.execute(select(*_f).where(_f.slot == order.slot, _f.payment_id.in_(numbers)).order_by(_f.id)).all()
+    facts = [fact for fact in told if fact.kind == Kind.PAID]
+    findings = [*_order_status(order, facts), *_payment_statuses(payments, facts), *_ends(order, payments, told)]
+    for fact in facts:
+        transfers = bookings.transfers_of(
+            bookings.of_row(fact), order, fact.payment_id, Booking(fact.booking), from_suspense=fact.from_suspense
+        )
+        made[order.slot] += len(transfers)
+        findings += _missing(session, order.slot, transfers, f"fact {fact.id} of order {order.id}")
+        payment = next(payment for payment in payments if payment.id == fact.payment_id)
+        findings += _refunds(session, fact, order, payment, made)
+    return findings
+
+
+def _refunds(
+    session: Transaction, fact: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
+) -> list[Finding]:
+    return [Finding(what, detail) for what, detail in refund_audit.check_trade(session, fact, order, payment, made)]
+
+
+def _order_status(order: AnyRow, facts: Sequence[AnyRow]) -> Iterator[Finding]:
+    buying = [fact for fact in facts if fact.outcome == Outcome.APPLIED]
+    paid = order.status == OrderStatus.PAID
+    if len(buying) > 1:
+        yield Finding("order_bought_twice", f"order {order.id}: {len(buying)} applied payments")
+    if paid != bool(buying):
+        yield Finding("order_status", f"order {order.id} is {order.status} with {len(buying)} applied payments")
+    elif paid and order.paid_payment_id != buying[0].payment_id:
+        yield Finding(
+            "order_payment", f"order {order.id}: bought by {buying[0].payment_id}, not {order.paid_payment_id}"
+        )
+    for fact in buying:
+        told = fact.content["amount_minor"], fact.content["currency"]
+        if order.amount_minor is not None and told != (order.amount_minor, order.currency):
+            yield Finding("order_amount", f"order {order.id}: {order.amount_minor} {order.currency}, paid {told}")
+
+
+def _payment_statuses(payments: Sequence[AnyRow], facts: Sequence[AnyRow]) -> Iterator[Finding]:
+    """A payment is paid exactly if there is a paid fact that was not held back for not matching."""
+    for payment in payments:
+        own = [fact for fact in facts if fact.payment_id == payment.id]
+        paying = [fact for fact in own if fact.outcome in (Outcome.APPLIED, Outcome.SURPLUS) or fact.reason == "late"]
+        if (payment.status == PaymentStatus.PAID) != bool(paying):
+            yield Finding("payment_status", f"payment {payment.id} is {payment.status}, paid facts: {len(paying)}")
+
+
+def _ends(order: AnyRow, payments: Sequence[AnyRow], told: Sequence[AnyRow]) -> Iterator[Finding]:
+    """A payment that ended unpaid, or is held, says why; an expired order has no open payment; a provider's number was
+    told by the provider."""
+    for payment in payments:
+        own = [fact for fact in told if fact.payment_id == payment.id]
+        if not _end_has_cause(payment, own):
+            yield Finding("payment_status", f"payment {payment.id} is {payment.status}, and nothing says why")
+        if payment.theirs is not None and payment.theirs not in {fact.content["theirs"] for fact in own}:
+            yield Finding("payment_theirs", f"payment {payment.id}: nobody told its number {payment.theirs}")
+        if order.status == OrderStatus.EXPIRED and payment.status in OPEN_PAYMENT:
+            yield Finding("order_status", f"order {order.id} is expired with payment {payment.id} {payment.status}")
+
+
+def _end_has_cause(payment: AnyRow, own: Sequence[AnyRow]) -> bool:
+    if payment.status == PaymentStatus.HELD:
+        return any(fact.kind == Kind.PAID and fact.booking == Booking.SUSPENSE for fact in own)
+    ended = {fact.kind for fact in own if fact.kind in (Kind.CLOSED, Kind.FAILED) and fact.outcome == Outcome.APPLIED}
+    if payment.status in UNPAID_END:
+        return bool(payment.problem) or payment.status in ended
+    return payment.status not in OPEN_PAYMENT or not ended
+
+
+def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | None:
+    wanted = (
+        select(*_f)
+        .prefix_with(sweep("audit"))
+        .where(tuple_(_f.slot, _f.id) > after, _f.payment_id.is_(None), _f.booking != Booking.NOTHING)
+        .order_by(_f.slot, _f.id)
+        .limit(PAGE)
+    )
+    facts = session.execute(wanted).all()
+    if not facts:
+        return None
+    findings: list[Finding] = []
+    made: Counter[int] = Counter()
+    for fact in facts:
+        transfers = bookings.unmatched(bookings.of_row(fact), Booking(fact.booking))
+        made[fact.slot] += len(transfers)
+        findings += _missing(session, fact.slot, transfers, f"fact {fact.id}")
+        findings += _refunds(session, fact, None, None, made)
+    return _Page((facts[-1].slot, facts[-1].id), findings, made)
+
+
+def _missing(session: Transaction, slot: int, transfers: list[Transfer], whose: str) -> Iterator[Finding]:
+    """Transfers that the fact must have made and that are not there, or are not what they must be."""
+    if not transfers:
+        return
+    booked = _booked(session, slot, [transfer.id_in(slot) for transfer in transfers])
+    for transfer in transfers:
+        row = booked.get(transfer.id_in(slot))
+        if row is None:
+            yield Finding("transfer_missing", f"{whose}: {transfer.kind} of {transfer.amount} {transfer.debit.asset}")
+        elif _said(row) != _wanted(transfer):
+            yield Finding("transfer_differs", f"{whose}: {transfer.kind} is {_said(row)}, must be {_wanted(transfer)}")
+
+
+def _booked(session: Transaction, slot: int, ids: list[uuid.UUID]) -> dict[uuid.UUID, AnyRow]:
+    debit, credit = aliased(ACCOUNTS, name="debit_account"), aliased(ACCOUNTS, name="credit_account")
+    rows = session.execute(
+        select(
+            _t.id,
+            _t.amount,
+            _t.kind,
+            debit.c.code.label("debit_code"),
+            credit.c.code.label("credit_code"),
+            debit.c.user_id.label("debit_user"),
+            credit.c.user_id.label("credit_user"),
+            debit.c.asset,
+            debit.c.environment,
+        )
+        .join(debit, (debit.c.slot == _t.slot) & (debit.c.id == _t.debit_id))
+        .join(credit, (credit.c.slot == _t.slot) & (credit.c.id == _t.credit_id))
+        .where(_t.slot == slot, _t.id.in_(ids))
+    )
+    return {row.id: row for row in rows}
+
+
+def _said(row: AnyRow) -> tuple[object, ...]:
+    accounts = (row.debit_user, row.debit_code, row.credit_user, row.credit_code)
+    return (row.kind, row.amount, row.asset, row.environment, *accounts)
+
+
+def _wanted(transfer: Transfer) -> tuple[object, ...]:
+    debit, credit = transfer.debit, transfer.credit
+    accounts = (debit.user_id, debit.code, credit.user_id, credit.code)
+    return (transfer.kind, transfer.amount, debit.asset, debit.environment, *accounts)
+
+
+def _slots_with_more(sessions: Sessions, made: Counter[int]) -> list[int]:
+    """Slots in which there are more transfers of the kinds that only facts make than facts that make them."""
+    counted = (
+        select(_t.slot, func.count().label("times"))
+        .prefix_with(sweep("audit"))
+        .where(_t.kind.in_(_KINDS))
+        .group_by(_t.slot)
+    )
+    rows = read(sessions, lambda session: session.execute(counted).all())
+    return [row.slot for row in rows if row.times > made[row.slot]]

@@ -1,0 +1,37 @@
+"""The whole proof: the ledger in itself, its checkpoints, and orders and payments against facts and ledger."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from app.services.audit import ledger as ledger_audit
+from app.services.audit.checkpoints import audit_checkpoints
+from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
+from app.services.audit.orders import Finding, Progress, audit_orders
+from app.services.base.transaction import Sessions
+
+MOST_FINDINGS = 1000
+
+
+def audit(
+    sessions: Sessions,
+    as_of: AsOf,
+    progress: Progress | None = None,
+    *,
+    ledger: AuditState | None = None,
+    watch: Watch = SILENT,
+) -> list[Finding]:
+    """What differs, at most the first 1000; empty if the books are balanced.
+
+    The ledger goes on from `ledger`, and `watch.slot` gets its state after each slot: on millions of postings that is
+    where an audit that was stopped is taken up again. `progress` is told of the rest.
+    """
+    proved = ledger_audit.audit(sessions, as_of=as_of, state=ledger, watch=watch)
+    findings = [
+        Finding(f"ledger_{found.table}", f"slot {found.slot}, {found.row}: {found.what}") for found in proved.findings
+    ]
+    for finding in chain(audit_checkpoints(sessions, progress), audit_orders(sessions, progress)):
+        findings.append(finding)
+        if len(findings) >= MOST_FINDINGS:
+            break
+    return findings

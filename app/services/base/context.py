@@ -1,0 +1,102 @@
+"""What every use case needs besides a session: made once by the composition root, shared by all threads."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from app.domain.deciding import Policy
+from app.domain.limits import LedgerRules
+from app.domain.numbers import NumberSource
+from app.domain.refunding import Clawback
+from app.domain.schedule import AskRules
+from app.providers.registry import Registry
+from app.providers.tools import Clock
+from app.services.base.transaction import Sessions, Transaction, read, transact
+
+T = TypeVar("T")
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+_as_of: ContextVar[datetime | None] = ContextVar("as_of", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderClock:
+    """The clock that plugins are handed: the real one, but for messages that are read again (`as_of`)."""
+
+    real: Clock
+
+    def now(self) -> datetime:
+        return _as_of.get() or self.real.now()
+
+
+@contextlib.contextmanager
+def as_of(moment: datetime) -> Iterator[None]:
+    """Inside, plugins judge what is fresh as they did at that moment, when the message in hand first came."""
+    token = _as_of.set(moment)
+    try:
+        yield
+    finally:
+        _as_of.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The policies of this installation."""
+
+    policy: Policy = field(default_factory=Policy)
+    ask: AskRules = field(default_factory=AskRules)
+    order_minutes: int = 30
+    """How long an order can be paid."""
+    clawback: Clawback = Clawback.DEBT
+    """What becomes of refunded coins that are spent."""
+    ledger: LedgerRules = field(default_factory=LedgerRules)
+    """In which order lots are spent, and how much a user may spend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    sessions: Sessions
+    registry: Registry
+    numbers: NumberSource
+    clock: Clock = field(default_factory=SystemClock)
+    rules: Rules = field(default_factory=Rules)
+    public_url: str = "http://127.0.0.1:8000"
+    """Where providers reach us: `<public_url>/webhooks/<provider account>`."""
+
+    def transact(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` in one transaction and commit it (`base.transaction.transact` says what is promised)."""
+        return transact(self.sessions, work, lambda connection: Tx(connection, self))
+
+    def read(self, work: Callable[[Tx], T], *, snapshot: bool = False) -> T:
+        """Run `work` in a transaction that only reads."""
+        return read(self.sessions, work, lambda connection: Tx(connection, self), snapshot=snapshot)
+
+
+class Tx(Transaction):
+    """A transaction in progress with what every use case needs in it: the service's parts, and one moment.
+
+    `now` is read once: everything that one transaction writes bears one time.
+    """
+
+    __slots__ = ("core", "now")
+
+    def __init__(self, connection: Connection, core: Core) -> None:
+        super().__init__(connection)
+        self.core = core
+        self.now = core.clock.now()
+
+
+def environment_of(live: bool) -> str:
+    return "live" if live else "sandbox"

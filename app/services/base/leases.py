@@ -1,0 +1,73 @@
+"""Work that becomes due: rows with a moment at which somebody has to do something about them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Table, bindparam, or_, select, update
+
+from app.domain.numbers import slot_of_number
+from app.domain.schedule import LEASE_SECONDS
+from app.models.base import AnyRow
+from app.models.slot_guard import sweep
+from app.services.base.transaction import Transaction
+
+
+class LeaseQueue:
+    """The rows of one table whose `moment` is here, and the lease by which one worker takes one of them.
+
+    A lease is a conditional UPDATE that moves the moment a minute on. Of any number of workers that try at once, the
+    one whose UPDATE finds the row still due has it; the others get nothing. It promises no more than that nobody else
+    takes the row within that minute: a worker that dies leaves it due again, and one that is slower than its lease may
+    meet a second one, so the work itself must be safe to repeat. Whoever has done the work sets the next moment.
+    """
+
+    def __init__(
+        self,
+        table: FromClause,
+        moment: str,
+        sweep_name: str,
+        *,
+        counts: str | None = None,
+        stamps: str | None = None,
+        gap_seconds: int = 0,
+    ) -> None:
+        """`counts` is the column that counts how often the work fell due and was taken, `stamps` the one that keeps
+        when it was last taken: not again before `gap_seconds` have passed, even if asked to."""
+        if not isinstance(table, Table):
+            raise TypeError(f"not a table: {table!r}")
+        c = table.c
+        self._stamps, self._gap = stamps is not None, timedelta(seconds=gap_seconds)
+        self._due = (
+            select(c.id)
+            .prefix_with(sweep(sweep_name))
+            .where(c[moment].is_not(None), c[moment] <= bindparam("now"))
+            .order_by(c[moment])
+            .limit(bindparam("most"))
+        )
+        wanted = [c.slot == bindparam("at_slot"), c.id == bindparam("at_id"), c[moment].is_not(None)]
+        changes: dict[str, ColumnElement[Any]] = {moment: bindparam("until")}
+        if stamps is not None:
+            wanted.append(or_(c[stamps].is_(None), c[stamps] <= bindparam("quiet_since")))
+            changes[stamps] = bindparam("taken_at")
+        self._take_early = update(table).where(*wanted).values(changes).returning(*c)
+        counted = {} if counts is None else {counts: c[counts] + 1}
+        self._take = self._take_early.where(c[moment] <= bindparam("now")).values(changes | counted)
+
+    def numbers(self, tx: Transaction, now: datetime, limit: int) -> list[int]:
+        """What is due, the longest due first. Reads without locks: somebody may be faster."""
+        return list(tx.scalars(self._due, {"now": now, "most": limit}))
+
+    def take(self, tx: Transaction, number: int, now: datetime) -> AnyRow | None:
+        """Lease the row; as it is now, this taking counted. None if it is not due, or somebody else has it."""
+        return tx.execute(self._take, {**self._values(number, now), "now": now}).one_or_none()
+
+    def take_early(self, tx: Transaction, number: int, now: datetime) -> AnyRow | None:
+        """The same before it is due, because somebody is waiting for it; not counted. None if nothing is to be done."""
+        return tx.execute(self._take_early, self._values(number, now)).one_or_none()
+
+    def _values(self, number: int, now: datetime) -> dict[str, object]:
+        until = now + timedelta(seconds=LEASE_SECONDS)
+        values: dict[str, object] = {"at_slot": slot_of_number(number), "at_id": number, "until": until}
+        return values | {"taken_at": now, "quiet_since": now - self._gap} if self._stamps else values

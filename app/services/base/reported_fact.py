@@ -1,0 +1,92 @@
+"""A provider's fact as it reached us, and as it is written down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from app.domain.matching import Told
+from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
+from app.providers.facts import Fact, key_of
+from app.providers.limits import faults_of
+from app.providers.registry import ProviderAccount
+from app.services.base.sanitize import without_faults
+
+Road = Literal["notification", "receipt", "query", "reply", "scan", "bill"]
+LONGEST_KEY = 400
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFact:
+    """One fact, with the provider account it came through and the road it took."""
+
+    account: ProviderAccount
+    fact: Fact
+    road: Road
+    message_id: str | None = None
+    buyer: str | None = None
+    """The user whose purchase it is, where the provider is a store that knows no number of ours."""
+    faults: tuple[str, ...] = ()
+    """Why the fact cannot be used (`app.providers.limits`). Then `fact` is only what can be written down of it."""
+
+    @property
+    def key(self) -> str:
+        """What names the fact. An unusable one has a name of its own: told properly, it is another fact."""
+        key = key_of(self.fact)
+        if self.faults:
+            return self._hashed(json.dumps([key, content_of(self.fact), self.faults], sort_keys=True))
+        return key if len(key) <= LONGEST_KEY else self._hashed(key)
+
+    def _hashed(self, name: str) -> str:
+        # `%` followed by `-` cannot come out of key_of, so this is never the key of another fact.
+        return f"{self.fact.kind}:%-{hashlib.sha256(name.encode()).hexdigest()}"
+
+    @property
+    def payment_number(self) -> int | None:
+        """Our number, if what the provider sent back can be one of ours."""
+        return parse_number(self.fact.ref.ours)
+
+    @property
+    def slot(self) -> int:
+        """Where it is recorded: the slot of our number, else the buyer's, else one made from the provider's own
+        reference."""
+        number = self.payment_number
+        if number is not None:
+            return slot_of_number(number)
+        if self.buyer is not None:
+            return slot_of_user(self.buyer)
+        ref = self.fact.ref
+        return slot_of_reference(ref.theirs or ref.ours or ref.agreement or self.key)
+
+    def told(self) -> Told:
+        fact = self.fact
+        return Told(fact.account, fact.live, fact.ref.theirs, fact.money, fact.product, fact.quantity, fact.owner)
+
+
+def checked(reported: ReportedFact, now: datetime) -> ReportedFact:
+    """The telling as it can be worked with. Every road passes here before anything is looked up or written."""
+    faults = faults_of(reported.fact)
+    return replace(reported, fact=without_faults(reported.fact, now), faults=faults) if faults else reported
+
+
+def content_of(fact: Fact) -> dict[str, Any]:
+    """The fact as JSON. Field by field comparable with another telling of it; times and causes may differ by road."""
+    ref, size = fact.ref, fact.money or fact.total
+    return {
+        "ours": ref.ours,
+        "theirs": ref.theirs,
+        "refund": ref.refund,
+        "agreement": ref.agreement,
+        "amount_minor": fact.money.minor if fact.money else None,
+        "currency": size.currency if size else None,
+        "total_minor": fact.total.minor if fact.total else None,
+        "share": fact.share,
+        "product": fact.product,
+        "quantity": fact.quantity,
+        "owner": fact.owner,
+        "account": fact.account,
+        "live": fact.live,
+    }

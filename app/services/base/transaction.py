@@ -1,0 +1,127 @@
+"""One unit of work: rolled back unless it returns, repeated whole where the database asks for it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, overload
+
+import structlog
+from sqlalchemy import Connection, CursorResult, Engine, Executable, ScalarResult
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.models.engine import READ_ONLY
+
+ATTEMPTS = 8
+FIRST_PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 1.0
+# serialization failure, deadlock detected, a prepared statement that is gone (a pooler between, DISCARD ALL)
+_REPEAT = frozenset({"40001", "40P01", "26000"})
+_LOST = ("08", "57P0", "XX000")  # connection lost, server going down: a COMMIT may or may not have happened
+
+Sessions = sessionmaker[Session]
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+class Connected(Protocol):
+    """A transaction in progress, of which no more is needed than its connection."""
+
+    def connection(self) -> Connection: ...
+
+
+class Transaction:
+    """A transaction in progress. It runs SQLAlchemy's statements, and knows nothing of objects: rows are written and
+    read by statements alone, so that a reader sees every one of them."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def connection(self) -> Connection:
+        return self._connection
+
+    def execute(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
+        return self._connection.execute(statement, values)
+
+    def scalars(self, statement: Executable, values: Any = None) -> ScalarResult[Any]:
+        return self._connection.scalars(statement, values)
+
+    def scalar(self, statement: Executable, values: Any = None) -> Any:
+        return self._connection.scalar(statement, values)
+
+
+W = TypeVar("W", bound=Transaction)
+Make = Callable[[Connection], W]
+
+
+@overload
+def transact(sessions: Sessions, work: Callable[[Transaction], T], *, attempts: int = ATTEMPTS) -> T: ...
+@overload
+def transact(sessions: Sessions, work: Callable[[W], T], make: Make[W], *, attempts: int = ATTEMPTS) -> T: ...
+def transact(
+    sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transaction, *, attempts: int = ATTEMPTS
+) -> T:
+    """Run `work` in one transaction and commit it; give back what it returned.
+
+    After a deadlock, a serialization failure or a lost connection the whole of it runs again in a new transaction. A
+    connection lost during COMMIT leaves the outcome unknown, so `work` must be safe to repeat: every write of ours is
+    keyed, and the repeat finds what the first run left.
+    """
+    engine: Engine = sessions.kw["bind"]
+
+    def once() -> T:
+        with engine.begin() as connection:
+            return work(make(connection))
+
+    return _repeated(once, attempts)
+
+
+@overload
+def read(sessions: Sessions, work: Callable[[Transaction], T], *, snapshot: bool = False) -> T: ...
+@overload
+def read(sessions: Sessions, work: Callable[[W], T], make: Make[W], *, snapshot: bool = False) -> T: ...
+def read(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transaction, *, snapshot: bool = False) -> T:
+    """Run `work` in a transaction that only reads; it is rolled back. With `snapshot` all its statements see the
+    database as of one moment. Repeated like `transact`: a pooled connection may have died since it was last used."""
+    engine: Engine = sessions.kw["bind"]
+    options: dict[str, Any] = {READ_ONLY: True}
+    if snapshot and engine.dialect.name != "sqlite":  # a reader of SQLite always sees one moment
+        options["isolation_level"] = "REPEATABLE READ"
+
+    def once() -> T:
+        with engine.connect() as connection:
+            return work(make(connection.execution_options(**options)))
+
+    return _repeated(once, ATTEMPTS)
+
+
+def _repeated(once: Callable[[], T], attempts: int) -> T:
+    for attempt in range(1, attempts + 1):
+        try:
+            return once()
+        except DBAPIError as error:
+            if attempt == attempts or not _worth_repeating(error):
+                raise
+            _log.warning("transaction_repeated", attempt=attempt, sqlstate=_sqlstate(error))
+            _pause(attempt)
+    raise AssertionError("unreachable")
+
+
+def _pause(attempt: int) -> None:
+    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
+    time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads repeats, keeps no secret
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _worth_repeating(error: DBAPIError) -> bool:
+    state = _sqlstate(error)
+    if state in _REPEAT or state.startswith(_LOST) or error.connection_invalidated:
+        return True
+    return "database is locked" in str(error.orig)

@@ -1,0 +1,44 @@
+"""`INSERT … ON CONFLICT DO NOTHING` on every engine: the row count says whether the row is new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from sqlalchemy import FromClause, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import Insert
+
+from app.domain.numbers import NumberSource
+from app.services.base.transaction import Transaction
+
+NUMBER_ATTEMPTS = 5
+
+
+@cache
+def _statement(table: FromClause, dialect: str) -> Insert:
+    if not isinstance(table, Table):
+        raise TypeError(f"not a table: {table!r}")
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    # SQLAlchemy keeps the row count of an INSERT only when asked to.
+    return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+def insert_if_new(tx: Transaction, table: FromClause, row: Mapping[str, Any]) -> bool:
+    """Insert the row unless one of its unique keys is taken; True if it is new."""
+    statement = _statement(table, tx.connection().dialect.name)
+    result = tx.connection().execute(statement, dict(row))
+    return result.rowcount == 1
+
+
+def insert_numbered(tx: Transaction, table: FromClause, numbers: NumberSource, row: Mapping[str, Any]) -> int:
+    """Insert a row whose only unique key is its number, under a new number of its slot; the number.
+
+    Another process may have given out the same number in the same millisecond: then the next one is taken.
+    """
+    for _ in range(NUMBER_ATTEMPTS):
+        number = numbers.next(row["slot"])
+        if insert_if_new(tx, table, {**row, "id": number}):
+            return number
+    raise RuntimeError("no free number in this slot: is the clock standing still?")

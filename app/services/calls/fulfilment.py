@@ -1,0 +1,136 @@
+"""Telling a provider about a purchase: that it was delivered, and, if it asks before a refund, how much of it was used.
+
+A report is written down in the transaction of the fact that causes it and sent by the worker. What was used is told
+only for a user whose consent is recorded, and is worked out from the lots at the moment of sending.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import select, update
+
+from app.domain.numbers import slot_of_user
+from app.domain.schedule import backoff_seconds
+from app.models.base import AnyRow
+from app.models.orders import Order, Payment, User
+from app.models.reports import Report
+from app.providers.errors import Declined, ProviderError
+from app.providers.facts import Kind, Ref
+from app.providers.http import deadline
+from app.providers.verbs import Fulfils
+from app.services.base.context import Core, Tx
+from app.services.base.leases import LeaseQueue
+from app.services.base.reported_fact import ReportedFact
+from app.services.base.sanitize import problem_text
+from app.services.base.upsert import insert_if_new
+from app.services.ledger.consumption import consumed_share
+
+SEND_SECONDS = 10.0
+RETRY_CAP_SECONDS = 1800
+ANSWER_WITHIN = timedelta(hours=12)
+"""A question about a refund is moot afterwards."""
+DELIVERED_WITHIN = timedelta(days=3)
+DUE = LeaseQueue(Report.__table__, "next_try_at", "due_reports", counts="tries")
+_r, _p, _o, _u = Report.__table__.c, Payment.__table__.c, Order.__table__.c, User.__table__.c
+_log = structlog.get_logger(__name__)
+
+
+def note_report(tx: Tx, reported: ReportedFact, payment_id: int) -> None:
+    """Write down the report that this fact calls for, if its provider takes reports and wants this one."""
+    if not isinstance(reported.account.provider, Fulfils):
+        return
+    if reported.fact.kind is Kind.REFUND_ASKED:
+        about, question = "consumption", reported.fact.ref.refund or ""
+    elif reported.fact.kind is Kind.PAID and reported.account.report_delivery:
+        about, question = "delivered", ""
+    else:
+        return
+    row = {
+        "slot": reported.slot,
+        "id": tx.core.numbers.next(reported.slot),
+        "payment_id": payment_id,
+        "about": about,
+        "question": question,
+        "asked_at": reported.fact.at,
+        "status": "pending",
+        "problem": "",
+        "next_try_at": tx.now,
+        "tries": 0,
+    }
+    insert_if_new(tx, Report.__table__, row)
+
+
+def record_consent(tx: Tx, user_id: str, moment: datetime | None) -> None:
+    """Since when the user agrees that providers are told how much of a purchase was used; None takes it back."""
+    slot = slot_of_user(user_id)
+    tx.execute(update(User).where(_u.slot == slot, _u.id == user_id).values(consented_at=moment))
+
+
+def work_on_due(core: Core, report_id: int) -> bool:
+    """Send one report, as the worker; False if another worker has it."""
+    row = core.transact(lambda tx: DUE.take(tx, report_id, core.clock.now()))
+    if row is None:
+        return False
+    payment, content = core.read(lambda tx: _content(tx, row))
+    account = core.registry.get(payment.provider_account)
+    if content is None:
+        _settle(core, row, "dropped", "the user has not consented")
+    elif core.clock.now() - row.asked_at > (ANSWER_WITHIN if row.about == "consumption" else DELIVERED_WITHIN):
+        _settle(core, row, "dropped", "too late")
+    elif account is None or not isinstance(account.provider, Fulfils):
+        _settle(core, row, "dropped", "the provider account takes no reports")
+    else:
+        _send(core, row, account.provider, Ref(ours=str(payment.id), theirs=payment.theirs), content)
+    return True
+
+
+def _content(tx: Tx, row: AnyRow) -> tuple[AnyRow, dict[str, Any] | None]:
+    """The payment, and what to say about it; None if nothing may be said."""
+    wanted = (
+        select(_p.id, _p.provider_account, _p.theirs, _u.consented_at)
+        .join(Order, (_o.slot == _p.slot) & (_o.id == _p.order_id))
+        .join(User, (_u.slot == _o.slot) & (_u.id == _o.user_id))
+        .where(_p.slot == row.slot, _p.id == row.payment_id)
+    )
+    payment = tx.execute(wanted).one()
+    if row.about == "delivered":
+        return payment, {"about": "delivered"}
+    if payment.consented_at is None:
+        return payment, None
+    share = consumed_share(tx, row.slot, str(payment.id))
+    return payment, {
+        "about": "consumption",
+        "consented": True,
+        "asked_at": row.asked_at.isoformat(),
+        "consumed_share": share,
+        "delivery": "delivered",
+    }
+
+
+def _send(core: Core, row: AnyRow, provider: Fulfils, ref: Ref, content: dict[str, Any]) -> None:
+    try:
+        with deadline(SEND_SECONDS):
+            provider.fulfil(ref, content)
+    except Declined as error:
+        _settle(core, row, "dropped", str(error))
+    except Exception as error:
+        known = isinstance(error, ProviderError)
+        _log.warning("report_not_sent", report=row.id, payment=row.payment_id, exc_info=not known)
+        pause = backoff_seconds(row.tries, random.random(), RETRY_CAP_SECONDS)  # noqa: S311 - keeps no secret
+        _set(core, row, next_try_at=core.clock.now() + timedelta(seconds=pause))
+    else:
+        _settle(core, row, "sent", "")
+
+
+def _settle(core: Core, row: AnyRow, status: str, problem: str) -> None:
+    _log.info("report", report=row.id, about=row.about, payment=row.payment_id, status=status, problem=problem)
+    _set(core, row, status=status, problem=problem_text(problem), next_try_at=None)
+
+
+def _set(core: Core, row: AnyRow, **values: object) -> None:
+    change = update(Report).where(_r.slot == row.slot, _r.id == row.id).values(**values)
+    core.transact(lambda tx: tx.execute(change))

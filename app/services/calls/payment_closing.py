@@ -1,0 +1,80 @@
+"""The end of what was never paid: the provider is asked, and shuts it, before we do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from app.domain.schedule import give_up_moment, grace_end
+from app.domain.status import OPEN_PAYMENT
+from app.models.base import AnyRow
+from app.providers.facts import Ref
+from app.providers.http import deadline
+from app.providers.verbs import Cancels
+from app.services.base.context import Core, Tx
+from app.services.calls import payment_queries
+from app.services.calls.payment_queries import ASK_SECONDS, Answer, Asked
+from app.services.payments import payment_rows
+from app.services.payments.expiry import give_up, lapse_payment
+
+_log = structlog.get_logger(__name__)
+
+
+def work_on_due(core: Core, payment_id: int) -> bool:
+    """What the worker does with a payment whose query is due: ask, close if it is over, else ask again later.
+
+    False if another worker has it. Each step is recorded before the next, so dying anywhere only repeats a step.
+    """
+    if not payment_queries.take_due(core, payment_id):
+        return False
+    asked = payment_queries.ask(core, payment_id)
+    if asked is None:
+        _log.error("payment_without_provider_account", payment=payment_id)
+        payment_queries.put_off(core, payment_id)
+        return True
+    if asked.row.status in OPEN_PAYMENT and core.clock.now() >= asked.row.expires_at:
+        asked = close_if_over(core, asked)
+    payment_queries.schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE)
+    return True
+
+
+def close_if_over(core: Core, asked: Asked) -> Asked:
+    """Shut an expired, unpaid payment at the provider first. Here it closes by the provider's word; when the grace is
+    over and the provider still knows nothing; or when the provider has called it unpaid, and not closed it, for a week
+    after its time. Without an answer it stays open: unknown is not unpaid."""
+    if asked.answer is Answer.NONE:
+        return asked
+    shut = cancel(core, asked) if asked.answer is Answer.FACTS else asked
+    now, expires_at = core.clock.now(), shut.row.expires_at
+    if shut.row.status not in OPEN_PAYMENT:
+        return shut
+    if shut.answer is Answer.NO_SUCH and now >= grace_end(expires_at, core.rules.ask):
+        return _ended(core, shut, lapse_payment)
+    if now >= give_up_moment(expires_at):
+        return _ended(core, Asked(asked.answer, shut.row), give_up)
+    return shut
+
+
+def _ended(core: Core, asked: Asked, end: Callable[[Tx, AnyRow], None]) -> Asked:
+    core.transact(lambda tx: end(tx, asked.row))
+    row = payment_queries.reread(core, asked.row)
+    if row.problem == payment_rows.GIVEN_UP_PROBLEM:
+        _log.warning("payment_given_up", payment=row.id, provider_account=row.provider_account)
+    return Asked(asked.answer, row)
+
+
+def cancel(core: Core, asked: Asked) -> Asked:
+    """Ask the provider to shut the payment. A provider that cannot is treated as one that knows nothing of it."""
+    row = asked.row
+    account = core.registry.get(row.provider_account)
+    if account is None or not isinstance(account.provider, Cancels):
+        return Asked(Answer.NO_SUCH, row)
+    try:
+        with deadline(ASK_SECONDS):
+            facts = account.provider.cancel(Ref(ours=str(row.id), theirs=row.theirs))
+    except Exception as error:
+        payment_queries.report_call("cancel", row, error)
+        return Asked(Answer.NONE, row)
+    payment_queries.apply_all(core, account, facts, "reply")
+    return Asked(Answer.FACTS if facts else Answer.NO_SUCH, payment_queries.reread(core, row))

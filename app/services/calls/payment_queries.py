@@ -1,0 +1,156 @@
+"""The active query: our own question to a provider about one payment, on our own clock or when somebody reads it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+import structlog
+
+from app.domain.numbers import parse_number, slot_of_number
+from app.domain.schedule import HINT_GAP_SECONDS, READ_GAP_SECONDS, next_ask
+from app.domain.status import OPEN_PAYMENT, UNPAID_END
+from app.models.base import AnyRow
+from app.models.orders import Payment
+from app.providers.errors import Misconfigured, ProviderError
+from app.providers.facts import Fact, Ref
+from app.providers.http import deadline
+from app.providers.registry import ProviderAccount
+from app.services.base.context import Core
+from app.services.base.leases import LeaseQueue
+from app.services.base.reported_fact import ReportedFact, Road
+from app.services.facts.owner import tell
+from app.services.payments import expiry, payment_rows
+
+ASK_SECONDS = 15.0
+READ_SECONDS = 2.0
+"""How long a reader waits for the provider before being shown what we know."""
+# Only queries on our own clock count for the back-off: somebody who reads often must not make the worker ask less.
+DUE = LeaseQueue(
+    Payment.__table__,
+    "next_query_at",
+    "due_payments",
+    counts="queries",
+    stamps="last_query_at",
+    gap_seconds=READ_GAP_SECONDS,
+)
+_log = structlog.get_logger(__name__)
+
+
+class Answer(StrEnum):
+    FACTS = "facts"
+    NO_SUCH = "no_such"
+    """The provider knows of no such payment now. It may know it later."""
+    NONE = "none"
+    """No answer that can be believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    answer: Answer
+    row: AnyRow
+    """The payment as it stood after the answer was applied."""
+
+
+def ask_if_due(core: Core, payment_id: int) -> None:
+    """Ask because somebody is looking, if nobody asked in the last 3 seconds; wait at most 2."""
+    now = core.clock.now()
+    if core.transact(lambda tx: DUE.take_early(tx, payment_id, now)) is None:
+        return
+    asked = ask(core, payment_id, seconds=READ_SECONDS)
+    if asked is not None:
+        schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE)
+
+
+def take_due(core: Core, payment_id: int) -> bool:
+    """Lease a payment whose query is due; False if another worker was faster."""
+    now = core.clock.now()
+    return core.transact(lambda tx: DUE.take(tx, payment_id, now)) is not None
+
+
+def ask(core: Core, payment_id: int, *, seconds: float = ASK_SECONDS) -> Asked | None:
+    """Query the provider about the payment and apply what it says. None if there is no such payment or account."""
+    row = _read(core, payment_id)
+    account = core.registry.get(row.provider_account) if row is not None else None
+    if row is None or account is None:
+        return None
+    try:
+        with deadline(seconds):
+            facts = account.provider.query(Ref(ours=str(row.id), theirs=row.theirs))
+    except Exception as error:
+        report_call("query", row, error)
+        return Asked(Answer.NONE, row)
+    apply_all(core, account, facts, "query")
+    return Asked(Answer.FACTS if facts else Answer.NO_SUCH, reread(core, row))
+
+
+def apply_all(core: Core, account: ProviderAccount, facts: tuple[Fact, ...], road: Road) -> None:
+    """Apply each fact in a transaction of its own."""
+    for fact in facts:
+        tell(core, ReportedFact(account, fact, road))
+
+
+def schedule_next(core: Core, row: AnyRow, *, answered: bool = True) -> None:
+    """Set the next query of a payment that was just asked about; none for one that is settled."""
+    moment = None
+    if row.status in OPEN_PAYMENT:
+        now, rules = core.clock.now(), core.rules.ask
+        jitter = random.random()  # noqa: S311 - spreads queries, keeps no secret
+        moment = next_ask(now=now, asked=row.queries, expires_at=row.expires_at, rules=rules, jitter=jitter)
+    elif row.status in UNPAID_END:
+        moment = expiry.late_ask_after(core, row.expires_at, row.problem, answered=answered)
+    core.transact(
+        lambda tx: payment_rows.set_next_query(tx, row.slot, row.id, status=row.status, moment=moment),
+    )
+
+
+def put_off(core: Core, payment_id: int) -> None:
+    """Nobody can be asked about this payment now (its account is not configured): look again later."""
+    row = _read(core, payment_id)
+    if row is not None:
+        schedule_next(core, row)
+
+
+def hint(core: Core, ref: Ref, *, gap_seconds: int = HINT_GAP_SECONDS) -> bool:
+    """Somebody unproven named this payment: bring its query forward, at most once a minute. True if it was."""
+    number = parse_number(ref.ours)
+    if number is None:
+        return False
+    now = core.clock.now()
+    return core.transact(
+        lambda tx: payment_rows.bring_forward(
+            tx,
+            slot_of_number(number),
+            number,
+            now=now,
+            hinted_before=now - timedelta(seconds=gap_seconds),
+        ),
+    )
+
+
+def report_call(verb: str, row: AnyRow, error: Exception) -> None:
+    """A provider call that ended without an answer. An unexpected exception is our defect: with its traceback."""
+    known = isinstance(error, ProviderError)
+    say = _log.warning if known and not isinstance(error, Misconfigured) else _log.error
+    text = str(error) if known else type(error).__name__
+    say(
+        "provider_call_failed",
+        verb=verb,
+        payment=row.id,
+        provider_account=row.provider_account,
+        kind=type(error).__name__,
+        error=text,
+        exc_info=not known,
+    )
+
+
+def reread(core: Core, row: AnyRow) -> AnyRow:
+    """The payment as it stands now."""
+    return _read(core, row.id) or row
+
+
+def _read(core: Core, payment_id: int) -> AnyRow | None:
+    slot = slot_of_number(payment_id)
+    return core.read(lambda tx: payment_rows.payment(tx, slot, payment_id))

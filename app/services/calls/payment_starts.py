@@ -1,0 +1,127 @@
+"""Asks the provider to make a payment that is already written down, and records what came of it."""
+
+from __future__ import annotations
+
+import json
+
+import structlog
+
+from app.domain.numbers import slot_of_number, slot_of_user
+from app.domain.status import OPEN_PAYMENT, Cause, PaymentStatus, next_payment_status
+from app.models.base import AnyRow
+from app.providers.errors import Declined, Misconfigured, ProviderError, Retryable, Unknown
+from app.providers.facts import Started
+from app.providers.http import deadline
+from app.services.base.context import Core
+from app.services.base.errors import PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
+from app.services.base.idempotency import Keyed, find_key
+from app.services.base.sanitize import printable, problem_text
+from app.services.calls.payment_closing import cancel
+from app.services.calls.payment_queries import Answer, apply_all, ask
+from app.services.payments import intents, payment_rows
+from app.services.payments.orders import PayBy, account_for, add_payment, open_payments, view_order
+
+START_SECONDS = 12.0
+SHUT_SECONDS = 4.0
+_log = structlog.get_logger(__name__)
+
+
+def start_payment(core: Core, payment_id: int) -> None:
+    """Bring the payment to where the client can go on. Safe to repeat: the provider gets the same request again.
+
+    Raises PaymentDeclined, ProviderUnavailable (nothing is lost: repeat the request) or ProviderMisconfigured.
+    """
+    slot = slot_of_number(payment_id)
+    row = core.read(lambda tx: payment_rows.payment(tx, slot, payment_id))
+    if row is not None and row.status == PaymentStatus.FAILED and row.action is None and row.problem:
+        raise _declined_before(row)
+    if row is None or row.status not in OPEN_PAYMENT or row.action is not None or row.expires_at <= core.clock.now():
+        return
+    account = core.registry.get(row.provider_account)
+    if account is None:
+        raise ProviderMisconfigured(f"provider account {row.provider_account!r} is not configured any more")
+    try:
+        with deadline(START_SECONDS):
+            started = _usable(account.provider.start(intents.from_json(row.intent)))
+    except Exception as error:
+        _record_failure(core, row, error)
+        raise _problem_of(row, error) from error
+    _record_started(core, row, started)
+    apply_all(core, account, started.facts, "reply")
+
+
+def _usable(started: Started) -> Started:
+    """What the client is to do next is kept and handed on as it is. Raises Unknown where that cannot be done: the
+    provider may have made the payment all the same."""
+    action = json.loads(json.dumps(dict(started.action)))
+    if printable(action) != action:
+        raise Unknown("what the client is to do next cannot be stored")
+    return started
+
+
+def _record_started(core: Core, row: AnyRow, started: Started) -> None:
+    core.transact(
+        lambda tx: payment_rows.record_start(
+            tx, row.slot, row.id, Cause.STARTED, action=dict(started.action), problem=""
+        ),
+    )
+
+
+def _record_failure(core: Core, row: AnyRow, error: Exception) -> None:
+    """A definite no ends the payment; a call that surely did not happen leaves it; all else makes it unknown."""
+    if isinstance(error, Declined):
+        cause = Cause.DECLINED
+    elif isinstance(error, (Retryable, Misconfigured)):
+        cause = None
+    else:
+        cause = Cause.UNANSWERED
+    text = _problem_text(error)
+    say = _log.error if isinstance(error, Misconfigured) or not isinstance(error, ProviderError) else _log.warning
+    say("start_failed", payment=row.id, provider_account=row.provider_account, error=text, kind=type(error).__name__)
+    core.transact(
+        lambda tx: payment_rows.record_start(tx, row.slot, row.id, cause, action=None, problem=text),
+    )
+
+
+def _problem_text(error: Exception) -> str:
+    """The provider's words; of an unexpected exception only its type, since its text may quote anything."""
+    text = f"{error.code} {error}".strip() if isinstance(error, ProviderError) else ""
+    return problem_text(text or type(error).__name__)
+
+
+def _declined_before(row: AnyRow) -> PaymentDeclined:
+    """The same answer again: whoever lost the first one must not take the repeat for a payment that can be made. A
+    provider's word for its refusal comes first in what is kept, and is never a plain word of a sentence."""
+    word = row.problem.partition(" ")[0]
+    code = word if word.isupper() or not word.isalpha() else ""
+    return PaymentDeclined(provider_code=code, order=str(row.order_id), payment=str(row.id))
+
+
+def _problem_of(row: AnyRow, error: Exception) -> PaymentDeclined | ProviderUnavailable | ProviderMisconfigured:
+    members = {"order": str(row.order_id), "payment": str(row.id)}
+    if isinstance(error, Declined) and next_payment_status(PaymentStatus(row.status), Cause.DECLINED):
+        return PaymentDeclined(provider_code=error.code, **members)
+    if isinstance(error, Misconfigured):
+        return ProviderMisconfigured(**members)
+    return ProviderUnavailable(**members)
+
+
+def pay_again(core: Core, user_id: str, order_id: int, pay_by: PayBy, request: Keyed) -> int:
+    """Write another attempt to pay the order; its number. Earlier open attempts are asked about and shut first, so that
+    one order is not paid twice. That is done as far as the provider answers: a second payment is never lost anyway."""
+    account_for(core, pay_by)
+    slot = slot_of_user(user_id)
+    known = core.read(lambda tx: find_key(tx, slot, request))
+    if known is not None:
+        return known
+    view = view_order(core, user_id, order_id)
+    with deadline(SHUT_SECONDS):
+        for payment in open_payments(view):
+            _shut(core, payment.id)
+    return add_payment(core, user_id, order_id, pay_by, request)
+
+
+def _shut(core: Core, payment_id: int) -> None:
+    asked = ask(core, payment_id)
+    if asked is not None and asked.answer is Answer.FACTS and asked.row.status in OPEN_PAYMENT:
+        cancel(core, asked)

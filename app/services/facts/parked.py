@@ -1,0 +1,149 @@
+"""Looks again at parked facts: their cause may have come since (an order restored, a product imported, a buyer known),
+or a new version may act on what an older one only kept.
+
+The worker does it by itself for facts of the last 30 days, an operator by hand for any. Both go through the rules and
+locks of `apply_fact`, so looking again at any time, any number of times, at once, credits nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy import ColumnElement, literal_column, select, tuple_
+
+from app.domain.matching import Mismatch
+from app.domain.numbers import slot_of_number
+from app.domain.status import Outcome
+from app.models.base import AnyRow
+from app.models.orders import FactRow
+from app.models.slot_guard import sweep as sweep_named
+from app.providers.facts import Kind
+from app.services.accounts.catalog import product_of_store
+from app.services.base.context import Core, Tx
+from app.services.base.reported_fact import ReportedFact
+from app.services.facts.apply import look_again
+from app.services.facts.owner import place, tell
+from app.services.facts.record import HANDLED, Applied, can_be_looked_at_again
+from app.services.payments import payment_rows
+from app.services.refunds.early_refunds import fact_of, settle_without_a_buyer
+
+BATCH = 100
+WITHIN = timedelta(days=30)
+"""Older ones are looked at by hand only: a history may list any number of facts that will never be ours."""
+MAY_GET_A_CAUSE = (Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT, Mismatch.NOT_HANDLED)
+"""Why a fact is parked that the worker looks at. Refunds before their payment have a sweep of their own."""
+Place = tuple[datetime, int]
+"""Where a sweep is: moment and number of the last fact that it saw."""
+START: Place = (datetime(1970, 1, 1, tzinfo=UTC), 0)
+_f = FactRow.__table__.c
+# Literals, so that the partial index of the few waiting facts serves.
+_WAITING: dict[str, ColumnElement[bool]] = {
+    outcome: _f.outcome == literal_column(f"'{outcome}'") for outcome in (Outcome.PARKED, Outcome.SURPLUS)
+}
+_log = structlog.get_logger(__name__)
+
+
+class NotReexamined(Exception):
+    """Looking again at this fact is not possible, or could not change anything. The text says why."""
+
+
+def listed(tx: Tx, outcome: str, limit: int) -> Sequence[AnyRow]:
+    """Parked or surplus facts, oldest first, for the operator."""
+    wanted = select(*_f).prefix_with(sweep_named("operator")).where(_WAITING[outcome])
+    return tx.execute(wanted.order_by(_f.recorded_at, _f.id).limit(limit)).all()
+
+
+def reexamine(core: Core, number: int) -> Applied:
+    """Look again at one parked fact, because an operator says so. Raises NotReexamined."""
+    slot = slot_of_number(number)
+    wanted = select(*_f).where(_f.slot == slot, _f.id == number)
+    row = core.read(lambda tx: tx.execute(wanted).one_or_none())
+    if row is None:
+        raise NotReexamined("there is no such fact")
+    if not can_be_looked_at_again(row):
+        raise NotReexamined(f"it is {row.outcome} {row.reason}".strip() + ": that is decided")
+    reported = _telling(core, row)
+    if reported is None:
+        raise NotReexamined(f"provider account {row.provider_account!r} is not configured")
+    return _apply(core, reported, row)
+
+
+def sweep(core: Core, after: Place) -> tuple[int, Place]:
+    """Look at a batch of recent parked facts, over all slots; (how many ended, where to go on: START when through)."""
+    rows = core.read(partial(_recent, after=max(after, (core.clock.now() - WITHIN, 0))))
+    done = sum(_guarded(core, row) for row in rows)
+    return done, (rows[-1].recorded_at, rows[-1].id) if len(rows) == BATCH else START
+
+
+def _recent(tx: Tx, after: Place) -> Sequence[AnyRow]:
+    wanted = (
+        select(*_f)
+        .prefix_with(sweep_named("due_payments"))
+        .where(
+            _WAITING[Outcome.PARKED],
+            _f.reason.in_(MAY_GET_A_CAUSE),
+            tuple_(_f.recorded_at, _f.id) > after,
+        )
+        .order_by(_f.recorded_at, _f.id)
+        .limit(BATCH)
+    )
+    return tx.execute(wanted).all()
+
+
+def _guarded(core: Core, row: AnyRow) -> bool:
+    """One fact's trouble is its own: logged, and looked at again in the next sweep. True if it waits no longer."""
+    try:
+        reported = _telling(core, row)
+        if reported is None or not _has_cause_now(core, reported, row):
+            return False
+        return _apply(core, reported, row).outcome is not Outcome.PARKED
+    except Exception:
+        _log.exception("fact_not_reexamined", fact=row.id)
+        return False
+
+
+def _telling(core: Core, row: AnyRow) -> ReportedFact | None:
+    """The fact as it was told. None if its provider account is not configured any more."""
+    account = core.registry.get(row.provider_account)
+    return None if account is None else ReportedFact(account, fact_of(row), row.road, row.message_id)
+
+
+def _has_cause_now(core: Core, reported: ReportedFact, row: AnyRow) -> bool:
+    """Whether applying it may come to something else than last time: cheap, since most never do."""
+    if row.reason == Mismatch.NOT_HANDLED:
+        return row.kind in HANDLED
+    if core.read(partial(_payment_is_here, reported=reported, row=row)):
+        return True
+    if row.reason == Mismatch.UNKNOWN_PRODUCT:
+        return row.kind == Kind.PAID and core.read(partial(_product_is_here, reported=reported))
+    return place(core, reported).buyer is not None
+
+
+def _product_is_here(tx: Tx, reported: ReportedFact) -> bool:
+    return product_of_store(tx, reported.account.name, reported.fact.product or "") is not None
+
+
+def _payment_is_here(tx: Tx, reported: ReportedFact, row: AnyRow) -> bool:
+    number, ref = reported.payment_number, reported.fact.ref
+    if number is not None:
+        return payment_rows.payment_keys(tx, row.slot, number) is not None
+    if ref.ours is not None or ref.theirs is None:
+        return False
+    return (
+        payment_rows.payment_keys_by_theirs(tx, row.slot, row.provider_account, row.environment, ref.theirs) is not None
+    )
+
+
+def _apply(core: Core, reported: ReportedFact, row: AnyRow) -> Applied:
+    """Where it lies; or, now that its buyer is known, where the buyer's data are. Two transactions then, each of one
+    slot and safe to repeat: should this process die between them, the next look finds the first one done."""
+    placed = place(core, reported)
+    if placed.slot == row.slot:
+        return core.transact(partial(look_again, reported=placed, fact_id=row.id))
+    applied = tell(core, reported)
+    if applied.outcome is not Outcome.CONFLICT:
+        core.transact(partial(settle_without_a_buyer, row=row))
+    return applied

@@ -1,0 +1,146 @@
+"""A notification from its bytes to the provider's own answer.
+
+The order of steps is fixed and no plugin can change it: verify, read (no I/O so far), apply and commit every fact, and
+only then say so. Whatever keeps a fact from being stored makes the provider send the message again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from app.domain.matching import Mismatch
+from app.domain.numbers import slot_of_reference
+from app.domain.status import NEEDS_A_PERSON
+from app.providers.errors import Forged
+from app.providers.facts import Fact, Message, Received, Ref, Reply
+from app.providers.limits import fits
+from app.providers.registry import ProviderAccount
+from app.services.base.context import Core, Tx, as_of
+from app.services.base.reported_fact import ReportedFact
+from app.services.base.sanitize import name_of
+from app.services.calls import payment_queries, reference_queries
+from app.services.facts.apply import apply_fact
+from app.services.facts.owner import place, tell
+from app.services.facts.record import Applied
+from app.services.intake import inbox
+
+_log = structlog.get_logger(__name__)
+_DEFECT = Reply(503, "text/plain", b"try again later")
+
+
+def receive_notification(core: Core, account: ProviderAccount, message: Message) -> Reply:
+    """Take in one notification; the answer for its sender. Never raises."""
+    try:
+        received = account.provider.receive(message)
+    except Forged as error:
+        return _refused(core, account, error)
+    except Exception:
+        _log.exception("notification_not_read", provider_account=account.name, bytes=len(message.body))
+        return _DEFECT
+    try:
+        _apply(core, account, message, received)
+    except Exception:
+        _log.exception("notification_not_applied", provider_account=account.name, message_id=received.message_id)
+        return received.failure
+    return received.reply
+
+
+def _refused(core: Core, account: ProviderAccount, error: Forged) -> Reply:
+    """Not authentic: it moves nothing. A readable reference only brings our own query forward."""
+    hinted = False
+    if error.hint is not None:
+        try:
+            hinted = payment_queries.hint(core, error.hint)
+        except Exception:
+            _log.exception("hint_not_used", provider_account=account.name)
+    _log.warning("notification_refused", provider_account=account.name, why=str(error), hinted=hinted)
+    return error.reply
+
+
+def _apply(core: Core, account: ProviderAccount, message: Message, received: Received) -> None:
+    for fact in received.facts:
+        _apply_one(core, account, message, received, fact)
+    for ref in received.asks:
+        _ask(core, account, message, received, ref)
+    if received.note:
+        _log.warning("notification_of_no_use", provider_account=account.name, note=received.note)
+        _keep(core, account, message, received, "note", received.note)
+
+
+def _ask(core: Core, account: ProviderAccount, message: Message, received: Received, ref: Ref) -> None:
+    """What the message only names is asked about by the worker."""
+    if ref.refund and not fits(ref.refund):
+        _log.warning("notification_asks_unusable", provider_account=account.name, ours=ref.ours)
+        _keep(core, account, message, received, Mismatch.UNUSABLE, "names a refund by what is no storable text")
+        return
+    named = reference_queries.by_our_number(core, account, ref)
+    unpaid = not named.refund and payment_queries.hint(core, named, gap_seconds=0)
+    brought = unpaid or reference_queries.raise_ask(core, named)
+    _log.info("notification_asks", provider_account=account.name, ours=named.ours, brought_forward=brought)
+
+
+def _keep(core: Core, account: ProviderAccount, message: Message, received: Received, reason: str, detail: str) -> None:
+    """Keep a message that is about no fact, for a person."""
+    slot = slot_of_reference(name_of(received.message_id or account.name))
+    core.transact(
+        lambda tx: inbox.keep(tx, slot, account.name, message, reason, detail),
+    )
+
+
+def _apply_one(core: Core, account: ProviderAccount, message: Message, received: Received, fact: Fact) -> Applied:
+    """One fact, and beside it, in the same transaction, the raw message if a person has to look."""
+    reported = place(core, ReportedFact(account, fact, "notification", received.message_id))
+
+    def work(tx: Tx) -> Applied:
+        applied = apply_fact(tx, reported)
+        if applied.outcome in NEEDS_A_PERSON:
+            detail = "; ".join([applied.reason, *reported.faults])
+            inbox.keep(tx, applied.slot, account.name, message, applied.outcome, detail)
+        return applied
+
+    return core.transact(work)
+
+
+class NotReplayed(Exception):
+    """The kept message could not be read again. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of a kept message that was read again."""
+
+    outcomes: tuple[Applied, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody has to look at it any more."""
+        return not any(applied.outcome in NEEDS_A_PERSON for applied in self.outcomes)
+
+    def __str__(self) -> str:
+        said = (f"{applied.outcome} {applied.reason}".strip() for applied in self.outcomes)
+        return ", ".join(said) or "nothing to apply"
+
+
+def replay(core: Core, number: int) -> Replayed:
+    """Verify and apply a kept message again, and resolve it unless it needs a person still.
+
+    The plugin verifies it as of the moment when it came: it was fresh then. Raises NotReplayed.
+    """
+    row = core.read(lambda tx: inbox.find(tx, number))
+    if row is None:
+        raise NotReplayed("there is no such message")
+    account = core.registry.get(row.provider_account)
+    if account is None:
+        raise NotReplayed(f"provider account {row.provider_account!r} is not configured")
+    try:
+        with as_of(row.received_at):
+            received = account.provider.receive(inbox.message_of(row))
+    except Forged as error:
+        raise NotReplayed(f"refused: {error}") from None
+    tellings = [ReportedFact(account, fact, "notification", received.message_id) for fact in received.facts]
+    replayed = Replayed(tuple(tell(core, reported) for reported in tellings))
+    if replayed.settled:
+        core.transact(lambda tx: inbox.resolve(tx, number))
+    return replayed

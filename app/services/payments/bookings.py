@@ -1,0 +1,133 @@
+"""What a fact about money means in the books.
+
+Money: `clearing:<provider account>` (what the provider owes or has paid us) to `sales`, `surplus` or `suspense`.
+Coins: `issuance` to the user's wallet. Every transfer's key is made from the fact's, so no road can book it twice, and
+the audit can work out the same transfers again from the stored fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.deciding import Booking
+from app.domain.grants import Grant, grants_of
+from app.domain.ledger import ISSUANCE, Lot, Transfer, system, wallet
+from app.domain.money import Money
+from app.models.base import AnyRow
+from app.services.base.context import Tx, environment_of
+from app.services.base.reported_fact import ReportedFact
+from app.services.ledger import post
+
+_COUNTERPART = {Booking.SALE: "sales", Booking.SURPLUS: "surplus", Booking.SUSPENSE: "suspense"}
+KINDS = ("payment", "surplus", "suspense", "purchase", "bonus")
+"""The kinds of transfer that only facts make."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyFact:
+    """The part of a paid fact that the books need."""
+
+    provider_account: str
+    environment: str
+    key: str
+    money: Money | None
+    """None where the provider is a store that does not tell us an amount."""
+    at: datetime
+    theirs: str
+
+    @property
+    def scope(self) -> str:
+        """The name space of the transfers that this provider account's facts cause."""
+        return f"fact:{self.provider_account}:{self.environment}"
+
+
+def of_telling(reported: ReportedFact) -> MoneyFact:
+    fact = reported.fact
+    environment = environment_of(fact.live)
+    return MoneyFact(reported.account.name, environment, reported.key, fact.money, fact.at, fact.ref.theirs or "")
+
+
+def of_row(row: AnyRow) -> MoneyFact:
+    """The same from a stored fact."""
+    content = row.content
+    money = Money(content["amount_minor"], content["currency"]) if content["amount_minor"] is not None else None
+    return MoneyFact(row.provider_account, row.environment, row.key, money, row.at, content["theirs"] or "")
+
+
+def book(tx: Tx, slot: int, transfers: Sequence[Transfer], *, at: datetime) -> None:
+    if transfers:
+        post(tx, slot, transfers, at=at)
+
+
+def transfers_of(
+    fact: MoneyFact, order: AnyRow, payment_id: int, booking: Booking, *, from_suspense: bool = False
+) -> list[Transfer]:
+    """What to book for a fact that belongs to this payment: its money, and its coins if it is a sale.
+
+    `from_suspense`: its money was booked to suspense before its payment was known, and moves on from there.
+    """
+    if from_suspense:
+        transfers = [*unmatched(fact, Booking.SUSPENSE), *_out_of_suspense(fact, booking, str(payment_id))]
+    else:
+        transfers = _money(fact, booking, str(payment_id))
+    if booking is Booking.SALE:
+        paid = fact.money.minor if fact.money else 0
+        grants = grants_of(order.grants, quantity=order.quantity, paid_minor=paid, paid_at=fact.at)
+        transfers += [_coins(fact, order, payment_id, number, grant) for number, grant in enumerate(grants)]
+    return transfers
+
+
+def unmatched(fact: MoneyFact, booking: Booking) -> list[Transfer]:
+    """What to book for verified money for which there is no payment here."""
+    return [] if booking is Booking.NOTHING else _money(fact, booking, fact.theirs)
+
+
+def _money(fact: MoneyFact, booking: Booking, reference: str) -> list[Transfer]:
+    if booking is Booking.NOTHING:
+        return []
+    return _moved(fact, "money", f"clearing:{fact.provider_account}", booking, reference)
+
+
+def _out_of_suspense(fact: MoneyFact, booking: Booking, reference: str) -> list[Transfer]:
+    if booking in (Booking.NOTHING, Booking.SUSPENSE):
+        return []
+    return _moved(fact, "matched", _COUNTERPART[Booking.SUSPENSE], booking, reference)
+
+
+def _moved(fact: MoneyFact, step: str, source: str, booking: Booking, reference: str) -> list[Transfer]:
+    money = fact.money
+    if money is None or money.minor == 0:
+        return []
+    return [
+        Transfer(
+            scope=fact.scope,
+            key=f"{fact.key}:{step}",
+            debit=system(source, money.currency, fact.environment),
+            credit=system(_COUNTERPART[booking], money.currency, fact.environment),
+            amount=money.minor,
+            kind="payment" if booking is Booking.SALE else _COUNTERPART[booking],
+            reference=reference[:128],
+        )
+    ]
+
+
+def _coins(fact: MoneyFact, order: AnyRow, payment_id: int, number: int, grant: Grant) -> Transfer:
+    return Transfer(
+        scope=fact.scope,
+        key=f"{fact.key}:grant:{number}",
+        debit=system(ISSUANCE, grant.asset, order.environment),
+        credit=wallet(order.user_id, grant.asset, order.environment),
+        amount=grant.amount,
+        kind="bonus" if grant.bonus else "purchase",
+        reference=str(order.id),
+        lot=Lot(
+            bonus=grant.bonus,
+            expires_at=grant.expires_at,
+            payment=str(payment_id),
+            product=order.sku,
+            value_minor=grant.value_minor,
+            currency=fact.money.currency if fact.money and grant.value_minor else "",
+        ),
+    )

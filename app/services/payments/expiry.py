@@ -1,0 +1,116 @@
+"""Ending orders and payments on our own word, when time is over and every road has been asked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from app.domain.numbers import slot_of_number
+from app.domain.schedule import grace_end, next_late_ask
+from app.domain.status import OPEN_PAYMENT, Cause, OrderStatus, PaymentStatus, next_order_status, next_payment_status
+from app.models.base import AnyRow
+from app.models.orders import Payment
+from app.models.slot_guard import sweep
+from app.services.base.context import Core, Tx
+from app.services.base.sanitize import problem_text
+from app.services.payments import payment_rows
+
+_p = Payment.__table__.c
+
+
+class NotClosed(Exception):
+    """The payment cannot be closed by hand. The text says why."""
+
+
+def lapse_payment(tx: Tx, row: AnyRow) -> None:
+    """Close a payment that the provider, asked after the grace, knows nothing of. It is asked about again later."""
+    order = payment_rows.lock_order(tx, row.slot, row.order_id)
+    payment = payment_rows.lock_payment(tx, row.slot, row.id)
+    _close(tx, order, payment, payment_rows.LAPSED_PROBLEM)
+
+
+def give_up(tx: Tx, row: AnyRow) -> None:
+    """Close a payment that the provider calls unpaid a week after its time and will not close, unless there is any word
+    that it is paid. It is asked about again later."""
+    order = payment_rows.lock_order(tx, row.slot, row.order_id)
+    payment = payment_rows.lock_payment(tx, row.slot, row.id)
+    if not payment_rows.is_told_paid(tx, row.slot, row.id):
+        _close(tx, order, payment, payment_rows.GIVEN_UP_PROBLEM)
+
+
+def close_by_hand(core: Core, payment_id: int, *, actor: str, reason: str) -> None:
+    """Close an open payment whose time and grace are over, because a person has found out that it was not paid. It is
+    asked about again later, and late money is treated as ever. Raises NotClosed."""
+    slot = slot_of_number(payment_id)
+
+    def work(tx: Tx) -> None:
+        keys = payment_rows.payment_keys(tx, slot, payment_id)
+        if keys is None:
+            raise NotClosed("there is no such payment")
+        order = payment_rows.lock_order(tx, slot, keys.order_id)
+        payment = payment_rows.lock_payment(tx, slot, payment_id)
+        if payment.status not in OPEN_PAYMENT:
+            raise NotClosed(f"it is {payment.status} already")
+        if core.clock.now() < grace_end(payment.expires_at, core.rules.ask):
+            raise NotClosed("it can still be paid: its time and grace are not over")
+        problem = problem_text(f"{payment_rows.BY_HAND_PROBLEM}{actor}: {reason}")
+        _close(tx, order, payment, problem)
+
+    core.transact(work)
+
+
+def overdue(tx: Tx, limit: int) -> list[AnyRow]:
+    """Open payments whose time and grace are over, oldest first, for the operator."""
+    before = tx.now - timedelta(seconds=tx.core.rules.ask.grace_seconds)
+    wanted = (
+        select(*_p)
+        .prefix_with(sweep("operator"))
+        .where(_p.next_query_at.is_not(None), _p.status.in_(sorted(OPEN_PAYMENT)), _p.expires_at <= before)
+        .order_by(_p.expires_at, _p.id)
+        .limit(limit)
+    )
+    return list(tx.execute(wanted))
+
+
+def _close(tx: Tx, order: AnyRow, payment: AnyRow, problem: str) -> None:
+    """End a locked payment on our own word, and its order if that was the last one."""
+    after = next_payment_status(PaymentStatus(payment.status), Cause.LAPSED)
+    if after is None:
+        return
+    now = tx.now
+    later = late_ask_after(tx.core, payment.expires_at, problem, answered=True)
+    payment_rows.move_payment(tx, payment, after, theirs=None, paid_at=None, next_query_at=later)
+    payment_rows.set_problem(tx, payment.slot, payment.id, problem)
+    expire_if_over(tx, order, now)
+
+
+def late_ask_after(core: Core, expires_at: datetime, problem: str, *, answered: bool) -> datetime | None:
+    """When to ask again about a payment that ended unpaid; None for one that we did not close on our own word."""
+    lapsed = problem == payment_rows.LAPSED_PROBLEM
+    given_up = problem == payment_rows.GIVEN_UP_PROBLEM or problem.startswith(payment_rows.BY_HAND_PROBLEM)
+    if not lapsed and not given_up:
+        return None
+    now, rules = core.clock.now(), core.rules.ask
+    return next_late_ask(now=now, expires_at=expires_at, rules=rules, given_up=given_up, answered=answered)
+
+
+def expire_order(core: Core, slot: int, order_id: int) -> bool:
+    """End an order whose time is over and whose payments all ended unpaid. True if it ended now."""
+
+    def work(tx: Tx) -> bool:
+        return expire_if_over(tx, payment_rows.lock_order(tx, slot, order_id), core.clock.now())
+
+    return core.transact(work)
+
+
+def expire_if_over(tx: Tx, order: AnyRow, now: datetime) -> bool:
+    """The same for an order that the caller has locked."""
+    after = next_order_status(OrderStatus(order.status), Cause.LAPSED)
+    if after is None or now < order.expires_at:
+        return False
+    payments = payment_rows.payments_of_order(tx, order.slot, order.id)
+    if any(payment.status in OPEN_PAYMENT for payment in payments):
+        return False
+    payment_rows.move_order(tx, order, after)
+    return True

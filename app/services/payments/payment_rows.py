@@ -1,0 +1,324 @@
+"""The statements on orders, payments and facts that the money path runs. Built once; every one names the slot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, or_, select, update
+
+from app.domain.deciding import Decision
+from app.domain.matching import Mismatch
+from app.domain.status import OPEN_PAYMENT, UNPAID_END, Cause, OrderStatus, PaymentStatus, next_payment_status
+from app.models.base import AnyRow
+from app.models.orders import FactRow, Order, Payment, User
+from app.providers.facts import Kind
+from app.services.base.context import Tx
+
+LAPSED_PROBLEM = "lapsed: the provider knew of no payment when time and grace were over"
+GIVEN_UP_PROBLEM = "given up: unpaid a week after its time, and the provider did not close it"
+BY_HAND_PROBLEM = "closed by hand: "
+"""Followed by who did it and why."""
+
+_o, _p, _f, _u = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c, User.__table__.c
+
+_FACT_COLUMNS = (_f.id, _f.kind, _f.content, _f.outcome, _f.reason, _f.booking, _f.payment_id)
+_FACT = select(*_FACT_COLUMNS).where(
+    _f.slot == bindparam("slot"),
+    _f.provider_account == bindparam("provider_account"),
+    _f.environment == bindparam("environment"),
+    _f.key == bindparam("key"),
+)
+_LOCK_FACT = _FACT.with_for_update()
+_LOCK_FACT_NUMBERED = (
+    select(*_FACT_COLUMNS).where(_f.slot == bindparam("slot"), _f.id == bindparam("id")).with_for_update()
+)
+_SETTLE_FACT = (
+    update(FactRow)
+    .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
+    .values(
+        outcome=bindparam("outcome"),
+        reason=bindparam("reason"),
+        booking=bindparam("booking"),
+        from_suspense=bindparam("from_suspense"),
+        payment_id=bindparam("payment_id"),
+    )
+)
+_COMPLETE_FACT = (
+    update(FactRow)
+    .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
+    .values(content=bindparam("full"))
+)
+_PAYMENT_KEYS = select(_p.id, _p.order_id).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
+_PAYMENT_KEYS_BY_THEIRS = (
+    select(_p.id, _p.order_id)
+    .join(Order, (_o.slot == _p.slot) & (_o.id == _p.order_id))
+    .where(
+        _p.slot == bindparam("slot"),
+        _p.provider_account == bindparam("provider_account"),
+        _p.theirs == bindparam("theirs"),
+        _o.environment == bindparam("environment"),
+    )
+    .order_by(_p.id)
+    .limit(1)
+)
+_ORDER = select(*_o).where(_o.slot == bindparam("slot"), _o.id == bindparam("id"))
+_LOCK_ORDER = _ORDER.with_for_update()
+_PAYMENT = select(*_p).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
+_LOCK_PAYMENT = _PAYMENT.with_for_update()
+_PAYMENTS_OF_ORDER = select(*_p).where(_p.slot == bindparam("slot"), _p.order_id == bindparam("id")).order_by(_p.id)
+# Money for this payment of which the provider gave its word, though it could not be used or did not match.
+_TOLD_PAID = (
+    select(_f.id)
+    .where(
+        _f.slot == bindparam("slot"),
+        _f.payment_id == bindparam("id"),
+        _f.kind == Kind.PAID,
+        _f.reason.not_in([Mismatch.OTHER_ACCOUNT, Mismatch.OTHER_ENVIRONMENT, Mismatch.OTHER_PROVIDER_ACCOUNT]),
+    )
+    .limit(1)
+)
+_TOKEN = select(_u.token).where(_u.slot == bindparam("slot"), _u.id == bindparam("id"))
+_MOVE_PAYMENT = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("from_status"))
+    .values(
+        status=bindparam("to_status"),
+        # The trade that was paid, should it be another than the one that was pending.
+        theirs=func.coalesce(bindparam("number_there"), _p.theirs),
+        paid_at=bindparam("moment_paid"),
+        next_query_at=bindparam("next_ask"),
+    )
+)
+_NAME_THEIRS = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.theirs.is_(None))
+    .values(theirs=bindparam("number_there"))
+)
+_STORE_INTENT = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"))
+    .values(intent=bindparam("intent"))
+)
+_RECORD_START = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("from_status"))
+    .values(
+        status=bindparam("to_status"),
+        action=bindparam("next_step"),
+        problem=bindparam("what"),
+        next_query_at=bindparam("next_ask"),
+    )
+)
+_SET_PROBLEM = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"))
+    .values(problem=bindparam("what"))
+)
+_SET_NEXT_QUERY = (
+    update(Payment)
+    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("in_status"))
+    .values(next_query_at=bindparam("moment"))
+)
+_BRING_FORWARD = (
+    update(Payment)
+    .where(
+        _p.slot == bindparam("at_slot"),
+        _p.id == bindparam("at_id"),
+        _p.status.in_(sorted(OPEN_PAYMENT | UNPAID_END)),
+        or_(_p.hinted_at.is_(None), _p.hinted_at <= bindparam("hinted_before")),
+    )
+    .values(hinted_at=bindparam("now"), next_query_at=bindparam("now"))
+)
+_PAY_ORDER = (
+    update(Order)
+    .where(_o.slot == bindparam("at_slot"), _o.id == bindparam("at_id"), _o.status == bindparam("from_status"))
+    .values(status=bindparam("to_status"), paid_payment_id=bindparam("payment"), paid_at=bindparam("moment_paid"))
+)
+
+
+class LostRace(RuntimeError):
+    """A row changed under its lock. Cannot happen while every writer locks first; the transaction is rolled back."""
+
+
+def fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
+    keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
+    return tx.execute(_FACT, keys).one_or_none()
+
+
+def lock_fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
+    """Before any order is locked, like the insert of a new fact."""
+    keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
+    return tx.execute(_LOCK_FACT, keys).one_or_none()
+
+
+def lock_fact_numbered(tx: Tx, slot: int, fact_id: int) -> AnyRow:
+    """The same by the fact's own number."""
+    return tx.execute(_LOCK_FACT_NUMBERED, {"slot": slot, "id": fact_id}).one()
+
+
+def complete_fact(tx: Tx, slot: int, row: AnyRow, again: dict[str, Any]) -> None:
+    """Add to a fact what this telling of it says and the first one did not. They do not contradict each other."""
+    full = {name: again.get(name) if value is None else value for name, value in row.content.items()}
+    if full != row.content:
+        tx.connection().execute(_COMPLETE_FACT, {"at_slot": slot, "at_id": row.id, "full": full})
+
+
+def settle_fact(
+    tx: Tx,
+    slot: int,
+    fact_id: int,
+    decision: Decision,
+    payment_id: int | None,
+    *,
+    from_suspense: bool = False,
+) -> None:
+    """Write down what became of a recorded fact."""
+    values = {
+        "at_slot": slot,
+        "at_id": fact_id,
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "booking": decision.booking,
+        "from_suspense": from_suspense,
+        "payment_id": payment_id,
+    }
+    tx.connection().execute(_SETTLE_FACT, values)
+
+
+def payment_keys(tx: Tx, slot: int, payment_id: int) -> AnyRow | None:
+    """(id, order_id) of the payment with this number."""
+    return tx.execute(_PAYMENT_KEYS, {"slot": slot, "id": payment_id}).one_or_none()
+
+
+def payment_keys_by_theirs(tx: Tx, slot: int, provider_account: str, environment: str, theirs: str) -> AnyRow | None:
+    """(id, order_id) of the payment that the provider knows by this number."""
+    keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "theirs": theirs}
+    return tx.execute(_PAYMENT_KEYS_BY_THEIRS, keys).one_or_none()
+
+
+def order(tx: Tx, slot: int, order_id: int) -> AnyRow | None:
+    return tx.execute(_ORDER, {"slot": slot, "id": order_id}).one_or_none()
+
+
+def payment(tx: Tx, slot: int, payment_id: int) -> AnyRow | None:
+    return tx.execute(_PAYMENT, {"slot": slot, "id": payment_id}).one_or_none()
+
+
+def payments_of_order(tx: Tx, slot: int, order_id: int) -> list[AnyRow]:
+    return list(tx.execute(_PAYMENTS_OF_ORDER, {"slot": slot, "id": order_id}))
+
+
+def payments_of_orders(tx: Tx, slot: int, order_ids: Sequence[int]) -> list[AnyRow]:
+    """The payments of several orders of one slot, oldest first."""
+    wanted = select(*_p).where(_p.slot == slot, _p.order_id.in_(order_ids)).order_by(_p.id)
+    return list(tx.execute(wanted))
+
+
+def lock_order(tx: Tx, slot: int, order_id: int) -> AnyRow:
+    return tx.execute(_LOCK_ORDER, {"slot": slot, "id": order_id}).one()
+
+
+def lock_payment(tx: Tx, slot: int, payment_id: int) -> AnyRow:
+    """Only after its order is locked: one order of locks for everybody."""
+    return tx.execute(_LOCK_PAYMENT, {"slot": slot, "id": payment_id}).one()
+
+
+def is_told_paid(tx: Tx, slot: int, payment_id: int) -> bool:
+    """Whether there is a verified word that it is paid, even one that could not be used. Another merchant's does not
+    count."""
+    return tx.execute(_TOLD_PAID, {"slot": slot, "id": payment_id}).one_or_none() is not None
+
+
+def owner_token(tx: Tx, slot: int, user_id: str) -> str:
+    return str(tx.execute(_TOKEN, {"slot": slot, "id": user_id}).scalar_one())
+
+
+def name_theirs(tx: Tx, slot: int, payment_id: int, theirs: str) -> None:
+    """Remember the provider's number if none is known yet."""
+    values = {"at_slot": slot, "at_id": payment_id, "number_there": theirs}
+    tx.connection().execute(_NAME_THEIRS, values)
+
+
+def move_payment(
+    tx: Tx,
+    row: AnyRow,
+    to: PaymentStatus,
+    *,
+    theirs: str | None,
+    paid_at: datetime | None,
+    next_query_at: datetime | None,
+) -> None:
+    """Take a locked payment to another status."""
+    values = {
+        "at_slot": row.slot,
+        "at_id": row.id,
+        "from_status": row.status,
+        "to_status": to,
+        "number_there": theirs,
+        "moment_paid": paid_at,
+        "next_ask": next_query_at,
+    }
+    if tx.connection().execute(_MOVE_PAYMENT, values).rowcount != 1:
+        raise LostRace(f"payment {row.id}")
+
+
+def move_order(
+    tx: Tx, row: AnyRow, to: OrderStatus, *, payment_id: int | None = None, paid_at: datetime | None = None
+) -> None:
+    """Take a locked order to another status; to `paid` with the payment that bought it."""
+    values = {
+        "at_slot": row.slot,
+        "at_id": row.id,
+        "from_status": row.status,
+        "to_status": to,
+        "payment": payment_id,
+        "moment_paid": paid_at,
+    }
+    if tx.connection().execute(_PAY_ORDER, values).rowcount != 1:
+        raise LostRace(f"order {row.id}")
+
+
+def store_intent(tx: Tx, slot: int, payment_id: int, intent: dict[str, Any]) -> None:
+    """Write the exact request, which names the payment's own number, next to it: once, in the same transaction."""
+    tx.connection().execute(_STORE_INTENT, {"at_slot": slot, "at_id": payment_id, "intent": intent})
+
+
+def record_start(
+    tx: Tx, slot: int, payment_id: int, cause: Cause | None, *, action: dict[str, Any] | None, problem: str
+) -> None:
+    """What came of `start`. `cause` None only notes the problem; a payment that moved on meanwhile stays as it is."""
+    row = lock_payment(tx, slot, payment_id)
+    before = PaymentStatus(row.status)
+    after = before if cause is None else next_payment_status(before, cause)
+    if after is None:
+        after = before
+    if before not in OPEN_PAYMENT:
+        return
+    values = {
+        "at_slot": slot,
+        "at_id": payment_id,
+        "from_status": before,
+        "to_status": after,
+        "next_step": row.action if action is None else action,
+        "what": problem,
+        "next_ask": row.next_query_at if after in OPEN_PAYMENT else None,
+    }
+    tx.connection().execute(_RECORD_START, values)
+
+
+def set_problem(tx: Tx, slot: int, payment_id: int, problem: str) -> None:
+    tx.connection().execute(_SET_PROBLEM, {"at_slot": slot, "at_id": payment_id, "what": problem})
+
+
+def set_next_query(tx: Tx, slot: int, payment_id: int, *, status: str, moment: datetime | None) -> None:
+    """Unless the payment has moved on meanwhile: then whoever moved it has decided."""
+    values = {"at_slot": slot, "at_id": payment_id, "in_status": status, "moment": moment}
+    tx.connection().execute(_SET_NEXT_QUERY, values)
+
+
+def bring_forward(tx: Tx, slot: int, payment_id: int, *, now: datetime, hinted_before: datetime) -> bool:
+    """Make an unpaid payment due now, unless it was hinted at recently."""
+    values = {"at_slot": slot, "at_id": payment_id, "now": now, "hinted_before": hinted_before}
+    return tx.connection().execute(_BRING_FORWARD, values).rowcount == 1

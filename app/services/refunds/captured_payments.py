@@ -1,0 +1,118 @@
+"""A trade: money that a provider says was paid, what it booked here, and what was told about refunds of it.
+
+One of our payment numbers may have been paid twice; each trade has its own refunds, its own account in the books
+(sales, surplus, suspense) and its own coins, if it bought any.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from app.domain.deciding import Booking
+from app.domain.ledger import Transfer
+from app.domain.refunding import OPEN_REFUND, Origin, Refunded, RefundFact, RefundStatus, refunded
+from app.models.base import AnyRow
+from app.providers.facts import Kind
+from app.services.base.transaction import Transaction
+from app.services.payments import bookings
+from app.services.refunds import refund_rows
+
+
+@dataclass(frozen=True)
+class Trade:
+    """`order` and `payment` are None for verified money for which there is no payment here."""
+
+    paid: AnyRow
+    order: AnyRow | None
+    payment: AnyRow | None
+
+    @property
+    def slot(self) -> int:
+        return int(self.paid.slot)
+
+    @property
+    def theirs(self) -> str:
+        return str(self.paid.content["theirs"])
+
+    @property
+    def paid_minor(self) -> int | None:
+        """None where the provider is a store that tells no amount."""
+        minor: int | None = self.paid.content["amount_minor"]
+        return minor
+
+    @property
+    def currency(self) -> str | None:
+        currency: str | None = self.paid.content["currency"]
+        return currency
+
+    @property
+    def is_first(self) -> bool:
+        """Whether a fact that does not name the provider's number is about this trade."""
+        return self.payment is None or self.payment.theirs == self.theirs
+
+    @cached_property
+    def money_legs(self) -> list[Transfer]:
+        """The transfers of money that it made. More than one if it lay in suspense first: the last one counts."""
+        return [transfer for transfer in self._transfers if not transfer.credit.is_wallet]
+
+    @cached_property
+    def grants(self) -> list[Transfer]:
+        """The transfers of coins that it made."""
+        return [transfer for transfer in self._transfers if transfer.credit.is_wallet]
+
+    @cached_property
+    def _transfers(self) -> list[Transfer]:
+        money, booking = bookings.of_row(self.paid), Booking(self.paid.booking)
+        if self.order is None:
+            return bookings.unmatched(money, booking)
+        return bookings.transfers_of(
+            money, self.order, self.paid.payment_id, booking, from_suspense=self.paid.from_suspense
+        )
+
+    def ids(self, transfers: list[Transfer]) -> list[uuid.UUID]:
+        return [transfer.id_in(self.slot) for transfer in transfers]
+
+
+def trade_of(tx: Transaction, order: AnyRow, payment: AnyRow, theirs: str | None) -> Trade | None:
+    """The payment's trade with this number at the provider (None: its first). None if we know of no such money."""
+    wanted = payment.theirs if theirs is None else theirs
+    for paid in refund_rows.paid_facts(tx, payment.slot, payment.id):
+        if paid.content["theirs"] == wanted and paid.booking != Booking.NOTHING:
+            return Trade(paid, order, payment)
+    return None
+
+
+def refunds_of(tx: Transaction, trade: Trade) -> list[AnyRow]:
+    """The refunds of that trade, oldest first."""
+    if trade.payment is None:
+        return []
+    rows = refund_rows.of_payment(tx, trade.slot, trade.payment.id)
+    return [row for row in rows if row.theirs == trade.theirs]
+
+
+def own_amounts(refunds: list[AnyRow]) -> dict[str, int]:
+    """What we asked for, by the number under which the provider knows it: some roads tell a total only."""
+    return {str(row.id): row.amount_minor for row in refunds if row.origin != Origin.PROVIDER}
+
+
+def standing(tx: Transaction, trade: Trade) -> Refunded:
+    """How much of the trade is refunded, by everything that was told about it."""
+    own = own_amounts(refunds_of(tx, trade))
+    facts = refund_rows.facts_about(tx, trade.paid, first=trade.is_first)
+    return refunded((refund_fact(row, own) for row in facts), trade.paid_minor)
+
+
+def refund_fact(row: AnyRow, own: Mapping[str, int]) -> RefundFact:
+    content, undone = row.content, row.kind == Kind.REFUND_UNDONE
+    number = content["refund"] or ""
+    money = content["amount_minor"]
+    if money is None and not undone:
+        money = own.get(number)
+    return RefundFact(undone, number, row.at, money, content["total_minor"], content["share"])
+
+
+def under_way(refunds: list[AnyRow]) -> list[AnyRow]:
+    return [row for row in refunds if RefundStatus(row.status) in OPEN_REFUND]

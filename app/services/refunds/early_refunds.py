@@ -1,0 +1,115 @@
+"""Refunds that were told before their payment: kept, and applied right after it, in its transaction.
+
+Two roads may tell payment and refund at the same moment without seeing each other; the worker's sweep finds those.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from app.domain.deciding import Decision
+from app.domain.matching import Mismatch
+from app.domain.money import Money
+from app.domain.numbers import parse_number, slot_of_reference
+from app.domain.status import Outcome
+from app.models.base import AnyRow
+from app.providers.facts import Fact, Kind, Ref
+from app.services.base.context import Core, Tx, environment_of
+from app.services.base.reported_fact import ReportedFact
+from app.services.payments import payment_rows
+from app.services.refunds import refund_facts, refund_rows
+
+BATCH = 100
+TOLD_AGAIN = "told_again_with_its_buyer"
+
+
+def take_up(tx: Tx, reported: ReportedFact, payment_id: int | None, *, from_suspense: bool = False) -> None:
+    """Apply what waits for this paid fact, which has just been applied. The caller holds the locks.
+
+    `from_suspense`: its money has just found its payment; so do the refunds of it that were booked before.
+    """
+    slot, theirs = reported.slot, reported.fact.ref.theirs
+    account, environment = reported.account.name, environment_of(reported.fact.live)
+    facts = refund_rows.waiting(tx, slot, account, environment)
+    if from_suspense:
+        facts += refund_rows.counted_without_payment(tx, slot, account, environment)
+    for fact in facts:
+        about_it = fact.payment_id == payment_id if fact.payment_id is not None else fact.content["theirs"] == theirs
+        if about_it:
+            apply_again(tx, fact, payment_id)
+
+
+def apply_again(tx: Tx, fact: AnyRow, payment_id: int | None) -> bool:
+    """Try a waiting fact once more; True if it waits no longer."""
+    keys = payment_rows.payment_keys(tx, fact.slot, payment_id) if payment_id is not None else None
+    decision, found = refund_facts.take_in(tx, fact.slot, fact.id, keys)
+    payment_rows.settle_fact(tx, fact.slot, fact.id, decision, found)
+    return decision.reason != Mismatch.BEFORE_PAYMENT
+
+
+def sweep(core: Core, after: int) -> tuple[int, int]:
+    """Look at a batch of waiting facts, over all slots; (how many were applied, where to go on: 0 is the start)."""
+    rows = core.read(lambda tx: refund_rows.waiting_anywhere(tx, after, BATCH))
+    done = sum(core.transact(partial(_again, fact=row)) for row in rows)
+    return done, int(rows[-1].id) if len(rows) == BATCH else 0
+
+
+def _again(tx: Tx, fact: AnyRow) -> bool:
+    payment_id = fact.payment_id or _payment_of(tx, fact)
+    return apply_again(tx, fact, payment_id)
+
+
+def _payment_of(tx: Tx, fact: AnyRow) -> int | None:
+    ours, theirs = parse_number(fact.content["ours"]), fact.content["theirs"]
+    if ours is not None:
+        keys = payment_rows.payment_keys(tx, fact.slot, ours)
+    elif theirs is not None:
+        keys = payment_rows.payment_keys_by_theirs(tx, fact.slot, fact.provider_account, fact.environment, theirs)
+    else:
+        keys = None
+    return int(keys.id) if keys is not None else None
+
+
+# --- a store's refund that came before anybody had claimed the purchase ---
+
+
+def told_without_a_buyer(core: Core, reported: ReportedFact) -> list[AnyRow]:
+    """The waiting facts about this store purchase that lie where its reference puts them, its buyer being unknown when
+    they were told."""
+    theirs = reported.fact.ref.theirs
+    if reported.buyer is None or reported.fact.ref.ours is not None or theirs is None:
+        return []
+    slot, environment = slot_of_reference(theirs), environment_of(reported.fact.live)
+    if slot == reported.slot:
+        return []
+    rows = core.read(lambda s: refund_rows.waiting(s, slot, reported.account.name, environment))
+    return [row for row in rows if row.content["theirs"] == theirs and row.payment_id is None]
+
+
+def settle_without_a_buyer(tx: Tx, row: AnyRow) -> None:
+    """The fact has been told again where its buyer's data are."""
+    payment_rows.settle_fact(tx, row.slot, row.id, Decision(Outcome.NOTED, TOLD_AGAIN), None)
+
+
+def fact_of(row: AnyRow) -> Fact:
+    """The stored fact, as it was told."""
+    content = row.content
+    return Fact(
+        kind=Kind(row.kind),
+        ref=Ref(content["ours"], content["theirs"], content["refund"], content["agreement"]),
+        at=row.at,
+        money=_money(content["amount_minor"], content["currency"]),
+        total=_money(content["total_minor"], content["currency"]),
+        share=content["share"],
+        product=content["product"],
+        quantity=content["quantity"],
+        owner=content["owner"],
+        account=content["account"],
+        live=content["live"],
+        raw=row.raw,
+    )
+
+
+def _money(minor: int | None, currency: Any) -> Money | None:
+    return Money(minor, currency) if minor is not None and currency is not None else None
