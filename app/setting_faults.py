@@ -52,10 +52,13 @@ _KINDS = {
 """By the first word of pydantic's name for the fault, where `_WORDS` has no sentence for it."""
 
 
-def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One for each fault: the setting with the tables that it is in, and what is wrong with it."""
+def sentences(error: ValidationError, model: type[BaseModel], *, whole: str = "settings") -> list[str]:
+    """One for each fault: the setting with the tables that it is in, and what is wrong with it.
+
+    `whole` stands for the setting where a fault is in no single one.
+    """
     faults = error.errors(include_input=False, include_url=False)
-    return [f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {_why(fault, model)}" for fault in faults]
+    return [f"{'.'.join(map(str, fault['loc'])) or whole}: {_why(fault, model)}" for fault in faults]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
