@@ -13,6 +13,7 @@ import jwt
 import requests
 
 from tests.demo.house import Running
+from tests.demo.patience import wait_for  # noqa: F401 - whoever plays a part waits, too
 
 TIMEOUT = 60
 _keys = itertools.count(1)
