@@ -32,6 +32,8 @@ REQUEST_SECONDS = 20.0
 """From the first look at a connection to the end of the body, however steadily it comes."""
 LINGER_SECONDS = 2.0
 """How long a connection is still read after its answer, so that the answer is not lost (RFC 9112, section 9.6)."""
+MOST_DROPPED = 1024 * 1024
+"""Bytes that are read after an answer and dropped; who sends more finds the connection reset."""
 LAST_LOOK_SECONDS = 1.0
 """How long a worker that stops waits for the first byte on a connection."""
 SOCKET_SECONDS = 30
@@ -51,6 +53,7 @@ class _Sender:
     buffer: RequestBuffer = field(default_factory=RequestBuffer)
     taken: int = 0
     """Bytes of it that count among the gathered ones."""
+    dropped: int = 0
     continued: bool = False
     refused: bool = False
 
@@ -103,7 +106,9 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         """One piece for each look: whoever goes on sending must not hold the loop."""
         with contextlib.suppress(BlockingIOError):
             try:
-                if sender.conn.sock.recv(_PIECE):
+                piece = sender.conn.sock.recv(_PIECE)
+                sender.dropped += len(piece)
+                if piece and sender.dropped <= MOST_DROPPED:
                     return
             except ConnectionError:
                 pass

@@ -215,6 +215,18 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(service: Service) -
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "too_large"
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 104857600", b"Transfer-Encoding: chunked"])
+def test_whoever_sends_on_after_the_refusal_is_cut_off(service: Service, framing: bytes) -> None:
+    piece, sent = b"100000\r\n" + b"x" * 2**20 + b"\r\n", 0
+    head = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n"
+    with service.connect(head) as line, contextlib.suppress(ConnectionError):
+        for _ in range(100):
+            line.sendall(piece)
+            sent += len(piece)
+    assert sent < 30 * 2**20, "what the two kernels and the service took"
+    assert service.health_seconds() < LONGEST_ANSWER_SECONDS
+
+
 def test_a_stop_waits_for_no_silent_connection(tmp_path: Path) -> None:
     with running(tmp_path) as service, service.connect(), service.connect(SLOW["headers"]):
         service.process.send_signal(signal.SIGTERM)
