@@ -4,12 +4,13 @@ because a database connection made before the fork would be shared by the worker
 import structlog
 
 from app import logs
-from app.config import BadSettings, load_serving
+from app.config import BadSettings, load, load_serving
 
 GIVE_UP = 3
 """Gunicorn's own status for a worker that cannot start."""
 
 try:
+    load()  # said once here, rather than by each worker; gunicorn itself stumbles over workers that end together
     _serving = load_serving()
 except BadSettings as error:
     logs.configure()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from app.domain.money import Money
 
@@ -103,12 +101,3 @@ def _other_goods(told: Told, expected: Expected) -> Mismatch | None:
     if told.owner is not None and told.owner.lower() != expected.owner.lower():
         return Mismatch.OTHER_OWNER
     return None
-
-
-def contradictions(first: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
-    """The fields in which two tellings of one fact differ. What a road does not say (None) contradicts nothing."""
-    return sorted(
-        name
-        for name in first.keys() & again.keys()
-        if first[name] is not None and again[name] is not None and first[name] != again[name]
-    )

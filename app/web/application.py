@@ -16,7 +16,6 @@ from app.request_buffer import LARGEST_BODY
 from app.web import health, ledger, openapi, orders, problems, receipts, refunds, reports, transfers, webhooks
 from app.web.access import Gate
 from app.web.chunked_bodies import ChunkedBodies
-from app.web.lanes import Lanes
 from app.web.strict_json import StrictJson, refuse_other_content
 
 VERSION = "0.1.0"
@@ -31,7 +30,6 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     house = house or build_house(settings, engine=_engine(app, settings))
     app.extensions["tillbook_house"] = house
     app.extensions["tillbook"] = house.core
-    app.extensions["tillbook_lanes"] = Lanes(account.name for account in house.core.registry)
     app.extensions["tillbook_gate"] = Gate(settings.user_jwt, settings.api_keys)
     openapi.register(app)
     problems.register(app)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -15,14 +14,13 @@ from app.providers.http import deadline
 from app.providers.verbs import capabilities
 from app.services.accounts.catalog import products_for_sale
 from app.services.base.context import Core
-from app.services.base.errors import Invalid, NotFound, ProviderUnavailable
+from app.services.base.errors import Invalid, NotFound
 from app.services.base.idempotency import keyed
 from app.services.calls import payment_queries, payment_starts
 from app.services.payments import orders
 from app.services.payments.orders import NewOrder, OrderView, PayBy
 from app.web import schemas
 from app.web.access import caller, needs
-from app.web.lanes import waiting_for
 
 blueprint = APIBlueprint("orders", __name__, url_prefix="/v1", tag="Orders")
 
@@ -78,8 +76,7 @@ def create_order(body: schemas.OrderIn) -> Any:
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "create_order", content)
     wanted = NewOrder(user_id, body.product, body.quantity, _pay_by(body), body.currency)
     order_id, payment_id = orders.create_order(core(), wanted, request)
-    with waiting_for(body.provider_account):
-        payment_starts.start_payment(core(), payment_id)
+    payment_starts.start_payment(core(), payment_id)
     return _order(orders.view_order(core(), user_id, order_id))
 
 
@@ -124,20 +121,18 @@ def add_payment(number: str, body: schemas.PaymentIn) -> Any:
     order_id = _number(number)
     content = {**body.model_dump(mode="json"), "user": user_id, "order": number}
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "add_payment", content)
-    with waiting_for(body.provider_account):
-        payment_id = payment_starts.pay_again(core(), user_id, order_id, _pay_by(body), request)
-        payment_starts.start_payment(core(), payment_id)
+    payment_id = payment_starts.pay_again(core(), user_id, order_id, _pay_by(body), request)
+    payment_starts.start_payment(core(), payment_id)
     return _order(orders.view_order(core(), user_id, order_id))
 
 
 def _ask(view: OrderView) -> bool:
-    """Ask about the open payments of the order; True if there were any. A reader does not wait for a full lane: what
-    we know is shown, and the worker asks anyway."""
+    """Ask about the open payments of the order; True if there were any. Where the provider has no place free,
+    what we know is shown, and the worker asks anyway."""
     waiting = orders.open_payments(view)
     with deadline(payment_queries.READ_SECONDS):
         for payment in waiting:
-            with contextlib.suppress(ProviderUnavailable), waiting_for(payment.provider_account):
-                payment_queries.ask_if_due(core(), payment.id)
+            payment_queries.ask_if_due(core(), payment.id)
     return bool(waiting)
 
 

@@ -12,7 +12,7 @@ from app.domain.refunding import Clawback
 from app.models.base import AnyRow
 from app.services.accounts import freezes
 from app.services.accounts.users import check_user_id
-from app.services.base.errors import NotFound, ProviderUnavailable
+from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
 from app.services.calls import refund_calls
 from app.services.refunds import requests
@@ -20,7 +20,6 @@ from app.services.refunds.requests import Wanted
 from app.web import refund_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
-from app.web.lanes import waiting_for
 from app.web.orders import core
 
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
@@ -100,10 +99,7 @@ def list_freezes(query: shapes.FreezesQuery) -> Any:
 def _go_on(refund: AnyRow) -> None:
     """What goes wrong here is the worker's to repeat: the refund is written down."""
     try:
-        with waiting_for(refund.provider_account):
-            refund_calls.work_on_due(core(), refund.id)
-    except ProviderUnavailable:
-        return
+        refund_calls.work_on_due(core(), refund.id)
     except Exception:
         _log.exception("refund_not_continued", refund=refund.id)
 

@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from sqlalchemy import bindparam, create_engine, text
 
 from app.cli import main
+from app.domain.facts import content_of
 from app.domain.money import Money
 from app.models import schema
 from app.models.base import Json
 from app.providers.facts import Message, Ref
-from app.services.base.reported_fact import content_of
 from app.services.intake import inbox
 from tests.facts import paid_fact, told
 from tests.world import CATALOGUE, World

@@ -119,7 +119,7 @@ def test_a_bill_that_is_not_made_is_waited_for_and_nobody_is_alarmed(shop: Shop)
     shop.world.clock.advance(60)
     with capture_logs() as logged:
         assert shop.scan()  # yesterday's, and then today's, which is not there
-    assert {one["log_level"] for one in logged if one["event"] == "scan_failed"} == {"info"}
+    assert {one["log_level"] for one in logged if one["event"] == "provider_call_failed"} == {"info"}
     assert not shop.scan(), "nothing is due"
     shop.wait_until(ready - timedelta(seconds=1))
     assert not shop.scan(), "nor before ten o'clock"
@@ -135,7 +135,7 @@ def test_a_bill_that_is_spoilt_credits_nothing_until_it_is_whole(shop: Shop) -> 
     shop.wechat.situation.bill = "omit"
     with capture_logs() as logged:
         shop.scan()
-    assert {one["log_level"] for one in logged if one["event"] == "scan_failed"} == {"warning"}
+    assert {one["log_level"] for one in logged if one["event"] == "provider_call_failed"} == {"warning"}
     assert shop.world.coins() == 0
     shop.wechat.situation.bill = "made"
     shop.world.clock.advance(121)

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import delete, insert, text
 
 from app.domain.deciding import Late, Policy
+from app.domain.facts import content_of
 from app.domain.money import Money
 from app.domain.numbers import slot_of_reference, slot_of_user
 from app.models.orders import FactRow, Order, Payment
@@ -21,7 +22,7 @@ from app.providers.registry import ProviderAccount, Registry
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import ensure_user
 from app.services.base.context import Rules
-from app.services.base.reported_fact import ReportedFact, content_of
+from app.services.base.reported_fact import ReportedFact
 from app.services.facts import claims
 from app.services.facts import parked as parked_facts
 from app.services.facts.parked import BATCH, START, NotReexamined, reexamine

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.matching import Expected, Mismatch, Told, contradictions, foreign, mismatch
+from app.domain.facts import contradictions
+from app.domain.matching import Expected, Mismatch, Told, foreign, mismatch
 from app.domain.money import Money
 
 EXPECTED = Expected(

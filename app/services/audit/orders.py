@@ -12,13 +12,13 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app.domain.deciding import Booking
+from app.domain.facts import Kind
 from app.domain.ledger import Transfer
 from app.domain.status import OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.orders import FactRow, Order, Payment
 from app.models.slot_guard import sweep
-from app.providers.facts import Kind
 from app.services.audit import refunds as refund_audit
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.payments import bookings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -65,6 +66,34 @@ class Rules:
     """In which order lots are spent, and how much a user may spend."""
 
 
+class Bulkheads:
+    """How many calls of this process may wait for one provider account at once."""
+
+    WIDTH = 4
+    """Half of the threads of a web process (`app/serving.py`)."""
+    PATIENCE_SECONDS = 0.5
+    """A burst of orders at a healthy provider must not be turned away."""
+
+    class Full(Exception):
+        """Too many calls wait for this provider account already: this one did not happen."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._places: dict[str, threading.BoundedSemaphore] = {}
+
+    @contextlib.contextmanager
+    def place(self, provider_account: str) -> Iterator[None]:
+        """Inside, one of the account's places is taken. Raises Full if none gets free in time."""
+        with self._lock:
+            places = self._places.setdefault(provider_account, threading.BoundedSemaphore(self.WIDTH))
+        if not places.acquire(timeout=self.PATIENCE_SECONDS):
+            raise self.Full("too many calls wait for this provider")
+        try:
+            yield
+        finally:
+            places.release()
+
+
 @dataclass(frozen=True, slots=True)
 class Core:
     sessions: Sessions
@@ -74,6 +103,7 @@ class Core:
     rules: Rules = field(default_factory=Rules)
     public_url: str = "http://127.0.0.1:8000"
     """Where providers reach us: `<public_url>/webhooks/<provider account>`."""
+    bulkheads: Bulkheads = field(default_factory=Bulkheads)
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one transaction and commit it (`base.transaction.transact` says what is promised)."""

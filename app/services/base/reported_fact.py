@@ -6,11 +6,11 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
+from app.domain.facts import Fact, content_of, key_of
 from app.domain.matching import Told
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
-from app.providers.facts import Fact, key_of
 from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
 from app.services.base.sanitize import without_faults
@@ -70,23 +70,3 @@ def checked(reported: ReportedFact, now: datetime) -> ReportedFact:
     """The telling as it can be worked with. Every road passes here before anything is looked up or written."""
     faults = faults_of(reported.fact)
     return replace(reported, fact=without_faults(reported.fact, now), faults=faults) if faults else reported
-
-
-def content_of(fact: Fact) -> dict[str, Any]:
-    """The fact as JSON. Field by field comparable with another telling of it; times and causes may differ by road."""
-    ref, size = fact.ref, fact.money or fact.total
-    return {
-        "ours": ref.ours,
-        "theirs": ref.theirs,
-        "refund": ref.refund,
-        "agreement": ref.agreement,
-        "amount_minor": fact.money.minor if fact.money else None,
-        "currency": size.currency if size else None,
-        "total_minor": fact.total.minor if fact.total else None,
-        "share": fact.share,
-        "product": fact.product,
-        "quantity": fact.quantity,
-        "owner": fact.owner,
-        "account": fact.account,
-        "live": fact.live,
-    }

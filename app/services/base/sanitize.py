@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from app.providers.facts import Fact, Ref
+from app.domain.facts import Fact, Ref
 from app.providers.limits import UNSTORABLE, fits, is_usable_moment
 
 BEGINNING = 48

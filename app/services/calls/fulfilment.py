@@ -13,20 +13,20 @@ from typing import Any
 import structlog
 from sqlalchemy import select, update
 
+from app.domain.facts import Kind, Ref
 from app.domain.numbers import slot_of_user
 from app.domain.schedule import backoff_seconds
 from app.models.base import AnyRow
 from app.models.orders import Order, Payment, User
 from app.models.reports import Report
-from app.providers.errors import Declined, ProviderError
-from app.providers.facts import Kind, Ref
-from app.providers.http import deadline
+from app.providers.registry import ProviderAccount
 from app.providers.verbs import Fulfils
 from app.services.base.context import Core, Tx
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import problem_text
 from app.services.base.upsert import insert_if_new
+from app.services.calls.provider_call import CallEnd, call_provider
 from app.services.ledger.consumption import consumed_share
 
 SEND_SECONDS = 10.0
@@ -84,7 +84,7 @@ def work_on_due(core: Core, report_id: int) -> bool:
     elif account is None or not isinstance(account.provider, Fulfils):
         _settle(core, row, "dropped", "the provider account takes no reports")
     else:
-        _send(core, row, account.provider, Ref(ours=str(payment.id), theirs=payment.theirs), content)
+        _send(core, row, account, account.provider, Ref(ours=str(payment.id), theirs=payment.theirs), content)
     return True
 
 
@@ -111,15 +111,17 @@ def _content(tx: Tx, row: AnyRow) -> tuple[AnyRow, dict[str, Any] | None]:
     }
 
 
-def _send(core: Core, row: AnyRow, provider: Fulfils, ref: Ref, content: dict[str, Any]) -> None:
-    try:
-        with deadline(SEND_SECONDS):
-            provider.fulfil(ref, content)
-    except Declined as error:
-        _settle(core, row, "dropped", str(error))
-    except Exception as error:
-        known = isinstance(error, ProviderError)
-        _log.warning("report_not_sent", report=row.id, payment=row.payment_id, exc_info=not known)
+def _send(
+    core: Core, row: AnyRow, account: ProviderAccount, provider: Fulfils, ref: Ref, content: dict[str, Any]
+) -> None:
+    def fulfil() -> bool:
+        provider.fulfil(ref, content)
+        return True
+
+    called = call_provider(core, account, "fulfil", fulfil, seconds=SEND_SECONDS, report=row.id, payment=row.payment_id)
+    if called.end is CallEnd.DECLINED:
+        _settle(core, row, "dropped", called.problem)
+    elif not called.answered:
         pause = backoff_seconds(row.tries, random.random(), RETRY_CAP_SECONDS)  # noqa: S311 - keeps no secret
         _set(core, row, next_try_at=core.clock.now() + timedelta(seconds=pause))
     else:

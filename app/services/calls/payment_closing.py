@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import structlog
 
+from app.domain.facts import Ref
 from app.domain.schedule import give_up_moment, grace_end
 from app.domain.status import OPEN_PAYMENT
 from app.models.base import AnyRow
-from app.providers.facts import Ref
-from app.providers.http import deadline
 from app.providers.verbs import Cancels
 from app.services.base.context import Core, Tx
 from app.services.calls import payment_queries
 from app.services.calls.payment_queries import ASK_SECONDS, Answer, Asked
+from app.services.calls.provider_call import call_provider
 from app.services.payments import payment_rows
 from app.services.payments.expiry import give_up, lapse_payment
 
@@ -70,11 +70,6 @@ def cancel(core: Core, asked: Asked) -> Asked:
     account = core.registry.get(row.provider_account)
     if account is None or not isinstance(account.provider, Cancels):
         return Asked(Answer.NO_SUCH, row)
-    try:
-        with deadline(ASK_SECONDS):
-            facts = account.provider.cancel(Ref(ours=str(row.id), theirs=row.theirs))
-    except Exception as error:
-        payment_queries.report_call("cancel", row, error)
-        return Asked(Answer.NONE, row)
-    payment_queries.apply_all(core, account, facts, "reply")
-    return Asked(Answer.FACTS if facts else Answer.NO_SUCH, payment_queries.reread(core, row))
+    shutter, ref = account.provider, Ref(ours=str(row.id), theirs=row.theirs)
+    called = call_provider(core, account, "cancel", lambda: shutter.cancel(ref), seconds=ASK_SECONDS, payment=row.id)
+    return payment_queries.answered(core, account, row, called, "reply")

@@ -9,18 +9,17 @@ from enum import StrEnum
 
 import structlog
 
+from app.domain.facts import Fact, Ref
 from app.domain.numbers import parse_number, slot_of_number
 from app.domain.schedule import HINT_GAP_SECONDS, READ_GAP_SECONDS, next_ask
 from app.domain.status import OPEN_PAYMENT, UNPAID_END
 from app.models.base import AnyRow
 from app.models.orders import Payment
-from app.providers.errors import Misconfigured, ProviderError
-from app.providers.facts import Fact, Ref
-from app.providers.http import deadline
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
+from app.services.calls.provider_call import ProviderCall, call_provider
 from app.services.facts.owner import tell
 from app.services.payments import expiry, payment_rows
 
@@ -76,14 +75,19 @@ def ask(core: Core, payment_id: int, *, seconds: float = ASK_SECONDS) -> Asked |
     account = core.registry.get(row.provider_account) if row is not None else None
     if row is None or account is None:
         return None
-    try:
-        with deadline(seconds):
-            facts = account.provider.query(Ref(ours=str(row.id), theirs=row.theirs))
-    except Exception as error:
-        report_call("query", row, error)
+    ref = Ref(ours=str(row.id), theirs=row.theirs)
+    called = call_provider(core, account, "query", lambda: account.provider.query(ref), seconds=seconds, payment=row.id)
+    return answered(core, account, row, called, "query")
+
+
+def answered(
+    core: Core, account: ProviderAccount, row: AnyRow, called: ProviderCall[tuple[Fact, ...]], road: Road
+) -> Asked:
+    """Apply what the provider answered about the payment."""
+    if called.answer is None:
         return Asked(Answer.NONE, row)
-    apply_all(core, account, facts, "query")
-    return Asked(Answer.FACTS if facts else Answer.NO_SUCH, reread(core, row))
+    apply_all(core, account, called.answer, road)
+    return Asked(Answer.FACTS if called.answer else Answer.NO_SUCH, reread(core, row))
 
 
 def apply_all(core: Core, account: ProviderAccount, facts: tuple[Fact, ...], road: Road) -> None:
@@ -127,22 +131,6 @@ def hint(core: Core, ref: Ref, *, gap_seconds: int = HINT_GAP_SECONDS) -> bool:
             now=now,
             hinted_before=now - timedelta(seconds=gap_seconds),
         ),
-    )
-
-
-def report_call(verb: str, row: AnyRow, error: Exception) -> None:
-    """A provider call that ended without an answer. An unexpected exception is our defect: with its traceback."""
-    known = isinstance(error, ProviderError)
-    say = _log.warning if known and not isinstance(error, Misconfigured) else _log.error
-    text = str(error) if known else type(error).__name__
-    say(
-        "provider_call_failed",
-        verb=verb,
-        payment=row.id,
-        provider_account=row.provider_account,
-        kind=type(error).__name__,
-        error=text,
-        exc_info=not known,
     )
 
 

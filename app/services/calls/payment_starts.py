@@ -9,15 +9,16 @@ import structlog
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.status import OPEN_PAYMENT, Cause, PaymentStatus, next_payment_status
 from app.models.base import AnyRow
-from app.providers.errors import Declined, Misconfigured, ProviderError, Retryable, Unknown
+from app.providers.errors import Unknown
 from app.providers.facts import Started
 from app.providers.http import deadline
 from app.services.base.context import Core
 from app.services.base.errors import PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
 from app.services.base.idempotency import Keyed, find_key
-from app.services.base.sanitize import printable, problem_text
+from app.services.base.sanitize import printable
 from app.services.calls.payment_closing import cancel
 from app.services.calls.payment_queries import Answer, apply_all, ask
+from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
 from app.services.payments import intents, payment_rows
 from app.services.payments.orders import PayBy, account_for, add_payment, open_payments, view_order
 
@@ -40,14 +41,19 @@ def start_payment(core: Core, payment_id: int) -> None:
     account = core.registry.get(row.provider_account)
     if account is None:
         raise ProviderMisconfigured(f"provider account {row.provider_account!r} is not configured any more")
-    try:
-        with deadline(START_SECONDS):
-            started = _usable(account.provider.start(intents.from_json(row.intent)))
-    except Exception as error:
-        _record_failure(core, row, error)
-        raise _problem_of(row, error) from error
-    _record_started(core, row, started)
-    apply_all(core, account, started.facts, "reply")
+    called = call_provider(
+        core,
+        account,
+        "start",
+        lambda: _usable(account.provider.start(intents.from_json(row.intent))),
+        seconds=START_SECONDS,
+        payment=row.id,
+    )
+    if called.answer is None:
+        _record_failure(core, row, called)
+        raise _problem_of(row, called)
+    _record_started(core, row, called.answer)
+    apply_all(core, account, called.answer.facts, "reply")
 
 
 def _usable(started: Started) -> Started:
@@ -67,26 +73,15 @@ def _record_started(core: Core, row: AnyRow, started: Started) -> None:
     )
 
 
-def _record_failure(core: Core, row: AnyRow, error: Exception) -> None:
-    """A definite no ends the payment; a call that surely did not happen leaves it; all else makes it unknown."""
-    if isinstance(error, Declined):
-        cause = Cause.DECLINED
-    elif isinstance(error, (Retryable, Misconfigured)):
-        cause = None
-    else:
-        cause = Cause.UNANSWERED
-    text = _problem_text(error)
-    say = _log.error if isinstance(error, Misconfigured) or not isinstance(error, ProviderError) else _log.warning
-    say("start_failed", payment=row.id, provider_account=row.provider_account, error=text, kind=type(error).__name__)
+_CAUSES = {CallEnd.DECLINED: Cause.DECLINED, CallEnd.UNKNOWN: Cause.UNANSWERED}
+"""A definite no ends the payment; a call that surely did not happen leaves the payment; all else makes it unknown."""
+
+
+def _record_failure(core: Core, row: AnyRow, called: ProviderCall[Started]) -> None:
+    cause = _CAUSES.get(called.end)
     core.transact(
-        lambda tx: payment_rows.record_start(tx, row.slot, row.id, cause, action=None, problem=text),
+        lambda tx: payment_rows.record_start(tx, row.slot, row.id, cause, action=None, problem=called.problem)
     )
-
-
-def _problem_text(error: Exception) -> str:
-    """The provider's words; of an unexpected exception only its type, since its text may quote anything."""
-    text = f"{error.code} {error}".strip() if isinstance(error, ProviderError) else ""
-    return problem_text(text or type(error).__name__)
 
 
 def _declined_before(row: AnyRow) -> PaymentDeclined:
@@ -97,11 +92,14 @@ def _declined_before(row: AnyRow) -> PaymentDeclined:
     return PaymentDeclined(provider_code=code, order=str(row.order_id), payment=str(row.id))
 
 
-def _problem_of(row: AnyRow, error: Exception) -> PaymentDeclined | ProviderUnavailable | ProviderMisconfigured:
+def _problem_of(
+    row: AnyRow, called: ProviderCall[Started]
+) -> PaymentDeclined | ProviderUnavailable | ProviderMisconfigured:
     members = {"order": str(row.order_id), "payment": str(row.id)}
-    if isinstance(error, Declined) and next_payment_status(PaymentStatus(row.status), Cause.DECLINED):
-        return PaymentDeclined(provider_code=error.code, **members)
-    if isinstance(error, Misconfigured):
+    declined = called.end is CallEnd.DECLINED
+    if declined and next_payment_status(PaymentStatus(row.status), Cause.DECLINED):
+        return PaymentDeclined(provider_code=called.code, **members)
+    if called.end is CallEnd.MISCONFIGURED:
         return ProviderMisconfigured(**members)
     return ProviderUnavailable(**members)
 

@@ -14,18 +14,18 @@ from functools import partial
 import structlog
 from sqlalchemy import update
 
+from app.domain.facts import Ref
 from app.domain.numbers import parse_number, slot_of_number, slot_of_user
 from app.domain.schedule import HINT_GAP_SECONDS, backoff_seconds
 from app.models.asks import Ask
 from app.models.base import AnyRow
-from app.providers.facts import Ref
-from app.providers.http import deadline
 from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.leases import LeaseQueue
 from app.services.base.upsert import insert_if_new
 from app.services.calls import payment_queries
+from app.services.calls.provider_call import call_provider
 from app.services.facts import claims
 from app.services.payments import payment_rows
 
@@ -107,15 +107,16 @@ def work_on_due(core: Core, ask_id: int) -> bool:
         _set_next(core, row, None)
         return True
     ref = Ref(ours=str(payment.id), theirs=payment.theirs, refund=row.refund or None)
-    try:
-        with deadline(payment_queries.ASK_SECONDS):
-            facts = account.provider.query(ref)
-    except Exception as error:
-        payment_queries.report_call("query", payment, error)
-        _set_next(core, row, _later(core, row))
-        return True
-    payment_queries.apply_all(core, account, facts, "query")
-    _set_next(core, row, None if facts else _later(core, row))
+    called = call_provider(
+        core,
+        account,
+        "query",
+        lambda: account.provider.query(ref),
+        seconds=payment_queries.ASK_SECONDS,
+        payment=payment.id,
+    )
+    payment_queries.apply_all(core, account, called.answer or (), "query")
+    _set_next(core, row, None if called.answer else _later(core, row))
     return True
 
 

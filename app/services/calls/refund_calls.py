@@ -11,21 +11,20 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.domain.facts import Fact, Ref
 from app.domain.money import Money
 from app.domain.numbers import slot_of_number
 from app.domain.refunding import OPEN_REFUND, RefundCause
 from app.domain.schedule import JITTER
 from app.models.base import AnyRow
 from app.models.refunds import Refund
-from app.providers.errors import Declined, Misconfigured, ProviderError, Retryable, Unknown
-from app.providers.facts import Fact, Ref
-from app.providers.http import deadline
+from app.providers.errors import Declined, Unknown
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refunds
 from app.services.base.context import Core, Tx
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
-from app.services.base.sanitize import problem_text
+from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
 from app.services.facts.owner import tell
 from app.services.payments import payment_rows
 from app.services.refunds import refund_facts, refund_rows
@@ -49,12 +48,14 @@ def work_on_due(core: Core, refund_id: int) -> bool:
     if account is None or not isinstance(account.provider, Refunds):
         _log.error("refund_without_provider_account", refund=refund_id, provider_account=row.provider_account)
         return True
-    try:
-        with deadline(CALL_SECONDS):
-            facts, road = _step(account, account.provider, row)
-    except Exception as error:
-        _record_failure(core, row, error)
+    refunder = account.provider
+    called = call_provider(
+        core, account, "refund", lambda: _step(account, refunder, row), seconds=CALL_SECONDS, refund=row.id
+    )
+    if called.answer is None:
+        _record_failure(core, row, called)
         return True
+    facts, road = called.answer
     for fact in facts:
         tell(core, ReportedFact(account, fact, road))
     _postpone(core, row, "")
@@ -107,20 +108,15 @@ def _asked(account: ProviderAccount, ref: Ref) -> tuple[Fact, ...]:
         raise Unknown(f"the question was refused: {error}", code=error.code) from error
 
 
-def _record_failure(core: Core, row: AnyRow, error: Exception) -> None:
+def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fact, ...], Road]]) -> None:
     """A definite no ends it and gives the coins back; a call that surely did not happen leaves it as it was; all else
     makes it unknown."""
-    known = isinstance(error, ProviderError)
-    said = f"{error.code} {error}".strip() if isinstance(error, ProviderError) else type(error).__name__
-    text = problem_text(said)
-    say = _log.error if isinstance(error, Misconfigured) or not known else _log.warning
-    say("refund_call_failed", refund=row.id, provider_account=row.provider_account, error=text, exc_info=not known)
-    if isinstance(error, Declined):
-        _move(core, row, RefundCause.DECLINED, text)
+    if called.end is CallEnd.DECLINED:
+        _move(core, row, RefundCause.DECLINED, called.problem)
         return
-    if not isinstance(error, Retryable | Misconfigured):
-        _move(core, row, RefundCause.UNANSWERED, text)
-    _postpone(core, row, text, not_before=error.not_before if isinstance(error, Retryable) else None)
+    if called.end is CallEnd.UNKNOWN:
+        _move(core, row, RefundCause.UNANSWERED, called.problem)
+    _postpone(core, row, called.problem, not_before=called.not_before)
 
 
 def _move(core: Core, row: AnyRow, cause: RefundCause, problem: str) -> None:

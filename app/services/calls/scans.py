@@ -9,14 +9,13 @@ from sqlalchemy import update
 
 from app.models.base import AnyRow
 from app.models.receipts import Scan
-from app.providers.errors import ProviderError, Retryable
-from app.providers.http import deadline
 from app.providers.limits import LONGEST_CURSOR, fits
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Scans
 from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.upsert import insert_if_new
+from app.services.calls.provider_call import call_provider
 from app.services.facts.owner import tell
 
 FIRST_WINDOW = timedelta(days=1)
@@ -78,16 +77,17 @@ def _read_page(core: Core, account: ProviderAccount, row: AnyRow, every: timedel
     provider = account.provider
     if not isinstance(provider, Scans):
         return None
-    try:
-        with deadline(PAGE_SECONDS):
-            page = provider.scan(row.feed, row.since, row.until, row.cursor or None)
-    except Exception as error:
-        known = isinstance(error, ProviderError)
-        text = str(error) if known else type(error).__name__
-        not_before = error.not_before if isinstance(error, Retryable) else None
-        say = _log.warning if not_before is None else _log.info  # a bill that is not made yet alarms nobody
-        say("scan_failed", provider_account=account.name, feed=row.feed, error=text, exc_info=not known)
-        _later(core, row, not_before)
+    called = call_provider(
+        core,
+        account,
+        "scan",
+        lambda: provider.scan(row.feed, row.since, row.until, row.cursor or None),
+        seconds=PAGE_SECONDS,
+        feed=row.feed,
+    )
+    page = called.answer
+    if page is None:
+        _later(core, row, called.not_before)
         return None
     for fact in page.facts:
         tell(core, ReportedFact(account, fact, "scan"))

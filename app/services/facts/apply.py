@@ -1,10 +1,13 @@
 """The one consumer of facts. Every road ends here; none has its own.
 
-1 record the fact under its key (told before, with the same content: stop)
-2 lock the order, then the payment; match account, environment, amount, currency, product, owner
-3 decide (pure: `domain.deciding`)
+1 lock the order and the payment that the fact is about
+2 decide: match account, environment, amount, currency, product, owner; then one transition table (`domain.deciding`)
+3 record the fact under its key, with the decision in it (told before, with the same content: stop)
 4 move payment and order; book money and coins under keys made from the fact
 5 the caller commits, and only then answers the provider
+
+A fact that could not be applied is applied later by the same steps, from its stored row: what is stored is what counts,
+and what a fact has booked it keeps.
 """
 
 from __future__ import annotations
@@ -13,120 +16,137 @@ from dataclasses import replace
 
 import structlog
 
-from app.domain.deciding import Decision, Standing, decide_paid, decide_unmatched, decide_unpaid
+from app.domain.deciding import Booking, Decision, Standing, decide_paid, decide_unmatched, decide_unpaid
+from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
 from app.domain.status import NEEDS_A_PERSON, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
-from app.models.base import AnyRow
-from app.providers.facts import REFUND_KINDS, Kind
 from app.services.base.context import Tx, environment_of
-from app.services.base.reported_fact import ReportedFact, content_of
+from app.services.base.reported_fact import ReportedFact
+from app.services.base.statements import Move, write_rows
 from app.services.calls import fulfilment
-from app.services.facts.record import UNPAID_CAUSES, Applied, Recorded, can_be_looked_at_again, record, told_before
+from app.services.facts.record import (
+    UNPAID_CAUSES,
+    Applied,
+    StoredFact,
+    can_be_looked_at_again,
+    record,
+    stored_again,
+    told_before,
+)
 from app.services.payments import bookings, payment_rows, store_orders
 from app.services.payments.expiry import expire_if_over
+from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_facts, requests
 
 _log = structlog.get_logger(__name__)
+_UNDECIDED = Decision(Outcome.PARKED, Mismatch.UNKNOWN_NUMBER)
+"""Stands in a new fact until what it means has been worked out, in the same transaction."""
 
 
 def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     """Apply one verified fact in the caller's transaction. Safe to repeat, in any order, from any road, in parallel.
 
-    One fact per transaction: the fact's key is taken before the order's lock, and holding one order's lock while
-    waiting for another fact's key could deadlock.
+    One fact per transaction: holding one order's lock while waiting for another order, or for another fact's key, could
+    deadlock.
     """
-    recorded = record(tx, reported)
-    applied = told_before(reported, recorded) or _apply_new(tx, reported, recorded)
+    locked = _payment_of(tx, reported)
+    first = _UNDECIDED if _comes_before_its_order(reported, locked) else _decide(tx, reported, locked)
+    stored = record(tx, reported, first, None if locked is None else locked.payment.id)
+    applied = told_before(stored)
+    if applied is None:
+        stored = stored_again(tx, stored) if stored.previous is not None else stored
+        applied = _apply(tx, stored, locked)
     _report(reported, applied)
     return replace(applied, buyer=reported.buyer)
 
 
-def look_again(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
-    """Apply a parked fact of the telling's slot once more, by the same rules, in the caller's transaction.
+def apply_stored(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
+    """Apply a parked fact of this slot once more, in the caller's transaction. `reported` is the fact as it is stored.
 
-    A duplicate if somebody else has applied it meanwhile, or if looking again could book its money twice.
+    A duplicate if somebody else has applied it meanwhile, or if applying it again could book its money twice.
     """
+    locked = _payment_of(tx, reported)
     known = payment_rows.lock_fact_numbered(tx, reported.slot, fact_id)
     if not can_be_looked_at_again(known):
         return Applied(Outcome.DUPLICATE, known.outcome, reported.slot, fact_id, known.payment_id)
-    applied = _apply_new(tx, reported, Recorded(fact_id, known))
+    applied = _apply(tx, StoredFact(reported, fact_id, _UNDECIDED, known), locked)
     _report(reported, applied)
     return replace(applied, buyer=reported.buyer)
 
 
-def _apply_new(tx: Tx, reported: ReportedFact, recorded: Recorded) -> Applied:
-    if recorded.known is not None:
-        payment_rows.complete_fact(tx, reported.slot, recorded.known, content_of(reported.fact))
-    keys = _find_payment(tx, reported)
-    if reported.faults:
-        decision = decide_unmatched(Mismatch.UNUSABLE, has_money=False)
-        return _settled(tx, reported, recorded, decision, keys.id if keys is not None else None)
-    if reported.fact.kind in REFUND_KINDS:
-        return _take_in_refund(tx, reported, recorded, keys)
-    if keys is None:
-        return _take_in_unmatched(tx, reported, recorded)
-    return _take_in_payment(tx, reported, recorded, keys)
+def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
+    if _comes_before_its_order(stored.reported, locked):
+        number = store_orders.order_for_purchase(tx, stored.reported)
+        locked = None if number is None else payment_rows.lock(tx, stored.reported.slot, number)
+    decision = stored.decision
+    if stored.previous is not None or decision is _UNDECIDED:
+        decision = _decide(tx, stored.reported, locked)
+    return _carry_out(tx, stored, decision, locked)
 
 
-def _settled(
-    tx: Tx,
-    reported: ReportedFact,
-    recorded: Recorded,
-    decision: Decision,
-    payment_id: int | None,
-    *,
-    from_suspense: bool = False,
-) -> Applied:
-    """Write down what became of the fact."""
-    payment_rows.settle_fact(tx, reported.slot, recorded.fact_id, decision, payment_id, from_suspense=from_suspense)
-    return Applied(decision.outcome, decision.reason, reported.slot, recorded.fact_id, payment_id)
+# --- which payment, and what to do ---
 
 
-def _take_in_refund(tx: Tx, reported: ReportedFact, recorded: Recorded, keys: AnyRow | None) -> Applied:
-    decision, payment_id = refund_facts.take_in(tx, reported.slot, recorded.fact_id, keys)
-    applied = _settled(tx, reported, recorded, decision, payment_id)
-    if payment_id is not None and decision.outcome is not Outcome.PARKED:
-        fulfilment.note_report(tx, reported, payment_id)
-    return applied
-
-
-def _take_in_unmatched(tx: Tx, reported: ReportedFact, recorded: Recorded) -> Applied:
-    """There is no payment here that the fact could be about."""
-    decision = decide_unmatched(_why_unmatched(reported), has_money=_brings_money(reported))
-    money = bookings.of_telling(reported)
-    bookings.book(tx, reported.slot, bookings.unmatched(money, decision.booking), at=tx.now)
-    applied = _settled(tx, reported, recorded, decision, None)
-    if reported.fact.kind is Kind.PAID:
-        early_refunds.take_up(tx, reported, None)
-    return applied
-
-
-def _take_in_payment(tx: Tx, reported: ReportedFact, recorded: Recorded, keys: AnyRow) -> Applied:
-    order = payment_rows.lock_order(tx, reported.slot, keys.order_id)
-    payment = payment_rows.lock_payment(tx, reported.slot, keys.id)
-    decision, moved = _decide(tx, reported, order, payment), recorded.in_suspense
-    _carry_out(tx, reported, order, payment, decision, from_suspense=moved)
-    applied = _settled(tx, reported, recorded, decision, payment.id, from_suspense=moved)
-    if reported.fact.kind is Kind.PAID:
-        if decision.refund:
-            requests.automatic(tx, reported.slot, payment.id, reported.fact.ref.theirs)
-        early_refunds.take_up(tx, reported, payment.id, from_suspense=moved)
-    return applied
-
-
-def _find_payment(tx: Tx, reported: ReportedFact) -> AnyRow | None:
-    """By our number; by the provider's where it tells none of ours; made now if it is a purchase in a store."""
+def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
+    """Found by our number, or by the provider's where it tells none of ours."""
     number = reported.payment_number
-    if number is not None:
-        return payment_rows.payment_keys(tx, reported.slot, number)
+    if number is None:
+        number = _number_by_theirs(tx, reported)
+    return None if number is None else payment_rows.lock(tx, reported.slot, number)
+
+
+def _number_by_theirs(tx: Tx, reported: ReportedFact) -> int | None:
     ref, environment = reported.fact.ref, environment_of(reported.fact.live)
     if ref.ours is not None or ref.theirs is None:
         return None
     found = payment_rows.payment_keys_by_theirs(tx, reported.slot, reported.account.name, environment, ref.theirs)
-    if found is None and reported.buyer is not None and reported.fact.kind is Kind.PAID:
-        return store_orders.order_for_purchase(tx, reported, reported.buyer)
-    return found
+    return None if found is None else int(found.id)
+
+
+def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None) -> bool:
+    """Whether it is a purchase in a store by a user whom we know: its order is made when the fact is recorded, so that
+    of several tellings at one moment one makes it."""
+    fact = reported.fact
+    known_buyer = reported.buyer is not None and fact.ref.ours is None and not reported.faults
+    return locked is None and known_buyer and fact.kind is Kind.PAID
+
+
+def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None) -> Decision:
+    fact = reported.fact
+    if reported.faults:
+        return decide_unmatched(Mismatch.UNUSABLE, has_money=False)
+    if fact.kind in REFUND_KINDS:
+        return _UNDECIDED
+    return _decide_about_payment(tx, reported, locked)
+
+
+def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment | None) -> Decision:
+    fact = reported.fact
+    if locked is None:
+        return decide_unmatched(_why_unmatched(reported), has_money=_brings_money(reported))
+    order, payment = locked.order, locked.payment
+    if payment.provider_account != reported.account.name:
+        return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
+    standing = Standing(PaymentStatus(payment.status), OrderStatus(order.status))
+    if fact.kind is Kind.PAID:
+        return decide_paid(standing, mismatch(reported.told(), _expected(reported, locked)), tx.core.rules.policy)
+    if fact.kind in UNPAID_CAUSES:
+        strange = foreign(reported.told(), account=reported.account.provider.account, live=order.environment == "live")
+        return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], strange)
+    return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
+
+
+def _expected(reported: ReportedFact, locked: LockedPayment) -> Expected:
+    order = locked.order
+    return Expected(
+        account=reported.account.provider.account,
+        live=order.environment == "live",
+        money=Money(order.amount_minor, order.currency) if order.amount_minor is not None else None,
+        product=locked.payment.intent["product"],
+        quantity=order.quantity,
+        owner=locked.owner,
+    )
 
 
 def _brings_money(reported: ReportedFact) -> bool:
@@ -151,69 +171,93 @@ def _why_unmatched(reported: ReportedFact) -> Mismatch:
     return Mismatch.UNKNOWN_NUMBER
 
 
-def _decide(tx: Tx, reported: ReportedFact, order: AnyRow, payment: AnyRow) -> Decision:
-    standing = Standing(PaymentStatus(payment.status), OrderStatus(order.status))
-    kind = reported.fact.kind
-    if payment.provider_account != reported.account.name:
-        return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
-    if kind is Kind.PAID:
-        owner = payment_rows.owner_token(tx, order.slot, order.user_id)
-        why = mismatch(reported.told(), _expected(reported, order, payment, owner))
-        return decide_paid(standing, why, tx.core.rules.policy)
-    if kind in UNPAID_CAUSES:
-        strange = foreign(reported.told(), account=reported.account.provider.account, live=order.environment == "live")
-        return decide_unpaid(standing, UNPAID_CAUSES[kind], strange)
-    return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
+# --- doing it ---
 
 
-def _expected(reported: ReportedFact, order: AnyRow, payment: AnyRow, owner: str) -> Expected:
-    return Expected(
-        account=reported.account.provider.account,
-        live=order.environment == "live",
-        money=Money(order.amount_minor, order.currency) if order.amount_minor is not None else None,
-        product=payment.intent["product"],
-        quantity=order.quantity,
-        owner=owner,
-    )
+def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment | None) -> Applied:
+    """Do what was decided, and write down what became of the fact unless its new row says it already."""
+    fact, payment_id = stored.reported.fact, None if locked is None else int(locked.payment.id)
+    if stored.reported.faults:
+        return _settled(tx, stored, decision, payment_id)
+    if fact.kind in REFUND_KINDS:
+        return _refund(tx, stored, locked)
+    if locked is None:
+        return _unmatched(tx, stored, decision)
+    _move_and_book(tx, stored, decision, locked)
+    applied = _settled(tx, stored, decision, payment_id)
+    if fact.kind is Kind.PAID:
+        if decision.refund:
+            requests.automatic(tx, stored.reported.slot, locked.payment.id, fact.ref.theirs)
+        if locked.early_refund or stored.in_suspense:
+            early_refunds.take_up(tx, stored.reported, payment_id, from_suspense=stored.in_suspense)
+    return applied
 
 
-def _carry_out(
-    tx: Tx,
-    reported: ReportedFact,
-    order: AnyRow,
-    payment: AnyRow,
-    decision: Decision,
-    *,
-    from_suspense: bool,
-) -> None:
+def _settled(tx: Tx, stored: StoredFact, decision: Decision, payment_id: int | None) -> Applied:
+    if stored.previous is not None or stored.decision is not decision:
+        moved = stored.in_suspense and payment_id is not None
+        if stored.in_suspense and payment_id is None:
+            decision = replace(decision, booking=Booking.SUSPENSE)
+        payment_rows.settle_fact(tx, stored.reported.slot, stored.fact_id, decision, payment_id, from_suspense=moved)
+    return Applied(decision.outcome, decision.reason, stored.reported.slot, stored.fact_id, payment_id)
+
+
+def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
+    """What a refund changes is worked out from all stored facts about its payment, this one among them."""
+    slot, fact_id = stored.reported.slot, stored.fact_id
+    decision, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
+    payment_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
+    if payment_id is not None and decision.outcome is not Outcome.PARKED:
+        fulfilment.note_report(tx, stored.reported, payment_id)
+    return Applied(decision.outcome, decision.reason, slot, fact_id, payment_id)
+
+
+def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
+    """There is no payment here that the fact could be about. Money that it booked before stays where it is."""
+    reported = stored.reported
+    if not stored.in_suspense:
+        money = bookings.of_reported(reported)
+        bookings.book(tx, reported.slot, bookings.unmatched(money, decision.booking))
+    applied = _settled(tx, stored, decision, None)
+    if reported.fact.kind is Kind.PAID:
+        early_refunds.take_up(tx, reported, None)
+    return applied
+
+
+def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> None:
     """Move the locked rows and book what the decision says."""
-    fact, now = reported.fact, tx.now
+    fact, order, payment = stored.reported.fact, locked.order, locked.payment
+    moves: list[Move] = []
     if decision.payment is not None:
-        paid = decision.payment is PaymentStatus.PAID
-        payment_rows.move_payment(
-            tx,
+        values = payment_rows.payment_move(
             payment,
             decision.payment,
             theirs=fact.ref.theirs,
-            paid_at=fact.at if paid else None,
+            paid_at=fact.at if decision.payment is PaymentStatus.PAID else None,
             next_query_at=payment.next_query_at if decision.payment in OPEN_PAYMENT else None,
         )
+        moves.append((payment_rows.MOVE_PAYMENT, values))
     elif fact.ref.theirs and payment.theirs is None and decision.outcome is not Outcome.PARKED:
         # Never from a fact that is not about this payment: we would ask about somebody else's trade from then on.
-        payment_rows.name_theirs(tx, payment.slot, payment.id, fact.ref.theirs)
+        moves.append((payment_rows.NAME_THEIRS, payment_rows.their_name(payment, fact.ref.theirs)))
     if decision.order is not None:
-        payment_rows.move_order(tx, order, decision.order, payment_id=payment.id, paid_at=fact.at)
-    money = bookings.of_telling(reported)
-    transfers = bookings.transfers_of(money, order, payment.id, decision.booking, from_suspense=from_suspense)
-    bookings.book(tx, order.slot, transfers, at=now)
+        values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
+        moves.append((payment_rows.MOVE_ORDER, values))
+    write_rows(tx, moves)
+    money = bookings.of_reported(stored.reported)
+    bookings.book(
+        tx,
+        order.slot,
+        bookings.transfers_of(money, order, payment.id, decision.booking, from_suspense=stored.in_suspense),
+    )
     if decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
-        fulfilment.note_report(tx, reported, payment.id)
+        fulfilment.note_report(tx, stored.reported, payment.id)
     if decision.payment in UNPAID_END:
-        expire_if_over(tx, order, now)
+        expire_if_over(tx, order, tx.now)
 
 
 def _report(reported: ReportedFact, applied: Applied) -> None:
-    """One line per telling; a warning where a person has to look."""
+    """One line for each telling; a warning where a person has to look."""
     say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
     say(
         "fact",

@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from app.providers.facts import Kind
+from app.domain.facts import Kind, fact_of
 from app.services.accounts.users import find_by_token
 from app.services.base.context import Core, environment_of
 from app.services.base.reported_fact import ReportedFact, checked
@@ -36,7 +36,9 @@ def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
     """Refunds of the purchase that were told before its buyer was known: told again where the buyer's data are, before
     the purchase is credited, so that its coins are never there to be spent."""
     for row in early_refunds.told_without_a_buyer(core, paid):
-        again = replace(paid, fact=early_refunds.fact_of(row), road=row.road, message_id=row.message_id)
+        again = replace(
+            paid, fact=fact_of(row.kind, row.at, row.content, row.raw), road=row.road, message_id=row.message_id
+        )
         core.transact(partial(apply_fact, reported=again))
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 

@@ -14,21 +14,21 @@ from functools import partial
 import structlog
 from sqlalchemy import ColumnElement, literal_column, select, tuple_
 
+from app.domain.facts import Kind, fact_of
 from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_number
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow
 from app.models.slot_guard import sweep as sweep_named
-from app.providers.facts import Kind
 from app.services.accounts.catalog import product_of_store
 from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact
-from app.services.facts.apply import look_again
+from app.services.facts.apply import apply_stored
 from app.services.facts.owner import place, tell
 from app.services.facts.record import HANDLED, Applied, can_be_looked_at_again
 from app.services.payments import payment_rows
-from app.services.refunds.early_refunds import fact_of, settle_without_a_buyer
+from app.services.refunds.early_refunds import settle_without_a_buyer
 
 BATCH = 100
 WITHIN = timedelta(days=30)
@@ -108,7 +108,11 @@ def _guarded(core: Core, row: AnyRow) -> bool:
 def _telling(core: Core, row: AnyRow) -> ReportedFact | None:
     """The fact as it was told. None if its provider account is not configured any more."""
     account = core.registry.get(row.provider_account)
-    return None if account is None else ReportedFact(account, fact_of(row), row.road, row.message_id)
+    return (
+        None
+        if account is None
+        else ReportedFact(account, fact_of(row.kind, row.at, row.content, row.raw), row.road, row.message_id)
+    )
 
 
 def _has_cause_now(core: Core, reported: ReportedFact, row: AnyRow) -> bool:
@@ -142,7 +146,7 @@ def _apply(core: Core, reported: ReportedFact, row: AnyRow) -> Applied:
     slot and safe to repeat: should this process die between them, the next look finds the first one done."""
     placed = place(core, reported)
     if placed.slot == row.slot:
-        return core.transact(partial(look_again, reported=placed, fact_id=row.id))
+        return core.transact(partial(apply_stored, reported=placed, fact_id=row.id))
     applied = tell(core, reported)
     if applied.outcome is not Outcome.CONFLICT:
         core.transact(partial(settle_without_a_buyer, row=row))

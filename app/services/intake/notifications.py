@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from app.domain.facts import Fact, Ref
 from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_reference
 from app.domain.status import NEEDS_A_PERSON
 from app.providers.errors import Forged
-from app.providers.facts import Fact, Message, Received, Ref, Reply
+from app.providers.facts import Message, Received, Reply
 from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, as_of

@@ -16,14 +16,15 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import select, update
 
+from app.domain.facts import Fact, Kind, Ref
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.schedule import LEASE_SECONDS, backoff_seconds
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment
 from app.models.receipts import Receipt
-from app.providers.errors import Declined, Forged, ProviderError
-from app.providers.facts import Fact, Kind, Message, Received, Ref
+from app.providers.errors import Forged
+from app.providers.facts import Message, Received
 from app.providers.http import deadline
 from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
@@ -34,6 +35,7 @@ from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.base.sanitize import name_of
 from app.services.base.upsert import insert_if_new
+from app.services.calls.provider_call import CallEnd, call_provider
 from app.services.facts.owner import tell
 from app.services.facts.record import Applied
 
@@ -157,14 +159,12 @@ def _ask(
 
     A purchase that the payer has still to pay for (in a shop, by a transfer) is no answer yet, and is not told.
     """
-    try:
-        facts = account.provider.query(ref)
-    except Declined:
-        return True, {}
-    except Exception as error:
-        known = isinstance(error, ProviderError)
-        _log.warning("purchase_not_confirmed", provider_account=account.name, theirs=ref.theirs, exc_info=not known)
-        return False, {}
+    called = call_provider(
+        core, account, "query", lambda: account.provider.query(ref), seconds=ASK_SECONDS, theirs=ref.theirs
+    )
+    facts = called.answer
+    if facts is None:
+        return called.end is CallEnd.DECLINED, {}
     decided = [fact for fact in facts if fact.kind is not Kind.PENDING]
     told = {name: _tell_all(core, account, group, "query", holder) for name, group in _by_purchase(decided)}
     return bool(facts) and len(decided) == len(facts), told

@@ -43,7 +43,7 @@ class MoneyFact:
         return f"fact:{self.provider_account}:{self.environment}"
 
 
-def of_telling(reported: ReportedFact) -> MoneyFact:
+def of_reported(reported: ReportedFact) -> MoneyFact:
     fact = reported.fact
     environment = environment_of(fact.live)
     return MoneyFact(reported.account.name, environment, reported.key, fact.money, fact.at, fact.ref.theirs or "")
@@ -56,9 +56,9 @@ def of_row(row: AnyRow) -> MoneyFact:
     return MoneyFact(row.provider_account, row.environment, row.key, money, row.at, content["theirs"] or "")
 
 
-def book(tx: Tx, slot: int, transfers: Sequence[Transfer], *, at: datetime) -> None:
+def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:
     if transfers:
-        post(tx, slot, transfers, at=at)
+        post(tx, slot, transfers, at=tx.now)
 
 
 def transfers_of(

@@ -14,6 +14,7 @@ from app.models.orders import Payment
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.sanitize import problem_text
+from app.services.base.statements import write_rows
 from app.services.payments import payment_rows
 
 _p = Payment.__table__.c
@@ -80,7 +81,8 @@ def _close(tx: Tx, order: AnyRow, payment: AnyRow, problem: str) -> None:
         return
     now = tx.now
     later = late_ask_after(tx.core, payment.expires_at, problem, answered=True)
-    payment_rows.move_payment(tx, payment, after, theirs=None, paid_at=None, next_query_at=later)
+    values = payment_rows.payment_move(payment, after, theirs=None, paid_at=None, next_query_at=later)
+    write_rows(tx, [(payment_rows.MOVE_PAYMENT, values)])
     payment_rows.set_problem(tx, payment.slot, payment.id, problem)
     expire_if_over(tx, order, now)
 
@@ -112,5 +114,5 @@ def expire_if_over(tx: Tx, order: AnyRow, now: datetime) -> bool:
     payments = payment_rows.payments_of_order(tx, order.slot, order.id)
     if any(payment.status in OPEN_PAYMENT for payment in payments):
         return False
-    payment_rows.move_order(tx, order, after)
+    write_rows(tx, [(payment_rows.MOVE_ORDER, payment_rows.order_move(order, after))])
     return True

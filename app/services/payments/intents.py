@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from app.domain.facts import Ref
 from app.domain.money import Money
-from app.providers.facts import Intent, Ref
+from app.providers.facts import Intent
 
 
 def to_json(intent: Intent) -> dict[str, Any]:

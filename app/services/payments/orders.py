@@ -10,13 +10,14 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import func, select
 
+from app.domain.facts import Ref
 from app.domain.money import MAX_MINOR, Money
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.schedule import next_ask
 from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
 from app.models.base import AnyRow
 from app.models.orders import Order, Payment
-from app.providers.facts import Intent, Ref
+from app.providers.facts import Intent
 from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import price_in, product_for_sale, store_ids_of
 from app.services.accounts.users import ensure_user

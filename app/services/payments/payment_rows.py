@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, exists, func, literal_column, or_, select, update
 
 from app.domain.deciding import Decision
+from app.domain.facts import Kind
 from app.domain.matching import Mismatch
-from app.domain.status import OPEN_PAYMENT, UNPAID_END, Cause, OrderStatus, PaymentStatus, next_payment_status
+from app.domain.status import (
+    OPEN_PAYMENT,
+    UNPAID_END,
+    Cause,
+    OrderStatus,
+    Outcome,
+    PaymentStatus,
+    next_payment_status,
+)
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
-from app.providers.facts import Kind
 from app.services.base.context import Tx
+from app.services.base.statements import Statement
+from app.services.base.transaction import Connected
 
 LAPSED_PROBLEM = "lapsed: the provider knew of no payment when time and grace were over"
 GIVEN_UP_PROBLEM = "given up: unpaid a week after its time, and the provider did not close it"
@@ -23,14 +35,15 @@ BY_HAND_PROBLEM = "closed by hand: "
 
 _o, _p, _f, _u = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c, User.__table__.c
 
-_FACT_COLUMNS = (_f.id, _f.kind, _f.content, _f.outcome, _f.reason, _f.booking, _f.payment_id)
-_FACT = select(*_FACT_COLUMNS).where(
+_FACT_COLUMNS = (_f.slot, _f.id, _f.kind, _f.content, _f.raw, _f.at, _f.outcome, _f.reason, _f.booking, _f.payment_id)
+_WANTED_FACT = select(*_FACT_COLUMNS).where(
     _f.slot == bindparam("slot"),
     _f.provider_account == bindparam("provider_account"),
     _f.environment == bindparam("environment"),
     _f.key == bindparam("key"),
 )
-_LOCK_FACT = _FACT.with_for_update()
+_FACT = Statement(lambda _: _WANTED_FACT)
+_LOCK_FACT = Statement(lambda _: _WANTED_FACT.with_for_update())
 _LOCK_FACT_NUMBERED = (
     select(*_FACT_COLUMNS).where(_f.slot == bindparam("slot"), _f.id == bindparam("id")).with_for_update()
 )
@@ -63,6 +76,33 @@ _PAYMENT_KEYS_BY_THEIRS = (
     .order_by(_p.id)
     .limit(1)
 )
+_ORDER_COLUMNS = [column.name for column in _o]
+_PAYMENT_COLUMNS = [column.name for column in _p if column.name != "action"]
+_OrderRow: Any = namedtuple("OrderRow", _ORDER_COLUMNS)  # type: ignore[misc]  # the columns are the model's
+_PaymentRow: Any = namedtuple("PaymentRow", _PAYMENT_COLUMNS)  # type: ignore[misc]  # likewise, all but one
+_EARLY_REFUND = (
+    exists()
+    .where(
+        _f.slot == bindparam("slot"),
+        _f.reason == literal_column(f"'{Mismatch.BEFORE_PAYMENT}'"),
+        _f.outcome == literal_column(f"'{Outcome.PARKED}'"),
+    )
+    .label("early_refund")
+)
+_LOCK = Statement(
+    lambda _: (
+        select(
+            *(column.label(f"o_{column.name}") for column in _o),
+            *(_p[name].label(f"p_{name}") for name in _PAYMENT_COLUMNS),
+            _u.token.label("owner"),
+            _EARLY_REFUND,
+        )
+        .join(Payment, (_p.slot == _o.slot) & (_p.order_id == _o.id))
+        .join(User, (_u.slot == _o.slot) & (_u.id == _o.user_id))
+        .where(_o.slot == bindparam("slot"), _p.slot == bindparam("slot"), _p.id == bindparam("id"))
+        .with_for_update(of=[Order, Payment])
+    )
+)
 _ORDER = select(*_o).where(_o.slot == bindparam("slot"), _o.id == bindparam("id"))
 _LOCK_ORDER = _ORDER.with_for_update()
 _PAYMENT = select(*_p).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
@@ -79,22 +119,25 @@ _TOLD_PAID = (
     )
     .limit(1)
 )
-_TOKEN = select(_u.token).where(_u.slot == bindparam("slot"), _u.id == bindparam("id"))
-_MOVE_PAYMENT = (
-    update(Payment)
-    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("from_status"))
-    .values(
-        status=bindparam("to_status"),
-        # The trade that was paid, should it be another than the one that was pending.
-        theirs=func.coalesce(bindparam("number_there"), _p.theirs),
-        paid_at=bindparam("moment_paid"),
-        next_query_at=bindparam("next_ask"),
+MOVE_PAYMENT = Statement(
+    lambda _: (
+        update(Payment)
+        .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("from_status"))
+        .values(
+            status=bindparam("to_status"),
+            # The trade that was paid, should it be another than the one that was pending.
+            theirs=func.coalesce(bindparam("number_there", type_=_p.theirs.type), _p.theirs),
+            paid_at=bindparam("moment_paid", type_=_p.paid_at.type),
+            next_query_at=bindparam("next_ask", type_=_p.next_query_at.type),
+        )
     )
 )
-_NAME_THEIRS = (
-    update(Payment)
-    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.theirs.is_(None))
-    .values(theirs=bindparam("number_there"))
+NAME_THEIRS = Statement(
+    lambda _: (
+        update(Payment)
+        .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.theirs.is_(None))
+        .values(theirs=bindparam("number_there"))
+    )
 )
 _STORE_INTENT = (
     update(Payment)
@@ -131,26 +174,50 @@ _BRING_FORWARD = (
     )
     .values(hinted_at=bindparam("now"), next_query_at=bindparam("now"))
 )
-_PAY_ORDER = (
-    update(Order)
-    .where(_o.slot == bindparam("at_slot"), _o.id == bindparam("at_id"), _o.status == bindparam("from_status"))
-    .values(status=bindparam("to_status"), paid_payment_id=bindparam("payment"), paid_at=bindparam("moment_paid"))
+MOVE_ORDER = Statement(
+    lambda _: (
+        update(Order)
+        .where(_o.slot == bindparam("at_slot"), _o.id == bindparam("at_id"), _o.status == bindparam("from_status"))
+        .values(
+            status=bindparam("to_status"),
+            paid_payment_id=bindparam("payment", type_=_o.paid_payment_id.type),
+            paid_at=bindparam("moment_paid", type_=_o.paid_at.type),
+        )
+    )
 )
 
 
-class LostRace(RuntimeError):
-    """A row changed under its lock. Cannot happen while every writer locks first; the transaction is rolled back."""
+@dataclass(frozen=True, slots=True)
+class LockedPayment:
+    """A payment and its order, locked until the transaction ends, with what a fact about them is compared with."""
+
+    order: Any
+    payment: Any
+    owner: str
+    """The account token of the order's user."""
+    early_refund: bool
+    """Whether the slot keeps a refund that was told before its payment: seldom."""
 
 
-def fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
+def lock(tx: Connected, slot: int, payment_id: int) -> LockedPayment | None:
+    """The payment with this number and its order, the order locked first; None if there is no such payment."""
+    row = _LOCK.row(tx, {"slot": slot, "id": payment_id})
+    if row is None:
+        return None
+    orders_end = len(_ORDER_COLUMNS)
+    order, payment = _OrderRow._make(row[:orders_end]), _PaymentRow._make(row[orders_end:-2])
+    return LockedPayment(order, payment, str(row.owner), bool(row.early_refund))
+
+
+def fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> Any:
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
-    return tx.execute(_FACT, keys).one_or_none()
+    return _FACT.row(tx, keys)
 
 
-def lock_fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
+def lock_fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> Any:
     """Before any order is locked, like the insert of a new fact."""
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
-    return tx.execute(_LOCK_FACT, keys).one_or_none()
+    return _LOCK_FACT.row(tx, keys)
 
 
 def lock_fact_numbered(tx: Tx, slot: int, fact_id: int) -> AnyRow:
@@ -158,11 +225,10 @@ def lock_fact_numbered(tx: Tx, slot: int, fact_id: int) -> AnyRow:
     return tx.execute(_LOCK_FACT_NUMBERED, {"slot": slot, "id": fact_id}).one()
 
 
-def complete_fact(tx: Tx, slot: int, row: AnyRow, again: dict[str, Any]) -> None:
-    """Add to a fact what this telling of it says and the first one did not. They do not contradict each other."""
-    full = {name: again.get(name) if value is None else value for name, value in row.content.items()}
-    if full != row.content:
-        tx.connection().execute(_COMPLETE_FACT, {"at_slot": slot, "at_id": row.id, "full": full})
+def complete_fact(tx: Tx, row: Any, content: dict[str, Any]) -> None:
+    """Add to a stored fact what a later telling said and the first one did not. They do not contradict each other."""
+    if content != row.content:
+        tx.execute(_COMPLETE_FACT, {"at_slot": row.slot, "at_id": row.id, "full": content})
 
 
 def settle_fact(
@@ -231,27 +297,16 @@ def is_told_paid(tx: Tx, slot: int, payment_id: int) -> bool:
     return tx.execute(_TOLD_PAID, {"slot": slot, "id": payment_id}).one_or_none() is not None
 
 
-def owner_token(tx: Tx, slot: int, user_id: str) -> str:
-    return str(tx.execute(_TOKEN, {"slot": slot, "id": user_id}).scalar_one())
+def their_name(row: Any, theirs: str) -> dict[str, Any]:
+    """The values of NAME_THEIRS, which remembers the provider's number where none is known yet."""
+    return {"at_slot": row.slot, "at_id": row.id, "number_there": theirs}
 
 
-def name_theirs(tx: Tx, slot: int, payment_id: int, theirs: str) -> None:
-    """Remember the provider's number if none is known yet."""
-    values = {"at_slot": slot, "at_id": payment_id, "number_there": theirs}
-    tx.connection().execute(_NAME_THEIRS, values)
-
-
-def move_payment(
-    tx: Tx,
-    row: AnyRow,
-    to: PaymentStatus,
-    *,
-    theirs: str | None,
-    paid_at: datetime | None,
-    next_query_at: datetime | None,
-) -> None:
-    """Take a locked payment to another status."""
-    values = {
+def payment_move(
+    row: Any, to: PaymentStatus, *, theirs: str | None, paid_at: datetime | None, next_query_at: datetime | None
+) -> dict[str, Any]:
+    """The values of MOVE_PAYMENT that take a locked payment to another status."""
+    return {
         "at_slot": row.slot,
         "at_id": row.id,
         "from_status": row.status,
@@ -260,15 +315,14 @@ def move_payment(
         "moment_paid": paid_at,
         "next_ask": next_query_at,
     }
-    if tx.connection().execute(_MOVE_PAYMENT, values).rowcount != 1:
-        raise LostRace(f"payment {row.id}")
 
 
-def move_order(
-    tx: Tx, row: AnyRow, to: OrderStatus, *, payment_id: int | None = None, paid_at: datetime | None = None
-) -> None:
-    """Take a locked order to another status; to `paid` with the payment that bought it."""
-    values = {
+def order_move(
+    row: Any, to: OrderStatus, *, payment_id: int | None = None, paid_at: datetime | None = None
+) -> dict[str, Any]:
+    """The values of MOVE_ORDER that take a locked order to another status; to `paid` with the payment that bought
+    it."""
+    return {
         "at_slot": row.slot,
         "at_id": row.id,
         "from_status": row.status,
@@ -276,8 +330,6 @@ def move_order(
         "payment": payment_id,
         "moment_paid": paid_at,
     }
-    if tx.connection().execute(_PAY_ORDER, values).rowcount != 1:
-        raise LostRace(f"order {row.id}")
 
 
 def store_intent(tx: Tx, slot: int, payment_id: int, intent: dict[str, Any]) -> None:

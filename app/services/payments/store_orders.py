@@ -23,23 +23,22 @@ STORE_WAY = "store"
 _o, _p = Order.__table__.c, Payment.__table__.c
 
 
-def order_for_purchase(tx: Tx, reported: ReportedFact, buyer: str) -> AnyRow | None:
-    """(id, order_id) of the payment to which this purchase belongs: one that the buyer has open for the very same
+def order_for_purchase(tx: Tx, reported: ReportedFact) -> int | None:
+    """The number of the payment to which this purchase belongs: one that the buyer has open for the very same
     thing, else a new one. None if it is not our app's purchase, or nothing here is sold under that product id."""
-    fact, account = reported.fact, reported.account
-    if fact.account is not None and fact.account != account.provider.account:
+    fact, account, buyer = reported.fact, reported.account, reported.buyer
+    if buyer is None or (fact.account is not None and fact.account != account.provider.account):
         return None
     product = product_of_store(tx, account.name, fact.product or "")
     if product is None or not fact.ref.theirs:
         return None
     waiting = _waiting_payment(tx, reported, buyer)
     if waiting is not None:
-        return waiting
+        return int(waiting.id)
     user = ensure_user(tx, buyer)
     order_id = insert_numbered(tx, Order.__table__, tx.core.numbers, _order_row(tx.core, reported, user, product))
     row = _payment_row(tx.core, reported, account, user, order_id)
-    payment_id = insert_numbered(tx, Payment.__table__, tx.core.numbers, row)
-    return payment_rows.payment_keys(tx, user.slot, payment_id)
+    return insert_numbered(tx, Payment.__table__, tx.core.numbers, row)
 
 
 def _waiting_payment(tx: Tx, reported: ReportedFact, buyer: str) -> AnyRow | None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from app.domain.deciding import Booking
+from app.domain.facts import Kind
 from app.domain.ledger import Transfer
 from app.domain.refunding import OPEN_REFUND, Origin, Refunded, RefundFact, RefundStatus, refunded
 from app.models.base import AnyRow
-from app.providers.facts import Kind
 from app.services.base.transaction import Transaction
 from app.services.payments import bookings
 from app.services.refunds import refund_rows

@@ -6,15 +6,12 @@ Two roads may tell payment and refund at the same moment without seeing each oth
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from app.domain.deciding import Decision
 from app.domain.matching import Mismatch
-from app.domain.money import Money
 from app.domain.numbers import parse_number, slot_of_reference
 from app.domain.status import Outcome
 from app.models.base import AnyRow
-from app.providers.facts import Fact, Kind, Ref
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.payments import payment_rows
@@ -42,8 +39,8 @@ def take_up(tx: Tx, reported: ReportedFact, payment_id: int | None, *, from_susp
 
 def apply_again(tx: Tx, fact: AnyRow, payment_id: int | None) -> bool:
     """Try a waiting fact once more; True if it waits no longer."""
-    keys = payment_rows.payment_keys(tx, fact.slot, payment_id) if payment_id is not None else None
-    decision, found = refund_facts.take_in(tx, fact.slot, fact.id, keys)
+    locked = payment_rows.lock(tx, fact.slot, payment_id) if payment_id is not None else None
+    decision, found = refund_facts.take_in(tx, fact.slot, fact.id, locked)
     payment_rows.settle_fact(tx, fact.slot, fact.id, decision, found)
     return decision.reason != Mismatch.BEFORE_PAYMENT
 
@@ -90,26 +87,3 @@ def told_without_a_buyer(core: Core, reported: ReportedFact) -> list[AnyRow]:
 def settle_without_a_buyer(tx: Tx, row: AnyRow) -> None:
     """The fact has been told again where its buyer's data are."""
     payment_rows.settle_fact(tx, row.slot, row.id, Decision(Outcome.NOTED, TOLD_AGAIN), None)
-
-
-def fact_of(row: AnyRow) -> Fact:
-    """The stored fact, as it was told."""
-    content = row.content
-    return Fact(
-        kind=Kind(row.kind),
-        ref=Ref(content["ours"], content["theirs"], content["refund"], content["agreement"]),
-        at=row.at,
-        money=_money(content["amount_minor"], content["currency"]),
-        total=_money(content["total_minor"], content["currency"]),
-        share=content["share"],
-        product=content["product"],
-        quantity=content["quantity"],
-        owner=content["owner"],
-        account=content["account"],
-        live=content["live"],
-        raw=row.raw,
-    )
-
-
-def _money(minor: int | None, currency: Any) -> Money | None:
-    return Money(minor, currency) if minor is not None and currency is not None else None

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.domain.deciding import Booking, Decision
+from app.domain.facts import Fact, Kind, Ref, key_of
 from app.domain.matching import Mismatch, Told, foreign
 from app.domain.numbers import parse_number
 from app.domain.refunding import Clawback, Origin, RefundCause, RefundStatus, tells_a_size
@@ -14,7 +15,6 @@ from app.domain.schedule import HINT_GAP_SECONDS
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.refunds import Refund
-from app.providers.facts import Fact, Kind, Ref, key_of
 from app.services.accounts import freezes
 from app.services.base.context import Core, Tx
 from app.services.base.upsert import insert_numbered
@@ -22,6 +22,7 @@ from app.services.ledger import clawing
 from app.services.ledger.clawing import Outcome as Clawed
 from app.services.ledger.clawing import Words
 from app.services.payments import payment_rows
+from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import refund_rows, settlement
 from app.services.refunds.captured_payments import Trade, own_amounts, refund_fact, refunds_of, trade_of
 from app.services.refunds.refund_rows import SIZE_KINDS
@@ -37,13 +38,12 @@ def says_more(known: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
     return any(known[name] is None and told[name] is not None for name in ("amount_minor", "total_minor", "share"))
 
 
-def take_in(tx: Tx, slot: int, fact_id: int, keys: AnyRow | None) -> tuple[Decision, int | None]:
-    """What the recorded fact changes, and the payment that it is about (`keys`, if there is one here)."""
-    if keys is None:
+def take_in(tx: Tx, slot: int, fact_id: int, locked: LockedPayment | None) -> tuple[Decision, int | None]:
+    """What the recorded fact changes, and the payment that it is about, if there is one here."""
+    if locked is None:
         return _take_in_unmatched(tx, refund_rows.fact(tx, slot, fact_id)), None
-    order = payment_rows.lock_order(tx, slot, keys.order_id)
-    payment = payment_rows.lock_payment(tx, slot, keys.id)
-    return apply(tx, refund_rows.fact(tx, slot, fact_id), order, payment), payment.id
+    fact = refund_rows.fact(tx, slot, fact_id)
+    return apply(tx, fact, locked.order, locked.payment), int(locked.payment.id)
 
 
 def apply(tx: Tx, fact: AnyRow, order: AnyRow, payment: AnyRow) -> Decision:

@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, literal_column, select, update
 
+from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.refunding import OPEN_REFUND, RefundCause, RefundStatus, next_refund_status
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
-from app.providers.facts import REFUND_KINDS, Kind
 from app.services.base.transaction import Transaction
 
 SIZE_KINDS = (Kind.REFUNDED, Kind.REFUND_UNDONE)

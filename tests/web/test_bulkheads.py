@@ -14,11 +14,11 @@ from sqlalchemy import Engine
 
 from app.providers import Intent, Started
 from app.providers.registry import ProviderAccount, Registry
-from app.services.base.errors import ProviderUnavailable
-from app.web.lanes import WIDTH, Lanes
+from app.services.base.context import Bulkheads
 from tests.web.client import BACKEND_KEY, ApiClient, build_client, order_body, token
 from tests.world import World
 
+WIDTH = Bulkheads.WIDTH
 THREADS = 8
 """As many as a web process has."""
 PATIENCE = 20.0
@@ -71,13 +71,13 @@ def test_more_orders_than_a_hanging_provider_may_hold_are_told_to_come_again(
     assert [order(number) for number in range(THREADS)] == [201] * THREADS
 
 
-def test_a_lane_gets_free_again_however_a_request_ends() -> None:
-    lanes = Lanes(["shop"])
+def test_a_place_gets_free_again_however_a_call_ends() -> None:
+    bulkheads = Bulkheads()
     for _ in range(2 * WIDTH):
-        with pytest.raises(KeyError), lanes.waiting_for("shop"):
+        with pytest.raises(KeyError), bulkheads.place("shop"):
             raise KeyError
-    with lanes.waiting_for("shop"), lanes.waiting_for("shop"), lanes.waiting_for("shop"), lanes.waiting_for("shop"):
-        with pytest.raises(ProviderUnavailable), lanes.waiting_for("shop"):
+    with bulkheads.place("shop"), bulkheads.place("shop"), bulkheads.place("shop"), bulkheads.place("shop"):
+        with pytest.raises(Bulkheads.Full), bulkheads.place("shop"):
             raise AssertionError("there is no fifth place")
-        with lanes.waiting_for("an account that is not configured"):
+        with bulkheads.place("another account"):
             pass

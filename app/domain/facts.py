@@ -1,0 +1,194 @@
+"""The noun of the whole service: one verified, neutral statement by a provider. Plugins make facts, the one consumer
+applies them, the database keeps them whole, and a fact that is read back is the fact that was told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from app.domain.money import Money
+
+
+class Kind(StrEnum):
+    PENDING = "pending"
+    """Known to the provider, not decided. Also the reading of every status word that the plugin does not know."""
+    PAID = "paid"
+    """The payer's money is the merchant's. Also a renewal: `ref.agreement` and `period_end` are then set."""
+    FAILED = "failed"
+    """This attempt can never succeed."""
+    CLOSED = "closed"
+    """Unpaid, and shut by the provider: it can no longer be paid."""
+    REFUND_PENDING = "refund_pending"
+    REFUNDED = "refunded"
+    """Money went back: by our refund, by the provider's decision, or by a dispute."""
+    REFUND_FAILED = "refund_failed"
+    REFUND_UNDONE = "refund_undone"
+    """An earlier refund was taken back (a dispute won, a store's reversal)."""
+    REFUND_ASKED = "refund_asked"
+    """The payer asked the provider for a refund and the provider wants our word on it."""
+    SIGNED = "signed"
+    """An auto-debit agreement is in force."""
+    ENDED = "ended"
+    """An auto-debit agreement, or a subscription, is over."""
+
+
+REFUND_KINDS = frozenset(
+    {Kind.REFUND_PENDING, Kind.REFUNDED, Kind.REFUND_FAILED, Kind.REFUND_UNDONE, Kind.REFUND_ASKED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Names one thing at the provider: a payment, a refund of it, or an agreement."""
+
+    ours: str | None = None
+    """Our payment number, as given in `Intent.ref.ours`."""
+    theirs: str | None = None
+    """The provider's own number of the payment."""
+    refund: str | None = None
+    """The refund's number: ours where we made it, the provider's (or its time) where the provider did."""
+    agreement: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact, told the same way by a reply, a notification, a receipt, a query, a history page or a bill.
+
+    A refund's size is told in exactly one of three ways: `money` of this refund alone, `total` of all refunds of the
+    payment so far, or the `share` of the purchase that is refunded so far. `None` always means "this road does not
+    say", never "nothing".
+    """
+
+    kind: Kind
+    ref: Ref
+    at: datetime
+    """When it happened, by the provider's clock: aware, UTC."""
+    money: Money | None = None
+    """What was paid (the ordered amount, before the provider's coupons), or the size of this one refund."""
+    total: Money | None = None
+    """All refunds of the payment so far, this one included."""
+    share: int | None = None
+    """What part of the purchase is refunded by now, this refund included, in parts per 100 000, rounded."""
+    product: str | None = None
+    """The provider's own product id, where it sells by product."""
+    quantity: int | None = None
+    owner: str | None = None
+    """The owner token that the payer's device or our intent attached."""
+    account: str | None = None
+    """Whose money: the merchant identity found in the message, in the form of `Provider.account`."""
+    live: bool = True
+    """False for the provider's sandbox."""
+    period_end: datetime | None = None
+    fee: Money | None = None
+    refunds_unknown: bool = False
+    """The provider says that money of this payment went back, and cannot say here how much: the core asks, or holds the
+    payment until a bill tells."""
+    cause: str = ""
+    """The provider's word for why, for people."""
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    """What the provider said, for audit only. JSON-able, without secrets."""
+
+
+def key_of(fact: Fact) -> str:
+    """The identity of the fact, the same on every road.
+
+    A payment is named by the provider's number, since one of our numbers may be paid twice; an undecided, failed or
+    closed attempt by ours, since the provider may never have numbered it. An agreement that can end and begin again
+    under one number is told apart by the end of its period, where the provider names one.
+    """
+    ref = fact.ref
+    if fact.kind is Kind.PAID:
+        parts = [ref.theirs]
+    elif fact.kind in REFUND_KINDS:
+        parts = [ref.theirs or ref.ours, ref.refund]
+    elif fact.kind in (Kind.SIGNED, Kind.ENDED):
+        parts = [ref.agreement or ref.theirs]
+        if fact.period_end is not None:
+            parts.append(fact.period_end.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
+    else:
+        parts = [ref.ours or ref.theirs]
+    return ":".join([fact.kind, *((part or "").replace("%", "%25").replace(":", "%3A") for part in parts)])
+
+
+COMPARED = (
+    "ours",
+    "theirs",
+    "refund",
+    "agreement",
+    "amount_minor",
+    "currency",
+    "total_minor",
+    "share",
+    "product",
+    "quantity",
+    "owner",
+    "account",
+    "live",
+)
+"""The fields of a stored fact in which two tellings must not differ. Times, fees and causes may differ by road."""
+
+
+def content_of(fact: Fact) -> dict[str, Any]:
+    """The fact as JSON, as it is stored."""
+    ref, size, fee = fact.ref, fact.money or fact.total, fact.fee
+    return {
+        "ours": ref.ours,
+        "theirs": ref.theirs,
+        "refund": ref.refund,
+        "agreement": ref.agreement,
+        "amount_minor": fact.money.minor if fact.money else None,
+        "currency": size.currency if size else None,
+        "total_minor": fact.total.minor if fact.total else None,
+        "share": fact.share,
+        "product": fact.product,
+        "quantity": fact.quantity,
+        "owner": fact.owner,
+        "account": fact.account,
+        "live": fact.live,
+        "period_end": fact.period_end.isoformat() if fact.period_end else None,
+        "fee_minor": fee.minor if fee else None,
+        "fee_currency": fee.currency if fee else None,
+        "cause": fact.cause or None,
+        "refunds_unknown": fact.refunds_unknown or None,
+    }
+
+
+def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[str, Any]) -> Fact:
+    """The fact that was stored with this content. Facts that an older version stored lack the later fields."""
+    period_end, fee = content.get("period_end"), content.get("fee_minor")
+    return Fact(
+        kind=Kind(kind),
+        ref=Ref(content["ours"], content["theirs"], content["refund"], content["agreement"]),
+        at=at,
+        money=_money(content["amount_minor"], content["currency"]),
+        total=_money(content["total_minor"], content["currency"]),
+        share=content["share"],
+        product=content["product"],
+        quantity=content["quantity"],
+        owner=content["owner"],
+        account=content["account"],
+        live=content["live"],
+        period_end=datetime.fromisoformat(period_end) if period_end else None,
+        fee=_money(fee, content.get("fee_currency")),
+        refunds_unknown=bool(content.get("refunds_unknown")),
+        cause=content.get("cause") or "",
+        raw=raw,
+    )
+
+
+def contradictions(first: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """The fields in which two tellings of one fact differ. What a road does not say (None) contradicts nothing."""
+    both = ((name, first.get(name), again.get(name)) for name in COMPARED)
+    return sorted(name for name, told, retold in both if None not in (told, retold) and told != retold)
+
+
+def completed(first: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored content, with what another telling says and the first one did not."""
+    return {**first, **{name: value for name, value in again.items() if first.get(name) is None}}
+
+
+def _money(minor: int | None, currency: str | None) -> Money | None:
+    return Money(minor, currency) if minor is not None and currency is not None else None
