@@ -25,6 +25,7 @@ from app.providers.limits import LONGEST_REFERENCE, faults_of, fits
 from app.providers.tools import Clock, KeyStore, StoredKey, Tools
 from app.providers.verbs import (
     Cancels,
+    Checks,
     Fulfils,
     NoExtra,
     Plugin,
@@ -38,6 +39,7 @@ from app.providers.verbs import (
 __all__ = [
     "LONGEST_REFERENCE",
     "Cancels",
+    "Checks",
     "ClientCertificate",
     "Clock",
     "Declined",

@@ -1,4 +1,4 @@
-"""How `tillbook audit` shows how far it is: a bar on a terminal, a line for each tenth elsewhere, or nothing."""
+"""`tillbook audit`, and what shows how far it is: a bar on a terminal, lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,42 @@ from typing import Any
 
 import click
 
-from app.services.audit.ledger import SILENT, AuditState, Watch
+from app.cli.house import house
+from app.services.audit import run as books
+from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
 
 Tell = Callable[[str], None]
+
+
+@click.command()
+@click.option("--quiet", is_flag=True, help="Only the verdict and the findings.")
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the state here, and go on from it if it is there.",
+)
+def audit(quiet: bool, state: Path | None) -> None:
+    """Recompute balances from postings and orders from facts. Exits 1 and lists what differs.
+
+    The seal stands for all chains of the ledger: keep it elsewhere to prove later that nothing was rewritten since.
+    """
+    core = house().core
+    try:
+        ledger = kept_in(state) or AuditState()
+    except ValueError as error:
+        raise click.ClickException(f"{state} holds no state of an audit: {error}") from None
+    as_of = AsOf(core.rules.ledger, core.clock.now)
+    with shown(quiet=quiet, keep=keep_in(state)) as (watch, tell):
+        findings = books.audit(core.sessions, as_of, tell, ledger=ledger, watch=watch)
+    for finding in findings:
+        click.echo(f"{finding.what}: {finding.detail}")
+    if state:
+        state.unlink(missing_ok=True)
+    if not quiet:
+        click.echo(f"ledger: {ledger.transfers} transfers in {ledger.accounts} books, seal {ledger.seal or 'none'}")
+    click.echo("audit: balanced" if not findings else f"audit: {len(findings)} findings")
+    if findings:
+        raise SystemExit(1)
 
 
 @dataclass(slots=True)

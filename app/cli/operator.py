@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.command import house
+from app.cli.house import house
 from app.domain.status import NEEDS_A_PERSON
 from app.services.facts import parked
 from app.services.intake import inbox, notifications
