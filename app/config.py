@@ -49,6 +49,9 @@ from app.setting_faults import nearest, sentences
 DEFAULT_FILE = "tillbook.toml"
 DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
 ENVIRONMENT_PREFIX = "TILLBOOK_"
+NOT_OF_THE_SERVICE = frozenset({"test_pg", "bench_pg", "model_examples"})
+"""Variables with the prefix that the project's own tests and benchmarks read. The service neither reads nor refuses
+them: no setting has a name near them."""
 PLACES = frozenset({"config", "secrets_dir"})
 """Where settings are found; from the environment only."""
 SHORTEST_SECRET = 32
@@ -293,6 +296,8 @@ def _unknown_variables() -> Iterator[str]:
         if not variable.upper().startswith(ENVIRONMENT_PREFIX):
             continue
         name = variable[len(ENVIRONMENT_PREFIX) :].lower()
+        if name in NOT_OF_THE_SERVICE:
+            continue
         if not _is_read(name) and name not in PLACES | set(Serving.model_fields):
             found = nearest(name, known | PLACES | set(Serving.model_fields))
             yield f"{variable}: there is no such setting{found}"

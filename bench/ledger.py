@@ -41,7 +41,7 @@ from app.services.ledger import spend
 from app.services.ledger.batches import book_batch
 from bench import ledger_floor, ledger_load
 
-HOME = Path(os.environ.get("BENCH_PG_HOME", "/tmp")) / f"tillbook-bench-pg-{os.getuid()}"
+HOME = Path(os.environ.get("TILLBOOK_BENCH_PG", "/tmp")) / f"tillbook-bench-pg-{os.getuid()}"
 PROCESSES = os.cpu_count() or 1
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 

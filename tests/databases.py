@@ -21,7 +21,7 @@ from app.models import slot_guard
 from app.models.engine import engine_options, prepare
 from app.services.base.transaction import Sessions
 
-SERVER_HOME = Path(os.environ.get("TESTS_PG_HOME", "/tmp")) / f"tillbook-pg-{os.getuid()}"
+SERVER_HOME = Path(os.environ.get("TILLBOOK_TEST_PG", "/tmp")) / f"tillbook-pg-{os.getuid()}"
 
 
 @cache

@@ -296,10 +296,10 @@ def assert_same(answer: Any, expected: Any) -> None:
 def test_the_ledger_does_what_the_model_does(sessions: Sessions) -> None:
     machine = type("Machine", (LedgerMachine,), {"sessions": sessions})
     limits = settings(
-        max_examples=int(os.environ.get("TESTS_MODEL_EXAMPLES", "25")),
+        max_examples=int(os.environ.get("TILLBOOK_MODEL_EXAMPLES", "25")),
         stateful_step_count=30,
         deadline=None,
-        phases=[Phase.generate],  # shrinking a failure takes minutes: TESTS_MODEL_EXAMPLES finds it again
+        phases=[Phase.generate],  # shrinking a failure takes minutes: TILLBOOK_MODEL_EXAMPLES finds it again
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(machine, settings=limits)
