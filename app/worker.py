@@ -23,7 +23,7 @@ from app.services import asking, asks, expiring, lapsing, receipts, reexamining,
 from app.services.core import Core
 from app.services.leasing import DueWork
 from app.services.ledger import checkpoints
-from app.services.ledger.expiring import expire_due
+from app.services.ledger.expiry import expire_due
 from app.services.provider_keys import DatabaseKeys
 from app.services.refunds import executing, waiting
 from app.services.transaction import read

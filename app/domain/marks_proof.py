@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from app.domain.counted import Counted
-from app.domain.ledger import AccountName, microseconds
-from app.domain.marks import (
+from app.domain.account_events import (
     BEFORE_MARKS,
     ENDED,
     FREEZING,
@@ -30,6 +28,8 @@ from app.domain.marks import (
     first_head,
     refusal_content,
 )
+from app.domain.counted import Counted
+from app.domain.ledger import AccountName, microseconds
 from app.domain.proof import Names, Report, StoredAccount
 from app.domain.spending import hold_fingerprint
 

@@ -13,9 +13,9 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Integer, Select, and_, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
+from app.domain.account_events import Freezing
 from app.domain.ledger import REVERSAL
 from app.domain.lots_proof import StoredLot
-from app.domain.marks import Freezing
 from app.domain.marks_proof import StoredHold, StoredMark, StoredRefusal, Subject
 from app.domain.proof import StoredPosting
 from app.domain.spending import CAPTURE

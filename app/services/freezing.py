@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from app.domain import marks
+from app.domain import account_events as marks
 from app.domain.ledger import WALLET, AccountName, wallet
 from app.domain.numbers import slot_of_user
 from app.models.base import AnyRow
@@ -18,7 +18,7 @@ from app.models.refunds import Freeze
 from app.services.core import Core
 from app.services.idempotency import Keyed, claim_key, find_key
 from app.services.inserting import insert_numbered
-from app.services.ledger.open_books import OpenBooks
+from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.problems import NotFound
 from app.services.transaction import read, transact
 
@@ -83,7 +83,7 @@ def apply(session: Session, core: Core, slot: int, wanted: Change, *, refund_id:
     }
     number = insert_numbered(session, Freeze.__table__, core.numbers, row)
     entry_made = marks.Freezing(**{name: value for name, value in row.items() if name != "slot"}, id=number)
-    with OpenBooks(session, core.rules.ledger, [(slot, name) for name in names], at) as books:
+    with LedgerTransaction(session, core.rules.ledger, [(slot, name) for name in names], at) as books:
         for name in names:
             book = books.book(slot, name)
             book.frozen = wanted.frozen

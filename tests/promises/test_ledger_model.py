@@ -30,9 +30,9 @@ from app.domain.numbers import slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend
 from app.services.ledger import balance, post, spend, statement
 from app.services.ledger.batches import book_batch
-from app.services.ledger.expiring import expire_due
-from app.services.ledger.holding import capture, hold, release
-from app.services.ledger.reversing import Reverse, reverse
+from app.services.ledger.expiry import expire_due
+from app.services.ledger.holds import capture, hold, release
+from app.services.ledger.reversals import Reverse, reverse
 from app.services.ledger_audit import AsOf, AuditState, audit_slot
 from app.services.transaction import Sessions, read, transact
 from tests.promises.ledger_model import Model, ModelRefused

@@ -21,9 +21,9 @@ from app.models.base import Base
 from app.models.engine import engine_options, prepare
 from app.services.ledger import balance, post, spend
 from app.services.ledger.batches import book_batch
-from app.services.ledger.expiring import expire_due
-from app.services.ledger.holding import Held, capture, hold, release
-from app.services.ledger.spending import Raced
+from app.services.ledger.expiry import expire_due
+from app.services.ledger.holds import Held, capture, hold, release
+from app.services.ledger.idempotency import Raced
 from app.services.ledger_audit import AsOf, AuditState, audit_slot
 from app.services.transaction import Sessions, read, transact
 from tests import databases

@@ -17,7 +17,7 @@ from app.services import ledger, receipts
 from app.services.facts import apply_fact
 from app.services.idempotency import keyed
 from app.services.ledger import debts
-from app.services.ledger.reversing import Reverse, reverse
+from app.services.ledger.reversals import Reverse, reverse
 from app.services.products import import_products, parse_catalogue
 from app.services.refunds import refund_rows, requesting
 from app.services.refunds.requesting import RefundNotSupported, Wanted

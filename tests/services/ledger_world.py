@@ -12,7 +12,7 @@ from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services.ledger import Balance, Line, balance, post, spend, statement
-from app.services.ledger.expiring import expire_due
+from app.services.ledger.expiry import expire_due
 from app.services.ledger_audit import AsOf, AuditState, audit_slot
 from app.services.transaction import Sessions, read, transact
 

@@ -20,10 +20,10 @@ from app.providers.testing.doubles import FixedClock
 from app.services import freezing
 from app.services.core import Core, Rules
 from app.services.freezing import Change
-from app.services.ledger import clawing, post
-from app.services.ledger.expiring import DueLots, settle_due
-from app.services.ledger.holding import Held, capture, hold, release
-from app.services.ledger.reversing import Reverse, reverse
+from app.services.ledger import clawback, post
+from app.services.ledger.expiry import DueLots, settle_due
+from app.services.ledger.holds import Held, capture, hold, release
+from app.services.ledger.reversals import Reverse, reverse
 from app.services.transaction import transact
 from tests.services.ledger_world import DAY, HOUR, World
 
@@ -54,7 +54,7 @@ class Lively:
         world.do(release, self._hold("released", 6))
         self.named["refund"] = 4096 + world.slot
         reference = str(self.named["refund"])
-        world.do(clawing.reserve, world.wallet(), 3, key=f"{reference}:coin", reference=reference)
+        world.do(clawback.reserve, world.wallet(), 3, key=f"{reference}:coin", reference=reference)
         self.named["refused"] = world.spend(10_000, reference="order-2").id
         world.credit(50, asset="gem")
         self.named["freeze"] = self._freeze(frozen=True)

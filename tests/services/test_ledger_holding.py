@@ -10,7 +10,7 @@ import pytest
 from app.domain.ledger import InvalidTransfer, KeyConflict, Lot, NoSuchEntry, Posted, Refused
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import Capture, HoldRequest
-from app.services.ledger.holding import Held, capture, find, hold, release
+from app.services.ledger.holds import Held, capture, find, hold, release
 from app.services.transaction import Sessions, read
 from tests.services.ledger_world import DAY, HOUR, NOW, World, code
 

@@ -11,7 +11,7 @@ from app.domain.ledger import InvalidTransfer, KeyConflict, Lot, NoSuchEntry, Po
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import debit
 from app.services.ledger import post, spend
-from app.services.ledger.reversing import Reverse, reverse
+from app.services.ledger.reversals import Reverse, reverse
 from app.services.transaction import Sessions
 from tests.services.ledger_world import DAY, NOW, World, code
 

@@ -22,7 +22,7 @@ from app.services import payment_rows
 from app.services.core import Core
 from app.services.idempotency import Keyed, claim_key, find_key
 from app.services.inserting import insert_numbered
-from app.services.ledger import clawing
+from app.services.ledger import clawback
 from app.services.problems import NotFound, Problem
 from app.services.refunds import refund_rows, settling
 from app.services.refunds.trades import Trade, refunds_of, standing, trade_of, under_way
@@ -180,7 +180,7 @@ def _reserve(session: Session, core: Core, trade: Trade, refund_id: int, before:
         needs[grant.credit] = needs.get(grant.credit, 0) + need
     for wallet, need in needs.items():
         if need:
-            clawing.reserve(
+            clawback.reserve(
                 session,
                 trade.slot,
                 wallet,

@@ -20,9 +20,8 @@ from app.providers.facts import Fact, Kind, Ref, key_of
 from app.services import freezing, payment_rows
 from app.services.core import Core
 from app.services.inserting import insert_numbered
-from app.services.ledger import clawing
-from app.services.ledger.clawing import Outcome as Clawed
-from app.services.ledger.clawing import Words
+from app.services.ledger import clawback
+from app.services.ledger.clawback import ClawbackResult, StatementText
 from app.services.refunds import refund_rows, settling
 from app.services.refunds.refund_rows import SIZE_KINDS
 from app.services.refunds.settling import Plan
@@ -119,8 +118,8 @@ def move(
     if after is RefundStatus.DECLINED:
         trade = trade_of(session, order, payment, row.theirs)
         for wallet in {grant.credit for grant in trade.grants} if trade is not None else ():
-            hold = clawing.hold_id(row.slot, wallet.user_id, settling.hold_key(row.id, wallet.asset))
-            clawing.release(session, row.slot, wallet, [hold], at=now, rules=core.rules.ledger)
+            hold = clawback.hold_id(row.slot, wallet.user_id, settling.hold_key(row.id, wallet.asset))
+            clawback.release(session, row.slot, wallet, [hold], at=now, rules=core.rules.ledger)
     return after is not None
 
 
@@ -204,13 +203,13 @@ def _refund_row(session: Session, core: Core, fact: AnyRow, trade: Trade, wanted
     return refund_rows.refund(session, trade.slot, refund_id)
 
 
-def _words(fact: AnyRow, trade: Trade, row: AnyRow | None) -> Words:
+def _words(fact: AnyRow, trade: Trade, row: AnyRow | None) -> StatementText:
     number = row.id if row is not None else trade.payment.id if trade.payment is not None else trade.theirs
-    return Words(reference=str(number)[:128], note=str(row.reason if row is not None else fact.kind)[:255])
+    return StatementText(reference=str(number)[:128], note=str(row.reason if row is not None else fact.kind)[:255])
 
 
 def _move_refunds(
-    session: Session, core: Core, trade: Trade, wanted: Plan, row: AnyRow | None, outcomes: list[Clawed]
+    session: Session, core: Core, trade: Trade, wanted: Plan, row: AnyRow | None, outcomes: list[ClawbackResult]
 ) -> bool:
     """The refund is done; others may be undone by the same fact. True if any moved."""
     now, moved, coins = core.clock.now(), False, settling.told_of(outcomes)
@@ -227,7 +226,7 @@ def _move_refunds(
 
 
 def _freeze(
-    session: Session, core: Core, trade: Trade, policy: Clawback, outcomes: list[Clawed], row: AnyRow | None
+    session: Session, core: Core, trade: Trade, policy: Clawback, outcomes: list[ClawbackResult], row: AnyRow | None
 ) -> None:
     if policy is not Clawback.FREEZE or trade.order is None:
         return

@@ -16,15 +16,16 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, select
 
 from app.domain import refunding
+from app.domain.debts import OWED_BY_USERS, debt_of
 from app.domain.ledger import ISSUANCE, JOURNAL, AccountName, Lot, Transfer, system
 from app.domain.limits import LedgerRules
 from app.domain.refunding import Clawback, Step, Taken, step_to, taken_from
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
 from app.models.ledger import LOTS, TRANSFERS
-from app.services.ledger import debts, holding
+from app.services.ledger import holds
 from app.services.ledger.accounts import Place
-from app.services.ledger.open_books import OpenBooks
-from app.services.ledger.spending import DEFAULTS
+from app.services.ledger.ledger_transaction import LedgerTransaction
+from app.services.ledger.spends import DEFAULTS
 from app.services.transaction import Connected
 
 LOSSES = "losses"
@@ -45,7 +46,7 @@ _LOTS_OF_PAYMENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClawbackTarget:
     """One grant of a purchase, and how many of its coins are to be gone."""
 
     grant: uuid.UUID
@@ -57,7 +58,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ClawbackResult:
     """What was booked in one asset."""
 
     asset: str
@@ -69,7 +70,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class StatementText:
     """What the statement shows with the coins."""
 
     reference: str
@@ -106,21 +107,21 @@ def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mappin
 def claw(
     session: Connected,
     slot: int,
-    claims: Sequence[Claim],
+    claims: Sequence[ClawbackTarget],
     *,
     policy: Clawback,
     ending: Sequence[uuid.UUID],
     spare: Sequence[uuid.UUID],
-    words: Words,
+    words: StatementText,
     at: datetime,
     rules: LedgerRules = DEFAULTS,
-) -> list[Outcome]:
+) -> list[ClawbackResult]:
     """Bring the books to the targets of all claims of one purchase; what was booked, by claim. The caller commits.
 
     `ending` are the holds of the refund that this is about: they are let go of, and their coins used. `spare` are the
     holds of other refunds of the same purchase: used as far as coins are missing.
     """
-    with OpenBooks(session, rules, _places(slot, claims), at) as books:
+    with LedgerTransaction(session, rules, _places(slot, claims), at) as books:
         known = booked(session, slot, [claim.grant for claim in claims])
         for claim in claims:
             books.expire(slot, claim.wallet)
@@ -130,19 +131,25 @@ def claw(
     return outcomes
 
 
-def _places(slot: int, claims: Sequence[Claim]) -> list[Place]:
+def _places(slot: int, claims: Sequence[ClawbackTarget]) -> list[Place]:
     """Debts are locked later, after their wallets, as everybody does."""
     names: set[AccountName] = set()
     for claim in claims:
         asset, environment = claim.wallet.asset, claim.wallet.environment
-        houses = (ISSUANCE, LOSSES, debts.DEBTS, JOURNAL)
+        houses = (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL)
         names |= {claim.wallet, *(system(code, asset, environment) for code in houses)}
     return [(slot, name) for name in names]
 
 
 def _settle(
-    books: OpenBooks, slot: int, claim: Claim, known: Booked, policy: Clawback, spare: Sequence[uuid.UUID], words: Words
-) -> Outcome:
+    books: LedgerTransaction,
+    slot: int,
+    claim: ClawbackTarget,
+    known: Booked,
+    policy: Clawback,
+    spare: Sequence[uuid.UUID],
+    words: StatementText,
+) -> ClawbackResult:
     wallet = books.book(slot, claim.wallet)
     missing = claim.target - known.taken.by_refunds - known.taken.reversed - wallet.available
     if missing > 0:
@@ -152,16 +159,16 @@ def _settle(
     step = step_to(claim.target, known.taken, available=wallet.available, debt=owing, policy=policy)
     for transfer in _transfers(claim, step, words, known.times):
         _book(books, slot, claim, transfer)
-    return Outcome(claim.wallet.asset, step)
+    return ClawbackResult(claim.wallet.asset, step)
 
 
-def _transfers(claim: Claim, step: Step, words: Words, times: int) -> list[Transfer]:
+def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: int) -> list[Transfer]:
     """The transfers of a step. Their keys count the transfers that this grant has already caused."""
     wallet = claim.wallet
     issuance, losses, house = (
-        system(code, wallet.asset, wallet.environment) for code in (ISSUANCE, LOSSES, debts.DEBTS)
+        system(code, wallet.asset, wallet.environment) for code in (ISSUANCE, LOSSES, OWED_BY_USERS)
     )
-    debt = debts.account_of(wallet)
+    debt = debt_of(wallet)
     rows = (
         (refunding.CLAWBACK, wallet, issuance, step.take),
         (refunding.DEBT, house, debt, step.owe),
@@ -188,33 +195,33 @@ def _transfers(claim: Claim, step: Step, words: Words, times: int) -> list[Trans
     ]
 
 
-def _book(books: OpenBooks, slot: int, claim: Claim, transfer: Transfer) -> None:
+def _book(books: LedgerTransaction, slot: int, claim: ClawbackTarget, transfer: Transfer) -> None:
     if transfer.kind == refunding.CLAWBACK:
         books.take_back(slot, transfer, _own_lots(books, slot, claim))
         return
-    if debts.account_of(claim.wallet) in (transfer.debit, transfer.credit):
+    if debt_of(claim.wallet) in (transfer.debit, transfer.credit):
         books.debt(slot, claim.wallet, make=True)
     books.post(slot, transfer)
 
 
-def _own_lots(books: OpenBooks, slot: int, claim: Claim) -> list[int]:
+def _own_lots(books: LedgerTransaction, slot: int, claim: ClawbackTarget) -> list[int]:
     """The lots of that purchase: those of the same kind (paid or bonus) first, then the others."""
     values = {"p_slot": slot, "p_payment": claim.lot.payment, "p_account": books.book(slot, claim.wallet).id}
     rows = books.session.connection().execute(_LOTS_OF_PAYMENT, values).all()
     return [row.version for row in sorted(rows, key=lambda row: bool(row.bonus) != claim.lot.bonus)]
 
 
-def _returned_lot(claim: Claim, amount: int) -> Lot:
+def _returned_lot(claim: ClawbackTarget, amount: int) -> Lot:
     """Coins that come back are a lot of their own, with what the first one said and its share of the value."""
     value = (2 * claim.lot.value_minor * amount + claim.granted) // (2 * claim.granted)
     return replace(claim.lot, value_minor=value, currency=claim.lot.currency if value else "")
 
 
-def _tidy(books: OpenBooks, slot: int, claims: Sequence[Claim]) -> None:
+def _tidy(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> None:
     """What a hold kept from expiring, and coins that were let go of while something is owed."""
     for wallet in {claim.wallet for claim in claims}:
         books.expire(slot, wallet)
-        debts.repay(books, slot, wallet)
+        books.repay(slot, wallet)
 
 
 # --- reservations: the coins of a refund that is under way ---
@@ -234,13 +241,13 @@ def reserve(
     """Reserve up to that many coins of the wallet; how many there were. A frozen wallet is no obstacle: the coins go
     back to where they came from. It counts for no spend limit."""
     request = HoldRequest(wallet.user_id, wallet.asset, most, key, LONGEST_HOLD_SECONDS, "refund", wallet.environment)
-    with OpenBooks(session, rules, [(slot, wallet)], at) as books:
+    with LedgerTransaction(session, rules, [(slot, wallet)], at) as books:
         books.expire(slot, wallet)
         book = books.book(slot, wallet)
         amount = min(most, book.available)
         if amount <= 0:
             return 0
-        holding.make(books, slot, replace(request, amount=amount, reference=reference), limited=False)
+        holds.make(books, slot, replace(request, amount=amount, reference=reference), limited=False)
     return amount
 
 
@@ -259,24 +266,24 @@ def release(
     rules: LedgerRules = DEFAULTS,
 ) -> None:
     """Let the reserved coins of one wallet go: the refund was declined. A debt made meanwhile is repaid first."""
-    with OpenBooks(session, rules, [(slot, wallet)], at) as books:
+    with LedgerTransaction(session, rules, [(slot, wallet)], at) as books:
         _let_go_of(books, slot, holds)
         books.expire(slot, wallet)
-        debts.repay(books, slot, wallet)
+        books.repay(slot, wallet)
 
 
-def _let_go_of(books: OpenBooks, slot: int, holds: Sequence[uuid.UUID]) -> None:
-    for number in holds:
-        held = holding.find(books.session, slot, number)
-        if held is not None and held.state == holding.OPEN:
-            holding.lower(books, held, held.rest, holding.RELEASED)
+def _let_go_of(books: LedgerTransaction, slot: int, numbers: Sequence[uuid.UUID]) -> None:
+    for number in numbers:
+        held = holds.find(books.session, slot, number)
+        if held is not None and held.state == holds.OPEN:
+            holds.lower(books, held, held.rest, holds.RELEASED)
 
 
-def _draw(books: OpenBooks, slot: int, wallet: AccountName, holds: Sequence[uuid.UUID], missing: int) -> None:
+def _draw(books: LedgerTransaction, slot: int, wallet: AccountName, numbers: Sequence[uuid.UUID], missing: int) -> None:
     """Use what other refunds of the purchase have reserved in that wallet, as far as it is needed."""
-    for number in holds:
-        held = holding.find(books.session, slot, number)
-        if held is not None and held.state == holding.OPEN and held.account == wallet and missing > 0:
+    for number in numbers:
+        held = holds.find(books.session, slot, number)
+        if held is not None and held.state == holds.OPEN and held.account == wallet and missing > 0:
             amount = min(missing, held.rest)
-            holding.lower(books, held, amount, holding.OPEN if amount < held.rest else holding.RELEASED)
+            holds.lower(books, held, amount, holds.OPEN if amount < held.rest else holds.RELEASED)
             missing -= amount

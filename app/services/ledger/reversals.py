@@ -14,10 +14,10 @@ from app.domain.lots import plan_return
 from app.domain.numbers import keyed_uuid
 from app.domain.spending import SPEND
 from app.models.ledger import LOT_USES
-from app.services.ledger import known
-from app.services.ledger.known import Stored
-from app.services.ledger.open_books import OpenBooks, places_of
-from app.services.ledger.spending import DEFAULTS
+from app.services.ledger import idempotency
+from app.services.ledger.idempotency import Stored
+from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
+from app.services.ledger.spends import DEFAULTS
 from app.services.transaction import Connected
 
 U = LOT_USES.c
@@ -71,18 +71,18 @@ def reverse(
     """
     if not request.reason or not request.actor:
         raise InvalidTransfer("a reversal needs a reason and an actor")
-    of = known.transfer(session, slot, request.transfer_id)
+    of = idempotency.find_transfer(session, slot, request.transfer_id)
     if of is None:
         raise NoSuchEntry(f"no transfer {request.transfer_id}")
     transfer = request.transfer(of)
-    with OpenBooks(session, rules, places_of(slot, [transfer]), at) as books:
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at) as books:
         # The refusal first: it stays this key's answer, even if another key has reversed the transfer since.
-        answer = known.refusal(session, slot, request.request_id(slot), request.fingerprint(slot))
+        answer = idempotency.find_refusal(session, slot, request.request_id(slot), request.fingerprint(slot))
         if answer is not None:
             return answer
-        first = known.transfer(session, slot, transfer.id_in(slot))
+        first = idempotency.find_transfer(session, slot, transfer.id_in(slot))
         if first is not None:
-            return known.same(first, transfer.fingerprint(slot))
+            return idempotency.repeated(first, transfer)
         refused = _refused(books, slot, request.request_id(slot), transfer, of)
         if refused is not None:
             return books.refuse(books.book(slot, transfer.book), refused, request.fingerprint(slot))
@@ -97,7 +97,9 @@ def uses_of(session: Connected, of: Stored) -> list[tuple[int, int]]:
     return [(row.lot, row.amount) for row in session.connection().execute(_USES, values)]
 
 
-def _refused(books: OpenBooks, slot: int, request_id: uuid.UUID, transfer: Transfer, of: Stored) -> Refused | None:
+def _refused(
+    books: LedgerTransaction, slot: int, request_id: uuid.UUID, transfer: Transfer, of: Stored
+) -> Refused | None:
     if of.kind == "expiry":
         return Refused(request_id, "not_reversible", {"kind": of.kind})
     if transfer.amount > of.amount:
@@ -110,7 +112,7 @@ def _refused(books: OpenBooks, slot: int, request_id: uuid.UUID, transfer: Trans
     return None
 
 
-def _book(books: OpenBooks, slot: int, transfer: Transfer, of: Stored) -> Posted:
+def _book(books: LedgerTransaction, slot: int, transfer: Transfer, of: Stored) -> Posted:
     if transfer.credit.is_wallet:
         uses = plan_return(uses_of(books.session, of), transfer.amount)
         if of.kind == SPEND:

@@ -12,15 +12,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
-from app.domain import marks
+from app.domain import account_events as marks
 from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
 from app.domain.limits import LedgerRules, periods
 from app.domain.spending import Capture, HoldRequest, refusal
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, HOLDS
-from app.services.ledger import debts, known
-from app.services.ledger.open_books import OpenBooks, places_of
-from app.services.ledger.spending import DEFAULTS
+from app.services.ledger import idempotency
+from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
+from app.services.ledger.spends import DEFAULTS
 from app.services.transaction import Connected
 
 A, H = ACCOUNTS.c, HOLDS.c
@@ -95,8 +95,8 @@ def hold(
     The same key gives the hold as it stands now (`repeated`); with other content it raises KeyConflict.
     """
     hold_id, fingerprint, account = request.id_in(slot), request.fingerprint(slot), request.account
-    with OpenBooks(session, rules, [(slot, account)], at) as books:
-        answer = _known(session, slot, hold_id, fingerprint)
+    with LedgerTransaction(session, rules, [(slot, account)], at) as books:
+        answer = _known(session, slot, request)
         if answer is not None:
             return answer
         book = books.book(slot, account)
@@ -108,16 +108,27 @@ def hold(
         return make(books, slot, request)
 
 
-def _known(session: Connected, slot: int, hold_id: uuid.UUID, fingerprint: bytes) -> Held | Refused | None:
+def _known(session: Connected, slot: int, request: HoldRequest) -> Held | Refused | None:
+    hold_id, fingerprint = request.id_in(slot), request.fingerprint(slot)
     found = find(session, slot, hold_id)
     if found is None:
-        return known.refusal(session, slot, hold_id, fingerprint)
+        return idempotency.find_refusal(session, slot, hold_id, fingerprint)
     if found.fingerprint != fingerprint:
-        raise KeyConflict(f"the key of {hold_id} was used for another request")
+        raise KeyConflict(f"the key {request.key!r} was used for another hold", _differing(found, request))
     return replace(found, repeated=True)
 
 
-def make(books: OpenBooks, slot: int, request: HoldRequest, *, limited: bool = True) -> Held:
+def _differing(found: Held, request: HoldRequest) -> str:
+    """The field in which the two differ; `note` stands for the texts, which a hold keeps by their hash."""
+    if found.account != request.account:
+        return "account"
+    if found.amount != request.amount:
+        return "amount"
+    lasts = (found.expires_at - found.created_at) // timedelta(seconds=1)
+    return "seconds" if lasts != request.seconds else "note"
+
+
+def make(books: LedgerTransaction, slot: int, request: HoldRequest, *, limited: bool = True) -> Held:
     """Reserve it. The caller has checked that the coins are there, and has counted them if that is wanted."""
     book = books.book(slot, request.account)
     held = Held(
@@ -163,7 +174,7 @@ def capture(
     """
     account = _must_find(session, slot, request.hold_id).account
     transfer = request.transfer(account, request.amount or 1)
-    with OpenBooks(session, rules, places_of(slot, [transfer]), at) as books:
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at) as books:
         found = _must_find(session, slot, request.hold_id)
         answer = _captured_before(session, slot, request, account)
         if answer is not None:
@@ -186,11 +197,11 @@ def capture(
 
 def _captured_before(session: Connected, slot: int, request: Capture, account: AccountName) -> Posted | Refused | None:
     transfer_id = request.id_in(slot)
-    first = known.transfer(session, slot, transfer_id)
+    first = idempotency.find_transfer(session, slot, transfer_id)
     if first is None:
-        return known.refusal(session, slot, transfer_id, request.fingerprint(slot))
+        return idempotency.find_refusal(session, slot, transfer_id, request.fingerprint(slot))
     amount = first.amount if request.amount is None else request.amount
-    return known.same(first, request.transfer(account, amount).fingerprint(slot))
+    return idempotency.repeated(first, request.transfer(account, amount))
 
 
 def _capture_refused(slot: int, request: Capture, found: Held, at: datetime) -> Refused | None:
@@ -216,7 +227,7 @@ def expire(session: Connected, slot: int, hold_id: uuid.UUID, *, at: datetime, r
 
 def _end(session: Connected, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
     account = _must_find(session, slot, hold_id).account
-    with OpenBooks(session, rules, [(slot, account)], at) as books:
+    with LedgerTransaction(session, rules, [(slot, account)], at) as books:
         found = _must_find(session, slot, hold_id)
         if found.state != OPEN or (state == EXPIRED and at < found.expires_at):
             return replace(found, repeated=True)
@@ -224,18 +235,18 @@ def _end(session: Connected, slot: int, hold_id: uuid.UUID, state: str, at: date
         return _let_go(books, found, EXPIRED if over else state)
 
 
-def _let_go(books: OpenBooks, held: Held, state: str) -> Held:
+def _let_go(books: LedgerTransaction, held: Held, state: str) -> Held:
     """Nothing stays reserved: the coins can be spent again, or expire now if their time came while they were held."""
     if held.limited:
         book = books.book(held.slot, held.account)
         book.uncount_spent(held.rest, periods(held.created_at, books.rules.zone))
     done = lower(books, held, held.rest, state)
     books.expire(held.slot, held.account)
-    debts.repay(books, held.slot, held.account)
+    books.repay(held.slot, held.account)
     return done
 
 
-def lower(books: OpenBooks, held: Held, amount: int, state: str) -> Held:
+def lower(books: LedgerTransaction, held: Held, amount: int, state: str) -> Held:
     """Reserve less: so much of the hold is let go of, and that is its state then."""
     book = books.book(held.slot, held.account)
     book.held -= amount
