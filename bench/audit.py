@@ -39,7 +39,8 @@ from app.models.engine import engine_options, prepare
 from app.models.ledger import TRANSFERS
 from app.services.ledger.batches import MOST, book_batch
 from app.services.ledger.expiry import expire_due
-from app.services.ledger.holds import Held, capture, hold, release
+from app.services.ledger.hold_rows import Held
+from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.reversals import Reverse, reverse
 from app.services.ledger_audit import AsOf, AuditState, audit
 from app.services.transaction import Sessions, transact

@@ -218,7 +218,7 @@ class Transfer:
         )
 
 
-REVERSAL = "reversal"
+REVERSAL, EXPIRY = "reversal", "expiry"
 
 
 def fingerprint_of(

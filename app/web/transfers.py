@@ -12,7 +12,7 @@ from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend, debit, grant
 from app.services import ledger
 from app.services.ledger import batches, holds, reversals
-from app.services.ledger.holds import Held
+from app.services.ledger.hold_rows import Held
 from app.services.transaction import read
 from app.web import ledger_schemas as shapes
 from app.web import schemas

@@ -22,7 +22,8 @@ from app.models.engine import engine_options, prepare
 from app.services.ledger import balance, post, spend
 from app.services.ledger.batches import book_batch
 from app.services.ledger.expiry import expire_due
-from app.services.ledger.holds import Held, capture, hold, release
+from app.services.ledger.hold_rows import Held
+from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.idempotency import Raced
 from app.services.ledger_audit import AsOf, AuditState, audit_slot
 from app.services.transaction import Sessions, read, transact

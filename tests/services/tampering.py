@@ -22,7 +22,8 @@ from app.services.core import Core, Rules
 from app.services.freezing import Change
 from app.services.ledger import clawback, post
 from app.services.ledger.expiry import DueLots, settle_due
-from app.services.ledger.holds import Held, capture, hold, release
+from app.services.ledger.hold_rows import Held
+from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.reversals import Reverse, reverse
 from app.services.transaction import transact
 from tests.services.ledger_world import DAY, HOUR, World

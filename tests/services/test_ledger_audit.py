@@ -15,7 +15,8 @@ from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import Capture, HoldRequest, Spend, debit
 from app.services.ledger import clawback, spend
 from app.services.ledger.batches import book_batch
-from app.services.ledger.holds import Held, capture, hold, release
+from app.services.ledger.hold_rows import Held
+from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.reversals import Reverse, reverse
 from app.services.ledger_audit import TELL_EVERY, AsOf, AuditState, Watch, audit, audit_slot
 from app.services.transaction import Sessions, transact

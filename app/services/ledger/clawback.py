@@ -13,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import and_, bindparam, case, func, or_, select
 
 from app.domain import refunding
 from app.domain.debts import OWED_BY_USERS, debt_of
-from app.domain.ledger import ISSUANCE, JOURNAL, AccountName, Lot, Transfer, system
+from app.domain.ledger import EXPIRY, ISSUANCE, JOURNAL, AccountName, Lot, Transfer, system
 from app.domain.limits import LedgerRules
 from app.domain.refunding import Clawback, Step, Taken, step_to, taken_from
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
 from app.models.ledger import LOTS, TRANSFERS
-from app.services.ledger import holds
+from app.services.ledger import hold_rows, holds
 from app.services.ledger.accounts import Place
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.ledger.spends import DEFAULTS
@@ -36,6 +36,25 @@ _BY_CAUSE = (
     .where(_T.slot == bindparam("p_slot"), _T.cause_id.in_(bindparam("p_causes", expanding=True)))
     .group_by(_T.cause_id, _T.kind)
 )
+_GRANT = TRANSFERS.alias("grant_")
+_OF_GRANT = case((_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id), else_=_GRANT.c.id)
+_EXPIRED_UNUSED = (
+    select(_OF_GRANT.label("grant_id"), func.sum(_T.amount).label("total"))
+    .select_from(_GRANT)
+    .join(TRANSFERS, and_(_T.slot == _GRANT.c.slot, _T.book_id == _GRANT.c.book_id, _T.lot == _GRANT.c.version))
+    .where(
+        _GRANT.c.slot == bindparam("p_slot"),
+        or_(
+            _GRANT.c.id.in_(bindparam("p_causes", expanding=True)),
+            and_(_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id.in_(bindparam("p_causes", expanding=True))),
+        ),
+        _GRANT.c.lot == _GRANT.c.version,
+        _T.kind == EXPIRY,
+        _T.version > _GRANT.c.version,
+    )
+    .group_by(_OF_GRANT)
+)
+"""Coins of a grant that expired: out of the lot that it made, or out of one in which its coins were given back."""
 _LOTS_OF_PAYMENT = (
     select(_L.version, _L.bonus)
     .where(
@@ -101,6 +120,8 @@ def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mappin
     for row in session.connection().execute(_BY_CAUSE, {"p_slot": slot, "p_causes": list(causes)}):
         found[row.cause_id].sums[row.kind] = int(row.total)
         found[row.cause_id].counts[row.kind] = int(row.times)
+    for row in session.connection().execute(_EXPIRED_UNUSED, {"p_slot": slot, "p_causes": list(causes)}):
+        found[row.grant_id].sums[EXPIRY] = int(row.total)
     return found
 
 
@@ -121,10 +142,13 @@ def claw(
     `ending` are the holds of the refund that this is about: they are let go of, and their coins used. `spare` are the
     holds of other refunds of the same purchase: used as far as coins are missing.
     """
-    with LedgerTransaction(session, rules, _places(slot, claims), at) as books:
-        known = booked(session, slot, [claim.grant for claim in claims])
+    places = _places(slot, claims)
+    with LedgerTransaction(session, rules, places, at) as books:
+        # Written before the books are asked what was done: what expired unused is gone already.
         for claim in claims:
             books.expire(slot, claim.wallet)
+    with LedgerTransaction(session, rules, places, at) as books:
+        known = booked(session, slot, [claim.grant for claim in claims])
         _let_go_of(books, slot, ending)
         outcomes = [_settle(books, slot, claim, known[claim.grant], policy, spare, words) for claim in claims]
         _tidy(books, slot, claims)
@@ -151,7 +175,7 @@ def _settle(
     words: StatementText,
 ) -> ClawbackResult:
     wallet = books.book(slot, claim.wallet)
-    missing = claim.target - known.taken.by_refunds - known.taken.reversed - wallet.available
+    missing = claim.target - known.taken.accounted - wallet.available
     if missing > 0:
         _draw(books, slot, claim.wallet, spare, missing)
     debt = books.debt(slot, claim.wallet)
@@ -274,16 +298,16 @@ def release(
 
 def _let_go_of(books: LedgerTransaction, slot: int, numbers: Sequence[uuid.UUID]) -> None:
     for number in numbers:
-        held = holds.find(books.session, slot, number)
-        if held is not None and held.state == holds.OPEN:
-            holds.lower(books, held, held.rest, holds.RELEASED)
+        held = hold_rows.find(books.session, slot, number)
+        if held is not None and held.state == hold_rows.OPEN:
+            books.lower_hold(held, held.rest, hold_rows.RELEASED)
 
 
 def _draw(books: LedgerTransaction, slot: int, wallet: AccountName, numbers: Sequence[uuid.UUID], missing: int) -> None:
     """Use what other refunds of the purchase have reserved in that wallet, as far as it is needed."""
     for number in numbers:
-        held = holds.find(books.session, slot, number)
-        if held is not None and held.state == holds.OPEN and held.account == wallet and missing > 0:
+        held = hold_rows.find(books.session, slot, number)
+        if held is not None and held.state == hold_rows.OPEN and held.account == wallet and missing > 0:
             amount = min(missing, held.rest)
-            holds.lower(books, held, amount, holds.OPEN if amount < held.rest else holds.RELEASED)
+            books.lower_hold(held, amount, hold_rows.OPEN if amount < held.rest else hold_rows.RELEASED)
             missing -= amount

@@ -17,7 +17,7 @@ from app.domain.ledger import AccountName
 from app.domain.limits import LedgerRules
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS
 from app.models.slot_guard import sweep
-from app.services.ledger import holds
+from app.services.ledger import hold_rows, holds
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.ledger.spends import DEFAULTS
 from app.services.transaction import Connected, Sessions, read, transact
@@ -28,7 +28,7 @@ BATCH = 200
 _HOLDS = (
     select(H.slot, H.id)
     .prefix_with(sweep("due_ledger"))
-    .where(H.state == holds.OPEN, H.expires_at <= bindparam("p_now"))
+    .where(H.state == hold_rows.OPEN, H.expires_at <= bindparam("p_now"))
     .order_by(H.expires_at)
     .limit(bindparam("p_limit"))
 )

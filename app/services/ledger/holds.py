@@ -7,84 +7,24 @@ wallet, so a capture and an expiry that race are settled by whoever comes first.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import insert
 
 from app.domain import account_events as marks
+from app.domain.books import Book
 from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
 from app.domain.limits import LedgerRules, periods
 from app.domain.spending import Capture, HoldRequest, refusal
-from app.models.base import AnyRow
-from app.models.ledger import ACCOUNTS, HOLDS
+from app.models.ledger import HOLDS
 from app.services.ledger import idempotency
+from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find, write
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.spends import DEFAULTS
 from app.services.transaction import Connected
 
-A, H = ACCOUNTS.c, HOLDS.c
-OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"
-_MARKS = {OPEN: marks.LOWERED, CAPTURED: marks.FINISHED, RELEASED: marks.RELEASED, EXPIRED: marks.EXPIRED}
-"""The mark that a hold leaves when it lets go of coins and is in that state then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A hold as it stands."""
-
-    slot: int
-    id: uuid.UUID
-    account: AccountName
-    amount: int
-    captured: int
-    released: int
-    state: str
-    expires_at: datetime
-    created_at: datetime
-    fingerprint: bytes
-    limited: bool = True
-    """Whether it counts for the spend limits: that of a refund does not."""
-    repeated: bool = False
-
-    @property
-    def rest(self) -> int:
-        """What is still reserved."""
-        return self.amount - self.captured - self.released
-
-
-HOLD = select(HOLDS, A.user_id, A.code, A.asset, A.environment).join(
-    ACCOUNTS, and_(A.slot == H.slot, A.id == H.account_id)
-)
-_READ = HOLD.where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
 _ADD_HOLD = insert(HOLDS)
-_CHANGE = (
-    update(HOLDS)
-    .where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
-    .values(captured=bindparam("p_captured"), released=bindparam("p_released"), state=bindparam("p_state"))
-)
-
-
-def find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held | None:
-    row = session.connection().execute(_READ, {"p_slot": slot, "p_id": hold_id}).one_or_none()
-    return None if row is None else held_of(row)
-
-
-def held_of(row: AnyRow) -> Held:
-    """Read one row of HOLD."""
-    return Held(
-        slot=row.slot,
-        id=row.id,
-        account=AccountName(row.user_id, row.code, row.asset, row.environment),
-        amount=row.amount,
-        captured=row.captured,
-        released=row.released,
-        state=row.state,
-        expires_at=row.expires_at,
-        created_at=row.created_at,
-        fingerprint=bytes(row.fingerprint),
-        limited=row.limited,
-    )
 
 
 def hold(
@@ -168,20 +108,21 @@ def _add(session: Connected, account_id: int, held: Held, texts: tuple[str, str,
 def capture(
     session: Connected, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
-    """Turn (part of) a hold into a spend. Refusals: `hold_expired`, `hold_closed`, `hold_exceeded`; all are recorded.
+    """Turn (part of) a hold into a spend. Refusals: `hold_expired`, `hold_closed`, `wallet_frozen`,
+    `hold_exceeded`; all are recorded.
 
     Raises NoSuchEntry if the slot has no such hold, KeyConflict if the key had another content.
     """
-    account = _must_find(session, slot, request.hold_id).account
+    account = _of_caller(session, slot, request.hold_id).account
     transfer = request.transfer(account, request.amount or 1)
     with LedgerTransaction(session, rules, places_of(slot, [transfer]), at) as books:
         found = _must_find(session, slot, request.hold_id)
         answer = _captured_before(session, slot, request, account)
         if answer is not None:
             return answer
-        refused = _capture_refused(slot, request, found, at)
+        refused = _capture_refused(slot, request, found, books.book(slot, account), at)
         if refused is not None:
-            if refused.code == "hold_expired":
+            if refused.code == "hold_expired" and found.state == OPEN:
                 _let_go(books, found, EXPIRED)
             return books.refuse(books.book(slot, account), refused, request.fingerprint(slot))
         amount = request.amount or found.rest
@@ -204,12 +145,14 @@ def _captured_before(session: Connected, slot: int, request: Capture, account: A
     return idempotency.repeated(first, request.transfer(account, amount))
 
 
-def _capture_refused(slot: int, request: Capture, found: Held, at: datetime) -> Refused | None:
+def _capture_refused(slot: int, request: Capture, found: Held, book: Book, at: datetime) -> Refused | None:
     request_id = request.id_in(slot)
+    if found.state == EXPIRED or (found.state == OPEN and at >= found.expires_at):
+        return Refused(request_id, "hold_expired", {"expired_at": found.expires_at.isoformat()})
     if found.state != OPEN:
         return Refused(request_id, "hold_closed", {"state": found.state})
-    if at >= found.expires_at:
-        return Refused(request_id, "hold_expired", {"expired_at": found.expires_at.isoformat()})
+    if book.frozen:
+        return Refused(request_id, "wallet_frozen")
     if request.amount is not None and request.amount > found.rest:
         return Refused(request_id, "hold_exceeded", {"amount": request.amount, "rest": found.rest})
     return None
@@ -217,6 +160,7 @@ def _capture_refused(slot: int, request: Capture, found: Held, at: datetime) -> 
 
 def release(session: Connected, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
     """Give back what is still reserved. Harmless to repeat: a hold that is not open is returned as it is."""
+    _of_caller(session, slot, hold_id)
     return _end(session, slot, hold_id, RELEASED, at, rules)
 
 
@@ -237,32 +181,22 @@ def _end(session: Connected, slot: int, hold_id: uuid.UUID, state: str, at: date
 
 def _let_go(books: LedgerTransaction, held: Held, state: str) -> Held:
     """Nothing stays reserved: the coins can be spent again, or expire now if their time came while they were held."""
-    if held.limited:
-        book = books.book(held.slot, held.account)
-        book.uncount_spent(held.rest, periods(held.created_at, books.rules.zone))
-    done = lower(books, held, held.rest, state)
+    done = books.end_hold(held, state)
     books.expire(held.slot, held.account)
     books.repay(held.slot, held.account)
     return done
 
 
-def lower(books: LedgerTransaction, held: Held, amount: int, state: str) -> Held:
-    """Reserve less: so much of the hold is let go of, and that is its state then."""
-    book = books.book(held.slot, held.account)
-    book.held -= amount
-    books.mark(book, _MARKS[state], held.id, amount, held.fingerprint)
-    done = replace(held, released=held.released + amount, state=state)
-    write(books.session, done)
-    return done
-
-
-def write(session: Connected, held: Held) -> None:
-    values = {"p_slot": held.slot, "p_id": held.id, "p_state": held.state}
-    session.connection().execute(_CHANGE, {**values, "p_captured": held.captured, "p_released": held.released})
-
-
 def _must_find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
     found = find(session, slot, hold_id)
     if found is None:
+        raise NoSuchEntry(f"no hold {hold_id}")
+    return found
+
+
+def _of_caller(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
+    """A hold that a caller made. The reservation of a refund is none: only its refund ends it."""
+    found = _must_find(session, slot, hold_id)
+    if not found.limited:
         raise NoSuchEntry(f"no hold {hold_id}")
     return found

@@ -9,17 +9,20 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any
 
 from sqlalchemy import ClauseElement, bindparam, case, select, update
 
+from app.domain import account_events
 from app.domain.account_events import REFUSED, Mark, refusal_content
 from app.domain.books import Book, Entry
 from app.domain.debts import debt_of, repayment
 from app.domain.ledger import (
     EXPIRED,
+    EXPIRY,
     AccountName,
     Posted,
     Refused,
@@ -28,10 +31,11 @@ from app.domain.ledger import (
     moment_of,
     system,
 )
-from app.domain.limits import LedgerRules
+from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
 from app.models.ledger import LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
-from app.services.ledger import accounts, idempotency
+from app.services.ledger import accounts, hold_rows, idempotency
+from app.services.ledger.hold_rows import Held
 from app.services.ledger.idempotency import Raced
 from app.services.ledger.statements import RowInsert, Sized, Statement, flight
 from app.services.transaction import Connected
@@ -40,6 +44,13 @@ L = LOTS.c
 LOTS_AT_ONCE = 64
 """One statement writes what is left of so many lots."""
 
+_EVENTS = {
+    hold_rows.OPEN: account_events.LOWERED,
+    hold_rows.CAPTURED: account_events.FINISHED,
+    hold_rows.RELEASED: account_events.RELEASED,
+    hold_rows.EXPIRED: account_events.EXPIRED,
+}
+"""The event that a hold leaves when it lets go of coins and is in that state then."""
 _LOT_STATE = ("version", "remaining", "bonus", "expires_at")
 _LOT = select(*(L[name] for name in _LOT_STATE)).where(
     L.slot == bindparam("slot"), L.account_id == bindparam("account_id")
@@ -126,6 +137,7 @@ class LedgerTransaction:
         book = self._books[slot, name]
         if not name.is_wallet:
             return book.available - book.floor
+        self.end_holds(slot, name)
         if not book.covers(amount, self.rules.spend_order, self.at_us):
             self.expire(slot, name)
         return book.available
@@ -164,8 +176,19 @@ class LedgerTransaction:
         book = self._books[slot, transfer.book]
         self.load_lots(book, [lot for lot, _ in uses])
         posted = self._enter(book, transfer, book.give_back(uses, transfer.fingerprint(slot), self.at_us))
+        self._repay_returned(slot, transfer.credit, [lot for lot, _ in uses], transfer.amount)
         self.repay(slot, transfer.credit)
         return posted
+
+    def _repay_returned(self, slot: int, wallet: AccountName, lots: Sequence[int], returned: int) -> None:
+        """Coins that come back repay before they expire: they were taken in time, by the spend that is undone."""
+        debt = self.debt(slot, wallet)
+        book = self.book(slot, wallet)
+        amount = 0 if debt is None else min(debt.balance, returned, book.available)
+        if amount > 0:
+            coins, ended = repayment(book.id, book.version, wallet, amount)
+            self.take_back(slot, coins, lots)
+            self.post(slot, ended)
 
     def take_back(self, slot: int, transfer: Transfer, first: Sequence[int]) -> Posted:
         """Book a clawback: out of these lots first. The caller has checked `available`."""
@@ -197,12 +220,41 @@ class LedgerTransaction:
     def expire(self, slot: int, name: AccountName) -> list[Posted]:
         """Move what has expired, and is not kept by a hold, out of the wallet: a transfer for each lot."""
         book = self._books[slot, name]
+        self.end_holds(slot, name)
         self.load_lots(book)
         gone = []
         for lot, amount in book.expiring(self.rules.spend_order, self.at_us):
             transfer = expiry(book, lot, amount)
             gone.append(self._enter(book, transfer, book.take_lot(lot, amount, transfer.fingerprint(slot), self.at_us)))
         return gone
+
+    def end_holds(self, slot: int, name: AccountName) -> None:
+        """Let go of what is held beyond its time: a hold ends for whoever looks, not only when the worker comes."""
+        book = self._books[slot, name]
+        if book.held == 0:
+            return
+        over = hold_rows.over(self.session, slot, book.id, self.at)
+        for held in over:
+            self.end_hold(held, hold_rows.EXPIRED)
+        if over:
+            self.expire(slot, name)
+            self.repay(slot, name)
+
+    def end_hold(self, held: Held, state: str) -> Held:
+        """Nothing of it stays reserved. What the user may spend today grows by it."""
+        if held.limited:
+            book = self.book(held.slot, held.account)
+            book.uncount_spent(held.rest, periods(held.created_at, self.rules.zone))
+        return self.lower_hold(held, held.rest, state)
+
+    def lower_hold(self, held: Held, amount: int, state: str) -> Held:
+        """Reserve less: so much of the hold is let go of, and that is its state then."""
+        book = self.book(held.slot, held.account)
+        book.held -= amount
+        self.mark(book, _EVENTS[state], held.id, amount, held.fingerprint)
+        done = replace(held, released=held.released + amount, state=state)
+        hold_rows.write(self.session, done)
+        return done
 
     def refuse(self, book: Book, refused: Refused, fingerprint: bytes) -> Refused:
         """Record what this account refuses, so that the same request gets the same answer for ever."""
@@ -329,7 +381,7 @@ def expiry(book: Book, lot: int, amount: int) -> Transfer:
         debit=book.name,
         credit=system(EXPIRED, book.name.asset, book.name.environment),
         amount=amount,
-        kind="expiry",
+        kind=EXPIRY,
     )
 
 

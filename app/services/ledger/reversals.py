@@ -12,7 +12,7 @@ from app.domain.ledger import REVERSAL, InvalidTransfer, NoSuchEntry, Posted, Re
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import plan_return
 from app.domain.numbers import keyed_uuid
-from app.domain.spending import SPEND
+from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
 from app.models.ledger import LOT_USES
 from app.services.ledger import idempotency
 from app.services.ledger.idempotency import Stored
@@ -20,6 +20,9 @@ from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.spends import DEFAULTS
 from app.services.transaction import Connected
 
+REVERSIBLE = (SPEND, CAPTURE, DEBIT, GRANT)
+"""The kinds of transfer that a caller may reverse, and reversals of these. What facts, refunds and time booked, only
+facts, refunds and time change: else a purchase could be taken twice."""
 U = LOT_USES.c
 _USES = (
     select(U.lot, U.amount)
@@ -66,7 +69,7 @@ def reverse(
 ) -> Posted | Refused:
     """Book the opposite. Coins go back into the lots that they came from; a credit is taken from its own lot first.
 
-    Refusals: `not_reversible` (an expiry: grant instead), `reversal_exceeds`, `insufficient_funds` (the coins of that
+    Refusals: `not_reversible` (not one of REVERSIBLE), `reversal_exceeds`, `insufficient_funds` (the coins of that
     credit are spent). Raises NoSuchEntry if the slot has no such transfer, KeyConflict if it was reversed otherwise.
     """
     if not request.reason or not request.actor:
@@ -97,11 +100,22 @@ def uses_of(session: Connected, of: Stored) -> list[tuple[int, int]]:
     return [(row.lot, row.amount) for row in session.connection().execute(_USES, values)]
 
 
+def _origin(session: Connected, of: Stored) -> Stored:
+    """What a chain of reversals began with."""
+    while of.kind == REVERSAL and of.cause is not None:
+        before = idempotency.find_transfer(session, of.slot, of.cause)
+        if before is None:
+            return of
+        of = before
+    return of
+
+
 def _refused(
     books: LedgerTransaction, slot: int, request_id: uuid.UUID, transfer: Transfer, of: Stored
 ) -> Refused | None:
-    if of.kind == "expiry":
-        return Refused(request_id, "not_reversible", {"kind": of.kind})
+    kind = _origin(books.session, of).kind
+    if kind not in REVERSIBLE:
+        return Refused(request_id, "not_reversible", {"kind": kind})
     if transfer.amount > of.amount:
         return Refused(request_id, "reversal_exceeds", {"amount": transfer.amount, "moved": of.amount})
     if transfer.debit.keeps_balance:

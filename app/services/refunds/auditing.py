@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.domain.deciding import Booking
 from app.domain.refunding import COIN_KINDS, MONEY_KINDS, Origin, RefundStatus
 from app.models.base import AnyRow
-from app.services.ledger import holds
+from app.services.ledger import hold_rows
 from app.services.ledger.clawback import Booked
 from app.services.refunds import settling
 from app.services.refunds.trades import Trade, refunds_of, standing, under_way
@@ -61,8 +61,8 @@ def _check_refund(session: Session, trade: Trade, refund: AnyRow, told: frozense
     if under_way([refund]):
         return
     for hold in settling.holds_of(trade, refund):
-        held = holds.find(session, trade.slot, hold)
-        if held is not None and held.state == holds.OPEN:
+        held = hold_rows.find(session, trade.slot, hold)
+        if held is not None and held.state == hold_rows.OPEN:
             yield "refund_reservation", f"refund {refund.id} is {refund.status} and still holds {held.rest} coins"
 
 

@@ -144,9 +144,9 @@ def returned(known: Booked) -> int:
 
 
 def accounted(known: Booked, target: int) -> int:
-    """What is taken already; an operator's own reversal of the credit counts, but is never given back."""
+    """What is taken already; what an operator reversed or what expired unused counts, but is never given back."""
     taken = known.taken
-    return max(taken.by_refunds, min(target, taken.by_refunds + taken.reversed))
+    return max(taken.by_refunds, min(target, taken.accounted))
 
 
 def by_cause(session: Session, trade: Trade) -> Mapping[uuid.UUID, Booked]:
