@@ -263,8 +263,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def balances_agree(self) -> None:
         for who in (0, 1):
-            real = read(self.sessions, lambda s, who=who: balance(s, self.slot(who), wallet(self.user(who), "coin")))
-            assert real.held == self.model.held(who)
+            real = read(
+                self.sessions,
+                lambda s, who=who: balance(s, self.slot(who), wallet(self.user(who), "coin"), at=self.now),
+            )
+            assert real.held == self.model.held_at(who, self.now)
             if self.swept:  # until then coins that have expired may still lie in the wallet
                 assert real.balance == self.model.balance(who)
 

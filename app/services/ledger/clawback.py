@@ -298,7 +298,7 @@ def release(
 
 def _let_go_of(books: LedgerTransaction, slot: int, numbers: Sequence[uuid.UUID]) -> None:
     for number in numbers:
-        held = hold_rows.find(books.session, slot, number)
+        held = books.find_hold(slot, number)
         if held is not None and held.state == hold_rows.OPEN:
             books.lower_hold(held, held.rest, hold_rows.RELEASED)
 
@@ -306,7 +306,7 @@ def _let_go_of(books: LedgerTransaction, slot: int, numbers: Sequence[uuid.UUID]
 def _draw(books: LedgerTransaction, slot: int, wallet: AccountName, numbers: Sequence[uuid.UUID], missing: int) -> None:
     """Use what other refunds of the purchase have reserved in that wallet, as far as it is needed."""
     for number in numbers:
-        held = hold_rows.find(books.session, slot, number)
+        held = books.find_hold(slot, number)
         if held is not None and held.state == hold_rows.OPEN and held.account == wallet and missing > 0:
             amount = min(missing, held.rest)
             books.lower_hold(held, amount, hold_rows.OPEN if amount < held.rest else hold_rows.RELEASED)

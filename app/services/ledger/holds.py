@@ -19,7 +19,7 @@ from app.domain.limits import LedgerRules, periods
 from app.domain.spending import Capture, HoldRequest, refusal
 from app.models.ledger import HOLDS
 from app.services.ledger import idempotency
-from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find, write
+from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.spends import DEFAULTS
 from app.services.transaction import Connected
@@ -132,7 +132,7 @@ def capture(
         if request.final and left.rest:
             _let_go(books, left, CAPTURED)
         else:
-            write(session, replace(left, state=OPEN if left.rest else CAPTURED))
+            books.write_hold(replace(left, state=OPEN if left.rest else CAPTURED))
         return posted
 
 

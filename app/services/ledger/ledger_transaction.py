@@ -116,6 +116,7 @@ class LedgerTransaction:
         self._uses: list[dict[str, Any]] = []
         self._refusals: list[dict[str, Any]] = []
         self._marks: list[dict[str, Any]] = []
+        self._holds: dict[uuid.UUID, Held] = {}
 
     def __enter__(self) -> LedgerTransaction:
         return self
@@ -233,9 +234,10 @@ class LedgerTransaction:
         book = self._books[slot, name]
         if book.held == 0:
             return
-        over = hold_rows.over(self.session, slot, book.id, self.at)
+        rows = hold_rows.over(self.session, slot, book.id, self.at)
+        over = [held for held in rows if held.id not in self._holds or self._holds[held.id].state == hold_rows.OPEN]
         for held in over:
-            self.end_hold(held, hold_rows.EXPIRED)
+            self.end_hold(self._holds.get(held.id, held), hold_rows.EXPIRED)
         if over:
             self.expire(slot, name)
             self.repay(slot, name)
@@ -253,8 +255,16 @@ class LedgerTransaction:
         book.held -= amount
         self.mark(book, _EVENTS[state], held.id, amount, held.fingerprint)
         done = replace(held, released=held.released + amount, state=state)
-        hold_rows.write(self.session, done)
+        self.write_hold(done)
         return done
+
+    def find_hold(self, slot: int, hold_id: uuid.UUID) -> Held | None:
+        """A hold as it stands here."""
+        return self._holds.get(hold_id) or hold_rows.find(self.session, slot, hold_id)
+
+    def write_hold(self, held: Held) -> None:
+        """Write how far this hold has come at the end."""
+        self._holds[held.id] = held
 
     def refuse(self, book: Book, refused: Refused, fingerprint: bytes) -> Refused:
         """Record what this account refuses, so that the same request gets the same answer for ever."""
@@ -361,6 +371,8 @@ class LedgerTransaction:
         books = list(self._changed.values())
         for book in books:
             book.settle(self.rules.spend_order, self.at_us)
+        for held in self._holds.values():
+            hold_rows.write(self.session, held)
         with flight(self.session) as sent:
             sent.add(accounts.WRITE, [accounts.row_of(book) for book in books])
             sent.add(_ADD_TRANSFERS, self._transfers, wrong=Raced("transfers"))
