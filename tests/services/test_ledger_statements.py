@@ -83,6 +83,8 @@ def test_a_spend_takes_two_statements_and_the_long_way_six_or_with_several_lots_
     with statements(books) as seen:
         world.spend(1)
     assert len(seen) == 2, seen
+    world.credit(10, lot=Lot(bonus=True, expires_at=NOW + 2 * HOUR))
+    world.spend(1)  # this one reads the number of `revenue`, once for a process and slot
     world.credit(10, lot=Lot(bonus=True, expires_at=NOW + HOUR))
     with statements(books) as seen:
         world.spend(1)
