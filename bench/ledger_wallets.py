@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy.orm import sessionmaker
 
@@ -53,9 +54,7 @@ def wallets(sessions: Sessions, seconds: float, seed: int) -> tuple[float, float
     while time.monotonic() < ends:
         user = dice.randrange(USERS)
         request = Spend(f"w{user}", "coin", dice.randint(1, MOST), uuid.uuid4().hex)
-        answer = book(
-            sessions, lambda session, request=request, user=user: spend(session, slot_of(user), request, at=AT)
-        )  # type: ignore[misc]
+        answer = book(sessions, partial(spend, slot=slot, request=request, at=AT))
         spends += isinstance(answer, Posted)
         if not isinstance(answer, Posted):
             buy(sessions, user, dice)
@@ -79,11 +78,11 @@ def main() -> None:
     given = parser.parse_args()
     with ledger.database(ledger.server(), 10_000) as url, ledger.engine(url) as engine:
         sessions = sessionmaker(engine, expire_on_commit=False)
-        for measure in (wallets, plain):
+        turns: list[Callable[[Sessions, float, int], tuple[float, float]]] = [wallets, plain]
+        for measure in turns:
             measure(sessions, 1.0, 0)  # prepares statements, makes accounts
         found: dict[str, list[tuple[float, float]]] = {}
         for number in range(given.rounds):
-            turns: list[Callable[[Sessions, float, int], tuple[float, float]]] = [wallets, plain]
             for measure in turns:
                 found.setdefault(measure.__name__, []).append(measure(sessions, given.seconds, number + 1))
         for name, rounds in found.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -206,8 +207,8 @@ def test_everybody_who_looks_sees_that_a_hold_is_over(books: Sessions) -> None:
         world.credit(10)
         _hold(world, 7, seconds=60)
         world.now += timedelta(seconds=60)
-        seen = read(world.sessions, lambda s, w=world: balance(s, w.slot, w.wallet(), at=w.now))
-        all_seen = read(world.sessions, lambda s, w=world: balances(s, w.slot, w.user, at=w.now))
+        seen = read(world.sessions, partial(balance, slot=world.slot, account=world.wallet(), at=world.now))
+        all_seen = read(world.sessions, partial(balances, slot=world.slot, user_id=world.user, at=world.now))
         assert (seen.available, all_seen[0].available) == (10, 10)
         assert isinstance(look(world), Posted | Held)
         assert world.findings() == []
