@@ -54,7 +54,7 @@ def wallets(sessions: Sessions, seconds: float, seed: int) -> tuple[float, float
     while time.monotonic() < ends:
         user = dice.randrange(USERS)
         request = Spend(f"w{user}", "coin", dice.randint(1, MOST), uuid.uuid4().hex)
-        answer = book(sessions, partial(spend, slot=slot, request=request, at=AT))
+        answer = book(sessions, partial(spend, slot=slot_of(user), request=request, at=AT))
         spends += isinstance(answer, Posted)
         if not isinstance(answer, Posted):
             buy(sessions, user, dice)
