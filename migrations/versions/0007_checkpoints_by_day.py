@@ -7,7 +7,7 @@ from alembic import op
 
 from app.models.base import Moment
 
-revision = "0008"
+revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None

@@ -12,14 +12,17 @@ from app.domain.ledger import REVERSAL, InvalidTransfer, NoSuchEntry, Posted, Re
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import plan_return
 from app.domain.numbers import keyed_uuid
-from app.domain.spending import SPEND
+from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
 from app.models.ledger import LOT_USES
 from app.services.base.transaction import Connected
-from app.services.ledger import known
-from app.services.ledger.known import Stored
-from app.services.ledger.open_books import OpenBooks, places_of
-from app.services.ledger.spending import DEFAULTS
+from app.services.ledger import idempotency
+from app.services.ledger.idempotency import Stored
+from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
+from app.services.ledger.spends import DEFAULTS
 
+REVERSIBLE = (SPEND, CAPTURE, DEBIT, GRANT)
+"""The kinds of transfer that a caller may reverse, and reversals of these. What facts, refunds and time booked, only
+facts, refunds and time change: else a purchase could be taken twice."""
 U = LOT_USES.c
 _USES = (
     select(U.lot, U.amount)
@@ -66,23 +69,23 @@ def reverse(
 ) -> Posted | Refused:
     """Book the opposite. Coins go back into the lots that they came from; a credit is taken from its own lot first.
 
-    Refusals: `not_reversible` (an expiry: grant instead), `reversal_exceeds`, `insufficient_funds` (the coins of that
+    Refusals: `not_reversible` (not one of REVERSIBLE), `reversal_exceeds`, `insufficient_funds` (the coins of that
     credit are spent). Raises NoSuchEntry if the slot has no such transfer, KeyConflict if it was reversed otherwise.
     """
     if not request.reason or not request.actor:
         raise InvalidTransfer("a reversal needs a reason and an actor")
-    of = known.transfer(session, slot, request.transfer_id)
+    of = idempotency.find_transfer(session, slot, request.transfer_id)
     if of is None:
         raise NoSuchEntry(f"no transfer {request.transfer_id}")
     transfer = request.transfer(of)
-    with OpenBooks(session, rules, places_of(slot, [transfer]), at) as books:
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at) as books:
         # The refusal first: it stays this key's answer, even if another key has reversed the transfer since.
-        answer = known.refusal(session, slot, request.request_id(slot), request.fingerprint(slot))
+        answer = idempotency.find_refusal(session, slot, request.request_id(slot), request.fingerprint(slot))
         if answer is not None:
             return answer
-        first = known.transfer(session, slot, transfer.id_in(slot))
+        first = idempotency.find_transfer(session, slot, transfer.id_in(slot))
         if first is not None:
-            return known.same(first, transfer.fingerprint(slot))
+            return idempotency.repeated(first, transfer)
         refused = _refused(books, slot, request.request_id(slot), transfer, of)
         if refused is not None:
             return books.refuse(books.book(slot, transfer.book), refused, request.fingerprint(slot))
@@ -97,9 +100,22 @@ def uses_of(session: Connected, of: Stored) -> list[tuple[int, int]]:
     return [(row.lot, row.amount) for row in session.connection().execute(_USES, values)]
 
 
-def _refused(books: OpenBooks, slot: int, request_id: uuid.UUID, transfer: Transfer, of: Stored) -> Refused | None:
-    if of.kind == "expiry":
-        return Refused(request_id, "not_reversible", {"kind": of.kind})
+def _origin(session: Connected, of: Stored) -> Stored:
+    """What a chain of reversals began with."""
+    while of.kind == REVERSAL and of.cause is not None:
+        before = idempotency.find_transfer(session, of.slot, of.cause)
+        if before is None:
+            return of
+        of = before
+    return of
+
+
+def _refused(
+    books: LedgerTransaction, slot: int, request_id: uuid.UUID, transfer: Transfer, of: Stored
+) -> Refused | None:
+    kind = _origin(books.session, of).kind
+    if kind not in REVERSIBLE:
+        return Refused(request_id, "not_reversible", {"kind": kind})
     if transfer.amount > of.amount:
         return Refused(request_id, "reversal_exceeds", {"amount": transfer.amount, "moved": of.amount})
     if transfer.debit.keeps_balance:
@@ -110,7 +126,7 @@ def _refused(books: OpenBooks, slot: int, request_id: uuid.UUID, transfer: Trans
     return None
 
 
-def _book(books: OpenBooks, slot: int, transfer: Transfer, of: Stored) -> Posted:
+def _book(books: LedgerTransaction, slot: int, transfer: Transfer, of: Stored) -> Posted:
     if transfer.credit.is_wallet:
         uses = plan_return(uses_of(books.session, of), transfer.amount)
         if of.kind == SPEND:

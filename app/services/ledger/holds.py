@@ -7,84 +7,24 @@ wallet, so a capture and an expiry that race are settled by whoever comes first.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import insert
 
-from app.domain import marks
+from app.domain import account_events as marks
+from app.domain.books import Book
 from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
 from app.domain.limits import LedgerRules, periods
 from app.domain.spending import Capture, HoldRequest, refusal
-from app.models.base import AnyRow
-from app.models.ledger import ACCOUNTS, HOLDS
+from app.models.ledger import HOLDS
 from app.services.base.transaction import Connected
-from app.services.ledger import debts, known
-from app.services.ledger.open_books import OpenBooks, places_of
-from app.services.ledger.spending import DEFAULTS
+from app.services.ledger import idempotency
+from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find
+from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
+from app.services.ledger.spends import DEFAULTS
 
-A, H = ACCOUNTS.c, HOLDS.c
-OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"
-_MARKS = {OPEN: marks.LOWERED, CAPTURED: marks.FINISHED, RELEASED: marks.RELEASED, EXPIRED: marks.EXPIRED}
-"""The mark that a hold leaves when it lets go of coins and is in that state then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A hold as it stands."""
-
-    slot: int
-    id: uuid.UUID
-    account: AccountName
-    amount: int
-    captured: int
-    released: int
-    state: str
-    expires_at: datetime
-    created_at: datetime
-    fingerprint: bytes
-    limited: bool = True
-    """Whether it counts for the spend limits: that of a refund does not."""
-    repeated: bool = False
-
-    @property
-    def rest(self) -> int:
-        """What is still reserved."""
-        return self.amount - self.captured - self.released
-
-
-HOLD = select(HOLDS, A.user_id, A.code, A.asset, A.environment).join(
-    ACCOUNTS, and_(A.slot == H.slot, A.id == H.account_id)
-)
-_READ = HOLD.where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
 _ADD_HOLD = insert(HOLDS)
-_CHANGE = (
-    update(HOLDS)
-    .where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
-    .values(captured=bindparam("p_captured"), released=bindparam("p_released"), state=bindparam("p_state"))
-)
-
-
-def find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held | None:
-    row = session.connection().execute(_READ, {"p_slot": slot, "p_id": hold_id}).one_or_none()
-    return None if row is None else held_of(row)
-
-
-def held_of(row: AnyRow) -> Held:
-    """Read one row of HOLD."""
-    return Held(
-        slot=row.slot,
-        id=row.id,
-        account=AccountName(row.user_id, row.code, row.asset, row.environment),
-        amount=row.amount,
-        captured=row.captured,
-        released=row.released,
-        state=row.state,
-        expires_at=row.expires_at,
-        created_at=row.created_at,
-        fingerprint=bytes(row.fingerprint),
-        limited=row.limited,
-    )
 
 
 def hold(
@@ -95,8 +35,8 @@ def hold(
     The same key gives the hold as it stands now (`repeated`); with other content it raises KeyConflict.
     """
     hold_id, fingerprint, account = request.id_in(slot), request.fingerprint(slot), request.account
-    with OpenBooks(session, rules, [(slot, account)], at) as books:
-        answer = _known(session, slot, hold_id, fingerprint)
+    with LedgerTransaction(session, rules, [(slot, account)], at) as books:
+        answer = _known(session, slot, request)
         if answer is not None:
             return answer
         book = books.book(slot, account)
@@ -108,16 +48,27 @@ def hold(
         return make(books, slot, request)
 
 
-def _known(session: Connected, slot: int, hold_id: uuid.UUID, fingerprint: bytes) -> Held | Refused | None:
+def _known(session: Connected, slot: int, request: HoldRequest) -> Held | Refused | None:
+    hold_id, fingerprint = request.id_in(slot), request.fingerprint(slot)
     found = find(session, slot, hold_id)
     if found is None:
-        return known.refusal(session, slot, hold_id, fingerprint)
+        return idempotency.find_refusal(session, slot, hold_id, fingerprint)
     if found.fingerprint != fingerprint:
-        raise KeyConflict(f"the key of {hold_id} was used for another request")
+        raise KeyConflict(f"the key {request.key!r} was used for another hold", _differing(found, request))
     return replace(found, repeated=True)
 
 
-def make(books: OpenBooks, slot: int, request: HoldRequest, *, limited: bool = True) -> Held:
+def _differing(found: Held, request: HoldRequest) -> str:
+    """The field in which the two differ; `note` stands for the texts, which a hold keeps by their hash."""
+    if found.account != request.account:
+        return "account"
+    if found.amount != request.amount:
+        return "amount"
+    lasts = (found.expires_at - found.created_at) // timedelta(seconds=1)
+    return "seconds" if lasts != request.seconds else "note"
+
+
+def make(books: LedgerTransaction, slot: int, request: HoldRequest, *, limited: bool = True) -> Held:
     """Reserve it. The caller has checked that the coins are there, and has counted them if that is wanted."""
     book = books.book(slot, request.account)
     held = Held(
@@ -157,20 +108,21 @@ def _add(session: Connected, account_id: int, held: Held, texts: tuple[str, str,
 def capture(
     session: Connected, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
-    """Turn (part of) a hold into a spend. Refusals: `hold_expired`, `hold_closed`, `hold_exceeded`; all are recorded.
+    """Turn (part of) a hold into a spend. Refusals: `hold_expired`, `hold_closed`, `wallet_frozen`,
+    `hold_exceeded`; all are recorded.
 
     Raises NoSuchEntry if the slot has no such hold, KeyConflict if the key had another content.
     """
-    account = _must_find(session, slot, request.hold_id).account
+    account = _of_caller(session, slot, request.hold_id).account
     transfer = request.transfer(account, request.amount or 1)
-    with OpenBooks(session, rules, places_of(slot, [transfer]), at) as books:
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at) as books:
         found = _must_find(session, slot, request.hold_id)
         answer = _captured_before(session, slot, request, account)
         if answer is not None:
             return answer
-        refused = _capture_refused(slot, request, found, at)
+        refused = _capture_refused(slot, request, found, books.book(slot, account), at)
         if refused is not None:
-            if refused.code == "hold_expired":
+            if refused.code == "hold_expired" and found.state == OPEN:
                 _let_go(books, found, EXPIRED)
             return books.refuse(books.book(slot, account), refused, request.fingerprint(slot))
         amount = request.amount or found.rest
@@ -180,25 +132,27 @@ def capture(
         if request.final and left.rest:
             _let_go(books, left, CAPTURED)
         else:
-            write(session, replace(left, state=OPEN if left.rest else CAPTURED))
+            books.write_hold(replace(left, state=OPEN if left.rest else CAPTURED))
         return posted
 
 
 def _captured_before(session: Connected, slot: int, request: Capture, account: AccountName) -> Posted | Refused | None:
     transfer_id = request.id_in(slot)
-    first = known.transfer(session, slot, transfer_id)
+    first = idempotency.find_transfer(session, slot, transfer_id)
     if first is None:
-        return known.refusal(session, slot, transfer_id, request.fingerprint(slot))
+        return idempotency.find_refusal(session, slot, transfer_id, request.fingerprint(slot))
     amount = first.amount if request.amount is None else request.amount
-    return known.same(first, request.transfer(account, amount).fingerprint(slot))
+    return idempotency.repeated(first, request.transfer(account, amount))
 
 
-def _capture_refused(slot: int, request: Capture, found: Held, at: datetime) -> Refused | None:
+def _capture_refused(slot: int, request: Capture, found: Held, book: Book, at: datetime) -> Refused | None:
     request_id = request.id_in(slot)
+    if found.state == EXPIRED or (found.state == OPEN and at >= found.expires_at):
+        return Refused(request_id, "hold_expired", {"expired_at": found.expires_at.isoformat()})
     if found.state != OPEN:
         return Refused(request_id, "hold_closed", {"state": found.state})
-    if at >= found.expires_at:
-        return Refused(request_id, "hold_expired", {"expired_at": found.expires_at.isoformat()})
+    if book.frozen:
+        return Refused(request_id, "wallet_frozen")
     if request.amount is not None and request.amount > found.rest:
         return Refused(request_id, "hold_exceeded", {"amount": request.amount, "rest": found.rest})
     return None
@@ -206,6 +160,7 @@ def _capture_refused(slot: int, request: Capture, found: Held, at: datetime) -> 
 
 def release(session: Connected, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
     """Give back what is still reserved. Harmless to repeat: a hold that is not open is returned as it is."""
+    _of_caller(session, slot, hold_id)
     return _end(session, slot, hold_id, RELEASED, at, rules)
 
 
@@ -216,7 +171,7 @@ def expire(session: Connected, slot: int, hold_id: uuid.UUID, *, at: datetime, r
 
 def _end(session: Connected, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
     account = _must_find(session, slot, hold_id).account
-    with OpenBooks(session, rules, [(slot, account)], at) as books:
+    with LedgerTransaction(session, rules, [(slot, account)], at) as books:
         found = _must_find(session, slot, hold_id)
         if found.state != OPEN or (state == EXPIRED and at < found.expires_at):
             return replace(found, repeated=True)
@@ -224,34 +179,24 @@ def _end(session: Connected, slot: int, hold_id: uuid.UUID, state: str, at: date
         return _let_go(books, found, EXPIRED if over else state)
 
 
-def _let_go(books: OpenBooks, held: Held, state: str) -> Held:
+def _let_go(books: LedgerTransaction, held: Held, state: str) -> Held:
     """Nothing stays reserved: the coins can be spent again, or expire now if their time came while they were held."""
-    if held.limited:
-        book = books.book(held.slot, held.account)
-        book.uncount_spent(held.rest, periods(held.created_at, books.rules.zone))
-    done = lower(books, held, held.rest, state)
+    done = books.end_hold(held, state)
     books.expire(held.slot, held.account)
-    debts.repay(books, held.slot, held.account)
+    books.repay(held.slot, held.account)
     return done
-
-
-def lower(books: OpenBooks, held: Held, amount: int, state: str) -> Held:
-    """Reserve less: so much of the hold is let go of, and that is its state then."""
-    book = books.book(held.slot, held.account)
-    book.held -= amount
-    books.mark(book, _MARKS[state], held.id, amount, held.fingerprint)
-    done = replace(held, released=held.released + amount, state=state)
-    write(books.session, done)
-    return done
-
-
-def write(session: Connected, held: Held) -> None:
-    values = {"p_slot": held.slot, "p_id": held.id, "p_state": held.state}
-    session.connection().execute(_CHANGE, {**values, "p_captured": held.captured, "p_released": held.released})
 
 
 def _must_find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
     found = find(session, slot, hold_id)
     if found is None:
+        raise NoSuchEntry(f"no hold {hold_id}")
+    return found
+
+
+def _of_caller(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
+    """A hold that a caller made. The reservation of a refund is none: only its refund ends it."""
+    found = _must_find(session, slot, hold_id)
+    if not found.limited:
         raise NoSuchEntry(f"no hold {hold_id}")
     return found

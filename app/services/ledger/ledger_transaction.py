@@ -1,4 +1,4 @@
-"""The general way to change the books: lock the accounts, change them in memory, write everything at once.
+"""One change of the books: lock the accounts, change them in memory, write everything at once.
 
 Whatever is not the plain spend goes through here: posting, grants, batches, holds, reversals, expiry. The number of
 statements does not depend on how many transfers there are.
@@ -7,16 +7,22 @@ statements does not depend on how many transfers there are.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import ClauseElement, bindparam, case, select, update
 
+from app.domain import account_events
+from app.domain.account_events import REFUSED, Mark, refusal_content
 from app.domain.books import Book, Entry
+from app.domain.debts import debt_of, repayment
 from app.domain.ledger import (
     EXPIRED,
+    EXPIRY,
     AccountName,
     Posted,
     Refused,
@@ -25,67 +31,94 @@ from app.domain.ledger import (
     moment_of,
     system,
 )
-from app.domain.limits import LedgerRules
+from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
-from app.domain.marks import REFUSED, Mark, refusal_content
-from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, MARKS, TRANSFERS
+from app.models.ledger import LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.transaction import Connected
-from app.services.ledger import accounts, debts, known
-from app.services.ledger.statements import Statement
+from app.services.ledger import accounts, hold_rows, idempotency
+from app.services.ledger.hold_rows import Held
+from app.services.ledger.idempotency import Raced
+from app.services.ledger.statements import RowInsert, Sized, Statement, flight
 
-A, L = ACCOUNTS.c, LOTS.c
-CHANGING = tuple(column for column in accounts.STATE if column not in ("id", "floor"))
+L = LOTS.c
+LOTS_AT_ONCE = 64
+"""One statement writes what is left of so many lots."""
 
+_EVENTS = {
+    hold_rows.OPEN: account_events.LOWERED,
+    hold_rows.CAPTURED: account_events.FINISHED,
+    hold_rows.RELEASED: account_events.RELEASED,
+    hold_rows.EXPIRED: account_events.EXPIRED,
+}
+"""The event that a hold leaves when it lets go of coins and is in that state then."""
 _LOT_STATE = ("version", "remaining", "bonus", "expires_at")
 _LOT = select(*(L[name] for name in _LOT_STATE)).where(
     L.slot == bindparam("slot"), L.account_id == bindparam("account_id")
 )
-_LOTS_LEFT = Statement(lambda _: _LOT.where(L.remaining > 0))
-_ONE_LOT = Statement(lambda _: _LOT.where(L.version == bindparam("lot")))
-_WRITE_ACCOUNT = Statement(
-    lambda _: (
-        update(ACCOUNTS)
-        .where(A.slot == bindparam("p_slot"), A.id == bindparam("p_id"))
-        .values({column: bindparam(column, type_=A[column].type) for column in CHANGING})
-    )
-)
-_WRITE_REMAINING = Statement(
-    lambda _: (
+_LOTS_LEFT = Statement(_LOT.where(L.remaining > 0))
+_ONE_LOT = Statement(_LOT.where(L.version == bindparam("lot")))
+
+
+def _remaining(size: int) -> ClauseElement:
+    """What is left of so many lots of one account."""
+    lots = [bindparam(f"lot_{i}", type_=L.version.type) for i in range(size)]
+    left = {lot: bindparam(f"left_{i}", type_=L.remaining.type) for i, lot in enumerate(lots)}
+    return (
         update(LOTS)
-        .where(L.slot == bindparam("p_slot"), L.account_id == bindparam("p_account"), L.version == bindparam("p_lot"))
-        .values(remaining=bindparam("p_remaining", type_=L.remaining.type))
+        .where(L.slot == bindparam("p_slot"), L.account_id == bindparam("p_account"), L.version.in_(lots))
+        .values(remaining=case(*((L.version == lot, value) for lot, value in left.items()), else_=L.remaining))
     )
-)
-_ADD_TRANSFER = Statement(lambda _: insert(TRANSFERS))
-_ADD_LOT = Statement(lambda _: insert(LOTS))
-_ADD_USE = Statement(lambda _: insert(LOT_USES))
-_ADD_MARK = Statement(lambda _: insert(MARKS))
 
 
-class OpenBooks:
+_WRITE_REMAINING = Sized(_remaining, LOTS_AT_ONCE)
+_ADD_TRANSFERS = RowInsert(TRANSFERS, lambda insert: insert.on_conflict_do_nothing())
+_ADD_LOTS, _ADD_USES, _ADD_MARKS = RowInsert(LOTS), RowInsert(LOT_USES), RowInsert(MARKS)
+_ADD_REFUSALS = RowInsert(REFUSALS, lambda insert: insert.on_conflict_do_nothing())
+
+
+class LedgerTransaction:
     """Accounts that are locked in this transaction.
 
-        with OpenBooks(session, rules, places, at) as books:
+        with LedgerTransaction(session, rules, places, at) as books:
             books.post(slot, transfer)
 
-    Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends.
+    Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends. With a
+    wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
+    to be booked: `is_new` tells whether they are. Raises Raced if another transaction has booked one of them meanwhile.
     """
 
-    def __init__(self, session: Connected, rules: LedgerRules, places: Iterable[accounts.Place], at: datetime) -> None:
+    def __init__(
+        self,
+        session: Connected,
+        rules: LedgerRules,
+        places: Iterable[accounts.Place],
+        at: datetime,
+        *,
+        ids: Iterable[tuple[int, uuid.UUID]] = (),
+    ) -> None:
         self.session = session
         self.rules = rules
         self.at = at
         self.at_us = microseconds(at)
-        self._books = accounts.lock(session, places)
-        self._debts_read = False
+        wanted, by_slot = set(places), defaultdict(list)
+        for slot, transfer_id in ids:
+            by_slot[slot].append(transfer_id)
+        owed = {(slot, debt_of(name)) for slot, name in wanted if name.is_wallet}
+        locked = accounts.lock(session, wanted, if_there=owed, ids=by_slot)
+        self._books = locked.books
+        self.known = {
+            (slot, found) for slot in locked.known for found in idempotency.find_ids(session, slot, by_slot[slot])
+        }
+        """Those of the ids that the books know already."""
         self._changed: dict[accounts.Place, Book] = {}
         self._transfers: list[dict[str, Any]] = []
         self._lots: list[dict[str, Any]] = []
         self._uses: list[dict[str, Any]] = []
         self._refusals: list[dict[str, Any]] = []
         self._marks: list[dict[str, Any]] = []
+        self._holds: dict[uuid.UUID, Held] = {}
 
-    def __enter__(self) -> OpenBooks:
+    def __enter__(self) -> LedgerTransaction:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
@@ -105,6 +138,7 @@ class OpenBooks:
         book = self._books[slot, name]
         if not name.is_wallet:
             return book.available - book.floor
+        self.end_holds(slot, name)
         if not book.covers(amount, self.rules.spend_order, self.at_us):
             self.expire(slot, name)
         return book.available
@@ -127,7 +161,7 @@ class OpenBooks:
             entry = book.note(fingerprint, at_us)
         posted = self._enter(book, transfer, entry)
         if transfer.credit.is_wallet:
-            debts.repay(self, slot, transfer.credit, lot=entry.lot)
+            self.repay(slot, transfer.credit, lot=entry.lot)
         return posted
 
     def capture(self, slot: int, transfer: Transfer) -> Posted:
@@ -143,8 +177,19 @@ class OpenBooks:
         book = self._books[slot, transfer.book]
         self.load_lots(book, [lot for lot, _ in uses])
         posted = self._enter(book, transfer, book.give_back(uses, transfer.fingerprint(slot), self.at_us))
-        debts.repay(self, slot, transfer.credit)
+        self._repay_returned(slot, transfer.credit, [lot for lot, _ in uses], transfer.amount)
+        self.repay(slot, transfer.credit)
         return posted
+
+    def _repay_returned(self, slot: int, wallet: AccountName, lots: Sequence[int], returned: int) -> None:
+        """Coins that come back repay before they expire: they were taken in time, by the spend that is undone."""
+        debt = self.debt(slot, wallet)
+        book = self.book(slot, wallet)
+        amount = 0 if debt is None else min(debt.balance, returned, book.available)
+        if amount > 0:
+            coins, ended = repayment(book.id, book.version, wallet, amount)
+            self.take_back(slot, coins, lots)
+            self.post(slot, ended)
 
     def take_back(self, slot: int, transfer: Transfer, first: Sequence[int]) -> Posted:
         """Book a clawback: out of these lots first. The caller has checked `available`."""
@@ -154,23 +199,29 @@ class OpenBooks:
         return self._enter(book, transfer, book.take_back(transfer.amount, first, fingerprint, self.at_us, order))
 
     def debt(self, slot: int, wallet: AccountName, *, make: bool = False) -> Book | None:
-        """What the user of that wallet owes in its asset; None if nothing was ever owed (and it is not to be made).
-
-        Looked up once for all wallets that are open here, after they are locked: so nobody can make or change a debt
-        in between, and everybody locks a debt after its wallet.
-        """
-        if not self._debts_read:
-            self._debts_read = True
-            places = [(place[0], debts.account_of(place[1])) for place in self._books if place[1].is_wallet]
-            self._books |= accounts.lock_if_there(self.session, [place for place in places if place not in self._books])
-        place = (slot, debts.account_of(wallet))
+        """What the user of that wallet owes in its asset; None if nothing was ever owed (and it is not to be made)."""
+        place = (slot, debt_of(wallet))
         if make and place not in self._books:
-            self._books |= accounts.lock(self.session, [place])
+            self._books |= accounts.lock(self.session, [place]).books
         return self._books.get(place)
+
+    def repay(self, slot: int, wallet: AccountName, *, lot: int = 0) -> None:
+        """Pay back as much as the wallet has, coins of that lot first: nobody who owes coins has any to spend."""
+        debt = self.debt(slot, wallet)
+        if debt is None or debt.balance == 0:
+            return
+        amount = min(debt.balance, self.available(slot, wallet, debt.balance))
+        if amount <= 0:
+            return
+        book = self.book(slot, wallet)
+        coins, ended = repayment(book.id, book.version, wallet, amount)
+        self.post(slot, coins, prefer=lot or None)
+        self.post(slot, ended)
 
     def expire(self, slot: int, name: AccountName) -> list[Posted]:
         """Move what has expired, and is not kept by a hold, out of the wallet: a transfer for each lot."""
         book = self._books[slot, name]
+        self.end_holds(slot, name)
         self.load_lots(book)
         gone = []
         for lot, amount in book.expiring(self.rules.spend_order, self.at_us):
@@ -178,15 +229,52 @@ class OpenBooks:
             gone.append(self._enter(book, transfer, book.take_lot(lot, amount, transfer.fingerprint(slot), self.at_us)))
         return gone
 
+    def end_holds(self, slot: int, name: AccountName) -> None:
+        """Let go of what is held beyond its time: a hold ends for whoever looks, not only when the worker comes."""
+        book = self._books[slot, name]
+        if book.held == 0:
+            return
+        rows = hold_rows.over(self.session, slot, book.id, self.at)
+        over = [held for held in rows if held.id not in self._holds or self._holds[held.id].state == hold_rows.OPEN]
+        for held in over:
+            self.end_hold(self._holds.get(held.id, held), hold_rows.EXPIRED)
+        if over:
+            self.expire(slot, name)
+            self.repay(slot, name)
+
+    def end_hold(self, held: Held, state: str) -> Held:
+        """Nothing of it stays reserved. What the user may spend today grows by it."""
+        if held.limited:
+            book = self.book(held.slot, held.account)
+            book.uncount_spent(held.rest, periods(held.created_at, self.rules.zone))
+        return self.lower_hold(held, held.rest, state)
+
+    def lower_hold(self, held: Held, amount: int, state: str) -> Held:
+        """Reserve less: so much of the hold is let go of, and that is its state then."""
+        book = self.book(held.slot, held.account)
+        book.held -= amount
+        self.mark(book, _EVENTS[state], held.id, amount, held.fingerprint)
+        done = replace(held, released=held.released + amount, state=state)
+        self.write_hold(done)
+        return done
+
+    def find_hold(self, slot: int, hold_id: uuid.UUID) -> Held | None:
+        """A hold as it stands here."""
+        return self._holds.get(hold_id) or hold_rows.find(self.session, slot, hold_id)
+
+    def write_hold(self, held: Held) -> None:
+        """Write how far this hold has come at the end."""
+        self._holds[held.id] = held
+
     def refuse(self, book: Book, refused: Refused, fingerprint: bytes) -> Refused:
         """Record what this account refuses, so that the same request gets the same answer for ever."""
-        self._refusals.append(known.refusal_row(book.slot, refused, fingerprint, self.at))
+        self._refusals.append(idempotency.refusal_row(book.slot, refused, fingerprint, self.at))
         content = refusal_content(fingerprint, refused.code, dict(refused.details))
         self.mark(book, REFUSED, refused.id, 0, content)
         return refused
 
     def mark(self, book: Book, kind: str, subject: uuid.UUID, amount: int, content: bytes) -> None:
-        """Write down what happens to this account without moving coins (see `app.domain.marks`)."""
+        """Write down what happens to this account without moving coins (see `app.domain.account_events`)."""
         head = book.mark(Mark(kind, subject, amount, self.at_us, content))
         self.touch(book)
         self._marks.append(
@@ -275,25 +363,26 @@ class OpenBooks:
     def _number(self, slot: int, name: AccountName) -> int:
         """A system account may turn out to be needed only now (`expired`)."""
         if (slot, name) not in self._books:
-            self._books |= accounts.lock(self.session, [(slot, name)])
+            self._books |= accounts.lock(self.session, [(slot, name)]).books
         return self._books[slot, name].id
 
     def _write(self) -> None:
+        """One flight. Rows come before those that refer to them."""
         books = list(self._changed.values())
         for book in books:
             book.settle(self.rules.spend_order, self.at_us)
-        _WRITE_ACCOUNT.many(self.session, [_account_values(book) for book in books])
-        _ADD_TRANSFER.many(self.session, self._transfers)
-        _ADD_LOT.many(self.session, self._lots)
-        _ADD_USE.many(self.session, self._uses)
-        _ADD_MARK.many(self.session, self._marks)
-        known.record(self.session, self._refusals)
-        remaining = [
-            {"p_slot": book.slot, "p_account": book.id, "p_lot": lot, "p_remaining": left}
-            for book in books
-            for lot, left in book.written.items()
-        ]
-        _WRITE_REMAINING.many(self.session, remaining)
+        for held in self._holds.values():
+            hold_rows.write(self.session, held)
+        with flight(self.session) as sent:
+            sent.add(accounts.WRITE, [accounts.row_of(book) for book in books])
+            sent.add(_ADD_TRANSFERS, self._transfers, wrong=Raced("transfers"))
+            sent.add(_ADD_LOTS, self._lots)
+            sent.add(_ADD_USES, self._uses)
+            sent.add(_ADD_MARKS, self._marks)
+            sent.add(_ADD_REFUSALS, self._refusals, wrong=Raced("refusals"))
+            for book in books:
+                for values in _remaining_values(book):
+                    sent.add(_WRITE_REMAINING.of((len(values) - 2) // 2), values)
 
 
 def expiry(book: Book, lot: int, amount: int) -> Transfer:
@@ -304,7 +393,7 @@ def expiry(book: Book, lot: int, amount: int) -> Transfer:
         debit=book.name,
         credit=system(EXPIRED, book.name.asset, book.name.environment),
         amount=amount,
-        kind="expiry",
+        kind=EXPIRY,
     )
 
 
@@ -321,5 +410,10 @@ def _lot_left(version: int, remaining: int, bonus: bool, expires_at: datetime | 
     return LotLeft(version, remaining, bool(bonus), NEVER if expires_at is None else microseconds(expires_at))
 
 
-def _account_values(book: Book) -> dict[str, Any]:
-    return {"p_slot": book.slot, "p_id": book.id, **{column: getattr(book, column) for column in CHANGING}}
+def _remaining_values(book: Book) -> Iterator[dict[str, Any]]:
+    lots = list(book.written.items())
+    for start in range(0, len(lots), LOTS_AT_ONCE):
+        values: dict[str, Any] = {"p_slot": book.slot, "p_account": book.id}
+        for i, (lot, left) in enumerate(lots[start : start + LOTS_AT_ONCE]):
+            values |= {f"lot_{i}": lot, f"left_{i}": left}
+        yield values

@@ -1,14 +1,15 @@
-"""What the books already know under an id: a transfer, or a refusal. This, not a version, makes repeats harmless."""
+"""The first answer to a keyed request: a transfer, or a refusal. A repeated request gets that answer again."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, select, text, union_all
+from sqlalchemy import ClauseElement, Uuid, and_, bindparam, select, union_all
+from sqlalchemy.exc import OperationalError
 
 from app.domain.ledger import (
     AccountName,
@@ -16,14 +17,15 @@ from app.domain.ledger import (
     Lot,
     Posted,
     Refused,
+    Transfer,
     fingerprint_of,
 )
 from app.models.ledger import ACCOUNTS, LOTS, REFUSALS, TRANSFERS
 from app.services.base.transaction import Connected
-from app.services.ledger.statements import Statement
+from app.services.ledger.statements import Sized
 
-Id = tuple[int, uuid.UUID]
-"""Slot and id."""
+IDS_AT_ONCE = 64
+"""One statement looks for so many ids."""
 
 T, L, R = TRANSFERS.c, LOTS.c, REFUSALS.c
 DEBIT, CREDIT = ACCOUNTS.alias("debit_account"), ACCOUNTS.alias("credit_account")
@@ -108,48 +110,76 @@ def stored(row: Any) -> Stored:
 
 
 _READ = STORED.where(T.slot == bindparam("p_slot"), T.id == bindparam("p_id"))
-_ADD_REFUSAL = insert(REFUSALS)
-_EXISTS = Statement(
-    lambda _: union_all(
-        select(T.id).where(T.slot == bindparam("p_slot"), T.id == bindparam("p_id")),
-        select(R.id).where(R.slot == bindparam("p_slot"), R.id == bindparam("p_id")),
-    )
-)
-_EXIST_MANY = Statement(
-    lambda _: text(
-        "WITH w AS (SELECT * FROM unnest(CAST(:slots AS int[]), CAST(:ids AS uuid[])) AS w(slot, id)) "
-        "SELECT t.id FROM w JOIN transfers t ON t.slot = w.slot AND t.id = w.id "
-        "UNION ALL SELECT r.id FROM w JOIN refusals r ON r.slot = w.slot AND r.id = w.id"
-    )
-)
 _READ_REFUSAL = select(REFUSALS).where(R.slot == bindparam("p_slot"), R.id == bindparam("p_id"))
 
 
-def transfer(session: Connected, slot: int, transfer_id: uuid.UUID) -> Stored | None:
+def _ids(size: int) -> ClauseElement:
+    ids = [bindparam(f"id_{i}", type_=Uuid) for i in range(size)]
+    return union_all(
+        *(select(table.c.id).where(table.c.slot == bindparam("slot"), table.c.id.in_(ids)) for table in _ANSWERS)
+    )
+
+
+_ANSWERS = (TRANSFERS, REFUSALS)
+_KNOWN = Sized(_ids, IDS_AT_ONCE)
+
+
+class _Repeatable(Exception):
+    sqlstate = "40001"
+
+
+class Raced(OperationalError):
+    """Another transaction answered the same key while this one ran: the whole of this one must run again.
+
+    To `transact` this is what it is, a serialization failure (SQLSTATE 40001).
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, None, _Repeatable("a key was used at the same time"))
+
+
+def find_transfer(session: Connected, slot: int, transfer_id: uuid.UUID) -> Stored | None:
     row = session.connection().execute(_READ, {"p_slot": slot, "p_id": transfer_id}).one_or_none()
     return None if row is None else stored(row)
 
 
-def answer(session: Connected, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Posted | Refused | None:
-    """The first answer to that request; None if it is new. Raises KeyConflict if it was another request."""
-    found = transfer(session, slot, request_id)
+def find_result(session: Connected, slot: int, transfer: Transfer) -> Posted | Refused | None:
+    """The first answer to the request to book that; None if it is new. Raises KeyConflict if it was another request."""
+    found = find_transfer(session, slot, transfer.id_in(slot))
     if found is not None:
-        return same(found, fingerprint)
-    return refusal(session, slot, request_id, fingerprint)
+        return repeated(found, transfer)
+    return find_refusal(session, slot, transfer.id_in(slot), transfer.fingerprint(slot))
 
 
-def same(first: Stored, fingerprint: bytes) -> Posted:
-    """The transfer that is there, for a request that must be the same. Raises KeyConflict if it is another."""
-    _same(first.fingerprint(), fingerprint, first.id)
+def repeated(first: Stored, transfer: Transfer) -> Posted:
+    """The transfer that is there, for a request that must ask for nothing else. Raises KeyConflict if it does."""
+    if first.fingerprint() != transfer.fingerprint(first.slot):
+        raise KeyConflict(f"the key {transfer.key!r} was used for another transfer", differing(first, transfer))
     return first.posted()
 
 
-def refusal(session: Connected, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Refused | None:
+def differing(first: Stored, transfer: Transfer) -> str:
+    """The first field in which the two differ; of a lot as `lot.expires_at`."""
+    names = ("debit", "credit", "amount", "kind", "reference", "note", "actor", "cause")
+    for name in names:
+        if getattr(first, name) != getattr(transfer, name):
+            return name
+    mine, other = first.made, transfer.lot_made
+    if mine is None or other is None:
+        return "lot"
+    return next(
+        (f"lot.{each.name}" for each in fields(Lot) if getattr(mine, each.name) != getattr(other, each.name)), ""
+    )
+
+
+def find_refusal(session: Connected, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Refused | None:
     """The recorded refusal of that request, if there is one. Raises KeyConflict if another request was refused."""
     row = session.connection().execute(_READ_REFUSAL, {"p_slot": slot, "p_id": request_id}).one_or_none()
     if row is None:
         return None
-    _same(bytes(row.fingerprint), fingerprint, request_id)
+    if bytes(row.fingerprint) != fingerprint:
+        # A refusal keeps the hash of its request, which does not tell which field is another one.
+        raise KeyConflict(f"the key of {request_id} was refused for another request", "")
     return Refused(row.id, row.code, row.details, repeated=True)
 
 
@@ -164,20 +194,11 @@ def refusal_row(slot: int, refused: Refused, fingerprint: bytes, at: datetime) -
     }
 
 
-def record(session: Connected, refusals: Sequence[dict[str, Any]]) -> None:
-    """Keep refusals, so that the same request gets the same answer for ever."""
-    if refusals:
-        session.connection().execute(_ADD_REFUSAL, refusals)
-
-
-def answered(session: Connected, wanted: Sequence[Id]) -> set[uuid.UUID]:
-    """Which of these ids the books know."""
-    if len(wanted) > 1 and session.connection().dialect.name == "postgresql":
-        slots, ids = zip(*wanted, strict=True)
-        return {row[0] for row in _EXIST_MANY.rows(session, {"slots": list(slots), "ids": list(ids)})}
-    return {row[0] for slot, wanted_id in wanted for row in _EXISTS.rows(session, {"p_slot": slot, "p_id": wanted_id})}
-
-
-def _same(stored_fingerprint: bytes, fingerprint: bytes, request_id: uuid.UUID) -> None:
-    if stored_fingerprint != fingerprint:
-        raise KeyConflict(f"the key of {request_id} was used for another request")
+def find_ids(session: Connected, slot: int, wanted: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Which of these ids the books know in that slot."""
+    found: set[uuid.UUID] = set()
+    for start in range(0, len(wanted), IDS_AT_ONCE):
+        part = wanted[start : start + IDS_AT_ONCE]
+        values = {"slot": slot, **{f"id_{i}": each for i, each in enumerate(part)}}
+        found |= {row[0] for row in _KNOWN.of(len(part)).rows(session, values)}
+    return found

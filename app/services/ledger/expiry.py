@@ -18,9 +18,9 @@ from app.domain.limits import LedgerRules
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Connected, Sessions, read, transact
-from app.services.ledger import holding
-from app.services.ledger.open_books import OpenBooks
-from app.services.ledger.spending import DEFAULTS
+from app.services.ledger import hold_rows, holds
+from app.services.ledger.ledger_transaction import LedgerTransaction
+from app.services.ledger.spends import DEFAULTS
 
 A, H, L = ACCOUNTS.c, HOLDS.c, LOTS.c
 BATCH = 200
@@ -28,7 +28,7 @@ BATCH = 200
 _HOLDS = (
     select(H.slot, H.id)
     .prefix_with(sweep("due_ledger"))
-    .where(H.state == holding.OPEN, H.expires_at <= bindparam("p_now"))
+    .where(H.state == hold_rows.OPEN, H.expires_at <= bindparam("p_now"))
     .order_by(H.expires_at)
     .limit(bindparam("p_limit"))
 )
@@ -67,9 +67,9 @@ def due(session: Connected, *, at: datetime, limit: int = BATCH) -> list[DueHold
 def settle_due(session: Connected, item: DueHold | DueLots, *, at: datetime, rules: LedgerRules = DEFAULTS) -> None:
     """Do what is due with one candidate, if it still is."""
     if isinstance(item, DueHold):
-        holding.expire(session, item.slot, item.hold_id, at=at, rules=rules)
+        holds.expire(session, item.slot, item.hold_id, at=at, rules=rules)
         return
-    with OpenBooks(session, rules, [(item.slot, item.account)], at) as books:
+    with LedgerTransaction(session, rules, [(item.slot, item.account)], at) as books:
         books.expire(item.slot, item.account)
 
 

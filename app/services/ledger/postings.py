@@ -8,8 +8,8 @@ from datetime import datetime
 from app.domain.ledger import InsufficientFunds, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
 from app.domain.limits import LedgerRules
 from app.services.base.transaction import Connected
-from app.services.ledger import known
-from app.services.ledger.open_books import OpenBooks, places_of
+from app.services.ledger.idempotency import find_result
+from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 
 def post(
@@ -21,26 +21,25 @@ def post(
     refused, InsufficientFunds if a user's account lacks the coins, BalanceOverflow above 2^63 - 1. Give what belongs
     together in one call: locks are then taken in the one order that everybody keeps.
     """
-    ids = [transfer.id_in(slot) for transfer in transfers]
+    ids = [(slot, transfer.id_in(slot)) for transfer in transfers]
     if len(set(ids)) != len(ids):
         raise InvalidTransfer("two transfers in one call have the same key")
-    with OpenBooks(session, rules or LedgerRules(), places_of(slot, transfers), at) as books:
-        old = known.answered(session, [(slot, transfer_id) for transfer_id in ids])
+    with LedgerTransaction(session, rules or LedgerRules(), places_of(slot, transfers), at, ids=ids) as books:
         return tuple(
-            _repeat(session, slot, transfer) if transfer_id in old else _post(books, slot, transfer)
-            for transfer_id, transfer in zip(ids, transfers, strict=True)
+            _repeat(session, slot, transfer) if each in books.known else _post(books, slot, transfer)
+            for each, transfer in zip(ids, transfers, strict=True)
         )
 
 
 def _repeat(session: Connected, slot: int, transfer: Transfer) -> Posted:
-    answer = known.answer(session, slot, transfer.id_in(slot), transfer.fingerprint(slot))
+    answer = find_result(session, slot, transfer)
     if isinstance(answer, Posted):
         return answer
     code = answer.code if isinstance(answer, Refused) else "unknown"
-    raise KeyConflict(f"the key {transfer.key!r} was refused before: {code}")
+    raise KeyConflict(f"the key {transfer.key!r} was refused before: {code}", "")
 
 
-def _post(books: OpenBooks, slot: int, transfer: Transfer) -> Posted:
+def _post(books: LedgerTransaction, slot: int, transfer: Transfer) -> Posted:
     if transfer.debit.keeps_balance:
         available = books.available(slot, transfer.debit, transfer.amount)
         if available < transfer.amount:

@@ -24,7 +24,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
 
 from app.domain.ledger import Posted, Refused, microseconds, moment_of
 from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
@@ -32,9 +31,10 @@ from app.domain.lots import rank_of_now
 from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
 from app.services.base.transaction import Connected
-from app.services.ledger import accounts, known
-from app.services.ledger.open_books import OpenBooks, places_of
-from app.services.ledger.statements import PreparedStatement
+from app.services.ledger import accounts
+from app.services.ledger.idempotency import Raced, find_result
+from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
+from app.services.ledger.statements import Statement
 
 A, T, R = ACCOUNTS.c, TRANSFERS.c, REFUSALS.c
 DEFAULTS = LedgerRules()
@@ -93,7 +93,9 @@ def _enter(dialect: str) -> Any:
     given = ("slot", "id", "book_id", "version", "balance", "amount", "lot", "created_at", "hash")
     texts = ("kind", "reference", "note", "actor")
     values = {name: bindparam(f"t_{name}", type_=T[name].type) for name in (*given, *texts)}
-    other = select(*values.values(), bindparam("t_book_id", type_=BigInteger), A.id).where(
+    # The slot comes from the row that is read: an engine that shards by slot then sees one place.
+    columns = [A.slot if name == "slot" else value for name, value in values.items()]
+    other = select(*columns, bindparam("t_book_id", type_=BigInteger), A.id).where(
         *accounts.named("credit_"),
         ~exists().where(R.slot == bindparam("t_slot"), R.id == bindparam("t_id", type_=Uuid)),
     )
@@ -101,21 +103,7 @@ def _enter(dialect: str) -> Any:
     return dialect_insert.from_select([*values, "debit_id", "credit_id"], other).on_conflict_do_nothing()
 
 
-TAKE, ENTER = PreparedStatement(_take), PreparedStatement(_enter)
-
-
-class _Repeatable(Exception):
-    sqlstate = "40001"
-
-
-class Raced(OperationalError):
-    """The same key was answered by another transaction while this one ran: the whole of this one must run again.
-
-    To `transact` this is what it is, a serialization failure (SQLSTATE 40001).
-    """
-
-    def __init__(self, key: str) -> None:
-        super().__init__(f"spend {key}", None, _Repeatable("the key was used at the same time"))
+TAKE, ENTER = Statement(_take), Statement(_enter)
 
 
 def spend(
@@ -129,12 +117,14 @@ def spend(
     posted = _from_open_lot(session, slot, request, at, rules)
     if posted is not None:
         return posted
-    with OpenBooks(session, rules, places_of(slot, [request.transfer]), at) as books:
-        answer = known.answer(session, slot, request.transfer.id_in(slot), request.transfer.fingerprint(slot))
+    transfer = request.transfer
+    ids = [(slot, transfer.id_in(slot))]
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, ids=ids) as books:
+        answer = find_result(session, slot, transfer) if books.known else None
         return answer or decide(books, slot, request)
 
 
-def decide(books: OpenBooks, slot: int, request: Spend) -> Posted | Refused:
+def decide(books: LedgerTransaction, slot: int, request: Spend) -> Posted | Refused:
     """The same under the lock, for a key that is known to be new."""
     transfer, rules = request.transfer, books.rules
     book = books.book(slot, transfer.debit)

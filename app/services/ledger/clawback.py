@@ -13,19 +13,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import and_, bindparam, case, func, or_, select
 
 from app.domain import refunding
-from app.domain.ledger import ISSUANCE, JOURNAL, AccountName, Lot, Transfer, system
+from app.domain.debts import OWED_BY_USERS, debt_of
+from app.domain.ledger import EXPIRY, ISSUANCE, JOURNAL, AccountName, Lot, Transfer, system
 from app.domain.limits import LedgerRules
 from app.domain.refunding import Clawback, Step, Taken, step_to, taken_from
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
 from app.models.ledger import LOTS, TRANSFERS
 from app.services.base.transaction import Connected
-from app.services.ledger import debts, holding
+from app.services.ledger import hold_rows, holds
 from app.services.ledger.accounts import Place
-from app.services.ledger.open_books import OpenBooks
-from app.services.ledger.spending import DEFAULTS
+from app.services.ledger.ledger_transaction import LedgerTransaction
+from app.services.ledger.spends import DEFAULTS
 
 LOSSES = "losses"
 """The system account that stands for coins which were refunded in money, spent, and forgiven."""
@@ -35,6 +36,25 @@ _BY_CAUSE = (
     .where(_T.slot == bindparam("p_slot"), _T.cause_id.in_(bindparam("p_causes", expanding=True)))
     .group_by(_T.cause_id, _T.kind)
 )
+_GRANT = TRANSFERS.alias("grant_")
+_OF_GRANT = case((_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id), else_=_GRANT.c.id)
+_EXPIRED_UNUSED = (
+    select(_OF_GRANT.label("grant_id"), func.sum(_T.amount).label("total"))
+    .select_from(_GRANT)
+    .join(TRANSFERS, and_(_T.slot == _GRANT.c.slot, _T.book_id == _GRANT.c.book_id, _T.lot == _GRANT.c.version))
+    .where(
+        _GRANT.c.slot == bindparam("p_slot"),
+        or_(
+            _GRANT.c.id.in_(bindparam("p_causes", expanding=True)),
+            and_(_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id.in_(bindparam("p_causes", expanding=True))),
+        ),
+        _GRANT.c.lot == _GRANT.c.version,
+        _T.kind == EXPIRY,
+        _T.version > _GRANT.c.version,
+    )
+    .group_by(_OF_GRANT)
+)
+"""Coins of a grant that expired: out of the lot that it made, or out of one in which its coins were given back."""
 _LOTS_OF_PAYMENT = (
     select(_L.version, _L.bonus)
     .where(
@@ -45,7 +65,7 @@ _LOTS_OF_PAYMENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClawbackTarget:
     """One grant of a purchase, and how many of its coins are to be gone."""
 
     grant: uuid.UUID
@@ -57,7 +77,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ClawbackResult:
     """What was booked in one asset."""
 
     asset: str
@@ -69,7 +89,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class StatementText:
     """What the statement shows with the coins."""
 
     reference: str
@@ -100,51 +120,62 @@ def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mappin
     for row in session.connection().execute(_BY_CAUSE, {"p_slot": slot, "p_causes": list(causes)}):
         found[row.cause_id].sums[row.kind] = int(row.total)
         found[row.cause_id].counts[row.kind] = int(row.times)
+    for row in session.connection().execute(_EXPIRED_UNUSED, {"p_slot": slot, "p_causes": list(causes)}):
+        found[row.grant_id].sums[EXPIRY] = int(row.total)
     return found
 
 
 def claw(
     session: Connected,
     slot: int,
-    claims: Sequence[Claim],
+    claims: Sequence[ClawbackTarget],
     *,
     policy: Clawback,
     ending: Sequence[uuid.UUID],
     spare: Sequence[uuid.UUID],
-    words: Words,
+    words: StatementText,
     at: datetime,
     rules: LedgerRules = DEFAULTS,
-) -> list[Outcome]:
+) -> list[ClawbackResult]:
     """Bring the books to the targets of all claims of one purchase; what was booked, by claim. The caller commits.
 
     `ending` are the holds of the refund that this is about: they are let go of, and their coins used. `spare` are the
     holds of other refunds of the same purchase: used as far as coins are missing.
     """
-    with OpenBooks(session, rules, _places(slot, claims), at) as books:
-        known = booked(session, slot, [claim.grant for claim in claims])
+    places = _places(slot, claims)
+    with LedgerTransaction(session, rules, places, at) as books:
+        # Written before the books are asked what was done: what expired unused is gone already.
         for claim in claims:
             books.expire(slot, claim.wallet)
+    with LedgerTransaction(session, rules, places, at) as books:
+        known = booked(session, slot, [claim.grant for claim in claims])
         _let_go_of(books, slot, ending)
         outcomes = [_settle(books, slot, claim, known[claim.grant], policy, spare, words) for claim in claims]
         _tidy(books, slot, claims)
     return outcomes
 
 
-def _places(slot: int, claims: Sequence[Claim]) -> list[Place]:
+def _places(slot: int, claims: Sequence[ClawbackTarget]) -> list[Place]:
     """Debts are locked later, after their wallets, as everybody does."""
     names: set[AccountName] = set()
     for claim in claims:
         asset, environment = claim.wallet.asset, claim.wallet.environment
-        houses = (ISSUANCE, LOSSES, debts.DEBTS, JOURNAL)
+        houses = (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL)
         names |= {claim.wallet, *(system(code, asset, environment) for code in houses)}
     return [(slot, name) for name in names]
 
 
 def _settle(
-    books: OpenBooks, slot: int, claim: Claim, known: Booked, policy: Clawback, spare: Sequence[uuid.UUID], words: Words
-) -> Outcome:
+    books: LedgerTransaction,
+    slot: int,
+    claim: ClawbackTarget,
+    known: Booked,
+    policy: Clawback,
+    spare: Sequence[uuid.UUID],
+    words: StatementText,
+) -> ClawbackResult:
     wallet = books.book(slot, claim.wallet)
-    missing = claim.target - known.taken.by_refunds - known.taken.reversed - wallet.available
+    missing = claim.target - known.taken.accounted - wallet.available
     if missing > 0:
         _draw(books, slot, claim.wallet, spare, missing)
     debt = books.debt(slot, claim.wallet)
@@ -152,16 +183,16 @@ def _settle(
     step = step_to(claim.target, known.taken, available=wallet.available, debt=owing, policy=policy)
     for transfer in _transfers(claim, step, words, known.times):
         _book(books, slot, claim, transfer)
-    return Outcome(claim.wallet.asset, step)
+    return ClawbackResult(claim.wallet.asset, step)
 
 
-def _transfers(claim: Claim, step: Step, words: Words, times: int) -> list[Transfer]:
+def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: int) -> list[Transfer]:
     """The transfers of a step. Their keys count the transfers that this grant has already caused."""
     wallet = claim.wallet
     issuance, losses, house = (
-        system(code, wallet.asset, wallet.environment) for code in (ISSUANCE, LOSSES, debts.DEBTS)
+        system(code, wallet.asset, wallet.environment) for code in (ISSUANCE, LOSSES, OWED_BY_USERS)
     )
-    debt = debts.account_of(wallet)
+    debt = debt_of(wallet)
     rows = (
         (refunding.CLAWBACK, wallet, issuance, step.take),
         (refunding.DEBT, house, debt, step.owe),
@@ -188,33 +219,33 @@ def _transfers(claim: Claim, step: Step, words: Words, times: int) -> list[Trans
     ]
 
 
-def _book(books: OpenBooks, slot: int, claim: Claim, transfer: Transfer) -> None:
+def _book(books: LedgerTransaction, slot: int, claim: ClawbackTarget, transfer: Transfer) -> None:
     if transfer.kind == refunding.CLAWBACK:
         books.take_back(slot, transfer, _own_lots(books, slot, claim))
         return
-    if debts.account_of(claim.wallet) in (transfer.debit, transfer.credit):
+    if debt_of(claim.wallet) in (transfer.debit, transfer.credit):
         books.debt(slot, claim.wallet, make=True)
     books.post(slot, transfer)
 
 
-def _own_lots(books: OpenBooks, slot: int, claim: Claim) -> list[int]:
+def _own_lots(books: LedgerTransaction, slot: int, claim: ClawbackTarget) -> list[int]:
     """The lots of that purchase: those of the same kind (paid or bonus) first, then the others."""
     values = {"p_slot": slot, "p_payment": claim.lot.payment, "p_account": books.book(slot, claim.wallet).id}
     rows = books.session.connection().execute(_LOTS_OF_PAYMENT, values).all()
     return [row.version for row in sorted(rows, key=lambda row: bool(row.bonus) != claim.lot.bonus)]
 
 
-def _returned_lot(claim: Claim, amount: int) -> Lot:
+def _returned_lot(claim: ClawbackTarget, amount: int) -> Lot:
     """Coins that come back are a lot of their own, with what the first one said and its share of the value."""
     value = (2 * claim.lot.value_minor * amount + claim.granted) // (2 * claim.granted)
     return replace(claim.lot, value_minor=value, currency=claim.lot.currency if value else "")
 
 
-def _tidy(books: OpenBooks, slot: int, claims: Sequence[Claim]) -> None:
+def _tidy(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> None:
     """What a hold kept from expiring, and coins that were let go of while something is owed."""
     for wallet in {claim.wallet for claim in claims}:
         books.expire(slot, wallet)
-        debts.repay(books, slot, wallet)
+        books.repay(slot, wallet)
 
 
 # --- reservations: the coins of a refund that is under way ---
@@ -234,13 +265,13 @@ def reserve(
     """Reserve up to that many coins of the wallet; how many there were. A frozen wallet is no obstacle: the coins go
     back to where they came from. It counts for no spend limit."""
     request = HoldRequest(wallet.user_id, wallet.asset, most, key, LONGEST_HOLD_SECONDS, "refund", wallet.environment)
-    with OpenBooks(session, rules, [(slot, wallet)], at) as books:
+    with LedgerTransaction(session, rules, [(slot, wallet)], at) as books:
         books.expire(slot, wallet)
         book = books.book(slot, wallet)
         amount = min(most, book.available)
         if amount <= 0:
             return 0
-        holding.make(books, slot, replace(request, amount=amount, reference=reference), limited=False)
+        holds.make(books, slot, replace(request, amount=amount, reference=reference), limited=False)
     return amount
 
 
@@ -259,24 +290,24 @@ def release(
     rules: LedgerRules = DEFAULTS,
 ) -> None:
     """Let the reserved coins of one wallet go: the refund was declined. A debt made meanwhile is repaid first."""
-    with OpenBooks(session, rules, [(slot, wallet)], at) as books:
+    with LedgerTransaction(session, rules, [(slot, wallet)], at) as books:
         _let_go_of(books, slot, holds)
         books.expire(slot, wallet)
-        debts.repay(books, slot, wallet)
+        books.repay(slot, wallet)
 
 
-def _let_go_of(books: OpenBooks, slot: int, holds: Sequence[uuid.UUID]) -> None:
-    for number in holds:
-        held = holding.find(books.session, slot, number)
-        if held is not None and held.state == holding.OPEN:
-            holding.lower(books, held, held.rest, holding.RELEASED)
+def _let_go_of(books: LedgerTransaction, slot: int, numbers: Sequence[uuid.UUID]) -> None:
+    for number in numbers:
+        held = books.find_hold(slot, number)
+        if held is not None and held.state == hold_rows.OPEN:
+            books.lower_hold(held, held.rest, hold_rows.RELEASED)
 
 
-def _draw(books: OpenBooks, slot: int, wallet: AccountName, holds: Sequence[uuid.UUID], missing: int) -> None:
+def _draw(books: LedgerTransaction, slot: int, wallet: AccountName, numbers: Sequence[uuid.UUID], missing: int) -> None:
     """Use what other refunds of the purchase have reserved in that wallet, as far as it is needed."""
-    for number in holds:
-        held = holding.find(books.session, slot, number)
-        if held is not None and held.state == holding.OPEN and held.account == wallet and missing > 0:
+    for number in numbers:
+        held = books.find_hold(slot, number)
+        if held is not None and held.state == hold_rows.OPEN and held.account == wallet and missing > 0:
             amount = min(missing, held.rest)
-            holding.lower(books, held, amount, holding.OPEN if amount < held.rest else holding.RELEASED)
+            books.lower_hold(held, amount, hold_rows.OPEN if amount < held.rest else hold_rows.RELEASED)
             missing -= amount
