@@ -161,7 +161,7 @@ def test_debits_by_operators_and_holds_of_refunds_do_not_count(world: World) -> 
     world.spend(3)
     _proves(world, 3, 3)
     wallet = clawback.hold_id(world.slot, world.user, "1:coin")
-    world.do(release, wallet)
+    world.do(clawback.release, world.wallet(), [wallet])
     _proves(world, 3, 3)
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any
-
-from sqlalchemy import ClauseElement, bindparam, case, select, update
 
 from app.domain import account_events
 from app.domain.account_events import REFUSED, Mark, refusal_content
@@ -35,14 +33,10 @@ from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
 from app.models.ledger import LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.transaction import Connected
-from app.services.ledger import accounts, hold_rows, idempotency
+from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.idempotency import Raced
-from app.services.ledger.statements import RowInsert, Sized, Statement, flight
-
-L = LOTS.c
-LOTS_AT_ONCE = 64
-"""One statement writes what is left of so many lots."""
+from app.services.ledger.statements import RowInsert, flight
 
 _EVENTS = {
     hold_rows.OPEN: account_events.LOWERED,
@@ -51,26 +45,6 @@ _EVENTS = {
     hold_rows.EXPIRED: account_events.EXPIRED,
 }
 """The event that a hold leaves when it lets go of coins and is in that state then."""
-_LOT_STATE = ("version", "remaining", "bonus", "expires_at")
-_LOT = select(*(L[name] for name in _LOT_STATE)).where(
-    L.slot == bindparam("slot"), L.account_id == bindparam("account_id")
-)
-_LOTS_LEFT = Statement(_LOT.where(L.remaining > 0))
-_ONE_LOT = Statement(_LOT.where(L.version == bindparam("lot")))
-
-
-def _remaining(size: int) -> ClauseElement:
-    """What is left of so many lots of one account."""
-    lots = [bindparam(f"lot_{i}", type_=L.version.type) for i in range(size)]
-    left = {lot: bindparam(f"left_{i}", type_=L.remaining.type) for i, lot in enumerate(lots)}
-    return (
-        update(LOTS)
-        .where(L.slot == bindparam("p_slot"), L.account_id == bindparam("p_account"), L.version.in_(lots))
-        .values(remaining=case(*((L.version == lot, value) for lot, value in left.items()), else_=L.remaining))
-    )
-
-
-_WRITE_REMAINING = Sized(_remaining, LOTS_AT_ONCE)
 _ADD_TRANSFERS = RowInsert(TRANSFERS, lambda insert: insert.on_conflict_do_nothing())
 _ADD_LOTS, _ADD_USES, _ADD_MARKS = RowInsert(LOTS), RowInsert(LOT_USES), RowInsert(MARKS)
 _ADD_REFUSALS = RowInsert(REFUSALS, lambda insert: insert.on_conflict_do_nothing())
@@ -296,13 +270,20 @@ class LedgerTransaction:
         where = {"slot": book.slot, "account_id": book.id}
         if book.lots is None:
             # Lots that were made in this block are not in the database yet.
-            new = [_lot_left(*(lot[name] for name in _LOT_STATE)) for lot in self._lots if _is_in(lot, book)]
-            book.load([*(_lot_left(*row) for row in _LOTS_LEFT.rows(self.session, where)), *new])
+            new = [
+                lot_rows.lot_left(*(lot[name] for name in lot_rows.LOT_STATE))
+                for lot in self._lots
+                if _is_in(lot, book)
+            ]
+            book.load([*(lot_rows.lot_left(*row) for row in lot_rows.LOTS_LEFT.rows(self.session, where)), *new])
             self.touch(book)
         loaded = book.lots or {}
         for lot in also:
             if lot not in loaded:
-                loaded |= {row[0]: _lot_left(*row) for row in _ONE_LOT.rows(self.session, {**where, "lot": lot})}
+                loaded |= {
+                    row[0]: lot_rows.lot_left(*row)
+                    for row in lot_rows.ONE_LOT.rows(self.session, {**where, "lot": lot})
+                }
         book.lots = loaded
 
     def _make_lot(self, book: Book, transfer: Transfer, fingerprint: bytes) -> Entry:
@@ -381,8 +362,8 @@ class LedgerTransaction:
             sent.add(_ADD_MARKS, self._marks)
             sent.add(_ADD_REFUSALS, self._refusals, wrong=Raced("refusals"))
             for book in books:
-                for values in _remaining_values(book):
-                    sent.add(_WRITE_REMAINING.of((len(values) - 2) // 2), values)
+                for values in lot_rows.remaining_values(book):
+                    sent.add(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
 
 
 def expiry(book: Book, lot: int, amount: int) -> Transfer:
@@ -404,16 +385,3 @@ def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.Place]:
 
 def _is_in(lot: dict[str, Any], book: Book) -> bool:
     return (lot["slot"], lot["account_id"]) == (book.slot, book.id)
-
-
-def _lot_left(version: int, remaining: int, bonus: bool, expires_at: datetime | None) -> LotLeft:
-    return LotLeft(version, remaining, bool(bonus), NEVER if expires_at is None else microseconds(expires_at))
-
-
-def _remaining_values(book: Book) -> Iterator[dict[str, Any]]:
-    lots = list(book.written.items())
-    for start in range(0, len(lots), LOTS_AT_ONCE):
-        values: dict[str, Any] = {"p_slot": book.slot, "p_account": book.id}
-        for i, (lot, left) in enumerate(lots[start : start + LOTS_AT_ONCE]):
-            values |= {f"lot_{i}": lot, f"left_{i}": left}
-        yield values
