@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 
+from app.services.base.statements import Statement
 from app.services.ledger.spends import ENTER, TAKE
-from app.services.ledger.statements import Statement
 
 _BIND = re.compile(r"%\((\w+)\)s(::(?:TIMESTAMP WITH TIME ZONE|[A-Z]+))?")
 _ROW = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)

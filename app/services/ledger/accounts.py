@@ -21,8 +21,8 @@ from app.domain.books import Book
 from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
 from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
+from app.services.base.statements import Row, RowInsert, Sized, Statement, flight
 from app.services.base.transaction import Connected
-from app.services.ledger.statements import Row, RowInsert, Sized, Statement, flight
 
 Place = tuple[int, AccountName]
 """An account: its slot and its name."""

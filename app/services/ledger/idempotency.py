@@ -21,8 +21,8 @@ from app.domain.ledger import (
     fingerprint_of,
 )
 from app.models.ledger import ACCOUNTS, LOTS, REFUSALS, TRANSFERS
+from app.services.base.statements import Sized
 from app.services.base.transaction import Connected
-from app.services.ledger.statements import Sized
 
 IDS_AT_ONCE = 64
 """One statement looks for so many ids."""

@@ -32,11 +32,11 @@ from app.domain.ledger import (
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
 from app.models.ledger import LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
+from app.services.base.statements import RowInsert, flight
 from app.services.base.transaction import Connected
 from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.idempotency import Raced
-from app.services.ledger.statements import RowInsert, flight
 
 _EVENTS = {
     hold_rows.OPEN: account_events.LOWERED,

@@ -12,7 +12,7 @@ from app.domain.books import Book
 from app.domain.ledger import microseconds
 from app.domain.lots import NEVER, LotLeft
 from app.models.ledger import LOTS
-from app.services.ledger.statements import Sized, Statement
+from app.services.base.statements import Sized, Statement
 
 L = LOTS.c
 LOTS_AT_ONCE = 64

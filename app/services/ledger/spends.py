@@ -30,11 +30,11 @@ from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
 from app.domain.lots import rank_of_now
 from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
+from app.services.base.statements import Statement
 from app.services.base.transaction import Connected
 from app.services.ledger import accounts
 from app.services.ledger.idempotency import Raced, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
-from app.services.ledger.statements import Statement
 
 A, T, R = ACCOUNTS.c, TRANSFERS.c, REFUSALS.c
 DEFAULTS = LedgerRules()
