@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -28,11 +29,12 @@ from tests.demo.house import free_ports
 class SimulatedProviders:
     """Alipay, WeChat Pay (both generations) and the App Store, served on 127.0.0.1 from threads of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, v2_sign_type: str = "HMAC-SHA256") -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         ports = dict(zip(("alipay", "wechat", "apple"), free_ports(3), strict=True))
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-        self.alipay_keys, self.wechat_config = demo_keys(), generate_config()
+        self.alipay_keys = demo_keys()
+        self.wechat_config = replace(generate_config(), sign_type=v2_sign_type)
         with mock.patch.dict(os.environ, {"TILLBOOK_ENV": "test"}):
             alipay_app = alipay.create_simulator(alipay.SimulatorConfig(keys=self.alipay_keys, base_url=urls["alipay"]))
             wechat_app = wechat.create_simulator(self.wechat_config, public_url=urls["wechat"])
