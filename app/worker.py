@@ -151,9 +151,11 @@ class Worker:
         return sum(map(self._guarded(fulfilment.work_on_due), self._due(fulfilment.DUE)))
 
     def _refunds(self) -> int:
-        """Refunds of ours that are due."""
+        """Refunds that are open, and those that failed and may still succeed."""
         with ThreadPoolExecutor(max_workers=THREADS) as pool:
-            return sum(pool.map(self._guarded(refund_calls.work_on_due), self._due(refund_calls.DUE)))
+            open_ones = pool.map(self._guarded(refund_calls.work_on_due), self._due(refund_calls.DUE))
+            failed = pool.map(self._guarded(refund_calls.recheck), self._due(refund_calls.RECHECKS_DUE))
+            return sum(open_ones) + sum(failed)
 
     def _waiting_facts(self) -> int:
         """Facts whose cause may have come since: refunds before their payment, and parked ones. Seldom any, so seldom

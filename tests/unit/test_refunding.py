@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.facts import Kind
 from app.domain.refunding import (
     OPEN_REFUND,
     REFUND_EDGES,
@@ -24,6 +25,7 @@ from app.domain.refunding import (
     next_refund_status,
     of_amount,
     refunded,
+    status_told,
     step_to,
     tells_a_size,
 )
@@ -37,19 +39,19 @@ def at(hours: int) -> datetime:
 
 
 def single(hours: int, minor: int, number: str = "") -> RefundFact:
-    return RefundFact(False, number or f"r{hours}", at(hours), money=minor)
+    return RefundFact(Kind.REFUNDED, number or f"r{hours}", at(hours), money=minor)
 
 
 def total(hours: int, minor: int) -> RefundFact:
-    return RefundFact(False, f"r{hours}", at(hours), total=minor)
+    return RefundFact(Kind.REFUNDED, f"r{hours}", at(hours), total=minor)
 
 
 def share(hours: int, parts: int) -> RefundFact:
-    return RefundFact(False, f"r{hours}", at(hours), share=parts)
+    return RefundFact(Kind.REFUNDED, f"r{hours}", at(hours), share=parts)
 
 
 def undone(hours: int, number: str = "") -> RefundFact:
-    return RefundFact(True, number or f"u{hours}", at(hours))
+    return RefundFact(Kind.REFUND_UNDONE, number or f"u{hours}", at(hours))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_what_was_told_adds_up_in_every_order_of_telling(facts: list[RefundFact]
 
 
 def test_a_merged_fact_with_single_amount_and_total_counts_once() -> None:
-    both = RefundFact(False, "r1", at(1), money=100, total=250)
+    both = RefundFact(Kind.REFUNDED, "r1", at(1), money=100, total=250)
     assert refunded([both], PAID).part == Fraction(250, PAID)
 
 
@@ -95,7 +97,7 @@ FACTS = st.lists(
         st.builds(undone, st.integers(0, 20)),
     ),
     max_size=7,
-    unique_by=lambda fact: (fact.undone, fact.number),
+    unique_by=lambda fact: (fact.kind, fact.number),
 )
 
 
@@ -119,7 +121,7 @@ def test_a_size_needs_something_to_be_a_part_of() -> None:
     assert tells_a_size(single(1, 5), PAID)
     assert not tells_a_size(single(1, 5), None)
     assert tells_a_size(share(1, 5), None)
-    assert not tells_a_size(RefundFact(False, "r", at(1)), PAID)
+    assert not tells_a_size(RefundFact(Kind.REFUNDED, "r", at(1)), PAID)
 
 
 def test_what_is_left_counts_what_is_under_way() -> None:
@@ -216,16 +218,20 @@ def test_a_credit_that_an_operator_reversed_is_not_taken_again_and_not_given_bac
 # --- states ---
 
 
-def test_every_open_state_can_end_done_and_declined() -> None:
+def test_every_open_state_can_be_declined_and_ended_by_a_person() -> None:
     for status in OPEN_REFUND:
-        assert next_refund_status(status, RefundCause.DONE) is RefundStatus.DONE
         assert next_refund_status(status, RefundCause.DECLINED) is RefundStatus.DECLINED
+        assert next_refund_status(status, RefundCause.ENDED) is RefundStatus.DECLINED
 
 
-def test_only_the_providers_word_reopens_an_end() -> None:
-    ends = {RefundStatus.DONE, RefundStatus.DECLINED, RefundStatus.UNDONE}
-    from_ends = {(status, cause): after for (status, cause), after in REFUND_EDGES.items() if status in ends}
-    assert from_ends == {
-        (RefundStatus.DECLINED, RefundCause.DONE): RefundStatus.DONE,
-        (RefundStatus.DONE, RefundCause.UNDONE): RefundStatus.UNDONE,
-    }
+def test_nothing_of_our_own_reopens_an_end() -> None:
+    assert {status for status, _ in REFUND_EDGES} == OPEN_REFUND
+
+
+@pytest.mark.parametrize("current", list(RefundStatus))
+def test_the_providers_word_outweighs_ours_but_progress_reopens_nothing(current: RefundStatus) -> None:
+    for told in (RefundStatus.DONE, RefundStatus.DECLINED, RefundStatus.UNDONE):
+        assert status_told(current, told) is told
+    is_open = current in OPEN_REFUND
+    assert status_told(current, RefundStatus.PENDING) is (RefundStatus.PENDING if is_open else current)
+    assert status_told(current, None) is current

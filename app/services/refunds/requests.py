@@ -5,9 +5,10 @@ The refund's own number is what the provider gets in every attempt, so one wish 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from fractions import Fraction
-from typing import Any
 
 from app.domain.ledger import AccountName
 from app.domain.numbers import slot_of_number
@@ -22,8 +23,8 @@ from app.services.base.idempotency import Keyed, claim_key, find_key
 from app.services.base.upsert import insert_numbered
 from app.services.ledger import clawing
 from app.services.payments import payment_rows
-from app.services.refunds import refund_rows, settlement
-from app.services.refunds.captured_payments import Trade, refunds_of, standing, trade_of, under_way
+from app.services.refunds import refund_asks, refund_rows, refund_status, settlement
+from app.services.refunds.captured_payments import CapturedPayment, captured_payment, refunds_of, standing, under_way
 
 SURPLUS_REASON = "paid too much or too late"
 
@@ -67,10 +68,10 @@ def request(core: Core, wanted: Wanted, key: Keyed) -> int:
         known = find_key(tx, slot, own_key)
         if known is not None:
             return known
-        trade = trade_of(tx, order, payment, None)
-        if trade is None:
+        captured = captured_payment(tx, order, payment, None)
+        if captured is None:
             raise PaymentNotPaid(payment=str(payment.id))
-        refund_id = _make(tx, trade, wanted)
+        refund_id = _make(tx, captured, wanted)
         return claim_key(tx, slot, own_key, refund_id, core.clock.now()) or refund_id
 
     return core.transact(work)
@@ -81,10 +82,66 @@ def automatic(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> int | N
     aside. The caller has locked the order. None if the provider cannot refund: then it waits for a person."""
     payment = payment_rows.payment(tx, slot, payment_id)
     order = payment_rows.order(tx, slot, payment.order_id) if payment is not None else None
-    trade = trade_of(tx, order, payment, theirs) if order is not None and payment is not None else None
-    if trade is None or trade.payment is None or not trade.paid_minor or not _can_refund(tx.core, trade.payment):
+    captured = captured_payment(tx, order, payment, theirs) if order is not None and payment is not None else None
+    if (
+        captured is None
+        or captured.payment is None
+        or not captured.paid_minor
+        or not _can_refund(tx.core, captured.payment)
+    ):
         return None
-    return _insert(tx, trade, trade.paid_minor, SURPLUS_REASON, tx.core.rules.clawback, Origin.AUTOMATIC, "")
+    return _insert(tx, captured, captured.paid_minor, SURPLUS_REASON, tx.core.rules.clawback, Origin.AUTOMATIC, "")
+
+
+def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | None:
+    """A refund that we began by ourselves was refused because a part had been refunded elsewhere: one of what is left.
+    None if nothing is left, or if the refusal had another cause."""
+    payment = payment_rows.payment(tx, slot, payment_id)
+    order = payment_rows.order(tx, slot, payment.order_id) if payment is not None else None
+    captured = captured_payment(tx, order, payment, theirs) if order is not None and payment is not None else None
+    if captured is None or not captured.paid_minor:
+        return None
+    refunds = refunds_of(tx, captured)
+    if any(row.origin == Origin.AUTOMATIC for row in under_way(refunds)):
+        return None
+    last = max((row for row in refunds if row.origin == Origin.AUTOMATIC), key=_made_at, default=None)
+    left = _left(tx, captured, refunds)
+    if last is None or last.status != RefundStatus.DECLINED or last.ended_by or not 0 < left < last.amount_minor:
+        return None
+    return _insert(tx, captured, left, SURPLUS_REASON, Clawback(last.policy), Origin.AUTOMATIC, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a refund of ours finds when it is about to be sent."""
+
+    left_minor: int
+    """What of the payment has not gone back, and is not on its way back by another refund of ours."""
+    may_change: bool
+    """Whether somebody else's refund is in progress, or refunds are known to be and were asked for."""
+
+
+def room_for(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow) -> Room:
+    """Worked out from the facts at this moment. The caller has locked order and payment."""
+    captured = captured_payment(tx, order, payment, row.theirs)
+    if captured is None or not captured.paid_minor:
+        return Room(row.amount_minor, may_change=False)
+    others = [other for other in refunds_of(tx, captured) if other.id != row.id]
+    ours = [other for other in others if other.origin != Origin.PROVIDER]
+    foreign = any(other.origin == Origin.PROVIDER for other in under_way(others))
+    asked = refund_asks.is_asked(tx, row.slot, payment.id)
+    return Room(_left(tx, captured, ours, all_refunds=[*others, row]), may_change=foreign or asked)
+
+
+def _left(
+    tx: Tx, captured: CapturedPayment, going: Sequence[AnyRow], *, all_refunds: Sequence[AnyRow] | None = None
+) -> int:
+    part = standing(tx, captured, going if all_refunds is None else all_refunds).part
+    return left_to_refund(part, captured.paid_minor or 0, sum(row.amount_minor or 0 for row in under_way(going)))
+
+
+def _made_at(row: AnyRow) -> tuple[datetime, int]:
+    return row.created_at, row.id
 
 
 def view(core: Core, refund_id: int) -> AnyRow:
@@ -117,18 +174,19 @@ def _locked(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow]:
     return order, payment_rows.lock_payment(tx, slot, payment_id or order.paid_payment_id)
 
 
-def _make(tx: Tx, trade: Trade, wanted: Wanted) -> int:
-    if trade.payment is None or not trade.paid_minor or not _can_refund(tx.core, trade.payment):
+def _make(tx: Tx, captured: CapturedPayment, wanted: Wanted) -> int:
+    if captured.payment is None or not captured.paid_minor or not _can_refund(tx.core, captured.payment):
         raise RefundNotSupported
-    part, going = standing(tx, trade).part, sum(row.amount_minor for row in under_way(refunds_of(tx, trade)))
-    left = left_to_refund(part, trade.paid_minor, going)
+    refunds = refunds_of(tx, captured)
+    part, going = standing(tx, captured, refunds).part, sum(row.amount_minor or 0 for row in under_way(refunds))
+    left = left_to_refund(part, captured.paid_minor, going)
     amount = left if wanted.amount_minor is None else wanted.amount_minor
     if not 0 < amount <= left:
-        raise RefundExceedsPayment(amount_minor=amount, left_minor=left, currency=trade.currency)
+        raise RefundExceedsPayment(amount_minor=amount, left_minor=left, currency=captured.currency)
     policy = wanted.policy or tx.core.rules.clawback
-    refund_id = _insert(tx, trade, amount, wanted.reason, policy, Origin.ASKED, wanted.caller)
-    before = part + Fraction(going, trade.paid_minor)
-    _reserve(tx, trade, refund_id, before, before + Fraction(amount, trade.paid_minor))
+    refund_id = _insert(tx, captured, amount, wanted.reason, policy, Origin.ASKED, wanted.caller)
+    before = part + Fraction(going, captured.paid_minor)
+    _reserve(tx, captured, refund_id, before, before + Fraction(amount, captured.paid_minor))
     return refund_id
 
 
@@ -137,47 +195,36 @@ def _can_refund(core: Core, payment: AnyRow) -> bool:
     return account is not None and isinstance(account.provider, Refunds)
 
 
-def _insert(tx: Tx, trade: Trade, amount: int, reason: str, policy: Clawback, origin: Origin, caller: str) -> int:
+def _insert(
+    tx: Tx, captured: CapturedPayment, amount: int, reason: str, policy: Clawback, origin: Origin, caller: str
+) -> int:
     """Due at once: should this process die before it calls the provider, the worker does."""
-    now, payment = tx.now, trade.payment
-    if payment is None:
-        raise RuntimeError("a refund of ours needs a payment of ours")
-    row: dict[str, Any] = {
-        "slot": trade.slot,
-        "order_id": payment.order_id,
-        "payment_id": payment.id,
-        "provider_account": payment.provider_account,
-        "theirs": trade.theirs,
-        "number_there": None,
-        "origin": origin,
-        "amount_minor": amount,
-        "currency": trade.currency,
-        "reason": reason,
-        "policy": policy,
-        "status": RefundStatus.CREATED,
-        "caller": caller,
-        "problem": "",
-        "coins": [],
-        "created_at": now,
-        "done_at": None,
-        "next_query_at": now,
-        "last_query_at": None,
-        "queries": 0,
-    }
+    row = refund_status.new_row(
+        captured,
+        origin=origin,
+        amount_minor=amount,
+        currency=captured.currency,
+        reason=reason,
+        policy=policy,
+        status=RefundStatus.CREATED,
+        caller=caller,
+        created_at=tx.now,
+        next_query_at=tx.now,
+    )
     return insert_numbered(tx, Refund.__table__, tx.core.numbers, row)
 
 
-def _reserve(tx: Tx, trade: Trade, refund_id: int, before: Fraction, after: Fraction) -> None:
+def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction, after: Fraction) -> None:
     """The coins that this refund will take back, as far as the wallet still has them."""
     needs: dict[AccountName, int] = {}
-    for grant in trade.grants:
+    for grant in captured.grants:
         need = of_amount(min(after, Fraction(1)), grant.amount) - of_amount(min(before, Fraction(1)), grant.amount)
         needs[grant.credit] = needs.get(grant.credit, 0) + need
     for wallet, need in needs.items():
         if need:
             clawing.reserve(
                 tx,
-                trade.slot,
+                captured.slot,
                 wallet,
                 need,
                 key=settlement.hold_key(refund_id, wallet.asset),
