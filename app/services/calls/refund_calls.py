@@ -121,7 +121,7 @@ def _take(core: Core, refund_id: int) -> _Errand | None:
         room = requests.room_for(tx, taken, order, payment_rows.lock_payment(tx, slot, taken.payment_id))
         if taken.origin == Origin.AUTOMATIC and taken.queries == 1:
             return _first_of_automatic(tx, taken, room)
-        return _Errand(taken, fits=taken.amount_minor <= room.left_minor)
+        return _Errand(taken, fits=taken.amount_minor <= room.there_minor)
 
     return core.transact(work)
 

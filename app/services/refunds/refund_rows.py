@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal_column, select, update
+from sqlalchemy import ColumnElement, func, literal_column, select, update
 
 from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.refunding import OPEN_REFUND
@@ -30,14 +30,14 @@ def refund(tx: Transaction, slot: int, refund_id: int) -> AnyRow | None:
 
 
 def of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
-    wanted = select(*_r).where(_r.slot == slot, _r.payment_id == payment_id).order_by(_r.id)
+    wanted = select(*_r).where(_r.slot == slot, _r.payment_id == payment_id).order_by(_r.created_at, _r.id)
     return list(tx.execute(wanted))
 
 
 def of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
-    """In the order in which they were asked for, or first told of by the provider's clock."""
+    """In the order in which they were done; those that are not, by when they were asked for or first told of."""
     wanted = select(*_r).where(_r.slot == slot, _r.order_id == order_id)
-    return list(tx.execute(wanted.order_by(_r.created_at, _r.id)))
+    return list(tx.execute(wanted.order_by(func.coalesce(_r.done_at, _r.created_at), _r.created_at, _r.id)))
 
 
 def change(tx: Transaction, row: AnyRow, values: Mapping[str, Any]) -> bool:
