@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from app.cli_refunds import refunds as refunds_command
@@ -19,14 +21,14 @@ from app.providers.registry import ProviderAccount, Registry
 from app.providers.verbs import Provider
 from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
+from app.services.base.transaction import Sessions
 from app.services.calls import payment_starts, refund_calls
 from app.services.payments import orders
 from app.services.payments.orders import PayBy
 from app.services.refunds import overdue
 from app.services.refunds.overdue import NotEnded
 from app.worker import Worker
-from tests.databases import Sessions
-from tests.promises.refund_world import Buyer, target
+from tests.promises.refund_world import ROADS, Buyer, target
 from tests.world import World, build_world
 
 DAY = 24 * 3600
@@ -106,8 +108,8 @@ def test_a_refund_in_progress_that_is_told_before_its_payment_is_asked_about_too
 
 def test_progress_of_a_refund_that_is_not_ours_is_noted_once_however_often_it_is_told(world: World) -> None:
     buyer = paid_buyer(world)
-    for road in ("bill", "query", "notification"):
-        buyer.tell(buyer.fact(Kind.REFUND_PENDING, 1, refund="c1", money=100), road)  # type: ignore[arg-type]
+    for road in ROADS:
+        buyer.tell(buyer.fact(Kind.REFUND_PENDING, 1, refund="c1", money=100), road)
     assert len(buyer.refunds()) == 1
 
 
@@ -291,51 +293,44 @@ def test_where_the_provider_cannot_tell_the_payment_waits_for_the_next_bill_and_
 # --- people ---
 
 
-@dataclass
-class _House:
-    core: object
-
-
-def _run(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
-    monkeypatch.setattr("app.cli_refunds.house", lambda: _House(world.core))
-    result = CliRunner().invoke(refunds_command, arguments)
-    return result.exit_code, result.output
+@pytest.fixture
+def operator(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs `tillbook refunds …` over the test's database, by the real clock: months later."""
+    for name in list(os.environ):
+        if name.startswith("TILLBOOK_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tillbook.toml").write_text(f'env = "test"\ndatabase_url = "{database_url}"\n')
+    return lambda *words: CliRunner().invoke(refunds_command, list(words))
 
 
 def test_an_open_refund_is_listed_as_overdue_and_alarmed_once(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World, operator: Callable[..., Result], capsys: pytest.CaptureFixture[str]
 ) -> None:
     buyer = paid_buyer(world)
     world.simulator.books.next_refunds.append("WAITING")
     refund = buyer.ask(300)
     buyer.work(refund)
-    assert _run(world, monkeypatch, "overdue") == (0, "")
+    assert overdue.listed(world.core, 10).refunds == []
     capsys.readouterr()
     work_for(world, 5 * 24, step=6)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"refund_overdue"' in line]
     assert [(line["refund"], line["level"]) for line in lines] == [(refund, "error")]
-    code, output = _run(world, monkeypatch, "overdue")
-    assert code == 0
-    assert output.split("  ")[0] == str(refund)
-    assert "pending  300 CNY" in output
+    assert [row.id for row in overdue.listed(world.core, 10).refunds] == [refund]
+    shown = operator("overdue")
+    assert (shown.exit_code, shown.output.split("  ")[0]) == (0, str(refund))
+    assert "pending  300 CNY" in shown.output
 
 
-def test_a_person_ends_a_refund_by_name_and_the_providers_later_word_still_counts(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_person_ends_a_refund_by_name_and_the_providers_later_word_still_counts(world: World) -> None:
     buyer = paid_buyer(world)
     world.simulator.books.next_refunds.append("WAITING")
     refund = buyer.ask(300)
     buyer.work(refund)
-    assert _run(world, monkeypatch, "end", str(refund), "--by", "Ann", "--reason", "never sent") == (
-        0,
-        f"refund {refund}: ended\n",
-    )
+    overdue.end_by_hand(world.core, refund, by="Ann", reason="never sent")
     row = buyer.refund(refund)
     assert (row.status, row.ended_by, row.problem, row.next_query_at) == ("declined", "Ann", "never sent", None)
     assert (buyer.coins, buyer.account.held) == (66, 0)
-    code, output = _run(world, monkeypatch, "list")
-    assert (code, "declined" in output, "never sent" in output) == (0, True, True)
     buyer.assert_balanced()
     buyer.tell(buyer.fact(Kind.REFUND_PENDING, 30, refund=str(refund)))
     assert buyer.refund(refund).status == "declined"
@@ -346,8 +341,30 @@ def test_a_person_ends_a_refund_by_name_and_the_providers_later_word_still_count
     buyer.assert_balanced()
     with pytest.raises(NotEnded, match="done"):
         overdue.end_by_hand(world.core, refund, by="Ann", reason="again")
-    code, output = _run(world, monkeypatch, "end", "4096", "--by", "Ann", "--reason", "r")
-    assert (code, "no such refund" in output) == (1, True)
+
+
+def test_a_refund_that_is_not_ours_is_ended_by_name_too(world: World) -> None:
+    buyer = paid_buyer(world)
+    buyer.tell(buyer.fact(Kind.REFUND_PENDING, 1, refund="c1", money=100))
+    (row,) = buyer.refunds()
+    overdue.end_by_hand(world.core, row.id, by="Ann", reason="a wrong bill")
+    assert (buyer.refund(row.id).status, buyer.refund(row.id).next_query_at) == ("declined", None)
+    buyer.assert_balanced()
+
+
+def test_the_command_lists_and_ends_refunds(world: World, operator: Callable[..., Result]) -> None:
+    buyer = paid_buyer(world)
+    world.simulator.books.next_refunds.append("WAITING")
+    refund = buyer.ask(300)
+    buyer.work(refund)
+    ended = operator("end", str(refund), "--by", "Ann", "--reason", "never sent")
+    assert (ended.exit_code, ended.output.splitlines()[-1]) == (0, f"refund {refund}: ended")
+    shown = operator("list").output
+    assert "declined" in shown
+    assert "never sent" in shown
+    unknown = operator("end", "4096", "--by", "Ann", "--reason", "r")
+    assert unknown.exit_code == 1
+    assert "no such refund" in unknown.output
 
 
 def test_a_person_stops_the_questions_about_a_refund_that_failed(world: World) -> None:

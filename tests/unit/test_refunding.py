@@ -110,6 +110,87 @@ def test_the_order_of_telling_never_matters_and_no_more_than_all_is_refunded(
     assert 0 <= refunded(facts, PAID).part <= 1
 
 
+# --- each refund, by all that was told about it ---
+
+
+def word(kind: Kind, hours: int, number: str, minor: int | None = None) -> RefundFact:
+    return RefundFact(kind, number, at(hours), money=minor)
+
+
+DONE, FAILED, PENDING, UNDONE = Kind.REFUNDED, Kind.REFUND_FAILED, Kind.REFUND_PENDING, Kind.REFUND_UNDONE
+R1 = word(DONE, 1, "r1", 200)
+
+
+@pytest.mark.parametrize(
+    ("facts", "part", "statuses"),
+    [
+        ([R1, word(FAILED, 2, "r1")], 0, {"r1": "declined"}),
+        ([word(FAILED, 1, "r1"), word(DONE, 2, "r1", 200)], 200, {"r1": "done"}),
+        ([word(FAILED, 1, "r1"), R1], 200, {"r1": "done"}),
+        ([word(PENDING, 0, "r1"), R1], 200, {"r1": "done"}),
+        ([word(PENDING, 3, "r1"), R1], 200, {"r1": "done"}),
+        ([word(PENDING, 0, "r1", 200), word(FAILED, 1, "r1")], 0, {"r1": "declined"}),
+        ([R1, word(UNDONE, 2, "r1", 50)], 150, {"r1": "done"}),
+        ([R1, word(UNDONE, 2, "r1", 200)], 0, {"r1": "undone"}),
+        ([R1, word(UNDONE, 2, "r1", 900), word(DONE, 1, "r2", 90)], 90, {"r1": "undone", "r2": "done"}),
+        # Taken back before it was told, by the wrong clock, while another stands.
+        ([R1, word(UNDONE, 0, "r2"), word(DONE, 2, "r2", 90)], 200, {"r1": "done", "r2": "undone"}),
+        ([R1, word(UNDONE, 3, "r2"), word(PENDING, 2, "r2", 90)], 200, {"r1": "done", "r2": "undone"}),
+        # The first total is in the second one, until the first refund is taken back.
+        ([total(1, 180), total(2, 360), undone(3, "r1")], 180, {"r1": "undone", "r2": "done"}),
+        ([R1, word(FAILED, 3, "r1"), total(2, 300)], 100, {"r1": "declined", "r2": "done"}),
+        # A total without its refund's size, known from its first word.
+        ([word(PENDING, 0, "r1", 70), word(DONE, 1, "r1")], 70, {"r1": "done"}),
+    ],
+)
+def test_status_and_level_follow_from_the_set_of_facts(
+    facts: list[RefundFact], part: int, statuses: dict[str, str]
+) -> None:
+    for order in permutations(facts):
+        now = refunded(order, PAID)
+        assert of_amount(now.part, PAID) == part
+        assert {number: str(told.status) for number, told in now.refunds.items()} == statuses
+
+
+def test_a_taking_back_of_one_of_ours_that_is_not_told_yet_leaves_the_others_alone() -> None:
+    now = refunded([R1, word(UNDONE, 3, "77")], PAID, {"77": 100})
+    assert of_amount(now.part, PAID) == 200
+    assert {number: str(told.status) for number, told in now.refunds.items()} == {"r1": "done", "77": "undone"}
+
+
+def test_two_tellings_of_one_refund_under_two_keys_count_once() -> None:
+    assert refunded([R1, RefundFact(DONE, "r1", at(2), total=200)], PAID).part == Fraction(200, PAID)
+
+
+ANY_WORDS = st.lists(
+    st.builds(
+        word,
+        st.sampled_from([DONE, FAILED, PENDING, UNDONE]),
+        st.integers(0, 6),
+        st.sampled_from(["a", "b", "c"]),
+        st.one_of(st.none(), st.integers(1, PAID)),
+    ),
+    max_size=9,
+    unique_by=lambda fact: (fact.kind, fact.number),
+)
+
+
+@given(ANY_WORDS, st.randoms(use_true_random=False))
+def test_no_order_of_telling_changes_any_refund(facts: list[RefundFact], random: object) -> None:
+    shuffled = sorted(facts, key=lambda _: random.random())  # type: ignore[attr-defined]
+    assert refunded(shuffled, PAID) == refunded(facts, PAID)
+
+
+@given(ANY_WORDS)
+def test_what_stands_of_all_refunds_together_is_the_level(facts: list[RefundFact]) -> None:
+    """As long as every size is told, and nothing is taken back by a number that nobody knows."""
+    known = {fact.number for fact in facts if fact.kind is DONE and fact.money is not None}
+    told = [fact for fact in facts if fact.number in known]
+    now = refunded(told, PAID)
+    stands = sum((each.part - each.undone for each in now.refunds.values() if each.number in now.standing), Fraction(0))
+    assert now.part == min(stands, Fraction(1))
+
+
 @given(st.integers(1, 10**9), st.integers(0, 100_000))
 def test_shares_round_half_up_and_the_whole_is_the_whole(amount: int, parts: int) -> None:
     part = Fraction(parts, 100_000)
