@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
-from app.cli_refunds import refunds as refunds_command
+from app.cli import main
 from app.domain.deciding import Policy, Surplus
 from app.domain.money import Money
 from app.providers.errors import Declined, Unknown
@@ -301,7 +301,7 @@ def operator(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tillbook.toml").write_text(f'env = "test"\ndatabase_url = "{database_url}"\n')
-    return lambda *words: CliRunner().invoke(refunds_command, list(words))
+    return lambda *words: CliRunner().invoke(main, ["refunds", *words])
 
 
 def test_an_open_refund_is_listed_as_overdue_and_alarmed_once(

@@ -27,9 +27,8 @@ from app.models.refunds import Refund
 from app.services.accounts import freezes
 from app.services.base.context import Tx
 from app.services.base.upsert import insert_numbered
-from app.services.ledger import clawing
-from app.services.ledger.clawing import Outcome as Clawed
-from app.services.ledger.clawing import Words
+from app.services.ledger import clawback
+from app.services.ledger.clawback import ClawbackResult, StatementText
 from app.services.refunds import refund_rows, settlement
 from app.services.refunds.captured_payments import (
     CapturedPayment,
@@ -93,8 +92,8 @@ def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause
     refund_rows.change(tx, row, {"status": after, "next_query_at": due, **values})
     captured = captured_payment(tx, order, payment, row.theirs) if after not in OPEN_REFUND else None
     for wallet in {grant.credit for grant in captured.grants} if captured is not None else ():
-        hold = clawing.hold_id(row.slot, wallet.user_id, settlement.hold_key(row.id, wallet.asset))
-        clawing.release(tx, row.slot, wallet, [hold], at=tx.now, rules=tx.core.rules.ledger)
+        hold = clawback.hold_id(row.slot, wallet.user_id, settlement.hold_key(row.id, wallet.asset))
+        clawback.release(tx, row.slot, wallet, [hold], at=tx.now, rules=tx.core.rules.ledger)
     return True
 
 
@@ -167,14 +166,14 @@ def _values(
     return values
 
 
-def _words(fact: AnyRow, captured: CapturedPayment, about: AnyRow | None, made: int | None) -> Words:
+def _words(fact: AnyRow, captured: CapturedPayment, about: AnyRow | None, made: int | None) -> StatementText:
     payment_number = captured.payment.id if captured.payment is not None else captured.theirs
     number = about.id if about is not None else made or payment_number
-    return Words(reference=str(number)[:128], note=str(about.reason if about is not None else fact.kind)[:255])
+    return StatementText(reference=str(number)[:128], note=str(about.reason if about is not None else fact.kind)[:255])
 
 
 def _freeze(
-    tx: Tx, captured: CapturedPayment, policy: Clawback, outcomes: Sequence[Clawed], refund_id: int | None
+    tx: Tx, captured: CapturedPayment, policy: Clawback, outcomes: Sequence[ClawbackResult], refund_id: int | None
 ) -> None:
     if policy is not Clawback.FREEZE or captured.order is None:
         return

@@ -21,7 +21,7 @@ from app.services.base.context import Core, Tx
 from app.services.base.errors import KeyReused, NotFound, Problem
 from app.services.base.idempotency import Keyed, decided_once
 from app.services.base.upsert import insert_if_new, insert_numbered
-from app.services.ledger import clawing
+from app.services.ledger import clawback
 from app.services.payments import payment_rows
 from app.services.refunds import refund_asks, refund_rows, refund_status, settlement
 from app.services.refunds.captured_payments import CapturedPayment, captured_payment, refunds_of, standing, under_way
@@ -250,7 +250,7 @@ def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction
         needs[grant.credit] = needs.get(grant.credit, 0) + need
     for wallet, need in needs.items():
         if need:
-            clawing.reserve(
+            clawback.reserve(
                 tx,
                 captured.slot,
                 wallet,

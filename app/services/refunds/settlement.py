@@ -18,8 +18,8 @@ from app.domain.refunding import MONEY_KINDS, REFUND, REFUND_UNDONE, Clawback, R
 from app.models.base import AnyRow
 from app.services.base.context import Tx
 from app.services.base.transaction import Transaction
-from app.services.ledger import clawing, post
-from app.services.ledger.clawing import Booked, Claim, Outcome, Words
+from app.services.ledger import clawback, post
+from app.services.ledger.clawback import Booked, ClawbackResult, ClawbackTarget, StatementText
 from app.services.refunds.captured_payments import CapturedPayment
 
 
@@ -29,7 +29,7 @@ class Plan:
 
     refunded: Refunded
     steps: list[MoneyStep]
-    claims: list[Claim]
+    claims: list[ClawbackTarget]
     known: Mapping[uuid.UUID, Booked]
     """What was booked before, by the transfer that it takes back."""
     changes: bool
@@ -64,10 +64,10 @@ def settle(
     wanted: Plan,
     *,
     policy: Clawback,
-    words: Words,
+    words: StatementText,
     ending: Sequence[AnyRow],
     others: Sequence[AnyRow],
-) -> list[Outcome]:
+) -> list[ClawbackResult]:
     """Book the plan. `ending` are refunds of ours that end with this: their reserved coins are let go of first, and
     used. `others` are under way: what they have reserved is used as far as coins are missing."""
     at = tx.now
@@ -75,7 +75,7 @@ def settle(
         post(tx, captured.slot, [_money(captured, step, words.reference) for step in wanted.steps], at=at)
     if not wanted.claims or not (wanted.changes or ending):
         return []
-    return clawing.claw(
+    return clawback.claw(
         tx,
         captured.slot,
         wanted.claims,
@@ -97,9 +97,9 @@ def money_targets(captured: CapturedPayment, now: Refunded) -> list[tuple[Transf
     return [*((leg, 0) for leg in left), (last, of_amount(now.part, last.amount))]
 
 
-def claims_of(captured: CapturedPayment, now: Refunded) -> list[Claim]:
+def claims_of(captured: CapturedPayment, now: Refunded) -> list[ClawbackTarget]:
     return [
-        Claim(
+        ClawbackTarget(
             grant=grant.id_in(captured.slot),
             wallet=grant.credit,
             granted=grant.amount,
@@ -110,7 +110,9 @@ def claims_of(captured: CapturedPayment, now: Refunded) -> list[Claim]:
     ]
 
 
-def coins_of(captured: CapturedPayment, wanted: Plan, outcomes: Sequence[Outcome]) -> dict[str, list[dict[str, Any]]]:
+def coins_of(
+    captured: CapturedPayment, wanted: Plan, outcomes: Sequence[ClawbackResult]
+) -> dict[str, list[dict[str, Any]]]:
     """What the books say happened to the coins, shared out among the refunds that stand, in the order in which they
     were done: so the shares follow from what was told and booked, not from the order of telling."""
     booked = _booked_coins(wanted, outcomes)
@@ -126,7 +128,7 @@ def coins_of(captured: CapturedPayment, wanted: Plan, outcomes: Sequence[Outcome
     return found
 
 
-def _booked_coins(wanted: Plan, outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:
+def _booked_coins(wanted: Plan, outcomes: Sequence[ClawbackResult]) -> dict[str, dict[str, int]]:
     sums: dict[str, dict[str, int]] = defaultdict(lambda: {"taken": 0, "debt": 0, "forgiven": 0})
     for claim in wanted.claims:
         taken, entry = wanted.known[claim.grant].taken, sums[claim.wallet.asset]
@@ -158,7 +160,7 @@ def hold_key(refund_id: int, asset: str) -> str:
 def holds_of(captured: CapturedPayment, refund: AnyRow) -> list[uuid.UUID]:
     """The holds with which a refund of ours may have reserved coins."""
     return [
-        clawing.hold_id(captured.slot, grant.credit.user_id, hold_key(refund.id, grant.credit.asset))
+        clawback.hold_id(captured.slot, grant.credit.user_id, hold_key(refund.id, grant.credit.asset))
         for grant in {grant.credit: grant for grant in captured.grants}.values()
     ]
 
@@ -169,14 +171,14 @@ def returned(known: Booked) -> int:
 
 
 def accounted(known: Booked, target: int) -> int:
-    """What is taken already; an operator's own reversal of the credit counts, but is never given back."""
+    """What is taken already; what an operator reversed or what expired unused counts, but is never given back."""
     taken = known.taken
-    return max(taken.by_refunds, min(target, taken.by_refunds + taken.reversed))
+    return max(taken.by_refunds, min(target, taken.accounted))
 
 
 def by_cause(tx: Transaction, captured: CapturedPayment) -> Mapping[uuid.UUID, Booked]:
     """What the books hold about the refunds of this captured."""
-    return clawing.booked(tx, captured.slot, captured.ids([*captured.money_legs, *captured.grants]))
+    return clawback.booked(tx, captured.slot, captured.ids([*captured.money_legs, *captured.grants]))
 
 
 def _money(captured: CapturedPayment, step: MoneyStep, reference: str) -> Transfer:
