@@ -58,6 +58,7 @@ QUEUES = (
     Queue("reports to providers", fulfilment.DUE, fulfilment.work_on_due),
     Queue("reference queries", reference_queries.DUE, reference_queries.work_on_due),
     Queue("refunds", refund_calls.DUE, refund_calls.work_on_due),
+    Queue("refunds that failed", refund_calls.RECHECKS_DUE, refund_calls.recheck),
 )
 
 

@@ -36,7 +36,7 @@ from app.services.facts.record import (
 from app.services.payments import bookings, payment_rows, provider_reports, store_orders
 from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
-from app.services.refunds import early_refunds, refund_facts, requests
+from app.services.refunds import early_refunds, refund_asks, refund_facts, requests
 
 _log = structlog.get_logger(__name__)
 _UNDECIDED = Decision(Outcome.PARKED, Mismatch.UNKNOWN_NUMBER)
@@ -56,6 +56,9 @@ def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     if applied is None:
         stored = stored_again(tx, stored) if stored.previous is not None else stored
         applied = _apply(tx, stored, locked)
+    elif reported.fact.refunds_unknown and applied.outcome is Outcome.DUPLICATE and applied.payment_id is not None:
+        stored_again(tx, stored)
+        refund_asks.ask_unless_known(tx, reported.slot, applied.payment_id)
     _report(reported, applied)
     return replace(applied, buyer=reported.buyer)
 
@@ -185,6 +188,8 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
     _move_and_book(tx, stored, decision, locked)
     applied = _settled(tx, stored, decision, payment_id)
     if fact.kind is Kind.PAID:
+        if fact.refunds_unknown:
+            refund_asks.ask_for_refunds(tx, stored.reported.slot, locked.payment.id)
         if decision.refund:
             requests.automatic(tx, stored.reported.slot, locked.payment.id, fact.ref.theirs)
         if locked.early_refund or stored.in_suspense:
