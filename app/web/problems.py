@@ -53,7 +53,10 @@ def register(app: APIFlask) -> None:
 
 
 def _problem(error: Problem) -> Response:
-    return problem(error.status, error.code, error.title, error.detail, **error.members)
+    answer = problem(error.status, error.code, error.title, error.detail, **error.members)
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _invalid(error: HTTPError) -> Response:

@@ -18,8 +18,8 @@ _NEVER_KEPT = frozenset({"authorization", "cookie", "x-api-key", "proxy-authoriz
 _m = KeptMessage.__table__.c
 
 
-def keep(tx: Tx, slot: int, account: str, message: Message, reason: str, detail: str) -> int:
-    """Store the message; its number."""
+def keep(tx: Tx, slot: int, account: str, message: Message, reason: str, detail: str, *, aside: bool = False) -> int:
+    """Store the message; its number. `aside`: nobody has to look at it unless it is shown later."""
     row = {
         "slot": slot,
         "provider_account": account,
@@ -30,7 +30,7 @@ def keep(tx: Tx, slot: int, account: str, message: Message, reason: str, detail:
         "query_string": storable_text(message.query_string),
         "body": message.body,
         "received_at": tx.now,
-        "resolved_at": None,
+        "resolved_at": tx.now if aside else None,
     }
     return insert_numbered(tx, KeptMessage.__table__, tx.core.numbers, row)
 
@@ -48,6 +48,12 @@ def find(tx: Tx, number: int) -> AnyRow | None:
 
 def message_of(row: AnyRow) -> Message:
     return Message(row.source, bytes(row.body), row.headers, row.query_string)
+
+
+def show(tx: Tx, number: int, reason: str) -> None:
+    """Put a message that was kept aside on the list: a person has to look after all."""
+    shown = update(KeptMessage).where(_m.slot == slot_of_number(number), _m.id == number)
+    tx.execute(shown.values(resolved_at=None, reason=reason))
 
 
 def resolve(tx: Tx, number: int) -> None:

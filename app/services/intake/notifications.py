@@ -12,7 +12,7 @@ import structlog
 
 from app.domain.facts import Fact, Ref
 from app.domain.matching import Mismatch
-from app.domain.numbers import slot_of_reference
+from app.domain.numbers import parse_number, slot_of_reference
 from app.domain.status import NEEDS_A_PERSON
 from app.providers.errors import Forged
 from app.providers.facts import Message, Received, Reply
@@ -78,8 +78,10 @@ def _ask(core: Core, account: ProviderAccount, message: Message, received: Recei
         return
     named = reference_queries.by_our_number(core, account, ref)
     unpaid = not named.refund and payment_queries.hint(core, named, gap_seconds=0)
-    brought = unpaid or reference_queries.raise_ask(core, named)
-    _log.info("notification_asks", provider_account=account.name, ours=named.ours, brought_forward=brought)
+    raised = unpaid or reference_queries.raise_ask(core, account, named, message)
+    _log.info("notification_asks", provider_account=account.name, ours=named.ours, brought_forward=raised)
+    if not raised and parse_number(named.ours) is not None:
+        _keep(core, account, message, received, Mismatch.UNKNOWN_NUMBER, f"names payment {named.ours}, not known here")
 
 
 def _keep(core: Core, account: ProviderAccount, message: Message, received: Received, reason: str, detail: str) -> None:
