@@ -168,7 +168,7 @@ def test_among_many_invented_numbers_the_one_that_is_real_has_its_turn(kiosk: Ki
     kiosk.sells("real")
     numbers = [*(f"invented-{number}" for number in range(MOST_UNPROVEN - 1)), "real"]
     kiosk.hands_in(*numbers)
-    for _ in range(60):
+    for _ in range(100):
         kiosk.later(40)
     assert kiosk.world.coins() == 600
     assert [row.status for row in kiosk.rows()] == ["settled"]

@@ -1,7 +1,7 @@
 """Facts of a store, which knows none of our numbers: whose purchase is it?
 
-The owner token that the purchase carries says so; else whoever claimed it before; else, if the sender holds the store's
-signed proof, the sender. Everybody else learns nothing.
+Whoever has it already keeps it. Else it is whose token the store signs now, whatever is remembered of the agreement; else
+whoever has the agreement; else, if the sender holds the store's signed proof, the sender. Everybody else learns nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from app.domain.facts import Kind, fact_of
+from app.domain.facts import REFUND_KINDS, Kind, fact_of
 from app.services.accounts.users import find_by_token
 from app.services.base.context import Core, environment_of
 from app.services.base.reported_fact import ReportedFact, checked
@@ -44,19 +44,30 @@ def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
 
 
 def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:
-    """The reported, checked, with its buyer. Claims the purchase for them, if it is one that nobody owns yet."""
+    """The reported, checked, with its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
     reported = checked(reported, core.clock.now())
     ref = reported.fact.ref
     if reported.faults or ref.ours is not None or (ref.theirs is None and ref.agreement is None):
         return reported
-    buyer = _claimed_by(core, reported) or _by_token(core, reported)
-    if buyer is None and reported.fact.owner is None:
-        buyer = holder
+    buyer = _buyer(core, reported, holder)
     if buyer is None:
         return reported
     if reported.fact.kind is Kind.PAID:
         buyer = _claim(core, reported, buyer)
     return replace(reported, buyer=buyer)
+
+
+def _buyer(core: Core, reported: ReportedFact, holder: str | None) -> str | None:
+    """In this order: who has this very purchase already; whom the store names now; who has the agreement; who holds the
+    proof, if the store names nobody.
+
+    A refund is about the purchase that it names: the agreement may have gone over to somebody else since.
+    """
+    fact = reported.fact
+    buyer = _claimed_by(core, reported, fact.ref.theirs) or _by_token(core, reported)
+    if buyer is None and fact.ref.agreement and fact.kind not in REFUND_KINDS:
+        buyer = _claimed_by(core, reported, claims.agreement_reference(fact.ref.agreement))
+    return holder if buyer is None and fact.owner is None else buyer
 
 
 def _by_token(core: Core, reported: ReportedFact) -> str | None:
@@ -67,33 +78,26 @@ def _by_token(core: Core, reported: ReportedFact) -> str | None:
     return None if user is None else str(user.id)
 
 
-def _references(reported: ReportedFact) -> list[str]:
-    """What to claim: the subscription, if it is one, before its single period."""
-    ref = reported.fact.ref
-    agreement = [claims.agreement_reference(ref.agreement)] if ref.agreement else []
-    return [*agreement, *([ref.theirs] if ref.theirs else [])]
-
-
-def _claimed_by(core: Core, reported: ReportedFact) -> str | None:
-    environment = environment_of(reported.fact.live)
-    owners = (
-        claims.owner_of(core, reported.account.name, environment, reference) for reference in _references(reported)
-    )
-    return next((owner for owner in owners if owner is not None), None)
+def _claimed_by(core: Core, reported: ReportedFact, reference: str | None) -> str | None:
+    if reference is None:
+        return None
+    return claims.owner_of(core, reported.account.name, environment_of(reported.fact.live), reference)
 
 
 def _claim(core: Core, reported: ReportedFact, buyer: str) -> str:
-    """Claim everything for the buyer; whoever turns out to own the first of it owns the rest."""
-    environment = environment_of(reported.fact.live)
-    for reference in _references(reported):
-        owner = claims.claim(core, reported.account.name, environment, reference, buyer)
-        if owner != buyer:
-            _log.warning(
-                "purchase_claimed_by_another",
-                provider_account=reported.account.name,
-                theirs=reported.fact.ref.theirs,
-                owner=owner,
-                claimant=buyer,
-            )
-            buyer = owner
-    return buyer
+    """Claim the period or purchase for the buyer, and then note it at its agreement; its owner, who may be another.
+
+    The period first: a process that dies in between notes it at the next telling."""
+    fact, account, environment = reported.fact, reported.account.name, environment_of(reported.fact.live)
+    owner = buyer if fact.ref.theirs is None else claims.claim(core, account, environment, fact.ref.theirs, buyer)
+    if owner != buyer:
+        _log.warning(
+            "purchase_claimed_by_another",
+            provider_account=account,
+            theirs=fact.ref.theirs,
+            owner=owner,
+            claimant=buyer,
+        )
+    if fact.ref.agreement:
+        claims.claim_agreement(core, account, environment, fact.ref.agreement, owner, paid_at=fact.at)
+    return owner
