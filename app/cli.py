@@ -16,6 +16,7 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import attention, audit_progress, logs, trial_balance_text
+from app.cli_scans import scans
 from app.command import house
 from app.composition import build_engine
 from app.config import SCOPES, BadSettings, load
@@ -120,7 +121,7 @@ def new_key(name: str, scopes: tuple[str, ...]) -> None:
     click.echo(f'[api_keys.{name}]\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\nscopes = [{listed}]')
 
 
-for _group in (attention.messages, attention.facts, attention.payments):
+for _group in (attention.messages, attention.facts, attention.payments, scans):
     main.add_command(_group)
 
 

@@ -124,3 +124,5 @@ class Outcome(StrEnum):
 
 
 NEEDS_A_PERSON = frozenset({Outcome.CONFLICT, Outcome.SURPLUS, Outcome.PARKED})
+NOT_MATCHED = frozenset({Outcome.PARKED, Outcome.NOT_OURS})
+"""Nothing here is known that the fact could be about, or it may not be used: it moved nothing."""

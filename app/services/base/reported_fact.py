@@ -42,6 +42,11 @@ class ReportedFact:
             return self._hashed(json.dumps([key, content_of(self.fact), self.faults], sort_keys=True))
         return key if len(key) <= LONGEST_KEY else self._hashed(key)
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether it comes from a history or a bill, which list what the merchant's other systems sold, too."""
+        return self.road in ("scan", "bill")
+
     def _hashed(self, name: str) -> str:
         # `%` followed by `-` cannot come out of key_of, so this is never the key of another fact.
         return f"{self.fact.kind}:%-{hashlib.sha256(name.encode()).hexdigest()}"

@@ -1,7 +1,8 @@
 """Facts of a store, which knows none of our numbers: whose purchase is it?
 
-Whoever has it already keeps it. Else it is whose token the store signs now, whatever is remembered of the agreement; else
-whoever has the agreement; else, if the sender holds the store's signed proof, the sender. Everybody else learns nothing.
+Whoever has it already keeps it. Else it is whose token the store signs now, whatever is remembered of the agreement.
+Else it is whoever has the agreement; else, if the sender holds the store's signed proof, the sender. Everybody else
+learns nothing.
 """
 
 from __future__ import annotations

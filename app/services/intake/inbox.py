@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import select, update
 
 from app.domain.numbers import slot_of_number
@@ -29,6 +31,37 @@ def keep(tx: Tx, slot: int, account: str, message: Message, reason: str, detail:
         "headers": printable({name: value for name, value in message.headers.items() if name not in _NEVER_KEPT}),
         "query_string": storable_text(message.query_string),
         "body": message.body,
+        "received_at": tx.now,
+        "resolved_at": tx.now if aside else None,
+    }
+    return insert_numbered(tx, KeptMessage.__table__, tx.core.numbers, row)
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """Something odd in a history that a provider gave us."""
+
+    slot: int
+    account: str
+    reason: str
+    detail: str
+    body: bytes
+
+
+def keep_scanned(tx: Tx, odd: Scanned, *, aside: bool = False) -> int | None:
+    """Store it unless it is here already, waiting or dealt with; its number, if it is new."""
+    same = (_m.slot == odd.slot, _m.provider_account == odd.account, _m.source == "scan", _m.body == odd.body)
+    if tx.execute(select(_m.id).where(*same).limit(1)).one_or_none() is not None:
+        return None
+    row = {
+        "slot": odd.slot,
+        "provider_account": odd.account,
+        "source": "scan",
+        "reason": odd.reason,
+        "detail": storable_text(odd.detail, DETAIL_LENGTH),
+        "headers": {},
+        "query_string": "",
+        "body": odd.body,
         "received_at": tx.now,
         "resolved_at": tx.now if aside else None,
     }
