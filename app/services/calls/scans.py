@@ -228,7 +228,7 @@ def _keep(
     body = json.dumps({"feed": row.feed, **document}, sort_keys=True, default=str).encode()
     told = inbox.Scanned(slot_of_reference(body.decode()), row.provider_account, reason, f"{row.feed}: {detail}", body)
     number = core.transact(lambda tx: inbox.keep_scanned(tx, told, aside=aside))
-    if number is not None:
+    if number is not None and not aside:
         _log.warning("scan_keeps", provider_account=row.provider_account, feed=row.feed, reason=reason)
     return number
 
