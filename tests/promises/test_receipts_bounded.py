@@ -30,6 +30,7 @@ from app.services.intake.receipts import (
 )
 from app.worker import Worker
 from tests.promises.test_stores_that_only_name import CATALOGUE
+from tests.web.client import ApiClient, build_client, token
 from tests.world import START, World, build_world
 
 
@@ -188,6 +189,18 @@ def test_a_user_has_only_so_many_receipts_that_wait(kiosk: Kiosk) -> None:
     for _ in range(MOST_DENIALS + 8):
         kiosk.later(3700)
     assert statuses(kiosk.hands_in("one-more")) == ["pending"], "once they are settled there is room"
+
+
+def test_a_client_over_the_limit_is_told_when_to_come_again(kiosk: Kiosk, engine: Engine) -> None:
+    kiosk.store.away = True
+    for number in range(MOST_UNSETTLED):
+        kiosk.hands_in(f"n-{number}")
+    alice = ApiClient(build_client(kiosk.world, engine), token("alice"))
+    answer = alice.post("/v1/receipts/kiosk", {"numbers": ["one-more"]})
+    assert (answer.status_code, answer.get_json()["code"]) == (429, "too_many_receipts")
+    assert int(answer.headers["Retry-After"]) == receipts.TOO_MANY_RETRY_SECONDS
+    bob = ApiClient(build_client(kiosk.world, engine), token("bob"))
+    assert bob.post("/v1/receipts/kiosk", {"numbers": ["n-1"]}).status_code == 200
 
 
 def test_a_user_has_only_so_many_numbers_without_a_proof_that_wait(kiosk: Kiosk) -> None:

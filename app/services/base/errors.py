@@ -11,8 +11,6 @@ class Problem(Exception):
     code = "problem"
     status = 400
     title = "The request cannot be done."
-    retry_after: int | None = None
-    """Seconds after which it may be sent again: the header Retry-After."""
 
     def __init__(self, detail: str = "", **members: Any) -> None:
         super().__init__(detail or self.title)

@@ -76,7 +76,7 @@ class TooManyTransactions(Problem):
 
 class TooManyReceipts(Problem):
     code, status, title = "too_many_receipts", 429, "Too many of the user's receipts wait for the store. Try later."
-    retry_after = TOO_MANY_RETRY_SECONDS
+    """The member `retry_after` says in how many seconds there may be room."""
 
 
 SHOWN = {problem.code: problem for problem in (ReceiptTooLarge, TooManyTransactions)}
@@ -152,7 +152,7 @@ def _keep(core: Core, account_name: str, user_id: str, body: bytes, received: Re
             return known
         ensure_user(tx, user_id)
         if _is_over_a_limit(tx, row["slot"], user_id, row["unproven"]):
-            raise TooManyReceipts
+            raise TooManyReceipts(retry_after=TOO_MANY_RETRY_SECONDS)
         number = core.numbers.next(slot)
         if insert_if_new(tx, Receipt.__table__, {**row, "id": number}):
             return number
