@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from sqlalchemy import text
 from app.domain.schedule import HINT_GAP_SECONDS, NOT_FOUND_ASK_SECONDS
 from app.providers.facts import Fact, Message, Received, Ref, Reply
 from app.providers.registry import ProviderAccount, Registry
-from app.services.calls import reference_queries
+from app.services.calls import payment_queries, reference_queries
 from app.services.intake import inbox
 from app.worker import Worker
 from tests.world import World
@@ -208,6 +209,32 @@ def test_a_message_that_comes_while_its_question_is_being_asked_is_asked_about_a
     naming.world.clock.advance(HINT_GAP_SECONDS)
     naming.work()
     assert naming.world.coins() == 0
+
+
+def test_a_closed_payment_that_is_named_while_it_is_asked_is_asked_again(naming: NamingWorld) -> None:
+    payment_id = naming.world.order().payments[0].id
+    naming.world.simulator.faults.lose = 10
+    naming.world.clock.advance(86_400)
+    naming.work()
+    naming.world.core.transact(
+        lambda tx: tx.execute(
+            text("UPDATE payments SET status = 'closed', next_query_at = :now WHERE slot = :slot"),
+            {"slot": naming.world.payment(payment_id).slot, "now": str(naming.world.clock.now())},
+        )
+    )
+
+    def meanwhile() -> None:
+        naming.world.clock.advance(2)
+        naming.is_named(ours=str(payment_id))
+
+    naming.provider.while_asked = meanwhile
+    payment_queries.take_due(naming.world.core, payment_id)
+    asked = payment_queries.ask(naming.world.core, payment_id)
+    assert asked is not None
+    payment_queries.schedule_next(naming.world.core, asked.row)
+    due = naming.world.payment(payment_id).next_query_at
+    assert due is not None
+    assert due <= naming.world.clock.now() + timedelta(seconds=5)
 
 
 def test_a_provider_that_never_knows_what_was_named_leaves_the_message_to_a_person(naming: NamingWorld) -> None:

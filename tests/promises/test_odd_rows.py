@@ -14,6 +14,7 @@ from app.domain.status import Outcome
 from app.providers.errors import ProviderError, Retryable, Unknown
 from app.providers.facts import Fact, Kind, Page, Ref
 from app.providers.registry import ProviderAccount, Registry
+from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.base.errors import NotFound
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls import scans
@@ -22,7 +23,8 @@ from app.services.facts.owner import tell
 from app.services.facts.record import Applied
 from app.services.intake import inbox, notifications
 from tests.facts import paid_fact, told
-from tests.world import World
+from tests.promises.test_reexamined import STORE_CATALOGUE, forgotten, store_fact
+from tests.world import START, World
 
 HOUR = timedelta(hours=1)
 
@@ -272,8 +274,6 @@ def test_what_was_not_ours_is_parked_with_its_money_once_the_provider_tells_it_t
 
 
 def test_an_order_that_is_put_back_is_credited_by_the_next_bill(world: World) -> None:
-    from tests.promises.test_reexamined import forgotten
-
     fact, restore = forgotten(world, "alice")
     assert tell_by(world, fact, "bill").outcome is Outcome.NOT_OURS
     restore()
@@ -283,8 +283,6 @@ def test_an_order_that_is_put_back_is_credited_by_the_next_bill(world: World) ->
 
 
 def test_a_person_can_have_a_fact_that_is_not_ours_looked_at_again(world: World) -> None:
-    from tests.promises.test_reexamined import forgotten
-
     fact, restore = forgotten(world, "alice")
     number = tell_by(world, fact, "scan").fact_id
     assert parked.reexamine(world.core, number).outcome is Outcome.NOT_OURS
@@ -358,3 +356,15 @@ def test_one_fact_that_cannot_be_applied_does_not_keep_the_rest_of_its_message_w
     with capture_logs():
         assert world.receive(message).status >= 500, "it has to come again"
     assert (world.coins("alice"), world.coins("bob")) == (0, 66)
+
+
+def test_a_purchase_that_a_history_told_before_its_buyer_was_known_is_not_ours_no_more(world: World) -> None:
+    catalogue = parse_catalogue(STORE_CATALOGUE)
+    world.core.transact(lambda tx: import_products(tx, catalogue, START))
+    purchase = store_fact(world, "alice")
+    assert tell_by(world, purchase, "scan").outcome is Outcome.NOT_OURS
+    again = ReportedFact(world.account, purchase, "receipt")
+    assert tell(world.core, again, holder="alice").outcome is Outcome.APPLIED
+    assert world.coins() == 66
+    assert listed(world, "not_ours") == []
+    world.assert_balanced()

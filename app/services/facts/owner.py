@@ -13,12 +13,14 @@ from functools import partial
 import structlog
 
 from app.domain.facts import REFUND_KINDS, Kind, fact_of
+from app.domain.status import Outcome
 from app.services.accounts.users import find_by_token
 from app.services.base.context import Core, environment_of
 from app.services.base.reported_fact import ReportedFact, checked
 from app.services.facts import claims
 from app.services.facts.apply import apply_fact
 from app.services.facts.record import Applied
+from app.services.payments import payment_rows
 from app.services.refunds import early_refunds
 
 _log = structlog.get_logger(__name__)
@@ -30,7 +32,22 @@ def tell(core: Core, reported: ReportedFact, *, holder: str | None = None) -> Ap
     placed = place(core, reported, holder)
     if reported.fact.kind is Kind.PAID:
         _tell_refunds_first(core, placed)
-    return core.transact(lambda tx: apply_fact(tx, placed))
+    applied = core.transact(lambda tx: apply_fact(tx, placed))
+    if placed.buyer is not None:
+        _end_what_was_nobodys(core, placed)
+    return applied
+
+
+def _end_what_was_nobodys(core: Core, placed: ReportedFact) -> None:
+    """A history may have told the fact when nobody had claimed the purchase: then it lies, not ours, where the store's
+    number puts it. It is found there no more, since it has been told where its buyer's data are."""
+    nobodys = replace(placed, buyer=None)
+    if nobodys.slot == placed.slot:
+        return
+    names = (nobodys.slot, placed.account.name, environment_of(placed.fact.live), placed.key)
+    row = core.read(lambda tx: payment_rows.fact(tx, *names))
+    if row is not None and row.outcome == Outcome.NOT_OURS:
+        core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 
 
 def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
