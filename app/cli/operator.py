@@ -6,8 +6,8 @@ import click
 
 from app.cli.house import house
 from app.domain.status import NEEDS_A_PERSON
-from app.services.facts import parked
-from app.services.intake import inbox, notifications
+from app.services.facts import inbox, parked
+from app.services.intake import notifications
 from app.services.payments import expiry
 
 
@@ -53,11 +53,14 @@ def facts() -> None:
 
 
 @facts.command("list")
-@click.option("--outcome", type=click.Choice(["parked", "surplus"]), default="parked", show_default=True)
+@click.option("--outcome", type=click.Choice(["parked", "surplus", "not_ours"]), default="parked", show_default=True)
+@click.option("--theirs", help="Only those that name this number; needed for `not_ours`, which may be very many.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-def list_facts(outcome: str, limit: int) -> None:
-    """Those that are still so, oldest first."""
-    for row in house().core.read(lambda session: parked.listed(session, outcome, limit)):
+def list_facts(outcome: str, theirs: str | None, limit: int) -> None:
+    """Those that are still so, oldest first. `not_ours`: what histories and bills list that is about nothing here."""
+    if outcome == "not_ours" and theirs is None:
+        raise click.UsageError("--outcome not_ours needs --theirs NUMBER; `tillbook scans list` counts them")
+    for row in house().core.read(lambda tx: parked.listed(tx, outcome, limit, theirs)):
         told = row.content
         money = f"{told['amount_minor']} {told['currency']}" if told["amount_minor"] is not None else "no amount"
         click.echo(

@@ -15,8 +15,6 @@ from app.web import schemas
 from app.web.access import caller, needs
 from app.web.orders import core
 
-LARGEST_RECEIPT = 1024 * 1024
-
 blueprint = APIBlueprint("receipts", __name__, url_prefix="/v1", tag="Store purchases")
 
 

@@ -18,7 +18,7 @@ from app.domain.money import Money
 from app.models import schema
 from app.models.base import Json
 from app.providers.facts import Message, Ref
-from app.services.intake import inbox
+from app.services.facts import inbox
 from tests.facts import paid_fact, told
 from tests.world import CATALOGUE, World
 

@@ -8,7 +8,7 @@ from typing import Any
 from app.domain.deciding import Booking, Decision
 from app.domain.facts import REFUND_KINDS, Kind, completed, content_of, contradictions, fact_of
 from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
-from app.domain.status import Cause, Outcome
+from app.domain.status import NOT_MATCHED, Cause, Outcome
 from app.models.orders import FACTS
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
@@ -105,7 +105,7 @@ def can_be_looked_at_again(known: Any) -> bool:
     """Whether the fact is parked in a way that leaves everything open: its money was not booked, or only to suspense
     because its payment was not known. What was decided against a payment of ours stays decided."""
     undecided = known.booking == Booking.NOTHING or known.payment_id is None
-    return bool(known.outcome == Outcome.PARKED and known.reason != Mismatch.UNUSABLE and undecided)
+    return bool(known.outcome in NOT_MATCHED and known.reason != Mismatch.UNUSABLE and undecided)
 
 
 def _row(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | None) -> dict[str, Any]:
@@ -133,6 +133,8 @@ def _row(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | N
 def _may_be_looked_at_again(known: Any) -> bool:
     """Whether a repeat is worth a look: the cause of the fact may be here by now, or this version acts on its kind."""
     newly_handled = known.reason == Mismatch.NOT_HANDLED and known.kind in HANDLED
+    if known.outcome == Outcome.NOT_OURS:
+        return True
     return bool(known.outcome == Outcome.PARKED and (known.reason in WORTH_ANOTHER_LOOK or newly_handled))
 
 

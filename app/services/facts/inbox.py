@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import select, update
 
 from app.domain.numbers import slot_of_number
@@ -18,8 +20,8 @@ _NEVER_KEPT = frozenset({"authorization", "cookie", "x-api-key", "proxy-authoriz
 _m = KeptMessage.__table__.c
 
 
-def keep(tx: Tx, slot: int, account: str, message: Message, reason: str, detail: str) -> int:
-    """Store the message; its number."""
+def keep(tx: Tx, slot: int, account: str, message: Message, reason: str, detail: str, *, aside: bool = False) -> int:
+    """Store the message; its number. `aside`: nobody has to look at it unless it is shown later."""
     row = {
         "slot": slot,
         "provider_account": account,
@@ -30,7 +32,38 @@ def keep(tx: Tx, slot: int, account: str, message: Message, reason: str, detail:
         "query_string": storable_text(message.query_string),
         "body": message.body,
         "received_at": tx.now,
-        "resolved_at": None,
+        "resolved_at": tx.now if aside else None,
+    }
+    return insert_numbered(tx, KeptMessage.__table__, tx.core.numbers, row)
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """Something odd in a history that a provider gave us."""
+
+    slot: int
+    account: str
+    reason: str
+    detail: str
+    body: bytes
+
+
+def keep_scanned(tx: Tx, odd: Scanned, *, aside: bool = False) -> int | None:
+    """Store it unless it is here already, waiting or dealt with; its number, if it is new."""
+    same = (_m.slot == odd.slot, _m.provider_account == odd.account, _m.source == "scan", _m.body == odd.body)
+    if tx.execute(select(_m.id).where(*same).limit(1)).one_or_none() is not None:
+        return None
+    row = {
+        "slot": odd.slot,
+        "provider_account": odd.account,
+        "source": "scan",
+        "reason": odd.reason,
+        "detail": storable_text(odd.detail, DETAIL_LENGTH),
+        "headers": {},
+        "query_string": "",
+        "body": odd.body,
+        "received_at": tx.now,
+        "resolved_at": tx.now if aside else None,
     }
     return insert_numbered(tx, KeptMessage.__table__, tx.core.numbers, row)
 
@@ -48,6 +81,12 @@ def find(tx: Tx, number: int) -> AnyRow | None:
 
 def message_of(row: AnyRow) -> Message:
     return Message(row.source, bytes(row.body), row.headers, row.query_string)
+
+
+def show(tx: Tx, number: int, reason: str) -> None:
+    """Put a message that was kept aside on the list: a person has to look after all."""
+    shown = update(KeptMessage).where(_m.slot == slot_of_number(number), _m.id == number)
+    tx.execute(shown.values(resolved_at=None, reason=reason))
 
 
 def resolve(tx: Tx, number: int) -> None:
