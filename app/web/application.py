@@ -12,7 +12,7 @@ from app.composition import House, build_house, database_url
 from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
-from app.web import health, ledger, openapi, orders, problems, receipts, refunds, reports, transfers, webhooks
+from app.web import errors, health, ledger, openapi, orders, receipts, refunds, reports, transfers, webhooks
 from app.web.access import Gate
 from app.web.strict_json import StrictJson, refuse_other_content
 
@@ -31,7 +31,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app.extensions["tillbook"] = house.core
     app.extensions["tillbook_gate"] = Gate(settings.user_jwt, settings.api_keys)
     openapi.register(app)
-    problems.register(app)
+    errors.register(app)
     for blueprint in (
         orders.blueprint,
         ledger.blueprint,

@@ -14,7 +14,7 @@ from app.services.calls.fulfilment import record_consent
 from app.services.intake import receipts
 from app.web import schemas
 from app.web.access import caller, needs
-from app.web.orders import core
+from app.web.context import core
 
 LARGEST_RECEIPT = 1024 * 1024
 

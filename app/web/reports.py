@@ -13,7 +13,7 @@ from app.domain.trial_balance import TrialSheet
 from app.services.ledger.trial_balance import trial_balance
 from app.trial_balance_text import as_json
 from app.web.access import needs
-from app.web.orders import core
+from app.web.context import core
 from app.web.schemas import Asset, In, Out
 
 MOST_DAYS = 4

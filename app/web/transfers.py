@@ -8,19 +8,29 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain.ledger import Posted, Refused, wallet
-from app.domain.numbers import slot_of_number, slot_of_user
+from app.domain.numbers import slot_of_number, slot_of_reference, slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend, debit, grant
 from app.services import ledger
+from app.services.base.context import Tx
+from app.services.base.errors import DomainError
+from app.services.base.idempotency import NO_RESOURCE, claim_key, find_key, keyed, remembering
 from app.services.ledger import batches, holding, reversing
+from app.services.ledger.batches import BatchResult
 from app.services.ledger.holding import Held
 from app.web import ledger_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
-from app.web.ledger import keyed_work, when_and_rules
-from app.web.orders import core
+from app.web.context import core
+from app.web.ledger import answered, spent
 from app.web.schemas import idempotency_key
 
 blueprint = APIBlueprint("transfers", __name__, url_prefix="/v1", tag="Wallets")
+
+
+class BatchNotApplied(DomainError):
+    """All or nothing, and an item was refused. The member `items` is the answer for each item."""
+
+    code = "batch_not_applied"
 
 
 @blueprint.get("/balance")
@@ -42,8 +52,12 @@ def show_balance_at(query: shapes.BalanceAtQuery) -> Any:
 def create_grant(body: shapes.GrantIn) -> Any:
     """Give a user bonus coins, with the reason."""
     transfer = _grant(body, idempotency_key())
-    slot, now = slot_of_user(body.user), when_and_rules()
-    return keyed_work(lambda session: ledger.post(session, slot, [transfer], **now)[0])
+    slot = slot_of_user(body.user)
+
+    def work(tx: Tx) -> Posted:
+        return ledger.post(tx, slot, [transfer], at=tx.now, rules=tx.core.rules.ledger)[0]
+
+    return core().transact(work)
 
 
 @blueprint.post("/debits")
@@ -63,8 +77,7 @@ def create_debit(body: shapes.DebitIn) -> Any:
         scope=f"debit:{caller().name}",
         reference=body.reference,
     )
-    slot, now = slot_of_user(body.user), when_and_rules()
-    return keyed_work(lambda session: ledger.spend(session, slot, request, **now))
+    return spent(slot_of_user(body.user), request)
 
 
 @blueprint.post("/holds")
@@ -86,8 +99,11 @@ def create_hold(body: shapes.HoldIn) -> Any:
         note=body.note,
         actor=caller().name,
     )
-    now = when_and_rules()
-    return keyed_work(lambda session: holding.hold(session, slot_of_user(user_id), request, **now))
+
+    def work(tx: Tx) -> Held | Refused:
+        return holding.hold(tx, slot_of_user(user_id), request, at=tx.now, rules=tx.core.rules.ledger)
+
+    return answered(core().transact(work), request)
 
 
 @blueprint.post("/holds/<uuid:hold_id>/capture")
@@ -106,8 +122,11 @@ def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
         note=body.note,
         actor=caller().name,
     )
-    now = when_and_rules()
-    return keyed_work(lambda session: holding.capture(session, slot_of_number(hold_id.int), request, **now))
+
+    def work(tx: Tx) -> Posted | Refused:
+        return holding.capture(tx, slot_of_number(hold_id.int), request, at=tx.now, rules=tx.core.rules.ledger)
+
+    return answered(core().transact(work))
 
 
 @blueprint.post("/holds/<uuid:hold_id>/release")
@@ -115,12 +134,11 @@ def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
 @blueprint.output(shapes.HoldOut)
 def release_hold(hold_id: uuid.UUID) -> Any:
     """Give back what is still reserved. Repeating it is harmless."""
-    now = when_and_rules()
 
-    def work(session: Any) -> Held:
-        return holding.release(session, slot_of_number(hold_id.int), hold_id, **now)
+    def work(tx: Tx) -> Held:
+        return holding.release(tx, slot_of_number(hold_id.int), hold_id, at=tx.now, rules=tx.core.rules.ledger)
 
-    return keyed_work(work)
+    return core().transact(work)
 
 
 @blueprint.post("/transfers/<uuid:transfer_id>/reverse")
@@ -137,8 +155,11 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
         amount=body.amount,
         scope=f"reverse:{caller().name}",
     )
-    now = when_and_rules()
-    return keyed_work(lambda session: reversing.reverse(session, slot_of_number(transfer_id.int), request, **now))
+
+    def work(tx: Tx) -> Posted | Refused:
+        return reversing.reverse(tx, slot_of_number(transfer_id.int), request, at=tx.now, rules=tx.core.rules.ledger)
+
+    return answered(core().transact(work))
 
 
 @blueprint.post("/transfers/batch")
@@ -149,9 +170,24 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
 def create_batch(body: shapes.BatchIn) -> Any:
     """Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one."""
     items = [_grant(item, item.key) if isinstance(item, shapes.GrantItem) else _spend(item) for item in body.items]
-    now = when_and_rules()
-    result = keyed_work(lambda session: batches.book_batch(session, items, all_or_nothing=body.all_or_nothing, **now))
-    return {"applied": result.applied, "items": [_item(answer, result.applied) for answer in result.answers]}
+    key = idempotency_key()
+    request = keyed(caller().name, key, "batch", body.model_dump(mode="json"))
+    slot = slot_of_reference(f"{caller().name}:{key}")
+
+    def work(tx: Tx) -> BatchResult:
+        find_key(tx, slot, request)  # a repeat is booked once more: each item has a key of its own, and says the same
+        rules = tx.core.rules.ledger
+        result = batches.book_batch(tx, items, at=tx.now, all_or_nothing=body.all_or_nothing, rules=rules)
+        if not result.applied:
+            raise BatchNotApplied(items=[_item(answer, applied=False) for answer in result.answers])
+        claim_key(tx, slot, request, NO_RESOURCE)
+        return result
+
+    try:
+        result = remembering(core(), slot, request, work, lambda _: core().transact(work))
+    except BatchNotApplied as refused:
+        return {"applied": False, "items": refused.members["items"]}
+    return {"applied": True, "items": [_item(answer, applied=True) for answer in result.answers]}
 
 
 def _grant(body: shapes.GrantIn, key: str) -> Any:
@@ -184,7 +220,7 @@ def _spend(body: shapes.SpendItem) -> Spend:
     )
 
 
-def _item(answer: Posted | Refused, applied: bool) -> dict[str, Any]:
+def _item(answer: Posted | Refused, *, applied: bool) -> dict[str, Any]:
     if isinstance(answer, Refused):
         return {"code": answer.code, "details": dict(answer.details), "posted": None}
     return {"code": None, "details": {}, "posted": answer if applied else None}

@@ -16,7 +16,7 @@ from app.models.ledger import ACCOUNTS
 from app.models.refunds import Freeze
 from app.services.base.context import Core, Tx
 from app.services.base.errors import NotFound
-from app.services.base.idempotency import Keyed, claim_key, find_key
+from app.services.base.idempotency import Keyed, decided_once
 from app.services.base.upsert import insert_numbered
 from app.services.ledger.open_books import OpenBooks
 
@@ -51,19 +51,14 @@ def change(core: Core, wanted: Change, request: Keyed) -> int:
     """Freeze or unfreeze, and write down who did it and why; the number of that entry. Repeating the request with its
     key changes nothing, even if the wallet has been unfrozen since."""
     slot = slot_of_user(wanted.user_id)
-
-    def work(tx: Tx) -> int:
-        known = find_key(tx, slot, request)
-        if known is not None:
-            return known
-        number = apply(tx, slot, wanted)
-        return claim_key(tx, slot, request, number, core.clock.now()) or number
-
-    return core.transact(work)
+    return decided_once(core, slot, request, lambda tx: apply(tx, slot, wanted))
 
 
 def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None) -> int:
-    """The same in the caller's transaction. Raises NotFound for a user without any wallet there: a name misspelt."""
+    """Freeze or unfreeze in the caller's transaction; the number of the entry.
+
+    Raises NotFound for a user without any wallet there: a name misspelt.
+    """
     names = _names(tx, slot, wanted)
     if not names:
         raise NotFound(user=wanted.user_id, environment=wanted.environment)

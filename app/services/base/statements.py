@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -31,6 +31,11 @@ MOST_ROWS = 16
 
 class LostRace(RuntimeError):
     """A row changed under its lock. Cannot happen while every writer locks first; the transaction is rolled back."""
+
+
+def make_row_type(name: str, columns: Iterable[Any]) -> Any:
+    """A named tuple with these columns, for rows that are written as they are shown."""
+    return namedtuple(name, [column.name for column in columns])
 
 
 class _Text:

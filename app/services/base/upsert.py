@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import FromClause, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.dml import Insert
 
 from app.domain.numbers import NumberSource
@@ -15,6 +16,18 @@ from app.services.base.statements import Insertion
 from app.services.base.transaction import Transaction
 
 NUMBER_ATTEMPTS = 5
+
+
+class _RunAgain(Exception):
+    sqlstate = "40001"
+
+
+class NumberTaken(OperationalError):
+    """Another process gave out the same number in the same millisecond. To `transact` that is a serialization failure:
+    the transaction runs again, with other numbers."""
+
+    def __init__(self) -> None:
+        super().__init__("INSERT", None, _RunAgain("the number is taken"))
 
 
 def insertion_if_new(table: FromClause) -> Insertion:

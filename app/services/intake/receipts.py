@@ -30,7 +30,7 @@ from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
 from app.services.accounts.users import ensure_user
 from app.services.base.context import Core, Tx, as_of
-from app.services.base.errors import Problem, UnknownProviderAccount
+from app.services.base.errors import DomainError, UnknownProviderAccount
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.base.sanitize import name_of
@@ -49,8 +49,8 @@ _r, _f, _o, _p = Receipt.__table__.c, FactRow.__table__.c, Order.__table__.c, Pa
 _log = structlog.get_logger(__name__)
 
 
-class ReceiptRefused(Problem):
-    code, status, title = "receipt_refused", 422, "This is not a proof of a purchase in this app."
+class ReceiptRefused(DomainError):
+    code = "receipt_refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.providers.verbs import Refunds
 from app.services.base.context import Core, Tx
-from app.services.base.errors import NotFound, Problem
+from app.services.base.errors import DomainError, NotFound
 from app.services.base.idempotency import Keyed, claim_key, find_key
 from app.services.base.upsert import insert_numbered
 from app.services.ledger import clawing
@@ -28,16 +28,16 @@ from app.services.refunds.captured_payments import Trade, refunds_of, standing, 
 SURPLUS_REASON = "paid too much or too late"
 
 
-class PaymentNotPaid(Problem):
-    code, status, title = "payment_not_paid", 409, "There is no money of this payment that could go back."
+class PaymentNotPaid(DomainError):
+    code = "payment_not_paid"
 
 
-class RefundExceedsPayment(Problem):
-    code, status, title = "refund_exceeds_payment", 409, "That is more than is left of the payment."
+class RefundExceedsPayment(DomainError):
+    code = "refund_exceeds_payment"
 
 
-class RefundNotSupported(Problem):
-    code, status, title = "refund_not_supported", 409, "This provider decides about refunds by itself."
+class RefundNotSupported(DomainError):
+    code = "refund_not_supported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def request(core: Core, wanted: Wanted, key: Keyed) -> int:
         if trade is None:
             raise PaymentNotPaid(payment=str(payment.id))
         refund_id = _make(tx, trade, wanted)
-        return claim_key(tx, slot, own_key, refund_id, core.clock.now()) or refund_id
+        return claim_key(tx, slot, own_key, refund_id) or refund_id
 
     return core.transact(work)
 
