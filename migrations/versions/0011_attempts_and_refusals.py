@@ -1,4 +1,4 @@
-"""attempts of an order are counted, and an idempotency key keeps a refusal and a hash of each field"""
+"""attempts of an order are counted; a key keeps a refusal and a hash of each field, a freeze its request"""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ def upgrade() -> None:
     op.drop_index(op.f("ix_payments_slot_order_id"), table_name="payments")
     op.add_column("idempotency", sa.Column("fields", JSON, nullable=True))
     op.add_column("idempotency", sa.Column("refusal", JSON, nullable=True))
+    op.add_column("freezes", sa.Column("request", sa.Uuid(), nullable=True))
+    op.create_index(op.f("ix_freezes_slot_request"), "freezes", ["slot", "request"], unique=True)
 
 
 def downgrade() -> None:
     """Keys that stand for a refusal are free again."""
     op.execute("DELETE FROM idempotency WHERE refusal IS NOT NULL")
+    op.drop_index(op.f("ix_freezes_slot_request"), table_name="freezes")
+    op.drop_column("freezes", "request")
     op.drop_column("idempotency", "refusal")
     op.drop_column("idempotency", "fields")
     op.create_index(op.f("ix_payments_slot_order_id"), "payments", ["slot", "order_id"], unique=False)

@@ -32,7 +32,7 @@ REQUEST = keyed("user:alice", "k", "create_order", {"n": 1})
 
 def orders_of_alice(world: World) -> int:
     counted = select(func.count()).select_from(Order).where(Order.slot == slot_of_user("alice"))
-    return world.core.read(lambda session: session.execute(counted).scalar_one())
+    return int(world.core.read(lambda tx: tx.execute(counted).scalar_one()))
 
 
 def test_a_request_repeated_by_many_at_once_makes_one_order(world: World) -> None:
