@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -109,16 +109,23 @@ class OrderView:
     payments: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """An order and its first payment: two numbers. The rows come along where this request has just written them."""
+class Placed(tuple[int, int]):
+    """The numbers of an order and of its first payment. The rows come along where this request has just written them."""
 
-    order_id: int
-    payment_id: int
-    written: OrderView | None = field(default=None, compare=False)
+    written: OrderView | None
 
-    def __iter__(self) -> Iterator[int]:
-        return iter((self.order_id, self.payment_id))
+    def __new__(cls, order_id: int, payment_id: int, written: OrderView | None = None) -> Placed:
+        placed = super().__new__(cls, (order_id, payment_id))
+        placed.written = written
+        return placed
+
+    @property
+    def order_id(self) -> int:
+        return self[0]
+
+    @property
+    def payment_id(self) -> int:
+        return self[1]
 
 
 def account_for(core: Core, pay_by: PayBy) -> tuple[ProviderAccount, PayBy]:
