@@ -1,23 +1,24 @@
-"""What is due, in bounded batches: queries of open payments, orders that end, keys that need renewing.
+"""The worker: a list of lanes, and a thread for each.
 
-Any number of workers may run: each takes work by a conditional UPDATE, so that they never do the same thing at once,
-and what a dying worker had taken is due again a minute later.
+A lane is one kind of work, for one provider account where the work calls providers: neither a kind, nor an account that
+hangs, nor a user with many proofs can keep the others waiting. Any number of workers may run: each takes work by a
+conditional UPDATE, so that they never do one thing at once, and what a dying worker had taken is due again a minute
+later.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
-from sqlalchemy import select
 
-from app.domain.status import OPEN_PAYMENT, OrderStatus
-from app.models.orders import Order, Payment
-from app.models.slot_guard import sweep
+from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refreshes
 from app.services.accounts.provider_keys import DatabaseKeys
 from app.services.base.context import Core
@@ -26,27 +27,51 @@ from app.services.calls import fulfilment, payment_closing, payment_queries, ref
 from app.services.facts import parked as parked_facts
 from app.services.intake import receipts
 from app.services.ledger import checkpoints
-from app.services.ledger.expiring import expire_due
+from app.services.ledger.expiry import expire_due
 from app.services.payments import expiry
 from app.services.refunds import early_refunds
 
 BATCH = 100
-THREADS = 8
+"""Things that one round of a lane does at the most."""
+THREADS = 4
+"""Calls that one lane makes at once: as many as an account's bulkhead has places (`Bulkheads.WIDTH`)."""
 IDLE_SECONDS = 1.0
 WAITING_SECONDS = 30.0
 FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
-"""Between two looks for days to close, when the last look found none or failed."""
+"""A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
 _log = structlog.get_logger(__name__)
-_o, _p = Order.__table__.c, Payment.__table__.c
 
-_OPEN_PAYMENT_OF_ORDER = (
-    select(_p.id).where(_p.slot == _o.slot, _p.order_id == _o.id, _p.status.in_(sorted(OPEN_PAYMENT))).exists()
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Rows that fall due, and what is done about one of them. `work` is False if another worker has the row."""
+
+    kind: str
+    leases: LeaseQueue
+    work: Callable[[Core, int], bool]
+
+
+QUEUES = (
+    Queue("payment queries", payment_queries.DUE, payment_closing.work_on_due),
+    Queue("receipts", receipts.DUE, receipts.work_on_due),
+    Queue("reports to providers", fulfilment.DUE, fulfilment.work_on_due),
+    Queue("reference queries", reference_queries.DUE, reference_queries.work_on_due),
+    Queue("refunds", refund_calls.DUE, refund_calls.work_on_due),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One kind of work. `round` does a bounded part of it, and says how many things it did."""
+
+    name: str
+    round: Callable[[], int]
+
+
 class Worker:
-    """One worker process. `run` goes on until `stop` is set; `run_once` is one round, for tests and cron."""
+    """One worker process. `run` goes on until `stop` is set; `run_once` is one round of every lane, for tests and
+    cron."""
 
     def __init__(self, core: Core, keys: Iterable[DatabaseKeys] = ()) -> None:
         self._core = core
@@ -57,39 +82,81 @@ class Worker:
         self._parked_after = parked_facts.START
         self._no_checkpoint_at: datetime | None = None
         self.stop = threading.Event()
+        self.lanes = tuple(self._lanes())
 
     def run(self) -> None:
         """Work until stopped. A round that fails (the database is away) is logged and tried again."""
+        threads = [threading.Thread(target=self._keep_on, args=(lane,), name=lane.name) for lane in self.lanes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def run_once(self) -> int:
+        """One bounded round of every lane, one after the other; how many things were done."""
+        return sum(lane.round() for lane in self.lanes)
+
+    def _keep_on(self, lane: Lane) -> None:
         while not self.stop.is_set():
             try:
-                done = self.run_once()
+                done = lane.round()
             except Exception:
-                _log.exception("worker_round_failed")
+                _log.exception("worker_round_failed", lane=lane.name)
                 self.stop.wait(FAILURE_PAUSE_SECONDS)
                 continue
             if not done:
                 self.stop.wait(IDLE_SECONDS)
 
-    def run_once(self) -> int:
-        """One bounded round; how many things were done."""
-        for keys in self._keys:
-            keys.reload_if_old()
-        self._refresh_keys()
-        return (
-            self._query_due()
-            + self._end_orders()
-            + self._receipts()
-            + self._reports()
-            + self._asks()
-            + self._scans()
-            + self._refunds()
-            + self._waiting_facts()
-            + self._ledger()
-            + self._checkpoints()
-        )
+    def _lanes(self) -> Iterator[Lane]:
+        accounts = list(self._core.registry)
+        names = [account.name for account in accounts]
+        yield Lane("provider keys", self._keys_round)
+        for queue in QUEUES:
+            for name in names if queue.leases.by_account else ():
+                yield Lane(f"{queue.kind} of {name}", partial(self._queue_round, queue, only=(name,)))
+            # Accounts that are not configured any more; every account where the rows do not name theirs.
+            rest = tuple(names) if queue.leases.by_account else ()
+            yield Lane(queue.kind, partial(self._queue_round, queue, never=rest))
+        for account in accounts:
+            for feed, minutes in account.scan.items():
+                yield Lane(
+                    f"scan of {account.name} {feed}", partial(self._scan, account, feed, timedelta(minutes=minutes))
+                )
+        yield Lane("orders that end", lambda: expiry.expire_due_orders(self._core, BATCH))
+        yield Lane("facts that wait", self._waiting_facts)
+        yield Lane("holds and lots that end", self._ledger)
+        yield Lane("checkpoints", self._checkpoints)
+
+    def _queue_round(self, queue: Queue, *, only: tuple[str, ...] = (), never: tuple[str, ...] = ()) -> int:
+        now = self._core.clock.now()
+        numbers = self._core.read(lambda tx: queue.leases.numbers(tx, now, BATCH, only=only, never=never))
+        work = self._guarded(queue)
+        if len(numbers) < 2:
+            return sum(map(work, numbers))
+        with ThreadPoolExecutor(THREADS) as threads:
+            return sum(threads.map(work, numbers))
+
+    def _guarded(self, queue: Queue) -> Callable[[int], bool]:
+        """One row's trouble is its own: logged, and due again when its lease is over."""
+
+        def guarded(number: int) -> bool:
+            try:
+                return queue.work(self._core, number)
+            except Exception:
+                _log.exception("due_work_failed", kind=queue.kind, number=number)
+                return False
+
+        return guarded
+
+    def _scan(self, account: ProviderAccount, feed: str, every: timedelta) -> int:
+        """A history that is due for reading."""
+        try:
+            return int(scans.scan_due(self._core, account, feed, every))
+        except Exception:
+            _log.exception("scan_failed", provider_account=account.name, feed=feed)
+            return 0
 
     def _ledger(self) -> int:
-        """Holds and lots whose time is over."""
         core = self._core
         return expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger, limit=BATCH)
 
@@ -109,52 +176,6 @@ class Worker:
         self._no_checkpoint_at = None if written else now
         return int(written)
 
-    def _query_due(self) -> int:
-        """Ask about payments that are due, several at a time: one slow provider must not keep the others waiting."""
-        with ThreadPoolExecutor(max_workers=THREADS) as pool:
-            return sum(pool.map(self._guarded(payment_closing.work_on_due), self._due(payment_queries.DUE)))
-
-    def _due(self, work: LeaseQueue) -> list[int]:
-        now = self._core.clock.now()
-        return self._core.read(lambda session: work.numbers(session, now, BATCH))
-
-    def _guarded(self, work: Callable[[Core, int], bool]) -> Callable[[int], bool]:
-        """One payment's trouble is its own: logged, and due again when its lease is over."""
-
-        def guarded(number: int) -> bool:
-            try:
-                return work(self._core, number)
-            except Exception:
-                _log.exception("due_work_failed", number=number)
-                return False
-
-        return guarded
-
-    def _end_orders(self) -> int:
-        """Orders whose time is over and whose payments have all ended unpaid."""
-        over = (
-            select(_o.slot, _o.id)
-            .prefix_with(sweep("due_payments"))
-            .where(_o.status == OrderStatus.OPEN, _o.expires_at <= self._core.clock.now(), ~_OPEN_PAYMENT_OF_ORDER)
-            .order_by(_o.expires_at)
-            .limit(BATCH)
-        )
-        rows = self._core.read(lambda session: session.execute(over).all())
-        return sum(expiry.expire_order(self._core, row.slot, row.id) for row in rows)
-
-    def _receipts(self) -> int:
-        """Proofs of purchase that wait for a provider's word."""
-        return sum(map(self._guarded(receipts.work_on_due), self._due(receipts.DUE)))
-
-    def _reports(self) -> int:
-        """What providers are to be told about purchases."""
-        return sum(map(self._guarded(fulfilment.work_on_due), self._due(fulfilment.DUE)))
-
-    def _refunds(self) -> int:
-        """Refunds of ours that are due."""
-        with ThreadPoolExecutor(max_workers=THREADS) as pool:
-            return sum(pool.map(self._guarded(refund_calls.work_on_due), self._due(refund_calls.DUE)))
-
     def _waiting_facts(self) -> int:
         """Facts whose cause may have come since: refunds before their payment, and parked ones. Seldom any, so seldom
         looked for."""
@@ -162,35 +183,26 @@ class Worker:
             return 0
         self._look_for_waiting_at = time.monotonic() + WAITING_SECONDS
         refunds, self._waiting_after = early_refunds.sweep(self._core, self._waiting_after)
-        parked, self._parked_after = parked_facts.sweep(self._core, self._parked_after)
-        return refunds + parked
+        applied, self._parked_after = parked_facts.sweep(self._core, self._parked_after)
+        return refunds + applied
 
-    def _asks(self) -> int:
-        """Refunds that messages named without proving them."""
-        return sum(map(self._guarded(reference_queries.work_on_due), self._due(reference_queries.DUE)))
-
-    def _scans(self) -> int:
-        """Histories that are due for reading."""
-        done = 0
+    def _keys_round(self) -> int:
+        """Copies providers' public keys into this process, and lets plugins renew theirs, each on its own timer."""
+        for keys in self._keys:
+            keys.reload_if_old()
         for account in self._core.registry:
-            for feed, minutes in account.scan.items():
-                try:
-                    done += scans.scan_due(self._core, account, feed, timedelta(minutes=minutes))
-                except Exception:
-                    _log.exception("scan_failed", provider_account=account.name, feed=feed)
-        return done
+            self._refresh(account)
+        return 0
 
-    def _refresh_keys(self) -> None:
-        """Let plugins renew the public keys they keep, each on its own timer."""
-        for account in self._core.registry:
-            provider = account.provider
-            if not isinstance(provider, Refreshes):
-                continue
-            last = self._refreshed.get(account.name)
-            if last is not None and time.monotonic() - last < provider.refresh_seconds:
-                continue
-            self._refreshed[account.name] = time.monotonic()
-            try:
-                provider.refresh()
-            except Exception:
-                _log.exception("keys_not_refreshed", provider_account=account.name)
+    def _refresh(self, account: ProviderAccount) -> None:
+        provider = account.provider
+        if not isinstance(provider, Refreshes):
+            return
+        last = self._refreshed.get(account.name)
+        if last is not None and time.monotonic() - last < provider.refresh_seconds:
+            return
+        self._refreshed[account.name] = time.monotonic()
+        try:
+            provider.refresh()
+        except Exception:
+            _log.exception("keys_not_refreshed", provider_account=account.name)

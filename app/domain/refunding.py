@@ -198,6 +198,13 @@ class Taken:
     forgiven: int = 0
     reversed: int = 0
     """Taken by an operator, who reversed the credit itself."""
+    expired: int = 0
+    """Expired unused: the house has them back already."""
+
+    @property
+    def accounted(self) -> int:
+        """All that is gone, whoever took it."""
+        return self.by_refunds + self.reversed + self.expired
 
     @property
     def by_refunds(self) -> int:
@@ -222,7 +229,7 @@ def step_to(target: int, taken: Taken, *, available: int, debt: int, policy: Cla
     Taking: what the wallet has, the rest by policy. Giving back, in the reverse order: what was forgiven or is still
     owed is let go of first, and only then coins return.
     """
-    missing = target - taken.by_refunds - taken.reversed
+    missing = target - taken.accounted
     if missing > 0:
         take = min(missing, max(0, available))
         rest = missing - take
@@ -240,6 +247,7 @@ def taken_from(sums: Mapping[str, int]) -> Taken:
         owed=sums.get(DEBT, 0) - sums.get(DEBT_CANCELLED, 0),
         forgiven=sums.get(FORGIVEN, 0) - sums.get(UNFORGIVEN, 0),
         reversed=sums.get("reversal", 0),
+        expired=sums.get("expiry", 0),
     )
 
 

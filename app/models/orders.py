@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Integer, String, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Big, Json, Moment, slot_matches_id
@@ -218,3 +229,6 @@ class IdempotencyKey(Base):
     refusal: Mapped[dict[str, Any] | None] = mapped_column(Json)
     """The definite no that the request met: {code, detail, members}."""
     created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+FACTS = cast(Table, FactRow.__table__)

@@ -34,7 +34,7 @@ def show_wallet(query: schemas.UserQuery) -> Any:
     def work(tx: Tx) -> dict[str, Any]:
         return {
             "user": user_id,
-            "balances": ledger.balances(tx, slot, user_id),
+            "balances": ledger.balances(tx, slot, user_id, at=tx.now),
             "debts": debts.owed(tx, slot, user_id),
         }
 
@@ -116,7 +116,7 @@ def _available_elsewhere(request: Spend | HoldRequest) -> int:
     """What the user has of that asset in the other environment: test purchases are credited to `sandbox`, and a spend
     is for `live` unless it says otherwise."""
     slot, other = slot_of_user(request.user_id), _other(request.environment)
-    found = core().read(lambda tx: ledger.balances(tx, slot, request.user_id))
+    found = core().read(lambda tx: ledger.balances(tx, slot, request.user_id, at=tx.now))
     return sum(one.available for one in found if (one.asset, one.environment) == (request.asset, other))
 
 

@@ -14,9 +14,9 @@ from app.services import ledger
 from app.services.base.context import Tx
 from app.services.base.errors import DomainError
 from app.services.base.idempotency import NO_RESOURCE, claim_key, find_key, keyed, remembering
-from app.services.ledger import batches, holding, reversing
+from app.services.ledger import batches, holds, reversals
 from app.services.ledger.batches import BatchResult
-from app.services.ledger.holding import Held
+from app.services.ledger.hold_rows import Held
 from app.web import ledger_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
@@ -101,7 +101,7 @@ def create_hold(body: shapes.HoldIn) -> Any:
     )
 
     def work(tx: Tx) -> Held | Refused:
-        return holding.hold(tx, slot_of_user(user_id), request, at=tx.now, rules=tx.core.rules.ledger)
+        return holds.hold(tx, slot_of_user(user_id), request, at=tx.now, rules=tx.core.rules.ledger)
 
     return answered(core().transact(work), request)
 
@@ -124,7 +124,7 @@ def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
     )
 
     def work(tx: Tx) -> Posted | Refused:
-        return holding.capture(tx, slot_of_number(hold_id.int), request, at=tx.now, rules=tx.core.rules.ledger)
+        return holds.capture(tx, slot_of_number(hold_id.int), request, at=tx.now, rules=tx.core.rules.ledger)
 
     return answered(core().transact(work))
 
@@ -136,7 +136,7 @@ def release_hold(hold_id: uuid.UUID) -> Any:
     """Give back what is still reserved. Repeating it is harmless."""
 
     def work(tx: Tx) -> Held:
-        return holding.release(tx, slot_of_number(hold_id.int), hold_id, at=tx.now, rules=tx.core.rules.ledger)
+        return holds.release(tx, slot_of_number(hold_id.int), hold_id, at=tx.now, rules=tx.core.rules.ledger)
 
     return core().transact(work)
 
@@ -147,7 +147,7 @@ def release_hold(hold_id: uuid.UUID) -> Any:
 @blueprint.output(schemas.PostedOut, status_code=201)
 def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
     """Undo a transfer by a new one, at most once. Coins go back into the lots that they came from."""
-    request = reversing.Reverse(
+    request = reversals.Reverse(
         transfer_id=transfer_id,
         key=idempotency_key(),
         reason=body.reason,
@@ -157,7 +157,7 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
     )
 
     def work(tx: Tx) -> Posted | Refused:
-        return reversing.reverse(tx, slot_of_number(transfer_id.int), request, at=tx.now, rules=tx.core.rules.ledger)
+        return reversals.reverse(tx, slot_of_number(transfer_id.int), request, at=tx.now, rules=tx.core.rules.ledger)
 
     return answered(core().transact(work))
 

@@ -17,6 +17,7 @@ from app.domain.money import Money
 from app.domain.refunding import Clawback
 from app.providers.facts import Fact, Kind
 from app.services.base.context import Rules
+from app.services.ledger.deferred import deferred_revenue
 from tests import databases
 from tests.conftest import create_schema
 from tests.promises.refund_world import BONUS, COINS, PAID, ROADS, Buyer, target
@@ -259,3 +260,22 @@ def test_the_bonus_goes_back_with_the_paid_share_under_each_policy(world: World,
     buyer.tell(buyer.fact(Kind.REFUND_UNDONE, 2, refund="u2"))
     assert (buyer.coins, buyer.debt) == (40, 0)
     buyer.assert_balanced()
+
+
+@pytest.mark.parametrize("refunded", [1, 4, 5, 6, 14, 15, 299, 300, PAID])
+def test_the_value_of_unspent_coins_is_the_money_that_was_not_refunded(world: World, refunded: int) -> None:
+    """Four minor units are less than half a coin: no coin is taken, and the value still follows the money."""
+    before = _value(world)
+    buyer = Buyer(world)
+    buyer.pay()
+    buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund="r1", money=refunded))
+    assert _value(world) - before == PAID - refunded
+    buyer.tell(buyer.fact(Kind.REFUND_UNDONE, 2, refund="r1"))
+    assert PAID - 1 <= _value(world) - before <= PAID
+    buyer.spend(BONUS + COINS)
+    assert _value(world) == before
+    buyer.assert_balanced()
+
+
+def _value(world: World) -> int:
+    return sum(found.value_minor for found in world.core.read(deferred_revenue).values())

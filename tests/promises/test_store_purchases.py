@@ -16,9 +16,8 @@ from app.providers.facts import Message
 from app.providers.registry import ProviderAccount, Registry
 from app.services import ledger
 from app.services.accounts.catalog import import_products, parse_catalogue
-from app.services.accounts.users import ensure_user
+from app.services.accounts.users import ensure_user, record_consent
 from app.services.base.context import Core
-from app.services.calls.fulfilment import record_consent
 from app.services.facts import claims
 from app.services.intake import notifications, receipts
 from app.services.intake.receipts import ReceiptRefused, Submitted

@@ -9,8 +9,8 @@ from app.domain.deciding import Booking
 from app.domain.refunding import COIN_KINDS, MONEY_KINDS, Origin, RefundStatus
 from app.models.base import AnyRow
 from app.services.base.transaction import Transaction
-from app.services.ledger import holding
-from app.services.ledger.clawing import Booked
+from app.services.ledger import hold_rows
+from app.services.ledger.clawback import Booked
 from app.services.refunds import settlement
 from app.services.refunds.captured_payments import Trade, refunds_of, standing, under_way
 
@@ -60,8 +60,8 @@ def _check_refund(session: Transaction, trade: Trade, refund: AnyRow, told: froz
     if under_way([refund]):
         return
     for hold in settlement.holds_of(trade, refund):
-        held = holding.find(session, trade.slot, hold)
-        if held is not None and held.state == holding.OPEN:
+        held = hold_rows.find(session, trade.slot, hold)
+        if held is not None and held.state == hold_rows.OPEN:
             yield "refund_reservation", f"refund {refund.id} is {refund.status} and still holds {held.rest} coins"
 
 

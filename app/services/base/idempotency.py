@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, select
 from app.models.orders import IdempotencyKey
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, refusal
-from app.services.base.statements import Statement
+from app.services.base.statements import Statement, flight, make_row_type, named
 from app.services.base.upsert import insertion_if_new
 
 NO_RESOURCE = 0
@@ -29,10 +29,11 @@ VERB = "request"
 
 T = TypeVar("T")
 _k = IdempotencyKey.__table__.c
+KEPT = (_k.fingerprint, _k.fields, _k.resource_id, _k.refusal)
+"""What a key stands for, as `resource_of` reads it."""
+_Kept = make_row_type("Kept", KEPT)
 _FIND = Statement(
-    lambda _: select(_k.fingerprint, _k.fields, _k.resource_id, _k.refusal).where(
-        _k.slot == bindparam("slot"), _k.caller == bindparam("caller"), _k.key == bindparam("key")
-    )
+    select(*KEPT).where(_k.slot == bindparam("slot"), _k.caller == bindparam("caller"), _k.key == bindparam("key"))
 )
 _CLAIM = insertion_if_new(IdempotencyKey.__table__)
 
@@ -99,7 +100,7 @@ def remembering(core: Core, slot: int, request: Keyed, work: Callable[[Tx], T], 
 def find_key(tx: Tx, slot: int, request: Keyed) -> int | None:
     """The resource that the key stands for; None if the key is new. Raises the refusal that the key stands for, and
     KeyReused if the key stands for another request."""
-    known = _FIND.row(tx, {"slot": slot, "caller": request.caller, "key": request.key})
+    known = named(_Kept, _FIND.row(tx, {"slot": slot, "caller": request.caller, "key": request.key}))
     return None if known is None else resource_of(known, request)
 
 
@@ -117,7 +118,7 @@ def claim_key(tx: Tx, slot: int, request: Keyed, resource_id: int) -> int | None
 
     Runs in the transaction that makes the resource; a second request at the same time waits here for the first.
     """
-    if _CLAIM.of(1).count(tx, _CLAIM.values([_row(tx, slot, request, resource_id, None)])):
+    if _is_new(tx, _row(tx, slot, request, resource_id, None)):
         return None
     return find_key(tx, slot, request)
 
@@ -134,11 +135,17 @@ def _remember(core: Core, slot: int, request: Keyed, error: DomainError) -> int 
     kept = {"code": error.code, "detail": error.detail, "members": error.members}
 
     def work(tx: Tx) -> int | None:
-        if _CLAIM.of(1).count(tx, _CLAIM.values([_row(tx, slot, request, NO_RESOURCE, kept)])):
+        if _is_new(tx, _row(tx, slot, request, NO_RESOURCE, kept)):
             return None
         return find_key(tx, slot, request)
 
     return core.transact(work)
+
+
+def _is_new(tx: Tx, row: dict[str, Any]) -> bool:
+    with flight(tx) as sent:
+        (answer,) = sent.add(_CLAIM, [row])
+    return answer.count == 1
 
 
 def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, Any] | None) -> dict[str, Any]:

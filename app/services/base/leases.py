@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,9 @@ class LeaseQueue:
             raise TypeError(f"not a table: {table!r}")
         c = table.c
         self._stamps, self._gap = stamps is not None, timedelta(seconds=gap_seconds)
+        self.by_account = "provider_account" in c
+        """Whether the rows say which provider account they are about."""
+        self._account = c.provider_account if self.by_account else None
         self._due = (
             select(c.id)
             .prefix_with(sweep(sweep_name))
@@ -57,9 +61,17 @@ class LeaseQueue:
         counted = {} if counts is None else {counts: c[counts] + 1}
         self._take = self._take_early.where(c[moment] <= bindparam("now")).values(changes | counted)
 
-    def numbers(self, tx: Transaction, now: datetime, limit: int) -> list[int]:
-        """What is due, the longest due first. Reads without locks: somebody may be faster."""
-        return list(tx.scalars(self._due, {"now": now, "most": limit}))
+    def numbers(
+        self, tx: Transaction, now: datetime, limit: int, *, only: Sequence[str] = (), never: Sequence[str] = ()
+    ) -> list[int]:
+        """What is due, the longest due first; of these provider accounts `only`, or of none of those that are `never`
+        wanted. Reads without locks: somebody may be faster."""
+        due = self._due
+        if self._account is not None and only:
+            due = due.where(self._account.in_(only))
+        if self._account is not None and never:
+            due = due.where(self._account.not_in(never))
+        return list(tx.scalars(due, {"now": now, "most": limit}))
 
     def take(self, tx: Transaction, number: int, now: datetime) -> AnyRow | None:
         """Lease the row; as it is now, this taking counted. None if it is not due, or somebody else has it."""

@@ -13,7 +13,7 @@ from app.domain.matching import Told
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
 from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
-from app.services.base.sanitize import without_faults
+from app.services.base.sanitize import problem_text, without_faults
 
 Road = Literal["notification", "receipt", "query", "reply", "scan", "bill"]
 LONGEST_KEY = 400
@@ -68,5 +68,8 @@ class ReportedFact:
 
 def checked(reported: ReportedFact, now: datetime) -> ReportedFact:
     """The telling as it can be worked with. Every road passes here before anything is looked up or written."""
-    faults = faults_of(reported.fact)
-    return replace(reported, fact=without_faults(reported.fact, now), faults=faults) if faults else reported
+    faults, fact = faults_of(reported.fact), reported.fact
+    if faults:
+        fact = without_faults(fact, now)
+    cause = problem_text(fact.cause)  # for people only: never a reason to refuse a fact
+    return replace(reported, fact=fact if cause == fact.cause else replace(fact, cause=cause), faults=faults)

@@ -24,7 +24,6 @@ from app.domain.status import NEEDS_A_PERSON, OPEN_PAYMENT, UNPAID_END, OrderSta
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
-from app.services.calls import fulfilment
 from app.services.facts.record import (
     UNPAID_CAUSES,
     Applied,
@@ -34,7 +33,7 @@ from app.services.facts.record import (
     stored_again,
     told_before,
 )
-from app.services.payments import bookings, payment_rows, store_orders
+from app.services.payments import bookings, payment_rows, provider_reports, store_orders
 from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_facts, requests
@@ -208,7 +207,7 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
     decision, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
     payment_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
     if payment_id is not None and decision.outcome is not Outcome.PARKED:
-        fulfilment.note_report(tx, stored.reported, payment_id)
+        provider_reports.note_report(tx, stored.reported, payment_id)
     return Applied(decision.outcome, decision.reason, slot, fact_id, payment_id)
 
 
@@ -251,7 +250,7 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         bookings.transfers_of(money, order, payment.id, decision.booking, from_suspense=stored.in_suspense),
     )
     if decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
-        fulfilment.note_report(tx, stored.reported, payment.id)
+        provider_reports.note_report(tx, stored.reported, payment.id)
     if decision.payment in UNPAID_END:
         expire_if_over(tx, order, tx.now)
 

@@ -9,19 +9,19 @@ from app.domain.deciding import Booking, Decision
 from app.domain.facts import REFUND_KINDS, Kind, completed, content_of, contradictions, fact_of
 from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
 from app.domain.status import Cause, Outcome
-from app.models.orders import FactRow
+from app.models.orders import FACTS
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of, printable
-from app.services.base.statements import Insertion
-from app.services.base.upsert import NUMBER_ATTEMPTS, insertion_if_new
+from app.services.base.statements import RowInsert, flight
+from app.services.base.upsert import NUMBER_ATTEMPTS
 from app.services.payments import payment_rows
 from app.services.refunds import refund_facts
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
 HANDLED = frozenset({Kind.PAID, *UNPAID_CAUSES}) | REFUND_KINDS
 """The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
-_INSERT: Insertion = insertion_if_new(FactRow.__table__)
+_INSERT = RowInsert(FACTS, lambda insert: insert.on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,9 @@ def record(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int |
     keys = (reported.slot, reported.account.name, row["environment"], reported.key)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
-        if _INSERT.of(1).count(tx, _INSERT.values([{**row, "id": fact_id}])) == 1:
+        with flight(tx) as sent:
+            (inserted,) = sent.add(_INSERT, [{**row, "id": fact_id}])
+        if inserted.count == 1:
             return StoredFact(reported, fact_id, decision)
         known = payment_rows.fact(tx, *keys)
         if known is not None and _may_be_looked_at_again(known):

@@ -10,14 +10,17 @@ from app.domain.numbers import slot_of_number
 from app.domain.schedule import grace_end, next_late_ask
 from app.domain.status import OPEN_PAYMENT, Cause, OrderStatus, PaymentStatus, next_order_status, next_payment_status
 from app.models.base import AnyRow
-from app.models.orders import Payment
+from app.models.orders import Order, Payment
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.sanitize import problem_text
 from app.services.base.statements import write_rows
 from app.services.payments import payment_rows
 
-_p = Payment.__table__.c
+_o, _p = Order.__table__.c, Payment.__table__.c
+_OPEN_PAYMENT_OF_ORDER = (
+    select(_p.id).where(_p.slot == _o.slot, _p.order_id == _o.id, _p.status.in_(sorted(OPEN_PAYMENT))).exists()
+)
 
 
 class NotClosed(Exception):
@@ -95,6 +98,19 @@ def late_ask_after(core: Core, expires_at: datetime, problem: str, *, answered: 
         return None
     now, rules = core.clock.now(), core.rules.ask
     return next_late_ask(now=now, expires_at=expires_at, rules=rules, given_up=given_up, answered=answered)
+
+
+def expire_due_orders(core: Core, limit: int) -> int:
+    """End orders whose time is over and whose payments have all ended unpaid; how many were looked at."""
+    over = (
+        select(_o.slot, _o.id)
+        .prefix_with(sweep("due_payments"))
+        .where(_o.status == OrderStatus.OPEN, _o.expires_at <= core.clock.now(), ~_OPEN_PAYMENT_OF_ORDER)
+        .order_by(_o.expires_at)
+        .limit(limit)
+    )
+    rows = core.read(lambda tx: tx.execute(over).all())
+    return sum(expire_order(core, row.slot, row.id) for row in rows)
 
 
 def expire_order(core: Core, slot: int, order_id: int) -> bool:

@@ -16,7 +16,7 @@ from app.services.base.context import Tx
 from app.services.base.errors import TooLittleTime, TooManyOpenOrders, TooManyStarts
 from app.services.base.statements import Statement
 
-LONGEST_ORDER = timedelta(minutes=24 * 60)
+LOOK_BACK = timedelta(minutes=24 * 60)
 """The longest `order_minutes` that the settings allow. An order that is older than this is not open any more."""
 START_WINDOW = timedelta(minutes=1)
 
@@ -60,16 +60,16 @@ def check_limits(tx: Tx, slot: int, user_id: str, *, new_order: bool) -> None:
     values = {
         "slot": slot,
         "user": user_id,
-        "since": number_at(now - LONGEST_ORDER),
+        "since": number_at(now - LOOK_BACK),
         "now": now,
         "after": now - START_WINDOW,
     }
-    going_on = _GOING_ON.row(tx, values)
-    if new_order and going_on.open_count >= rules.most_open_orders:
-        wait = _seconds_until(going_on.first_end, now)
+    ((open_count, first_end, start_count, first_start),) = _GOING_ON.rows(tx, values)
+    if new_order and open_count >= rules.most_open_orders:
+        wait = _seconds_until(first_end, now)
         raise TooManyOpenOrders(limit=rules.most_open_orders, retry_after=wait)
-    if going_on.start_count >= rules.most_starts_per_minute:
-        wait = _seconds_until(going_on.first_start + START_WINDOW, now)
+    if start_count >= rules.most_starts_per_minute:
+        wait = _seconds_until(first_start + START_WINDOW, now)
         raise TooManyStarts(limit=rules.most_starts_per_minute, retry_after=wait)
 
 

@@ -32,13 +32,14 @@ from app.services.base.errors import (
     UnknownWay,
 )
 from app.services.base.idempotency import (
+    KEPT,
     Keyed,
     claim_or_stop,
     decided_once,
     remembering,
     resource_of,
 )
-from app.services.base.statements import LostRace, Statement, flight, make_row_type
+from app.services.base.statements import Statement, flight, make_row_type, named
 from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.payments import intents, payment_rows
 from app.services.payments.order_limits import check_limits, check_time
@@ -53,10 +54,14 @@ _INSERT_ORDER, _INSERT_PAYMENT = insertion_if_new(Order.__table__), insertion_if
 _GOODS = (_g.sku, _g.title, _g.prices, _g.grants, _g.store_ids, _g.active, _g.starts_at, _g.ends_at)
 _OrderRow: Any = make_row_type("OrderRow", _o)
 _PaymentRow: Any = make_row_type("PaymentRow", _p)
+_BUYERS = (_u.token, *KEPT, *_GOODS)
+_OWNED = (*_o, _u.token, _g.store_ids)
+_Buyer: Any = make_row_type("Buyer", _BUYERS)
+_Owned: Any = make_row_type("Owned", _OWNED)
 # The user is locked, so that what a user has open is counted by one request at a time.
 _BUYER = Statement(
     lambda _: (
-        select(_u.token, _k.fingerprint, _k.fields, _k.resource_id, _k.refusal, *_GOODS)
+        select(*_BUYERS)
         .select_from(User)
         .outerjoin(
             IdempotencyKey, and_(_k.slot == _u.slot, _k.caller == bindparam("caller"), _k.key == bindparam("key"))
@@ -67,7 +72,7 @@ _BUYER = Statement(
     )
 )
 _OWN_ORDER = (
-    select(*_o, _u.token, _g.store_ids)
+    select(*_OWNED)
     .select_from(Order)
     .join(User, and_(_u.slot == _o.slot, _u.id == _o.user_id))
     .outerjoin(Product, _g.sku == _o.sku)
@@ -110,7 +115,7 @@ class OrderView:
 
 
 class Placed(tuple[int, int]):
-    """The numbers of an order and of its first payment. The rows come along where this request has just written them."""
+    """The numbers of an order and of its first payment, with the rows where this request has just written them."""
 
     written: OrderView | None
 
@@ -197,7 +202,8 @@ def _judged(
     """The order with its user's token and its product's store ids, the account, the valid request, and how many
     attempts were made. Raises where no further attempt is allowed."""
     slot = slot_of_user(user_id)
-    order = read.row(tx, {"slot": slot, "id": order_id, "user": user_id}) if slot == slot_of_number(order_id) else None
+    keys = {"slot": slot, "id": order_id, "user": user_id}
+    order = named(_Owned, read.row(tx, keys)) if slot == slot_of_number(order_id) else None
     if order is None:
         raise NotFound(order=str(order_id))
     account, valid = account_for(tx.core, pay_by)
@@ -208,7 +214,7 @@ def _judged(
     if order.status != OrderStatus.OPEN or order.expires_at <= tx.now:
         raise OrderNotOpen(order=str(order_id), order_status=order.status)
     check_time(account, order.expires_at, tx.now)
-    made = int(_ATTEMPTS.row(tx, {"slot": slot, "order": order_id}).made)
+    ((made,),) = _ATTEMPTS.rows(tx, {"slot": slot, "order": order_id})
     if made >= MOST_PAYMENTS:
         raise TooManyPayments(order=str(order_id), limit=MOST_PAYMENTS)
     check_limits(tx, slot, user_id, new_order=False)
@@ -270,10 +276,10 @@ def _buyer(tx: Tx, slot: int, wanted: NewOrder, request: Keyed) -> Any:
         "key": request.key,
         "wanted_sku": wanted.sku,
     }
-    found = _BUYER.row(tx, keys)
+    found = named(_Buyer, _BUYER.row(tx, keys))
     if found is None:
         add_user(tx, wanted.user_id)
-        found = _BUYER.row(tx, keys)
+        found = named(_Buyer, _BUYER.row(tx, keys))
     return found
 
 
@@ -282,12 +288,10 @@ def _placed_before(tx: Tx, slot: int, order_id: int) -> Placed:
 
 
 def _insert(tx: Tx, orders: list[Any], payment: Any) -> None:
-    try:
-        with flight(tx) as sent:
-            sent.insert(_INSERT_ORDER, [order._asdict() for order in orders])
-            sent.insert(_INSERT_PAYMENT, [payment._asdict()])
-    except LostRace:
-        raise NumberTaken from None
+    """Raises NumberTaken: the transaction runs again, with other numbers."""
+    with flight(tx) as sent:
+        sent.add(_INSERT_ORDER, [order._asdict() for order in orders], wrong=NumberTaken())
+        sent.add(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken())
 
 
 def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: ProviderAccount) -> Any:

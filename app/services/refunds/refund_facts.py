@@ -18,9 +18,8 @@ from app.models.refunds import Refund
 from app.services.accounts import freezes
 from app.services.base.context import Core, Tx
 from app.services.base.upsert import insert_numbered
-from app.services.ledger import clawing
-from app.services.ledger.clawing import Outcome as Clawed
-from app.services.ledger.clawing import Words
+from app.services.ledger import clawback
+from app.services.ledger.clawback import ClawbackResult, StatementText
 from app.services.payments import payment_rows
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import refund_rows, settlement
@@ -114,8 +113,8 @@ def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause
     if after is RefundStatus.DECLINED:
         trade = trade_of(tx, order, payment, row.theirs)
         for wallet in {grant.credit for grant in trade.grants} if trade is not None else ():
-            hold = clawing.hold_id(row.slot, wallet.user_id, settlement.hold_key(row.id, wallet.asset))
-            clawing.release(tx, row.slot, wallet, [hold], at=now, rules=tx.core.rules.ledger)
+            hold = clawback.hold_id(row.slot, wallet.user_id, settlement.hold_key(row.id, wallet.asset))
+            clawback.release(tx, row.slot, wallet, [hold], at=now, rules=tx.core.rules.ledger)
     return after is not None
 
 
@@ -197,12 +196,12 @@ def _refund_row(tx: Tx, fact: AnyRow, trade: Trade, wanted: Plan) -> AnyRow | No
     return refund_rows.refund(tx, trade.slot, refund_id)
 
 
-def _words(fact: AnyRow, trade: Trade, row: AnyRow | None) -> Words:
+def _words(fact: AnyRow, trade: Trade, row: AnyRow | None) -> StatementText:
     number = row.id if row is not None else trade.payment.id if trade.payment is not None else trade.theirs
-    return Words(reference=str(number)[:128], note=str(row.reason if row is not None else fact.kind)[:255])
+    return StatementText(reference=str(number)[:128], note=str(row.reason if row is not None else fact.kind)[:255])
 
 
-def _move_refunds(tx: Tx, trade: Trade, wanted: Plan, row: AnyRow | None, outcomes: list[Clawed]) -> bool:
+def _move_refunds(tx: Tx, trade: Trade, wanted: Plan, row: AnyRow | None, outcomes: list[ClawbackResult]) -> bool:
     """The refund is done; others may be undone by the same fact. True if any moved."""
     now, moved, coins = tx.now, False, settlement.told_of(outcomes)
     if row is not None and row.origin == Origin.PROVIDER:
@@ -217,7 +216,7 @@ def _move_refunds(tx: Tx, trade: Trade, wanted: Plan, row: AnyRow | None, outcom
     return moved
 
 
-def _freeze(tx: Tx, trade: Trade, policy: Clawback, outcomes: list[Clawed], row: AnyRow | None) -> None:
+def _freeze(tx: Tx, trade: Trade, policy: Clawback, outcomes: list[ClawbackResult], row: AnyRow | None) -> None:
     if policy is not Clawback.FREEZE or trade.order is None:
         return
     for asset in {outcome.asset for outcome in outcomes if outcome.step.owe}:

@@ -20,7 +20,7 @@ from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, NotFound
 from app.services.base.idempotency import Keyed, claim_key, find_key
 from app.services.base.upsert import insert_numbered
-from app.services.ledger import clawing
+from app.services.ledger import clawback
 from app.services.payments import payment_rows
 from app.services.refunds import refund_rows, settlement
 from app.services.refunds.captured_payments import Trade, refunds_of, standing, trade_of, under_way
@@ -175,7 +175,7 @@ def _reserve(tx: Tx, trade: Trade, refund_id: int, before: Fraction, after: Frac
         needs[grant.credit] = needs.get(grant.credit, 0) + need
     for wallet, need in needs.items():
         if need:
-            clawing.reserve(
+            clawback.reserve(
                 tx,
                 trade.slot,
                 wallet,

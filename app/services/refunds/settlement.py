@@ -17,8 +17,8 @@ from app.domain.refunding import MONEY_KINDS, REFUND, REFUND_UNDONE, Clawback, R
 from app.models.base import AnyRow
 from app.services.base.context import Tx
 from app.services.base.transaction import Transaction
-from app.services.ledger import clawing, post
-from app.services.ledger.clawing import Booked, Claim, Outcome, Words
+from app.services.ledger import clawback, post
+from app.services.ledger.clawback import Booked, ClawbackResult, ClawbackTarget, StatementText
 from app.services.refunds.captured_payments import Trade, refunds_of, standing, under_way
 
 
@@ -28,7 +28,7 @@ class Plan:
 
     refunded: Refunded
     steps: list[MoneyStep]
-    claims: list[Claim]
+    claims: list[ClawbackTarget]
     changes: bool
 
     @property
@@ -62,8 +62,8 @@ def _step(leg: Transfer, target: int, known: Booked) -> MoneyStep:
 
 
 def settle(
-    tx: Tx, trade: Trade, wanted: Plan, *, policy: Clawback, words: Words, ending: AnyRow | None
-) -> list[Outcome]:
+    tx: Tx, trade: Trade, wanted: Plan, *, policy: Clawback, words: StatementText, ending: AnyRow | None
+) -> list[ClawbackResult]:
     """Book the plan. `ending` is the refund of ours that is done with this: its reserved coins are used first."""
     at = tx.now
     if wanted.steps:
@@ -71,7 +71,7 @@ def settle(
     if not wanted.claims:
         return []
     others = [row for row in under_way(refunds_of(tx, trade)) if ending is None or row.id != ending.id]
-    return clawing.claw(
+    return clawback.claw(
         tx,
         trade.slot,
         wanted.claims,
@@ -93,9 +93,9 @@ def money_targets(trade: Trade, now: Refunded) -> list[tuple[Transfer, int]]:
     return [*((leg, 0) for leg in left), (last, of_amount(now.part, last.amount))]
 
 
-def claims_of(trade: Trade, now: Refunded) -> list[Claim]:
+def claims_of(trade: Trade, now: Refunded) -> list[ClawbackTarget]:
     return [
-        Claim(
+        ClawbackTarget(
             grant=grant.id_in(trade.slot),
             wallet=grant.credit,
             granted=grant.amount,
@@ -106,7 +106,7 @@ def claims_of(trade: Trade, now: Refunded) -> list[Claim]:
     ]
 
 
-def told_of(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+def told_of(outcomes: Sequence[ClawbackResult]) -> list[dict[str, Any]]:
     """What happened to the coins, by asset, as it is kept on the refund and shown."""
     sums: dict[str, dict[str, int]] = defaultdict(lambda: {"taken": 0, "debt": 0, "forgiven": 0})
     for outcome in outcomes:
@@ -125,7 +125,7 @@ def hold_key(refund_id: int, asset: str) -> str:
 def holds_of(trade: Trade, refund: AnyRow) -> list[uuid.UUID]:
     """The holds with which a refund of ours may have reserved coins."""
     return [
-        clawing.hold_id(trade.slot, grant.credit.user_id, hold_key(refund.id, grant.credit.asset))
+        clawback.hold_id(trade.slot, grant.credit.user_id, hold_key(refund.id, grant.credit.asset))
         for grant in {grant.credit: grant for grant in trade.grants}.values()
     ]
 
@@ -136,14 +136,14 @@ def returned(known: Booked) -> int:
 
 
 def accounted(known: Booked, target: int) -> int:
-    """What is taken already; an operator's own reversal of the credit counts, but is never given back."""
+    """What is taken already; what an operator reversed or what expired unused counts, but is never given back."""
     taken = known.taken
-    return max(taken.by_refunds, min(target, taken.by_refunds + taken.reversed))
+    return max(taken.by_refunds, min(target, taken.accounted))
 
 
 def by_cause(tx: Transaction, trade: Trade) -> Mapping[uuid.UUID, Booked]:
     """What the books hold about the refunds of this trade."""
-    return clawing.booked(tx, trade.slot, trade.ids([*trade.money_legs, *trade.grants]))
+    return clawback.booked(tx, trade.slot, trade.ids([*trade.money_legs, *trade.grants]))
 
 
 def _money(trade: Trade, step: MoneyStep, reference: str) -> Transfer:
