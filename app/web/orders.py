@@ -8,7 +8,6 @@ from apiflask import APIBlueprint
 
 from app.domain.numbers import parse_number
 from app.domain.status import OPEN_PAYMENT
-from app.models.base import AnyRow
 from app.providers.http import deadline
 from app.providers.verbs import capabilities
 from app.services.accounts.catalog import products_for_sale
@@ -165,7 +164,7 @@ def _order(view: OrderView) -> dict[str, Any]:
     }
 
 
-def _payment(payment: AnyRow) -> dict[str, Any]:
+def _payment(payment: Any) -> dict[str, Any]:
     return {
         "number": str(payment.id),
         "provider_account": payment.provider_account,

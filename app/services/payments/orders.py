@@ -15,7 +15,6 @@ from app.domain.money import MAX_MINOR, Money
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.schedule import next_ask
 from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
-from app.models.base import AnyRow
 from app.models.catalogue import Product
 from app.models.orders import IdempotencyKey, Order, Payment, User
 from app.providers.facts import Intent
@@ -41,7 +40,7 @@ from app.services.base.idempotency import (
 )
 from app.services.base.statements import Statement, flight, make_row_type, named
 from app.services.base.upsert import NumberTaken, insertion_if_new
-from app.services.payments import intents, payment_rows
+from app.services.payments import intents, order_rows, payment_rows
 from app.services.payments.order_limits import check_limits, check_time
 
 MOST_PAYMENTS = 10
@@ -221,48 +220,23 @@ def _judged(
     return order, account, valid, made
 
 
-def own_order(tx: Tx, user_id: str, order_id: int) -> AnyRow:
-    """The user's order. Another user's is as absent as one that never was."""
-    slot = slot_of_user(user_id)
-    found = payment_rows.order(tx, slot, order_id) if slot == slot_of_number(order_id) else None
-    if found is None or found.user_id != user_id:
-        raise NotFound(order=str(order_id))
-    return found
-
-
 def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
-    """The user's order; any order for a caller who speaks for all users (None). Raises NotFound."""
-
-    def work(tx: Tx) -> OrderView:
-        order = _any_order(tx, order_id) if user_id is None else own_order(tx, user_id, order_id)
-        return OrderView(order, payment_rows.payments_of_order(tx, order.slot, order.id))
-
-    return core.read(work)
-
-
-def _any_order(tx: Tx, order_id: int) -> AnyRow:
-    found = payment_rows.order(tx, slot_of_number(order_id), order_id)
-    if found is None:
+    """The user's order; any order for a caller who speaks for all users (None). Raises NotFound: the order of another
+    user is as absent as one that never was."""
+    found = core.read(lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id))
+    if found is None or user_id not in (None, found[0].user_id):
         raise NotFound(order=str(order_id))
-    return found
+    return OrderView(*found)
 
 
 def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> list[OrderView]:
     """The user's orders, newest first, older than the cursor `before`."""
     slot = slot_of_user(user_id)
-
-    def work(tx: Tx) -> list[OrderView]:
-        wanted = select(*_o).where(_o.slot == slot, _o.user_id == user_id).order_by(_o.id.desc()).limit(limit)
-        if before is not None:
-            wanted = wanted.where(_o.id < before)
-        orders = tx.execute(wanted).all()
-        payments = payment_rows.payments_of_orders(tx, slot, [order.id for order in orders])
-        return [OrderView(order, [one for one in payments if one.order_id == order.id]) for order in orders]
-
-    return core.read(work)
+    found = core.read(lambda tx: order_rows.orders_of_user(tx, slot, user_id, before=before, most=limit))
+    return [OrderView(order, payments) for order, payments in found]
 
 
-def open_payments(view: OrderView) -> list[AnyRow]:
+def open_payments(view: OrderView) -> list[Any]:
     return [payment for payment in view.payments if payment.status in OPEN_PAYMENT]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -292,12 +291,6 @@ def payment(tx: Tx, slot: int, payment_id: int) -> AnyRow | None:
 
 def payments_of_order(tx: Tx, slot: int, order_id: int) -> list[AnyRow]:
     return list(tx.execute(_PAYMENTS_OF_ORDER, {"slot": slot, "id": order_id}))
-
-
-def payments_of_orders(tx: Tx, slot: int, order_ids: Sequence[int]) -> list[AnyRow]:
-    """The payments of several orders of one slot, oldest first."""
-    wanted = select(*_p).where(_p.slot == slot, _p.order_id.in_(order_ids)).order_by(_p.attempt)
-    return list(tx.execute(wanted))
 
 
 def lock_order(tx: Tx, slot: int, order_id: int) -> AnyRow:
