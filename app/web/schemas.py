@@ -184,6 +184,8 @@ class ProblemOut(Out):
     code: str
     detail: str | None = None
     errors: list[dict[str, Any]] | None = None
+    field: str | None = Field(default=None, description="The field at fault, or the one that differs.")
+    retry_after: int | None = Field(default=None, description="Seconds to wait, as in the header Retry-After.")
 
 
 class AccountTokenOut(Out):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
+from pydantic import BaseModel
 
-from app.domain.ledger import Posted, Refused, wallet
+from app.domain.ledger import BalanceOverflow, NoSuchEntry, Posted, Refused, wallet
 from app.domain.numbers import slot_of_number, slot_of_reference, slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend, debit, grant
 from app.services import ledger
@@ -25,6 +27,8 @@ from app.web.ledger import answered, spent
 from app.web.schemas import idempotency_key
 
 blueprint = APIBlueprint("transfers", __name__, url_prefix="/v1", tag="Wallets")
+
+T = TypeVar("T")
 
 
 class BatchNotApplied(DomainError):
@@ -57,7 +61,7 @@ def create_grant(body: shapes.GrantIn) -> Any:
     def work(tx: Tx) -> Posted:
         return ledger.post(tx, slot, [transfer], at=tx.now, rules=tx.core.rules.ledger)[0]
 
-    return core().transact(work)
+    return _refused_once(slot, "grant", body.user, transfer.key, body, work)
 
 
 @blueprint.post("/debits")
@@ -112,6 +116,7 @@ def create_hold(body: shapes.HoldIn) -> Any:
 @blueprint.output(schemas.PostedOut, status_code=201)
 def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
     """Spend what a hold reserved: all of it or a part, once or several times."""
+    slot = slot_of_number(hold_id.int)
     request = Capture(
         hold_id=hold_id,
         key=idempotency_key(),
@@ -124,9 +129,9 @@ def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
     )
 
     def work(tx: Tx) -> Posted | Refused:
-        return holds.capture(tx, slot_of_number(hold_id.int), request, at=tx.now, rules=tx.core.rules.ledger)
+        return holds.capture(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
 
-    return answered(core().transact(work))
+    return answered(_refused_once(slot, "capture", str(hold_id), request.key, body, work))
 
 
 @blueprint.post("/holds/<uuid:hold_id>/release")
@@ -147,6 +152,7 @@ def release_hold(hold_id: uuid.UUID) -> Any:
 @blueprint.output(schemas.PostedOut, status_code=201)
 def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
     """Undo a transfer by a new one, at most once. Coins go back into the lots that they came from."""
+    slot = slot_of_number(transfer_id.int)
     request = reversals.Reverse(
         transfer_id=transfer_id,
         key=idempotency_key(),
@@ -157,9 +163,9 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
     )
 
     def work(tx: Tx) -> Posted | Refused:
-        return reversals.reverse(tx, slot_of_number(transfer_id.int), request, at=tx.now, rules=tx.core.rules.ledger)
+        return reversals.reverse(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
 
-    return answered(core().transact(work))
+    return answered(_refused_once(slot, "reverse", str(transfer_id), request.key, body, work))
 
 
 @blueprint.post("/transfers/batch")
@@ -171,7 +177,7 @@ def create_batch(body: shapes.BatchIn) -> Any:
     """Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one."""
     items = [_grant(item, item.key) if isinstance(item, shapes.GrantItem) else _spend(item) for item in body.items]
     key = idempotency_key()
-    request = keyed(caller().name, key, "batch", body.model_dump(mode="json"))
+    request = keyed(f"batch:{caller().name}", key, "batch", body.model_dump(mode="json"))
     slot = slot_of_reference(f"{caller().name}:{key}")
 
     def work(tx: Tx) -> BatchResult:
@@ -188,6 +194,23 @@ def create_batch(body: shapes.BatchIn) -> Any:
     except BatchNotApplied as refused:
         return {"applied": False, "items": refused.members["items"]}
     return {"applied": True, "items": [_item(answer, applied=True) for answer in result.answers]}
+
+
+def _refused_once(slot: int, verb: str, about: str, key: str, body: BaseModel, work: Callable[[Tx], T]) -> T:
+    """Run work of the ledger. What the ledger books or refuses, it keeps for the key by itself. What it cannot do at
+    all (no such entry, a balance that would overflow) is kept here, so that it stays refused under the key."""
+    request = keyed(f"{verb}:{caller().name}:{about}", key, verb, body.model_dump(mode="json"))
+
+    def looked(tx: Tx) -> T:
+        find_key(tx, slot, request)
+        try:
+            return work(tx)
+        except (BalanceOverflow, NoSuchEntry) as error:
+            refused = DomainError()
+            refused.code = error.code
+            raise refused from None
+
+    return remembering(core(), slot, request, looked, lambda _: core().transact(work))
 
 
 def _grant(body: shapes.GrantIn, key: str) -> Any:

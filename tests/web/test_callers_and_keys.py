@@ -151,3 +151,23 @@ def test_a_refused_spend_says_in_which_environment_the_coins_are(backend: ApiCli
         assert backend.post(f"/v1/{path}", {**spend, "environment": "sandbox"}).status_code == 201
     poor = backend.post("/v1/spends", {"user": "bob", "asset": "coin", "amount": 5}).get_json()
     assert "other_environment" not in poor
+
+
+def test_a_grant_that_would_overflow_stays_refused_under_its_key(backend: ApiClient) -> None:
+    backend.post("/v1/grants", {**GRANT, "amount": 2**63 - 1})
+    refused = backend.post("/v1/grants", GRANT, key="g")
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "balance_overflow")
+    backend.post("/v1/spends", {**SPEND, "amount": 100})
+    again = backend.post("/v1/grants", GRANT, key="g")
+    assert again.get_json() == refused.get_json()
+    assert backend.post("/v1/grants", GRANT, key="a new key").status_code == 201
+
+
+def test_a_conflict_in_the_ledger_says_which_field_differs(backend: ApiClient) -> None:
+    backend.post("/v1/grants", GRANT, key="g")
+    told = backend.post("/v1/grants", {**GRANT, "amount": 51}, key="g")
+    assert (told.status_code, told.get_json()["code"], told.get_json()["field"]) == (
+        409,
+        "idempotency_key_reused",
+        "amount",
+    )
