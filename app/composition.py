@@ -24,6 +24,7 @@ from app.providers.tools import Clock, Tools
 from app.services.accounts.provider_keys import DatabaseKeys
 from app.services.base.context import Core, ProviderClock, Rules, SystemClock
 from app.services.base.transaction import Sessions
+from app.services.payments.order_limits import least_seconds
 
 PRIVATE = 0o600
 """Rights of a database file: wallets and purchases are nobody else's business."""
@@ -102,7 +103,15 @@ def build_registry(settings: Settings, sessions: Sessions, clock: Clock, keys: d
         keys[name] = DatabaseKeys(name, lambda: sessions, clock)
         return Tools(http=RequestsClient(), clock=ProviderClock(clock), keys=keys[name], live=live)
 
-    return build_accounts(settings.provider_accounts, tools_for)
+    registry = build_accounts(settings.provider_accounts, tools_for)
+    for account in registry:
+        least = least_seconds(account)
+        if settings.order_minutes * 60 <= least:
+            raise BadSettings(
+                f"order_minutes: {settings.order_minutes} is too short for the provider account {account.name!r}, "
+                f"which takes only payments with more than {least} seconds left; write {least // 60 + 1} or more"
+            )
+    return registry
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -110,6 +119,8 @@ def rules_of(settings: Settings) -> Rules:
         policy=Policy(late=settings.late_payment, surplus=settings.surplus_payment),
         ask=AskRules(grace_seconds=settings.grace_seconds),
         order_minutes=settings.order_minutes,
+        most_open_orders=settings.most_open_orders,
+        most_starts_per_minute=settings.most_starts_per_minute,
         clawback=settings.clawback_policy,
         ledger=settings.ledger.rules(),
     )

@@ -60,6 +60,7 @@ SHORTEST_RSA_BITS = 2048
 API_KEY_PREFIX = "tbk_"
 SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"})
 Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"]
+KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Algorithm = Literal["HS256", "RS256", "ES256"]
 
 
@@ -126,6 +127,9 @@ class ApiKey(BaseModel):
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     scopes: frozenset[Scope]
+    caller: KeyName | None = None
+    """Who calls with this key; not given: the name of the key. Several keys of one caller share its idempotency keys,
+    so that a request repeated after a rotation is still the same request."""
 
 
 class LimitSettings(BaseModel):
@@ -179,6 +183,10 @@ class Settings(BaseSettings):
     public_url: str = "http://127.0.0.1:8000"
     """Where providers reach us."""
     order_minutes: int = Field(default=30, ge=1, le=24 * 60)
+    most_open_orders: int = Field(default=50, ge=1, le=1000)
+    """How many open orders a user may have at one time."""
+    most_starts_per_minute: int = Field(default=30, ge=1, le=1000)
+    """How many payments a user may start within a minute."""
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT
     surplus_payment: Surplus = Surplus.HOLD
@@ -186,9 +194,7 @@ class Settings(BaseSettings):
     """What becomes of refunded coins that are spent; a request for a refund may say otherwise."""
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     user_jwt: UserJwt | None = None
-    api_keys: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")], ApiKey] = Field(
-        default_factory=dict
-    )
+    api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     provider_accounts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     trusted_proxies: int = Field(default=0, ge=0, le=8)
     """How many reverse proxies in front of us set X-Forwarded-For and -Proto."""

@@ -19,6 +19,7 @@ import secrets
 import threading
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 
 SLOTS = 4096
@@ -42,6 +43,11 @@ def slot_of_reference(reference: str) -> int:
 def slot_of_number(number: int) -> int:
     """The slot in the low 12 bits."""
     return number & (SLOTS - 1)
+
+
+def number_at(moment: datetime) -> int:
+    """The lowest number that is given out at this moment or later, whatever its slot."""
+    return max(0, int(moment.timestamp() * 1000) - EPOCH_MS) << (SEQUENCE_BITS + SLOT_BITS)
 
 
 def parse_number(text: str | None) -> int | None:

@@ -95,6 +95,8 @@ class Payment(Base):
     id: Mapped[int] = mapped_column(Big, primary_key=True)
     """What the provider gets as its merchant order number."""
     order_id: Mapped[int] = mapped_column(Big)
+    attempt: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
+    """1, 2, 3 … within the order, given under its lock: the order of making, whatever the clocks say."""
     provider_account: Mapped[str] = mapped_column(String(32))
     way: Mapped[str] = mapped_column(String(32))
     status: Mapped[str] = mapped_column(String(16))
@@ -120,7 +122,7 @@ class Payment(Base):
         CheckConstraint("(status = 'paid') = (paid_at IS NOT NULL)", name="paid_at_a_moment"),
         CheckConstraint("status <> 'paid' OR theirs IS NOT NULL", name="paid_has_their_number"),
         _one_of("status", "created", "pending", "unknown", "paid", "failed", "closed", "held"),
-        Index(None, "slot", "order_id"),
+        Index(None, "slot", "order_id", "attempt", unique=True),
         # Without the slot: a message that names only the provider's number has to be found (docs/adr/0030).
         Index("ix_payments_theirs", "provider_account", "theirs"),
         Index(
@@ -228,7 +230,12 @@ class IdempotencyKey(Base):
     """Who asked, and for whom: a backend's keys are apart for each of its users."""
     key: Mapped[str] = mapped_column(String(128), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
+    fields: Mapped[dict[str, str] | None] = mapped_column(Json)
+    """A short hash of each field, to say which one differs. Null in rows older than this column."""
     resource_id: Mapped[int] = mapped_column(Big)
+    """0 where there is none: a refusal, or a batch, whose items have keys of their own."""
+    refusal: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """The definite no that the request met: {code, detail, members}."""
     created_at: Mapped[datetime] = mapped_column(Moment)
 
 

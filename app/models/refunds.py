@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Integer,
     String,
     UniqueConstraint,
+    Uuid,
     event,
     text,
 )
@@ -113,6 +115,8 @@ class Freeze(Base):
     actor: Mapped[str] = mapped_column(String(160))
     refund_id: Mapped[int | None] = mapped_column(Big)
     """The refund whose policy froze it."""
+    request: Mapped[uuid.UUID | None] = mapped_column(Uuid)
+    """Named after caller and idempotency key: the request is done once, also where its key is forgotten."""
     at: Mapped[datetime] = mapped_column(Moment)
 
     __table_args__ = (
@@ -122,6 +126,7 @@ class Freeze(Base):
         CheckConstraint("length(actor) > 0", name="has_actor"),
         CheckConstraint("environment IN ('live', 'sandbox')", name="environment_known"),
         Index(None, "slot", "user_id", "id"),
+        Index(None, "slot", "request", unique=True),
     )
 
 

@@ -24,7 +24,7 @@ from app.config import API_KEY_PREFIX, ApiKey, UserJwt
 from app.providers.errors import ProviderError
 from app.providers.http import HttpResponse, RequestsClient, deadline
 from app.services.accounts.users import check_user_id
-from app.services.base.errors import Invalid, Problem
+from app.services.base.errors import DomainError, Invalid
 
 USER_SCOPES = frozenset({"orders", "read", "receipts"})
 LONGEST_TOKEN = 8192
@@ -38,25 +38,28 @@ _log = structlog.get_logger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-class Unauthorized(Problem):
-    code, status, title = "unauthorized", 401, "The credentials are missing, expired or wrong."
+class Unauthorized(DomainError):
+    code = "unauthorized"
 
 
-class KeysUnavailable(Problem):
-    code, status, title = "keys_unavailable", 503, "The users' keys cannot be fetched just now. Try again."
+class KeysUnavailable(DomainError):
+    code = "keys_unavailable"
 
 
-class UserMissing(Problem):
-    code, status, title = "user_missing", 400, "Name the user: a backend's key stands for none."
+class UserMissing(DomainError):
+    code = "user_missing"
 
 
-class Forbidden(Problem):
-    code, status, title = "forbidden", 403, "These credentials do not allow that."
+class Forbidden(DomainError):
+    code = "forbidden"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller. `user_id` is set for a user's own token, None for the app's backend."""
+    """An authenticated caller. `user_id` is set for a user's own token, None for the app's backend.
+
+    `name` is the caller's, not that of the API key: idempotency keys belong to callers.
+    """
 
     name: str
     scopes: frozenset[str]
@@ -71,6 +74,10 @@ class Caller:
         if named is None:
             raise UserMissing
         return check_user_id(named)
+
+    def user_if_named(self, named: str | None) -> str | None:
+        """The user that the request is about; None for a backend that asks about whatever a number names."""
+        return self.user(named) if self.user_id is not None or named is not None else None
 
     def speaking_for(self, user_id: str) -> str:
         """Whose idempotency keys a request about that user uses: a backend may use the same key for each user."""
@@ -122,7 +129,7 @@ class Gate:
 
     def __init__(self, user_jwt: UserJwt | None, api_keys: dict[str, ApiKey]) -> None:
         self._jwt = user_jwt
-        self._api_keys = {key.sha256: (name, key.scopes) for name, key in api_keys.items()}
+        self._api_keys = {key.sha256: (key.caller or name, key.scopes) for name, key in api_keys.items()}
         self._key_set = KeySet(user_jwt.jwks_url) if user_jwt and user_jwt.jwks_url else None
 
     def admit(self, header: str | None) -> Caller:
@@ -137,9 +144,9 @@ class Gate:
 
     def _backend(self, token: str) -> Caller | None:
         digest = hashlib.sha256(token.encode()).hexdigest()
-        for known, (name, scopes) in self._api_keys.items():
+        for known, (caller_name, scopes) in self._api_keys.items():
             if hmac.compare_digest(known, digest):
-                return Caller(f"backend:{name}", scopes)
+                return Caller(f"backend:{caller_name}", scopes)
         return None
 
     def _user(self, token: str) -> Caller | None:

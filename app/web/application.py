@@ -13,7 +13,7 @@ from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
 from app.request_buffer import LARGEST_BODY
-from app.web import health, ledger, openapi, orders, problems, receipts, refunds, reports, transfers, webhooks
+from app.web import errors, health, ledger, openapi, orders, receipts, refunds, reports, transfers, webhooks
 from app.web.access import Gate
 from app.web.chunked_bodies import ChunkedBodies
 from app.web.strict_json import StrictJson, refuse_other_content
@@ -32,7 +32,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app.extensions["tillbook"] = house.core
     app.extensions["tillbook_gate"] = Gate(settings.user_jwt, settings.api_keys)
     openapi.register(app)
-    problems.register(app)
+    errors.register(app)
     for blueprint in (
         orders.blueprint,
         ledger.blueprint,

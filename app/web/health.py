@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, jsonify
 
 from app.composition import House
 from app.models import schema
-from app.web.problems import problem
+from app.web.errors import problem
 
 blueprint = Blueprint("health", __name__)
 
@@ -22,5 +22,5 @@ def ready() -> Response:
     house: House = current_app.extensions["tillbook_house"]
     at, wanted = schema.current(house.engine), schema.newest()
     if at != wanted:
-        return problem(503, "schema_outdated", "The database is at another schema: run `tillbook migrate`.", at=at)
+        return problem("schema_outdated", at=at)
     return jsonify(status="ok")

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
 
-from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, NoSuchEntry, Refused, wallet
+from app.domain.ledger import InsufficientFunds, Posted, Refused, wallet
 from app.domain.numbers import slot_of_user
-from app.domain.spending import Spend
+from app.domain.spending import HoldRequest, Spend
 from app.services import ledger
-from app.services.base.errors import Invalid, KeyReused, NotFound, Problem
-from app.services.base.transaction import Connected
+from app.services.base.context import Tx, environment_of
+from app.services.base.errors import refusal
 from app.services.ledger import debts
 from app.web import schemas
 from app.web.access import caller, needs
-from app.web.orders import core
+from app.web.context import core
 
 blueprint = APIBlueprint("ledger", __name__, url_prefix="/v1", tag="Wallets")
 
 T = TypeVar("T")
-
-
-class TooMuch(Problem):
-    code, status, title = "balance_overflow", 409, "The balance would pass 2^63 - 1."
-
-
-class SpendRefused(Problem):
-    """A definite no, remembered under the key. The `code` is the ledger's."""
-
-    status, title = 409, "The wallet does not allow that. A new Idempotency-Key asks anew."
-
-    def __init__(self, refused: Refused) -> None:
-        super().__init__("", **dict[str, Any](refused.details))
-        self.code = refused.code
 
 
 @blueprint.get("/wallet")
@@ -44,12 +29,16 @@ class SpendRefused(Problem):
 def show_wallet(query: schemas.UserQuery) -> Any:
     """Every balance of the user, by asset and environment, and what the user owes."""
     user_id = caller().user(query.user)
-    slot, now = slot_of_user(user_id), core().clock.now()
-    return {
-        "user": user_id,
-        "balances": core().read(lambda session: ledger.balances(session, slot, user_id, at=now)),
-        "debts": core().read(lambda session: debts.owed(session, slot, user_id)),
-    }
+    slot = slot_of_user(user_id)
+
+    def work(tx: Tx) -> dict[str, Any]:
+        return {
+            "user": user_id,
+            "balances": ledger.balances(tx, slot, user_id, at=tx.now),
+            "debts": debts.owed(tx, slot, user_id),
+        }
+
+    return core().read(work)
 
 
 @blueprint.get("/statement")
@@ -91,28 +80,45 @@ def create_spend(body: schemas.SpendIn) -> Any:
         note=body.note,
         actor=caller().name,
     )
-
-    now = when_and_rules()
-    return keyed_work(lambda session: ledger.spend(session, slot_of_user(user_id), request, **now))
+    return spent(slot_of_user(user_id), request)
 
 
-def when_and_rules() -> dict[str, Any]:
-    """What every service of the ledger wants to know besides: the time, and the rules of the house."""
-    return {"at": core().clock.now(), "rules": core().rules.ledger}
+def spent(slot: int, request: Spend) -> Posted:
+    """Spend or debit. Raises the refusal, which is committed by then."""
+
+    def work(tx: Tx) -> Posted | Refused:
+        return ledger.spend(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
+
+    return answered(core().transact(work), request)
 
 
-def keyed_work(work: Callable[[Connected], T | Refused]) -> T:
-    """Run keyed ledger work. Its refusal is committed with it, and then told as a problem."""
-    try:
-        answer = core().transact(work)
-    except KeyConflict:
-        raise KeyReused from None
-    except NoSuchEntry as error:
-        raise NotFound(str(error)) from None
-    except BalanceOverflow as error:
-        raise TooMuch(str(error)) from None
-    except InvalidTransfer as error:
-        raise Invalid(str(error)) from None
-    if isinstance(answer, Refused):
-        raise SpendRefused(answer)
-    return answer
+def answered(answer: T | Refused, request: Spend | HoldRequest | None = None) -> T:
+    """The ledger's answer. Raises its refusal, which is committed by then; for a spend or a hold the refusal says where
+    the user does have the coins."""
+    if not isinstance(answer, Refused):
+        return answer
+    members: dict[str, Any] = dict(answer.details)
+    if request is None or answer.code != InsufficientFunds.code:
+        raise refusal(answer.code, members=members)
+    elsewhere = _available_elsewhere(request)
+    members["environment"] = request.environment
+    if not elsewhere:
+        raise refusal(answer.code, members=members)
+    other = _other(request.environment)
+    detail = (
+        f"The wallet of the environment {request.environment!r} has too few coins, and the user's wallet of the "
+        f"environment {other!r} has {elsewhere}. The request says which wallet pays: `environment`."
+    )
+    raise refusal(answer.code, detail, {**members, "other_environment": other, "other_available": elsewhere})
+
+
+def _available_elsewhere(request: Spend | HoldRequest) -> int:
+    """What the user has of that asset in the other environment: test purchases are credited to `sandbox`, and a spend
+    is for `live` unless it says otherwise."""
+    slot, other = slot_of_user(request.user_id), _other(request.environment)
+    found = core().read(lambda tx: ledger.balances(tx, slot, request.user_id, at=tx.now))
+    return sum(one.available for one in found if (one.asset, one.environment) == (request.asset, other))
+
+
+def _other(environment: str) -> str:
+    return environment_of(live=environment != environment_of(live=True))

@@ -6,7 +6,7 @@ from typing import Any
 
 from apiflask import APIFlask
 
-from app.web.problems import CONTENT_TYPE
+from app.web.errors import CONTENT_TYPE
 from app.web.schemas import LONGEST_KEY, ProblemOut
 
 _KEY_HEADER = {
@@ -23,7 +23,7 @@ _PROBLEMS = {
     "404": "No such thing",
     "409": "It contradicts what was done before",
     "422": "The request is not valid",
-    "429": "Too much of the user's waits already: later",
+    "429": "A limit of the user: wait as long as `Retry-After` says",
     "502": "The provider does not accept our settings",
     "503": "Try again: nothing is lost",
 }

@@ -13,7 +13,7 @@ from app.services.base.context import Tx
 from app.services.intake import receipts
 from app.web import schemas
 from app.web.access import caller, needs
-from app.web.orders import core
+from app.web.context import core
 
 blueprint = APIBlueprint("receipts", __name__, url_prefix="/v1", tag="Store purchases")
 

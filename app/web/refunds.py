@@ -20,7 +20,7 @@ from app.services.refunds.requests import Wanted
 from app.web import refund_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
-from app.web.orders import core
+from app.web.context import core
 
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
 _log = structlog.get_logger(__name__)

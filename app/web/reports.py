@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 from app.domain.trial_balance import TrialSheet, as_json
 from app.services.ledger.trial_balance import trial_balance
 from app.web.access import needs
-from app.web.orders import core
+from app.web.context import core
 from app.web.schemas import Asset, In, Out
 
 MOST_DAYS = 4

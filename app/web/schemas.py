@@ -10,7 +10,7 @@ from flask import request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.providers.limits import UNSTORABLE, is_usable_moment
-from app.services.base.errors import Problem
+from app.services.base.errors import DomainError
 from app.services.payments.orders import MOST_PIECES
 
 LONGEST_KEY = 128
@@ -39,9 +39,8 @@ Moment = Annotated[AwareDatetime, AfterValidator(_usable)]
 PageSize = Annotated[int, Field(gt=0, le=MOST_PAGE)]
 
 
-class KeyMissing(Problem):
-    code, status = "idempotency_key_missing", 400
-    title = "Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done."
+class KeyMissing(DomainError):
+    code = "idempotency_key_missing"
 
 
 class In(BaseModel):
@@ -185,6 +184,8 @@ class ProblemOut(Out):
     code: str
     detail: str | None = None
     errors: list[dict[str, Any]] | None = None
+    field: str | None = Field(default=None, description="The field at fault, or the one that differs.")
+    retry_after: int | None = Field(default=None, description="Seconds to wait, as in the header Retry-After.")
 
 
 class AccountTokenOut(Out):

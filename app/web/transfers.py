@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
+from pydantic import BaseModel
 
-from app.domain.ledger import Posted, Refused, wallet
-from app.domain.numbers import slot_of_number, slot_of_user
+from app.domain.ledger import BalanceOverflow, NoSuchEntry, Posted, Refused, wallet
+from app.domain.numbers import slot_of_number, slot_of_reference, slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend, debit, grant
 from app.services import ledger
+from app.services.base.context import Tx
+from app.services.base.errors import DomainError
+from app.services.base.idempotency import NO_RESOURCE, claim_key, find_key, keyed, remembering
 from app.services.ledger import batches, holds, reversals
+from app.services.ledger.batches import BatchResult
 from app.services.ledger.hold_rows import Held
 from app.web import ledger_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
-from app.web.ledger import keyed_work, when_and_rules
-from app.web.orders import core
+from app.web.context import core
+from app.web.ledger import answered, spent
 from app.web.schemas import idempotency_key
 
 blueprint = APIBlueprint("transfers", __name__, url_prefix="/v1", tag="Wallets")
+
+T = TypeVar("T")
+
+
+class BatchNotApplied(DomainError):
+    """All or nothing, and an item was refused. The member `items` is the answer for each item."""
+
+    code = "batch_not_applied"
 
 
 @blueprint.get("/balance")
@@ -42,8 +56,12 @@ def show_balance_at(query: shapes.BalanceAtQuery) -> Any:
 def create_grant(body: shapes.GrantIn) -> Any:
     """Give a user bonus coins, with the reason."""
     transfer = _grant(body, idempotency_key())
-    slot, now = slot_of_user(body.user), when_and_rules()
-    return keyed_work(lambda session: ledger.post(session, slot, [transfer], **now)[0])
+    slot = slot_of_user(body.user)
+
+    def work(tx: Tx) -> Posted:
+        return ledger.post(tx, slot, [transfer], at=tx.now, rules=tx.core.rules.ledger)[0]
+
+    return _refused_once(slot, "grant", body.user, transfer.key, body, work)
 
 
 @blueprint.post("/debits")
@@ -63,8 +81,7 @@ def create_debit(body: shapes.DebitIn) -> Any:
         scope=f"debit:{caller().name}",
         reference=body.reference,
     )
-    slot, now = slot_of_user(body.user), when_and_rules()
-    return keyed_work(lambda session: ledger.spend(session, slot, request, **now))
+    return spent(slot_of_user(body.user), request)
 
 
 @blueprint.post("/holds")
@@ -86,8 +103,11 @@ def create_hold(body: shapes.HoldIn) -> Any:
         note=body.note,
         actor=caller().name,
     )
-    now = when_and_rules()
-    return keyed_work(lambda session: holds.hold(session, slot_of_user(user_id), request, **now))
+
+    def work(tx: Tx) -> Held | Refused:
+        return holds.hold(tx, slot_of_user(user_id), request, at=tx.now, rules=tx.core.rules.ledger)
+
+    return answered(core().transact(work), request)
 
 
 @blueprint.post("/holds/<uuid:hold_id>/capture")
@@ -96,6 +116,7 @@ def create_hold(body: shapes.HoldIn) -> Any:
 @blueprint.output(schemas.PostedOut, status_code=201)
 def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
     """Spend what a hold reserved: all of it or a part, once or several times."""
+    slot = slot_of_number(hold_id.int)
     request = Capture(
         hold_id=hold_id,
         key=idempotency_key(),
@@ -106,8 +127,11 @@ def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
         note=body.note,
         actor=caller().name,
     )
-    now = when_and_rules()
-    return keyed_work(lambda session: holds.capture(session, slot_of_number(hold_id.int), request, **now))
+
+    def work(tx: Tx) -> Posted | Refused:
+        return holds.capture(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
+
+    return answered(_refused_once(slot, "capture", str(hold_id), request.key, body, work))
 
 
 @blueprint.post("/holds/<uuid:hold_id>/release")
@@ -115,12 +139,11 @@ def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
 @blueprint.output(shapes.HoldOut)
 def release_hold(hold_id: uuid.UUID) -> Any:
     """Give back what is still reserved. Repeating it is harmless."""
-    now = when_and_rules()
 
-    def work(session: Any) -> Held:
-        return holds.release(session, slot_of_number(hold_id.int), hold_id, **now)
+    def work(tx: Tx) -> Held:
+        return holds.release(tx, slot_of_number(hold_id.int), hold_id, at=tx.now, rules=tx.core.rules.ledger)
 
-    return keyed_work(work)
+    return core().transact(work)
 
 
 @blueprint.post("/transfers/<uuid:transfer_id>/reverse")
@@ -129,6 +152,7 @@ def release_hold(hold_id: uuid.UUID) -> Any:
 @blueprint.output(schemas.PostedOut, status_code=201)
 def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
     """Undo a transfer by a new one, at most once. Coins go back into the lots that they came from."""
+    slot = slot_of_number(transfer_id.int)
     request = reversals.Reverse(
         transfer_id=transfer_id,
         key=idempotency_key(),
@@ -137,8 +161,11 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
         amount=body.amount,
         scope=f"reverse:{caller().name}",
     )
-    now = when_and_rules()
-    return keyed_work(lambda session: reversals.reverse(session, slot_of_number(transfer_id.int), request, **now))
+
+    def work(tx: Tx) -> Posted | Refused:
+        return reversals.reverse(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
+
+    return answered(_refused_once(slot, "reverse", str(transfer_id), request.key, body, work))
 
 
 @blueprint.post("/transfers/batch")
@@ -149,9 +176,41 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
 def create_batch(body: shapes.BatchIn) -> Any:
     """Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one."""
     items = [_grant(item, item.key) if isinstance(item, shapes.GrantItem) else _spend(item) for item in body.items]
-    now = when_and_rules()
-    result = keyed_work(lambda session: batches.book_batch(session, items, all_or_nothing=body.all_or_nothing, **now))
-    return {"applied": result.applied, "items": [_item(answer, result.applied) for answer in result.answers]}
+    key = idempotency_key()
+    request = keyed(f"batch:{caller().name}", key, "batch", body.model_dump(mode="json"))
+    slot = slot_of_reference(f"{caller().name}:{key}")
+
+    def work(tx: Tx) -> BatchResult:
+        find_key(tx, slot, request)  # a repeat is booked once more: each item has a key of its own, and says the same
+        rules = tx.core.rules.ledger
+        result = batches.book_batch(tx, items, at=tx.now, all_or_nothing=body.all_or_nothing, rules=rules)
+        if not result.applied:
+            raise BatchNotApplied(items=[_item(answer, applied=False) for answer in result.answers])
+        claim_key(tx, slot, request, NO_RESOURCE)
+        return result
+
+    try:
+        result = remembering(core(), slot, request, work, lambda _: core().transact(work))
+    except BatchNotApplied as refused:
+        return {"applied": False, "items": refused.members["items"]}
+    return {"applied": True, "items": [_item(answer, applied=True) for answer in result.answers]}
+
+
+def _refused_once(slot: int, verb: str, about: str, key: str, body: BaseModel, work: Callable[[Tx], T]) -> T:
+    """Run work of the ledger. What the ledger books or refuses, it keeps for the key by itself. What it cannot do at
+    all (no such entry, a balance that would overflow) is kept here, so that it stays refused under the key."""
+    request = keyed(f"{verb}:{caller().name}:{about}", key, verb, body.model_dump(mode="json"))
+
+    def looked(tx: Tx) -> T:
+        find_key(tx, slot, request)
+        try:
+            return work(tx)
+        except (BalanceOverflow, NoSuchEntry) as error:
+            refused = DomainError()
+            refused.code = error.code
+            raise refused from None
+
+    return remembering(core(), slot, request, looked, lambda _: core().transact(work))
 
 
 def _grant(body: shapes.GrantIn, key: str) -> Any:
@@ -184,7 +243,7 @@ def _spend(body: shapes.SpendItem) -> Spend:
     )
 
 
-def _item(answer: Posted | Refused, applied: bool) -> dict[str, Any]:
+def _item(answer: Posted | Refused, *, applied: bool) -> dict[str, Any]:
     if isinstance(answer, Refused):
         return {"code": answer.code, "details": dict(answer.details), "posted": None}
     return {"code": None, "details": {}, "posted": answer if applied else None}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, current_app, request
+from flask import Blueprint, Response, abort, request
 
 from app.providers.facts import Message
-from app.services.base.context import Core
 from app.services.intake.notifications import receive_notification
+from app.web.context import core
 
 LARGEST_BODY = 256 * 1024
 
@@ -17,8 +17,7 @@ blueprint = Blueprint("webhooks", __name__)
 @blueprint.post("/webhooks/<account>/")
 def receive(account: str) -> Response:
     """Both spellings of the URL work: a slash too many in a merchant console must not lose money."""
-    core: Core = current_app.extensions["tillbook"]
-    found = core.registry.get(account)
+    found = core().registry.get(account)
     if found is None:
         abort(404)
     request.max_content_length = LARGEST_BODY
@@ -28,7 +27,7 @@ def receive(account: str) -> Response:
         headers={name.lower(): value for name, value in request.headers.items()},
         query_string=request.query_string.decode("latin-1"),
     )
-    reply = receive_notification(core, found, message)
+    reply = receive_notification(core(), found, message)
     response = Response(reply.body, status=reply.status)
     if reply.body:
         response.content_type = reply.content_type

@@ -12,11 +12,13 @@ from app.services.accounts.catalog import (
     import_products,
     parse_catalogue,
     price_in,
-    product_for_sale,
     product_of_store,
     products_for_sale,
 )
 from app.services.base.errors import NoPrice, UnknownProduct
+from app.services.base.idempotency import keyed
+from app.services.payments import orders
+from app.services.payments.orders import NewOrder, PayBy
 from tests.world import CATALOGUE, World
 
 TWO = (
@@ -50,7 +52,9 @@ def test_what_the_file_no_longer_names_is_retired_and_can_come_back(world: World
     assert imported(world, CATALOGUE) == counts(unchanged=1)
     assert for_sale(world) == ["coins-60"]
     with pytest.raises(UnknownProduct):
-        world.core.read(lambda session: product_for_sale(session, "gems", world.clock.now()))
+        orders.create_order(
+            world.core, NewOrder("alice", "gems", 1, PayBy("sandbox", "page")), keyed("a", "k", "o", {})
+        )
     found: Any = world.core.read(lambda session: product_of_store(session, "store", "com.gems"))
     assert found.sku == "gems", "it was bought in the store while it was for sale"
     assert imported(world, TWO) == counts(changed=1, unchanged=1)

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.services.base.errors import Problem
-from app.web import problems as web_problems
+from app.domain.ledger import LedgerError
+from app.services.base.errors import DomainError
+from app.web.errors import ERRORS, LEDGER_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROVIDER_WORDS = re.compile(r"alipay|wechat|weixin|apple|app_store|appstore|storekit", re.IGNORECASE)
@@ -74,25 +76,33 @@ def test_every_code_of_a_problem_is_explained_in_the_documentation() -> None:
 
 
 def codes() -> set[str]:
-    """Every code that a caller can see: those of the problem classes, and those of the framework's own errors."""
+    """Every code that a caller can see: errors of use cases, refusals and errors of the ledger, and the web's own."""
     import app.web.application
 
-    assert app.web.application.build_application is not None, "loads the web, and with it every problem there is"
-    found = {kind.code for kind in _descendants(Problem)} - {"problem"}
-    literal = set(re.findall(r'problem\(\d+, "([a-z_]+)"', Path(web_problems.__file__).read_text(encoding="utf-8")))
-    return found | literal | set(web_problems._HTTP_CODES.values())
+    assert app.web.application.build_application is not None, "loads the web, and with it every error there is"
+    errors = {kind.code for kind in _descendants(DomainError)} - {DomainError.code}
+    ledger = {kind.code for kind in _descendants(LedgerError)} - {LedgerError.code}
+    refusals = {
+        code
+        for path in ours("app")
+        for code in re.findall(r'\bRefused\([a-z_.]+, "([a-z_]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert len(refusals) > 5
+    return errors | refusals | {LEDGER_CODES.get(code, code) for code in ledger} | set(ERRORS)
 
 
-def _descendants(kind: type[Problem]) -> set[type[Problem]]:
+def _descendants(kind: type[Exception]) -> set[Any]:
     return {kind, *(further for child in kind.__subclasses__() for further in _descendants(child))}
 
 
-def test_codes_are_stable_words_and_each_stands_for_one_status() -> None:
-    statuses: dict[str, set[int]] = {}
-    for kind in _descendants(Problem):
-        if kind.code == Problem.code:  # the base, and those whose code is the reason of the refusal at hand
-            continue
-        assert re.fullmatch(r"[a-z][a-z_]+", kind.code)
-        statuses.setdefault(kind.code, set()).add(kind.status)
-    assert {code: status for code, status in statuses.items() if len(status) > 1} == {}
-    assert len(codes()) > 15
+def test_each_code_has_one_status_and_one_title_in_one_table() -> None:
+    assert sorted(codes() - set(ERRORS)) == []
+    assert all(re.fullmatch(r"[a-z][a-z_]+", code) for code in ERRORS)
+    assert all(400 <= status < 600 and title.endswith(".") for status, title in ERRORS.values())
+
+
+def test_only_one_module_of_the_web_knows_http_statuses_of_errors() -> None:
+    """A use case raises a code. `status` and `title` of an error are the web's."""
+    said = re.compile(r"^    (?:code, status\b|title = )", re.MULTILINE)
+    found = [path for path in ours("app/services", "app/domain") if said.search(path.read_text(encoding="utf-8"))]
+    assert found == []

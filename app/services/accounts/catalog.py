@@ -164,12 +164,11 @@ def products_for_sale(tx: Tx, now: datetime) -> list[AnyRow]:
     return [row for row in rows if _in_window(row, now)]
 
 
-def product_for_sale(tx: Tx, sku: str, now: datetime) -> AnyRow:
-    """The product, if it can be ordered now. Raises UnknownProduct."""
-    row = tx.execute(select(*_p).where(_p.sku == sku)).one_or_none()
-    if row is None or not row.active or not _in_window(row, now):
+def check_for_sale(product: Any, sku: str, now: datetime) -> None:
+    """`product` is a row with `active`, `starts_at` and `ends_at`; all null where there is none. Raises
+    UnknownProduct."""
+    if not product.active or not _in_window(product, now):
         raise UnknownProduct(sku=sku)
-    return row
 
 
 def store_ids_of(tx: Tx, sku: str) -> Mapping[str, str]:
@@ -192,5 +191,5 @@ def price_in(prices: Mapping[str, int], currencies: tuple[str, ...], wanted: str
     return prices[usable[0]], usable[0]
 
 
-def _in_window(row: AnyRow, now: datetime) -> bool:
+def _in_window(row: Any, now: datetime) -> bool:
     return (row.starts_at is None or row.starts_at <= now) and (row.ends_at is None or now < row.ends_at)

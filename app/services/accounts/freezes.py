@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,19 +11,21 @@ from sqlalchemy import bindparam, select
 
 from app.domain import account_events as marks
 from app.domain.ledger import WALLET, AccountName, wallet
-from app.domain.numbers import slot_of_user
+from app.domain.numbers import keyed_uuid, slot_of_user
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS
 from app.models.refunds import Freeze
 from app.services.base.context import Core, Tx
-from app.services.base.errors import NotFound
-from app.services.base.idempotency import Keyed, claim_key, find_key
+from app.services.base.errors import KeyReused, NotFound
+from app.services.base.idempotency import Keyed, decided_once
 from app.services.base.upsert import insert_numbered
 from app.services.ledger.ledger_transaction import LedgerTransaction
 
 POLICY = "policy"
 """The actor where the policy of a refund froze a wallet."""
 _A, _z = ACCOUNTS.c, Freeze.__table__.c
+_ENTRY = select(*_z).where(_z.slot == bindparam("slot"), _z.id == bindparam("id"))
+_REQUESTED = select(*_z).where(_z.slot == bindparam("slot"), _z.request == bindparam("request"))
 _WALLETS = (
     select(_A.asset)
     .where(
@@ -49,21 +52,30 @@ class Change:
 
 def change(core: Core, wanted: Change, request: Keyed) -> int:
     """Freeze or unfreeze, and write down who did it and why; the number of that entry. Repeating the request with its
-    key changes nothing, even if the wallet has been unfrozen since."""
+    key changes nothing, even if the wallet has been unfrozen since, or nobody remembers the key any more."""
     slot = slot_of_user(wanted.user_id)
+    name = keyed_uuid(slot, f"freeze:{request.caller}", request.key)
 
-    def work(tx: Tx) -> int:
-        known = find_key(tx, slot, request)
-        if known is not None:
-            return known
-        number = apply(tx, slot, wanted)
-        return claim_key(tx, slot, request, number, core.clock.now()) or number
+    def decide(tx: Tx) -> int:
+        known = tx.execute(_REQUESTED, {"slot": slot, "request": name}).one_or_none()
+        return apply(tx, slot, wanted, request=name) if known is None else _still_known(known, wanted)
 
-    return core.transact(work)
+    return decided_once(core, slot, request, decide)
 
 
-def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None) -> int:
-    """The same in the caller's transaction. Raises NotFound for a user without any wallet there: a name misspelt."""
+def _still_known(row: AnyRow, wanted: Change) -> int:
+    """The number of an entry whose key was forgotten. Raises KeyReused if the entry is not what is wanted now."""
+    for field in ("user_id", "environment", "asset", "frozen", "reason", "actor"):
+        if getattr(row, field) != getattr(wanted, field):
+            raise KeyReused(field=field)
+    return int(row.id)
+
+
+def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None, request: uuid.UUID | None = None) -> int:
+    """Freeze or unfreeze in the caller's transaction; the number of the entry.
+
+    Raises NotFound for a user without any wallet there: a name misspelt.
+    """
     names = _names(tx, slot, wanted)
     if not names:
         raise NotFound(user=wanted.user_id, environment=wanted.environment)
@@ -79,7 +91,7 @@ def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None) ->
         "refund_id": refund_id,
         "at": at,
     }
-    number = insert_numbered(tx, Freeze.__table__, tx.core.numbers, row)
+    number = insert_numbered(tx, Freeze.__table__, tx.core.numbers, {**row, "request": request})
     entry_made = marks.Freezing(**{name: value for name, value in row.items() if name != "slot"}, id=number)
     with LedgerTransaction(tx, tx.core.rules.ledger, [(slot, name) for name in names], at) as books:
         for name in names:
@@ -97,7 +109,7 @@ def history(core: Core, user_id: str) -> Sequence[AnyRow]:
 
 
 def entry(core: Core, slot: int, number: int) -> AnyRow:
-    return core.read(lambda tx: tx.execute(select(*_z).where(_z.slot == slot, _z.id == number)).one())
+    return core.read(lambda tx: tx.execute(_ENTRY, {"slot": slot, "id": number}).one())
 
 
 def _names(tx: Tx, slot: int, wanted: Change) -> list[AccountName]:

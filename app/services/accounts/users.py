@@ -34,9 +34,15 @@ def ensure_user(tx: Tx, user_id: str) -> AnyRow:
     known = find_user(tx, user_id)
     if known is not None:
         return known
+    add_user(tx, user_id)
+    return tx.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one()
+
+
+def add_user(tx: Tx, user_id: str) -> None:
+    """Make the user's row, unless another request has made it meanwhile."""
+    slot = slot_of_user(user_id)
     row = {"slot": slot, "id": user_id, "token": new_token(slot), "consented_at": None, "created_at": tx.now}
     insert_if_new(tx, User.__table__, row)
-    return tx.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one()
 
 
 def find_user(tx: Tx, user_id: str) -> AnyRow | None:

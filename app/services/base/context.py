@@ -60,6 +60,10 @@ class Rules:
     ask: AskRules = field(default_factory=AskRules)
     order_minutes: int = 30
     """How long an order can be paid."""
+    most_open_orders: int = 50
+    """Of one user at one time."""
+    most_starts_per_minute: int = 30
+    """Payments that one user may start within a minute."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)

@@ -1,70 +1,108 @@
-"""What a use case refuses, with the stable code that callers see (RFC 9457). The text is for people and may change."""
+"""What a use case refuses. Each refusal has a stable code; which HTTP status and title a code has is the web's."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-class Problem(Exception):
+class DomainError(Exception):
     """A request that cannot be done as asked; nothing was changed unless the code says otherwise."""
 
-    code = "problem"
-    status = 400
-    title = "The request cannot be done."
+    code = "domain_error"
+    remembered = True
+    """Whether the request's key keeps this refusal. False where time alone may turn the refusal into a yes."""
 
     def __init__(self, detail: str = "", **members: Any) -> None:
-        super().__init__(detail or self.title)
+        """`detail` is one sentence for people; `members` are what machines read besides the code."""
+        super().__init__(detail or self.code)
         self.detail = detail
         self.members = members
 
 
-class NotFound(Problem):
-    code, status, title = "not_found", 404, "There is no such thing, or it is not yours."
+class NotFound(DomainError):
+    code = "not_found"
 
 
-class Invalid(Problem):
-    code, status, title = "invalid_request", 422, "The request is not valid."
+class Invalid(DomainError):
+    code = "invalid_request"
 
 
-class UnknownProduct(Problem):
-    code, status, title = "unknown_product", 422, "This product is not for sale."
+class UnknownProduct(DomainError):
+    code = "unknown_product"
 
 
-class NoPrice(Problem):
-    code, status, title = "no_price", 422, "The product has no price in a currency of this provider."
+class NoPrice(DomainError):
+    code = "no_price"
 
 
-class UnknownProviderAccount(Problem):
-    code, status, title = "unknown_provider_account", 422, "There is no such provider account."
+class UnknownProviderAccount(DomainError):
+    code = "unknown_provider_account"
 
 
-class UnknownWay(Problem):
-    code, status, title = "unknown_way", 422, "The provider account has no such way of paying."
+class UnknownWay(DomainError):
+    code = "unknown_way"
 
 
-class KeyReused(Problem):
-    code, status, title = "idempotency_key_reused", 409, "This Idempotency-Key was used for another request."
+class KeyReused(DomainError):
+    """The member `field` names the first field that differs from the request that used the key before."""
+
+    code = "idempotency_key_reused"
+    remembered = False
 
 
-class OrderNotOpen(Problem):
-    code, status, title = "order_not_open", 409, "The order is paid or expired: it takes no further payment."
+class OrderNotOpen(DomainError):
+    code = "order_not_open"
 
 
-class TooManyPayments(Problem):
-    code, status, title = "too_many_payments", 409, "The order has been tried to pay too often. Make a new order."
+class TooManyPayments(DomainError):
+    code = "too_many_payments"
 
 
-class PaymentDeclined(Problem):
-    code, status, title = "payment_declined", 409, "The provider refused to make the payment."
+class TooLittleTime(DomainError):
+    """The provider would refuse the payment: too little of the order's time is left."""
+
+    code = "too_little_time"
 
 
-class ProviderUnavailable(Problem):
-    code, status, title = (
-        "provider_unavailable",
-        503,
-        "The provider gave no usable answer. Send the same request with the same Idempotency-Key again.",
-    )
+class TooManyOpenOrders(DomainError):
+    """The member `retry_after` says in how many seconds one of the user's open orders ends."""
+
+    code = "too_many_open_orders"
+    remembered = False
 
 
-class ProviderMisconfigured(Problem):
-    code, status, title = "provider_misconfigured", 502, "The provider does not accept our credentials or settings."
+class TooManyStarts(DomainError):
+    """The member `retry_after` says in how many seconds the user may start a payment again."""
+
+    code = "too_many_starts"
+    remembered = False
+
+
+class PaymentDeclined(DomainError):
+    code = "payment_declined"
+
+
+class ProviderUnavailable(DomainError):
+    code = "provider_unavailable"
+    remembered = False
+
+
+class ProviderMisconfigured(DomainError):
+    code = "provider_misconfigured"
+    remembered = False
+
+
+def refusal(code: str, detail: str = "", members: Mapping[str, Any] | None = None) -> DomainError:
+    """The refusal with this code as it was first given: it is remembered already."""
+    kind = next((one for one in _kinds(DomainError) if one.code == code), DomainError)
+    error = DomainError.__new__(kind)
+    DomainError.__init__(error, detail, **(members or {}))
+    error.code, error.remembered = code, False
+    return error
+
+
+def _kinds(kind: type[DomainError]) -> Iterator[type[DomainError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _kinds(child)

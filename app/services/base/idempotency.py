@@ -1,23 +1,41 @@
-"""What an `Idempotency-Key` stands for: one request of one caller, once."""
+"""What an `Idempotency-Key` stands for: one request of one caller, decided once.
+
+A key keeps the resource that the request made, or the refusal that it met. A repeat gets the first answer again, even
+where another one would be given now: a no does not become a yes, and a yes does not happen twice.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app.models.orders import IdempotencyKey
 from app.services.base.context import Core, Tx
-from app.services.base.errors import KeyReused, Problem
-from app.services.base.upsert import insert_if_new
+from app.services.base.errors import DomainError, KeyReused, refusal
+from app.services.base.statements import Statement, flight, make_row_type, named
+from app.services.base.upsert import insertion_if_new
 
+NO_RESOURCE = 0
+"""The resource of a refusal, and of a request whose parts have keys of their own (a batch)."""
+DIGEST_LENGTH = 12
+"""Hexadecimal digits of the hash of one field."""
+VERB = "request"
+"""Named as the field that differs where the key was used for another kind of request."""
+
+T = TypeVar("T")
 _k = IdempotencyKey.__table__.c
+KEPT = (_k.fingerprint, _k.fields, _k.resource_id, _k.refusal)
+"""What a key stands for, as `resource_of` reads it."""
+_Kept = make_row_type("Kept", KEPT)
+_FIND = Statement(
+    select(*KEPT).where(_k.slot == bindparam("slot"), _k.caller == bindparam("caller"), _k.key == bindparam("key"))
+)
+_CLAIM = insertion_if_new(IdempotencyKey.__table__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +43,25 @@ class Keyed:
     """A caller's request with its key. The fingerprint covers everything that the request asks for."""
 
     caller: str
+    """Whose key it is. A caller may use several API keys: a repeat under a new one is the same request."""
     key: str
     fingerprint: str
+    fields: Mapping[str, str]
+    """A short hash of each field, so that a conflict can say which one differs."""
+
+
+class _Answered(Exception):
+    """Another request with the key was faster: undo what this transaction began, and show what the other made."""
+
+    def __init__(self, resource_id: int) -> None:
+        super().__init__()
+        self.resource_id = resource_id
 
 
 def keyed(caller: str, key: str, what: str, content: Mapping[str, Any]) -> Keyed:
-    canonical = json.dumps([what, content], sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return Keyed(caller, key, hashlib.sha256(canonical.encode()).hexdigest())
+    fields = {VERB: _digest(what)[:DIGEST_LENGTH]}
+    fields |= {name: _digest(value)[:DIGEST_LENGTH] for name, value in content.items()}
+    return Keyed(caller, key, _digest([what, content]), fields)
 
 
 def decided_once(core: Core, slot: int, request: Keyed, decide: Callable[[Tx], int]) -> int:
@@ -41,69 +71,104 @@ def decided_once(core: Core, slot: int, request: Keyed, decide: Callable[[Tx], i
     def work(tx: Tx) -> int:
         known = find_key(tx, slot, request)
         if known is not None:
-            return _made(known)
+            return known
         resource_id = decide(tx)
-        known = claim_key(tx, slot, request, resource_id, tx.now)
-        return resource_id if known is None else _made(known)
+        claim_or_stop(tx, slot, request, resource_id)
+        return resource_id
 
+    return remembering(core, slot, request, work, lambda resource_id: resource_id)
+
+
+def remembering(core: Core, slot: int, request: Keyed, work: Callable[[Tx], T], repeated: Callable[[int], T]) -> T:
+    """Run work that looks for its key and claims it; its refusal, if it meets one, is kept for the key.
+
+    `repeated` shows the resource of a request with this key that was faster.
+    """
     try:
         return core.transact(work)
-    except KeyReused:
-        raise
-    except Problem as error:
-        mark = _mark_of(error.code)
-        known = core.transact(lambda tx: claim_key(tx, slot, request, mark, tx.now))
-        if known is None or known == mark:
+    except _Answered as other:
+        return repeated(other.resource_id)
+    except DomainError as error:
+        if not error.remembered:
             raise
-        return _made(known)
+        known = _remember(core, slot, request, error)
+        if known is None:
+            raise
+        return repeated(known)
 
 
-def _made(resource_id: int) -> int:
-    """Raises the refusal that stands in the place of a resource."""
-    if resource_id < 0:
-        raise next((kind for kind in _kinds(Problem) if _mark_of(kind.code) == resource_id), Problem)
-    return resource_id
+def find_key(tx: Tx, slot: int, request: Keyed) -> int | None:
+    """The resource that the key stands for; None if the key is new. Raises the refusal that the key stands for, and
+    KeyReused if the key stands for another request."""
+    known = named(_Kept, _FIND.row(tx, {"slot": slot, "caller": request.caller, "key": request.key}))
+    return None if known is None else resource_of(known, request)
 
 
-def _mark_of(code: str) -> int:
-    """A negative number that no resource has."""
-    return -1 - zlib.crc32(code.encode())
+def resource_of(known: Any, request: Keyed) -> int:
+    """What a row of the key's table says (`fingerprint`, `fields`, `resource_id`, `refusal`). Raises like find_key."""
+    if known.fingerprint != request.fingerprint:
+        raise KeyReused(field=_differing(known.fields or {}, request.fields))
+    if known.refusal is not None:
+        raise refusal(known.refusal["code"], known.refusal["detail"], known.refusal["members"])
+    return int(known.resource_id)
 
 
-def _kinds(kind: type[Problem]) -> Iterator[type[Problem]]:
-    for child in kind.__subclasses__():
-        yield child
-        yield from _kinds(child)
-
-
-def claim_key(tx: Tx, slot: int, request: Keyed, resource_id: int, now: datetime) -> int | None:
-    """Bind the key to the resource about to be made: None if the key is new, else the resource that it already made.
+def claim_key(tx: Tx, slot: int, request: Keyed, resource_id: int) -> int | None:
+    """Bind the key to the resource: None if the key is new, else the resource that the key stands for already.
 
     Runs in the transaction that makes the resource; a second request at the same time waits here for the first.
-    Raises KeyReused if the key stood for other content.
     """
-    row = {
-        "slot": slot,
-        "caller": request.caller,
-        "key": request.key,
-        "fingerprint": request.fingerprint,
-        "resource_id": resource_id,
-        "created_at": now,
-    }
-    if insert_if_new(tx, IdempotencyKey.__table__, row):
+    if _is_new(tx, _row(tx, slot, request, resource_id, None)):
         return None
     return find_key(tx, slot, request)
 
 
-def find_key(tx: Tx, slot: int, request: Keyed) -> int | None:
-    """The resource that the key stands for; None if it is new. Raises KeyReused if it stands for other content."""
-    known = tx.execute(
-        select(_k.fingerprint, _k.resource_id).where(
-            _k.slot == slot, _k.caller == request.caller, _k.key == request.key
-        )
-    ).one_or_none()
-    if known is None:
-        return None
-    if known.fingerprint != request.fingerprint:
-        raise KeyReused
-    return int(known.resource_id)
+def claim_or_stop(tx: Tx, slot: int, request: Keyed, resource_id: int) -> None:
+    """The same inside `remembering`: where another request was faster, this transaction is undone."""
+    known = claim_key(tx, slot, request, resource_id)
+    if known is not None:
+        raise _Answered(known)
+
+
+def _remember(core: Core, slot: int, request: Keyed, error: DomainError) -> int | None:
+    """Keep the refusal for the key. If another request with the key was faster, that one's answer stands."""
+    kept = {"code": error.code, "detail": error.detail, "members": error.members}
+
+    def work(tx: Tx) -> int | None:
+        if _is_new(tx, _row(tx, slot, request, NO_RESOURCE, kept)):
+            return None
+        return find_key(tx, slot, request)
+
+    return core.transact(work)
+
+
+def _is_new(tx: Tx, row: dict[str, Any]) -> bool:
+    with flight(tx) as sent:
+        (answer,) = sent.add(_CLAIM, [row])
+    return answer.count == 1
+
+
+def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "slot": slot,
+        "caller": request.caller,
+        "key": request.key,
+        "fingerprint": request.fingerprint,
+        "fields": dict(request.fields),
+        "resource_id": resource_id,
+        "refusal": kept,
+        "created_at": tx.now,
+    }
+
+
+def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """The first field that differs, the verb before all; empty where the row is older than the fields' hashes."""
+    if not before:
+        return ""
+    differing = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    return VERB if VERB in differing else next(iter(differing), "")
+
+
+def _digest(content: Any) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()

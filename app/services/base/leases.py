@@ -53,7 +53,9 @@ class LeaseQueue:
         wanted = [c.slot == bindparam("at_slot"), c.id == bindparam("at_id"), c[moment].is_not(None)]
         changes: dict[str, ColumnElement[Any]] = {moment: bindparam("until")}
         if stamps is not None:
-            wanted.append(or_(c[stamps].is_(None), c[stamps] <= bindparam("quiet_since")))
+            # A stamp in the future was left by a worker whose clock was ahead, and counts as none.
+            quiet = (c[stamps].is_(None), c[stamps] <= bindparam("quiet_since"), c[stamps] > bindparam("taken_at"))
+            wanted.append(or_(*quiet))
             changes[stamps] = bindparam("taken_at")
         self._take_early = update(table).where(*wanted).values(changes).returning(*c)
         counted = {} if counts is None else {counts: c[counts] + 1}

@@ -11,7 +11,8 @@ columns, and errors still come out as SQLAlchemy's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -48,6 +49,16 @@ class next_head(GenericFunction[bytes]):  # noqa: N801 - SQLAlchemy finds it as 
 def _next_head_on_postgres(element: next_head, compiler: SQLCompiler, **kw: Any) -> str:
     head, fingerprint, lot, at_us = (compiler.process(part, **kw) for part in element.clauses)
     return f"sha256({head} || {fingerprint} || int8send({lot}) || int8send({at_us}))"
+
+
+def make_row_type(name: str, columns: Iterable[Any]) -> Any:
+    """A named tuple with the names of these columns."""
+    return namedtuple(name, [column.name for column in columns])
+
+
+def named(row_type: Any, row: Row | None) -> Any:
+    """A statement's row by the names of its columns; None where there is none."""
+    return None if row is None else row_type._make(row)
 
 
 class _Text:

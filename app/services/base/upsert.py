@@ -8,12 +8,33 @@ from typing import Any
 
 from sqlalchemy import FromClause, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.dml import Insert
 
 from app.domain.numbers import NumberSource
+from app.services.base.statements import RowInsert
 from app.services.base.transaction import Transaction
 
 NUMBER_ATTEMPTS = 5
+
+
+class _RunAgain(Exception):
+    sqlstate = "40001"
+
+
+class NumberTaken(OperationalError):
+    """Another process gave out the same number in the same millisecond. To `transact` that is a serialization failure:
+    the transaction runs again, with other numbers."""
+
+    def __init__(self) -> None:
+        super().__init__("INSERT", None, _RunAgain("the number is taken"))
+
+
+def insertion_if_new(table: FromClause) -> RowInsert:
+    """INSERT for the money path; a row of which a unique key is taken is left out, and not counted."""
+    if not isinstance(table, Table):
+        raise TypeError(f"not a table: {table!r}")
+    return RowInsert(table, lambda insert: insert.on_conflict_do_nothing())
 
 
 @cache

@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import structlog
 
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.status import OPEN_PAYMENT, Cause, PaymentStatus, next_payment_status
-from app.models.base import AnyRow
 from app.providers.errors import Unknown
 from app.providers.facts import Started
 from app.providers.http import deadline
-from app.services.base.context import Core
-from app.services.base.errors import PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
+from app.services.base.context import Core, Tx
+from app.services.base.errors import DomainError, PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
 from app.services.base.idempotency import Keyed, find_key
 from app.services.base.sanitize import printable
 from app.services.calls.payment_closing import cancel
 from app.services.calls.payment_queries import Answer, apply_all, ask
 from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
 from app.services.payments import intents, payment_rows
-from app.services.payments.orders import PayBy, account_for, add_payment, open_payments, view_order
+from app.services.payments.orders import PayBy, add_payment, open_payments_to_replace
 
 START_SECONDS = 12.0
 SHUT_SECONDS = 4.0
 _log = structlog.get_logger(__name__)
 
 
-def start_payment(core: Core, payment_id: int) -> None:
+def start_payment(core: Core, payment_id: int, written: Any = None) -> Any:
     """Bring the payment to where the client can go on. Safe to repeat: the provider gets the same request again.
 
+    `written` is the payment's row where the caller has just written it; then the row after the start is given back, if
+    nobody but this call has changed it.
     Raises PaymentDeclined, ProviderUnavailable (nothing is lost: repeat the request) or ProviderMisconfigured.
     """
-    slot = slot_of_number(payment_id)
-    row = core.read(lambda tx: payment_rows.payment(tx, slot, payment_id))
+    row = written or core.read(lambda tx: payment_rows.payment(tx, slot_of_number(payment_id), payment_id))
     if row is not None and row.status == PaymentStatus.FAILED and row.action is None and row.problem:
         raise _declined_before(row)
     if row is None or row.status not in OPEN_PAYMENT or row.action is not None or row.expires_at <= core.clock.now():
-        return
+        return None
     account = core.registry.get(row.provider_account)
     if account is None:
-        raise ProviderMisconfigured(f"provider account {row.provider_account!r} is not configured any more")
+        raise ProviderMisconfigured(f"The provider account {row.provider_account!r} is not configured any more.")
     called = call_provider(
         core,
         account,
@@ -52,8 +53,9 @@ def start_payment(core: Core, payment_id: int) -> None:
     if called.answer is None:
         _record_failure(core, row, called)
         raise _problem_of(row, called)
-    _record_started(core, row, called.answer)
+    after = _record_started(core, row, called.answer)
     apply_all(core, account, called.answer.facts, "reply")
+    return None if written is None or called.answer.facts else after
 
 
 def _usable(started: Started) -> Started:
@@ -65,26 +67,31 @@ def _usable(started: Started) -> Started:
     return started
 
 
-def _record_started(core: Core, row: AnyRow, started: Started) -> None:
-    core.transact(
-        lambda tx: payment_rows.record_start(
-            tx, row.slot, row.id, Cause.STARTED, action=dict(started.action), problem=""
-        ),
-    )
+def _record_started(core: Core, row: Any, started: Started) -> Any:
+    """The row as it is now; None if somebody else has changed it, too."""
+    action = dict(started.action)
+
+    def work(tx: Tx) -> Any:
+        if row.status == PaymentStatus.CREATED and payment_rows.started(tx, row.slot, row.id, action):
+            return row._replace(status=PaymentStatus.PENDING, action=action) if hasattr(row, "_replace") else None
+        payment_rows.record_start(tx, row.slot, row.id, Cause.STARTED, action=action, problem="")
+        return None
+
+    return core.transact(work)
 
 
 _CAUSES = {CallEnd.DECLINED: Cause.DECLINED, CallEnd.UNKNOWN: Cause.UNANSWERED}
 """A definite no ends the payment; a call that surely did not happen leaves the payment; all else makes it unknown."""
 
 
-def _record_failure(core: Core, row: AnyRow, called: ProviderCall[Started]) -> None:
+def _record_failure(core: Core, row: Any, called: ProviderCall[Started]) -> None:
     cause = _CAUSES.get(called.end)
     core.transact(
         lambda tx: payment_rows.record_start(tx, row.slot, row.id, cause, action=None, problem=called.problem)
     )
 
 
-def _declined_before(row: AnyRow) -> PaymentDeclined:
+def _declined_before(row: Any) -> PaymentDeclined:
     """The same answer again: whoever lost the first one must not take the repeat for a payment that can be made. A
     provider's word for its refusal comes first in what is kept, and is never a plain word of a sentence."""
     word = row.problem.partition(" ")[0]
@@ -93,7 +100,7 @@ def _declined_before(row: AnyRow) -> PaymentDeclined:
 
 
 def _problem_of(
-    row: AnyRow, called: ProviderCall[Started]
+    row: Any, called: ProviderCall[Started]
 ) -> PaymentDeclined | ProviderUnavailable | ProviderMisconfigured:
     members = {"order": str(row.order_id), "payment": str(row.id)}
     declined = called.end is CallEnd.DECLINED
@@ -106,16 +113,22 @@ def _problem_of(
 
 def pay_again(core: Core, user_id: str, order_id: int, pay_by: PayBy, request: Keyed) -> int:
     """Write another attempt to pay the order; its number. Earlier open attempts are asked about and shut first, so that
-    one order is not paid twice. That is done as far as the provider answers: a second payment is never lost anyway."""
-    account_for(core, pay_by)
+    one order is not paid twice. That is done as far as the provider answers: a second payment is never lost anyway.
+    Where no further attempt is allowed, the earlier ones stay as they are."""
     slot = slot_of_user(user_id)
-    known = core.read(lambda tx: find_key(tx, slot, request))
-    if known is not None:
-        return known
-    view = view_order(core, user_id, order_id)
+
+    def look(tx: Tx) -> list[int]:
+        if find_key(tx, slot, request) is not None:
+            return []
+        return open_payments_to_replace(tx, user_id, order_id, pay_by)
+
+    try:
+        replaced = core.read(look)
+    except DomainError:
+        replaced = []  # `add_payment` refuses, and remembers that
     with deadline(SHUT_SECONDS):
-        for payment in open_payments(view):
-            _shut(core, payment.id)
+        for payment_id in replaced:
+            _shut(core, payment_id)
     return add_payment(core, user_id, order_id, pay_by, request)
 
 

@@ -32,7 +32,7 @@ from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
 from app.services.accounts.users import ensure_user
 from app.services.base.context import Core, Tx, as_of
-from app.services.base.errors import Problem, UnknownProviderAccount
+from app.services.base.errors import DomainError, UnknownProviderAccount
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.base.sanitize import name_of
@@ -62,21 +62,23 @@ _r, _f, _o, _p = Receipt.__table__.c, FactRow.__table__.c, Order.__table__.c, Pa
 _log = structlog.get_logger(__name__)
 
 
-class ReceiptRefused(Problem):
-    code, status, title = "receipt_refused", 422, "This is not a proof of a purchase in this app."
+class ReceiptRefused(DomainError):
+    code = "receipt_refused"
 
 
-class ReceiptTooLarge(Problem):
-    code, status, title = "receipt_too_large", 413, "The proof is longer than this provider's proofs are."
+class ReceiptTooLarge(DomainError):
+    code = "receipt_too_large"
 
 
-class TooManyTransactions(Problem):
-    code, status, title = "too_many_transactions", 422, "The receipt has too many transactions. Send it in parts."
+class TooManyTransactions(DomainError):
+    code = "too_many_transactions"
 
 
-class TooManyReceipts(Problem):
-    code, status, title = "too_many_receipts", 429, "Too many of the user's receipts wait for the store. Try later."
+class TooManyReceipts(DomainError):
     """The member `retry_after` says in how many seconds there may be room."""
+
+    code = "too_many_receipts"
+    remembered = False
 
 
 SHOWN = {problem.code: problem for problem in (ReceiptTooLarge, TooManyTransactions)}
@@ -433,7 +435,7 @@ def work_on_due(core: Core, receipt_id: int) -> bool:
     try:
         with as_of(row.submitted_at):  # it was fresh when it came
             received = _verified(account, bytes(row.body), row.user_id)
-    except Problem:
+    except DomainError:
         _refused(core, receipt_id)
         return True
     work_through(core, account, receipt_id, row.user_id, received, bytes(row.body))

@@ -8,10 +8,11 @@ from sqlalchemy import bindparam, select
 
 from app.domain.debts import OWED
 from app.models.ledger import ACCOUNTS
+from app.services.base.statements import Statement
 from app.services.base.transaction import Connected
 
 _A = ACCOUNTS.c
-_OWED = (
+_OWED = Statement(
     select(_A.asset, _A.environment, _A.balance)
     .where(_A.slot == bindparam("p_slot"), _A.user_id == bindparam("p_user"), _A.code == OWED, _A.balance > 0)
     .order_by(_A.asset, _A.environment)
@@ -27,5 +28,4 @@ class Debt:
 
 def owed(session: Connected, slot: int, user_id: str) -> tuple[Debt, ...]:
     """All that the user owes, by asset and environment."""
-    rows = session.connection().execute(_OWED, {"p_slot": slot, "p_user": user_id})
-    return tuple(Debt(row.asset, row.environment, row.balance) for row in rows)
+    return tuple([Debt(*row) for row in _OWED.rows(session, {"p_slot": slot, "p_user": user_id})])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import and_, bindparam, case, func, select
 
 from app.domain.ledger import WALLET, AccountName, InvalidTransfer
-from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, HOLDS, TRANSFERS
+from app.services.base.statements import Statement, make_row_type
 from app.services.base.transaction import Connected
 from app.services.ledger import accounts, hold_rows
 from app.services.ledger.hold_rows import OPEN
@@ -65,7 +66,7 @@ _OVER = (
     .scalar_subquery()
 )
 """What an account holds beyond the time of its holds: that is over for whoever looks."""
-_BALANCES = (
+_BALANCES = Statement(
     select(A.asset, A.environment, A.balance, (A.held - _OVER).label("held"), A.frozen)
     .where(A.slot == bindparam("p_slot"), A.user_id == bindparam("p_user"), A.code == WALLET)
     .order_by(A.asset, A.environment)
@@ -89,8 +90,9 @@ _LINES = (
     .where(T.slot == bindparam("p_slot"), T.book_id == bindparam("p_book"))
     .limit(bindparam("p_limit"))
 )
-_FORWARD = _LINES.where(T.version > bindparam("p_cursor")).order_by(T.version)
-_BACKWARD = _LINES.where(T.version < bindparam("p_cursor")).order_by(T.version.desc())
+_Posting: Any = make_row_type("Posting", _LINES.selected_columns)
+_FORWARD = Statement(_LINES.where(T.version > bindparam("p_cursor")).order_by(T.version))
+_BACKWARD = Statement(_LINES.where(T.version < bindparam("p_cursor")).order_by(T.version.desc()))
 _VERSION = select(T.created_at, T.balance).where(
     T.slot == bindparam("p_slot"), T.book_id == bindparam("p_book"), T.version == bindparam("p_version")
 )
@@ -101,8 +103,10 @@ def balances(session: Connected, slot: int, user_id: str, *, at: datetime | None
 
     Coins that expired a moment ago may still be counted: the worker, or the next spend, takes them out by a transfer.
     """
-    rows = session.connection().execute(_BALANCES, {"p_slot": slot, "p_user": user_id, "p_at": at or _NO_TIME})
-    return tuple(Balance(r.asset, r.environment, r.balance, int(r.held), bool(r.frozen)) for r in rows)
+    rows = _BALANCES.rows(session, {"p_slot": slot, "p_user": user_id, "p_at": at or _NO_TIME})
+    return tuple(
+        [Balance(asset, place, amount, int(held), bool(frozen)) for asset, place, amount, held, frozen in rows]
+    )
 
 
 def balance(session: Connected, slot: int, account: AccountName, *, at: datetime | None = None) -> Balance:
@@ -133,10 +137,11 @@ def statement(
     limit = max(1, min(limit, LONGEST_PAGE))
     start = cursor if cursor is not None else (book.version + 1 if newest_first else 0)
     values = {"p_slot": slot, "p_book": book.id, "p_cursor": start, "p_limit": limit}
-    rows = session.connection().execute(_BACKWARD if newest_first else _FORWARD, values).all()
+    page = (_BACKWARD if newest_first else _FORWARD).rows(session, values)
+    rows = [_Posting._make(row) for row in page]
     last = rows[-1].version if rows else None
     more = last is not None and (last > 1 if newest_first else last < book.version)
-    return StatementPage(tuple(_line(row) for row in rows), last if more else None)
+    return StatementPage(tuple([_line(row) for row in rows]), last if more else None)
 
 
 def balance_at(session: Connected, slot: int, account: AccountName, moment: datetime) -> int:
@@ -165,6 +170,6 @@ def _must_keep(account: AccountName) -> None:
         raise InvalidTransfer("a system account has no statement: its balance is the sum of its legs")
 
 
-def _line(row: AnyRow) -> Line:
+def _line(row: Any) -> Line:
     amount = -row.amount if row.debit_id == row.book_id else row.amount
     return Line(row.version, row.id, amount, row.balance, row.kind, row.reference, row.note, row.other, row.created_at)

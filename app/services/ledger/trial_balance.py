@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from app.domain.trial_balance import Totals, TrialBalance, added, draw_up
-from app.services.base.errors import Problem
+from app.services.base.errors import DomainError
 from app.services.base.transaction import Transaction
 from app.services.ledger import checkpoints
 from app.services.ledger.leg_sums import FOREVER, balances_of_users, busy_days, sums_between
@@ -13,9 +13,8 @@ from app.services.ledger.leg_sums import FOREVER, balances_of_users, busy_days, 
 MICROSECOND = timedelta(microseconds=1)
 
 
-class CheckpointsBehind(Problem):
-    code, status = "checkpoints_behind", 503
-    title = "The worker has not added up enough of the past yet. Try again later."
+class CheckpointsBehind(DomainError):
+    code = "checkpoints_behind"
 
 
 def trial_balance(

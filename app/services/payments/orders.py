@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import func, select
+from sqlalchemy import and_, bindparam, func, select
 
 from app.domain.facts import Ref
 from app.domain.money import MAX_MINOR, Money
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.schedule import next_ask
 from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
-from app.models.base import AnyRow
-from app.models.orders import Order, Payment
+from app.models.catalogue import Product
+from app.models.orders import IdempotencyKey, Order, Payment, User
 from app.providers.facts import Intent
 from app.providers.registry import ProviderAccount
-from app.services.accounts.catalog import price_in, product_for_sale, store_ids_of
-from app.services.accounts.users import ensure_user
+from app.services.accounts.catalog import check_for_sale, price_in
+from app.services.accounts.users import add_user
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.errors import (
     Invalid,
@@ -30,15 +30,60 @@ from app.services.base.errors import (
     UnknownProviderAccount,
     UnknownWay,
 )
-from app.services.base.idempotency import Keyed, claim_key, find_key
-from app.services.base.upsert import insert_numbered
-from app.services.payments import intents, payment_rows
+from app.services.base.idempotency import (
+    KEPT,
+    Keyed,
+    claim_or_stop,
+    decided_once,
+    remembering,
+    resource_of,
+)
+from app.services.base.statements import Statement, flight, make_row_type, named
+from app.services.base.upsert import NumberTaken, insertion_if_new
+from app.services.payments import intents, order_rows, payment_rows
+from app.services.payments.order_limits import check_limits, check_time
 
 MOST_PAYMENTS = 10
 """Attempts to pay one order."""
 MOST_PIECES = 1000
 SUBJECT_LENGTH = 128
-_o, _p = Order.__table__.c, Payment.__table__.c
+_o, _p, _u = Order.__table__.c, Payment.__table__.c, User.__table__.c
+_k, _g = IdempotencyKey.__table__.c, Product.__table__.c
+_INSERT_ORDER, _INSERT_PAYMENT = insertion_if_new(Order.__table__), insertion_if_new(Payment.__table__)
+_GOODS = (_g.sku, _g.title, _g.prices, _g.grants, _g.store_ids, _g.active, _g.starts_at, _g.ends_at)
+_OrderRow: Any = make_row_type("OrderRow", _o)
+_PaymentRow: Any = make_row_type("PaymentRow", _p)
+_BUYERS = (_u.token, *KEPT, *_GOODS)
+_OWNED = (*_o, _u.token, _g.store_ids)
+_Buyer: Any = make_row_type("Buyer", _BUYERS)
+_Owned: Any = make_row_type("Owned", _OWNED)
+# The user is locked, so that what a user has open is counted by one request at a time.
+_BUYER = Statement(
+    lambda _: (
+        select(*_BUYERS)
+        .select_from(User)
+        .outerjoin(
+            IdempotencyKey, and_(_k.slot == _u.slot, _k.caller == bindparam("caller"), _k.key == bindparam("key"))
+        )
+        .outerjoin(Product, _g.sku == bindparam("wanted_sku"))
+        .where(_u.slot == bindparam("slot"), _u.id == bindparam("user"))
+        .with_for_update(key_share=True, of=[User])
+    )
+)
+_OWN_ORDER = (
+    select(*_OWNED)
+    .select_from(Order)
+    .join(User, and_(_u.slot == _o.slot, _u.id == _o.user_id))
+    .outerjoin(Product, _g.sku == _o.sku)
+    .where(_o.slot == bindparam("slot"), _o.id == bindparam("id"), _o.user_id == bindparam("user"))
+)
+_READ_OWN_ORDER = Statement(lambda _: _OWN_ORDER)
+_LOCK_OWN_ORDER = Statement(lambda _: _OWN_ORDER.with_for_update(of=[Order]))
+_ATTEMPTS = Statement(
+    lambda _: select(func.coalesce(func.max(_p.attempt), 0).label("made")).where(
+        _p.slot == bindparam("slot"), _p.order_id == bindparam("order")
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +107,29 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """An order with its payments, oldest first."""
+    """An order with its payments, in the order in which they were made."""
 
-    order: AnyRow
-    payments: list[AnyRow]
+    order: Any
+    payments: list[Any]
 
 
-class _Replay(Exception):
-    """The key already stands for this resource: undo what this transaction began, and show that."""
+class Placed(tuple[int, int]):
+    """The numbers of an order and of its first payment, with the rows where this request has just written them."""
 
-    def __init__(self, resource_id: int) -> None:
-        super().__init__()
-        self.resource_id = resource_id
+    written: OrderView | None
+
+    def __new__(cls, order_id: int, payment_id: int, written: OrderView | None = None) -> Placed:
+        placed = super().__new__(cls, (order_id, payment_id))
+        placed.written = written
+        return placed
+
+    @property
+    def order_id(self) -> int:
+        return self[0]
+
+    @property
+    def payment_id(self) -> int:
+        return self[1]
 
 
 def account_for(core: Core, pay_by: PayBy) -> tuple[ProviderAccount, PayBy]:
@@ -95,120 +151,146 @@ def account_for(core: Core, pay_by: PayBy) -> tuple[ProviderAccount, PayBy]:
     return account, PayBy(pay_by.provider_account, pay_by.way, extra, pay_by.return_url)
 
 
-def create_order(core: Core, wanted: NewOrder, request: Keyed) -> tuple[int, int]:
-    """Write the order and its first payment; (order number, payment number). A repeat gives the first ones again."""
-    account, pay_by = account_for(core, wanted.pay_by)
+def create_order(core: Core, wanted: NewOrder, request: Keyed) -> Placed:
+    """Write the order and its first payment. A repeat gives the first ones again, or the first refusal."""
+    slot = slot_of_user(wanted.user_id)
 
-    def work(tx: Tx) -> tuple[int, int]:
-        now = core.clock.now()
-        known = find_key(tx, slot_of_user(wanted.user_id), request)
-        if known is not None:  # before anything is judged anew: the product may not be for sale any more
-            raise _Replay(known)
-        user = ensure_user(tx, wanted.user_id)
-        product = product_for_sale(tx, wanted.sku, now)
-        row = _order_row(core, wanted, user, product, account, now)
-        order_id = insert_numbered(tx, Order.__table__, core.numbers, row)
-        known = claim_key(tx, user.slot, request, order_id, now)
-        if known is not None:
-            raise _Replay(known)
-        order = payment_rows.lock_order(tx, user.slot, order_id)
-        payment_id = _add_payment(tx, order, account, pay_by, str(user.token), product.store_ids)
-        return order_id, payment_id
+    def work(tx: Tx) -> Placed:
+        buyer = _buyer(tx, slot, wanted, request)
+        if buyer.fingerprint is not None:  # before anything is judged anew: the product may not be for sale any more
+            return _placed_before(tx, slot, resource_of(buyer, request))
+        account, pay_by = account_for(core, wanted.pay_by)
+        order = _order_row(tx, slot, wanted, buyer, account)
+        check_time(account, order.expires_at, tx.now)
+        check_limits(tx, slot, wanted.user_id, new_order=True)
+        payment = _payment_row(tx, order, 1, account, pay_by, str(buyer.token), buyer.store_ids)
+        claim_or_stop(tx, slot, request, order.id)
+        _insert(tx, [order], payment)
+        return Placed(order.id, payment.id, OrderView(order, [payment]))
 
-    try:
-        return core.transact(work)
-    except _Replay as replay:
-        return replay.resource_id, _first_payment(core, replay.resource_id)
+    def repeated(order_id: int) -> Placed:
+        return core.read(lambda tx: _placed_before(tx, slot, order_id))
+
+    return remembering(core, slot, request, work, repeated)
 
 
 def add_payment(core: Core, user_id: str, order_id: int, pay_by: PayBy, request: Keyed) -> int:
-    """Write another attempt to pay an open order; its number. Raises OrderNotOpen, TooManyPayments, NotFound."""
-    account, pay_by = account_for(core, pay_by)
+    """Write another attempt to pay an open order; its number. Raises OrderNotOpen, TooManyPayments, TooLittleTime,
+    NotFound."""
     slot = slot_of_user(user_id)
 
-    def work(tx: Tx) -> int:
-        now = core.clock.now()
-        order = own_order(tx, user_id, order_id)
-        order = payment_rows.lock_order(tx, slot, order.id)
-        if order.environment != environment_of(account.live):
-            raise UnknownProviderAccount("the order belongs to the other environment")
-        if order.currency not in account.provider.currencies:
-            raise Invalid("the provider account does not take the order's currency", field="provider_account")
-        user = ensure_user(tx, user_id)
-        store_ids = store_ids_of(tx, order.sku)
-        payment_id = _add_payment(tx, order, account, pay_by, str(user.token), store_ids)
-        known = claim_key(tx, slot, request, payment_id, now)
-        if known is not None:
-            raise _Replay(known)
-        if order.status != OrderStatus.OPEN or order.expires_at <= now:
-            raise OrderNotOpen(order=str(order_id), order_status=order.status)
-        return payment_id
+    def decide(tx: Tx) -> int:
+        order, account, valid, made = _judged(tx, _LOCK_OWN_ORDER, user_id, order_id, pay_by)
+        payment = _payment_row(tx, order, made + 1, account, valid, str(order.token), order.store_ids or {})
+        _insert(tx, [], payment)
+        return int(payment.id)
 
-    try:
-        return core.transact(work)
-    except _Replay as replay:
-        return replay.resource_id
+    return decided_once(core, slot, request, decide)
 
 
-def own_order(tx: Tx, user_id: str, order_id: int) -> AnyRow:
-    """The user's order. Another user's is as absent as one that never was."""
+def open_payments_to_replace(tx: Tx, user_id: str, order_id: int, pay_by: PayBy) -> list[int]:
+    """The open payments of an order to which another attempt could be added now. Raises what `add_payment` would."""
+    order, *_ = _judged(tx, _READ_OWN_ORDER, user_id, order_id, pay_by)
+    payments = payment_rows.payments_of_order(tx, order.slot, order.id)
+    return [payment.id for payment in payments if payment.status in OPEN_PAYMENT]
+
+
+def _judged(
+    tx: Tx, read: Statement, user_id: str, order_id: int, pay_by: PayBy
+) -> tuple[Any, ProviderAccount, PayBy, int]:
+    """The order with its user's token and its product's store ids, the account, the valid request, and how many
+    attempts were made. Raises where no further attempt is allowed."""
     slot = slot_of_user(user_id)
-    found = payment_rows.order(tx, slot, order_id) if slot == slot_of_number(order_id) else None
-    if found is None or found.user_id != user_id:
+    keys = {"slot": slot, "id": order_id, "user": user_id}
+    order = named(_Owned, read.row(tx, keys)) if slot == slot_of_number(order_id) else None
+    if order is None:
         raise NotFound(order=str(order_id))
-    return found
+    account, valid = account_for(tx.core, pay_by)
+    if order.environment != environment_of(account.live):
+        raise UnknownProviderAccount("The order belongs to the other environment.")
+    if order.currency not in account.provider.currencies:
+        raise Invalid("The provider account does not take the order's currency.", field="provider_account")
+    if order.status != OrderStatus.OPEN or order.expires_at <= tx.now:
+        raise OrderNotOpen(order=str(order_id), order_status=order.status)
+    check_time(account, order.expires_at, tx.now)
+    ((made,),) = _ATTEMPTS.rows(tx, {"slot": slot, "order": order_id})
+    if made >= MOST_PAYMENTS:
+        raise TooManyPayments(order=str(order_id), limit=MOST_PAYMENTS)
+    check_limits(tx, slot, user_id, new_order=False)
+    return order, account, valid, made
 
 
-def view_order(core: Core, user_id: str, order_id: int) -> OrderView:
-    def work(tx: Tx) -> OrderView:
-        order = own_order(tx, user_id, order_id)
-        return OrderView(order, payment_rows.payments_of_order(tx, order.slot, order.id))
-
-    return core.read(work)
+def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
+    """The user's order; any order for a caller who speaks for all users (None). Raises NotFound: the order of another
+    user is as absent as one that never was."""
+    found = core.read(lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id))
+    if found is None or user_id not in (None, found[0].user_id):
+        raise NotFound(order=str(order_id))
+    return OrderView(*found)
 
 
 def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> list[OrderView]:
     """The user's orders, newest first, older than the cursor `before`."""
     slot = slot_of_user(user_id)
-
-    def work(tx: Tx) -> list[OrderView]:
-        wanted = select(*_o).where(_o.slot == slot, _o.user_id == user_id).order_by(_o.id.desc()).limit(limit)
-        if before is not None:
-            wanted = wanted.where(_o.id < before)
-        orders = tx.execute(wanted).all()
-        payments = payment_rows.payments_of_orders(tx, slot, [order.id for order in orders])
-        return [OrderView(order, [one for one in payments if one.order_id == order.id]) for order in orders]
-
-    return core.read(work)
+    found = core.read(lambda tx: order_rows.orders_of_user(tx, slot, user_id, before=before, most=limit))
+    return [OrderView(order, payments) for order, payments in found]
 
 
-def open_payments(view: OrderView) -> list[AnyRow]:
+def open_payments(view: OrderView) -> list[Any]:
     return [payment for payment in view.payments if payment.status in OPEN_PAYMENT]
 
 
-def _order_row(
-    core: Core, wanted: NewOrder, user: AnyRow, product: AnyRow, account: ProviderAccount, now: datetime
-) -> dict[str, Any]:
-    amount, currency = _amount(wanted, product, account)
-    return {
-        "slot": user.slot,
-        "user_id": user.id,
-        "environment": environment_of(account.live),
-        "sku": product.sku,
-        "title": product.title,
-        "quantity": wanted.quantity,
-        "amount_minor": amount,
-        "currency": currency,
-        "grants": product.grants,
-        "status": OrderStatus.OPEN,
-        "paid_payment_id": None,
-        "created_at": now,
-        "expires_at": now + timedelta(minutes=core.rules.order_minutes),
-        "paid_at": None,
+def _buyer(tx: Tx, slot: int, wanted: NewOrder, request: Keyed) -> Any:
+    """The user, locked, with what the key stands for and the wanted product: null where there is none. A user is made
+    on first sight."""
+    keys = {
+        "slot": slot,
+        "user": wanted.user_id,
+        "caller": request.caller,
+        "key": request.key,
+        "wanted_sku": wanted.sku,
     }
+    found = named(_Buyer, _BUYER.row(tx, keys))
+    if found is None:
+        add_user(tx, wanted.user_id)
+        found = named(_Buyer, _BUYER.row(tx, keys))
+    return found
 
 
-def _amount(wanted: NewOrder, product: AnyRow, account: ProviderAccount) -> tuple[int | None, str | None]:
+def _placed_before(tx: Tx, slot: int, order_id: int) -> Placed:
+    return Placed(order_id, payment_rows.payments_of_order(tx, slot, order_id)[0].id)
+
+
+def _insert(tx: Tx, orders: list[Any], payment: Any) -> None:
+    """Raises NumberTaken: the transaction runs again, with other numbers."""
+    with flight(tx) as sent:
+        sent.add(_INSERT_ORDER, [order._asdict() for order in orders], wrong=NumberTaken())
+        sent.add(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken())
+
+
+def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: ProviderAccount) -> Any:
+    check_for_sale(product, wanted.sku, tx.now)
+    amount, currency = _amount(wanted, product, account)
+    return _OrderRow(
+        slot=slot,
+        id=tx.core.numbers.next(slot),
+        user_id=wanted.user_id,
+        environment=environment_of(account.live),
+        sku=product.sku,
+        title=product.title,
+        quantity=wanted.quantity,
+        amount_minor=amount,
+        currency=currency,
+        grants=product.grants,
+        status=OrderStatus.OPEN,
+        paid_payment_id=None,
+        created_at=tx.now,
+        expires_at=tx.now + timedelta(minutes=tx.core.rules.order_minutes),
+        paid_at=None,
+    )
+
+
+def _amount(wanted: NewOrder, product: Any, account: ProviderAccount) -> tuple[int | None, str | None]:
     """What to charge; nothing where the provider is a store that sets its own prices."""
     if not 0 < wanted.quantity <= MOST_PIECES:
         raise Invalid(f"quantity is 1 to {MOST_PIECES}", field="quantity")
@@ -222,68 +304,47 @@ def _amount(wanted: NewOrder, product: AnyRow, account: ProviderAccount) -> tupl
     return unit * wanted.quantity, currency
 
 
-def _add_payment(
+def _payment_row(
     tx: Tx,
-    order: AnyRow,
+    order: Any,
+    attempt: int,
     account: ProviderAccount,
     pay_by: PayBy,
     token: str,
     store_ids: Mapping[str, str],
-) -> int:
-    now = tx.now
-    tried = tx.execute(
-        select(func.count()).select_from(Payment).where(_p.slot == order.slot, _p.order_id == order.id)
-    ).scalar_one()
-    if tried >= MOST_PAYMENTS:
-        raise TooManyPayments(order=str(order.id), limit=MOST_PAYMENTS)
-    rules = tx.core.rules.ask
-    row = {
-        "slot": order.slot,
-        "order_id": order.id,
-        "provider_account": account.name,
-        "way": pay_by.way,
-        "status": PaymentStatus.CREATED,
-        "theirs": None,
-        "action": None,
-        "problem": "",
-        "created_at": now,
-        "expires_at": order.expires_at,
-        "next_query_at": next_ask(now=now, asked=0, expires_at=order.expires_at, rules=rules, jitter=0.5),
-        "queries": 0,
-        "intent": {},
-    }
-    payment_id = insert_numbered(tx, Payment.__table__, tx.core.numbers, row)
-    intent = _intent(tx.core, order, payment_id, account, pay_by, token, store_ids)
-    payment_rows.store_intent(tx, order.slot, payment_id, intents.to_json(intent))
-    return payment_id
-
-
-def _intent(
-    core: Core,
-    order: AnyRow,
-    payment_id: int,
-    account: ProviderAccount,
-    pay_by: PayBy,
-    token: str,
-    store_ids: Mapping[str, str],
-) -> Intent:
-    return Intent(
-        ref=Ref(ours=str(payment_id)),
+) -> Any:
+    number, rules = tx.core.numbers.next(order.slot), tx.core.rules.ask
+    intent = Intent(
+        ref=Ref(ours=str(number)),
         money=Money(order.amount_minor, order.currency) if order.amount_minor is not None else None,
         subject=order.title[:SUBJECT_LENGTH],
         product=store_ids.get(account.name, order.sku),
         quantity=order.quantity,
         owner=token,
         way=pay_by.way,
-        created_at=core.clock.now(),
+        created_at=tx.now,
         expires_at=order.expires_at,
-        notify_url=f"{core.public_url}/webhooks/{account.name}",
+        notify_url=f"{tx.core.public_url}/webhooks/{account.name}",
         return_url=pay_by.return_url,
         extra=pay_by.extra,
     )
-
-
-def _first_payment(core: Core, order_id: int) -> int:
-    slot = slot_of_number(order_id)
-    rows = core.read(lambda tx: payment_rows.payments_of_order(tx, slot, order_id))
-    return int(rows[0].id)
+    return _PaymentRow(
+        slot=order.slot,
+        id=number,
+        order_id=order.id,
+        attempt=attempt,
+        provider_account=account.name,
+        way=pay_by.way,
+        status=PaymentStatus.CREATED,
+        theirs=None,
+        intent=intents.to_json(intent),
+        action=None,
+        problem="",
+        created_at=tx.now,
+        expires_at=order.expires_at,
+        paid_at=None,
+        next_query_at=next_ask(now=tx.now, asked=0, expires_at=order.expires_at, rules=rules, jitter=0.5),
+        last_query_at=None,
+        hinted_at=None,
+        queries=0,
+    )

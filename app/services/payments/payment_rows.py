@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -108,7 +107,9 @@ _ORDER = select(*_o).where(_o.slot == bindparam("slot"), _o.id == bindparam("id"
 _LOCK_ORDER = _ORDER.with_for_update()
 _PAYMENT = select(*_p).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
 _LOCK_PAYMENT = _PAYMENT.with_for_update()
-_PAYMENTS_OF_ORDER = select(*_p).where(_p.slot == bindparam("slot"), _p.order_id == bindparam("id")).order_by(_p.id)
+_PAYMENTS_OF_ORDER = (
+    select(*_p).where(_p.slot == bindparam("slot"), _p.order_id == bindparam("id")).order_by(_p.attempt)
+)
 # Money for this payment of which the provider gave its word, though it could not be used or did not match.
 _TOLD_PAID = (
     select(_f.id)
@@ -140,10 +141,20 @@ NAME_THEIRS = Statement(
         .values(theirs=bindparam("number_there"))
     )
 )
-_STORE_INTENT = (
-    update(Payment)
-    .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"))
-    .values(intent=bindparam("intent"))
+_STARTED = Statement(
+    lambda _: (
+        update(Payment)
+        .where(
+            _p.slot == bindparam("at_slot"),
+            _p.id == bindparam("at_id"),
+            _p.status == literal_column(f"'{PaymentStatus.CREATED}'"),
+        )
+        .values(
+            status=bindparam("to_status"),
+            action=bindparam("next_step", type_=_p.action.type),
+            problem=bindparam("what"),
+        )
+    )
 )
 _RECORD_START = (
     update(Payment)
@@ -171,7 +182,8 @@ _BRING_FORWARD = (
         _p.slot == bindparam("at_slot"),
         _p.id == bindparam("at_id"),
         _p.status.in_(sorted(OPEN_PAYMENT | UNPAID_END)),
-        or_(_p.hinted_at.is_(None), _p.hinted_at <= bindparam("hinted_before")),
+        # A stamp in the future is a clock's that was ahead, and counts as none.
+        or_(_p.hinted_at.is_(None), _p.hinted_at <= bindparam("hinted_before"), _p.hinted_at > bindparam("now")),
     )
     .values(hinted_at=bindparam("now"), next_query_at=bindparam("now"))
 )
@@ -281,12 +293,6 @@ def payments_of_order(tx: Tx, slot: int, order_id: int) -> list[AnyRow]:
     return list(tx.execute(_PAYMENTS_OF_ORDER, {"slot": slot, "id": order_id}))
 
 
-def payments_of_orders(tx: Tx, slot: int, order_ids: Sequence[int]) -> list[AnyRow]:
-    """The payments of several orders of one slot, oldest first."""
-    wanted = select(*_p).where(_p.slot == slot, _p.order_id.in_(order_ids)).order_by(_p.id)
-    return list(tx.execute(wanted))
-
-
 def lock_order(tx: Tx, slot: int, order_id: int) -> AnyRow:
     return tx.execute(_LOCK_ORDER, {"slot": slot, "id": order_id}).one()
 
@@ -337,9 +343,11 @@ def order_move(
     }
 
 
-def store_intent(tx: Tx, slot: int, payment_id: int, intent: dict[str, Any]) -> None:
-    """Write the exact request, which names the payment's own number, next to it: once, in the same transaction."""
-    tx.connection().execute(_STORE_INTENT, {"at_slot": slot, "at_id": payment_id, "intent": intent})
+def started(tx: Tx, slot: int, payment_id: int, action: dict[str, Any]) -> bool:
+    """A payment that nobody has started before is started; False, changing nothing, if it is another's or moved on."""
+    after = next_payment_status(PaymentStatus.CREATED, Cause.STARTED)
+    values = {"at_slot": slot, "at_id": payment_id, "to_status": after, "next_step": action, "what": ""}
+    return _STARTED.count(tx, values) == 1
 
 
 def record_start(

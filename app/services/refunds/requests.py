@@ -18,7 +18,7 @@ from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.providers.verbs import Refunds
 from app.services.base.context import Core, Tx
-from app.services.base.errors import KeyReused, NotFound, Problem
+from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_once
 from app.services.base.upsert import insert_if_new, insert_numbered
 from app.services.ledger import clawback
@@ -29,16 +29,16 @@ from app.services.refunds.captured_payments import CapturedPayment, captured_pay
 SURPLUS_REASON = "paid too much or too late"
 
 
-class PaymentNotPaid(Problem):
-    code, status, title = "payment_not_paid", 409, "There is no money of this payment that could go back."
+class PaymentNotPaid(DomainError):
+    code = "payment_not_paid"
 
 
-class RefundExceedsPayment(Problem):
-    code, status, title = "refund_exceeds_payment", 409, "That is more than is left of the payment."
+class RefundExceedsPayment(DomainError):
+    code = "refund_exceeds_payment"
 
 
-class RefundNotSupported(Problem):
-    code, status, title = "refund_not_supported", 409, "This provider decides about refunds by itself."
+class RefundNotSupported(DomainError):
+    code = "refund_not_supported"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,189 @@
+"""Every error that callers see: its code, its HTTP status and its title, as an RFC 9457 problem document.
+
+This module alone knows HTTP statuses. Use cases and the ledger raise errors with a code; the table gives the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from apiflask import APIFlask
+from apiflask.exceptions import HTTPError
+from flask import Response, jsonify, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from app.domain.ledger import KeyConflict, LedgerError
+from app.services.base.errors import DomainError
+
+CONTENT_TYPE = "application/problem+json"
+_log = structlog.get_logger(__name__)
+RETRY_SECONDS = 2
+"""Retry-After of a 503: the cause is usually over by then."""
+UNNAMED = (409, "The request cannot be done.")
+"""Status and title of a refusal whose code is not in the table; a test finds such codes."""
+ERRORS: dict[str, tuple[int, str]] = {
+    # The request itself
+    "bad_request": (400, "The request is not readable."),
+    "idempotency_key_missing": (
+        400,
+        "Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.",
+    ),
+    "user_missing": (400, "Name the user: the key of a backend stands for no user."),
+    "unauthorized": (401, "The credentials are missing, expired or wrong."),
+    "forbidden": (403, "These credentials do not allow that."),
+    "not_found": (404, "There is no such thing, or it is not yours."),
+    "method_not_allowed": (405, "This address does not take that method."),
+    "too_large": (413, "The body is too large."),
+    "unsupported_media_type": (415, "Send JSON with the content type application/json."),
+    "invalid_request": (422, "The request is not valid."),
+    "idempotency_key_reused": (409, "This Idempotency-Key was used for another request."),
+    # Orders and payments
+    "unknown_product": (422, "This product is not for sale."),
+    "no_price": (422, "The product has no price in a currency of this provider."),
+    "unknown_provider_account": (422, "There is no such provider account."),
+    "unknown_way": (422, "The provider account has no such way of paying."),
+    "order_not_open": (409, "The order is paid or expired. It takes no further payment."),
+    "too_many_payments": (409, "Too many payment attempts for this order. Make a new order."),
+    "too_little_time": (409, "Too little time is left to pay this order. Make a new order."),
+    "too_many_open_orders": (429, "The user has too many open orders. Pay one, or wait until one expires."),
+    "too_many_starts": (429, "The user has started too many payments within a minute. Wait, then repeat the request."),
+    "payment_declined": (409, "The provider refused to make the payment."),
+    "receipt_refused": (422, "This is not a proof of a purchase in this app."),
+    "receipt_too_large": (413, "The proof is longer than this provider's proofs are."),
+    "too_many_transactions": (422, "The receipt has too many transactions. Send them in parts."),
+    "too_many_receipts": (429, "Too many of the user's receipts wait for the store. Try later."),
+    # Refunds
+    "payment_not_paid": (409, "There is no money of this payment that could go back."),
+    "refund_exceeds_payment": (409, "The amount is more than is left of the payment."),
+    "refund_not_supported": (409, "This provider decides about refunds by itself."),
+    # Wallets. A new Idempotency-Key asks anew.
+    "insufficient_funds": (409, "The wallet has fewer coins available than the request wants."),
+    "spend_limit": (409, "The user's spend limit for the day or the month does not allow that."),
+    "wallet_frozen": (409, "The wallet is frozen."),
+    "balance_overflow": (409, "The balance would pass 2^63 - 1."),
+    "batch_not_applied": (409, "An item of the batch was refused, so nothing was booked."),
+    "hold_closed": (409, "The hold is captured or released. Nothing is reserved any more."),
+    "hold_expired": (409, "The hold has expired. Nothing is reserved any more."),
+    "hold_exceeded": (409, "The amount is more than the hold still reserves."),
+    "not_reversible": (409, "A transfer of this kind cannot be reversed."),
+    "reversal_exceeds": (409, "The amount is more than is left of the transfer."),
+    # Not the caller's fault
+    "internal_error": (500, "An unexpected error. The service has logged it."),
+    "provider_misconfigured": (502, "The provider does not accept our credentials or settings."),
+    "provider_unavailable": (
+        503,
+        "The provider gave no usable answer. Send the same request with the same Idempotency-Key again.",
+    ),
+    "database_unavailable": (
+        503,
+        "The database does not answer. Send the same request with the same Idempotency-Key again.",
+    ),
+    "keys_unavailable": (503, "The keys of user tokens cannot be fetched at present. Try again."),
+    "checkpoints_behind": (503, "The worker has not added up enough of the past yet. Try again later."),
+    "schema_outdated": (503, "The database has another schema. Run `tillbook migrate`."),
+}
+_SAID_BY_TITLE = frozenset({"idempotency_key_reused", "not_found"})
+"""The ledger's own text names ids of ours, and would tell a caller nothing."""
+LEDGER_CODES = {"key_conflict": "idempotency_key_reused", "invalid_transfer": "invalid_request"}
+"""Errors of the ledger that callers know by another code."""
+_HTTP_CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid_request",
+}
+
+
+def problem(code: str, detail: str = "", /, **members: Any) -> Response:
+    """The problem document of this code. `members` are extension members of RFC 9457; one that is named like a standard
+    member is left out. A member `retry_after` is the number of seconds to wait, and a header as well."""
+    status, title = ERRORS.get(code, UNNAMED)
+    return _document(status, code, title, detail, members)
+
+
+def _document(status: int, code: str, title: str, detail: str, members: Mapping[str, Any]) -> Response:
+    body = {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": status, "code": code}
+    if detail and detail != title:
+        body["detail"] = detail
+    response = jsonify({**members, **body})
+    response.status_code = status
+    response.content_type = CONTENT_TYPE
+    wait = members.get("retry_after", RETRY_SECONDS if status == 503 else None)
+    if wait is not None:
+        response.headers["Retry-After"] = str(wait)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def register(app: APIFlask) -> None:
+    app.error_processor(_invalid)
+    app.register_error_handler(DomainError, _refused)
+    app.register_error_handler(LedgerError, _refused_by_ledger)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(RecursionError, _too_deep)
+    app.register_error_handler(DBAPIError, _database)
+    app.register_error_handler(PoolTimeout, _database)
+    app.register_error_handler(Exception, _defect)
+
+
+def _refused(error: DomainError) -> Response:
+    return problem(error.code, error.detail, **error.members)
+
+
+def _refused_by_ledger(error: LedgerError) -> Response:
+    field = getattr(error, "field", None) if isinstance(error, KeyConflict) else None
+    members = {} if not field else {"field": field}
+    code = LEDGER_CODES.get(error.code, error.code)
+    return problem(code, "" if code in _SAID_BY_TITLE else str(error), **members)
+
+
+def _invalid(error: HTTPError) -> Response:
+    """APIFlask's own errors: a body or query that does not fit its model, with one entry for each fault."""
+    status = error.status_code
+    members: dict[str, Any] = {}
+    if isinstance(error.detail, dict):
+        members["errors"] = [
+            {"field": field if field != "_schema" else "", "in": place, "message": message}
+            for place, fields in error.detail.items()
+            for field, messages in _pairs(fields)
+            for message in messages
+        ]
+    return _document(status, _HTTP_CODES.get(status, "invalid_request"), str(error.message), "", members)
+
+
+def _pairs(fields: Any) -> list[tuple[str, list[str]]]:
+    return list(fields.items()) if isinstance(fields, dict) else [("", [str(fields)])]
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status < 400:
+        return problem("not_found")
+    code = _HTTP_CODES.get(status)
+    answer = problem(code) if code else _document(status, "http_error", error.name, "", {})
+    if status == 405 and isinstance(error.get_headers(), list):
+        answer.headers.extend([pair for pair in error.get_headers() if pair[0].lower() == "allow"])
+    return answer
+
+
+def _too_deep(_: RecursionError) -> Response:
+    return problem("bad_request", "The document is nested too deeply.")
+
+
+def _database(error: Exception) -> Response:
+    _log.error("database_unavailable", path=request.path, error=type(error).__name__, exc_info=error)
+    return problem("database_unavailable")
+
+
+def _defect(error: Exception) -> Response:
+    _log.error("unexpected_error", path=request.path, exc_info=error)
+    return problem("internal_error")
