@@ -15,6 +15,7 @@ from app.models.orders import Payment
 from app.providers.facts import Kind, Ref
 from app.services import ledger
 from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.context import Tx
 from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact
 from app.services.facts.apply import apply_fact
@@ -155,8 +156,8 @@ def test_money_and_refund_that_did_not_see_each_other_are_brought_together_by_th
     buyer = Buyer(world)
     unknown = Ref(str(buyer.payment_id + (1 << 12)), buyer.theirs)
     refunded = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(unknown, refund="r1"))
-    with world.core.sessions.begin() as session:
-        apply_fact(session, ReportedFact(world.account, refunded, "notification"))
+    with world.core.sessions.kw["bind"].begin() as connection:
+        apply_fact(Tx(connection, world.core), ReportedFact(world.account, refunded, "notification"))
         buyer.tell(replace(buyer.paid(), ref=unknown))
     assert world.money("suspense") == 600
     Worker(world.core).run_once()

@@ -24,7 +24,10 @@ from app.services.refunds.refund_asks import WHOLE_PAYMENT
 
 OVERDUE_AFTER = timedelta(days=3)
 """A refund that is open for longer is alarmed once and listed. Banks take one to three days for a refund to a card."""
-LONGEST_NAME, LONGEST_REASON = 150, 240
+LONGEST_NAME = 150
+"""Characters of the name of a person who ends a refund; more is cut."""
+LONGEST_REASON = 240
+"""Characters of that person's reason; more is cut."""
 _r, _a, _p, _f = Refund.__table__.c, Ask.__table__.c, Payment.__table__.c, FactRow.__table__.c
 _log = structlog.get_logger(__name__)
 
