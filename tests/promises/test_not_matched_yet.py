@@ -202,6 +202,6 @@ def test_a_history_that_tells_a_payment_first_books_nothing_and_a_notification_b
     payment_id = world.order().payments[0].id
     fact = paid_fact(world, payment_id, ref=Ref(ours="999999999", theirs="T-other"), owner=None)
     for road in ("scan", "notification", "scan", "query", "bill", "notification"):
-        tell(world.core, ReportedFact(world.account, fact, road))  # type: ignore[arg-type]
+        tell(world.core, ReportedFact(world.account, fact, road))
     assert world.money("suspense") == 600
     world.assert_balanced()

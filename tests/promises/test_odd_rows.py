@@ -308,7 +308,7 @@ def test_two_accounts_of_one_merchant_do_not_alarm_on_each_others_payments(world
         told(world, fact)
     with capture_logs() as logged:
         for road in ("scan", "bill"):
-            assert tell_by(world, fact, road, other).outcome is Outcome.NOT_OURS  # type: ignore[arg-type]
+            assert tell_by(world, fact, road, other).outcome is Outcome.NOT_OURS
         refund = replace(fact, kind=Kind.REFUNDED, ref=replace(fact.ref, refund="r"), money=Money(600, "CNY"))
         assert tell_by(world, refund, "bill", other).outcome is Outcome.NOT_OURS
     assert [one for one in logged if one["log_level"] != "info"] == []

@@ -20,8 +20,8 @@ from app.services.accounts.users import ensure_user
 from app.services.base.errors import Problem
 from app.services.base.transaction import Sessions, transact
 from app.services.intake import receipts
+from app.services.intake.purchases import MOST_CALLS
 from app.services.intake.receipts import (
-    MOST_CALLS,
     MOST_DENIALS,
     MOST_UNPROVEN,
     MOST_UNSETTLED,

@@ -87,5 +87,5 @@ def checked(reported: ReportedFact, now: datetime) -> ReportedFact:
 
 def names_nobody(token: str | None) -> bool:
     """Whether an owner token is there and blank, or the UUID of nothing: some clients attach such a one to every
-    purchase (seen in reports about StoreKit 2 libraries). It is no token."""
+    purchase. It is no token."""
     return isinstance(token, str) and not token.strip(BLANK)

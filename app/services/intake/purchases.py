@@ -1,0 +1,210 @@
+"""What the purchases of a receipt become: one look at them, with a bounded number of questions to the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+
+from app.domain.facts import Fact, Kind, Ref
+from app.domain.numbers import slot_of_number
+from app.domain.status import Outcome
+from app.models.base import AnyRow
+from app.models.orders import FactRow, Order, Payment
+from app.providers.limits import faults_of
+from app.providers.registry import ProviderAccount
+from app.services.base.context import Core
+from app.services.base.reported_fact import ReportedFact, Road
+from app.services.base.sanitize import name_of
+from app.services.calls.provider_call import CallEnd, call_provider
+from app.services.facts.owner import tell
+from app.services.facts.record import Applied
+
+ASK_SECONDS = 5.0
+"""How long a client waits for the provider's confirmation before being told `pending`."""
+MOST_CALLS = 5
+"""Questions that one submission, or one turn of the worker, puts to the provider: the rest waits for later turns."""
+_f, _o, _p = FactRow.__table__.c, Order.__table__.c, Payment.__table__.c
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What one purchase of a receipt became. `finish`: the client may tell the store that it is delivered."""
+
+    transaction: str
+    status: str
+    """credited, refunded, pending, held (verified, waits for a person), not_yours, unknown."""
+    finish: bool
+    product: str | None = None
+    order: str | None = None
+
+
+SETTLED = frozenset({"credited", "refunded", "not_yours"})
+"""What became of a purchase that needs no further question."""
+
+
+class Turn:
+    """One look at a receipt: what its purchases became, and what is still to be asked."""
+
+    def __init__(self, core: Core, account: ProviderAccount, user_id: str, holder: str | None, row: AnyRow) -> None:
+        self._core, self._account, self._user_id, self._holder = core, account, user_id, holder
+        self._tries: int = row.tries
+        self._recorded = {known["transaction"]: Purchase(**known) for known in row.purchases}
+        self.purchases: dict[str, Purchase] = {}
+        self.waiting: set[str] = set()
+        """The purchases about which the provider has to be asked again."""
+        self.never_asked: set[str] = set()
+        """Those of them that no turn has asked about yet: a turn has only so many calls."""
+        self.denied = True
+        """Whether the provider said of all that waits, and was asked about, that it knows no such purchase."""
+
+    def take_in(self, facts: Iterable[Fact], road: Road) -> None:
+        """Apply the facts, one purchase after the other."""
+        for name, group in _by_purchase(facts):
+            self._take_in(name, group, road)
+
+    def _take_in(self, name: str, facts: list[Fact], road: Road) -> None:
+        """Apply the facts of one purchase. What goes wrong with one is no reason to leave the others."""
+        try:
+            told = [
+                (fact, tell(self._core, ReportedFact(self._account, fact, road), holder=self._holder)) for fact in facts
+            ]
+            self.purchases[name] = _purchase(self._core, self._user_id, name, told)
+        except Exception:
+            _log.exception("purchase_not_applied", provider_account=self._account.name, theirs=name_of(name))
+            self._wait(name)
+            self.denied = False
+
+    def ask(self, refs: Iterable[Ref]) -> None:
+        """First what no turn has asked about, then what is open, in turns. Where all was answered before, it is asked
+        about again: it may have been refunded since."""
+        new, still_open, settled = self._sorted(refs)
+        if still_open:
+            first = self._tries * MOST_CALLS % len(still_open)
+            still_open = still_open[first:] + still_open[:first]
+        unsettled = [*new, *still_open]
+        for ref in (unsettled or settled)[:MOST_CALLS]:
+            self._ask(ref)
+        for ref in unsettled[MOST_CALLS:]:
+            if ref in new:
+                self.never_asked.add(ref.theirs or "")
+            self._wait(ref.theirs or "")
+        for ref in settled if unsettled else settled[MOST_CALLS:]:
+            self._wait(ref.theirs or "")
+
+    def _sorted(self, refs: Iterable[Ref]) -> tuple[list[Ref], list[Ref], list[Ref]]:
+        new: list[Ref] = []
+        still_open: list[Ref] = []
+        settled: list[Ref] = []
+        for ref in refs:
+            known = self._recorded.get(name_of(ref.theirs or ""))
+            (new if known is None else settled if known.status in SETTLED else still_open).append(ref)
+        return new, still_open, settled
+
+    def _ask(self, ref: Ref) -> None:
+        """A purchase that the payer has still to pay for (in a shop, by a transfer) is no answer, and is not told."""
+        name = ref.theirs or ""
+        called = call_provider(
+            self._core,
+            self._account,
+            "query",
+            lambda: self._account.provider.query(ref),
+            seconds=ASK_SECONDS,
+            theirs=name,
+        )
+        facts = called.answer or ()
+        decided = [fact for fact in facts if fact.kind is not Kind.PENDING]
+        self.take_in(decided, "query")
+        if called.end is CallEnd.DECLINED:
+            self._answer_none(name)
+        elif not facts or len(decided) < len(facts):
+            self._wait(name)
+            self.denied = self.denied and called.answered and not facts
+
+    def _answer_none(self, name: str) -> None:
+        if name and name not in self.purchases:
+            self.purchases[name] = Purchase(name_of(name), "unknown", finish=False)
+
+    def _wait(self, name: str) -> None:
+        """No answer: what was settled before stays so, everything else waits."""
+        known = self._recorded.get(name_of(name))
+        if name and known is not None and known.status in SETTLED:
+            self.purchases.setdefault(name, known)
+            return
+        self.waiting.add(name)
+        if name and name not in self.purchases:
+            self.purchases[name] = Purchase(name_of(name), "pending", finish=False)
+
+    def give_up(self) -> None:
+        """What still waits ends as unknown."""
+        for name in self.waiting:
+            known = self.purchases.get(name)
+            if known is not None and known.status == "pending":
+                self.purchases[name] = replace(known, status="unknown")
+
+    def to_record(self) -> list[dict[str, Any]]:
+        """What was asked about, or proved: the rest is asked about first in the next turn."""
+        return [asdict(purchase) for name, purchase in self.purchases.items() if name not in self.never_asked]
+
+
+def _by_purchase(facts: Iterable[Fact]) -> list[tuple[str, list[Fact]]]:
+    """The facts of each purchase together, in the order of the message."""
+    groups: dict[str, list[Fact]] = {}
+    for fact in facts:
+        groups.setdefault(fact.ref.theirs or fact.ref.agreement or "", []).append(fact)
+    return list(groups.items())
+
+
+def _purchase(core: Core, user_id: str, name: str, told: list[tuple[Fact, Applied]]) -> Purchase:
+    """What to tell the client. Another user's purchase is told apart from nothing but its own."""
+    name = name_of(name)
+    paid = next((applied for fact, applied in told if fact.kind is Kind.PAID), None)
+    if paid is None:
+        return Purchase(name, "unknown", finish=False)
+    if any(faults_of(fact) for fact, _ in told):
+        return Purchase(name, "held", finish=False)
+    if paid.buyer != user_id:
+        # For the operator: who brought whose proof. The caller is told nothing of it.
+        _log.warning("receipt_of_another_user", theirs=name, caller=user_id, owner=paid.buyer, fact=paid.fact_id)
+        return Purchase(name, "not_yours", finish=False)
+    order = _order_of(core, paid)
+    if order is None:
+        return Purchase(name, "held", finish=False)
+    refunded = any(one.kind is Kind.REFUNDED for one, _ in told) or _is_refunded(core, paid)
+    credited = Outcome.APPLIED in (paid.outcome, paid.reason)
+    status = "refunded" if refunded else "credited" if credited else "held"
+    return Purchase(name, status, finish=status != "held", product=order.sku, order=str(order.id))
+
+
+def _order_of(core: Core, applied: Applied) -> AnyRow | None:
+    """The order of the fact's payment."""
+    payment_id = applied.payment_id
+    if payment_id is None:
+        return None
+    wanted = (
+        select(_o.id, _o.sku)
+        .join(Payment, (_p.slot == _o.slot) & (_p.order_id == _o.id))
+        .where(_o.slot == slot_of_number(payment_id), _p.id == payment_id)
+    )
+    return core.read(lambda tx: tx.execute(wanted).one_or_none())
+
+
+def _is_refunded(core: Core, applied: Applied) -> bool:
+    """Whether the last word on the payment's refund is that it was refunded: an old proof does not know."""
+    if applied.payment_id is None:
+        return False
+    wanted = (
+        select(_f.kind)
+        .where(
+            _f.slot == applied.slot,
+            _f.payment_id == applied.payment_id,
+            _f.kind.in_([Kind.REFUNDED, Kind.REFUND_UNDONE]),
+        )
+        .order_by(_f.at.desc(), _f.id.desc())
+        .limit(1)
+    )
+    return core.read(lambda tx: tx.execute(wanted).scalar_one_or_none()) == Kind.REFUNDED
