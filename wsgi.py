@@ -5,9 +5,7 @@ import structlog
 from app import create_app, logs
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
-
-GIVE_UP = 3
-"""Gunicorn's own status for a worker that cannot start: it ends, rather than to try the same again for ever."""
+from app.serving import GIVE_UP
 
 try:
     application = create_app()

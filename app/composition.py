@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,9 @@ from app.providers.tools import Clock, Tools
 from app.services.accounts.provider_keys import DatabaseKeys
 from app.services.base.context import Core, ProviderClock, Rules, SystemClock
 from app.services.base.transaction import Sessions
+
+PRIVATE = 0o600
+"""Rights of a database file: wallets and purchases are nobody else's business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,18 @@ def database_url(settings: Settings) -> URL:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadSettings(f"database_url: the folder {file.parent} cannot be made: {error.strerror}") from None
+        _keep_private(file)
         url = url.set(database=str(file))
     return url
+
+
+def _keep_private(file: Path) -> None:
+    """Make the file before SQLite does, for its owner only. SQLite gives its companions (-wal, -shm) the same rights.
+
+    Where that is not possible SQLite says why when it opens the file.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
 
 
 def build_engine(settings: Settings) -> Engine:

@@ -8,12 +8,17 @@ The only reader of the environment. Every name can be given as `TILLBOOK_<NAME>`
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -22,6 +27,7 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -38,10 +44,20 @@ from app.domain.deciding import Late, Surplus
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
+from app.setting_faults import nearest, sentences
 
 DEFAULT_FILE = "tillbook.toml"
 DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
+ENVIRONMENT_PREFIX = "TILLBOOK_"
+NOT_OF_THE_SERVICE = frozenset({"test_pg", "bench_pg", "model_examples"})
+"""Variables with the prefix that the project's own tests and benchmarks read. The service neither reads nor refuses
+them: no setting has a name near them."""
+PLACES = frozenset({"config", "secrets_dir"})
+"""Where settings are found; from the environment only."""
 SHORTEST_SECRET = 32
+SHORTEST_RSA_BITS = 2048
+"""RFC 7518, section 3.3: a key of this size or larger must be used with RS256."""
+API_KEY_PREFIX = "tbk_"
 SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"})
 Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"]
 Algorithm = Literal["HS256", "RS256", "ES256"]
@@ -74,6 +90,33 @@ class UserJwt(BaseModel):
         if self.secret is not None and len(self.secret.get_secret_value().encode()) < SHORTEST_SECRET:
             raise ValueError(f"the secret is shorter than {SHORTEST_SECRET} bytes")
         return self
+
+    @field_validator("public_key")
+    @classmethod
+    def _a_key(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if not text:
+            return text
+        try:
+            key = load_pem_public_key(text.encode())
+        except (ValueError, UnsupportedAlgorithm):
+            raise ValueError(
+                "not a public key in PEM: write the text from -----BEGIN PUBLIC KEY----- to -----END PUBLIC KEY-----"
+            ) from None
+        algorithm = info.data.get("algorithm")
+        if algorithm == "RS256" and not (isinstance(key, rsa.RSAPublicKey) and key.key_size >= SHORTEST_RSA_BITS):
+            raise ValueError(f"RS256 needs an RSA key of {SHORTEST_RSA_BITS} bits or more")
+        if algorithm == "ES256" and not (
+            isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+        ):
+            raise ValueError("ES256 needs a key on the curve P-256")
+        return text
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _an_address(cls, url: str | None) -> str | None:
+        if url and not _is_web_address(url):
+            raise ValueError("not the address of a key set: write https://<host>/<path>")
+        return url
 
 
 class ApiKey(BaseModel):
@@ -126,7 +169,7 @@ class Settings(BaseSettings):
     """Everything that an installation can decide."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TILLBOOK_", env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+        env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
     )
 
     env: Literal["production", "development", "test", "demo"] = "production"
@@ -154,20 +197,22 @@ class Settings(BaseSettings):
     @classmethod
     def _of_a_known_database(cls, url: str) -> str:
         if url.partition("://")[0] not in DATABASES:
-            raise ValueError("neither sqlite:///<file> nor postgresql://<user>:<password>@<host>/<database>")
+            raise ValueError("write sqlite:///<file> or postgresql://<user>:<password>@<host>/<database>")
         return url
 
     @field_validator("public_url")
     @classmethod
     def _absolute(cls, url: str) -> str:
-        if not url.startswith(("https://", "http://")) or "?" in url or "#" in url:
-            raise ValueError("an absolute http(s) URL without query")
+        if not _is_web_address(url) or "?" in url or "#" in url:
+            raise ValueError("not an absolute URL without query: write https://<host>")
         return url.rstrip("/")
 
     @model_validator(mode="after")
     def _fit_for_production(self) -> Settings:
         if self.env == "production" and not self.public_url.startswith("https://"):
             raise ValueError("public_url: providers need https in production (env = 'development' allows http)")
+        if self.env == "production" and self.user_jwt and (self.user_jwt.jwks_url or "https://")[:8] != "https://":
+            raise ValueError("user_jwt.jwks_url: keys are fetched by https in production")
         return self
 
     @classmethod
@@ -180,33 +225,123 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         sources = [init_settings, env_settings]
-        secrets = os.environ.get("TILLBOOK_SECRETS_DIR")
-        if secrets:
+        secrets = _secrets_folder()
+        if secrets is not None:
             sources.append(
                 NestedSecretsSettingsSource(
-                    file_secret_settings,
-                    secrets_dir=secrets,
-                    secrets_prefix="",
-                    secrets_nested_delimiter="__",
-                    secrets_dir_missing="error",
+                    file_secret_settings, secrets_dir=secrets, secrets_prefix="", secrets_nested_delimiter="__"
                 )
             )
         sources.append(TomlConfigSettingsSource(settings_cls, toml_file=_file()))
         return tuple(sources)
 
 
+class Serving(BaseSettings):
+    """What gunicorn needs to know; from the environment only, since it is about one machine."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, hide_input_in_errors=True)
+
+    bind: Annotated[str, StringConstraints(min_length=1)] = "127.0.0.1:8000"
+    web_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=64)
+
+
 def load() -> Settings:
-    """The settings of this process, from the file and the environment. Raises BadSettings."""
+    """The settings of this process, from the file, the folder of secrets and the environment. Raises BadSettings."""
     try:
+        unknown = [*_unknown_variables(), *_unknown_secrets()]
+        if unknown:
+            raise BadSettings("\n".join(["the settings are not valid:", *(f"  {line}" for line in unknown)]))
         return Settings()
     except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False)
-        lines = [f"  {'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}" for fault in faults]
+        lines = [f"  {line}{_where(line)}" for line in sentences(error, Settings)]
         raise BadSettings("\n".join(["the settings are not valid:", *lines])) from None
     except TOMLDecodeError as error:
         raise BadSettings(f"{_file()} is not TOML: {error}") from None
-    except (OSError, SettingsError) as error:
+    except UnicodeDecodeError:
+        raise BadSettings("the settings file, or a file of a secret, is not a text in UTF-8") from None
+    except SettingsError as error:
+        raise BadSettings(_unreadable(error)) from None
+    except FileNotFoundError as error:
         raise BadSettings(str(error)) from None
+    except OSError as error:
+        raise BadSettings(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def load_serving() -> Serving:
+    """Gunicorn's settings, from the environment. Raises BadSettings."""
+    try:
+        return Serving()
+    except ValidationError as error:
+        lines = [f"  {ENVIRONMENT_PREFIX}{line[0].upper()}: {line[1]}" for line in _split(sentences(error, Serving))]
+        raise BadSettings("\n".join(["the settings are not valid:", *lines])) from None
+
+
+def _split(lines: list[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        name, _, why = line.partition(": ")
+        yield name, why
+
+
+def _where(line: str) -> str:
+    """A hint for a setting that stands in the file though only the environment is asked for it."""
+    name = line.partition(": ")[0]
+    only = PLACES | set(Serving.model_fields)
+    return f"; set {ENVIRONMENT_PREFIX}{name.upper()} in the environment" if name in only else ""
+
+
+def _unknown_variables() -> Iterator[str]:
+    """Variables of the environment that look like ours and are not read."""
+    known = _names_with_parts()
+    for variable in sorted(os.environ):
+        if not variable.upper().startswith(ENVIRONMENT_PREFIX):
+            continue
+        name = variable[len(ENVIRONMENT_PREFIX) :].lower()
+        if name in NOT_OF_THE_SERVICE:
+            continue
+        if not _is_read(name) and name not in PLACES | set(Serving.model_fields):
+            found = nearest(name, known | PLACES | set(Serving.model_fields))
+            yield f"{variable}: there is no such setting{found}"
+
+
+def _unknown_secrets() -> Iterator[str]:
+    """Files in the folder of secrets that are not read. Hidden ones are the mount's own (Kubernetes: `..data`)."""
+    folder = _secrets_folder()
+    for path in sorted(folder.iterdir()) if folder else []:
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield f"{path}: is a folder; write one file for each secret, as user_jwt__secret"
+        elif not _is_read(path.name.lower()):
+            found = nearest(path.name.lower().removeprefix(ENVIRONMENT_PREFIX.lower()), _names_with_parts())
+            yield f"{path}: there is no such setting{found}"
+
+
+def _is_read(name: str) -> bool:
+    """Whether `Settings` has that name. Only tables have parts (`user_jwt__secret`)."""
+    top, *parts = name.split("__")
+    return top in Settings.model_fields and (not parts or top in _TABLES)
+
+
+def _names_with_parts() -> set[str]:
+    parts = {f"{table}__{part}" for table, model in _MODELS.items() for part in model.model_fields}
+    return set(Settings.model_fields) | parts
+
+
+def _unreadable(error: SettingsError) -> str:
+    """For a table that is given as one text and is no JSON. The library's sentence names its own parts."""
+    name = next((part for part in str(error).split('"') if part in Settings.model_fields), "")
+    if not name:
+        return f"the settings cannot be read: {error}"
+    variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
+    return f"{name}: must be a table: write {variable}__<NAME> for each part, or JSON in {variable}"
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and not any(map(str.isspace, url))
+    except ValueError:
+        return False
 
 
 def _file() -> Path | None:
@@ -220,10 +355,15 @@ def _file() -> Path | None:
     return None
 
 
-class Serving(BaseSettings):
-    """What gunicorn needs to know; from the environment only, since it is about one machine."""
+def _secrets_folder() -> Path | None:
+    """The folder named by TILLBOOK_SECRETS_DIR, which must then exist."""
+    named = os.environ.get("TILLBOOK_SECRETS_DIR")
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise FileNotFoundError(f"TILLBOOK_SECRETS_DIR names a folder that is not there: {named}")
+    return Path(named)
 
-    model_config = SettingsConfigDict(env_prefix="TILLBOOK_")
 
-    bind: str = "127.0.0.1:8000"
-    web_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=64)
+_MODELS: dict[str, type[BaseModel]] = {"user_jwt": UserJwt, "ledger": LedgerSettings}
+_TABLES = frozenset({*_MODELS, "api_keys", "provider_accounts"})

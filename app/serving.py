@@ -1,13 +1,26 @@
 """Gunicorn's settings. Threads, because a provider that answers slowly must not stop notifications; no preload,
 because a database connection made before the fork would be shared by the workers."""
 
-from app.config import Serving
+import structlog
 
-_serving = Serving()
+from app import logs
+from app.config import BadSettings, load, load_serving
+
+GIVE_UP = 3
+"""Gunicorn's own status for a worker that cannot start."""
+
+try:
+    load()  # said once here, rather than by each worker; gunicorn itself stumbles over workers that end together
+    _serving = load_serving()
+except BadSettings as error:
+    logs.configure()
+    structlog.get_logger(__name__).critical("not_started", why=str(error))
+    raise SystemExit(GIVE_UP) from None
 bind = _serving.bind
 workers = _serving.web_workers
-worker_class = "gthread"
+worker_class = "app.gunicorn_worker.GatheringWorker"
 threads = 8
+worker_connections = 2000
 preload_app = False
 timeout = 60
 graceful_timeout = 30

@@ -27,7 +27,7 @@ from app.services.calls import fulfilment, payment_closing, payment_queries, ref
 from app.services.facts import parked as parked_facts
 from app.services.intake import receipts
 from app.services.ledger import checkpoints
-from app.services.ledger.expiring import expire_due
+from app.services.ledger.expiry import expire_due
 from app.services.payments import expiry
 from app.services.refunds import early_refunds
 
@@ -58,6 +58,7 @@ QUEUES = (
     Queue("reports to providers", fulfilment.DUE, fulfilment.work_on_due),
     Queue("reference queries", reference_queries.DUE, reference_queries.work_on_due),
     Queue("refunds", refund_calls.DUE, refund_calls.work_on_due),
+    Queue("refunds that failed", refund_calls.RECHECKS_DUE, refund_calls.recheck),
 )
 
 

@@ -40,9 +40,10 @@ from app.models.ledger import TRANSFERS
 from app.services.audit.ledger import AsOf, AuditState, audit
 from app.services.base.transaction import Sessions, transact
 from app.services.ledger.batches import MOST, book_batch
-from app.services.ledger.expiring import expire_due
-from app.services.ledger.holding import Held, capture, hold, release
-from app.services.ledger.reversing import Reverse, reverse
+from app.services.ledger.expiry import expire_due
+from app.services.ledger.hold_rows import Held
+from app.services.ledger.holds import capture, hold, release
+from app.services.ledger.reversals import Reverse, reverse
 from bench.ledger import server
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 
-from app.services.ledger.spending import ENTER, TAKE
-from app.services.ledger.statements import Statement
+from app.services.base.statements import Statement
+from app.services.ledger.spends import ENTER, TAKE
 
 _BIND = re.compile(r"%\((\w+)\)s(::(?:TIMESTAMP WITH TIME ZONE|[A-Z]+))?")
 _ROW = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
@@ -76,7 +76,8 @@ def transfers_a_second(url: URL, clients: int, seconds: float, *, users: int, ho
 
 
 def _sql(statement: Statement, to: str) -> str:
-    text = statement.text(make_url("postgresql+psycopg://").get_dialect()()).sql
+    dialect = make_url("postgresql+psycopg://").get_dialect()()
+    text = str(statement.element("postgresql").compile(dialect=dialect))
 
     def value(found: re.Match[str]) -> str:
         name = found.group(1)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from app.domain.account_events import Mark, first_head
 from app.domain.ledger import MAX_AMOUNT, AccountName, BalanceOverflow, next_head
 from app.domain.limits import Periods
 from app.domain.lots import LotLeft, SpendOrder, in_spend_order, plan, preferring, rank, rank_of_now
-from app.domain.marks import Mark, first_head
 
 RECHECK = 0
 """In place of a spend order: another lot may come before the open one."""

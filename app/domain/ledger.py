@@ -55,6 +55,11 @@ class KeyConflict(LedgerError):
 
     code = "key_conflict"
 
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(f"{message}: another {field}" if field else message)
+        self.field = field
+        """What differs, where that is known: `amount`, `reference`, `lot.expires_at`, …"""
+
 
 class BalanceOverflow(LedgerError):
     """The balance would pass 2^63 - 1."""
@@ -213,7 +218,7 @@ class Transfer:
         )
 
 
-REVERSAL = "reversal"
+REVERSAL, EXPIRY = "reversal", "expiry"
 
 
 def fingerprint_of(

@@ -85,3 +85,19 @@ def preferring(lots: Sequence[LotLeft], version: int | None) -> list[LotLeft]:
 def unspent_value(value_minor: int, granted: int, remaining: int) -> int:
     """The part of the money paid for a lot that its unspent coins stand for, rounded half up."""
     return (2 * value_minor * remaining + granted) // (2 * granted)
+
+
+def value_after_refunds(
+    value_minor: int, granted: int, remaining: int, *, bought: int, paid_minor: int, refunded_minor: int
+) -> int:
+    """`unspent_value` of a lot whose payment was refunded in part. Value follows the money: what is not refunded lies
+    on the coins that the refund leaves, and is rounded down, so that lots of one payment never exceed its money.
+
+    `bought` are the coins of the whole purchase: a lot may hold a part of them that was given back.
+    """
+    left_minor = max(0, paid_minor - refunded_minor)
+    left_coins = bought - (2 * bought * refunded_minor + paid_minor) // (2 * paid_minor)
+    if left_coins <= 0:
+        return 0
+    unspent = min(remaining, left_coins)
+    return value_minor * unspent * bought * left_minor // (granted * left_coins * paid_minor)

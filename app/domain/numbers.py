@@ -68,6 +68,14 @@ def keyed_uuid(slot: int, scope: str, key: str) -> uuid.UUID:
     return uuid.UUID(int=value)
 
 
+def keyed_number(slot: int, scope: str, key: str) -> int:
+    """A number for a repeatable request: the same scope and key give the same number of that slot, also where nobody
+    remembers the request any more. Its upper 51 bits are SHA-256 of scope and key, as in `keyed_uuid`."""
+    scope_bytes = scope.encode()
+    digest = hashlib.sha256(len(scope_bytes).to_bytes(4, "big") + scope_bytes + key.encode()).digest()
+    return (int.from_bytes(digest[:8], "big") >> (1 + SLOT_BITS) or 1) << SLOT_BITS | slot
+
+
 class NumberSource:
     """Gives numbers out, rising within one process. Safe to share between threads.
 

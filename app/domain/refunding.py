@@ -7,11 +7,13 @@ booked. So facts may come in any order, be repeated, or be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
+
+from app.domain.facts import Kind
 
 SHARES = 100_000
 """A fact's `share` is in parts per this many."""
@@ -33,49 +35,39 @@ class RefundStatus(StrEnum):
 
 
 class RefundCause(StrEnum):
-    """What moves a refund: a fact from the provider, or how our call ended."""
+    """What we find out, or decide, by ourselves about a refund. What providers tell is folded by `refunded`."""
 
-    PENDING = "pending"
-    DONE = "done"
-    FAILED = "failed"
-    UNDONE = "undone"
     UNANSWERED = "unanswered"
     """Our call ended without an answer that can be believed."""
     DECLINED = "declined"
     """Our call got a definite no."""
+    ENDED = "ended"
+    """A person has ended it by name."""
 
 
 OPEN_REFUND = frozenset({RefundStatus.CREATED, RefundStatus.PENDING, RefundStatus.UNKNOWN})
 
 _S, _C = RefundStatus, RefundCause
 REFUND_EDGES: dict[tuple[RefundStatus, RefundCause], RefundStatus] = {
-    (_S.CREATED, _C.PENDING): _S.PENDING,
     (_S.CREATED, _C.UNANSWERED): _S.UNKNOWN,
-    (_S.CREATED, _C.DONE): _S.DONE,
-    (_S.CREATED, _C.FAILED): _S.DECLINED,
-    (_S.CREATED, _C.DECLINED): _S.DECLINED,
     # A «no» to a repeat proves something only after the provider, asked, knew nothing of the first call: the caller
     # of these rules asks before it repeats.
-    (_S.UNKNOWN, _C.DECLINED): _S.DECLINED,
-    (_S.UNKNOWN, _C.PENDING): _S.PENDING,
-    (_S.UNKNOWN, _C.DONE): _S.DONE,
-    (_S.UNKNOWN, _C.FAILED): _S.DECLINED,
-    (_S.PENDING, _C.DONE): _S.DONE,
-    (_S.PENDING, _C.FAILED): _S.DECLINED,
-    (_S.PENDING, _C.DECLINED): _S.DECLINED,
-    # The provider's word that money went back outweighs any earlier «no».
-    (_S.DECLINED, _C.DONE): _S.DONE,
-    (_S.DONE, _C.UNDONE): _S.UNDONE,
-    # Told in the wrong order: it was taken back before we heard that it was done.
-    (_S.CREATED, _C.UNDONE): _S.UNDONE,
-    (_S.PENDING, _C.UNDONE): _S.UNDONE,
-    (_S.UNKNOWN, _C.UNDONE): _S.UNDONE,
+    **{(status, _C.DECLINED): _S.DECLINED for status in sorted(OPEN_REFUND)},
+    **{(status, _C.ENDED): _S.DECLINED for status in sorted(OPEN_REFUND)},
 }
 
 
 def next_refund_status(status: RefundStatus, cause: RefundCause) -> RefundStatus | None:
     """Where the cause takes the refund; None if it changes nothing."""
     return REFUND_EDGES.get((status, cause))
+
+
+def status_told(current: RefundStatus, told: RefundStatus | None) -> RefundStatus:
+    """The status of a refund by what its provider told, all in all. The provider's word that money went back, or did
+    not, outweighs whatever we thought; «in progress» does not reopen what has ended here."""
+    if told is None or (told is RefundStatus.PENDING and current not in OPEN_REFUND):
+        return current
+    return told
 
 
 class Clawback(StrEnum):
@@ -104,7 +96,7 @@ class Origin(StrEnum):
 class RefundFact:
     """A provider's word about one refund of one purchase. Sizes are minor units, or parts per 100 000; None: untold."""
 
-    undone: bool
+    kind: Kind
     number: str
     at: datetime
     money: int | None = None
@@ -113,61 +105,206 @@ class RefundFact:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundTold:
+    """How one refund of a purchase stands, by all that was told about it."""
+
+    number: str
+    status: RefundStatus
+    at: datetime
+    """The first time that anything is told of."""
+    done_at: datetime | None = None
+    """When the money went back, if it ever did."""
+    minor: int | None = None
+    """Its size, told or worked out from the totals around it."""
+    part: Fraction = NOTHING
+    """What of the purchase it gave back, if it ever was done."""
+    undone: Fraction = NOTHING
+    """What of that part came back to us."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refunded:
     """How a purchase stands."""
 
     part: Fraction
     """What of it is refunded, between 0 and 1."""
-    standing: frozenset[str]
-    """The numbers of the refunds that have not been taken back."""
+    refunds: Mapping[str, RefundTold]
+    """By number, in the order in which they were done."""
+
+    @property
+    def standing(self) -> frozenset[str]:
+        """The numbers of the refunds that were done and not taken back as a whole."""
+        return frozenset(told.number for told in self.refunds.values() if told.status is RefundStatus.DONE)
 
 
-def refunded(facts: Iterable[RefundFact], paid_minor: int | None) -> Refunded:
-    """What part of a purchase is refunded, by all that was told about it, whatever the order of telling.
+def refunded(facts: Iterable[RefundFact], paid_minor: int | None, own: Mapping[str, int] | None = None) -> Refunded:
+    """What part of a purchase is refunded, and how each refund of it stands, whatever the order of telling.
+
+    `own` are the amounts of the refunds that we asked for, by number: some roads tell no size.
 
     In the order in which things happened at the provider: a single amount adds to what was refunded before; a running
     total lifts it to at least that much; a share says how it stands, but never less than the single amounts. So a
     total told by one road and a single amount told by another are not counted twice, and a refund that only the total
-    of a later one shows is not missed. What is taken back by its number never counted; a taking back without a known
-    number ends everything before it.
+    of a later one shows is not missed. A refund that fails after it was done never counts from then on. What is taken
+    back by a known number takes that refund back, as far as the taking back says; by a number that nobody knows, it
+    takes everything before it.
     """
-    told = list(facts)
-    numbers = {fact.number for fact in told if not fact.undone}
-    taken_back = {fact.number for fact in told if fact.undone and fact.number in numbers}
+    by_number: dict[str, list[RefundFact]] = {}
+    for fact in facts:
+        by_number.setdefault(fact.number, []).append(fact)
+    sizes = own or {}
+    histories = [_History.of(number, told, sizes.get(number)) for number, told in sorted(by_number.items())]
     counting = _Counting(paid_minor)
-    for fact in sorted(told, key=lambda fact: (fact.at, fact.undone, fact.number)):
-        if fact.number in taken_back:
-            continue
-        if fact.undone:
-            counting.take_back(fact)
+    for moment in sorted((moment for history in histories for moment in history.moments()), key=_Moment.place):
+        counting.count(moment)
+    refunds = [told for history in histories if (told := history.told(counting)) is not None]
+    order = sorted(refunds, key=lambda told: (told.done_at or told.at, told.number))
+    return Refunded(min(counting.level, WHOLE), {told.number: told for told in order})
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """One change at the provider: money went back to the payer, or came back to us. `number` None: whatever stands."""
+
+    at: datetime
+    number: str | None
+    done: RefundFact | None = None
+    money: int | None = None
+    becomes: RefundStatus = RefundStatus.UNDONE
+
+    def place(self) -> tuple[datetime, bool, str, str]:
+        return self.at, self.done is None, self.number or "", self.becomes
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """Everything that was told about one number."""
+
+    number: str
+    facts: Sequence[RefundFact]
+    done: RefundFact | None
+    """The refund itself, put together from all tellings of it."""
+    minor: int | None
+    is_ours: bool
+
+    @classmethod
+    def of(cls, number: str, facts: Sequence[RefundFact], own: int | None) -> _History:
+        done = [fact for fact in facts if fact.kind is Kind.REFUNDED]
+        others = [fact for fact in facts if fact.kind in (Kind.REFUND_PENDING, Kind.REFUND_FAILED)]
+        minor = _largest(fact.money for fact in done)
+        if minor is None:
+            minor = own if own is not None else _largest(fact.money for fact in others)
+        whole = None
+        if done:
+            total, share = _largest(fact.total for fact in done), _largest(fact.share for fact in done)
+            whole = RefundFact(Kind.REFUNDED, number, min(fact.at for fact in done), minor, total, share)
+        return cls(number, facts, whole, minor, own is not None)
+
+    def moments(self) -> Iterator[_Moment]:
+        undone = self._of(Kind.REFUND_UNDONE)
+        if self.done is not None:
+            yield _Moment(self.done.at, self.number, self.done)
+            for fact in undone:
+                yield _Moment(max(fact.at, self.done.at), self.number, money=fact.money)
+            failed = max((fact.at for fact in self._of(Kind.REFUND_FAILED)), default=self.done.at)
+            if failed > self.done.at:
+                yield _Moment(failed, self.number, becomes=RefundStatus.DECLINED)
+        elif not self._is_known:
+            for fact in undone:
+                yield _Moment(fact.at, None, money=fact.money)
+
+    def told(self, counting: _Counting) -> RefundTold | None:
+        """None for a taking back whose refund nobody has told."""
+        at = min(fact.at for fact in self.facts)
+        if self.done is not None:
+            part, undone, status = counting.of(self.number)
+            minor = counting.minor_of(part) if self.minor is None else self.minor
+            return RefundTold(self.number, status, at, self.done.at, minor, part, undone)
+        if not self._is_known:
+            return None
+        if any(fact.money is None for fact in self._of(Kind.REFUND_UNDONE)):
+            status = RefundStatus.UNDONE
+        elif self._of(Kind.REFUND_FAILED):
+            status = RefundStatus.DECLINED
+        elif self._of(Kind.REFUND_PENDING):
+            status = RefundStatus.PENDING
         else:
-            counting.add(fact)
-    return Refunded(min(counting.level, WHOLE), frozenset(counting.standing))
+            return None
+        return RefundTold(self.number, status, at, None, self.minor)
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether the number is one of a refund, and not that of a taking back alone."""
+        return self.is_ours or any(fact.kind is not Kind.REFUND_UNDONE for fact in self.facts)
+
+    def _of(self, kind: Kind) -> list[RefundFact]:
+        return [fact for fact in self.facts if fact.kind is kind]
+
+
+def _largest(sizes: Iterable[int | None]) -> int | None:
+    return max((size for size in sizes if size is not None), default=None)
 
 
 class _Counting:
+    """Walks through a purchase's moments, and keeps how much is refunded and what each refund has to do with it."""
+
     def __init__(self, paid_minor: int | None) -> None:
         self._paid = paid_minor
         self.level = NOTHING
         self._singles = NOTHING
-        self.standing: set[str] = set()
+        self._part: dict[str, Fraction] = {}
+        self._undone: dict[str, Fraction] = {}
+        self._status: dict[str, RefundStatus] = {}
+        self._alone: set[str] = set()
 
-    def add(self, fact: RefundFact) -> None:
-        single = self._part(fact.money)
+    def of(self, number: str) -> tuple[Fraction, Fraction, RefundStatus]:
+        return self._part[number], self._undone[number], self._status[number]
+
+    def minor_of(self, part: Fraction) -> int | None:
+        return of_amount(part, self._paid) or None if self._paid else None
+
+    def count(self, moment: _Moment) -> None:
+        if moment.done is not None:
+            self._add(moment.done)
+        elif moment.number is not None:
+            self._take_back(moment.number, moment)
+        else:
+            self._lower(self.level if moment.money is None else self._share_of(moment.money), alone=True)
+
+    def _add(self, fact: RefundFact) -> None:
+        single, before = self._share_of(fact.money), self.level
         self._singles += single
-        self.level = max(self.level + single, self._part(fact.total))
+        self.level = max(before + single, self._share_of(fact.total))
         if fact.share is not None:
             self.level = max(self._singles, Fraction(fact.share, SHARES))
-        self.standing.add(fact.number)
+        if fact.money is not None and self._paid:
+            self._alone.add(fact.number)
+            self._part[fact.number] = single
+        else:
+            self._part[fact.number] = max(NOTHING, self.level - before)
+        self._undone[fact.number] = NOTHING
+        self._status[fact.number] = RefundStatus.DONE
 
-    def take_back(self, fact: RefundFact) -> None:
-        back = self._part(fact.money) if fact.money is not None else self.level
+    def _take_back(self, number: str, moment: _Moment) -> None:
+        rest = self._part[number] - self._undone[number]
+        back = rest if moment.money is None else min(rest, self._share_of(moment.money))
+        if self._status[number] is not RefundStatus.DONE:
+            return
+        self._undone[number] += back
+        if moment.money is None or back == rest:
+            self._status[number] = moment.becomes
+        self._lower(back, alone=number in self._alone)
+
+    def _lower(self, back: Fraction, *, alone: bool) -> None:
         self.level = max(NOTHING, self.level - back)
-        self._singles = max(NOTHING, self._singles - back)
+        if alone:
+            self._singles = max(NOTHING, self._singles - back)
         if self.level == NOTHING:
-            self.standing.clear()
+            for number, status in self._status.items():
+                if status is RefundStatus.DONE:
+                    self._status[number], self._undone[number] = RefundStatus.UNDONE, self._part[number]
 
-    def _part(self, minor: int | None) -> Fraction:
+    def _share_of(self, minor: int | None) -> Fraction:
         return Fraction(minor, self._paid) if minor is not None and self._paid else NOTHING
 
 
@@ -198,6 +335,13 @@ class Taken:
     forgiven: int = 0
     reversed: int = 0
     """Taken by an operator, who reversed the credit itself."""
+    expired: int = 0
+    """Expired unused: the house has them back already."""
+
+    @property
+    def accounted(self) -> int:
+        """All that is gone, whoever took it."""
+        return self.by_refunds + self.reversed + self.expired
 
     @property
     def by_refunds(self) -> int:
@@ -222,7 +366,7 @@ def step_to(target: int, taken: Taken, *, available: int, debt: int, policy: Cla
     Taking: what the wallet has, the rest by policy. Giving back, in the reverse order: what was forgiven or is still
     owed is let go of first, and only then coins return.
     """
-    missing = target - taken.by_refunds - taken.reversed
+    missing = target - taken.accounted
     if missing > 0:
         take = min(missing, max(0, available))
         rest = missing - take
@@ -240,6 +384,7 @@ def taken_from(sums: Mapping[str, int]) -> Taken:
         owed=sums.get(DEBT, 0) - sums.get(DEBT_CANCELLED, 0),
         forgiven=sums.get(FORGIVEN, 0) - sums.get(UNFORGIVEN, 0),
         reversed=sums.get("reversal", 0),
+        expired=sums.get("expiry", 0),
     )
 
 

@@ -12,6 +12,8 @@ JITTER = 0.2
 LEASE_SECONDS = 60
 READ_GAP_SECONDS = 3
 HINT_GAP_SECONDS = 60
+NOT_FOUND_ASK_SECONDS = (60, 300, 1800, 2 * 3600, 6 * 3600, *(24 * 3600,) * 7)
+"""After each look for a payment of which a message told only the provider's number; then a person is shown it."""
 LATE_ASKS_SECONDS = (3600, 24 * 3600)
 """After we closed a payment on our own word, it is asked about twice more: its notification may have been lost."""
 GIVE_UP_SECONDS = 7 * 24 * 3600

@@ -218,9 +218,10 @@ def refusal(
     request_id: uuid.UUID, book: Book, amount: int, available: int, rules: LedgerRules, at: datetime, *, limited: bool
 ) -> Refused | None:
     """Why this account may not give that much at that moment; None if it may."""
-    if book.frozen:
-        return Refused(request_id, "wallet_frozen")
     if limited:
+        # A frozen wallet stops its user, not the operator who takes coins away.
+        if book.frozen:
+            return Refused(request_id, "wallet_frozen")
         over = _over_limit(request_id, book, amount, rules, at)
         if over is not None:
             return over

@@ -118,6 +118,11 @@ class Outcome(StrEnum):
     """Verified money for an order that was already paid."""
     PARKED = "parked"
     """Verified, but it matches nothing here; kept until a policy or a person decides."""
+    NOT_OURS = "not_ours"
+    """Listed in a history or a bill, and about nothing here: a sale of the merchant's other systems or accounts. It is
+    written down and counted, and looked at again only if it is told again."""
 
 
 NEEDS_A_PERSON = frozenset({Outcome.CONFLICT, Outcome.SURPLUS, Outcome.PARKED})
+NOT_MATCHED = frozenset({Outcome.PARKED, Outcome.NOT_OURS})
+"""Nothing here is known that the fact could be about, or it may not be used: it moved nothing."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 Sheet = tuple[str, str]
 """Asset and environment: what can be added up."""
@@ -116,3 +117,26 @@ def _line(heading: Heading, totals: Totals, kept: Mapping[Heading, int] | None) 
     sums = totals.get(heading, Sums())
     balance = sums.balance if kept is None or not heading.of_users else kept.get(heading, 0)
     return Line(heading.code, heading.of_users, sums.debits, sums.credits, balance)
+
+
+def as_json(sheet: TrialSheet) -> dict[str, Any]:
+    """Sums can pass 2^63, so they travel as decimal text."""
+    return {
+        "asset": sheet.asset,
+        "environment": sheet.environment,
+        "balanced": sheet.balanced,
+        **_named(sheet),
+        "lines": [
+            {"account": line.code, "owner": "users" if line.of_users else "house", **_named(line)}
+            for line in sheet.lines
+        ],
+    }
+
+
+def _named(one: Line | TrialSheet) -> dict[str, str]:
+    return dict(zip(("debits", "credits", "balance"), numbers_of(one), strict=True))
+
+
+def numbers_of(one: Line | TrialSheet) -> tuple[str, str, str]:
+    """Debits, credits and balance as decimal text."""
+    return str(one.debits), str(one.credits), str(one.balance)

@@ -58,3 +58,6 @@ class Claim(Base):
     slot: Mapped[int]
     user_id: Mapped[str] = mapped_column(String(128))
     claimed_at: Mapped[datetime] = mapped_column(Moment)
+    newest_at: Mapped[datetime | None] = mapped_column(Moment)
+    """Of an agreement: when, by the provider's clock, the newest of its periods that is claimed was paid. The agreement
+    goes over to another user only with a newer one. Null where that was not written down: then `claimed_at` counts."""

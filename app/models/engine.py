@@ -29,8 +29,6 @@ _DEAD_LINE = {
 }
 """A database host that vanishes without a word (a failover, a cut line) is noticed after some 25 seconds. The system's
 own patience is a quarter of an hour, and every thread would spend it on the dead connection that it holds."""
-PREPARED = "tillbook_prepared"
-"""In the `info` of a pooled connection of PostgreSQL: the ledger's statements are prepared on it."""
 READ_ONLY = "tillbook_read_only"
 """Execution option: this transaction only reads, so SQLite need not queue it behind writers."""
 
@@ -70,21 +68,10 @@ def _ping_idle(engine: Engine) -> None:
     event.listen(engine, "checkout", taken)
 
 
-def _forget_prepared(engine: Engine) -> None:
-    """After a ROLLBACK psycopg drops all that is prepared on the connection, its own or not (3.3, `DEALLOCATE ALL`)."""
-
-    def rolled_back(connection: Connection) -> None:
-        if not connection.invalidated:
-            connection.connection.info.pop(PREPARED, None)
-
-    event.listen(engine, "rollback", rolled_back)
-
-
 def prepare(engine: Engine, *, durable: bool = True) -> Engine:
     """Install what SQLite needs to behave like a server database; elsewhere, a look at connections that lay idle."""
     if engine.dialect.name != "sqlite":
         _ping_idle(engine)
-        _forget_prepared(engine)
         return engine
 
     def connected(connection: sqlite3.Connection, _: object) -> None:

@@ -253,7 +253,7 @@ class Refusal(Base):
 
 
 class MarkRow(Base):
-    """What happened to an account without moving coins (`app.domain.marks`). Each account has a chain of them."""
+    """What happened to an account without moving coins (`app.domain.account_events`), as a chain of each account."""
 
     __tablename__ = "marks"
     __table_args__ = (

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Integer, String, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Big, Json, Moment, slot_matches_id
@@ -110,7 +121,8 @@ class Payment(Base):
         CheckConstraint("status <> 'paid' OR theirs IS NOT NULL", name="paid_has_their_number"),
         _one_of("status", "created", "pending", "unknown", "paid", "failed", "closed", "held"),
         Index(None, "slot", "order_id"),
-        Index(None, "slot", "provider_account", "theirs"),
+        # Without the slot: a message that names only the provider's number has to be found (docs/adr/0030).
+        Index("ix_payments_theirs", "provider_account", "theirs"),
         Index(
             "ix_payments_due",
             "next_query_at",
@@ -151,7 +163,7 @@ class FactRow(Base):
         ForeignKeyConstraint(["slot", "payment_id"], ["payments.slot", "payments.id"]),
         UniqueConstraint("slot", "provider_account", "environment", "key", name="uq_facts_key"),
         _one_of("environment", "live", "sandbox"),
-        _one_of("outcome", "applied", "noted", "surplus", "parked"),
+        _one_of("outcome", "applied", "noted", "surplus", "parked", "not_ours"),
         _one_of("booking", "nothing", "sale", "surplus", "suspense"),
         _one_of("road", "notification", "receipt", "query", "reply", "scan", "bill"),
         Index(None, "slot", "payment_id"),
@@ -166,6 +178,13 @@ class FactRow(Base):
             "recorded_at",
             postgresql_where=text("outcome IN ('parked', 'surplus')"),
             sqlite_where=text("outcome IN ('parked', 'surplus')"),
+        ),
+        Index(
+            "ix_facts_not_ours",
+            "provider_account",
+            "key",
+            postgresql_where=text("outcome = 'not_ours'"),
+            sqlite_where=text("outcome = 'not_ours'"),
         ),
     )
 
@@ -189,7 +208,7 @@ class KeptMessage(Base):
 
     __table_args__ = (
         slot_matches_id(),
-        _one_of("source", "notification", "receipt"),
+        _one_of("source", "notification", "receipt", "scan"),
         Index(
             "ix_messages_waiting",
             "received_at",
@@ -211,3 +230,6 @@ class IdempotencyKey(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     resource_id: Mapped[int] = mapped_column(Big)
     created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+FACTS = cast(Table, FactRow.__table__)

@@ -40,6 +40,8 @@ class Refund(Base):
     amount_minor: Mapped[int | None] = mapped_column(Big)
     """Null where a store tells no amount."""
     currency: Mapped[str | None] = mapped_column(String(3))
+    undone_minor: Mapped[int] = mapped_column(Big, default=0)
+    """What of the amount came back to us later."""
     reason: Mapped[str] = mapped_column(String(256), default="")
     policy: Mapped[str] = mapped_column(String(16))
     status: Mapped[str] = mapped_column(String(16))
@@ -52,6 +54,13 @@ class Refund(Base):
     next_query_at: Mapped[datetime | None] = mapped_column(Moment)
     last_query_at: Mapped[datetime | None] = mapped_column(Moment)
     queries: Mapped[int] = mapped_column(Integer, default=0)
+    recheck_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When a refund that its provider called failed is asked about again: it may still succeed."""
+    rechecks: Mapped[int] = mapped_column(Integer, default=0)
+    alarmed_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When the alarm was given that it has been open for too long."""
+    ended_by: Mapped[str | None] = mapped_column(String(160))
+    """The person who ended it by hand; `problem` says why."""
 
     __table_args__ = (
         slot_matches_id(),
@@ -78,6 +87,12 @@ class Refund(Base):
             "next_query_at",
             postgresql_where=text("next_query_at IS NOT NULL"),
             sqlite_where=text("next_query_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_refunds_recheck",
+            "recheck_at",
+            postgresql_where=text("recheck_at IS NOT NULL"),
+            sqlite_where=text("recheck_at IS NOT NULL"),
         ),
     )
 

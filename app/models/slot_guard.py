@@ -39,6 +39,7 @@ SWEEPS = frozenset(
         "due_receipts",
         "due_reports",
         "due_asks",
+        "named_by_provider",
         "audit",
         "report",
         "due_ledger",

@@ -2,8 +2,8 @@
 
 A provider is a stateless translator between one outside payment system and the neutral words below. It never touches
 the database, locks, timers or Flask; whatever needs a decision is the core's. Start reading at `facts` (the noun; how
-long its words may be is in `limits`), then `verbs` (what a provider does), `errors` (how it fails) and `tools` (what it
-is handed). `docs/adding-a-provider.md` walks through a whole plugin.
+long its words may be is in `limits`), then `verbs` (what a provider does), `errors` (how it fails), `tools` (what it is
+handed) and `strict_json` (how its documents are read). `docs/adding-a-provider.md` walks through a whole plugin.
 """
 
 from app.providers.client_certificate import ClientCertificate
@@ -22,9 +22,11 @@ from app.providers.facts import (
 )
 from app.providers.http import HttpClient, HttpResponse
 from app.providers.limits import LONGEST_REFERENCE, faults_of, fits
+from app.providers.strict_json import UnreadableJson, read_json, read_json_object
 from app.providers.tools import Clock, KeyStore, StoredKey, Tools
 from app.providers.verbs import (
     Cancels,
+    Checks,
     Fulfils,
     NoExtra,
     Plugin,
@@ -38,6 +40,7 @@ from app.providers.verbs import (
 __all__ = [
     "LONGEST_REFERENCE",
     "Cancels",
+    "Checks",
     "ClientCertificate",
     "Clock",
     "Declined",
@@ -67,8 +70,11 @@ __all__ = [
     "StoredKey",
     "Tools",
     "Unknown",
+    "UnreadableJson",
     "capabilities",
     "faults_of",
     "fits",
     "key_of",
+    "read_json",
+    "read_json_object",
 ]

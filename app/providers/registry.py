@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.providers.errors import Misconfigured
 from app.providers.tools import Tools
 from app.providers.verbs import Plugin, Provider, Scans
+from app.setting_faults import sentences
 
 ENTRY_POINT_GROUP = "tillbook.providers"
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
@@ -112,13 +113,15 @@ def _build_account(
 ) -> ProviderAccount:
     if not ACCOUNT_NAME.fullmatch(name):
         raise Misconfigured(f"provider account {name!r}: use lower-case letters, digits and '-', at most 32")
+    plugin_settings: type[BaseModel] = AccountSettings
     try:
         common = AccountSettings.model_validate(dict(table))
         plugin = find(common.plugin)
-        settings = plugin.settings.model_validate(common.model_extra or {})
+        plugin_settings = plugin.settings
+        settings = plugin_settings.model_validate(common.model_extra or {})
         provider = plugin.build(settings, tools_for(name, common.live))
     except ValidationError as error:
-        raise Misconfigured(f"provider account {name!r}: {_faults(error)}") from None
+        raise Misconfigured(f"provider account {name!r}: {'; '.join(sentences(error, plugin_settings))}") from None
     except Misconfigured as error:
         raise Misconfigured(f"provider account {name!r}: {error}") from None
     feeds = provider.feeds if isinstance(provider, Scans) else ()
@@ -126,9 +129,3 @@ def _build_account(
     if unknown:
         raise Misconfigured(f"provider account {name!r}: scan: no feed {unknown[0]!r} (there are: {', '.join(feeds)})")
     return ProviderAccount(name, common.plugin, common.live, provider, common.scan, common.report_delivery)
-
-
-def _faults(error: ValidationError) -> str:
-    """Which fields and why, without their values: a value may be a secret."""
-    faults = error.errors(include_input=False)
-    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)

@@ -5,7 +5,7 @@ A capability is the method being present, never a stub that raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -90,6 +90,17 @@ class Refreshes(Protocol):
     def refresh(self) -> None:
         """Renew what is kept in the key store (platform certificates). Called by the worker on a timer, never in a
         request."""
+
+
+@runtime_checkable
+class Checks(Protocol):
+    def check(self) -> Iterable[str]:
+        """For `tillbook check`: what a person should soon see to, a sentence each (a certificate in the key store that
+        ends soon, credentials that fit together but not with each other's account). No network.
+
+        Raises Misconfigured, with a message that a person can act on, for what cannot work. Whatever can be found while
+        the account is built belongs into `build`.
+        """
 
 
 def capabilities(provider: Provider) -> tuple[str, ...]:

@@ -20,13 +20,12 @@ import jwt
 import structlog
 from flask import current_app, g, request
 
-from app.config import ApiKey, UserJwt
+from app.config import API_KEY_PREFIX, ApiKey, UserJwt
 from app.providers.errors import ProviderError
 from app.providers.http import HttpResponse, RequestsClient, deadline
 from app.services.accounts.users import check_user_id
 from app.services.base.errors import Invalid, Problem
 
-API_KEY_PREFIX = "tbk_"
 USER_SCOPES = frozenset({"orders", "read", "receipts"})
 LONGEST_TOKEN = 8192
 LEEWAY_SECONDS = 30

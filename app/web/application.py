@@ -12,11 +12,12 @@ from app.composition import House, build_house, database_url
 from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
+from app.request_buffer import LARGEST_BODY
 from app.web import health, ledger, openapi, orders, problems, receipts, refunds, reports, transfers, webhooks
 from app.web.access import Gate
+from app.web.chunked_bodies import ChunkedBodies
 from app.web.strict_json import StrictJson, refuse_other_content
 
-LARGEST_BODY = 1024 * 1024
 VERSION = "0.1.0"
 
 
@@ -45,6 +46,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         app.register_blueprint(blueprint)
     app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Tillbook"}))
     _keep_keys_fresh(app, house)
+    app.wsgi_app = ChunkedBodies(app.wsgi_app, LARGEST_BODY)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]

@@ -44,10 +44,10 @@ class SpendRefused(Problem):
 def show_wallet(query: schemas.UserQuery) -> Any:
     """Every balance of the user, by asset and environment, and what the user owes."""
     user_id = caller().user(query.user)
-    slot = slot_of_user(user_id)
+    slot, now = slot_of_user(user_id), core().clock.now()
     return {
         "user": user_id,
-        "balances": core().read(lambda session: ledger.balances(session, slot, user_id)),
+        "balances": core().read(lambda session: ledger.balances(session, slot, user_id, at=now)),
         "debts": core().read(lambda session: debts.owed(session, slot, user_id)),
     }
 

@@ -23,6 +23,7 @@ _PROBLEMS = {
     "404": "No such thing",
     "409": "It contradicts what was done before",
     "422": "The request is not valid",
+    "429": "Too much of the user's waits already: later",
     "502": "The provider does not accept our settings",
     "503": "Try again: nothing is lost",
 }

@@ -35,8 +35,9 @@ def problem(status: int, code: str, title: str, detail: str = "", /, **members: 
     response = jsonify({**members, **body})
     response.status_code = status
     response.content_type = CONTENT_TYPE
-    if status == 503:
-        response.headers["Retry-After"] = "2"
+    wait = members.get("retry_after", 2 if status == 503 else None)
+    if wait is not None:
+        response.headers["Retry-After"] = str(wait)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -8,15 +8,12 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import request
 
-from app.services.accounts.users import ensure_user
+from app.services.accounts.users import ensure_user, record_consent
 from app.services.base.context import Tx
-from app.services.calls.fulfilment import record_consent
 from app.services.intake import receipts
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.orders import core
-
-LARGEST_RECEIPT = 1024 * 1024
 
 blueprint = APIBlueprint("receipts", __name__, url_prefix="/v1", tag="Store purchases")
 

@@ -47,10 +47,11 @@ class RefundOut(Out):
     origin: Literal["asked", "automatic", "provider"]
     amount_minor: int | None
     currency: str | None
+    undone_minor: int = Field(description="What of the amount the provider gave back to the merchant later.")
     reason: str
     policy: Policy
     status: Literal["created", "pending", "unknown", "done", "declined", "undone"]
-    problem: str = Field(description="Why it was declined or is unknown, in the provider's words.")
+    problem: str = Field(description="Why it was declined or is unknown: the provider's words, or a person's.")
     coins: list[CoinsOut]
     created_at: datetime
     done_at: datetime | None

@@ -121,12 +121,12 @@ def _number(text: str) -> int:
 
 
 def _refund(row: AnyRow) -> dict[str, Any]:
-    plain = ("provider_account", "origin", "amount_minor", "currency", "reason", "policy", "status", "problem", "coins")
+    plain = ("provider_account", "origin", "amount_minor", "currency", "undone_minor", "reason", "policy", "status")
     return {
         "number": str(row.id),
         "order": str(row.order_id),
         "payment": str(row.payment_id),
-        **{name: getattr(row, name) for name in (*plain, "created_at", "done_at")},
+        **{name: getattr(row, name) for name in (*plain, "problem", "coins", "created_at", "done_at")},
     }
 
 

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal
 from apiflask import APIBlueprint
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from app.domain.trial_balance import TrialSheet
+from app.domain.trial_balance import TrialSheet, as_json
 from app.services.ledger.trial_balance import trial_balance
-from app.trial_balance_text import as_json
 from app.web.access import needs
 from app.web.orders import core
 from app.web.schemas import Asset, In, Out

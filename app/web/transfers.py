@@ -11,8 +11,8 @@ from app.domain.ledger import Posted, Refused, wallet
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend, debit, grant
 from app.services import ledger
-from app.services.ledger import batches, holding, reversing
-from app.services.ledger.holding import Held
+from app.services.ledger import batches, holds, reversals
+from app.services.ledger.hold_rows import Held
 from app.web import ledger_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
@@ -87,7 +87,7 @@ def create_hold(body: shapes.HoldIn) -> Any:
         actor=caller().name,
     )
     now = when_and_rules()
-    return keyed_work(lambda session: holding.hold(session, slot_of_user(user_id), request, **now))
+    return keyed_work(lambda session: holds.hold(session, slot_of_user(user_id), request, **now))
 
 
 @blueprint.post("/holds/<uuid:hold_id>/capture")
@@ -107,7 +107,7 @@ def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
         actor=caller().name,
     )
     now = when_and_rules()
-    return keyed_work(lambda session: holding.capture(session, slot_of_number(hold_id.int), request, **now))
+    return keyed_work(lambda session: holds.capture(session, slot_of_number(hold_id.int), request, **now))
 
 
 @blueprint.post("/holds/<uuid:hold_id>/release")
@@ -118,7 +118,7 @@ def release_hold(hold_id: uuid.UUID) -> Any:
     now = when_and_rules()
 
     def work(session: Any) -> Held:
-        return holding.release(session, slot_of_number(hold_id.int), hold_id, **now)
+        return holds.release(session, slot_of_number(hold_id.int), hold_id, **now)
 
     return keyed_work(work)
 
@@ -129,7 +129,7 @@ def release_hold(hold_id: uuid.UUID) -> Any:
 @blueprint.output(schemas.PostedOut, status_code=201)
 def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
     """Undo a transfer by a new one, at most once. Coins go back into the lots that they came from."""
-    request = reversing.Reverse(
+    request = reversals.Reverse(
         transfer_id=transfer_id,
         key=idempotency_key(),
         reason=body.reason,
@@ -138,7 +138,7 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
         scope=f"reverse:{caller().name}",
     )
     now = when_and_rules()
-    return keyed_work(lambda session: reversing.reverse(session, slot_of_number(transfer_id.int), request, **now))
+    return keyed_work(lambda session: reversals.reverse(session, slot_of_number(transfer_id.int), request, **now))
 
 
 @blueprint.post("/transfers/batch")

@@ -5,11 +5,10 @@ Amounts are integers in minor units, times are RFC 3339 in UTC. Whatever cannot 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
@@ -23,6 +22,8 @@ from app.providers import (
     Ref,
     Retryable,
     Unknown,
+    UnreadableJson,
+    read_json_object,
 )
 
 _WRITTEN = "%Y-%m-%dT%H:%M:%SZ"
@@ -127,14 +128,11 @@ class Envelope(BaseModel):
 
 
 def parsed(body: bytes) -> Mapping[str, Any]:
-    """The JSON object in these bytes. Refuses what two readers could read differently: repeated names, NaN."""
+    """The JSON object in these bytes. Refuses whatever two readers could read differently."""
     try:
-        document = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise Unreadable("not a JSON document") from None
-    if not isinstance(document, dict):
-        raise Unreadable("not a JSON object")
-    return document
+        return read_json_object(body)
+    except UnreadableJson as error:
+        raise Unreadable(str(error)) from None
 
 
 def read(model: type[Document], document: Mapping[str, Any]) -> Document:
@@ -185,14 +183,3 @@ def _of_refund(envelope: Envelope, refund: Refund) -> Fact:
 def written(at: datetime) -> str:
     """A moment as the protocol writes it: `2026-01-02T03:04:05Z`."""
     return at.astimezone(UTC).strftime(_WRITTEN)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name is repeated")
-    return members
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise ValueError("no number")

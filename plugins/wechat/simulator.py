@@ -37,8 +37,8 @@ from plugins.wechat.simulated.wechat import SimulatedWeChat
 DEFAULT_PORT = 9003
 CERTIFICATE_SHOWN = "SSL_CLIENT_CERT"
 """Where the server in front puts the certificate that the client showed in TLS (PEM)."""
-_ORDERS_PAGE = """<!doctype html><meta charset="utf-8"><title>WeChat Pay (simulated)</title>
-<h1>WeChat Pay (simulated): orders</h1><ul>{% for order in orders %}
+_ORDERS_PAGE = """<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>WeChat Pay (simulated)</title><h1>WeChat Pay (simulated): orders</h1><ul>{% for order in orders %}
 <li><a href="/_cashier/{{ order.number }}">{{ order.number }}</a> {{ order.generation }} {{ order.trade_type }}
 {{ yuan(order) }} CNY {{ order.trade_state }}</li>{% else %}<li>none yet</li>{% endfor %}</ul>"""
 _CASHIER_PAGE = """<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">

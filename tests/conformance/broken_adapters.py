@@ -215,6 +215,22 @@ class HundredthsOfAYen(SandboxProvider):
         return super().start(intent)
 
 
+class ScalesBothWays(Retelling):
+    """Two mistakes that cancel each other: yen are ordered a hundredfold, and read back as hundredths."""
+
+    def start(self, intent: Intent) -> Started:
+        money = intent.money
+        if money is not None and money.currency == "JPY":
+            intent = replace(intent, money=Money(money.minor * 100, money.currency))
+        return super().start(intent)
+
+    def retold(self, fact: Fact, road: str) -> Fact:
+        money = fact.money
+        if money is None or money.currency != "JPY":
+            return fact
+        return replace(fact, money=Money(money.minor // 100, money.currency))
+
+
 class ClosedOnceRefunded(Retelling):
     """Passes on a provider's word for a payment that was refunded in full."""
 

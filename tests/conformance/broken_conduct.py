@@ -87,6 +87,18 @@ class DeclinesMidway(SandboxProvider):
             raise Declined("not closed") from error
 
 
+class BelievesAProxy(SandboxProvider):
+    """Reads any 404 as the provider's word that there is no such payment."""
+
+    def query(self, ref: Ref) -> tuple[Fact, ...]:
+        try:
+            return super().query(ref)
+        except Unknown as error:
+            if "HTTP 404" in str(error):
+                return ()
+            raise
+
+
 class NothingThereMeansClosed(SandboxProvider):
     def query(self, ref: Ref) -> tuple[Fact, ...]:
         return super().query(ref) or (Fact(Kind.CLOSED, ref, self._clock.now(), account=self.account),)
@@ -242,6 +254,22 @@ class RaisesASecret(Knowing):
 class PrintsASecret(Knowing):
     def __repr__(self) -> str:
         return f"PrintsASecret({self.account!r}, {self.secret!r})"
+
+
+class Purse:
+    """Holds the secret for the provider, and shows it to everybody who prints it."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+
+    def __repr__(self) -> str:
+        return f"Purse({self.secret!r})"
+
+
+class HoldsSomethingThatPrintsASecret(Knowing):
+    def __init__(self, settings: SandboxSettings, tools: Tools) -> None:
+        super().__init__(settings, tools)
+        self.purse = Purse(self.secret)
 
 
 class KeepsASecret(Knowing, Retelling):

@@ -89,7 +89,7 @@ def test_the_configuration_on_the_page_builds_the_account(package: Path, configu
 def test_the_secret_may_be_in_a_file_of_its_own(package: Path, configuration: str) -> None:
     (package / "tillbook.toml").write_text(re.sub(r"^secret = .*$", "", configuration, flags=re.MULTILINE))
     without = run(package, "-c", BUILD_FROM_CONFIGURATION, TILLBOOK_ENV="test")
-    assert "secret: Field required" in without.stderr
+    assert "secret: is missing: write it" in without.stderr
     name = SECRET_FILE.search(PAGE)
     assert name is not None
     (package / "secrets").mkdir()

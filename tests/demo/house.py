@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,11 +19,14 @@ from typing import Any
 
 import requests
 
+from tests.demo.patience import wait_for
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BIN = Path(sys.executable).parent
 SCOPES = ["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze"]
-START_SECONDS = 40
+STOP_SECONDS = 15
+"""Then what has not ended is killed, with all that it started."""
 
 
 @dataclass
@@ -44,17 +49,31 @@ class Running:
     def start(self, name: str, *command: str) -> None:
         log = (self.folder / f"{name}.log").open("wb")
         self.processes.append(
-            subprocess.Popen([BIN / command[0], *command[1:]], cwd=ROOT, env=self.environ, stdout=log, stderr=log)
+            subprocess.Popen(
+                [BIN / command[0], *command[1:]],
+                cwd=ROOT,
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a group that can be ended as a whole; Ctrl-C comes to us alone
+            )
         )
 
     def stop(self) -> None:
+        """End all processes and wait for that."""
         for process in self.processes:
             process.terminate()
+        ends = time.monotonic() + STOP_SECONDS
         for process in self.processes:
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=max(0.1, ends - time.monotonic()))
+            with contextlib.suppress(ProcessLookupError):  # nothing of the group is left: the usual case
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def ended(self) -> bool:
+        """Whether one of them has ended by itself: nothing will come of waiting."""
+        return any(process.poll() is not None for process in self.processes)
 
 
 def free_ports(count: int) -> list[int]:
@@ -89,8 +108,9 @@ def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Run
     config = folder / "tillbook.toml"
     config.touch(mode=0o600)
     config.write_text("\n".join(map(_table, tables.items())), encoding="utf-8")
+    ours = {name: value for name, value in os.environ.items() if not name.upper().startswith("TILLBOOK_")}
     environ = {
-        **os.environ,
+        **ours,
         "TILLBOOK_CONFIG": str(config),
         "TILLBOOK_ENV": "demo",
         "TILLBOOK_BIND": f"127.0.0.1:{port}",
@@ -110,12 +130,13 @@ def serve(running: Running) -> None:
     """Start the web service and a worker, and wait until the service is ready."""
     running.start("web", "gunicorn", "-c", "python:app.serving", "wsgi:application")
     running.start("worker", "tillbook", "worker")
-    ends = time.monotonic() + START_SECONDS
-    while time.monotonic() < ends:
+
+    def ready() -> bool:
+        if running.ended():
+            raise SystemExit(f"the service did not start; see {running.folder}/web.log")
         try:
-            if requests.get(f"{running.url}/health/ready", timeout=2).status_code == 200:
-                return
+            return requests.get(f"{running.url}/health/ready", timeout=5).status_code == 200
         except requests.RequestException:
-            pass
-        time.sleep(0.2)
-    raise SystemExit(f"the service did not start; see {running.folder}/web.log")
+            return False
+
+    wait_for(f"the service to start (its log: {running.folder}/web.log)", ready)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
@@ -14,8 +13,9 @@ import jwt
 import requests
 
 from tests.demo.house import Running
+from tests.demo.patience import wait_for  # noqa: F401 - whoever plays a part waits, too
 
-TIMEOUT = 20
+TIMEOUT = 60
 _keys = itertools.count(1)
 _FORM = re.compile(r"<form[^>]*method=.?post.?[^>]*>", re.IGNORECASE)
 _ACTION = re.compile(r'action="([^"]*)"')
@@ -71,13 +71,3 @@ def press_pay(cashier_url: str) -> None:
         page.raise_for_status()
         if page.is_redirect:
             return
-
-
-def wait_for(what: str, ready: Any, seconds: float = 30.0) -> None:
-    """Wait until `ready()` is true, and say what did not come if it never is."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        if ready():
-            return
-        time.sleep(0.1)
-    raise SystemExit(f"waited {seconds:.0f} seconds in vain for {what}")

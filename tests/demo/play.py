@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -21,9 +22,11 @@ import structlog
 from app.providers.http import RequestsClient
 from plugins.apple.simulated.device import Device
 from tests.demo import house, simulators
-from tests.demo.people import Api, backend, player, press_pay, wait_for
+from tests.demo.patience import wait_for
+from tests.demo.people import Api, backend, player, press_pay
 
-FOLDER = house.ROOT / "var" / "demo"
+FOLDER = Path(os.environ.get("DEMO_FOLDER", house.ROOT / "var")) / "demo"
+"""Emptied at the start."""
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 
 
@@ -131,7 +134,7 @@ class Play:
         refund = self.backend.post("/v1/refunds", {"order": self.paid["wap"]["number"], "reason": "demo"})
         say(f"  we give 6.00 CNY back, and Alipay's answer is lost after it was done: {refund['status']}")
         path = f"/v1/refunds/{refund['number']}"
-        wait_for("the refund", lambda: self.backend.get(path)["status"] == "done", 90)
+        wait_for("the refund", lambda: self.backend.get(path)["status"] == "done")
         say("  asked again under the same number: done, once")
         self.expect(before - 170, "its 60 coins")
 
@@ -180,10 +183,23 @@ class Play:
 
 def _tell(simulator_url: str, command: str, **document: Any) -> None:
     """Use a simulator's control interface: what a person at the provider does."""
-    requests.post(f"{simulator_url}/_control/{command}", json=document, timeout=20).raise_for_status()
+    requests.post(f"{simulator_url}/_control/{command}", json=document, timeout=60).raise_for_status()
+
+
+def _end_on(*numbers: signal.Signals) -> None:
+    """Let a signal end the program through its `finally`, so that no process of it stays behind."""
+
+    def end(number: int, _: object) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)  # once is enough: a second one must not cut the ending short
+        raise SystemExit(128 + number)
+
+    for one in numbers:
+        signal.signal(one, end)
 
 
 def main() -> None:
+    _end_on(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     os.environ["TILLBOOK_ENV"] = "demo"
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
@@ -217,7 +233,7 @@ def _stay(running: house.Running, providers: simulators.Simulators, port: int) -
     say(f"\nshop page: http://127.0.0.1:{port}/   API documents: {running.url}/docs/   (Ctrl-C ends it)")
     try:
         threading.Event().wait()
-    except KeyboardInterrupt:
+    except SystemExit:
         say("bye")
 
 

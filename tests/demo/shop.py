@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import segno
 from flask import Flask, redirect, render_template_string, request
 from werkzeug.wrappers import Response
 
@@ -13,12 +14,24 @@ from tests.demo.simulators import Simulators
 
 USER = "alice"
 WAYS = (("alipay", "page", "Alipay page"), ("alipay", "precreate", "Alipay QR"), ("wechat", "native", "WeChat QR (v3)"))
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Tillbook demo shop</title><style>
+STYLE = """
+*{box-sizing:border-box}
 body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;text-align:left;border-bottom:1px solid #ddd}
-button{font:inherit;padding:.3rem .8rem;margin:.1rem;cursor:pointer}.error{background:#fee;padding:.6rem}
-</style><h1>Coins for {{ user }}: {{ coins }}</h1>
+body,td,th{overflow-wrap:anywhere}h1,h2{line-height:1.2}
+table{border-collapse:collapse;width:100%}td,th{padding:.3rem .4rem;text-align:left;border-bottom:1px solid #ddd}
+button{font:inherit;padding:.3rem .8rem;margin:.1rem;cursor:pointer;max-width:100%}.error{background:#fee;padding:.6rem}
+svg{width:min(18rem,100%);height:auto;display:block}
+"""
+"""Numbers of orders have 18 digits and more and break where they must: a phone is 320 pixels wide."""
+QR_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>Scan to pay</title><style>{{ style }}</style>
+<h1>Scan to pay</h1><p>{{ order.title }}, order {{ order.number }}</p>{{ drawing|safe }}
+<p>The code says: {{ code }}</p>
+<p>A payer scans it with the provider's app. Here that app is <a href="{{ cashier }}">the simulated cashier</a>.</p>
+<p><a href="/">Back to the shop</a></p></html>"""
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>Tillbook demo shop</title>
+<style>{{ style }}</style><h1>Coins for {{ user }}: {{ coins }}</h1>
 {% if error %}<p class="error">{{ error }}</p>{% endif %}
 {% for product in products %}<h2>{{ product.title }}</h2><form method="post" action="/buy">
 <input type="hidden" name="product" value="{{ product.sku }}">
@@ -27,10 +40,22 @@ button{font:inherit;padding:.3rem .8rem;margin:.1rem;cursor:pointer}.error{backg
 <form method="post" action="/spend"><button>Spend 10 coins</button></form>
 <h2>Orders</h2><table><tr><th>Order<th>What<th>Status<th></tr>{% for order in orders %}
 <tr><td>{{ order.number }}<td>{{ order.title }}<td>{{ order.status }}<td>
-{% if order.cashier %}<a href="{{ order.cashier }}">to the cashier</a>{% endif %}</tr>{% endfor %}</table>
+{% if order.next %}<a href="{{ order.next }}">pay</a>{% endif %}</tr>{% endfor %}</table>
 <h2>Statement</h2><table><tr><th>#<th>Kind<th>Amount<th>Balance</tr>{% for line in lines %}
 <tr><td>{{ line.version }}<td>{{ line.kind }}<td>{{ line.amount }}<td>{{ line.balance }}</tr>{% endfor %}</table>
 <p><a href="/">Refresh</a> · <a href="{{ docs }}">API documents</a></p></html>"""
+
+
+def code_of(order: dict[str, Any]) -> str | None:
+    """What a QR code for the open order has to say, if it is paid by scanning one."""
+    action = order["payments"][-1]["action"] or {}
+    return str(action["code"]) if action.get("type") == "qr" else None
+
+
+def drawing_of(code: str) -> str:
+    """The QR code as SVG, with the quiet zone that cameras need."""
+    drawn: str = segno.make(code, micro=False, error="m").svg_inline(omitsize=True, light="white")
+    return drawn
 
 
 def create_shop(running: Running, providers: Simulators) -> Flask:
@@ -45,6 +70,20 @@ def create_shop(running: Running, providers: Simulators) -> Flask:
         found = action.get("url") or action.get("code")
         return str(found) if found else None
 
+    def next_step(order: dict[str, Any]) -> str | None:
+        """A code is shown for scanning; anything else is opened."""
+        return f"/orders/{order['number']}" if code_of(order) else cashier(order)
+
+    @app.get("/orders/<number>")
+    def scan(number: str) -> str | Response:
+        order = player(running, USER).get(f"/v1/orders/{number}")
+        code = code_of(order)
+        if code is None:
+            return redirect("/")
+        return render_template_string(
+            QR_PAGE, style=STYLE, order=order, code=code, drawing=drawing_of(code), cashier=cashier(order)
+        )
+
     @app.get("/")
     def show() -> str:
         api, admin = player(running, USER), backend(running)
@@ -53,11 +92,12 @@ def create_shop(running: Running, providers: Simulators) -> Flask:
         statement = admin.get("/v1/statement", user=USER, asset="coin", environment="sandbox")
         return render_template_string(
             PAGE,
+            style=STYLE,
             user=USER,
             coins=sum(int(entry["balance"]) for entry in wallet if entry["asset"] == "coin"),
             products=api.get("/v1/products")["products"],
             ways=WAYS,
-            orders=[order | {"cashier": cashier(order)} for order in orders],
+            orders=[order | {"next": next_step(order)} for order in orders],
             lines=statement["lines"],
             docs=f"{running.url}/docs/",
             error=request.args.get("error", ""),
@@ -73,7 +113,7 @@ def create_shop(running: Running, providers: Simulators) -> Flask:
             "return_url": request.host_url,
         }
         order = player(running, USER).post("/v1/orders", body)
-        return redirect(cashier(order) or "/")
+        return redirect(next_step(order) or "/")
 
     @app.post("/spend")
     def spend() -> Response:

@@ -24,6 +24,7 @@ class ModelHold:
     rest: int
     until: datetime
     made: datetime
+    expired: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,9 @@ class Model:
     def held(self, who: int) -> int:
         return sum(hold.rest for hold in self.purses[who].holds.values())
 
+    def held_at(self, who: int, now: datetime) -> int:
+        return sum(hold.rest for hold in self.purses[who].holds.values() if now < hold.until)
+
     def ordered(self, who: int) -> list[ModelLot]:
         def place(lot: ModelLot) -> tuple[datetime, bool, int]:
             return (lot.expires or NEVER, lot.bonus == self.paid_first, lot.number)
@@ -98,7 +102,14 @@ class Model:
 
     # --- what happens ---
 
+    def end_holds(self, who: int, now: datetime) -> None:
+        """A hold is over for whoever looks."""
+        for name, hold in self.purses[who].holds.items():
+            if hold.rest and now >= hold.until:
+                self.release(who, name, now)
+
     def expire(self, who: int, now: datetime) -> None:
+        self.end_holds(who, now)
         loose = sum(lot.left for lot in self.stale(who, now)) - self.held(who)
         for lot in self.stale(who, now):
             gone = max(0, min(lot.left, loose))
@@ -131,6 +142,8 @@ class Model:
         self, who: int, name: Any, amount: int | None, final: bool, now: datetime
     ) -> ModelPosted | ModelRefused:
         hold = self.purses[who].holds[name]
+        if hold.expired:
+            return ModelRefused("hold_expired")
         if hold.rest == 0:
             return ModelRefused("hold_closed")
         if now >= hold.until:
@@ -151,6 +164,7 @@ class Model:
         if hold.rest:
             self.uncount(who, hold.rest, hold.made)
             hold.rest = 0
+            hold.expired = now >= hold.until
             self.expire(who, now)
 
     def reverse(self, who: int, of: ModelPosted, amount: int | None, now: datetime) -> ModelPosted | ModelRefused:
@@ -173,10 +187,7 @@ class Model:
         return ModelPosted(amount, False, take(lots, amount))
 
     def sweep(self, now: datetime) -> None:
-        for who, purse in self.purses.items():
-            for name, hold in purse.holds.items():
-                if now >= hold.until:
-                    self.release(who, name, now)
+        for who in self.purses:
             self.expire(who, now)
 
     # --- limits ---

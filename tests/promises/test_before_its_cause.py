@@ -11,7 +11,8 @@ from sqlalchemy import insert, text
 from app.domain.money import Money
 from app.models.orders import Order, Payment
 from app.services.calls import payment_queries
-from app.services.intake import inbox, notifications
+from app.services.facts import inbox
+from app.services.intake import notifications
 from tests.facts import paid_fact, told
 from tests.world import World
 

@@ -32,9 +32,9 @@ from app.services.audit.ledger import AsOf, AuditState, audit_slot
 from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import balance, post, spend, statement
 from app.services.ledger.batches import book_batch
-from app.services.ledger.expiring import expire_due
-from app.services.ledger.holding import capture, hold, release
-from app.services.ledger.reversing import Reverse, reverse
+from app.services.ledger.expiry import expire_due
+from app.services.ledger.holds import capture, hold, release
+from app.services.ledger.reversals import Reverse, reverse
 from tests.promises.ledger_model import Model, ModelRefused
 
 T = TypeVar("T")
@@ -263,8 +263,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def balances_agree(self) -> None:
         for who in (0, 1):
-            real = read(self.sessions, lambda s, who=who: balance(s, self.slot(who), wallet(self.user(who), "coin")))
-            assert real.held == self.model.held(who)
+            real = read(
+                self.sessions,
+                lambda s, who=who: balance(s, self.slot(who), wallet(self.user(who), "coin"), at=self.now),
+            )
+            assert real.held == self.model.held_at(who, self.now)
             if self.swept:  # until then coins that have expired may still lie in the wallet
                 assert real.balance == self.model.balance(who)
 

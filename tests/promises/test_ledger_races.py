@@ -23,9 +23,10 @@ from app.services.audit.ledger import AsOf, AuditState, audit_slot
 from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import balance, post, spend
 from app.services.ledger.batches import book_batch
-from app.services.ledger.expiring import expire_due
-from app.services.ledger.holding import Held, capture, hold, release
-from app.services.ledger.spending import Raced
+from app.services.ledger.expiry import expire_due
+from app.services.ledger.hold_rows import Held
+from app.services.ledger.holds import capture, hold, release
+from app.services.ledger.idempotency import Raced
 from tests import databases
 
 pytestmark = pytest.mark.postgres

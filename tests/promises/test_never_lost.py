@@ -16,7 +16,7 @@ from app.providers.facts import Fact, Kind, Ref
 from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
 from app.services.calls import payment_starts
-from app.services.intake import inbox
+from app.services.facts import inbox
 from app.services.payments import orders
 from app.services.payments.orders import PayBy
 from app.worker import Worker

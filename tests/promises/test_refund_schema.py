@@ -67,6 +67,7 @@ def _indexes(engine: Engine) -> list[tuple[str, str]]:
         "currency = NULL",
         "status = 'lost'",
         "status = 'declined'",  # and yet due
+        "undone_minor = NULL",
         "next_query_at = NULL",  # open, and yet not due
         "number_there = 'x'",  # numbered by both sides
         "policy = 'perhaps'",

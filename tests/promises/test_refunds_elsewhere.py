@@ -8,25 +8,25 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Engine, insert
 
-from app.domain.ledger import wallet
+from app.domain.ledger import ISSUANCE, REVERSAL, Transfer, system, wallet
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.models.orders import Payment
 from app.providers.facts import Kind, Ref
 from app.services import ledger
 from app.services.accounts.catalog import import_products, parse_catalogue
-from app.services.base.context import Tx
 from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact
 from app.services.facts.apply import apply_fact
 from app.services.intake import receipts
 from app.services.ledger import debts
-from app.services.ledger.reversing import Reverse, reverse
+from app.services.ledger.expiry import expire_due
+from app.services.ledger.reversals import Reverse, reverse
 from app.services.refunds import refund_rows, requests
 from app.services.refunds.requests import RefundNotSupported, Wanted
 from app.worker import Worker
 from tests.databases import Sessions
-from tests.promises.refund_world import Buyer
+from tests.promises.refund_world import BONUS, COINS, PAID, Buyer
 from tests.promises.test_store_purchases import PRODUCT, Store
 from tests.world import CATALOGUE, World, build_world
 
@@ -155,8 +155,8 @@ def test_money_and_refund_that_did_not_see_each_other_are_brought_together_by_th
     buyer = Buyer(world)
     unknown = Ref(str(buyer.payment_id + (1 << 12)), buyer.theirs)
     refunded = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(unknown, refund="r1"))
-    with world.core.sessions.kw["bind"].begin() as connection:
-        apply_fact(Tx(connection, world.core), ReportedFact(world.account, refunded, "notification"))
+    with world.core.sessions.begin() as session:
+        apply_fact(session, ReportedFact(world.account, refunded, "notification"))
         buyer.tell(replace(buyer.paid(), ref=unknown))
     assert world.money("suspense") == 600
     Worker(world.core).run_once()
@@ -166,17 +166,60 @@ def test_money_and_refund_that_did_not_see_each_other_are_brought_together_by_th
 
 
 def test_nobody_gains_by_a_reversal_of_a_refund_that_an_operator_had_already_undone(world: World) -> None:
-    """An operator reverses the credit itself; the refund takes nothing more, and its reversal gives nothing."""
+    """Books from before a caller was refused that may hold a reversal of the credit itself: the refund takes nothing
+    more, and its reversal gives nothing."""
     buyer = Buyer(world)
     buyer.pay()
     page = world.core.read(lambda s: ledger.statement(s, buyer.slot, wallet(buyer.user, "coin", "sandbox")))
-    now = world.clock.now()
+    now, coins = world.clock.now(), wallet(buyer.user, "coin", "sandbox")
     for line in page.lines:
         request = Reverse(line.transfer, f"r-{line.version}", "a mistake", "operator")
-        world.core.transact(lambda s, request=request: reverse(s, buyer.slot, request, at=now))  # type: ignore[misc]
+        refused = world.core.transact(lambda s, request=request: reverse(s, buyer.slot, request, at=now))  # type: ignore[misc]
+        assert refused.code == "not_reversible"
+        old = Transfer(
+            scope=REVERSAL,
+            key=line.transfer.hex,
+            debit=coins,
+            credit=system(ISSUANCE, "coin", "sandbox"),
+            amount=line.amount,
+            kind=REVERSAL,
+            cause=line.transfer,
+        )
+        world.core.transact(lambda s, old=old: ledger.post(s, buyer.slot, [old], at=now))  # type: ignore[misc]
     assert buyer.coins == 0
     buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund="r1", money=600))
     assert (buyer.coins, buyer.debt, buyer.refunded) == (0, 0, 600)
     buyer.tell(buyer.fact(Kind.REFUND_UNDONE, 2, refund="u2"))
     assert (buyer.coins, buyer.debt, buyer.refunded) == (0, 0, 0)
+    buyer.assert_balanced()
+
+
+def test_coins_that_expired_unused_are_not_owed_when_their_purchase_is_refunded(world: World) -> None:
+    """The bonus coins of this product run out after thirty days; the worker may have come before the refund, or not."""
+    for swept in (True, False):
+        buyer = Buyer(world)
+        buyer.pay()
+        hours = int((world.clock.now() - buyer.at(0)).total_seconds() // 3600)
+        world.clock.advance(31 * 86400)
+        if swept:
+            expire_due(world.core.sessions, at=world.clock.now())
+        buyer.tell(buyer.fact(Kind.REFUNDED, hours + 31 * 24, refund=f"late-{buyer.user}", money=PAID))
+        assert (buyer.coins, buyer.debt, buyer.refunded) == (0, 0, PAID)
+        buyer.assert_balanced()
+
+
+def test_spent_coins_are_owed_as_far_as_others_of_the_grant_did_not_expire(world: World) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    buyer.spend(BONUS - 2)
+    hours = int((world.clock.now() - buyer.at(0)).total_seconds() // 3600)
+    world.clock.advance(31 * 86400)
+    expire_due(world.core.sessions, at=world.clock.now())
+    buyer.spend(COINS)
+    buyer.tell(buyer.fact(Kind.REFUNDED, hours + 31 * 24, refund="half", money=PAID // 2))
+    # Of the bonus 2 of 6 expired and 4 were spent: half of it is 3, so 1 is owed. Of the paid coins half is owed.
+    assert (buyer.coins, buyer.debt) == (0, COINS // 2 + 1)
+    buyer.tell(buyer.fact(Kind.REFUNDED, hours + 32 * 24, refund="rest", money=PAID // 2))
+    assert (buyer.coins, buyer.debt) == (0, COINS + BONUS - 2)
+    buyer.tell(buyer.fact(Kind.REFUND_UNDONE, hours + 33 * 24, refund="half"))
     buyer.assert_balanced()

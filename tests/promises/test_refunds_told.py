@@ -15,8 +15,10 @@ import pytest
 
 from app.domain.money import Money
 from app.domain.refunding import Clawback
+from app.models.base import AnyRow
 from app.providers.facts import Fact, Kind
 from app.services.base.context import Rules
+from app.services.ledger.deferred import deferred_revenue
 from tests import databases
 from tests.conftest import create_schema
 from tests.promises.refund_world import BONUS, COINS, PAID, ROADS, Buyer, target
@@ -163,6 +165,115 @@ def test_generated_lives_of_a_purchase_agree_with_the_model_after_each_step(worl
     buyer.assert_proved()
 
 
+@dataclass(frozen=True)
+class Word:
+    """What a provider says about one of its refunds."""
+
+    kind: Kind
+    hour: int
+    number: str
+    minor: int | None = None
+
+
+def life(*words: Word) -> list[Word]:
+    return list(words)
+
+
+_DONE, _FAILED, _UNDONE, _PENDING = Kind.REFUNDED, Kind.REFUND_FAILED, Kind.REFUND_UNDONE, Kind.REFUND_PENDING
+LIVES = {
+    "done, and failed later": (life(Word(_DONE, 1, "r1", 300), Word(_FAILED, 2, "r1")), 0),
+    "failed, and done later": (life(Word(_FAILED, 1, "r1"), Word(_DONE, 2, "r1", 300)), 300),
+    "in progress, done, failed": (
+        life(Word(_PENDING, 1, "r1", 300), Word(_DONE, 2, "r1", 300), Word(_FAILED, 3, "r1")),
+        0,
+    ),
+    "undone in part": (life(Word(_DONE, 1, "r1", 300), Word(_UNDONE, 2, "r1", 100)), 200),
+    "one stands, another is undone": (
+        life(Word(_DONE, 1, "r1", 200), Word(_DONE, 2, "r2", 100), Word(_UNDONE, 3, "r2")),
+        200,
+    ),
+    "one stands, another is undone in part, a third fails": (
+        life(
+            Word(_DONE, 1, "r1", 200),
+            Word(_DONE, 2, "r2", 100),
+            Word(_UNDONE, 3, "r2", 40),
+            Word(_FAILED, 4, "r3", 50),
+        ),
+        260,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_the_rows_of_refunds_depend_on_no_order_of_telling(world: World, name: str) -> None:
+    words, minor = LIVES[name]
+    every = 7 if world.core.sessions.kw["bind"].dialect.name == "postgresql" else 1
+    seen = set()
+    for order in islice(permutations(range(len(words) + 1)), None, None, every):
+        buyer = Buyer(world)
+        facts = [buyer.paid(), *(buyer.fact(w.kind, w.hour, refund=w.number, money=w.minor) for w in words)]
+        for number, step in enumerate(order):
+            buyer.tell(facts[step], ROADS[(number + step) % len(ROADS)])
+        assert (buyer.coins, buyer.debt, buyer.refunded) == (66 - target(minor), 0, minor)
+        seen.add(tuple(shown(row) for row in buyer.refunds()))
+    assert len(seen) == 1, seen
+    buyer.assert_balanced()
+
+
+def shown(row: AnyRow) -> tuple[object, ...]:
+    """What GET /v1/refunds shows of it but for our own numbers."""
+    coins = tuple(tuple(sorted(entry.items())) for entry in row.coins)
+    told = (row.number_there, row.origin, row.amount_minor, row.currency, row.undone_minor, row.status, row.problem)
+    return (*told, coins, row.created_at, row.done_at)
+
+
+@pytest.mark.parametrize("undone_first", [True, False])
+def test_a_taking_back_that_is_told_before_its_refund_leaves_one_of_ours_standing(
+    world: World, undone_first: bool
+) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    ours = buyer.ask(300)
+    assert buyer.work(ours) == "done"
+    undone = buyer.fact(Kind.REFUND_UNDONE, 300, refund="r2")
+    done = buyer.fact(Kind.REFUNDED, 299, refund="r2", money=200)
+    for fact in (undone, done) if undone_first else (done, undone):
+        buyer.tell(fact)
+        buyer.assert_balanced()
+    assert (buyer.refund(ours).status, buyer.coins, buyer.refunded) == ("done", 33, 300)
+    assert sorted((row.status, row.amount_minor) for row in buyer.refunds()) == [("done", 300), ("undone", 200)]
+    rest = buyer.ask()
+    assert buyer.refund(rest).amount_minor == 300
+    assert buyer.work(rest) == "done"
+    assert (buyer.coins, buyer.refunded) == (0, 600)
+    buyer.assert_balanced()
+
+
+def test_one_of_ours_that_fails_after_it_was_done_gives_coins_and_money_back(world: World) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    ours = buyer.ask(300)
+    assert buyer.work(ours) == "done"
+    buyer.tell(buyer.fact(Kind.REFUND_FAILED, 300, refund=str(ours)), "query")
+    row = buyer.refund(ours)
+    assert (row.status, row.coins, buyer.coins, buyer.refunded) == ("declined", [], 66, 0)
+    assert row.recheck_at is not None
+    buyer.assert_balanced()
+    again = buyer.ask(600)
+    assert buyer.refund(again).status == "created"
+
+
+def test_one_of_ours_that_is_undone_before_it_was_told_lets_its_coins_go(world: World) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    ours = buyer.ask(300)
+    buyer.tell(buyer.fact(Kind.REFUND_UNDONE, 2, refund=str(ours)))
+    assert (buyer.refund(ours).status, buyer.account.held, buyer.coins) == ("undone", 0, 66)
+    buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund=str(ours), money=300))
+    assert (buyer.refund(ours).status, buyer.coins, buyer.refunded) == ("undone", 66, 0)
+    buyer.assert_balanced()
+
+
 def test_all_those_books_are_balanced(world: World) -> None:
     Buyer(world).tell(Buyer(world).fact(Kind.REFUNDED, 1, refund="early", money=100))
     world.assert_balanced()
@@ -259,3 +370,22 @@ def test_the_bonus_goes_back_with_the_paid_share_under_each_policy(world: World,
     buyer.tell(buyer.fact(Kind.REFUND_UNDONE, 2, refund="u2"))
     assert (buyer.coins, buyer.debt) == (40, 0)
     buyer.assert_balanced()
+
+
+@pytest.mark.parametrize("refunded", [1, 4, 5, 6, 14, 15, 299, 300, PAID])
+def test_the_value_of_unspent_coins_is_the_money_that_was_not_refunded(world: World, refunded: int) -> None:
+    """Four minor units are less than half a coin: no coin is taken, and the value still follows the money."""
+    before = _value(world)
+    buyer = Buyer(world)
+    buyer.pay()
+    buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund="r1", money=refunded))
+    assert _value(world) - before == PAID - refunded
+    buyer.tell(buyer.fact(Kind.REFUND_UNDONE, 2, refund="r1"))
+    assert PAID - 1 <= _value(world) - before <= PAID
+    buyer.spend(BONUS + COINS)
+    assert _value(world) == before
+    buyer.assert_balanced()
+
+
+def _value(world: World) -> int:
+    return sum(found.value_minor for found in world.core.read(deferred_revenue).values())

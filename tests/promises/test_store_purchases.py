@@ -16,9 +16,8 @@ from app.providers.facts import Message
 from app.providers.registry import ProviderAccount, Registry
 from app.services import ledger
 from app.services.accounts.catalog import import_products, parse_catalogue
-from app.services.accounts.users import ensure_user
+from app.services.accounts.users import ensure_user, record_consent
 from app.services.base.context import Core
-from app.services.calls.fulfilment import record_consent
 from app.services.facts import claims
 from app.services.intake import notifications, receipts
 from app.services.intake.receipts import ReceiptRefused, Submitted
@@ -299,7 +298,8 @@ def test_how_much_was_used_is_told_only_with_consent_and_from_the_lots(engine: E
 def test_a_process_that_dies_after_keeping_the_proof_loses_nothing(store: Store) -> None:
     number = store.device("alice").buy(PRODUCT, crash=True)
     signed = store.shop.control("show", id=number, environment="Sandbox", customer="alice")["signed_transaction"]
-    receipts._keep(store.core, "apple", "alice", json.dumps({"signed_transactions": [signed]}).encode())
+    body = json.dumps({"signed_transactions": [signed]}).encode()
+    receipts._keep(store.core, "apple", "alice", body, store.account.provider.receive(Message("receipt", body)))
     assert store.world.coins() == 0
     store.world.clock.advance(120)
     Worker(store.core).run_once()

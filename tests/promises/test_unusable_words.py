@@ -19,8 +19,8 @@ from app.providers.limits import LONGEST_REFERENCE
 from app.providers.registry import ProviderAccount, Registry
 from app.services.base.errors import PaymentDeclined, ProviderUnavailable
 from app.services.calls import payment_queries, scans
-from app.services.facts import claims
-from app.services.intake import inbox, notifications, receipts
+from app.services.facts import claims, inbox
+from app.services.intake import notifications, receipts
 from app.services.intake.receipts import Submitted
 from tests.world import World
 

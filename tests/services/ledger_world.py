@@ -14,7 +14,9 @@ from app.domain.spending import Spend
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
 from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import Balance, Line, balance, post, spend, statement
-from app.services.ledger.expiring import expire_due
+from app.services.ledger.batches import BatchResult, book_batch
+from app.services.ledger.expiry import expire_due
+from app.services.ledger.ledger_transaction import LedgerTransaction
 
 T = TypeVar("T")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -64,6 +66,20 @@ class World:
 
     def spend(self, amount: int, key: str = "", **more: Any) -> Posted | Refused:
         return self.do(spend, Spend(self.user, more.pop("asset", "coin"), amount, key or self._key(), **more))
+
+    def do_batch(self, items: list[Spend | Transfer]) -> BatchResult:
+        return transact(
+            self.sessions, lambda s: book_batch(s, items, at=self.now, all_or_nothing=False, rules=self.rules)
+        )
+
+    def freeze(self) -> None:
+        """As the service that freezes does, but for the entry in its own table."""
+        with self.sessions.begin() as session:
+            wallet_ = self.wallet()
+            with LedgerTransaction(session, self.rules, [(self.slot, wallet_)], self.now) as books:
+                book = books.book(self.slot, wallet_)
+                book.frozen = True
+                books.touch(book)
 
     def sweep(self) -> int:
         return expire_due(self.sessions, at=self.now, rules=self.rules)

@@ -21,10 +21,11 @@ from app.services.accounts import freezes
 from app.services.accounts.freezes import Change
 from app.services.base.context import Core, Rules
 from app.services.base.transaction import transact
-from app.services.ledger import clawing, post
-from app.services.ledger.expiring import DueLots, settle_due
-from app.services.ledger.holding import Held, capture, hold, release
-from app.services.ledger.reversing import Reverse, reverse
+from app.services.ledger import clawback, post
+from app.services.ledger.expiry import DueLots, settle_due
+from app.services.ledger.hold_rows import Held
+from app.services.ledger.holds import capture, hold, release
+from app.services.ledger.reversals import Reverse, reverse
 from tests.services.ledger_world import DAY, HOUR, World
 
 WEEK = 7 * 24 * 3600
@@ -54,7 +55,7 @@ class Lively:
         world.do(release, self._hold("released", 6))
         self.named["refund"] = 4096 + world.slot
         reference = str(self.named["refund"])
-        world.do(clawing.reserve, world.wallet(), 3, key=f"{reference}:coin", reference=reference)
+        world.do(clawback.reserve, world.wallet(), 3, key=f"{reference}:coin", reference=reference)
         self.named["refused"] = world.spend(10_000, reference="order-2").id
         world.credit(50, asset="gem")
         self.named["freeze"] = self._freeze(frozen=True)

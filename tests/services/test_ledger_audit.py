@@ -15,10 +15,11 @@ from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import Capture, HoldRequest, Spend, debit
 from app.services.audit.ledger import TELL_EVERY, AsOf, AuditState, Watch, audit, audit_slot
 from app.services.base.transaction import Sessions, transact
-from app.services.ledger import clawing, spend
+from app.services.ledger import clawback, spend
 from app.services.ledger.batches import book_batch
-from app.services.ledger.holding import Held, capture, hold, release
-from app.services.ledger.reversing import Reverse, reverse
+from app.services.ledger.hold_rows import Held
+from app.services.ledger.holds import capture, hold, release
+from app.services.ledger.reversals import Reverse, reverse
 from tests.services.ledger_world import DAY, HOUR, NOW, World, code
 
 AS_OF = AsOf(LedgerRules(), lambda: NOW)
@@ -156,11 +157,11 @@ def test_a_reversal_uncounts_the_day_of_the_spend_and_not_its_own(world: World) 
 def test_debits_by_operators_and_holds_of_refunds_do_not_count(world: World) -> None:
     world.credit(100)
     world.do(spend, debit(world.user, "coin", 40, "d", reason="fraud", actor="ann"))
-    world.do(clawing.reserve, world.wallet(), 10, key="1:coin", reference="1")
+    world.do(clawback.reserve, world.wallet(), 10, key="1:coin", reference="1")
     world.spend(3)
     _proves(world, 3, 3)
-    wallet = clawing.hold_id(world.slot, world.user, "1:coin")
-    world.do(release, wallet)
+    wallet = clawback.hold_id(world.slot, world.user, "1:coin")
+    world.do(clawback.release, world.wallet(), [wallet])
     _proves(world, 3, 3)
 
 

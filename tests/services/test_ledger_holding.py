@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
-from app.domain.ledger import InvalidTransfer, KeyConflict, Lot, NoSuchEntry, Posted, Refused
+from app.domain.ledger import InvalidTransfer, KeyConflict, Lot, NoSuchEntry, Posted, Refused, Transfer, system
 from app.domain.limits import LedgerRules, SpendLimit
-from app.domain.spending import Capture, HoldRequest
+from app.domain.spending import Capture, HoldRequest, Spend, debit
 from app.services.base.transaction import Sessions, read
-from app.services.ledger.holding import Held, capture, find, hold, release
+from app.services.ledger import balance, balances, post, spend
+from app.services.ledger.clawback import hold_id, reserve
+from app.services.ledger.clawback import release as release_reserved
+from app.services.ledger.hold_rows import Held, find
+from app.services.ledger.holds import capture, hold, release
 from tests.services.ledger_world import DAY, HOUR, NOW, World, code
 
 
@@ -174,3 +180,78 @@ def test_an_unknown_hold_is_not_found(world: World) -> None:
         world.do(capture, Capture(uuid.uuid4(), "k", 1))
     with pytest.raises(NoSuchEntry):
         world.do(release, uuid.uuid4())
+
+
+def test_a_spend_after_the_end_of_a_hold_needs_no_worker(world: World) -> None:
+    world.credit(10)
+    held = _hold(world, 7, seconds=60)
+    assert code(world.spend(10)) == "insufficient_funds"
+    world.now += timedelta(seconds=61)
+    assert isinstance(world.spend(10), Posted)
+    assert _state(world, held) == ("expired", 0, 7, 0)
+    assert world.findings() == []
+
+
+def test_everybody_who_looks_sees_that_a_hold_is_over(books: Sessions) -> None:
+    """A balance, another hold, a debit, a batch, a transfer that must happen."""
+    looks: list[Any] = [
+        lambda world: _hold(world, 10, "other"),
+        lambda world: world.do(spend, debit(world.user, "coin", 10, "d", reason="fraud", actor="ann")),
+        lambda world: world.do_batch([Spend(world.user, "coin", 10, "b")]).answers[0],
+        lambda world: world.do(
+            post, [Transfer("must", world.user, world.wallet(), system("revenue", "coin"), 10, "fee")]
+        )[0],
+    ]
+    for look in looks:
+        world = World(books)
+        world.credit(10)
+        _hold(world, 7, seconds=60)
+        world.now += timedelta(seconds=60)
+        seen = read(world.sessions, partial(balance, slot=world.slot, account=world.wallet(), at=world.now))
+        all_seen = read(world.sessions, partial(balances, slot=world.slot, user_id=world.user, at=world.now))
+        assert (seen.available, all_seen[0].available) == (10, 10)
+        assert isinstance(look(world), Posted | Held)
+        assert world.findings() == []
+
+
+def test_a_hold_that_ended_counts_no_more_for_the_limit(books: Sessions) -> None:
+    world = World(books, rules=LedgerRules(limits={"coin": SpendLimit(day=10)}))
+    world.credit(100)
+    _hold(world, 8, seconds=60)
+    assert code(world.spend(3)) == "spend_limit"
+    world.now += timedelta(seconds=60)
+    assert isinstance(world.spend(10), Posted)
+    assert world.findings() == []
+
+
+def test_a_hold_that_somebody_found_over_is_expired_for_its_capture_too(world: World) -> None:
+    world.credit(10)
+    held = _hold(world, 7)
+    world.now += HOUR
+    world.spend(9)
+    assert code(_capture(world, held, 7)) == "hold_expired"
+
+
+def test_the_reservation_of_a_refund_is_no_hold_of_a_caller(world: World) -> None:
+    world.credit(10)
+    assert world.do(reserve, world.wallet(), 6, key="refund-1", reference="1") == 6
+    reserved = hold_id(world.slot, world.user, "refund-1")
+    with pytest.raises(NoSuchEntry):
+        world.do(release, reserved)
+    with pytest.raises(NoSuchEntry):
+        world.do(capture, Capture(reserved, "c"))
+    assert world.balance().held == 6
+    world.do(release_reserved, world.wallet(), [reserved])
+    assert world.balance().held == 0
+    assert world.findings() == []
+
+
+def test_a_frozen_wallet_refuses_a_capture_and_allows_the_operators_debit(world: World) -> None:
+    world.credit(10)
+    held = _hold(world, 4)
+    world.freeze()
+    assert code(_capture(world, held, 2)) == "wallet_frozen"
+    assert code(world.spend(1)) == "wallet_frozen"
+    taken = world.do(spend, debit(world.user, "coin", 6, "d", reason="fraud", actor="ann"))
+    assert isinstance(taken, Posted)
+    assert (world.balance().balance, world.balance().held) == (4, 4)

@@ -7,12 +7,24 @@ from typing import Any
 
 import pytest
 
-from app.domain.ledger import InvalidTransfer, KeyConflict, Lot, NoSuchEntry, Posted, Refused, Transfer, system
+from app.domain.debts import debt_of
+from app.domain.ledger import (
+    ISSUANCE,
+    REVERSAL,
+    InvalidTransfer,
+    KeyConflict,
+    Lot,
+    NoSuchEntry,
+    Posted,
+    Refused,
+    Transfer,
+    system,
+)
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import debit
-from app.services.base.transaction import Sessions
-from app.services.ledger import post, spend
-from app.services.ledger.reversing import Reverse, reverse
+from app.services.base.transaction import Sessions, read
+from app.services.ledger import debts, post, spend
+from app.services.ledger.reversals import Reverse, reverse
 from tests.services.ledger_world import DAY, NOW, World, code
 
 
@@ -92,11 +104,63 @@ def test_debits_and_reversals_can_be_reversed_too(world: World) -> None:
     assert world.findings() == []
 
 
-def test_money_between_system_accounts_is_reversed_on_the_journal(world: World) -> None:
-    paid = Transfer("paid", world.user, system("clearing:x", "CNY"), system("sales", "CNY"), 600, "payment")
-    first = world.do(post, [paid])[0]
-    back = _reverse(world, first)
-    assert back.version == first.version + 1
+def test_what_facts_and_refunds_booked_is_not_reversed_by_a_caller(world: World) -> None:
+    issuance = system(ISSUANCE, "coin")
+    booked = [
+        Transfer("paid", world.user, system("clearing:x", "CNY"), system("sales", "CNY"), 600, "payment"),
+        *(
+            Transfer(kind, world.user, issuance, world.wallet(), 10, kind)
+            for kind in ("purchase", "bonus", "clawback_returned")
+        ),
+        *(
+            Transfer(kind, world.user, system("clearing:x", "CNY"), system(kind, "CNY"), 5, kind)
+            for kind in ("surplus", "suspense", "refund", "forgiven")
+        ),
+        Transfer("clawback", world.user, world.wallet(), issuance, 10, "clawback"),
+    ]
+    for number, posted in enumerate(world.do(post, booked)):
+        refused = _reverse(world, posted, key=f"r{number}")
+        assert (code(refused), refused.details) == ("not_reversible", {"kind": booked[number].kind})
+        assert code(_reverse(world, posted, key=f"r{number}")) == "not_reversible"
+    assert world.balance().balance == 20
+    assert world.findings() == []
+
+
+def test_the_reversal_of_what_a_fact_booked_is_not_reversed_either(world: World) -> None:
+    """Books from before such reversals were refused may hold one."""
+    bought = Transfer("buy", world.user, system(ISSUANCE, "coin"), world.wallet(), 10, "purchase")
+    posted = world.do(post, [bought])[0]
+    old = Transfer(
+        REVERSAL, posted.id.hex, world.wallet(), system(ISSUANCE, "coin"), 10, REVERSAL, "", "m", "ann", posted.id
+    )
+    reversed_ = world.do(post, [old])[0]
+    refused = _reverse(world, reversed_)
+    assert (code(refused), refused.details) == ("not_reversible", {"kind": "purchase"})
+
+
+def test_repayments_are_not_reversed(world: World) -> None:
+    _owe(world, 6)
+    world.credit(4)
+    kinds = {line.kind: line.transfer for line in world.lines()}
+    assert code(world.do(reverse, Reverse(kinds["debt_repayment"], "r", "mistake", "ann"))) == "not_reversible"
+
+
+def _owe(world: World, amount: int) -> None:
+    owed = Transfer("debt", world.user, system("debts", "coin"), debt_of(world.wallet()), amount, "debt")
+    world.do(post, [owed])
+
+
+@pytest.mark.parametrize("days", [0, 2])
+def test_a_spend_that_is_reversed_after_its_lot_expired_repays_the_debt_first(world: World, days: int) -> None:
+    world.credit(10, lot=Lot(bonus=False, expires_at=NOW + DAY))
+    spent = world.spend(10)
+    _owe(world, 6)
+    world.now += days * DAY
+    _reverse(world, spent)
+    world.sweep()
+    owed = read(world.sessions, lambda session: debts.owed(session, world.slot, world.user))
+    assert owed == ()
+    assert world.balance().balance == (0 if days else 4)
     assert world.findings() == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from app.domain.numbers import (
     MAX_NUMBER,
     SLOTS,
     NumberSource,
+    keyed_number,
     keyed_uuid,
     parse_number,
     slot_of_number,
@@ -111,3 +113,18 @@ def test_every_number_reads_back(number: int) -> None:
 def test_what_reads_as_a_number_is_its_own_spelling(text: str) -> None:
     number = parse_number(text)
     assert number is None or str(number) == text
+
+
+@given(st.integers(0, SLOTS - 1), st.text(max_size=20), st.text(max_size=20))
+def test_a_keyed_number_is_a_number_of_its_slot_and_always_the_same(slot: int, scope: str, key: str) -> None:
+    number = keyed_number(slot, scope, key)
+    assert number == keyed_number(slot, scope, key)
+    assert slot_of_number(number) == slot
+    assert parse_number(str(number)) == number
+
+
+def test_the_keyed_number_of_a_known_request_is_frozen() -> None:
+    """By hand: SHA-256 of the scope's length in four bytes, scope and key; its first 51 bits, then the slot."""
+    digest = hashlib.sha256(b"\x00\x00\x00\x06refundkey-1").digest()
+    assert keyed_number(77, "refund", "key-1") == (int.from_bytes(digest[:8], "big") >> 13) << 12 | 77
+    assert keyed_number(77, "refund", "key-1") != keyed_number(77, "refun", "dkey-1")

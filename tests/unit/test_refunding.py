@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.facts import Kind
 from app.domain.refunding import (
     OPEN_REFUND,
     REFUND_EDGES,
@@ -24,6 +25,7 @@ from app.domain.refunding import (
     next_refund_status,
     of_amount,
     refunded,
+    status_told,
     step_to,
     tells_a_size,
 )
@@ -37,19 +39,19 @@ def at(hours: int) -> datetime:
 
 
 def single(hours: int, minor: int, number: str = "") -> RefundFact:
-    return RefundFact(False, number or f"r{hours}", at(hours), money=minor)
+    return RefundFact(Kind.REFUNDED, number or f"r{hours}", at(hours), money=minor)
 
 
 def total(hours: int, minor: int) -> RefundFact:
-    return RefundFact(False, f"r{hours}", at(hours), total=minor)
+    return RefundFact(Kind.REFUNDED, f"r{hours}", at(hours), total=minor)
 
 
 def share(hours: int, parts: int) -> RefundFact:
-    return RefundFact(False, f"r{hours}", at(hours), share=parts)
+    return RefundFact(Kind.REFUNDED, f"r{hours}", at(hours), share=parts)
 
 
 def undone(hours: int, number: str = "") -> RefundFact:
-    return RefundFact(True, number or f"u{hours}", at(hours))
+    return RefundFact(Kind.REFUND_UNDONE, number or f"u{hours}", at(hours))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_what_was_told_adds_up_in_every_order_of_telling(facts: list[RefundFact]
 
 
 def test_a_merged_fact_with_single_amount_and_total_counts_once() -> None:
-    both = RefundFact(False, "r1", at(1), money=100, total=250)
+    both = RefundFact(Kind.REFUNDED, "r1", at(1), money=100, total=250)
     assert refunded([both], PAID).part == Fraction(250, PAID)
 
 
@@ -95,7 +97,7 @@ FACTS = st.lists(
         st.builds(undone, st.integers(0, 20)),
     ),
     max_size=7,
-    unique_by=lambda fact: (fact.undone, fact.number),
+    unique_by=lambda fact: (fact.kind, fact.number),
 )
 
 
@@ -106,6 +108,87 @@ def test_the_order_of_telling_never_matters_and_no_more_than_all_is_refunded(
     shuffled = sorted(facts, key=lambda _: random.random())  # type: ignore[attr-defined]
     assert refunded(shuffled, PAID) == refunded(facts, PAID)
     assert 0 <= refunded(facts, PAID).part <= 1
+
+
+# --- each refund, by all that was told about it ---
+
+
+def word(kind: Kind, hours: int, number: str, minor: int | None = None) -> RefundFact:
+    return RefundFact(kind, number, at(hours), money=minor)
+
+
+DONE, FAILED, PENDING, UNDONE = Kind.REFUNDED, Kind.REFUND_FAILED, Kind.REFUND_PENDING, Kind.REFUND_UNDONE
+R1 = word(DONE, 1, "r1", 200)
+
+
+@pytest.mark.parametrize(
+    ("facts", "part", "statuses"),
+    [
+        ([R1, word(FAILED, 2, "r1")], 0, {"r1": "declined"}),
+        ([word(FAILED, 1, "r1"), word(DONE, 2, "r1", 200)], 200, {"r1": "done"}),
+        ([word(FAILED, 1, "r1"), R1], 200, {"r1": "done"}),
+        ([word(PENDING, 0, "r1"), R1], 200, {"r1": "done"}),
+        ([word(PENDING, 3, "r1"), R1], 200, {"r1": "done"}),
+        ([word(PENDING, 0, "r1", 200), word(FAILED, 1, "r1")], 0, {"r1": "declined"}),
+        ([R1, word(UNDONE, 2, "r1", 50)], 150, {"r1": "done"}),
+        ([R1, word(UNDONE, 2, "r1", 200)], 0, {"r1": "undone"}),
+        ([R1, word(UNDONE, 2, "r1", 900), word(DONE, 1, "r2", 90)], 90, {"r1": "undone", "r2": "done"}),
+        # Taken back before it was told, by the wrong clock, while another stands.
+        ([R1, word(UNDONE, 0, "r2"), word(DONE, 2, "r2", 90)], 200, {"r1": "done", "r2": "undone"}),
+        ([R1, word(UNDONE, 3, "r2"), word(PENDING, 2, "r2", 90)], 200, {"r1": "done", "r2": "undone"}),
+        # The first total is in the second one, until the first refund is taken back.
+        ([total(1, 180), total(2, 360), undone(3, "r1")], 180, {"r1": "undone", "r2": "done"}),
+        ([R1, word(FAILED, 3, "r1"), total(2, 300)], 100, {"r1": "declined", "r2": "done"}),
+        # A total without its refund's size, known from its first word.
+        ([word(PENDING, 0, "r1", 70), word(DONE, 1, "r1")], 70, {"r1": "done"}),
+    ],
+)
+def test_status_and_level_follow_from_the_set_of_facts(
+    facts: list[RefundFact], part: int, statuses: dict[str, str]
+) -> None:
+    for order in permutations(facts):
+        now = refunded(order, PAID)
+        assert of_amount(now.part, PAID) == part
+        assert {number: str(told.status) for number, told in now.refunds.items()} == statuses
+
+
+def test_a_taking_back_of_one_of_ours_that_is_not_told_yet_leaves_the_others_alone() -> None:
+    now = refunded([R1, word(UNDONE, 3, "77")], PAID, {"77": 100})
+    assert of_amount(now.part, PAID) == 200
+    assert {number: str(told.status) for number, told in now.refunds.items()} == {"r1": "done", "77": "undone"}
+
+
+def test_two_tellings_of_one_refund_under_two_keys_count_once() -> None:
+    assert refunded([R1, RefundFact(DONE, "r1", at(2), total=200)], PAID).part == Fraction(200, PAID)
+
+
+ANY_WORDS = st.lists(
+    st.builds(
+        word,
+        st.sampled_from([DONE, FAILED, PENDING, UNDONE]),
+        st.integers(0, 6),
+        st.sampled_from(["a", "b", "c"]),
+        st.one_of(st.none(), st.integers(1, PAID)),
+    ),
+    max_size=9,
+    unique_by=lambda fact: (fact.kind, fact.number),
+)
+
+
+@given(ANY_WORDS, st.randoms(use_true_random=False))
+def test_no_order_of_telling_changes_any_refund(facts: list[RefundFact], random: object) -> None:
+    shuffled = sorted(facts, key=lambda _: random.random())  # type: ignore[attr-defined]
+    assert refunded(shuffled, PAID) == refunded(facts, PAID)
+
+
+@given(ANY_WORDS)
+def test_what_stands_of_all_refunds_together_is_the_level(facts: list[RefundFact]) -> None:
+    """As long as every size is told, and nothing is taken back by a number that nobody knows."""
+    known = {fact.number for fact in facts if fact.kind is DONE and fact.money is not None}
+    told = [fact for fact in facts if fact.number in known]
+    now = refunded(told, PAID)
+    stands = sum((each.part - each.undone for each in now.refunds.values() if each.number in now.standing), Fraction(0))
+    assert now.part == min(stands, Fraction(1))
 
 
 @given(st.integers(1, 10**9), st.integers(0, 100_000))
@@ -119,7 +202,7 @@ def test_a_size_needs_something_to_be_a_part_of() -> None:
     assert tells_a_size(single(1, 5), PAID)
     assert not tells_a_size(single(1, 5), None)
     assert tells_a_size(share(1, 5), None)
-    assert not tells_a_size(RefundFact(False, "r", at(1)), PAID)
+    assert not tells_a_size(RefundFact(Kind.REFUNDED, "r", at(1)), PAID)
 
 
 def test_what_is_left_counts_what_is_under_way() -> None:
@@ -216,16 +299,20 @@ def test_a_credit_that_an_operator_reversed_is_not_taken_again_and_not_given_bac
 # --- states ---
 
 
-def test_every_open_state_can_end_done_and_declined() -> None:
+def test_every_open_state_can_be_declined_and_ended_by_a_person() -> None:
     for status in OPEN_REFUND:
-        assert next_refund_status(status, RefundCause.DONE) is RefundStatus.DONE
         assert next_refund_status(status, RefundCause.DECLINED) is RefundStatus.DECLINED
+        assert next_refund_status(status, RefundCause.ENDED) is RefundStatus.DECLINED
 
 
-def test_only_the_providers_word_reopens_an_end() -> None:
-    ends = {RefundStatus.DONE, RefundStatus.DECLINED, RefundStatus.UNDONE}
-    from_ends = {(status, cause): after for (status, cause), after in REFUND_EDGES.items() if status in ends}
-    assert from_ends == {
-        (RefundStatus.DECLINED, RefundCause.DONE): RefundStatus.DONE,
-        (RefundStatus.DONE, RefundCause.UNDONE): RefundStatus.UNDONE,
-    }
+def test_nothing_of_our_own_reopens_an_end() -> None:
+    assert {status for status, _ in REFUND_EDGES} == OPEN_REFUND
+
+
+@pytest.mark.parametrize("current", list(RefundStatus))
+def test_the_providers_word_outweighs_ours_but_progress_reopens_nothing(current: RefundStatus) -> None:
+    for told in (RefundStatus.DONE, RefundStatus.DECLINED, RefundStatus.UNDONE):
+        assert status_told(current, told) is told
+    is_open = current in OPEN_REFUND
+    assert status_told(current, RefundStatus.PENDING) is (RefundStatus.PENDING if is_open else current)
+    assert status_told(current, None) is current

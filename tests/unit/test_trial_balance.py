@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from app.domain.trial_balance import Heading, Sums, draw_up
-from app.trial_balance_text import as_json, as_table
+from app.cli.reports import as_table
+from app.domain.trial_balance import Heading, Sums, as_json, draw_up
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 ISSUANCE = Heading("coin", "live", False, "issuance")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from tests.web.client import ApiClient, order_body, token
 from tests.world import World
@@ -138,3 +139,81 @@ def test_another_users_token_does_not_see_refunds(
     refund = backend.post("/v1/refunds", {"order": order["number"], "reason": "r"}).get_json()
     mallory = ApiClient(http, token("mallory"))
     assert mallory.get(f"/v1/refunds/{refund['number']}").status_code == 403
+
+
+# --- one key, one answer ---
+
+
+def test_a_refund_that_was_refused_stays_refused_under_its_key(
+    alice: ApiClient, backend: ApiClient, world: World
+) -> None:
+    order: dict[str, Any] = alice.post("/v1/orders", order_body()).get_json()
+    body = {"order": order["number"], "reason": "r"}
+    early = backend.post("/v1/refunds", body, key="early")
+    assert (early.status_code, early.get_json()["code"]) == (409, "payment_not_paid")
+    world.pay(int(order["payments"][0]["number"]))
+    world.deliver()
+    again = backend.post("/v1/refunds", body, key="early")
+    assert (again.status_code, again.get_json()["code"]) == (409, "payment_not_paid")
+    assert backend.get("/v1/refunds", order=order["number"]).get_json()["refunds"] == []
+    assert backend.post("/v1/refunds", {**body, "reason": "other"}, key="early").get_json()["code"] == (
+        "idempotency_key_reused"
+    )
+    assert backend.post("/v1/refunds", body, key="later").status_code == 201
+
+
+def test_too_much_stays_too_much_under_its_key_though_money_came_back(
+    alice: ApiClient, backend: ApiClient, world: World
+) -> None:
+    number = paid_order(alice, world)["payments"][0]["number"]
+    world.simulator.books.next_refunds.append("WAITING")
+    first = backend.post("/v1/refunds", {"payment": number, "amount_minor": 400, "reason": "r"}).get_json()
+    assert first["status"] == "pending"
+    body = {"payment": number, "amount_minor": 300, "reason": "r"}
+    refused = backend.post("/v1/refunds", body, key="much")
+    there = world.at_provider(int(number))
+    world.simulator.decide_refund(there, there.refunds[0], "FAILED")
+    world.deliver()
+    world.clock.advance(10)
+    again = backend.post("/v1/refunds", body, key="much")
+    for answer in (refused, again):
+        assert (answer.status_code, answer.get_json()["code"]) == (409, "refund_exceeds_payment")
+    assert backend.post("/v1/refunds", body, key="new").status_code == 201
+
+
+def test_a_request_that_comes_again_after_its_key_was_forgotten_is_one_refund(
+    alice: ApiClient, backend: ApiClient, world: World
+) -> None:
+    order = paid_order(alice, world)
+    body = {"order": order["number"], "amount_minor": 200, "reason": "a third"}
+    first = backend.post("/v1/refunds", body, key="once").get_json()
+    forget = text("/* sweep: audit */ DELETE FROM idempotency WHERE key = 'once'")
+    world.core.transact(lambda tx: tx.execute(forget))
+    world.clock.advance(10)
+    again = backend.post("/v1/refunds", body, key="once")
+    assert (again.status_code, again.get_json()["number"]) == (201, first["number"])
+    assert world.at_provider(int(order["payments"][0]["number"])).refunded == 200
+    world.core.transact(lambda tx: tx.execute(forget))
+    other = backend.post("/v1/refunds", {**body, "amount_minor": 100}, key="once")
+    assert (other.status_code, other.get_json()["code"]) == (409, "idempotency_key_reused")
+    world.assert_balanced()
+
+
+def test_a_refund_in_progress_that_is_not_ours_is_shown(alice: ApiClient, backend: ApiClient, world: World) -> None:
+    order = paid_order(alice, world)
+    world.simulator.books.next_refunds.append("WAITING")
+    there = world.at_provider(int(order["payments"][0]["number"]))
+    console = world.simulator.console_refund(there, 200)
+    world.deliver()
+    (shown,) = backend.get("/v1/refunds", order=order["number"]).get_json()["refunds"]
+    assert (shown["origin"], shown["status"], shown["amount_minor"], shown["undone_minor"]) == (
+        "provider",
+        "pending",
+        200,
+        0,
+    )
+    world.simulator.faults.set(lose=9)
+    world.simulator.decide_refund(there, console, "DONE")
+    world.clock.advance(120)
+    assert backend.get(f"/v1/refunds/{shown['number']}").get_json()["status"] == "done"
+    assert world.coins() == 44

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from app.domain.ledger import AccountName, microseconds
-from app.domain.marks import (
+from app.domain.account_events import (
     BEFORE_MARKS,
     ENDED,
     FREEZING,
@@ -29,6 +28,7 @@ from app.domain.marks import (
     first_head,
     refusal_content,
 )
+from app.domain.ledger import AccountName, microseconds
 from app.domain.proof.counters import Counted
 from app.domain.proof.rows import Names, Report, StoredAccount
 from app.domain.spending import hold_fingerprint

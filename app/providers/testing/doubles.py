@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -95,7 +96,8 @@ class WsgiClient:
 
 class BrokenHttp:
     """Wraps a client and spoils its exchanges: `refused`, `timeout` (nothing done), `timeout_after` (done, answer
-    lost), `garbage`, `empty`, `html`, `error500`. `calls` counts what was tried."""
+    lost), `garbage`, `empty`, `html`, `html404` (a proxy that knows no such page), `error401` (a gateway that
+    refuses us, and quotes our request), `error500`. `calls` counts what was tried."""
 
     def __init__(self, inner: HttpClient, fault: str) -> None:
         self._inner = inner
@@ -126,9 +128,17 @@ class BrokenHttp:
             "garbage": HttpResponse(200, {"content-type": "application/octet-stream"}, b"\x00\xff{\x01garbage"),
             "empty": HttpResponse(200, {}, b""),
             "html": HttpResponse(200, {"content-type": "text/html"}, b"<html><body>502 Bad Gateway</body></html>"),
+            "html404": HttpResponse(404, {"content-type": "text/html"}, b"<html><body>404 Not Found</body></html>"),
+            "error401": HttpResponse(401, {"content-type": "application/json"}, _quoting(headers, body)),
             "error500": HttpResponse(500, {"content-type": "application/json"}, b'{"error":"internal"}'),
         }
         return spoilt.get(self.fault, answer)
+
+
+def _quoting(headers: Mapping[str, str] | None, body: bytes) -> bytes:
+    """A refusal as gateways write it, who repeat the credentials that they did not like."""
+    request = {"headers": dict(headers or {}), "body": body.decode("latin-1")}
+    return json.dumps({"error": "unauthorized", "request": request}).encode()
 
 
 class RewritingHttp:

@@ -26,6 +26,7 @@ from app.models.catalogue import Product
 from app.services.base.context import Tx
 from app.services.base.errors import NoPrice, UnknownProduct
 from app.services.base.upsert import insert_if_new
+from app.setting_faults import sentences
 
 MOST_PRODUCTS = 10_000
 MOST_GRANTS = 16
@@ -128,8 +129,7 @@ def parse_catalogue(text: str) -> CatalogueFile:
     except tomllib.TOMLDecodeError as error:
         raise BadCatalogue(f"not TOML: {error}") from None
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        raise BadCatalogue("; ".join(f"{'.'.join(map(str, f['loc'])) or 'file'}: {f['msg']}" for f in faults)) from None
+        raise BadCatalogue("; ".join(sentences(error, CatalogueFile, whole="file"))) from None
 
 
 def import_products(tx: Tx, catalogue: CatalogueFile, now: datetime) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from app.domain import marks
+from app.domain import account_events as marks
 from app.domain.ledger import WALLET, AccountName, wallet
 from app.domain.numbers import slot_of_user
 from app.models.base import AnyRow
@@ -18,7 +18,7 @@ from app.services.base.context import Core, Tx
 from app.services.base.errors import NotFound
 from app.services.base.idempotency import Keyed, claim_key, find_key
 from app.services.base.upsert import insert_numbered
-from app.services.ledger.open_books import OpenBooks
+from app.services.ledger.ledger_transaction import LedgerTransaction
 
 POLICY = "policy"
 """The actor where the policy of a refund froze a wallet."""
@@ -81,7 +81,7 @@ def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None) ->
     }
     number = insert_numbered(tx, Freeze.__table__, tx.core.numbers, row)
     entry_made = marks.Freezing(**{name: value for name, value in row.items() if name != "slot"}, id=number)
-    with OpenBooks(tx, tx.core.rules.ledger, [(slot, name) for name in names], at) as books:
+    with LedgerTransaction(tx, tx.core.rules.ledger, [(slot, name) for name in names], at) as books:
         for name in names:
             book = books.book(slot, name)
             book.frozen = wanted.frozen

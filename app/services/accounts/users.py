@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.domain.numbers import SLOTS, slot_of_user
 from app.models.base import AnyRow
@@ -59,3 +60,9 @@ def new_token(slot: int) -> uuid.UUID:
     value = (value & ~(0xF << 76)) | (4 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return uuid.UUID(int=(value & ~(SLOTS - 1)) | slot)
+
+
+def record_consent(tx: Tx, user_id: str, moment: datetime | None) -> None:
+    """Since when the user agrees that providers are told how much of a purchase was used; None takes it back."""
+    slot = slot_of_user(user_id)
+    tx.execute(update(User).where(_u.slot == slot, _u.id == user_id).values(consented_at=moment))

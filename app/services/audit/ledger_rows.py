@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine, Integer, Select, and_, bindparam, func, select, text
 
+from app.domain.account_events import Freezing
 from app.domain.ledger import REVERSAL
-from app.domain.marks import Freezing
 from app.domain.proof.events import StoredHold, StoredMark, StoredRefusal, Subject
 from app.domain.proof.rows import StoredLot, StoredPosting
 from app.domain.spending import CAPTURE

@@ -126,7 +126,7 @@ def _check_order(session: Transaction, order: AnyRow, made: Counter[int]) -> lis
 def _refunds(
     session: Transaction, fact: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
 ) -> list[Finding]:
-    return [Finding(what, detail) for what, detail in refund_audit.check_trade(session, fact, order, payment, made)]
+    return [Finding(what, detail) for what, detail in refund_audit.check_captured(session, fact, order, payment, made)]
 
 
 def _order_status(order: AnyRow, facts: Sequence[AnyRow]) -> Iterator[Finding]:

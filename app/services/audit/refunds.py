@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from app.domain.deciding import Booking
-from app.domain.refunding import COIN_KINDS, MONEY_KINDS, Origin, RefundStatus
+from app.domain.refunding import COIN_KINDS, MONEY_KINDS, Origin, RefundStatus, RefundTold, status_told
 from app.models.base import AnyRow
 from app.services.base.transaction import Transaction
-from app.services.ledger import holding
-from app.services.ledger.clawing import Booked
+from app.services.ledger import hold_rows
+from app.services.ledger.clawback import Booked
 from app.services.refunds import settlement
-from app.services.refunds.captured_payments import Trade, refunds_of, standing, under_way
+from app.services.refunds.captured_payments import CapturedPayment, number_of, refunds_of, standing, under_way
 
 KINDS = (*MONEY_KINDS, *COIN_KINDS)
 """The kinds of transfer that only refunds make."""
@@ -20,31 +20,32 @@ Found = tuple[str, str]
 """What is wrong, and the details."""
 
 
-def check_trade(
+def check_captured(
     session: Transaction, paid: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
 ) -> Iterator[Found]:
     """Findings about the refunds of one paid fact. Adds to `made` how many transfers they have caused."""
     if paid.booking == Booking.NOTHING:
         return
-    trade = Trade(paid, order, payment)
-    now, known = standing(session, trade), settlement.by_cause(session, trade)
-    for leg, target in settlement.money_targets(trade, now):
-        booked = known[leg.id_in(trade.slot)]
-        made[trade.slot] += _times(booked)
+    captured = CapturedPayment(paid, order, payment)
+    refunds = refunds_of(session, captured)
+    now, known = standing(session, captured, refunds), settlement.by_cause(session, captured)
+    for leg, target in settlement.money_targets(captured, now):
+        booked = known[leg.id_in(captured.slot)]
+        made[captured.slot] += _times(booked)
         if settlement.returned(booked) != target:
             yield "refund_money", f"fact {paid.id}: {settlement.returned(booked)} went back, must be {target}"
-    for claim in settlement.claims_of(trade, now):
+    for claim in settlement.claims_of(captured, now):
         booked = known[claim.grant]
-        made[trade.slot] += _times(booked)
+        made[captured.slot] += _times(booked)
         accounted = settlement.accounted(booked, claim.target)
         if accounted != claim.target:
             yield (
                 "refund_coins",
                 f"fact {paid.id}: {accounted} {claim.wallet.asset} accounted for, must be {claim.target}",
             )
-    for refund in refunds_of(session, trade):
-        yield from _check_refund(session, trade, refund, now.standing)
-    yield from _check_sum(trade, refunds_of(session, trade))
+    for refund in refunds:
+        yield from _check_refund(session, captured, refund, now.refunds.get(number_of(refund)))
+    yield from _check_sum(captured, refunds)
 
 
 def _times(booked: Booked) -> int:
@@ -52,22 +53,26 @@ def _times(booked: Booked) -> int:
     return sum(booked.counts[kind] for kind in KINDS)
 
 
-def _check_refund(session: Transaction, trade: Trade, refund: AnyRow, told: frozenset[str]) -> Iterator[Found]:
-    """It is done exactly if the provider says so, and holds coins only while it is under way."""
-    number = refund.number_there if refund.origin == Origin.PROVIDER else str(refund.id)
-    if (refund.status == RefundStatus.DONE) != (number in told):
-        yield "refund_status", f"refund {refund.id} is {refund.status}, told to stand: {number in told}"
+def _check_refund(
+    session: Transaction, captured: CapturedPayment, refund: AnyRow, told: RefundTold | None
+) -> Iterator[Found]:
+    """It stands as the provider says, if the provider has said anything; else it is not done. It holds coins only while
+    it is under way."""
+    status = RefundStatus(refund.status)
+    unexplained = told is None and status in (RefundStatus.DONE, RefundStatus.UNDONE)
+    if unexplained or status is not status_told(status, told.status if told is not None else None):
+        yield "refund_status", f"refund {refund.id} is {status}, told: {told.status if told is not None else 'nothing'}"
     if under_way([refund]):
         return
-    for hold in settlement.holds_of(trade, refund):
-        held = holding.find(session, trade.slot, hold)
-        if held is not None and held.state == holding.OPEN:
+    for hold in settlement.holds_of(captured, refund):
+        held = hold_rows.find(session, captured.slot, hold)
+        if held is not None and held.state == hold_rows.OPEN:
             yield "refund_reservation", f"refund {refund.id} is {refund.status} and still holds {held.rest} coins"
 
 
-def _check_sum(trade: Trade, refunds: list[AnyRow]) -> Iterator[Found]:
+def _check_sum(captured: CapturedPayment, refunds: list[AnyRow]) -> Iterator[Found]:
     """What we asked for, all together, is no more than was paid."""
     counted = (RefundStatus.DECLINED, RefundStatus.UNDONE)
     asked = sum(row.amount_minor for row in refunds if row.origin != Origin.PROVIDER and row.status not in counted)
-    if trade.paid_minor is not None and asked > trade.paid_minor:
-        yield "refund_exceeds_payment", f"fact {trade.paid.id}: {asked} of {trade.paid_minor}"
+    if captured.paid_minor is not None and asked > captured.paid_minor:
+        yield "refund_exceeds_payment", f"fact {captured.paid.id}: {asked} of {captured.paid_minor}"

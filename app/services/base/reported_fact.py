@@ -17,6 +17,8 @@ from app.services.base.sanitize import problem_text, without_faults
 
 Road = Literal["notification", "receipt", "query", "reply", "scan", "bill"]
 LONGEST_KEY = 400
+BLANK = " \t\r\n\u00a0\u200b0-{}"
+"""Of these characters alone consists an owner token that names nobody: blanks, and the UUID of nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class ReportedFact:
         if self.faults:
             return self._hashed(json.dumps([key, content_of(self.fact), self.faults], sort_keys=True))
         return key if len(key) <= LONGEST_KEY else self._hashed(key)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it comes from a history or a bill, which list what the merchant's other systems sold, too."""
+        return self.road in ("scan", "bill")
 
     def _hashed(self, name: str) -> str:
         # `%` followed by `-` cannot come out of key_of, so this is never the key of another fact.
@@ -68,8 +75,17 @@ class ReportedFact:
 
 def checked(reported: ReportedFact, now: datetime) -> ReportedFact:
     """The telling as it can be worked with. Every road passes here before anything is looked up or written."""
-    faults, fact = faults_of(reported.fact), reported.fact
+    fact = reported.fact
+    if names_nobody(fact.owner):
+        fact = replace(fact, owner=None)
+    faults = faults_of(fact)
     if faults:
         fact = without_faults(fact, now)
     cause = problem_text(fact.cause)  # for people only: never a reason to refuse a fact
     return replace(reported, fact=fact if cause == fact.cause else replace(fact, cause=cause), faults=faults)
+
+
+def names_nobody(token: str | None) -> bool:
+    """Whether an owner token is there and blank, or the UUID of nothing: some clients attach such a one to every
+    purchase (seen in reports about StoreKit 2 libraries). It is no token."""
+    return isinstance(token, str) and not token.strip(BLANK)

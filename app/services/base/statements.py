@@ -1,40 +1,59 @@
-"""The statements of the money path, run on the driver's own cursor.
+"""Runs statements of the money path on the driver's own cursor: few of them, and in few flights.
 
-SQLAlchemy writes the SQL once for each dialect, from the tables in `app.models`; running the text through the driver
-leaves out what SQLAlchemy would do again for each call (most of the client's time, docs/performance.md). Values still
-pass the columns' types on the way in and out, and errors still come out as SQLAlchemy's.
+SQLAlchemy writes the SQL, once for each dialect and size, from the tables in `app.models`. The driver runs that text:
+SQLAlchemy's own execution would take most of the client's time (docs/ledger.md). Values still pass the types of their
+columns, and errors still come out as SQLAlchemy's.
 
-A `flight` sends several writes to PostgreSQL together and waits for the answers once.
+    _FIND.row(session, {"slot": 1, "id": 2})       one statement, answered at once
+    with flight(session) as sent:                  several statements, sent together, answered together
+        sent.add(_ADD_ROWS, rows, count=len(rows))
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import psycopg
-from sqlalchemy import ClauseElement, Connection, bindparam
+from sqlalchemy import ClauseElement, Connection, Table, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import LargeBinary, TypeEngine
 
 from app.models import slot_guard
 from app.services.base.transaction import Connected
 
-Values = Mapping[str, Any]
 T = TypeVar("T")
-MOST_ROWS = 16
-"""Rows of one multi-row INSERT; more are sent one after the other."""
+Row = tuple[Any, ...]
+Values = Mapping[str, Any]
+Reader = Callable[[Any], Any]
+SIZES = (64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1)
+"""How many rows one INSERT may have. Each size is a text of its own that the server prepares, so there are few."""
 
 
-class LostRace(RuntimeError):
-    """A row changed under its lock. Cannot happen while every writer locks first; the transaction is rolled back."""
+class next_head(GenericFunction[bytes]):  # noqa: N801 - SQLAlchemy finds it as `func.next_head`
+    """The chain of `app.domain.ledger.next_head`, computed by the database."""
+
+    type = LargeBinary()
+    inherit_cache = True
+
+
+@compiles(next_head, "postgresql")
+def _next_head_on_postgres(element: next_head, compiler: SQLCompiler, **kw: Any) -> str:
+    head, fingerprint, lot, at_us = (compiler.process(part, **kw) for part in element.clauses)
+    return f"sha256({head} || {fingerprint} || int8send({lot}) || int8send({at_us}))"
 
 
 class _Text:
-    """One statement for one dialect, and what its values must pass on their way in and out."""
+    """One statement for one dialect, and what its values must pass before the driver gets them."""
+
+    __slots__ = ("_constants", "_names", "_processors", "_readers", "sql")
 
     def __init__(self, element: ClauseElement, dialect: Dialect) -> None:
         compiled = cast(SQLCompiler, element.compile(dialect=dialect))
@@ -42,152 +61,235 @@ class _Text:
         self.sql = compiled.string
         self._names = compiled.positiontup
         self._constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-        processors = cast("dict[str, Callable[[Any], Any]]", compiled._bind_processors)
-        self._processors = {name: process for name, process in processors.items() if name in compiled.binds}
-        columns = compiled._result_columns
-        self._row: Any = namedtuple("Row", [column.keyname for column in columns]) if columns else None
-        self._readers = [
-            (at, reader)
-            for at, column in enumerate(columns)
-            if (reader := column.type._cached_result_processor(dialect, None)) is not None
-        ]
+        processors = {name: _writer(bind.type, dialect) for name, bind in compiled.binds.items()}
+        self._processors = {name: process for name, process in processors.items() if process is not None}
+        readers = [_reader(column.type, dialect) for column in getattr(element, "exported_columns", ())]
+        self._readers = readers if any(readers) else []
 
     def values(self, given: Values) -> Any:
-        values = {**self._constants, **given}
-        for name, process in self._processors.items():
-            values[name] = process(values[name])
-        return values if self._names is None else tuple([values[name] for name in self._names])
+        if self._constants:
+            given = {**self._constants, **given}
+        if self._processors:
+            given = {**given, **{name: f(given[name]) for name, f in self._processors.items()}}
+        return given if self._names is None else tuple([given[name] for name in self._names])
 
-    def read(self, row: Sequence[Any]) -> Any:
-        if self._readers:
-            row = list(row)
-            for at, reader in self._readers:
-                row[at] = reader(row[at])
-        return self._row._make(row)
+    def read(self, row: Row) -> Row:
+        if not self._readers:
+            return row
+        return tuple([f(value) if f else value for f, value in zip(self._readers, row, strict=True)])
+
+
+def _writer(kind: TypeEngine[Any], dialect: Dialect) -> Reader | None:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Reader | None:
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
 class Statement:
-    """A statement by dialect, built when first used. `build` gets the dialect's name."""
+    """A statement by dialect, written when first used. `build` gets the dialect's name."""
 
-    def __init__(self, build: Callable[[str], ClauseElement]) -> None:
+    def __init__(self, build: ClauseElement | Callable[[str], ClauseElement]) -> None:
         self._build = build
         self._texts: dict[str, _Text] = {}
 
-    def row(self, tx: Connected, values: Values) -> Any:
-        """The first row, by the names of its columns; None if there is none."""
-        rows = self.rows(tx, values)
+    def row(self, session: Connected, values: Values) -> Row | None:
+        """The first row, or None."""
+        rows = self.rows(session, values)
         return rows[0] if rows else None
 
-    def rows(self, tx: Connected, values: Values) -> list[Any]:
-        connection = tx.connection()
-        text, cursor = self._text(connection), _cursor(connection)
+    def rows(self, session: Connected, values: Values) -> list[Row]:
+        return self._run(session.connection(), values).rows
 
-        def run() -> list[Any]:
-            cursor.execute(text.sql, text.values(values))
-            return [text.read(row) for row in cursor.fetchall()]
+    def count(self, session: Connected, values: Values) -> int:
+        """How many rows it touched."""
+        return self._run(session.connection(), values).count
 
-        return _translated(connection, text.sql, run)
+    def _run(self, connection: Connection, values: Values) -> Answer:
+        (command,) = self.commands(connection.dialect, values)
+        return _run(connection, command)
 
-    def count(self, tx: Connected, values: Values) -> int:
-        """Run it now; how many rows it touched."""
-        connection = tx.connection()
-        text, cursor = self._text(connection), _cursor(connection)
-        _translated(connection, text.sql, lambda: cursor.execute(text.sql, text.values(values)))
-        return int(cursor.rowcount)
-
-    def _text(self, connection: Connection) -> _Text:
-        dialect = connection.dialect
+    def commands(self, dialect: Dialect, values: Values) -> list[Command]:
         text = self._texts.get(dialect.name)
         if text is None:
-            text = self._texts[dialect.name] = _Text(self._build(dialect.name), dialect)
+            text = self._texts[dialect.name] = _Text(self.element(dialect.name), dialect)
+        return [Command(text, text.values(values))]
+
+    def element(self, dialect: str) -> ClauseElement:
+        """The statement as SQLAlchemy knows it."""
+        return self._build if isinstance(self._build, ClauseElement) else self._build(dialect)
+
+
+class Sized:
+    """A statement that is repeated for several things at once: a text for each size, at most `most` of them."""
+
+    def __init__(self, build: Callable[[int], ClauseElement], most: int) -> None:
+        self._build = build
+        self.most = most
+        self._statements: dict[int, Statement] = {}
+
+    def of(self, size: int) -> Statement:
+        if not 0 <= size <= self.most:
+            raise ValueError(f"at most {self.most} at once, not {size}")
+        found = self._statements.get(size)
+        if found is None:
+            found = self._statements[size] = Statement(self._build(size))
+        return found
+
+
+class RowInsert:
+    """An INSERT of any number of rows, many of them in one statement. `finish` adds what is to happen on a conflict."""
+
+    def __init__(self, table: Table, finish: Callable[[Any], ClauseElement] = lambda insert: insert) -> None:
+        self._columns = [(column.name, column.type) for column in table.c]
+        self._table = table
+        self._finish = finish
+        self._texts: dict[tuple[str, int], _Text] = {}
+
+    def rows(self, session: Connected, rows: Sequence[Values]) -> list[Row]:
+        """Insert them; what the statement returns."""
+        with flight(session) as sent:
+            answers = sent.add(self, rows)
+        return [row for answer in answers for row in answer.rows]
+
+    def commands(self, dialect: Dialect, rows: Sequence[Values]) -> list[Command]:
+        commands, start = [], 0
+        for size in _sizes(len(rows)):
+            text = self._text(dialect, size)
+            part = rows[start : start + size]
+            given = {f"{name}_{number}": row[name] for number, row in enumerate(part) for name, _ in self._columns}
+            commands.append(Command(text, text.values(given)))
+            start += size
+        return commands
+
+    def _text(self, dialect: Dialect, size: int) -> _Text:
+        text = self._texts.get((dialect.name, size))
+        if text is None:
+            insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(self._table)
+            rows = [{name: bindparam(f"{name}_{i}", type_=kind) for name, kind in self._columns} for i in range(size)]
+            text = self._texts[dialect.name, size] = _Text(self._finish(insert.values(rows)), dialect)
         return text
 
 
-class Insertion:
-    """INSERT of one to sixteen rows of one table in one statement."""
+def _sizes(rows: int) -> Iterator[int]:
+    """How many rows go into each statement."""
+    for size in SIZES:
+        while rows >= size:
+            yield size
+            rows -= size
 
-    def __init__(self, insert: Callable[[str], Any], columns: Mapping[str, Any]) -> None:
-        """`columns`: each column of a row, with its type."""
-        self._insert, self._columns = insert, columns
-        self._statements: dict[int, Statement] = {}
 
-    def of(self, count: int) -> Statement:
-        statement = self._statements.get(count)
-        if statement is None:
-            rows = [
-                {name: bindparam(f"{name}_{at}", type_=kind) for name, kind in self._columns.items()}
-                for at in range(count)
-            ]
-            statement = self._statements[count] = Statement(lambda dialect: self._insert(dialect).values(rows))
-        return statement
+# --- flights ---
 
-    @staticmethod
-    def values(rows: Sequence[Values]) -> dict[str, Any]:
-        return {f"{name}_{at}": value for at, row in enumerate(rows) for name, value in row.items()}
+
+@dataclass(slots=True)
+class Answer:
+    """What a statement returned, and how many rows it touched. Empty until its flight has landed."""
+
+    rows: list[Row] = field(default_factory=list)
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A text with its values, ready for the driver."""
+
+    text: _Text
+    values: Any
+    answer: Answer = field(default_factory=Answer)
+
+    @property
+    def sql(self) -> str:
+        return self.text.sql
+
+    def run(self, cursor: Any) -> Answer:
+        self.send(cursor)
+        self.receive(cursor)
+        return self.answer
+
+    def send(self, cursor: Any) -> None:
+        cursor.execute(self.sql, self.values)
+
+    def receive(self, cursor: Any) -> None:
+        self.answer.count = cursor.rowcount
+        if cursor.description:
+            self.answer.rows = [self.text.read(row) for row in cursor.fetchall()]
 
 
 class Flight:
-    """Writes that are sent together. Each touches just as many rows as it says, or the transaction fails."""
+    """Statements that need no answer of each other. They are sent when the block ends."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._sent: list[tuple[Any, int, str]] = []
+        self._commands: list[Command] = []
+        self._checks: list[Callable[[], None]] = []
 
-    def send(self, statement: Statement, values: Values, *, rows: int = 1) -> None:
-        text, cursor = statement._text(self._connection), _cursor(self._connection)
-        _translated(self._connection, text.sql, lambda: cursor.execute(text.sql, text.values(values)))
-        self._sent.append((cursor, rows, text.sql))
+    def add(self, statement: Statement | RowInsert, values: Any, *, wrong: Exception | None = None) -> list[Answer]:
+        """Send `statement` with its values (of a RowInsert: with its rows). `wrong` is raised after the flight unless
+        the statements touch as many rows as there are values."""
+        commands = statement.commands(self._connection.dialect, values)
+        answers = [command.answer for command in commands]
+        self._commands += commands
+        if wrong is not None:
+            expected = len(values) if isinstance(statement, RowInsert) else 1
+            self._checks.append(lambda: _check(answers, expected, wrong))
+        return answers
 
-    def insert(self, insertion: Insertion, rows: Sequence[Values]) -> None:
-        for start in range(0, len(rows), MOST_ROWS):
-            part = rows[start : start + MOST_ROWS]
-            self.send(insertion.of(len(part)), insertion.values(part), rows=len(part))
+    def land(self) -> None:
+        """Send all and take the answers: on PostgreSQL in one flight, on SQLite one after the other."""
+        connection, commands = self._connection, self._commands
+        driver = connection.connection.driver_connection
+        for_errors = commands[0].sql if commands else ""
+        if len(commands) > 1 and isinstance(driver, psycopg.Connection):
+            _translated(connection, for_errors, lambda: _pipelined(driver, commands))
+        else:
+            for command in commands:
+                _run(connection, command)
+        for check in self._checks:
+            check()
 
-    def landed(self) -> None:
-        """Raise LostRace if a statement touched another number of rows than it must."""
-        for cursor, rows, sql in self._sent:
-            if cursor.rowcount != rows:
-                raise LostRace(f"{cursor.rowcount} rows instead of {rows}: {sql[:60]}")
+
+@contextmanager
+def flight(session: Connected) -> Iterator[Flight]:
+    """Statements that travel together; the block adds them, and reads their answers after it."""
+    sent = Flight(session.connection())
+    yield sent
+    sent.land()
 
 
-@contextlib.contextmanager
-def flight(tx: Connected) -> Iterator[Flight]:
-    """Inside, writes are queued; the end of the block waits for all of them, and raises what any of them raised."""
-    connection = tx.connection()
-    driver, made = connection.connection.dbapi_connection, Flight(connection)
-    if isinstance(driver, psycopg.Connection) and psycopg.Pipeline.is_supported():
-        pipeline = driver.pipeline()
-        _translated(connection, "", pipeline.__enter__)
-        try:
-            yield made
-        except BaseException as error:
-            pipeline.__exit__(type(error), error, error.__traceback__)
-            raise
-        _translated(connection, "", lambda: pipeline.__exit__(None, None, None))
-    else:
-        yield made
-    made.landed()
+class LostRace(RuntimeError):
+    """A row changed under its lock. Cannot happen while every writer locks first; the transaction is rolled back."""
 
 
 Move = tuple[Statement, Values]
 """One row to change, and how."""
 
 
-def write_rows(tx: Connected, moves: Sequence[Move]) -> None:
+def write_rows(session: Connected, moves: Sequence[Move]) -> None:
     """Change these rows in one flight. Raises LostRace unless each of them changes just one row."""
-    if len(moves) == 1:
-        statement, values = moves[0]
-        touched = statement.count(tx, values)
-        if touched != 1:
-            raise LostRace(f"{touched} rows instead of 1")
-    elif moves:
-        with flight(tx) as sent:
+    if moves:
+        with flight(session) as sent:
             for statement, values in moves:
-                sent.send(statement, values)
+                sent.add(statement, values, wrong=LostRace("a locked row is not as it was read"))
 
 
-def _cursor(connection: Connection) -> Any:
-    return connection.connection.cursor()
+def _run(connection: Connection, command: Command) -> Answer:
+    return _translated(connection, command.sql, lambda: command.run(connection.connection.cursor()))
+
+
+def _pipelined(driver: psycopg.Connection[Any], commands: Sequence[Command]) -> None:
+    cursors = [driver.cursor() for _ in commands]
+    with driver.pipeline():
+        for command, cursor in zip(commands, cursors, strict=True):
+            command.send(cursor)
+    for command, cursor in zip(commands, cursors, strict=True):
+        command.receive(cursor)
+
+
+def _check(answers: Sequence[Answer], expected: int, wrong: Exception) -> None:
+    if sum(answer.count for answer in answers) != expected:
+        raise wrong
 
 
 def _translated(connection: Connection, sql: str, run: Callable[[], T]) -> T:

@@ -11,22 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
 from app.domain.numbers import NumberSource
-from app.services.base.statements import Insertion
 from app.services.base.transaction import Transaction
 
 NUMBER_ATTEMPTS = 5
-
-
-def insertion_if_new(table: FromClause) -> Insertion:
-    """INSERT of rows of the table for the money path; a row of which a unique key is taken is left out, and not
-    counted."""
-
-    def insert(dialect: str) -> Any:
-        if not isinstance(table, Table):
-            raise TypeError(f"not a table: {table!r}")
-        return (postgresql if dialect == "postgresql" else sqlite).insert(table).on_conflict_do_nothing()
-
-    return Insertion(insert, {column.name: column.type for column in table.c})
 
 
 @cache

@@ -7,14 +7,13 @@ only for a user whose consent is recorded, and is worked out from the lots at th
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy import select, update
 
-from app.domain.facts import Kind, Ref
-from app.domain.numbers import slot_of_user
+from app.domain.facts import Ref
 from app.domain.schedule import backoff_seconds
 from app.models.base import AnyRow
 from app.models.orders import Order, Payment, User
@@ -23,9 +22,7 @@ from app.providers.registry import ProviderAccount
 from app.providers.verbs import Fulfils
 from app.services.base.context import Core, Tx
 from app.services.base.leases import LeaseQueue
-from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import problem_text
-from app.services.base.upsert import insert_if_new
 from app.services.calls.provider_call import CallEnd, call_provider
 from app.services.ledger.consumption import consumed_share
 
@@ -37,37 +34,6 @@ DELIVERED_WITHIN = timedelta(days=3)
 DUE = LeaseQueue(Report.__table__, "next_try_at", "due_reports", counts="tries")
 _r, _p, _o, _u = Report.__table__.c, Payment.__table__.c, Order.__table__.c, User.__table__.c
 _log = structlog.get_logger(__name__)
-
-
-def note_report(tx: Tx, reported: ReportedFact, payment_id: int) -> None:
-    """Write down the report that this fact calls for, if its provider takes reports and wants this one."""
-    if not isinstance(reported.account.provider, Fulfils):
-        return
-    if reported.fact.kind is Kind.REFUND_ASKED:
-        about, question = "consumption", reported.fact.ref.refund or ""
-    elif reported.fact.kind is Kind.PAID and reported.account.report_delivery:
-        about, question = "delivered", ""
-    else:
-        return
-    row = {
-        "slot": reported.slot,
-        "id": tx.core.numbers.next(reported.slot),
-        "payment_id": payment_id,
-        "about": about,
-        "question": question,
-        "asked_at": reported.fact.at,
-        "status": "pending",
-        "problem": "",
-        "next_try_at": tx.now,
-        "tries": 0,
-    }
-    insert_if_new(tx, Report.__table__, row)
-
-
-def record_consent(tx: Tx, user_id: str, moment: datetime | None) -> None:
-    """Since when the user agrees that providers are told how much of a purchase was used; None takes it back."""
-    slot = slot_of_user(user_id)
-    tx.execute(update(User).where(_u.slot == slot, _u.id == user_id).values(consented_at=moment))
 
 
 def work_on_due(core: Core, report_id: int) -> bool:

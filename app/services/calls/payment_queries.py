@@ -97,7 +97,9 @@ def apply_all(core: Core, account: ProviderAccount, facts: tuple[Fact, ...], roa
 
 
 def schedule_next(core: Core, row: AnyRow, *, answered: bool = True) -> None:
-    """Set the next query of a payment that was just asked about; none for one that is settled."""
+    """Set the next query of a payment that was just asked about; none for one that is settled.
+
+    Somebody may have named it while it was asked: that answer may be older than their message, so it is asked again."""
     moment = None
     if row.status in OPEN_PAYMENT:
         now, rules = core.clock.now(), core.rules.ask
@@ -105,9 +107,15 @@ def schedule_next(core: Core, row: AnyRow, *, answered: bool = True) -> None:
         moment = next_ask(now=now, asked=row.queries, expires_at=row.expires_at, rules=rules, jitter=jitter)
     elif row.status in UNPAID_END:
         moment = expiry.late_ask_after(core, row.expires_at, row.problem, answered=answered)
+    if row.status in OPEN_PAYMENT | UNPAID_END and _named_since_asked(row):
+        moment = core.clock.now() + timedelta(seconds=READ_GAP_SECONDS)
     core.transact(
         lambda tx: payment_rows.set_next_query(tx, row.slot, row.id, status=row.status, moment=moment),
     )
+
+
+def _named_since_asked(row: AnyRow) -> bool:
+    return row.hinted_at is not None and row.last_query_at is not None and row.hinted_at > row.last_query_at
 
 
 def put_off(core: Core, payment_id: int) -> None:

@@ -1,7 +1,12 @@
-"""Refunds, and paid payments, that a message names without proving what became of them: written down before the sender
-is answered, asked by the worker.
+"""What a message names without proving it: written down before the sender is answered, asked by the worker until there
+is an answer, and shown to a person where there is none.
 
 A notification is never answered with an outgoing call in its path, and what it only names is never believed.
+
+A message may tell only the provider's number of a payment. A purchase that somebody claimed is found by its claim. A
+payment that was started here is found by the worker, with a sweep over an index that has no slot in it. A row for each
+started payment that leads from that number to its slot would be found faster, and would cost the money path a second
+transaction for each payment, for questions that come once in some thousand payments (docs/adr/0030).
 """
 
 from __future__ import annotations
@@ -10,57 +15,58 @@ import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.domain.facts import Ref
-from app.domain.numbers import parse_number, slot_of_number, slot_of_user
-from app.domain.schedule import HINT_GAP_SECONDS, backoff_seconds
+from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
+from app.domain.schedule import HINT_GAP_SECONDS, NOT_FOUND_ASK_SECONDS, backoff_seconds
 from app.models.asks import Ask
 from app.models.base import AnyRow
+from app.models.orders import Payment
+from app.models.slot_guard import sweep
+from app.providers.facts import Message
 from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.leases import LeaseQueue
-from app.services.base.upsert import insert_if_new
+from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
 from app.services.calls import payment_queries
 from app.services.calls.provider_call import call_provider
-from app.services.facts import claims
+from app.services.facts import claims, inbox
 from app.services.payments import payment_rows
 
 MOST_TRIES = 24
+"""So often a provider is asked about a payment of ours, without an answer, before a person is shown the message."""
 RETRY_CAP_SECONDS = 3600
 WHOLE_PAYMENT = ""
 """Stands in `asks.refund` for a question about the payment and all its refunds."""
-DUE = LeaseQueue(Ask.__table__, "next_try_at", "due_asks", counts="tries")
-_a = Ask.__table__.c
+UNANSWERED, NOT_FOUND = "ask_unanswered", "ask_not_found"
+"""Why a kept message is shown: the provider gave no answer; no payment of that name came to be known here."""
+DUE = LeaseQueue(Ask.__table__, "next_try_at", "due_asks", counts="tries", stamps="asked_at")
+_a, _p = Ask.__table__.c, Payment.__table__.c
 _log = structlog.get_logger(__name__)
 
 
-def raise_ask(core: Core, ref: Ref) -> bool:
-    """Write the question down, or bring it forward if it is an old one, at most once a minute. False if the message
-    names no payment of ours. Without `ref.refund` it is about the payment and all that became of it."""
+# --- writing a question down ---
+
+
+def raise_ask(core: Core, account: ProviderAccount, ref: Ref, message: Message | None = None) -> bool:
+    """Write the question down, or bring an old one forward; False if it names nothing by which it could be asked.
+
+    Never dropped for coming soon after another: put off until a minute has passed. Without `ref.refund` it is about the
+    payment and all that became of it.
+    """
     number = parse_number(ref.ours)
-    if number is None:
+    if number is not None and core.transact(lambda tx: _raise_about_payment(tx, number, ref, message)):
+        return True
+    theirs = ref.theirs
+    if theirs is None or not fits(theirs):
         return False
-    slot, refund, now = slot_of_number(number), ref.refund or WHOLE_PAYMENT, core.clock.now()
-
-    def work(tx: Tx) -> bool:
-        if payment_rows.payment_keys(tx, slot, number) is None:
-            return False
-        row = {
-            "slot": slot,
-            "id": core.numbers.next(slot),
-            "payment_id": number,
-            "refund": refund,
-            "raised_at": now,
-            "next_try_at": now,
-            "tries": 0,
-        }
-        return insert_if_new(tx, Ask.__table__, row) or _again(tx, slot, number, refund, now)
-
-    return core.transact(work)
+    core.transact(lambda tx: _raise_not_found(tx, account.name, theirs, ref, message))
+    return True
 
 
 def by_our_number(core: Core, account: ProviderAccount, ref: Ref) -> Ref:
@@ -68,44 +74,102 @@ def by_our_number(core: Core, account: ProviderAccount, ref: Ref) -> Ref:
     theirs = ref.theirs
     if ref.ours is not None or theirs is None or not fits(theirs):
         return ref
-    for environment in map(environment_of, (True, False)):
-        owner = claims.owner_of(core, account.name, environment, theirs)
-        if owner is not None:
-            find = partial(_find_by_theirs, account=account.name, owner=owner, environment=environment, theirs=theirs)
-            keys = core.read(find)
-            return ref if keys is None else replace(ref, ours=str(keys.id))
-    return ref
+    number = _number_by_claim(core, account.name, theirs)
+    return ref if number is None else replace(ref, ours=str(number))
 
 
-def _find_by_theirs(tx: Tx, *, account: str, owner: str, environment: str, theirs: str) -> AnyRow | None:
-    return payment_rows.payment_keys_by_theirs(tx, slot_of_user(owner), account, environment, theirs)
+def _raise_about_payment(tx: Tx, number: int, ref: Ref, message: Message | None) -> bool:
+    payment = payment_rows.payment(tx, slot_of_number(number), number)
+    if payment is None:
+        return False
+    _raise(tx, _row(tx, payment.slot, payment.provider_account, ref, payment_id=number), message)
+    return True
 
 
-def _again(tx: Tx, slot: int, payment_id: int, refund: str, now: datetime) -> bool:
+def _raise_not_found(tx: Tx, account: str, theirs: str, ref: Ref, message: Message | None) -> None:
+    _raise(tx, _row(tx, slot_of_reference(theirs), account, ref, theirs=theirs), message)
+
+
+def _row(
+    tx: Tx, slot: int, account: str, ref: Ref, *, payment_id: int | None = None, theirs: str = ""
+) -> dict[str, Any]:
+    return {
+        "slot": slot,
+        "provider_account": account,
+        "payment_id": payment_id,
+        "theirs": theirs,
+        "refund": ref.refund or WHOLE_PAYMENT,
+        "message_id": None,
+        "raised_at": tx.now,
+        "asked_at": None,
+        "next_try_at": tx.now,
+        "tries": 0,
+    }
+
+
+def _raise(tx: Tx, row: dict[str, Any], message: Message | None) -> None:
     """A question that was settled may be asked anew: a refund can change from accepted to failed."""
-    again = (
-        update(Ask)
-        .where(
-            _a.slot == slot,
-            _a.payment_id == payment_id,
-            _a.refund == refund,
-            _a.raised_at <= now - timedelta(seconds=HINT_GAP_SECONDS),
-        )
-        .values(raised_at=now, next_try_at=now, tries=0)
-    )
-    return tx.connection().execute(again).rowcount == 1
+    for _ in range(NUMBER_ATTEMPTS):
+        number = tx.core.numbers.next(row["slot"])
+        if insert_if_new(tx, Ask.__table__, {**row, "id": number}):
+            _keep_message(tx, row, number, message)
+            return
+        known = tx.execute(_known(row).with_for_update()).one_or_none()
+        if known is not None:
+            _raise_again(tx, known)
+            if known.next_try_at is None:
+                _keep_message(tx, row, known.id, message)
+            return
+    raise RuntimeError("no free number for a question in this slot")
+
+
+def _known(row: dict[str, Any]) -> Any:
+    wanted = select(*_a).where(_a.slot == row["slot"], _a.refund == row["refund"])
+    if row["payment_id"] is not None:
+        return wanted.where(_a.payment_id == row["payment_id"])
+    by_name = (_a.provider_account == row["provider_account"], _a.theirs == row["theirs"])
+    return wanted.where(_a.payment_id.is_(None), *by_name)
+
+
+def _raise_again(tx: Tx, known: AnyRow) -> None:
+    """Due now, or a minute after it was asked last. The worker that asks just now is too early for this message: with
+    `tries` at zero it does not end the question (`_set_next`)."""
+    gap = timedelta(seconds=HINT_GAP_SECONDS)
+    moment = tx.now if known.asked_at is None else min(max(tx.now, known.asked_at + gap), tx.now + gap)
+    again = update(Ask).where(_a.slot == known.slot, _a.id == known.id)
+    tx.execute(again.values(raised_at=tx.now, next_try_at=moment, tries=0))
+
+
+def _keep_message(tx: Tx, row: dict[str, Any], ask_id: int, message: Message | None) -> None:
+    """Put the message aside, in the transaction of its question: it is shown if the question finds no answer."""
+    if message is None:
+        return
+    detail = f"names payment {row['payment_id'] or row['theirs']} {row['refund']}".strip()
+    kept = inbox.keep(tx, row["slot"], row["provider_account"], message, "asks", detail, aside=True)
+    tx.execute(update(Ask).where(_a.slot == row["slot"], _a.id == ask_id).values(message_id=kept))
+
+
+# --- putting it ---
 
 
 def work_on_due(core: Core, ask_id: int) -> bool:
-    """Put one question to its provider, as the worker; False if another worker has it."""
+    """Go on with one question, as the worker; False if another worker has it."""
     row = core.transact(lambda tx: DUE.take(tx, ask_id, core.clock.now()))
     if row is None:
         return False
+    if row.payment_id is None:
+        _look_for_payment(core, row)
+    else:
+        _ask_provider(core, row)
+    return True
+
+
+def _ask_provider(core: Core, row: AnyRow) -> None:
     payment = core.read(lambda tx: payment_rows.payment(tx, row.slot, row.payment_id))
     account = core.registry.get(payment.provider_account) if payment is not None else None
     if payment is None or account is None:
-        _set_next(core, row, None)
-        return True
+        _later(core, row, UNANSWERED)
+        return
     ref = Ref(ours=str(payment.id), theirs=payment.theirs, refund=row.refund or None)
     called = call_provider(
         core,
@@ -116,19 +180,83 @@ def work_on_due(core: Core, ask_id: int) -> bool:
         payment=payment.id,
     )
     payment_queries.apply_all(core, account, called.answer or (), "query")
-    _set_next(core, row, None if called.answer else _later(core, row))
-    return True
+    if called.answer:
+        _set_next(core, row, None)
+    else:
+        _later(core, row, UNANSWERED)
 
 
-def _later(core: Core, row: AnyRow) -> datetime | None:
-    """None when the provider has been asked long enough and knows of no such refund."""
+def _look_for_payment(core: Core, row: AnyRow) -> None:
+    """The payment may be found now; else it may be known later, as a purchase that its buyer has still to hand in."""
+    number = _number_by_claim(core, row.provider_account, row.theirs)
+    if number is None:
+        number = core.read(lambda tx: _number_by_sweep(tx, row.provider_account, row.theirs))
+    if number is None:
+        _later(core, row, NOT_FOUND)
+        return
+    ref = Ref(ours=str(number), theirs=row.theirs, refund=row.refund or None)
+    if ref.refund or not payment_queries.hint(core, ref, gap_seconds=0):
+        core.transact(lambda tx: _take_over(tx, number, ref, row.message_id))
+    _log.info("named_payment_found", provider_account=row.provider_account, payment=number, theirs=row.theirs)
+    _set_next(core, row, None)
+
+
+def _take_over(tx: Tx, number: int, ref: Ref, message_id: int | None) -> None:
+    """Put the question in the payment's own slot, with the message that raised it."""
+    if not _raise_about_payment(tx, number, ref, None) or message_id is None:
+        return
+    mine = (_a.slot == slot_of_number(number), _a.payment_id == number, _a.refund == (ref.refund or WHOLE_PAYMENT))
+    tx.execute(update(Ask).where(*mine).values(message_id=message_id))
+
+
+def _number_by_claim(core: Core, account: str, theirs: str) -> int | None:
+    for environment in map(environment_of, (True, False)):
+        owner = claims.owner_of(core, account, environment, theirs)
+        if owner is None:
+            continue
+        find = partial(_keys_of_owner, account=account, owner=owner, environment=environment, theirs=theirs)
+        keys = core.read(find)
+        if keys is not None:
+            return int(keys.id)
+    return None
+
+
+def _keys_of_owner(tx: Tx, *, account: str, owner: str, environment: str, theirs: str) -> AnyRow | None:
+    return payment_rows.payment_keys_by_theirs(tx, slot_of_user(owner), account, environment, theirs)
+
+
+def _number_by_sweep(tx: Tx, account: str, theirs: str) -> int | None:
+    wanted = (
+        select(_p.id)
+        .prefix_with(sweep("named_by_provider"))
+        .where(_p.provider_account == account, _p.theirs == theirs)
+        .order_by(_p.id)
+        .limit(1)
+    )
+    return tx.execute(wanted).scalar_one_or_none()
+
+
+def _later(core: Core, row: AnyRow, why: str) -> None:
+    """Again when it is time; shown to a person when it has been asked long enough."""
+    pause = _pause(row)
+    if pause is not None:
+        _set_next(core, row, core.clock.now() + timedelta(seconds=pause))
+        return
+    _log.warning(why, provider_account=row.provider_account, payment=row.payment_id, theirs=row.theirs)
+    if row.message_id is not None:
+        core.transact(lambda tx: inbox.show(tx, row.message_id, why))
+    _set_next(core, row, None)
+
+
+def _pause(row: AnyRow) -> float | None:
+    if row.payment_id is None:
+        return NOT_FOUND_ASK_SECONDS[row.tries - 1] if row.tries <= len(NOT_FOUND_ASK_SECONDS) else None
     if row.tries >= MOST_TRIES:
-        _log.warning("ask_given_up", payment=row.payment_id, refund=row.refund)
         return None
-    pause = backoff_seconds(row.tries, random.random(), RETRY_CAP_SECONDS)  # noqa: S311 - keeps no secret
-    return core.clock.now() + timedelta(seconds=pause)
+    return backoff_seconds(row.tries, random.random(), RETRY_CAP_SECONDS)  # noqa: S311 - keeps no secret
 
 
 def _set_next(core: Core, row: AnyRow, moment: datetime | None) -> None:
-    change = update(Ask).where(_a.slot == row.slot, _a.id == row.id).values(next_try_at=moment)
-    core.transact(lambda tx: tx.execute(change))
+    """Unless the question was raised again, or taken by another worker, meanwhile."""
+    mine = (_a.slot == row.slot, _a.id == row.id, _a.tries == row.tries)
+    core.transact(lambda tx: tx.execute(update(Ask).where(*mine).values(next_try_at=moment)))

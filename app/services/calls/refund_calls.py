@@ -1,4 +1,6 @@
-"""The provider's side of a refund of ours: asked for, queried and repeated under one number until it is settled.
+"""The provider's side of refunds. One of ours is asked for, queried and repeated under one number until it is settled;
+one that is not ours is asked about until it has ended; one that its provider called failed is asked about for a month
+more, since it may still succeed.
 
 Whatever the provider says goes through the one consumer of facts, like everything else it says; only how a call *ended*
 is recorded here. Each step is recorded before the next, so dying anywhere only repeats a step.
@@ -7,6 +9,7 @@ is recorded here. Each step is recorded before the next, so dying anywhere only 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -14,7 +17,7 @@ import structlog
 from app.domain.facts import Fact, Ref
 from app.domain.money import Money
 from app.domain.numbers import slot_of_number
-from app.domain.refunding import OPEN_REFUND, RefundCause
+from app.domain.refunding import OPEN_REFUND, Origin, RefundCause
 from app.domain.schedule import JITTER
 from app.models.base import AnyRow
 from app.models.refunds import Refund
@@ -27,31 +30,50 @@ from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
 from app.services.facts.owner import tell
 from app.services.payments import payment_rows
-from app.services.refunds import refund_facts, refund_rows
+from app.services.refunds import overdue, refund_asks, refund_rows, refund_status, requests
+from app.services.refunds.captured_payments import number_of
 
 CALL_SECONDS = 12.0
 FIRST_GAP_SECONDS = 10
 """Providers want some seconds before they are asked about a refund (10 in one's documentation, 2026-09)."""
 GAP_CAP_SECONDS = 3600
 DUE = LeaseQueue(Refund.__table__, "next_query_at", "due_payments", counts="queries", stamps="last_query_at")
+"""Refunds that are open: ours, and those of others that are in progress."""
+RECHECKS_DUE = LeaseQueue(Refund.__table__, "recheck_at", "due_payments", counts="rechecks", stamps="last_query_at")
+"""Refunds that their provider called failed."""
+MOST_RECHECKS = 30
+"""One a day: a refund that failed is asked about for 30 days. One provider lets its merchant repair an abnormal refund
+by hand (its documentation, 2026-09), and says nothing when that has been done."""
 ONE_BY_ONE_SECONDS = 3
 """Between two refunds of one payment: providers refuse, or mix up, those that come at once."""
+NO_LONGER_FITS = "less than this is left of the payment"
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """A refund that this worker has taken, and what may be done about it."""
+
+    row: AnyRow
+    fits: bool
+    """Whether as much is left of the payment, by what was told of other refunds."""
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(ours=str(self.row.payment_id), theirs=self.row.theirs, refund=number_of(self.row))
+
+
 def work_on_due(core: Core, refund_id: int) -> bool:
-    """Take a refund one step further, if it is due; False if it is not, or somebody else has it."""
-    row = _take(core, refund_id)
-    if row is None:
+    """Take an open refund one step further, if it is due; False if it is not, or somebody else has it."""
+    errand = _take(core, refund_id)
+    if errand is None:
         return False
+    row = errand.row
     account = core.registry.get(row.provider_account)
-    if account is None or not isinstance(account.provider, Refunds):
+    if account is None or (row.origin != Origin.PROVIDER and not isinstance(account.provider, Refunds)):
         _log.error("refund_without_provider_account", refund=refund_id, provider_account=row.provider_account)
         return True
-    refunder = account.provider
-    called = call_provider(
-        core, account, "refund", lambda: _step(account, refunder, row), seconds=CALL_SECONDS, refund=row.id
-    )
+    called = call_provider(core, account, "refund", lambda: _step(account, errand), seconds=CALL_SECONDS, refund=row.id)
     if called.answer is None:
         _record_failure(core, row, called)
         return True
@@ -62,22 +84,59 @@ def work_on_due(core: Core, refund_id: int) -> bool:
     return True
 
 
-def _take(core: Core, refund_id: int) -> AnyRow | None:
-    """Lease it, unless another refund of its payment was called for just now."""
+def recheck(core: Core, refund_id: int) -> bool:
+    """Ask once more about a refund that its provider called failed; False if that is not due, or somebody else does."""
+    now = core.clock.now()
+    row = core.transact(lambda tx: RECHECKS_DUE.take(tx, refund_id, now))
+    if row is None:
+        return False
+    account = core.registry.get(row.provider_account)
+    if account is not None:
+        ref = _Errand(row, fits=False).ref
+        query = account.provider.query
+        called = call_provider(core, account, "query", lambda: query(ref), seconds=CALL_SECONDS, refund=row.id)
+        for fact in called.answer or ():
+            tell(core, ReportedFact(account, fact, "query"))
+    again = now + refund_status.RECHECK_GAP if row.rechecks < MOST_RECHECKS else None
+    core.transact(lambda tx: refund_rows.set_recheck(tx, row.slot, row.id, again))
+    return True
+
+
+def _take(core: Core, refund_id: int) -> _Errand | None:
+    """Lease it, unless another refund of its payment was called for just now, or it has to wait for other news."""
     slot, now = slot_of_number(refund_id), core.clock.now()
 
-    def work(tx: Tx) -> AnyRow | None:
+    def work(tx: Tx) -> _Errand | None:
         row = refund_rows.refund(tx, slot, refund_id)
         if row is None or row.next_query_at is None or row.next_query_at > now:
             return None
-        payment_rows.lock_order(tx, slot, row.order_id)
+        order = payment_rows.lock_order(tx, slot, row.order_id)
         busy_until = _busy_until(tx, row)
         if busy_until is not None and busy_until > now:
             refund_rows.postpone(tx, slot, refund_id, moment=busy_until, problem=row.problem)
             return None
-        return DUE.take(tx, refund_id, now)
+        taken = DUE.take(tx, refund_id, now)
+        if taken is None or taken.origin == Origin.PROVIDER:
+            return None if taken is None else _Errand(taken, fits=False)
+        room = requests.room_for(tx, taken, order, payment_rows.lock_payment(tx, slot, taken.payment_id))
+        if taken.origin == Origin.AUTOMATIC and taken.queries == 1:
+            return _first_of_automatic(tx, taken, room)
+        return _Errand(taken, fits=taken.amount_minor <= room.there_minor)
 
     return core.transact(work)
+
+
+def _first_of_automatic(tx: Tx, row: AnyRow, room: requests.Room) -> _Errand | None:
+    """Money that nobody asked to have back is sent as far as it is still here, and only when it is known how much that
+    is. Nobody has heard of this refund yet, so its amount may still change."""
+    if room.may_change:
+        moment = tx.now + timedelta(seconds=_gap(0))
+        refund_rows.change(tx, row, {"next_query_at": moment, "queries": 0, "last_query_at": None})
+        return None
+    if 0 < room.left_minor < row.amount_minor:
+        refund_rows.change(tx, row, {"amount_minor": room.left_minor})
+        row = refund_rows.refund(tx, row.slot, row.id) or row
+    return _Errand(row, fits=row.amount_minor <= room.left_minor)
 
 
 def _busy_until(tx: Tx, row: AnyRow) -> datetime | None:
@@ -89,15 +148,20 @@ def _busy_until(tx: Tx, row: AnyRow) -> datetime | None:
     return max(others, default=None)
 
 
-def _step(account: ProviderAccount, refunder: Refunds, row: AnyRow) -> tuple[tuple[Fact, ...], Road]:
-    """Ask about one that may have been sent before; send it, with the same number and amount, if the provider does not
-    know it."""
-    ref = Ref(ours=str(row.payment_id), theirs=row.theirs, refund=str(row.id))
-    if row.queries > 1:
-        facts = _asked(account, ref)
-        if facts:
+def _step(account: ProviderAccount, errand: _Errand) -> tuple[tuple[Fact, ...], Road]:
+    """Ask about one that may have been sent before, or is not ours; send ours, with the same number and amount, if the
+    provider does not know it. One that no longer fits, and that the provider does not know, is a definite no."""
+    row, refunder = errand.row, account.provider
+    is_ours = row.origin != Origin.PROVIDER
+    if row.queries > 1 or not is_ours:
+        facts = _asked(account, errand.ref)
+        if facts or not is_ours:
             return facts, "query"
-    return refunder.refund(ref, Money(row.amount_minor, row.currency), row.reason), "reply"
+    if not errand.fits:
+        raise Declined(NO_LONGER_FITS)
+    if not isinstance(refunder, Refunds):
+        raise TypeError("the provider cannot refund")
+    return refunder.refund(errand.ref, Money(row.amount_minor, row.currency), row.reason), "reply"
 
 
 def _asked(account: ProviderAccount, ref: Ref) -> tuple[Fact, ...]:
@@ -109,8 +173,8 @@ def _asked(account: ProviderAccount, ref: Ref) -> tuple[Fact, ...]:
 
 
 def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fact, ...], Road]]) -> None:
-    """A definite no ends it and gives the coins back; a call that surely did not happen leaves it as it was; all else
-    makes it unknown."""
+    """A definite no ends one of ours and gives the coins back; a call that surely did not happen leaves it as it was;
+    all else makes it unknown."""
     if called.end is CallEnd.DECLINED:
         _move(core, row, RefundCause.DECLINED, called.problem)
         return
@@ -124,20 +188,35 @@ def _move(core: Core, row: AnyRow, cause: RefundCause, problem: str) -> None:
         order = payment_rows.lock_order(tx, row.slot, row.order_id)
         payment = payment_rows.lock_payment(tx, row.slot, row.payment_id)
         now = refund_rows.refund(tx, row.slot, row.id)
-        if now is not None and now.status in OPEN_REFUND:
-            refund_facts.move(tx, now, order, payment, cause, problem=problem)
+        if now is not None and now.status in OPEN_REFUND and now.origin != Origin.PROVIDER:
+            moved = refund_status.move(tx, now, order, payment, cause, {"problem": problem})
+            if moved and now.origin == Origin.AUTOMATIC and cause is RefundCause.DECLINED:
+                refund_asks.ask_for_refunds(tx, row.slot, payment.id)
+                requests.automatic_rest(tx, row.slot, payment.id, row.theirs)
 
     core.transact(work)
 
 
 def _postpone(core: Core, row: AnyRow, problem: str, *, not_before: datetime | None = None) -> None:
-    """When to go on, unless it is settled by now."""
-    moment = core.clock.now() + timedelta(seconds=_gap(row.queries - 1))
+    """When to go on, unless it is settled by now. One that is open for too long is shown and alarmed, once."""
+    now = core.clock.now()
+    moment = now + timedelta(seconds=_gap(row.queries - 1))
     if not_before is not None:
         moment = max(moment, not_before)
-    core.transact(
-        lambda tx: refund_rows.postpone(tx, row.slot, row.id, moment=moment, problem=problem),
-    )
+
+    def work(tx: Tx) -> bool:
+        refund_rows.postpone(tx, row.slot, row.id, moment=moment, problem=problem)
+        return overdue.alarm_once(tx, row)
+
+    if core.transact(work):
+        _log.error(
+            "refund_overdue",
+            refund=row.id,
+            payment=row.payment_id,
+            provider_account=row.provider_account,
+            origin=row.origin,
+            problem=problem,
+        )
 
 
 def _gap(tried: int) -> float:

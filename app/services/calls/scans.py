@@ -1,31 +1,57 @@
-"""Reads providers' histories in windows: what was missed while we, or they, were away is found here."""
+"""Reads providers' histories in windows: what was missed while we, or they, were away is found here.
+
+One odd row, one fact that cannot be applied, one document that cannot be read: the rest goes on, and the odd one is
+kept for a person, who can have it read again (`tillbook messages replay`). A page that fails is tried again; one that
+fails in one and the same way for most of a day is left, with the rest of its window. A provider that asks to wait, or
+that cannot be reached, is waited for.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from app.domain.facts import Fact, content_of, fact_of
+from app.domain.numbers import slot_of_reference
+from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.receipts import Scan
 from app.providers.limits import LONGEST_CURSOR, fits
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Scans
 from app.services.base.context import Core, Tx
+from app.services.base.errors import NotFound
 from app.services.base.reported_fact import ReportedFact
+from app.services.base.sanitize import printable, problem_text
 from app.services.base.upsert import insert_if_new
-from app.services.calls.provider_call import call_provider
+from app.services.calls.provider_call import CallEnd, call_provider
+from app.services.facts import inbox
 from app.services.facts.owner import tell
+from app.services.facts.record import Applied
 
 FIRST_WINDOW = timedelta(days=1)
 OVERLAP = timedelta(minutes=15)
 """Windows overlap: what a provider writes down late is not missed, and a fact told twice changes nothing."""
 PAGE_SECONDS = 30.0
 LEASE = timedelta(minutes=5)
-FAILURE_PAUSE = timedelta(minutes=2)
+FAILURE_PAUSE, LONGEST_FAILURE_PAUSE = timedelta(minutes=2), timedelta(hours=1)
+"""After a page that failed, and twice as long after each further failure of the same kind, up to an hour."""
+SAME_FAILURES = 24
+"""So often a page may fail in one and the same way, which takes most of a day, before the feed goes on behind its
+window. Calls that did not happen, and settings that are wrong, do not count."""
 MOST_PAGES = 20
 """Pages read in one go, before other work gets its turn."""
+MOST_PROBLEMS = 100
+"""Odd rows of one page that are kept one by one; the rest of them is counted in one more."""
+ODD_ROW, ODD_FACT, ODD_WINDOW, SKIPPED = "unreadable_row", "fact_not_applied", "window_not_read", "window_skipped"
+"""Why a message of a scan is kept."""
+_MAY_BE_THE_DOCUMENT = frozenset({CallEnd.UNKNOWN, CallEnd.DECLINED})
 _s = Scan.__table__.c
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +70,23 @@ def scan_due(core: Core, account: ProviderAccount, feed: str, every: timedelta) 
     return True
 
 
+def listed(tx: Tx) -> Sequence[AnyRow]:
+    """Every feed, and how far it has been read, for the operator."""
+    return tx.execute(select(*_s).order_by(_s.provider_account, _s.feed)).all()
+
+
+def skip(core: Core, account_name: str, feed: str, *, actor: str, reason: str) -> int | None:
+    """Go on behind the window that is being read, because a person says so; the number of the message that keeps what
+    was left, by whom and why. Raises NotFound where no window is being read."""
+    wanted = select(*_s).where(_s.provider_account == account_name, _s.feed == feed)
+    row = core.read(lambda tx: tx.execute(wanted).one_or_none())
+    if row is None or row.cursor is None:
+        raise NotFound(f"{account_name} {feed}: no window is being read")
+    kept = _keep(core, row, SKIPPED, f"skipped by {actor}: {reason}", _window(row), aside=True)
+    _close(core, row, next_at=core.clock.now())
+    return kept
+
+
 def _take(tx: Tx, name: str, feed: str, every: timedelta) -> AnyRow | None:
     """Lease the feed, opening its next window if the last one is complete."""
     now = tx.now
@@ -55,6 +98,7 @@ def _take(tx: Tx, name: str, feed: str, every: timedelta) -> AnyRow | None:
         "cursor": "",
         "next_at": now,
         "tries": 0,
+        "problem": "",
     }
     insert_if_new(tx, Scan.__table__, first)
     lease = (
@@ -87,28 +131,142 @@ def _read_page(core: Core, account: ProviderAccount, row: AnyRow, every: timedel
     )
     page = called.answer
     if page is None:
-        _later(core, row, called.not_before)
+        if called.end in _MAY_BE_THE_DOCUMENT:
+            _failed(core, row, called.problem or called.end, every)
+        else:
+            _wait(core, row, called.problem or called.end, called.not_before)
         return None
-    for fact in page.facts:
-        tell(core, ReportedFact(account, fact, "scan"))
+    _apply_all(core, account, row, page.facts)
+    _keep_problems(core, row, page.problems)
     if page.cursor is None:
-        _set(core, row, cursor=None, next_at=core.clock.now() + every, tries=0)
+        _close(core, row, next_at=core.clock.now() + every)
     elif not fits(page.cursor, LONGEST_CURSOR):
         _log.error("scan_failed", provider_account=account.name, feed=row.feed, error="the cursor cannot be kept")
-        _later(core, row, None)
+        _failed(core, row, "the cursor cannot be kept", every)
         return None
     return page.cursor
 
 
+# --- what was kept, once more ---
+
+
+class NotReadAgain(Exception):
+    """The provider gave no answer, or the kept message holds nothing that could be applied. The text says which."""
+
+
+def read_again(core: Core, account: ProviderAccount, reason: str, body: bytes) -> list[Applied]:
+    """Apply a kept fact, or read a window that was left, because a person says so. Raises NotReadAgain."""
+    document = json.loads(body)
+    if reason == ODD_FACT and "content" in document:
+        at = datetime.fromisoformat(document["at"])
+        facts = [fact_of(document["kind"], at, document["content"], document["raw"])]
+    elif "cursor" in document:
+        facts = list(_window_again(core, account, document))
+    else:
+        raise NotReadAgain("a row that could not be read says nothing that could be applied")
+    return [tell(core, ReportedFact(account, fact, "scan")) for fact in facts]
+
+
+def _window_again(core: Core, account: ProviderAccount, document: Mapping[str, Any]) -> Iterator[Fact]:
+    provider, cursor = account.provider, document["cursor"]
+    if not isinstance(provider, Scans):
+        raise NotReadAgain("this provider account has no histories")
+    since, until = (datetime.fromisoformat(document[name]) for name in ("since", "until"))
+    for _ in range(MOST_PAGES):
+        read = partial(provider.scan, document["feed"], since, until, cursor or None)
+        called = call_provider(core, account, "scan", read, seconds=PAGE_SECONDS, feed=document["feed"])
+        if called.answer is None:
+            raise NotReadAgain(called.problem or called.end)
+        yield from called.answer.facts
+        cursor = called.answer.cursor
+        if cursor is None:
+            return
+    raise NotReadAgain(f"more than {MOST_PAGES} pages")
+
+
+# --- what is on a page ---
+
+
+def _apply_all(core: Core, account: ProviderAccount, row: AnyRow, facts: Sequence[Fact]) -> None:
+    """One line for what is not ours, however much it is."""
+    not_ours = sum(_apply(core, account, row, fact) for fact in facts)
+    if not_ours:
+        _log.info("scan_lists_others", provider_account=account.name, feed=row.feed, facts=not_ours, of=len(facts))
+
+
+def _apply(core: Core, account: ProviderAccount, row: AnyRow, fact: Fact) -> bool:
+    """Whether the fact is not ours. One that cannot be applied is kept whole, to be told again by a person; where even
+    that fails, the database is away, and the page is read again."""
+    try:
+        return tell(core, ReportedFact(account, fact, "scan")).outcome is Outcome.NOT_OURS
+    except Exception as error:
+        _log.exception("scanned_fact_not_applied", provider_account=account.name, feed=row.feed)
+        _keep(core, row, ODD_FACT, type(error).__name__, _document(fact))
+        return False
+
+
+def _document(fact: Fact) -> dict[str, object]:
+    """The whole fact; its numbers where a defect of the plugin keeps it from being written down."""
+    try:
+        return {"kind": fact.kind, "at": fact.at.isoformat(), "content": content_of(fact), "raw": printable(fact.raw)}
+    except Exception:
+        return {"problem": "a fact that cannot be written down", "ref": repr(fact.ref)}
+
+
+def _keep_problems(core: Core, row: AnyRow, problems: Sequence[str]) -> None:
+    for problem in problems[:MOST_PROBLEMS]:
+        _keep(core, row, ODD_ROW, problem, {"problem": problem_text(problem)})
+    if len(problems) > MOST_PROBLEMS:
+        more = f"{len(problems) - MOST_PROBLEMS} more rows of the page at {row.cursor or 'the start'}"
+        _keep(core, row, ODD_ROW, more, _window(row))
+
+
+def _keep(
+    core: Core, row: AnyRow, reason: str, detail: str, document: dict[str, object], *, aside: bool = False
+) -> int | None:
+    """Keep it for a person, once: windows overlap, and a page may be read again. Its number, if it is new."""
+    body = json.dumps({"feed": row.feed, **document}, sort_keys=True, default=str).encode()
+    told = inbox.Scanned(slot_of_reference(body.decode()), row.provider_account, reason, f"{row.feed}: {detail}", body)
+    number = core.transact(lambda tx: inbox.keep_scanned(tx, told, aside=aside))
+    if number is not None and not aside:
+        _log.warning("scan_keeps", provider_account=row.provider_account, feed=row.feed, reason=reason)
+    return number
+
+
+def _window(row: AnyRow) -> dict[str, object]:
+    return {"since": row.since.isoformat(), "until": row.until.isoformat(), "cursor": row.cursor}
+
+
+# --- how far the feed has been read ---
+
+
 def _go_on(core: Core, row: AnyRow, cursor: str, *, lease: timedelta) -> AnyRow:
     """Remember the cursor, so that a worker that dies goes on from here."""
-    return _set(core, row, cursor=cursor, next_at=core.clock.now() + lease, tries=0)
+    return _set(core, row, cursor=cursor, next_at=core.clock.now() + lease, tries=0, problem="")
 
 
-def _later(core: Core, row: AnyRow, not_before: datetime | None) -> None:
-    """Try the same page again, not before the provider wants it."""
+def _close(core: Core, row: AnyRow, *, next_at: datetime) -> None:
+    """The window is complete, or left: the next reading opens the one behind it."""
+    _set(core, row, cursor=None, next_at=next_at, tries=0, problem="")
+
+
+def _wait(core: Core, row: AnyRow, problem: str, not_before: datetime | None) -> None:
+    """Nothing is wrong with the page: again soon, or when the provider wants it."""
     moment = max(not_before or core.clock.now(), core.clock.now() + FAILURE_PAUSE)
-    _set(core, row, next_at=moment, tries=row.tries + 1)
+    _set(core, row, next_at=moment, problem=problem_text(problem))
+
+
+def _failed(core: Core, row: AnyRow, problem: str, every: timedelta) -> None:
+    """Try the page again later; after too many failures of one kind keep the window for a person, and go on behind."""
+    problem, now = problem_text(problem), core.clock.now()
+    tries = row.tries + 1 if problem == row.problem else 1
+    if tries >= SAME_FAILURES:
+        _log.error("scan_window_left", provider_account=row.provider_account, feed=row.feed, error=problem)
+        _keep(core, row, ODD_WINDOW, problem, _window(row))
+        _close(core, row, next_at=now + every)
+        return
+    pause = min(FAILURE_PAUSE * 2 ** (tries - 1), LONGEST_FAILURE_PAUSE)
+    _set(core, row, next_at=now + pause, tries=tries, problem=problem)
 
 
 def _set(core: Core, row: AnyRow, **values: object) -> AnyRow:

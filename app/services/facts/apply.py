@@ -20,11 +20,10 @@ from app.domain.deciding import Booking, Decision, Standing, decide_paid, decide
 from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
-from app.domain.status import NEEDS_A_PERSON, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
+from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
-from app.services.calls import fulfilment
 from app.services.facts.record import (
     UNPAID_CAUSES,
     Applied,
@@ -34,12 +33,16 @@ from app.services.facts.record import (
     stored_again,
     told_before,
 )
-from app.services.payments import bookings, payment_rows, store_orders
+from app.services.payments import bookings, payment_rows, provider_reports, store_orders
 from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
-from app.services.refunds import early_refunds, refund_facts, requests
+from app.services.refunds import early_refunds, refund_asks, refund_facts, requests
 
 _log = structlog.get_logger(__name__)
+NOBODYS = frozenset(
+    {Mismatch.UNKNOWN_NUMBER, Mismatch.BEFORE_PAYMENT, Mismatch.OTHER_ACCOUNT, Mismatch.OTHER_ENVIRONMENT}
+)
+"""Why a fact matches nothing here that may be another system's."""
 _UNDECIDED = Decision(Outcome.PARKED, Mismatch.UNKNOWN_NUMBER)
 """Stands in a new fact until what it means has been worked out, in the same transaction."""
 
@@ -57,6 +60,9 @@ def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     if applied is None:
         stored = stored_again(tx, stored) if stored.previous is not None else stored
         applied = _apply(tx, stored, locked)
+    elif reported.fact.refunds_unknown and applied.outcome is Outcome.DUPLICATE and applied.payment_id is not None:
+        stored_again(tx, stored)
+        refund_asks.ask_unless_known(tx, reported.slot, applied.payment_id)
     _report(reported, applied)
     return replace(applied, buyer=reported.buyer)
 
@@ -81,7 +87,7 @@ def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
         locked = None if number is None else payment_rows.lock(tx, stored.reported.slot, number)
     decision = stored.decision
     if stored.previous is not None or decision is _UNDECIDED:
-        decision = _decide(tx, stored.reported, locked)
+        decision = _still_parked(stored, _decide(tx, stored.reported, locked))
     return _carry_out(tx, stored, decision, locked)
 
 
@@ -118,7 +124,29 @@ def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None) -> Dec
         return decide_unmatched(Mismatch.UNUSABLE, has_money=False)
     if fact.kind in REFUND_KINDS:
         return _UNDECIDED
-    return _decide_about_payment(tx, reported, locked)
+    return _unless_not_ours(tx, reported, locked, _decide_about_payment(tx, reported, locked))
+
+
+def _unless_not_ours(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, decision: Decision) -> Decision:
+    """A history or a bill lists what the merchant's other systems and accounts sold: what is about nothing here, or
+    about a payment of another account of ours at this provider, is not ours, and nobody's alarm."""
+    if decision.outcome is not Outcome.PARKED or decision.booking is not Booking.NOTHING or not reported.is_listed:
+        return decision
+    if locked is None:
+        nobodys = reported.buyer is None and decision.reason in NOBODYS
+    else:
+        other = tx.core.registry.get(locked.payment.provider_account)
+        is_sibling = other is not None and other.plugin == reported.account.plugin
+        nobodys = is_sibling and decision.reason == Mismatch.OTHER_PROVIDER_ACCOUNT
+    return Decision(Outcome.NOT_OURS, decision.reason) if nobodys else decision
+
+
+def _still_parked(stored: StoredFact, decision: Decision) -> Decision:
+    """What was parked on its first telling, for a person, does not leave their list because a history lists it too."""
+    was_parked = stored.previous is not None and stored.previous.outcome == Outcome.PARKED
+    if decision.outcome is Outcome.NOT_OURS and was_parked:
+        return replace(decision, outcome=Outcome.PARKED)
+    return decision
 
 
 def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment | None) -> Decision:
@@ -156,7 +184,7 @@ def _brings_money(reported: ReportedFact) -> bool:
     store's purchase without a number of ours is booked with its buyer, in their slot, once they are known.
     """
     fact = reported.fact
-    told_to_us = reported.road not in ("scan", "bill") and fact.ref.ours is not None
+    told_to_us = not reported.is_listed and fact.ref.ours is not None
     return fact.kind is Kind.PAID and fact.money is not None and told_to_us
 
 
@@ -186,6 +214,8 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
     _move_and_book(tx, stored, decision, locked)
     applied = _settled(tx, stored, decision, payment_id)
     if fact.kind is Kind.PAID:
+        if fact.refunds_unknown:
+            refund_asks.ask_for_refunds(tx, stored.reported.slot, locked.payment.id)
         if decision.refund:
             requests.automatic(tx, stored.reported.slot, locked.payment.id, fact.ref.theirs)
         if locked.early_refund or stored.in_suspense:
@@ -205,11 +235,26 @@ def _settled(tx: Tx, stored: StoredFact, decision: Decision, payment_id: int | N
 def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """What a refund changes is worked out from all stored facts about its payment, this one among them."""
     slot, fact_id = stored.reported.slot, stored.fact_id
-    decision, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
+    taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
+    decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken))
     payment_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
-    if payment_id is not None and decision.outcome is not Outcome.PARKED:
-        fulfilment.note_report(tx, stored.reported, payment_id)
+    if payment_id is not None and decision.outcome not in NOT_MATCHED:
+        provider_reports.note_report(tx, stored.reported, payment_id)
     return Applied(decision.outcome, decision.reason, slot, fact_id, payment_id)
+
+
+def _refund_unless_not_ours(
+    tx: Tx, reported: ReportedFact, locked: LockedPayment | None, decision: Decision
+) -> Decision:
+    """A refund that names one of our numbers for which there is no payment. It is told again with its payment, should
+    that come, and does not wait in its slot: each payment there would look at it.
+
+    A store's refund names no number of ours, and waits for the buyer of its purchase.
+    """
+    ours = _unless_not_ours(tx, reported, locked, decision)
+    if ours.outcome is not Outcome.NOT_OURS or ours.reason != Mismatch.BEFORE_PAYMENT:
+        return ours
+    return decision if reported.fact.ref.ours is None else replace(ours, reason=Mismatch.UNKNOWN_NUMBER)
 
 
 def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
@@ -237,7 +282,7 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
             next_query_at=payment.next_query_at if decision.payment in OPEN_PAYMENT else None,
         )
         moves.append((payment_rows.MOVE_PAYMENT, values))
-    elif fact.ref.theirs and payment.theirs is None and decision.outcome is not Outcome.PARKED:
+    elif fact.ref.theirs and payment.theirs is None and decision.outcome not in NOT_MATCHED:
         # Never from a fact that is not about this payment: we would ask about somebody else's trade from then on.
         moves.append((payment_rows.NAME_THEIRS, payment_rows.their_name(payment, fact.ref.theirs)))
     if decision.order is not None:
@@ -251,13 +296,15 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         bookings.transfers_of(money, order, payment.id, decision.booking, from_suspense=stored.in_suspense),
     )
     if decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
-        fulfilment.note_report(tx, stored.reported, payment.id)
+        provider_reports.note_report(tx, stored.reported, payment.id)
     if decision.payment in UNPAID_END:
         expire_if_over(tx, order, tx.now)
 
 
 def _report(reported: ReportedFact, applied: Applied) -> None:
-    """One line for each telling; a warning where a person has to look."""
+    """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
+    if applied.outcome is Outcome.NOT_OURS:
+        return
     say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
     say(
         "fact",

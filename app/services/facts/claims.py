@@ -1,8 +1,15 @@
-"""Who owns a store purchase. One row per purchase for the whole service, written before anything is credited."""
+"""Who owns a store purchase. One row per purchase for the whole service, written before anything is credited.
+
+The row of a purchase, or of one period of an agreement, never changes hands. The row of an agreement follows its newest
+period: one account at the store may serve two users of the app, one after the other.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
 
 from app.domain.numbers import slot_of_reference, slot_of_user
 from app.models.catalogue import Claim
@@ -14,7 +21,7 @@ _c = Claim.__table__.c
 
 
 def agreement_reference(agreement: str) -> str:
-    """The name under which a whole subscription is claimed: whoever owns it owns each of its periods."""
+    """The name under which a whole subscription is claimed: by whoever owns its newest period."""
     return name_of(f"agreement:{agreement}")
 
 
@@ -29,15 +36,7 @@ def claim(core: Core, provider_account: str, environment: str, reference: str, u
     The same user claiming again changes nothing, so a process that dies after this and before the credit loses nothing:
     the next telling of the purchase goes on from here.
     """
-    row = {
-        "cslot": _cslot(provider_account, environment, reference),
-        "provider_account": provider_account,
-        "environment": environment,
-        "reference": reference,
-        "slot": slot_of_user(user_id),
-        "user_id": user_id,
-        "claimed_at": core.clock.now(),
-    }
+    row = _row(core, provider_account, environment, reference, user_id)
 
     def work(tx: Tx) -> str:
         if insert_if_new(tx, Claim.__table__, row):
@@ -45,6 +44,42 @@ def claim(core: Core, provider_account: str, environment: str, reference: str, u
         return _owner(tx, provider_account, environment, reference) or user_id
 
     return core.transact(work)
+
+
+def claim_agreement(
+    core: Core, provider_account: str, environment: str, agreement: str, user_id: str, *, paid_at: datetime
+) -> None:
+    """Note that the user has claimed a period of the agreement, paid at that moment: the agreement is whose newest
+    period it is. An older period that is told late leaves it where it is."""
+    reference = agreement_reference(agreement)
+    row = {**_row(core, provider_account, environment, reference, user_id), "newest_at": paid_at}
+    known = (
+        _c.cslot == row["cslot"],
+        _c.provider_account == provider_account,
+        _c.environment == environment,
+        _c.reference == reference,
+    )
+    newer = func.coalesce(_c.newest_at, _c.claimed_at) < paid_at
+
+    def work(tx: Tx) -> None:
+        if not insert_if_new(tx, Claim.__table__, row):
+            changes = {name: row[name] for name in ("slot", "user_id", "newest_at")}
+            tx.execute(update(Claim).where(*known, newer).values(**changes))
+
+    core.transact(work)
+
+
+def _row(core: Core, provider_account: str, environment: str, reference: str, user_id: str) -> dict[str, Any]:
+    return {
+        "cslot": _cslot(provider_account, environment, reference),
+        "provider_account": provider_account,
+        "environment": environment,
+        "reference": reference,
+        "slot": slot_of_user(user_id),
+        "user_id": user_id,
+        "claimed_at": core.clock.now(),
+        "newest_at": None,
+    }
 
 
 def _owner(tx: Tx, provider_account: str, environment: str, reference: str) -> str | None:

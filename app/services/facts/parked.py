@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy import ColumnElement, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, func, literal_column, or_, select, tuple_
 
 from app.domain.facts import Kind, fact_of
 from app.domain.matching import Mismatch
@@ -39,9 +39,10 @@ Place = tuple[datetime, int]
 """Where a sweep is: moment and number of the last fact that it saw."""
 START: Place = (datetime(1970, 1, 1, tzinfo=UTC), 0)
 _f = FactRow.__table__.c
-# Literals, so that the partial index of the few waiting facts serves.
-_WAITING: dict[str, ColumnElement[bool]] = {
-    outcome: _f.outcome == literal_column(f"'{outcome}'") for outcome in (Outcome.PARKED, Outcome.SURPLUS)
+# Literals, so that the partial indexes serve: one of the few waiting facts, one of those that are not ours.
+_LISTED: dict[str, ColumnElement[bool]] = {
+    outcome: _f.outcome == literal_column(f"'{outcome}'")
+    for outcome in (Outcome.PARKED, Outcome.SURPLUS, Outcome.NOT_OURS)
 }
 _log = structlog.get_logger(__name__)
 
@@ -50,10 +51,24 @@ class NotReexamined(Exception):
     """Looking again at this fact is not possible, or could not change anything. The text says why."""
 
 
-def listed(tx: Tx, outcome: str, limit: int) -> Sequence[AnyRow]:
-    """Parked or surplus facts, oldest first, for the operator."""
-    wanted = select(*_f).prefix_with(sweep_named("operator")).where(_WAITING[outcome])
+def listed(tx: Tx, outcome: str, limit: int, theirs: str | None = None) -> Sequence[AnyRow]:
+    """Facts that are parked, surplus or not ours, oldest first, for the operator; only those that name that number, if
+    one is given: the provider's, or one that looks like ours."""
+    wanted = select(*_f).prefix_with(sweep_named("operator")).where(_LISTED[outcome])
+    if theirs is not None:
+        wanted = wanted.where(or_(_f.content["theirs"].as_string() == theirs, _f.content["ours"].as_string() == theirs))
     return tx.execute(wanted.order_by(_f.recorded_at, _f.id).limit(limit)).all()
+
+
+def counts_not_ours(tx: Tx) -> dict[str, int]:
+    """How many facts are not ours, by provider account."""
+    wanted = (
+        select(_f.provider_account, func.count().label("facts"))
+        .prefix_with(sweep_named("operator"))
+        .where(_LISTED[Outcome.NOT_OURS])
+    )
+    rows: list[AnyRow] = list(tx.execute(wanted.group_by(_f.provider_account)))
+    return {row.provider_account: row.facts for row in rows}
 
 
 def reexamine(core: Core, number: int) -> Applied:
@@ -83,7 +98,7 @@ def _recent(tx: Tx, after: Place) -> Sequence[AnyRow]:
         select(*_f)
         .prefix_with(sweep_named("due_payments"))
         .where(
-            _WAITING[Outcome.PARKED],
+            _LISTED[Outcome.PARKED],
             _f.reason.in_(MAY_GET_A_CAUSE),
             tuple_(_f.recorded_at, _f.id) > after,
         )

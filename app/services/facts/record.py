@@ -8,20 +8,20 @@ from typing import Any
 from app.domain.deciding import Booking, Decision
 from app.domain.facts import REFUND_KINDS, Kind, completed, content_of, contradictions, fact_of
 from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
-from app.domain.status import Cause, Outcome
-from app.models.orders import FactRow
+from app.domain.status import NOT_MATCHED, Cause, Outcome
+from app.models.orders import FACTS
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of, printable
-from app.services.base.statements import Insertion
-from app.services.base.upsert import NUMBER_ATTEMPTS, insertion_if_new
+from app.services.base.statements import RowInsert, flight
+from app.services.base.upsert import NUMBER_ATTEMPTS
 from app.services.payments import payment_rows
 from app.services.refunds import refund_facts
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
 HANDLED = frozenset({Kind.PAID, *UNPAID_CAUSES}) | REFUND_KINDS
 """The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
-_INSERT: Insertion = insertion_if_new(FactRow.__table__)
+_INSERT = RowInsert(FACTS, lambda insert: insert.on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,9 @@ def record(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int |
     keys = (reported.slot, reported.account.name, row["environment"], reported.key)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
-        if _INSERT.of(1).count(tx, _INSERT.values([{**row, "id": fact_id}])) == 1:
+        with flight(tx) as sent:
+            (inserted,) = sent.add(_INSERT, [{**row, "id": fact_id}])
+        if inserted.count == 1:
             return StoredFact(reported, fact_id, decision)
         known = payment_rows.fact(tx, *keys)
         if known is not None and _may_be_looked_at_again(known):
@@ -103,7 +105,7 @@ def can_be_looked_at_again(known: Any) -> bool:
     """Whether the fact is parked in a way that leaves everything open: its money was not booked, or only to suspense
     because its payment was not known. What was decided against a payment of ours stays decided."""
     undecided = known.booking == Booking.NOTHING or known.payment_id is None
-    return bool(known.outcome == Outcome.PARKED and known.reason != Mismatch.UNUSABLE and undecided)
+    return bool(known.outcome in NOT_MATCHED and known.reason != Mismatch.UNUSABLE and undecided)
 
 
 def _row(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | None) -> dict[str, Any]:
@@ -131,6 +133,8 @@ def _row(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | N
 def _may_be_looked_at_again(known: Any) -> bool:
     """Whether a repeat is worth a look: the cause of the fact may be here by now, or this version acts on its kind."""
     newly_handled = known.reason == Mismatch.NOT_HANDLED and known.kind in HANDLED
+    if known.outcome == Outcome.NOT_OURS:
+        return True
     return bool(known.outcome == Outcome.PARKED and (known.reason in WORTH_ANOTHER_LOOK or newly_handled))
 
 

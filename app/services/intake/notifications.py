@@ -6,14 +6,17 @@ only then say so. Whatever keeps a fact from being stored makes the provider sen
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from app.domain.facts import Fact, Ref
 from app.domain.matching import Mismatch
-from app.domain.numbers import slot_of_reference
+from app.domain.numbers import parse_number, slot_of_reference
 from app.domain.status import NEEDS_A_PERSON
+from app.models.base import AnyRow
 from app.providers.errors import Forged
 from app.providers.facts import Message, Received, Reply
 from app.providers.limits import fits
@@ -21,11 +24,11 @@ from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, as_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of
-from app.services.calls import payment_queries, reference_queries
+from app.services.calls import payment_queries, reference_queries, scans
+from app.services.facts import inbox
 from app.services.facts.apply import apply_fact
 from app.services.facts.owner import place, tell
 from app.services.facts.record import Applied
-from app.services.intake import inbox
 
 _log = structlog.get_logger(__name__)
 _DEFECT = Reply(503, "text/plain", b"try again later")
@@ -61,13 +64,21 @@ def _refused(core: Core, account: ProviderAccount, error: Forged) -> Reply:
 
 
 def _apply(core: Core, account: ProviderAccount, message: Message, received: Received) -> None:
-    for fact in received.facts:
-        _apply_one(core, account, message, received, fact)
-    for ref in received.asks:
-        _ask(core, account, message, received, ref)
+    """Every part of the message, whatever becomes of the others; raises the first failure, so that it comes again."""
+    failed: Exception | None = None
+    facts, asks = received.facts, received.asks
+    work: list[Callable[[], object]] = [partial(_apply_one, core, account, message, received, fact) for fact in facts]
+    work += [partial(_ask, core, account, message, received, ref) for ref in asks]
+    for part in work:
+        try:
+            part()
+        except Exception as error:
+            failed = failed or error
     if received.note:
         _log.warning("notification_of_no_use", provider_account=account.name, note=received.note)
         _keep(core, account, message, received, "note", received.note)
+    if failed is not None:
+        raise failed
 
 
 def _ask(core: Core, account: ProviderAccount, message: Message, received: Received, ref: Ref) -> None:
@@ -78,8 +89,10 @@ def _ask(core: Core, account: ProviderAccount, message: Message, received: Recei
         return
     named = reference_queries.by_our_number(core, account, ref)
     unpaid = not named.refund and payment_queries.hint(core, named, gap_seconds=0)
-    brought = unpaid or reference_queries.raise_ask(core, named)
-    _log.info("notification_asks", provider_account=account.name, ours=named.ours, brought_forward=brought)
+    raised = unpaid or reference_queries.raise_ask(core, account, named, message)
+    _log.info("notification_asks", provider_account=account.name, ours=named.ours, brought_forward=raised)
+    if not raised and parse_number(named.ours) is not None:
+        _keep(core, account, message, received, Mismatch.UNKNOWN_NUMBER, f"names payment {named.ours}, not known here")
 
 
 def _keep(core: Core, account: ProviderAccount, message: Message, received: Received, reason: str, detail: str) -> None:
@@ -135,13 +148,27 @@ def replay(core: Core, number: int) -> Replayed:
     account = core.registry.get(row.provider_account)
     if account is None:
         raise NotReplayed(f"provider account {row.provider_account!r} is not configured")
+    outcomes = _scanned_again(core, account, row) if row.source == "scan" else _told_again(core, account, row)
+    replayed = Replayed(tuple(outcomes))
+    if replayed.settled:
+        core.transact(lambda tx: inbox.resolve(tx, number))
+    return replayed
+
+
+def _told_again(core: Core, account: ProviderAccount, row: AnyRow) -> list[Applied]:
     try:
         with as_of(row.received_at):
             received = account.provider.receive(inbox.message_of(row))
     except Forged as error:
         raise NotReplayed(f"refused: {error}") from None
+    for ref in received.asks:
+        _ask(core, account, inbox.message_of(row), received, ref)
     tellings = [ReportedFact(account, fact, "notification", received.message_id) for fact in received.facts]
-    replayed = Replayed(tuple(tell(core, reported) for reported in tellings))
-    if replayed.settled:
-        core.transact(lambda tx: inbox.resolve(tx, number))
-    return replayed
+    return [tell(core, reported) for reported in tellings]
+
+
+def _scanned_again(core: Core, account: ProviderAccount, row: AnyRow) -> list[Applied]:
+    try:
+        return scans.read_again(core, account, row.reason, bytes(row.body))
+    except scans.NotReadAgain as error:
+        raise NotReplayed(str(error)) from None

@@ -7,9 +7,9 @@
 Every function takes a session in the caller's transaction and the slot of the user; none commits or reads the clock.
 """
 
-from app.services.ledger.posting import post
+from app.services.ledger.postings import post
 from app.services.ledger.reading import Balance, Line, StatementPage, balance, balance_at, balances, statement
-from app.services.ledger.spending import spend
+from app.services.ledger.spends import spend
 
 __all__ = [
     "Balance",

@@ -1,58 +1,46 @@
 """Finds, makes and locks accounts by name.
 
-Rows that are to be locked and do not exist yet are inserted first, before this call locks anything: a row that is
-found missing, and made by somebody else meanwhile, would be locked out of order. Then rows are locked in one order
-everywhere: by slot, then user, then id; journals (of no user) come before wallets. System accounts are never locked;
-missing ones are inserted last, in the order of their names.
+One statement for each slot locks the accounts of users and the journals, in one order everywhere: journals (of no
+user) first, then by user, and a wallet before what its user owes. The rows of system accounts never change: they are
+not locked, and their numbers are remembered by the process.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
-from sqlalchemy import bindparam, select, text
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql import ColumnElement
+from sqlalchemy import ColumnElement, Engine, Transaction, Uuid, and_, bindparam, func, literal, or_, select
 
 from app.domain.books import Book
 from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
-from app.models.ledger import ACCOUNTS
+from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
+from app.services.base.statements import Row, RowInsert, Sized, Statement, flight
 from app.services.base.transaction import Connected
-from app.services.ledger.prepared import Row
-from app.services.ledger.statements import Statement
 
 Place = tuple[int, AccountName]
 """An account: its slot and its name."""
 
 A = ACCOUNTS.c
 KEYS = ("slot", "user_id", "code", "asset", "environment")
-STATE = (
-    "id",
-    "frozen",
-    "balance",
-    "held",
-    "floor",
-    "version",
-    "changed_us",
-    "open_lot",
-    "open_left",
-    "open_rank",
-    "open_order",
-    "day",
-    "day_spent",
-    "month",
-    "month_spent",
-    "head",
-    "marks",
-    "marks_head",
-    "open_version",
-)
-"""In the order of Book's fields (without its slot and name)."""
+STATE = tuple(column.name for column in A if column.name not in KEYS)
+"""The other columns of an account, each a field of Book with that name."""
+CHANGING = tuple(name for name in STATE if name not in ("id", "floor"))
 ID_BITS = 63 - SLOT_BITS
-ATTEMPTS = 5
+ATTEMPTS = 4
+"""So many numbers follow from one name, should the first be taken."""
+NAMES_AT_ONCE = 64
+"""One statement locks so many accounts of a slot."""
+IDS_AT_ONCE = 8
+"""One statement that locks accounts also looks for so many ids of transfers."""
+REMEMBERED = 100_000
+"""A process remembers the numbers of so many system accounts of one database."""
 
 
 def named(prefix: str = "") -> list[ColumnElement[bool]]:
@@ -65,38 +53,67 @@ def keys(place: Place, prefix: str = "") -> dict[str, Any]:
     return dict(zip((prefix + key for key in KEYS), (slot, *name.parts()), strict=True))
 
 
-def _several(columns: str, end: str = "") -> Any:
-    """On PostgreSQL many names travel as five arrays, so that the text stays the same however many there are. The
-    first column of the answer is the place of the name in them, counted from 1."""
-    same = " AND ".join(f"a.{key} = w.{key}" for key in KEYS)
-    arrays = "CAST(:slot AS int[]), " + ", ".join(f"CAST(:{key} AS text[])" for key in KEYS[1:])
-    return text(
-        f"SELECT w.place, {columns} FROM unnest({arrays}) WITH ORDINALITY AS w({', '.join(KEYS)}, place) "  # noqa: S608 - names of columns, no values
-        f"JOIN accounts a ON {same}{end}"
+def _one_of(size: int) -> ColumnElement[bool]:
+    """So many names in one slot."""
+    names = [and_(*(A[key] == bindparam(f"{key}_{i}") for key in KEYS[1:])) for i in range(size)]
+    return and_(A.slot == bindparam("slot"), or_(*names))
+
+
+def _name_values(slot: int, names: Sequence[AccountName]) -> dict[str, Any]:
+    values: dict[str, Any] = {"slot": slot}
+    for i, name in enumerate(names):
+        values |= zip((f"{key}_{i}" for key in KEYS[1:]), name.parts(), strict=True)
+    return values
+
+
+def _known_ids(size: int) -> ColumnElement[int]:
+    """How many of so many ids the books know, as transfers or refusals."""
+    if size == 0:
+        return literal(0)
+    ids = [bindparam(f"id_{i}", type_=Uuid) for i in range(size)]
+    counts = [
+        select(func.count())
+        .select_from(table)
+        .where(table.c.slot == bindparam("slot"), table.c.id.in_(ids))
+        .scalar_subquery()
+        for table in (TRANSFERS, REFUSALS)
+    ]
+    return counts[0] + counts[1]
+
+
+_SEEN = ACCOUNTS.alias("seen")
+
+
+def _locking(ids: int) -> Sized:
+    seen = select(_SEEN.c.version + _SEEN.c.marks).where(_SEEN.c.slot == A.slot, _SEEN.c.id == A.id).scalar_subquery()
+    columns = [*(A[key] for key in KEYS[1:]), *(A[key] for key in STATE), seen, _known_ids(ids).label("known")]
+    order = (A.user_id, A.code.desc(), A.asset, A.environment)
+    return Sized(
+        lambda size: select(*columns).where(_one_of(size)).order_by(*order).with_for_update(of=ACCOUNTS), NAMES_AT_ONCE
     )
 
 
-_STATE = select(*[A[key] for key in STATE]).where(*named())
-_FIND = Statement(lambda _: _STATE)
-_LOCK = Statement(lambda _: _STATE.with_for_update())
-_NUMBER = Statement(lambda _: select(A.id).where(*named()))
-_NUMBERS = Statement(lambda _: _several("a.id"))
-_LOCK_MANY = Statement(
-    lambda _: _several(", ".join(f"a.{key}" for key in STATE), " ORDER BY a.slot, a.user_id, a.id FOR UPDATE OF a")
+_FIND = Statement(select(*(A[key] for key in STATE)).where(*named()))
+_LOCK = [_locking(ids) for ids in range(IDS_AT_ONCE + 1)]
+_NUMBERS = Sized(lambda size: select(*(A[key] for key in KEYS[1:]), A.id).where(_one_of(size)), NAMES_AT_ONCE)
+_INSERT = RowInsert(ACCOUNTS, lambda insert: insert.on_conflict_do_nothing().returning(A.slot, A.id))
+WRITE = RowInsert(
+    ACCOUNTS,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=["slot", "id"], set_={name: insert.excluded[name] for name in CHANGING}
+    ),
 )
-_INSERT = Statement(
-    lambda dialect: (
-        (postgresql if dialect == "postgresql" else sqlite)
-        .insert(ACCOUNTS)
-        .values({column.name: bindparam(column.name, type_=column.type) for column in A})
-        .on_conflict_do_nothing()
-    )
-)
+"""Accounts that exist, as they are now: one statement for several."""
 
 
 def keeps_state(name: AccountName) -> bool:
     """Whether the row of that account ever changes: users' accounts and journals."""
     return name.keeps_balance or name.code == JOURNAL
+
+
+def row_of(book: Book) -> dict[str, Any]:
+    """The row of that account."""
+    return {**keys((book.slot, book.name)), **{name: getattr(book, name) for name in STATE}}
 
 
 def find(session: Connected, slot: int, name: AccountName) -> Book | None:
@@ -105,73 +122,151 @@ def find(session: Connected, slot: int, name: AccountName) -> Book | None:
     return None if row is None else _book((slot, name), row)
 
 
-def lock(session: Connected, places: Iterable[Place]) -> dict[Place, Book]:
-    """All these accounts, made where missing. Those that keep state are locked until the transaction ends; the rows of
-    the others never change, and only their numbers are read."""
-    wanted = sorted(set(places))
-    kept = [place for place in wanted if keeps_state(place[1])]
-    numbers = _numbers(session, wanted)
-    _make(session, kept, numbers)
-    books = lock_if_there(session, kept)
-    _make(session, wanted, numbers)
-    return books | {place: _stateless(place, numbers[place]) for place in wanted if not keeps_state(place[1])}
+@dataclass(slots=True)
+class Locked:
+    """Accounts that are locked until the transaction ends."""
+
+    books: dict[Place, Book] = field(default_factory=dict)
+    known: set[int] = field(default_factory=set)
+    """The slots in which the books may know one of the ids."""
 
 
-def _make(session: Connected, wanted: Sequence[Place], numbers: dict[Place, int]) -> None:
-    """Insert those of the accounts that are missing in `numbers`, and add them there."""
-    for _ in range(ATTEMPTS):
-        missing = [place for place in wanted if place not in numbers]
-        if not missing:
+def lock(
+    session: Connected,
+    places: Iterable[Place],
+    *,
+    if_there: Iterable[Place] = (),
+    ids: Mapping[int, Sequence[uuid.UUID]] | None = None,
+) -> Locked:
+    """Lock the accounts that keep state, and make those of `places` that are missing; of the others only the numbers
+    are read. `if_there` are locked where they exist.
+
+    The statement that locks looks for the ids too.
+    """
+    wanted = set(places)
+    kept = {place for place in wanted if keeps_state(place[1])}
+    locked = Locked()
+    _lock(session, kept | set(if_there), ids or {}, locked)
+    systems = wanted - kept
+    numbers = _numbers(session, systems)
+    missing = sorted(kept - locked.books.keys()) + sorted(systems - numbers.keys())
+    if missing:
+        _make(session, missing, locked, numbers)
+    for place in systems:
+        locked.books[place] = _empty(place, numbers[place])
+    return locked
+
+
+def _lock(session: Connected, places: Iterable[Place], ids: Mapping[int, Sequence[uuid.UUID]], locked: Locked) -> None:
+    """One statement for each slot (and each NAMES_AT_ONCE names), in the order of the slots, in one flight."""
+    answers = []
+    with flight(session) as sent:
+        for slot, group in groupby(sorted(places, key=_lock_order), itemgetter(0)):
+            wanted = list(ids.get(slot, ()))
+            if len(wanted) > IDS_AT_ONCE:
+                locked.known.add(slot)
+                wanted = []
+            for names in _parts([name for _, name in group]):
+                values = _name_values(slot, names) | {f"id_{i}": each for i, each in enumerate(wanted)}
+                answers.append((slot, sent.add(_LOCK[len(wanted)].of(len(names)), values)[0]))
+    for slot, answer in answers:
+        for row in answer.rows:
+            name = AccountName(*row[:4])
+            book = locked.books[slot, name] = _book((slot, name), row[4:-2])
+            seen, known = row[-2:]
+            # Every answer raises the version or the number of marks. If that changed while this statement waited for
+            # the lock, it looked for the ids too early (PostgreSQL reads other tables as of its beginning).
+            if known or seen != book.version + book.marks:
+                locked.known.add(slot)
+    for slot in ids:
+        # Without any row there is no answer about the ids either.
+        if not any(each == slot for each, _ in locked.books):
+            locked.known.add(slot)
+
+
+def _parts(names: Sequence[AccountName]) -> Iterator[Sequence[AccountName]]:
+    for start in range(0, len(names), NAMES_AT_ONCE):
+        yield names[start : start + NAMES_AT_ONCE]
+
+
+def _lock_order(place: Place) -> tuple[Any, ...]:
+    slot, name = place
+    return (slot, name.user_id, [-ord(letter) for letter in name.code], name.asset, name.environment)
+
+
+def _make(session: Connected, wanted: Sequence[Place], locked: Locked, numbers: dict[Place, int]) -> None:
+    """Insert the missing accounts. What this transaction inserted is its own; what another one has inserted meanwhile
+    is locked, or its number read. A deadlock with that other one is possible, and repeats the transaction."""
+    _note_maker(session)
+    for attempt in range(ATTEMPTS):
+        rows = {_number(place, attempt): place for place in wanted}
+        made = _INSERT.rows(session, [row_of(_empty(place, number)) for number, place in rows.items()])
+        for _, number in made:
+            place = rows[number]
+            if keeps_state(place[1]):
+                locked.books[place] = _empty(place, number)
+            else:
+                numbers[place] = number
+        wanted = [place for place in wanted if place not in locked.books and place not in numbers]
+        if wanted:
+            _lock(session, [place for place in wanted if keeps_state(place[1])], {}, locked)
+            numbers |= _numbers(session, [place for place in wanted if not keeps_state(place[1])])
+            wanted = [place for place in wanted if place not in locked.books and place not in numbers]
+        if not wanted:
             return
-        _INSERT.many(session, [_new(place) for place in missing])
-        numbers |= _numbers(session, missing)
     raise RuntimeError("no free account number in this slot")
 
 
-def _numbers(session: Connected, places: Sequence[Place]) -> dict[Place, int]:
-    """The numbers of those that exist, by their place."""
-    if _at_once(session, places):
-        return {places[at - 1]: number for at, number in _NUMBERS.rows(session, _arrays(places))}
-    found = ((place, _NUMBER.row(session, keys(place))) for place in places)
-    return {place: row[0] for place, row in found if row is not None}
+def _number(place: Place, attempt: int) -> int:
+    """The number follows from the name, so that an account that is made again is the one that was remembered."""
+    slot, name = place
+    drawn = int.from_bytes(genesis(slot, name)[8 * attempt :][:8])
+    return (drawn & ((1 << ID_BITS) - 1)) << SLOT_BITS | slot
 
 
-def lock_if_there(session: Connected, places: Iterable[Place]) -> dict[Place, Book]:
-    """Those of the accounts that exist, locked; none is made."""
-    wanted = sorted(places)
-    if _at_once(session, wanted):
-        rows = _LOCK_MANY.rows(session, _arrays(wanted))
-        return {wanted[row[0] - 1]: _book(wanted[row[0] - 1], row[1:]) for row in rows}
-    found = ((place, _LOCK.row(session, keys(place))) for place in wanted)
-    return {place: _book(place, row) for place, row in found if row is not None}
+# --- the numbers of system accounts ---
+
+_remembered: WeakKeyDictionary[Engine, dict[Place, int]] = WeakKeyDictionary()
+_makers: WeakSet[Transaction] = WeakSet()
+"""Transactions in progress that have made accounts: what they read may be their own, and be rolled back."""
 
 
-def _at_once(session: Connected, places: Sequence[Place]) -> bool:
-    return len(places) > 1 and session.connection().dialect.name == "postgresql"
+def _numbers(session: Connected, places: Iterable[Place]) -> dict[Place, int]:
+    """The numbers of those system accounts that exist. They never change: what others have committed is remembered."""
+    connection = session.connection()
+    memory = _remembered.setdefault(connection.engine, {})
+    found = {place: memory[place] for place in places if place in memory}
+    unknown = sorted(set(places) - found.keys())
+    if not unknown:
+        return found
+    read: dict[Place, int] = {}
+    for slot, group in groupby(unknown, itemgetter(0)):
+        for names in _parts([name for _, name in group]):
+            rows = _NUMBERS.of(len(names)).rows(session, _name_values(slot, names))
+            read |= {(slot, AccountName(*row[:4])): row[4] for row in rows}
+    if connection.get_transaction() not in _makers:
+        if len(memory) + len(read) > REMEMBERED:
+            memory.clear()
+        memory |= read
+    return found | read
 
 
-def _arrays(places: Sequence[Place]) -> dict[str, list[Any]]:
-    columns = zip(*((slot, *name.parts()) for slot, name in places), strict=True)
-    return {key: list(column) for key, column in zip(KEYS, columns, strict=True)}
+def _note_maker(session: Connected) -> None:
+    transaction = session.connection().get_transaction()
+    if transaction is not None:
+        _makers.add(transaction)
+
+
+# --- rows ---
 
 
 def _book(place: Place, row: Row) -> Book:
     slot, name = place
-    number, *state = row
-    return Book(slot, number, name, *state)
+    return Book(slot=slot, name=name, **dict(zip(STATE, row, strict=True)))
 
 
-def _stateless(place: Place, number: int) -> Book:
+def _empty(place: Place, number: int) -> Book:
+    """An account without postings."""
     slot, name = place
-    return Book(slot, number, name, **_NO_STATE)
-
-
-_NO_STATE: dict[str, Any] = {**dict.fromkeys(STATE[1:], 0), "frozen": False, "head": b"", "marks_head": None}
-
-
-def _new(place: Place) -> dict[str, Any]:
-    slot, name = place
-    empty = dict.fromkeys(STATE, 0)
-    # The number is drawn, not counted: two processes that make accounts at once need not know of each other.
-    number = secrets.randbits(ID_BITS) << SLOT_BITS | slot
-    return {**empty, **keys(place), "id": number, "frozen": False, "head": genesis(slot, name), "marks_head": None}
+    nothing: dict[str, Any] = {**dict.fromkeys(STATE, 0), "id": number, "frozen": False, "head": genesis(slot, name)}
+    return Book(slot=slot, name=name, **{**nothing, "marks_head": None})

@@ -15,10 +15,10 @@ from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services.base.transaction import Connected
-from app.services.ledger import known
 from app.services.ledger.accounts import Place
-from app.services.ledger.open_books import OpenBooks, places_of
-from app.services.ledger.spending import DEFAULTS, decide
+from app.services.ledger.idempotency import find_result
+from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
+from app.services.ledger.spends import DEFAULTS, decide
 
 MOST = 500
 
@@ -63,7 +63,7 @@ def book_batch(
     for one in placed:
         places |= places_of(one.slot, [one.transfer])
     try:
-        with OpenBooks(session, rules, places, at) as books:
+        with LedgerTransaction(session, rules, places, at, ids={(one.slot, one.id) for one in placed}) as books:
             answers = _answers(books, placed)
             if all_or_nothing and any(isinstance(answer, Refused) for answer in answers):
                 raise _NotApplied(answers)
@@ -88,32 +88,30 @@ def _placed(item: Spend | Transfer) -> _Placed:
     return _Placed(slot, transfer.id_in(slot), transfer, item if isinstance(item, Spend) else None)
 
 
-def _answers(books: OpenBooks, items: Sequence[_Placed]) -> tuple[Posted | Refused, ...]:
-    old = known.answered(books.session, [(item.slot, item.id) for item in items])
-    now: dict[uuid.UUID, tuple[bytes, Posted | Refused]] = {}
+def _answers(books: LedgerTransaction, items: Sequence[_Placed]) -> tuple[Posted | Refused, ...]:
+    now: dict[uuid.UUID, tuple[_Placed, Posted | Refused]] = {}
     answers: list[Posted | Refused] = []
     for item in items:
         try:
-            answers.append(_answer(books, item, old, now))
+            answers.append(_answer(books, item, now))
         except (KeyConflict, BalanceOverflow) as error:
             answers.append(Refused(item.id, error.code))
     return tuple(answers)
 
 
 def _answer(
-    books: OpenBooks, item: _Placed, old: set[uuid.UUID], now: dict[uuid.UUID, tuple[bytes, Posted | Refused]]
+    books: LedgerTransaction, item: _Placed, now: dict[uuid.UUID, tuple[_Placed, Posted | Refused]]
 ) -> Posted | Refused:
     """What the books say, what an earlier item with the same key came to, or a decision."""
-    fingerprint = item.transfer.fingerprint(item.slot)
-    if item.id in old:
-        answer = known.answer(books.session, item.slot, item.id, fingerprint)
+    if (item.slot, item.id) in books.known:
+        answer = find_result(books.session, item.slot, item.transfer)
         if answer is not None:
             return answer
     if item.id in now:
-        first_fingerprint, first = now[item.id]
-        if first_fingerprint != fingerprint:
-            raise KeyConflict(f"the key of {item.id} is used twice in the batch")
-        return replace(first, repeated=True)
+        first, first_answer = now[item.id]
+        if first.transfer.fingerprint(item.slot) != item.transfer.fingerprint(item.slot):
+            raise KeyConflict(f"the key {item.transfer.key!r} is used twice in the batch", "")
+        return replace(first_answer, repeated=True)
     answer = books.post(item.slot, item.transfer) if item.spend is None else decide(books, item.slot, item.spend)
-    now[item.id] = (fingerprint, answer)
+    now[item.id] = (item, answer)
     return answer

@@ -6,17 +6,48 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
-from sqlalchemy import and_, case, select
+from sqlalchemy import and_, case, func, select
 
-from app.domain.lots import unspent_value
-from app.models.ledger import ACCOUNTS, LOTS
+from app.domain.lots import unspent_value, value_after_refunds
+from app.domain.refunding import MONEY_KINDS, REFUND
+from app.models.base import AnyRow
+from app.models.ledger import ACCOUNTS, LOTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Connected
 
 A, L = ACCOUNTS.c, LOTS.c
 AT_ONCE = 1000
+SALE = "payment"
+"""The kind of the transfer that booked a payment to sales; its reference is the number of the payment."""
 
-_REMAINING = case((and_(A.open_lot == L.version), A.open_left), else_=L.remaining)
+_PAID, _BACK, _FIRST = TRANSFERS.alias("paid"), TRANSFERS.alias("back"), LOTS.alias("first")
+_AMOUNT_BACK = case((_BACK.c.kind == REFUND, _BACK.c.amount), else_=-_BACK.c.amount)
+_REFUNDED = (
+    select(
+        _PAID.c.slot,
+        _PAID.c.reference,
+        func.max(_PAID.c.amount).label("paid_minor"),
+        func.sum(_AMOUNT_BACK).label("refunded_minor"),
+    )
+    .join(_BACK, and_(_BACK.c.slot == _PAID.c.slot, _BACK.c.cause_id == _PAID.c.id))
+    .where(_PAID.c.kind == SALE, _BACK.c.kind.in_(MONEY_KINDS))
+    .group_by(_PAID.c.slot, _PAID.c.reference)
+    .subquery("refunded")
+)
+"""How much of each payment went back; only payments of which something did."""
+_BOUGHT = (
+    select(_FIRST.c.granted)
+    .where(
+        _FIRST.c.slot == L.slot,
+        _FIRST.c.account_id == L.account_id,
+        _FIRST.c.payment == L.payment,
+        _FIRST.c.value_minor > 0,
+    )
+    .order_by(_FIRST.c.version)
+    .limit(1)
+    .scalar_subquery()
+)
+_REMAINING = case((A.open_lot == L.version, A.open_left), else_=L.remaining)
 _PAID_LOTS = (
     select(
         L.product,
@@ -27,9 +58,13 @@ _PAID_LOTS = (
         L.granted,
         L.created_at,
         _REMAINING.label("left"),
+        func.coalesce(_REFUNDED.c.paid_minor, 0).label("paid_minor"),
+        func.coalesce(_REFUNDED.c.refunded_minor, 0).label("refunded_minor"),
+        case((_REFUNDED.c.paid_minor.is_not(None), _BOUGHT), else_=L.granted).label("bought"),
     )
     .prefix_with(sweep("report"))
     .join(ACCOUNTS, and_(A.slot == L.slot, A.id == L.account_id))
+    .outerjoin(_REFUNDED, and_(_REFUNDED.c.slot == L.slot, _REFUNDED.c.reference == L.payment))
     .where(L.remaining > 0, L.value_minor > 0)
 )
 
@@ -47,7 +82,10 @@ class Deferral:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Coins that are not spent yet, and the money they were bought with (minor units, rounded half up by lot)."""
+    """Coins that are not spent yet, and the money they were bought with, in minor units.
+
+    Rounded by lot: half up, but down where a part of the payment was refunded.
+    """
 
     coins: int
     value_minor: int
@@ -64,5 +102,19 @@ def deferred_revenue(session: Connected, *, zone: tzinfo = UTC) -> dict[Deferral
         month = row.created_at.astimezone(zone).strftime("%Y-%m")
         key = Deferral(row.environment, row.product, row.currency, row.asset, month)
         coins[key] += row.left
-        value[key] += unspent_value(row.value_minor, row.granted, row.left)
+        value[key] += _value(row)
     return {key: Deferred(coins[key], value[key]) for key in sorted(coins)}
+
+
+def _value(row: AnyRow) -> int:
+    """Value follows the money: what was refunded is no value any more, even where too little for a whole coin."""
+    if not row.paid_minor:
+        return unspent_value(row.value_minor, row.granted, row.left)
+    return value_after_refunds(
+        row.value_minor,
+        row.granted,
+        row.left,
+        bought=row.bought,
+        paid_minor=int(row.paid_minor),
+        refunded_minor=int(row.refunded_minor),
+    )

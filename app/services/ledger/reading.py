@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import and_, bindparam, case, select
+from sqlalchemy import and_, bindparam, case, func, select
 
 from app.domain.ledger import WALLET, AccountName, InvalidTransfer
 from app.models.base import AnyRow
-from app.models.ledger import ACCOUNTS, TRANSFERS
+from app.models.ledger import ACCOUNTS, HOLDS, TRANSFERS
 from app.services.base.transaction import Connected
-from app.services.ledger import accounts
+from app.services.ledger import accounts, hold_rows
+from app.services.ledger.hold_rows import OPEN
 
-A, T = ACCOUNTS.c, TRANSFERS.c
+A, T, H = ACCOUNTS.c, TRANSFERS.c, HOLDS.c
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before every hold: all of them count."""
 OTHER = ACCOUNTS.alias("other")
 PAGE = 50
 LONGEST_PAGE = 500
@@ -56,8 +59,14 @@ class StatementPage:
     """Give it back for the next page; None when there is no more."""
 
 
+_OVER = (
+    select(func.coalesce(func.sum(H.amount - H.captured - H.released), 0))
+    .where(H.slot == A.slot, H.account_id == A.id, H.state == OPEN, H.expires_at <= bindparam("p_at"))
+    .scalar_subquery()
+)
+"""What an account holds beyond the time of its holds: that is over for whoever looks."""
 _BALANCES = (
-    select(A.asset, A.environment, A.balance, A.held, A.frozen)
+    select(A.asset, A.environment, A.balance, (A.held - _OVER).label("held"), A.frozen)
     .where(A.slot == bindparam("p_slot"), A.user_id == bindparam("p_user"), A.code == WALLET)
     .order_by(A.asset, A.environment)
 )
@@ -87,20 +96,24 @@ _VERSION = select(T.created_at, T.balance).where(
 )
 
 
-def balances(session: Connected, slot: int, user_id: str) -> tuple[Balance, ...]:
-    """Every wallet of the user, by asset and environment. Coins that expired a moment ago may still be counted: the
-    worker, or the next spend, takes them out by a transfer."""
-    rows = session.connection().execute(_BALANCES, {"p_slot": slot, "p_user": user_id})
-    return tuple(Balance(r.asset, r.environment, r.balance, r.held, bool(r.frozen)) for r in rows)
+def balances(session: Connected, slot: int, user_id: str, *, at: datetime | None = None) -> tuple[Balance, ...]:
+    """Every wallet of the user, by asset and environment. Holds whose time is over at that moment do not count.
+
+    Coins that expired a moment ago may still be counted: the worker, or the next spend, takes them out by a transfer.
+    """
+    rows = session.connection().execute(_BALANCES, {"p_slot": slot, "p_user": user_id, "p_at": at or _NO_TIME})
+    return tuple(Balance(r.asset, r.environment, r.balance, int(r.held), bool(r.frozen)) for r in rows)
 
 
-def balance(session: Connected, slot: int, account: AccountName) -> Balance:
-    """One account that keeps a balance; zero if it was never used."""
+def balance(session: Connected, slot: int, account: AccountName, *, at: datetime | None = None) -> Balance:
+    """One account that keeps a balance; zero if it was never used. Holds whose time is over do not count."""
     _must_keep(account)
     book = accounts.find(session, slot, account)
     if book is None:
         return Balance(account.asset, account.environment, 0, 0, False)
-    return Balance(account.asset, account.environment, book.balance, book.held, book.frozen)
+    over = hold_rows.over(session, slot, book.id, at) if at is not None and book.held else []
+    held = book.held - sum(each.rest for each in over)
+    return Balance(account.asset, account.environment, book.balance, held, book.frozen)
 
 
 def statement(

@@ -42,6 +42,7 @@ _WANTED_FACT = select(*_FACT_COLUMNS).where(
     _f.environment == bindparam("environment"),
     _f.key == bindparam("key"),
 )
+_StoredFactRow: Any = namedtuple("_StoredFactRow", [column.name for column in _FACT_COLUMNS])  # type: ignore[misc]
 _FACT = Statement(lambda _: _WANTED_FACT)
 _LOCK_FACT = Statement(lambda _: _WANTED_FACT.with_for_update())
 _LOCK_FACT_NUMBERED = (
@@ -206,18 +207,22 @@ def lock(tx: Connected, slot: int, payment_id: int) -> LockedPayment | None:
         return None
     orders_end = len(_ORDER_COLUMNS)
     order, payment = _OrderRow._make(row[:orders_end]), _PaymentRow._make(row[orders_end:-2])
-    return LockedPayment(order, payment, str(row.owner), bool(row.early_refund))
+    return LockedPayment(order, payment, str(row[-2]), bool(row[-1]))
 
 
 def fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> Any:
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
-    return _FACT.row(tx, keys)
+    return _named_fact(_FACT.row(tx, keys))
+
+
+def _named_fact(row: Any) -> Any:
+    return None if row is None else _StoredFactRow._make(row)
 
 
 def lock_fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> Any:
     """Before any order is locked, like the insert of a new fact."""
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
-    return _LOCK_FACT.row(tx, keys)
+    return _named_fact(_LOCK_FACT.row(tx, keys))
 
 
 def lock_fact_numbered(tx: Tx, slot: int, fact_id: int) -> AnyRow:

@@ -1,13 +1,13 @@
-"""A trade: money that a provider says was paid, what it booked here, and what was told about refunds of it.
+"""A captured payment: money that a provider says was paid, what it booked here, and what was told about refunds of it.
 
-One of our payment numbers may have been paid twice; each trade has its own refunds, its own account in the books
+One of our payment numbers may have been paid twice; each capture has its own refunds, its own account in the books
 (sales, surplus, suspense) and its own coins, if it bought any.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +22,7 @@ from app.services.refunds import refund_rows
 
 
 @dataclass(frozen=True)
-class Trade:
+class CapturedPayment:
     """`order` and `payment` are None for verified money for which there is no payment here."""
 
     paid: AnyRow
@@ -50,7 +50,7 @@ class Trade:
 
     @property
     def is_first(self) -> bool:
-        """Whether a fact that does not name the provider's number is about this trade."""
+        """Whether a fact that does not name the provider's number is about this capture."""
         return self.payment is None or self.payment.theirs == self.theirs
 
     @cached_property
@@ -76,43 +76,51 @@ class Trade:
         return [transfer.id_in(self.slot) for transfer in transfers]
 
 
-def trade_of(tx: Transaction, order: AnyRow, payment: AnyRow, theirs: str | None) -> Trade | None:
-    """The payment's trade with this number at the provider (None: its first). None if we know of no such money."""
+def captured_payment(tx: Transaction, order: AnyRow, payment: AnyRow, theirs: str | None) -> CapturedPayment | None:
+    """The payment's capture with this number at the provider (None: its first). None if we know of no such money."""
     wanted = payment.theirs if theirs is None else theirs
     for paid in refund_rows.paid_facts(tx, payment.slot, payment.id):
         if paid.content["theirs"] == wanted and paid.booking != Booking.NOTHING:
-            return Trade(paid, order, payment)
+            return CapturedPayment(paid, order, payment)
     return None
 
 
-def refunds_of(tx: Transaction, trade: Trade) -> list[AnyRow]:
-    """The refunds of that trade, oldest first."""
-    if trade.payment is None:
+def refunds_of(tx: Transaction, captured: CapturedPayment) -> list[AnyRow]:
+    """The refunds of that capture, oldest first."""
+    if captured.payment is None:
         return []
-    rows = refund_rows.of_payment(tx, trade.slot, trade.payment.id)
-    return [row for row in rows if row.theirs == trade.theirs]
+    rows = refund_rows.of_payment(tx, captured.slot, captured.payment.id)
+    return [row for row in rows if row.theirs == captured.theirs]
 
 
-def own_amounts(refunds: list[AnyRow]) -> dict[str, int]:
+def own_amounts(refunds: Iterable[AnyRow]) -> dict[str, int]:
     """What we asked for, by the number under which the provider knows it: some roads tell a total only."""
     return {str(row.id): row.amount_minor for row in refunds if row.origin != Origin.PROVIDER}
 
 
-def standing(tx: Transaction, trade: Trade) -> Refunded:
-    """How much of the trade is refunded, by everything that was told about it."""
-    own = own_amounts(refunds_of(tx, trade))
-    facts = refund_rows.facts_about(tx, trade.paid, first=trade.is_first)
-    return refunded((refund_fact(row, own) for row in facts), trade.paid_minor)
+def number_of(refund: AnyRow) -> str:
+    """The number under which the provider knows the refund."""
+    return str(refund.number_there if refund.origin == Origin.PROVIDER else refund.id)
 
 
-def refund_fact(row: AnyRow, own: Mapping[str, int]) -> RefundFact:
-    content, undone = row.content, row.kind == Kind.REFUND_UNDONE
-    number = content["refund"] or ""
-    money = content["amount_minor"]
-    if money is None and not undone:
-        money = own.get(number)
-    return RefundFact(undone, number, row.at, money, content["total_minor"], content["share"])
+def standing(tx: Transaction, captured: CapturedPayment, refunds: Sequence[AnyRow]) -> Refunded:
+    """How the captured payment and each refund of it stand, by everything that was told."""
+    own = own_amounts(refunds)
+    facts = refund_rows.facts_about(tx, captured.paid, first=captured.is_first, own=own)
+    return refunded(map(refund_fact, facts), captured.paid_minor, own)
 
 
-def under_way(refunds: list[AnyRow]) -> list[AnyRow]:
+def refund_fact(row: AnyRow) -> RefundFact:
+    content = row.content
+    return RefundFact(
+        Kind(row.kind),
+        content["refund"] or "",
+        row.at,
+        content["amount_minor"],
+        content["total_minor"],
+        content["share"],
+    )
+
+
+def under_way(refunds: Iterable[AnyRow]) -> list[AnyRow]:
     return [row for row in refunds if RefundStatus(row.status) in OPEN_REFUND]

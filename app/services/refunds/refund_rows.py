@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal_column, select, update
+from sqlalchemy import ColumnElement, func, literal_column, select, update
 
 from app.domain.facts import REFUND_KINDS, Kind
-from app.domain.refunding import OPEN_REFUND, RefundCause, RefundStatus, next_refund_status
+from app.domain.refunding import OPEN_REFUND
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow
@@ -17,8 +17,8 @@ from app.models.refunds import Refund
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
 
-SIZE_KINDS = (Kind.REFUNDED, Kind.REFUND_UNDONE)
-"""The facts from which follows how much is refunded; the others tell how far a refund has come."""
+STATUS_KINDS = (Kind.REFUNDED, Kind.REFUND_UNDONE, Kind.REFUND_PENDING, Kind.REFUND_FAILED)
+"""The facts from which follows how a refund stands, and how much of its payment is refunded."""
 COUNTED = (Outcome.APPLIED, Outcome.NOTED)
 _r, _f = Refund.__table__.c, FactRow.__table__.c
 # A literal, so that the partial index of these few facts serves.
@@ -30,48 +30,22 @@ def refund(tx: Transaction, slot: int, refund_id: int) -> AnyRow | None:
 
 
 def of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
-    wanted = select(*_r).where(_r.slot == slot, _r.payment_id == payment_id).order_by(_r.id)
+    wanted = select(*_r).where(_r.slot == slot, _r.payment_id == payment_id).order_by(_r.created_at, _r.id)
     return list(tx.execute(wanted))
 
 
-def add_outcome(
-    tx: Transaction, row: AnyRow, amount_minor: int, currency: str | None, coins: Sequence[Mapping[str, Any]]
-) -> None:
-    """What a refund by the provider came to; a later telling may add to it."""
-    amount = (row.amount_minor or 0) + amount_minor or None
-    tx.execute(
-        update(Refund)
-        .where(_r.slot == row.slot, _r.id == row.id)
-        .values(amount_minor=amount, currency=currency if amount else None, coins=[*row.coins, *coins])
-    )
-
-
 def of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
-    return list(tx.execute(select(*_r).where(_r.slot == slot, _r.order_id == order_id).order_by(_r.id)))
+    """In the order in which they were done; those that are not, by when they were asked for or first told of."""
+    wanted = select(*_r).where(_r.slot == slot, _r.order_id == order_id)
+    return list(tx.execute(wanted.order_by(func.coalesce(_r.done_at, _r.created_at), _r.created_at, _r.id)))
 
 
-def move(
-    tx: Transaction,
-    row: AnyRow,
-    cause: RefundCause,
-    *,
-    now: datetime,
-    problem: str = "",
-    coins: Sequence[Mapping[str, Any]] | None = None,
-) -> RefundStatus | None:
-    """Take the refund along an edge of the table; the new status, or None if the cause changes nothing.
-
-    The caller has locked the order, as every writer of refunds does."""
-    after = next_refund_status(RefundStatus(row.status), cause)
-    if after is None:
-        return None
-    values: dict[str, Any] = {"status": after, "problem": problem}
-    if after not in OPEN_REFUND:
-        values["next_query_at"] = None
-    if after is RefundStatus.DONE:
-        values |= {"done_at": now, "coins": list(coins or [])}
-    tx.execute(update(Refund).where(_r.slot == row.slot, _r.id == row.id, _r.status == row.status).values(**values))
-    return after
+def change(tx: Transaction, row: AnyRow, values: Mapping[str, Any]) -> bool:
+    """Write what differs; True if anything did. The caller has locked the order, as every writer of refunds does."""
+    changes = {name: value for name, value in values.items() if getattr(row, name) != value}
+    if changes:
+        tx.execute(update(Refund).where(_r.slot == row.slot, _r.id == row.id).values(**changes))
+    return bool(changes)
 
 
 def postpone(tx: Transaction, slot: int, refund_id: int, *, moment: datetime, problem: str) -> None:
@@ -80,6 +54,13 @@ def postpone(tx: Transaction, slot: int, refund_id: int, *, moment: datetime, pr
         update(Refund)
         .where(_r.slot == slot, _r.id == refund_id, _r.status.in_(sorted(OPEN_REFUND)))
         .values(next_query_at=moment, problem=problem)
+    )
+
+
+def set_recheck(tx: Transaction, slot: int, refund_id: int, moment: datetime | None) -> None:
+    """When to ask once more about a refund that failed, unless it has got another status meanwhile."""
+    tx.execute(
+        update(Refund).where(_r.slot == slot, _r.id == refund_id, _r.recheck_at.is_not(None)).values(recheck_at=moment)
     )
 
 
@@ -112,21 +93,26 @@ def unmatched_paid_fact(tx: Transaction, slot: int, provider_account: str, envir
     return tx.execute(wanted).one_or_none()
 
 
-def facts_about(tx: Transaction, paid: AnyRow, *, first: bool) -> list[AnyRow]:
-    """The facts that say how much of that trade is refunded, of those that count. A fact without the provider's number
-    of the trade is about the `first` trade of its payment."""
+def facts_about(tx: Transaction, paid: AnyRow, *, first: bool, own: Collection[str]) -> list[AnyRow]:
+    """The facts that say how the refunds of that captured payment stand, of those that count. A fact without the
+    provider's number of the payment is about the refund of ours that it names, else about the `first` capture."""
     if paid.payment_id is None:
         rows = counted_without_payment(tx, paid.slot, paid.provider_account, paid.environment)
     else:
         wanted = select(*_f).where(
             _f.slot == paid.slot,
             _f.payment_id == paid.payment_id,
-            _f.kind.in_(SIZE_KINDS),
+            _f.kind.in_(STATUS_KINDS),
             _f.outcome.in_(COUNTED),
         )
         rows = list(tx.execute(wanted.order_by(_f.id)))
-    names = (paid.content["theirs"], None) if first else (paid.content["theirs"],)
-    return [row for row in rows if row.content["theirs"] in names]
+    theirs = paid.content["theirs"]
+    return [
+        row
+        for row in rows
+        if row.content["theirs"] == theirs
+        or (row.content["theirs"] is None and (first or row.content["refund"] in own))
+    ]
 
 
 def waiting(tx: Transaction, slot: int, provider_account: str, environment: str) -> list[AnyRow]:
@@ -148,7 +134,7 @@ def counted_without_payment(tx: Transaction, slot: int, provider_account: str, e
         _f.payment_id.is_(None),
         _f.provider_account == provider_account,
         _f.environment == environment,
-        _f.kind.in_(SIZE_KINDS),
+        _f.kind.in_(STATUS_KINDS),
         _f.outcome.in_(COUNTED),
     )
     return list(tx.execute(wanted.order_by(_f.at, _f.id)))

@@ -6,24 +6,25 @@ The refund's own number is what the provider gets in every attempt, so one wish 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
 from app.domain.ledger import AccountName
-from app.domain.numbers import slot_of_number
+from app.domain.numbers import keyed_number, slot_of_number
 from app.domain.refunding import Clawback, Origin, RefundStatus, left_to_refund, of_amount
 from app.domain.status import OrderStatus
 from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.providers.verbs import Refunds
 from app.services.base.context import Core, Tx
-from app.services.base.errors import NotFound, Problem
-from app.services.base.idempotency import Keyed, claim_key, find_key
-from app.services.base.upsert import insert_numbered
-from app.services.ledger import clawing
+from app.services.base.errors import KeyReused, NotFound, Problem
+from app.services.base.idempotency import Keyed, decided_once
+from app.services.base.upsert import insert_if_new, insert_numbered
+from app.services.ledger import clawback
 from app.services.payments import payment_rows
-from app.services.refunds import refund_rows, settlement
-from app.services.refunds.captured_payments import Trade, refunds_of, standing, trade_of, under_way
+from app.services.refunds import refund_asks, refund_rows, refund_status, settlement
+from app.services.refunds.captured_payments import CapturedPayment, captured_payment, refunds_of, standing, under_way
 
 SURPLUS_REASON = "paid too much or too late"
 
@@ -54,26 +55,46 @@ class Wanted:
 
 
 def request(core: Core, wanted: Wanted, key: Keyed) -> int:
-    """Write the refund down and reserve its coins; its number. The same key gives the first one again.
+    """Write the refund down and reserve its coins; its number. The key stands for the first answer, yes or no.
 
-    Raises NotFound, PaymentNotPaid, RefundNotSupported, RefundExceedsPayment. Refunds of one payment are made one after
-    the other, under the lock of its order, so their sum can't pass what was paid.
+    The number follows from caller and key, so a request that comes again when its key is forgotten is still one refund.
+    Raises NotFound, PaymentNotPaid, RefundNotSupported, RefundExceedsPayment, KeyReused. Refunds of one payment are
+    made one after the other, under the lock of its order, so their sum can't pass what was paid.
     """
     slot = slot_of_number(wanted.payment_id or wanted.order_id or 0)
+    order_id, user_id = core.read(lambda tx: _whose(tx, slot, wanted))
+    own_key = replace(key, caller=f"{key.caller}:{user_id}")
+    number = keyed_number(slot, f"refund:{own_key.caller}", own_key.key)
 
-    def work(tx: Tx) -> int:
-        order, payment = _locked(tx, slot, wanted)
-        own_key = replace(key, caller=f"{key.caller}:{order.user_id}")
-        known = find_key(tx, slot, own_key)
+    def decide(tx: Tx) -> int:
+        order = payment_rows.lock_order(tx, slot, order_id)
+        known = refund_rows.refund(tx, slot, number)
         if known is not None:
-            return known
-        trade = trade_of(tx, order, payment, None)
-        if trade is None:
+            return _still_known(known, wanted)
+        if wanted.payment_id is None and order.status != OrderStatus.PAID:
+            raise PaymentNotPaid(order=str(order_id))
+        payment = payment_rows.lock_payment(tx, slot, wanted.payment_id or order.paid_payment_id)
+        captured = captured_payment(tx, order, payment, None)
+        if captured is None:
             raise PaymentNotPaid(payment=str(payment.id))
-        refund_id = _make(tx, trade, wanted)
-        return claim_key(tx, slot, own_key, refund_id, core.clock.now()) or refund_id
+        return _make(tx, captured, wanted, number)
 
-    return core.transact(work)
+    return decided_once(core, slot, own_key, decide)
+
+
+def _still_known(row: AnyRow, wanted: Wanted) -> int:
+    """The number of a refund whose key was forgotten. Raises KeyReused if it is not what is wanted now."""
+    payment, order, amount = wanted.payment_id, wanted.order_id, wanted.amount_minor
+    same = (
+        payment in (None, row.payment_id)
+        and order in (None, row.order_id)
+        and amount in (None, row.amount_minor)
+        and (wanted.reason, wanted.caller) == (row.reason, row.caller)
+        and wanted.policy in (None, row.policy)
+    )
+    if not same:
+        raise KeyReused
+    return int(row.id)
 
 
 def automatic(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> int | None:
@@ -81,10 +102,70 @@ def automatic(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> int | N
     aside. The caller has locked the order. None if the provider cannot refund: then it waits for a person."""
     payment = payment_rows.payment(tx, slot, payment_id)
     order = payment_rows.order(tx, slot, payment.order_id) if payment is not None else None
-    trade = trade_of(tx, order, payment, theirs) if order is not None and payment is not None else None
-    if trade is None or trade.payment is None or not trade.paid_minor or not _can_refund(tx.core, trade.payment):
+    captured = captured_payment(tx, order, payment, theirs) if order is not None and payment is not None else None
+    if (
+        captured is None
+        or captured.payment is None
+        or not captured.paid_minor
+        or not _can_refund(tx.core, captured.payment)
+    ):
         return None
-    return _insert(tx, trade, trade.paid_minor, SURPLUS_REASON, tx.core.rules.clawback, Origin.AUTOMATIC, "")
+    return _insert_automatic(tx, captured, captured.paid_minor, tx.core.rules.clawback)
+
+
+def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | None:
+    """A refund that we began by ourselves was refused because a part had been refunded elsewhere: one of what is left.
+    None if nothing is left, or if the refusal had another cause."""
+    payment = payment_rows.payment(tx, slot, payment_id)
+    order = payment_rows.order(tx, slot, payment.order_id) if payment is not None else None
+    captured = captured_payment(tx, order, payment, theirs) if order is not None and payment is not None else None
+    if captured is None or not captured.paid_minor:
+        return None
+    refunds = refunds_of(tx, captured)
+    if any(row.origin == Origin.AUTOMATIC for row in under_way(refunds)):
+        return None
+    last = max((row for row in refunds if row.origin == Origin.AUTOMATIC), key=_made_at, default=None)
+    left = left_to_refund(
+        standing(tx, captured, refunds).part,
+        captured.paid_minor,
+        sum(row.amount_minor or 0 for row in under_way(refunds)),
+    )
+    if last is None or last.status != RefundStatus.DECLINED or last.ended_by or not 0 < left < last.amount_minor:
+        return None
+    return _insert_automatic(tx, captured, left, Clawback(last.policy))
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a refund of ours finds when it is about to be sent."""
+
+    there_minor: int
+    """What of the payment has not gone back, by all that was told."""
+    left_minor: int
+    """What of that is not on its way back by another refund of ours."""
+    may_change: bool
+    """Whether somebody else's refund is in progress, or refunds are known to be and were asked for."""
+
+
+def room_for(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow) -> Room:
+    """Worked out from the facts at this moment. The caller has locked order and payment."""
+    captured = captured_payment(tx, order, payment, row.theirs)
+    if captured is None or not captured.paid_minor:
+        return Room(row.amount_minor, row.amount_minor, may_change=False)
+    refunds = refunds_of(tx, captured)
+    others = under_way(other for other in refunds if other.id != row.id)
+    part = standing(tx, captured, refunds).part
+    ours = sum(other.amount_minor for other in others if other.origin != Origin.PROVIDER)
+    foreign = any(other.origin == Origin.PROVIDER for other in others)
+    return Room(
+        left_to_refund(part, captured.paid_minor, 0),
+        left_to_refund(part, captured.paid_minor, ours),
+        may_change=foreign or refund_asks.is_asked(tx, row.slot, payment.id),
+    )
+
+
+def _made_at(row: AnyRow) -> tuple[datetime, int]:
+    return row.created_at, row.id
 
 
 def view(core: Core, refund_id: int) -> AnyRow:
@@ -101,35 +182,36 @@ def of_order(core: Core, order_id: int) -> list[AnyRow]:
     return core.read(lambda tx: refund_rows.of_order(tx, slot_of_number(order_id), order_id))
 
 
-def _locked(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow]:
-    """Order and payment, locked in the one order."""
-    payment_id, order_id = wanted.payment_id, wanted.order_id
-    if payment_id is not None:
-        keys = payment_rows.payment_keys(tx, slot, payment_id)
+def _whose(tx: Tx, slot: int, wanted: Wanted) -> tuple[int, str]:
+    """The order that is meant, and its user. Raises NotFound."""
+    order_id = wanted.order_id
+    if wanted.payment_id is not None:
+        keys = payment_rows.payment_keys(tx, slot, wanted.payment_id)
         if keys is None or order_id not in (None, keys.order_id):
-            raise NotFound(payment=str(payment_id))
-        order_id = keys.order_id
-    if order_id is None or payment_rows.order(tx, slot, order_id) is None:
+            raise NotFound(payment=str(wanted.payment_id))
+        order_id = int(keys.order_id)
+    order = payment_rows.order(tx, slot, order_id) if order_id is not None else None
+    if order is None:
         raise NotFound(order=str(order_id))
-    order = payment_rows.lock_order(tx, slot, order_id)
-    if payment_id is None and order.status != OrderStatus.PAID:
-        raise PaymentNotPaid(order=str(order_id))
-    return order, payment_rows.lock_payment(tx, slot, payment_id or order.paid_payment_id)
+    return int(order.id), str(order.user_id)
 
 
-def _make(tx: Tx, trade: Trade, wanted: Wanted) -> int:
-    if trade.payment is None or not trade.paid_minor or not _can_refund(tx.core, trade.payment):
+def _make(tx: Tx, captured: CapturedPayment, wanted: Wanted, number: int) -> int:
+    if captured.payment is None or not captured.paid_minor or not _can_refund(tx.core, captured.payment):
         raise RefundNotSupported
-    part, going = standing(tx, trade).part, sum(row.amount_minor for row in under_way(refunds_of(tx, trade)))
-    left = left_to_refund(part, trade.paid_minor, going)
+    refunds = refunds_of(tx, captured)
+    part, going = standing(tx, captured, refunds).part, sum(row.amount_minor or 0 for row in under_way(refunds))
+    left = left_to_refund(part, captured.paid_minor, going)
     amount = left if wanted.amount_minor is None else wanted.amount_minor
     if not 0 < amount <= left:
-        raise RefundExceedsPayment(amount_minor=amount, left_minor=left, currency=trade.currency)
+        raise RefundExceedsPayment(amount_minor=amount, left_minor=left, currency=captured.currency)
     policy = wanted.policy or tx.core.rules.clawback
-    refund_id = _insert(tx, trade, amount, wanted.reason, policy, Origin.ASKED, wanted.caller)
-    before = part + Fraction(going, trade.paid_minor)
-    _reserve(tx, trade, refund_id, before, before + Fraction(amount, trade.paid_minor))
-    return refund_id
+    row = _new(tx, captured, amount, wanted.reason, policy, Origin.ASKED, wanted.caller)
+    if not insert_if_new(tx, Refund.__table__, {**row, "id": number}):
+        raise KeyReused
+    before = part + Fraction(going, captured.paid_minor)
+    _reserve(tx, captured, number, before, before + Fraction(amount, captured.paid_minor))
+    return number
 
 
 def _can_refund(core: Core, payment: AnyRow) -> bool:
@@ -137,47 +219,40 @@ def _can_refund(core: Core, payment: AnyRow) -> bool:
     return account is not None and isinstance(account.provider, Refunds)
 
 
-def _insert(tx: Tx, trade: Trade, amount: int, reason: str, policy: Clawback, origin: Origin, caller: str) -> int:
+def _new(
+    tx: Tx, captured: CapturedPayment, amount: int, reason: str, policy: Clawback, origin: Origin, caller: str
+) -> dict[str, Any]:
     """Due at once: should this process die before it calls the provider, the worker does."""
-    now, payment = tx.now, trade.payment
-    if payment is None:
-        raise RuntimeError("a refund of ours needs a payment of ours")
-    row: dict[str, Any] = {
-        "slot": trade.slot,
-        "order_id": payment.order_id,
-        "payment_id": payment.id,
-        "provider_account": payment.provider_account,
-        "theirs": trade.theirs,
-        "number_there": None,
-        "origin": origin,
-        "amount_minor": amount,
-        "currency": trade.currency,
-        "reason": reason,
-        "policy": policy,
-        "status": RefundStatus.CREATED,
-        "caller": caller,
-        "problem": "",
-        "coins": [],
-        "created_at": now,
-        "done_at": None,
-        "next_query_at": now,
-        "last_query_at": None,
-        "queries": 0,
-    }
+    return refund_status.new_row(
+        captured,
+        origin=origin,
+        amount_minor=amount,
+        currency=captured.currency,
+        reason=reason,
+        policy=policy,
+        status=RefundStatus.CREATED,
+        caller=caller,
+        created_at=tx.now,
+        next_query_at=tx.now,
+    )
+
+
+def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback) -> int:
+    row = _new(tx, captured, amount, SURPLUS_REASON, policy, Origin.AUTOMATIC, "")
     return insert_numbered(tx, Refund.__table__, tx.core.numbers, row)
 
 
-def _reserve(tx: Tx, trade: Trade, refund_id: int, before: Fraction, after: Fraction) -> None:
+def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction, after: Fraction) -> None:
     """The coins that this refund will take back, as far as the wallet still has them."""
     needs: dict[AccountName, int] = {}
-    for grant in trade.grants:
+    for grant in captured.grants:
         need = of_amount(min(after, Fraction(1)), grant.amount) - of_amount(min(before, Fraction(1)), grant.amount)
         needs[grant.credit] = needs.get(grant.credit, 0) + need
     for wallet, need in needs.items():
         if need:
-            clawing.reserve(
+            clawback.reserve(
                 tx,
-                trade.slot,
+                captured.slot,
                 wallet,
                 need,
                 key=settlement.hold_key(refund_id, wallet.asset),

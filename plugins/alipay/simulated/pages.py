@@ -7,7 +7,7 @@ from html import escape
 from plugins.alipay.simulated.trades import CLOSED, Order, Trade, yuan_text
 
 _STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;background:#eef2f7;margin:0;color:#1f2933}
+body{font:16px/1.5 system-ui,sans-serif;background:#eef2f7;margin:0;color:#1f2933;overflow-wrap:anywhere}
 main{max-width:26rem;margin:3rem auto;background:#fff;border-radius:12px;padding:2rem;box-shadow:0 2px 12px #0001}
 h1{font-size:1.1rem;margin:0 0 1rem;color:#1677ff} .sum{font-size:2.4rem;margin:.5rem 0}
 button{font:inherit;width:100%;padding:.8rem;border:0;border-radius:8px;background:#1677ff;color:#fff;margin-top:.6rem;

@@ -27,7 +27,7 @@ from plugins.sandbox import plugin
 from plugins.sandbox.provider import SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
 from plugins.sandbox.signing import ID, TIMESTAMP
-from plugins.sandbox.simulated_books import PAGE_SIZE
+from plugins.sandbox.simulated.books import PAGE_SIZE
 from plugins.sandbox.simulator import Simulator, SimulatorConfig, create_simulator
 
 ROOT = Path(__file__).parents[3]

@@ -137,6 +137,10 @@ class SandboxWorld(World):
             "the answer to another request": RewritingHttp(self.http, of_another_request),
         }
 
+    def charged(self, intent: Intent) -> Money | None:
+        asked = self.simulator.books.find(MERCHANT, number=intent.ref.ours).asked
+        return Money(asked["amount"], asked["currency"])
+
     def show_status(self, intent: Intent, word: str) -> None:
         self.simulator.books.find(MERCHANT, number=intent.ref.ours).status = word
 

@@ -9,7 +9,8 @@ import pytest
 
 from app.providers.facts import Message, Received, Reply
 from app.providers.registry import ProviderAccount, Registry
-from app.services.intake import inbox, notifications
+from app.services.facts import inbox
+from app.services.intake import notifications
 from app.services.intake.notifications import NotReplayed
 from tests.world import World
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.domain.account_events import FROZEN, UNFROZEN, Mark, first_head
 from app.domain.ledger import AccountName, microseconds, system, wallet
-from app.domain.marks import FROZEN, UNFROZEN, Mark, first_head
 from app.domain.proof.events import MarksProof, StoredMark
 from app.domain.proof.rows import StoredAccount
 

@@ -10,7 +10,7 @@ from app.providers.testing.conformance.checks import Rules, attempt, online, whe
 from app.providers.testing.conformance.journeys import BreakingHttp, Call, calls_in
 
 UNHEARD = ("timeout", "timeout_after", "error500")
-SPOILT = (*UNHEARD, "garbage", "empty", "html")
+SPOILT = (*UNHEARD, "garbage", "empty", "html", "html404")
 MOST_REQUESTS = 8
 
 
@@ -33,7 +33,8 @@ class CallRules(Rules):
                 assert isinstance(result, Retryable), f"{call.name}, connection refused: {_said(result)}"
 
     def test_a_lost_or_spoilt_answer_leaves_it_unknown(self) -> None:
-        """Timeout, garbage, nothing, HTML or a 500: Unknown, since it may have happened; a query may say Retryable.
+        """Timeout, garbage, nothing, HTML, a proxy's page or a 500: Unknown, since it may have happened; a query may
+        say Retryable.
 
         Never Declined, never a fact, never an exception of another kind.
         """

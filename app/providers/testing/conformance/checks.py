@@ -226,6 +226,6 @@ def refs_of(traits: Traits, ref: Ref) -> dict[str, Ref]:
     names = {"both numbers": ref}
     if ref.theirs:
         names["their number"] = Ref(theirs=ref.theirs)
-    if ref.ours and traits.names_our_number:
+    if ref.ours and traits.names_our_number and traits.asked_by_our_number:
         names["our number"] = Ref(ours=ref.ours)
     return names

@@ -75,10 +75,16 @@ class BreakingHttp:
 
 def started(world: World, provider: Provider, way: int = 0) -> Intent:
     """A payment that waits for its payer and that the provider knows."""
-    intent = world.intents()[way]
-    provider.start(intent)
+    return with_their_number(world, provider, world.intents()[way])
+
+
+def with_their_number(world: World, provider: Provider, intent: Intent) -> Intent:
+    """Start the payment and let the payer open it; the intent as the core goes on with it, which also knows the number
+    that the reply to `start` told."""
+    facts = provider.start(intent).facts
     world.visit(intent)
-    return intent
+    theirs = next((fact.ref.theirs for fact in facts if fact.ref.theirs), None)
+    return intent if theirs is None else replace(intent, ref=replace(intent.ref, theirs=theirs))
 
 
 def paid(world: World, provider: Provider, way: int = 0) -> tuple[Intent, Fact]:

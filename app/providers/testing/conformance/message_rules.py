@@ -48,7 +48,10 @@ class MessageRules(Rules):
         for name, sample in samples.items():
             facts = facts_of(provider, sample.message, name)
             assert tuple(fact.kind for fact in facts) == sample.kinds, f"{name}: the facts are of other kinds"
-            check_asks(accepted(provider, sample.message, name), name)
+            read = accepted(provider, sample.message, name)
+            if sample.asks is not None:
+                assert read.asks == sample.asks, f"{name}: asks about {read.asks}, and not about {sample.asks}"
+            check_asks(read, name)
 
     def test_the_same_message_always_says_the_same(self) -> None:
         """Receiving keeps no state: again, and by another instance, a message says the same."""

@@ -20,13 +20,14 @@ from app.providers.testing.conformance.watching import (
     leaked,
     no_outside,
     overhearing,
+    parts_of,
     text_of,
 )
 from app.providers.testing.conformance.world import World
 from app.providers.testing.doubles import BrokenHttp, FixedClock
 
 RECEIVE_SECONDS = 0.05
-FAULTS = ("", "refused", "timeout", "garbage", "empty", "html", "error500")
+FAULTS = ("", "refused", "timeout", "garbage", "empty", "html", "html404", "error401", "error500")
 
 
 class SecretRules(Rules):
@@ -48,11 +49,18 @@ class SecretRules(Rules):
         _check_clean(world, overheard.results, "a result")
 
     def test_no_secret_is_in_a_repr(self) -> None:
-        """No secret in how the provider, or its settings, print themselves."""
+        """No secret in how the provider, what it is made of, or its settings print themselves."""
         world = self.world()
         provider = online(world)
         settings = world.plugin.settings.model_validate(world.settings())
-        _check_clean(world, [repr(provider), str(provider), repr(settings), str(settings)], "a repr")
+        printed = [text for part in parts_of(provider) for text in (repr(part), str(part))]
+        _check_clean(world, [*printed, repr(settings), str(settings)], "a repr")
+
+    def test_no_private_word_is_kept(self) -> None:
+        """No word of the payer's that the world names in a fact or its raw."""
+        world, overheard = self._overheard()
+        found = leaked(world.private_words(), overheard.results) if world.private_words() else None
+        assert found is None, f"a private word is in a result: {found}"
 
     def _overheard(self) -> tuple[World, Overheard]:
         return self.world(), _overheard_in(self.world_class)

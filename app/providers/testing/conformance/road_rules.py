@@ -92,6 +92,8 @@ class FactRules(Rules):
             intent = replace(model, money=Money(700, currency))
             provider.start(intent)
             world.visit(intent)
+            charged = world.charged(intent)
+            assert charged in (None, intent.money), f"the provider was told to charge {charged} for {intent.money}"
             message = world.pay(intent)[0]
             fact = one_paid(learnt(world, provider, message, f"a payment in {currency}"), f"a payment in {currency}")
             assert fact.money == intent.money, f"{fact.money} paid instead of {intent.money}"

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -124,3 +124,19 @@ def no_outside() -> Iterator[list[str]]:
         for name in ("socket.socket.connect", "socket.getaddrinfo", "builtins.open", "time.sleep"):
             stack.enter_context(mock.patch(name, refuse(name)))
         yield attempts
+
+
+def parts_of(thing: object, levels: int = 4) -> Iterator[object]:
+    """The plugin's own objects that the thing is made of, itself first: those that might print what they hold."""
+    inner: Iterable[object] = ()
+    if isinstance(thing, Mapping):
+        inner = thing.values()
+    elif isinstance(thing, list | tuple | set | frozenset):
+        inner = thing
+    elif not type(thing).__module__.startswith(("builtins", "app.", "cryptography", "datetime", "pydantic")):
+        yield thing
+        slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+        named = {**{name: getattr(thing, name, None) for name in slots}, **getattr(thing, "__dict__", {})}
+        inner = named.values()
+    for part in inner if levels else ():
+        yield from parts_of(part, levels - 1)

@@ -40,6 +40,8 @@ class Traits:
     """True where money also goes back without our refund: from a console, by a store's decision, in a dispute."""
     names_our_number: bool = True
     """False where the provider never learns our payment number (a store): facts then name `theirs` and `owner`."""
+    asked_by_our_number: bool = True
+    """False where the provider answers questions by its own number only. The core then asks with what `start` said."""
     tells_money: bool = True
     """False where PAID carries no money, since the store sets the price."""
     signs_replies: bool = True
@@ -57,6 +59,9 @@ class Sample:
 
     message: Message
     kinds: tuple[Kind, ...]
+    asks: tuple[Ref, ...] | None = None
+    """What the message names without proving it, exactly as `Received.asks` must hold it: a dispute, a bank's answer, a
+    refund without its size. None: the message names nothing of that kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +254,19 @@ class World(ABC):
         For a paid intent where a store knows of no payment before. Required where `Traits.has_status_words`.
         """
         raise NotImplementedError("World.show_status is required where Traits.has_status_words")
+
+    def charged(self, intent: Intent) -> Money | None:
+        """What the provider was told to charge for this started intent, in the provider's books, as minor units.
+
+        Two mistakes that cancel each other (an amount scaled wrongly on the way out and on the way in) are seen only
+        here. None where the store sets the price, or where the books cannot be read.
+        """
+        return None
+
+    def private_words(self) -> tuple[str, ...]:
+        """Words of the payer that stand in the messages and answers of this world (a name, an account, an e-mail
+        address), and that must not be kept: the kit looks for them in every fact and its `raw`."""
+        return ()
 
     def unknown_ref(self) -> Ref:
         """The name of a payment that the provider has never heard of."""

@@ -1,0 +1,51 @@
+"""The `tillbook` command: what operators do. Each file here has the subcommands of one kind."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from app import logs
+from app.cli import audit, installation, operator, refunds, reports, scans, settings, wallets
+from app.config import BadSettings
+from app.providers.errors import Misconfigured
+
+
+class _Commands(click.Group):
+    """Ends a command with one clear sentence where settings or the database are at fault, not ourselves."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (BadSettings, Misconfigured) as error:
+            raise click.ClickException(str(error)) from None
+        except (OperationalError, ProgrammingError) as error:
+            raise click.ClickException(f"the database cannot be used (`tillbook migrate`?): {error.orig}") from None
+
+
+@click.group(cls=_Commands)
+def main() -> None:
+    """Tillbook: payments for virtual currency, wallets, and books that prove themselves."""
+    logs.configure(json=not sys.stderr.isatty())
+
+
+for _command in (
+    installation.migrate,
+    settings.check,
+    installation.worker,
+    installation.products,
+    settings.keys,
+    operator.messages,
+    operator.facts,
+    operator.payments,
+    refunds.refunds,
+    scans.scans,
+    wallets.wallets,
+    reports.report,
+    reports.recount_checkpoints,
+    audit.audit,
+):
+    main.add_command(_command)

@@ -1,0 +1,28 @@
+"""The parts of the service for one command, and how commands read a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from app.composition import House, build_house
+from app.config import load
+
+
+def house() -> House:
+    """The house over the configured database, given back when the command ends. Raises BadSettings, Misconfigured."""
+    parts = build_house(load())
+    click.get_current_context().call_on_close(parts.engine.dispose)
+    return parts
+
+
+def moment_of(given: str) -> datetime:
+    """An ISO 8601 time with its zone. Raises click's error for anything else."""
+    try:
+        moment = datetime.fromisoformat(given)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise click.BadParameter(f"not an ISO 8601 time with its zone: {given}")

@@ -1,0 +1,120 @@
+"""The subcommands for what a person must look at: kept messages, parked facts, payments that do not end."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.house import house
+from app.domain.status import NEEDS_A_PERSON
+from app.services.facts import inbox, parked
+from app.services.intake import notifications
+from app.services.payments import expiry
+
+
+@click.group()
+def messages() -> None:
+    """Notifications that were kept because a person has to look."""
+
+
+@messages.command("list")
+def list_messages() -> None:
+    """The unresolved ones, oldest first."""
+    for row in house().core.read(inbox.waiting):
+        click.echo(f"{row.id}  {row.received_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.reason}: {row.detail}")
+
+
+@messages.command("replay")
+@click.argument("number", type=int)
+def replay_message(number: int) -> None:
+    """Verify and apply a kept message again, as if the provider had just sent it.
+
+    Exits 1 if it is refused, or if a person still has to look at what it says.
+    """
+    try:
+        replayed = notifications.replay(house().core, number)
+    except notifications.NotReplayed as error:
+        raise click.ClickException(str(error)) from None
+    if not replayed.settled:
+        raise click.ClickException(f"still to be looked at: {replayed}")
+    click.echo(str(replayed))
+
+
+@messages.command("resolve")
+@click.argument("number", type=int)
+def resolve_message(number: int) -> None:
+    """Take a message off the list: a person has dealt with it."""
+    parts = house()
+    parts.core.transact(lambda session: inbox.resolve(session, number))
+
+
+@click.group()
+def facts() -> None:
+    """Verified statements of providers that match nothing here, or came on top."""
+
+
+@facts.command("list")
+@click.option("--outcome", type=click.Choice(["parked", "surplus", "not_ours"]), default="parked", show_default=True)
+@click.option("--theirs", help="Only those that name this number; needed for `not_ours`, which may be very many.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+def list_facts(outcome: str, theirs: str | None, limit: int) -> None:
+    """Those that are still so, oldest first. `not_ours`: what histories and bills list that is about nothing here."""
+    if outcome == "not_ours" and theirs is None:
+        raise click.UsageError("--outcome not_ours needs --theirs NUMBER; `tillbook scans list` counts them")
+    for row in house().core.read(lambda tx: parked.listed(tx, outcome, limit, theirs)):
+        told = row.content
+        money = f"{told['amount_minor']} {told['currency']}" if told["amount_minor"] is not None else "no amount"
+        click.echo(
+            f"{row.id}  {row.recorded_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.kind}  {row.reason}  {money}"
+            f"  ours={told['ours']} theirs={told['theirs']}"
+        )
+
+
+@facts.command("reexamine")
+@click.argument("number", type=int)
+def reexamine_fact(number: int) -> None:
+    """Apply a parked fact once more, by the usual rules: after an upgrade, or when its cause has been put right.
+
+    Exits 1 if that is not possible, or if a person still has to look at it.
+    """
+    try:
+        applied = parked.reexamine(house().core, number)
+    except parked.NotReexamined as error:
+        raise click.ClickException(f"fact {number}: {error}") from None
+    became = f"{applied.outcome} {applied.reason}".strip()
+    if applied.outcome in NEEDS_A_PERSON:
+        raise click.ClickException(f"still to be looked at: {became}")
+    click.echo(became)
+
+
+@click.group()
+def payments() -> None:
+    """Payments that do not end by themselves."""
+
+
+@payments.command("overdue")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+def list_overdue(limit: int) -> None:
+    """Those still open though their time and grace are over, oldest first: the provider does not answer, or does not
+    close them."""
+    core = house().core
+    for row in core.read(lambda session: expiry.overdue(session, limit)):
+        click.echo(
+            f"{row.id}  {row.expires_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.status}  theirs={row.theirs}"
+            f"  asked {row.queries} times"
+        )
+
+
+@payments.command("close")
+@click.argument("number", type=int)
+@click.option("--reason", required=True)
+@click.option("--actor", required=True, help="Who you are.")
+def close_payment(number: int, reason: str, actor: str) -> None:
+    """Close a payment that is overdue, because you have found out that it was not paid.
+
+    Its order expires with it. Money that comes all the same is treated as late money. Exits 1 if it cannot be closed.
+    """
+    try:
+        expiry.close_by_hand(house().core, number, actor=f"operator:{actor}", reason=reason)
+    except expiry.NotClosed as error:
+        raise click.ClickException(f"payment {number}: {error}") from None
+    click.echo(f"payment {number}: closed")

@@ -1,0 +1,63 @@
+"""`tillbook refunds`: what an operator sees of refunds, and does about those that do not end."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.house import house
+from app.models.base import AnyRow
+from app.services.refunds import overdue
+
+
+@click.group()
+def refunds() -> None:
+    """Money that goes back, or went back."""
+
+
+@refunds.command("list")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+def list_refunds(limit: int) -> None:
+    """The newest refunds, newest first."""
+    for row in overdue.recent(house().core, limit):
+        click.echo(_line(row))
+
+
+@refunds.command("overdue")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+def list_overdue(limit: int) -> None:
+    """Refunds open for more than three days, and payments of which something went back and nobody has told how much:
+    these wait for the provider's next bill. Oldest first."""
+    found = overdue.listed(house().core, limit)
+    for row in found.refunds:
+        click.echo(f"{_line(row)}  asked {row.queries} times")
+    for row in found.payments:
+        click.echo(
+            f"payment {row.id}  {row.raised_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  theirs={row.theirs}"
+            "  refunded in part or whole, size not told: waits for the next bill"
+        )
+
+
+@refunds.command("end")
+@click.argument("number", type=int)
+@click.option("--by", "name", required=True, help="Who you are.")
+@click.option("--reason", required=True)
+def end_refund(number: int, name: str, reason: str) -> None:
+    """End an open refund, because you have found out that nothing goes back; or stop asking about one that failed.
+
+    Its reserved coins are free again. Should the provider say later that the money went back, that counts all the same.
+    Exits 1 if it cannot be ended.
+    """
+    try:
+        overdue.end_by_hand(house().core, number, by=name, reason=reason)
+    except overdue.NotEnded as error:
+        raise click.ClickException(f"refund {number}: {error}") from None
+    click.echo(f"refund {number}: ended")
+
+
+def _line(row: AnyRow) -> str:
+    money = f"{row.amount_minor} {row.currency}" if row.amount_minor is not None else "no amount"
+    problem = f"  {row.problem}" if row.problem else ""
+    return (
+        f"{row.id}  {row.created_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.origin}  {row.status}  {money}"
+        f"  payment={row.payment_id}{problem}"
+    )

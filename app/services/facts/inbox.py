@@ -1,0 +1,93 @@
+"""Messages that could not simply be applied: kept raw with the reason, listed for the operator, replayable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+
+from app.domain.numbers import slot_of_number
+from app.models.base import AnyRow
+from app.models.orders import KeptMessage
+from app.models.slot_guard import sweep
+from app.providers.facts import Message
+from app.services.base.context import Tx
+from app.services.base.sanitize import printable, storable_text
+from app.services.base.upsert import insert_numbered
+
+DETAIL_LENGTH = 2000
+_NEVER_KEPT = frozenset({"authorization", "cookie", "x-api-key", "proxy-authorization"})
+_m = KeptMessage.__table__.c
+
+
+def keep(tx: Tx, slot: int, account: str, message: Message, reason: str, detail: str, *, aside: bool = False) -> int:
+    """Store the message; its number. `aside`: nobody has to look at it unless it is shown later."""
+    row = {
+        "slot": slot,
+        "provider_account": account,
+        "source": message.source,
+        "reason": reason,
+        "detail": storable_text(detail, DETAIL_LENGTH),
+        "headers": printable({name: value for name, value in message.headers.items() if name not in _NEVER_KEPT}),
+        "query_string": storable_text(message.query_string),
+        "body": message.body,
+        "received_at": tx.now,
+        "resolved_at": tx.now if aside else None,
+    }
+    return insert_numbered(tx, KeptMessage.__table__, tx.core.numbers, row)
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """Something odd in a history that a provider gave us."""
+
+    slot: int
+    account: str
+    reason: str
+    detail: str
+    body: bytes
+
+
+def keep_scanned(tx: Tx, odd: Scanned, *, aside: bool = False) -> int | None:
+    """Store it unless it is here already, waiting or dealt with; its number, if it is new."""
+    same = (_m.slot == odd.slot, _m.provider_account == odd.account, _m.source == "scan", _m.body == odd.body)
+    if tx.execute(select(_m.id).where(*same).limit(1)).one_or_none() is not None:
+        return None
+    row = {
+        "slot": odd.slot,
+        "provider_account": odd.account,
+        "source": "scan",
+        "reason": odd.reason,
+        "detail": storable_text(odd.detail, DETAIL_LENGTH),
+        "headers": {},
+        "query_string": "",
+        "body": odd.body,
+        "received_at": tx.now,
+        "resolved_at": tx.now if aside else None,
+    }
+    return insert_numbered(tx, KeptMessage.__table__, tx.core.numbers, row)
+
+
+def waiting(tx: Tx, *, limit: int = 100) -> list[AnyRow]:
+    """The unresolved ones, oldest first."""
+    wanted = select(*_m).prefix_with(sweep("operator")).where(_m.resolved_at.is_(None)).order_by(_m.received_at)
+    return list(tx.execute(wanted.limit(limit)))
+
+
+def find(tx: Tx, number: int) -> AnyRow | None:
+    wanted = select(*_m).where(_m.slot == slot_of_number(number), _m.id == number)
+    return tx.execute(wanted).one_or_none()
+
+
+def message_of(row: AnyRow) -> Message:
+    return Message(row.source, bytes(row.body), row.headers, row.query_string)
+
+
+def show(tx: Tx, number: int, reason: str) -> None:
+    """Put a message that was kept aside on the list: a person has to look after all."""
+    shown = update(KeptMessage).where(_m.slot == slot_of_number(number), _m.id == number)
+    tx.execute(shown.values(resolved_at=None, reason=reason))
+
+
+def resolve(tx: Tx, number: int) -> None:
+    tx.execute(update(KeptMessage).where(_m.slot == slot_of_number(number), _m.id == number).values(resolved_at=tx.now))

@@ -1,0 +1,313 @@
+"""Taking coins of a refunded purchase back, and giving them back when the refund is undone.
+
+What was done about a grant so far is in the ledger itself: every transfer made here names the grant's own transfer as
+its cause. So a clawback is booked as the difference to a target, under the wallet's lock, and repeating it books
+nothing. Coins of the purchase that a refund of ours has reserved are used before anything becomes a debt.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import and_, bindparam, case, func, or_, select
+
+from app.domain import refunding
+from app.domain.debts import OWED_BY_USERS, debt_of
+from app.domain.ledger import EXPIRY, ISSUANCE, JOURNAL, AccountName, Lot, Transfer, system
+from app.domain.limits import LedgerRules
+from app.domain.refunding import Clawback, Step, Taken, step_to, taken_from
+from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
+from app.models.ledger import LOTS, TRANSFERS
+from app.services.base.transaction import Connected
+from app.services.ledger import hold_rows, holds
+from app.services.ledger.accounts import Place
+from app.services.ledger.ledger_transaction import LedgerTransaction
+from app.services.ledger.spends import DEFAULTS
+
+LOSSES = "losses"
+"""The system account that stands for coins which were refunded in money, spent, and forgiven."""
+_T, _L = TRANSFERS.c, LOTS.c
+_BY_CAUSE = (
+    select(_T.cause_id, _T.kind, func.count().label("times"), func.sum(_T.amount).label("total"))
+    .where(_T.slot == bindparam("p_slot"), _T.cause_id.in_(bindparam("p_causes", expanding=True)))
+    .group_by(_T.cause_id, _T.kind)
+)
+_GRANT = TRANSFERS.alias("grant_")
+_OF_GRANT = case((_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id), else_=_GRANT.c.id)
+_EXPIRED_UNUSED = (
+    select(_OF_GRANT.label("grant_id"), func.sum(_T.amount).label("total"))
+    .select_from(_GRANT)
+    .join(TRANSFERS, and_(_T.slot == _GRANT.c.slot, _T.book_id == _GRANT.c.book_id, _T.lot == _GRANT.c.version))
+    .where(
+        _GRANT.c.slot == bindparam("p_slot"),
+        or_(
+            _GRANT.c.id.in_(bindparam("p_causes", expanding=True)),
+            and_(_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id.in_(bindparam("p_causes", expanding=True))),
+        ),
+        _GRANT.c.lot == _GRANT.c.version,
+        _T.kind == EXPIRY,
+        _T.version > _GRANT.c.version,
+    )
+    .group_by(_OF_GRANT)
+)
+"""Coins of a grant that expired: out of the lot that it made, or out of one in which its coins were given back."""
+_LOTS_OF_PAYMENT = (
+    select(_L.version, _L.bonus)
+    .where(
+        _L.slot == bindparam("p_slot"), _L.payment == bindparam("p_payment"), _L.account_id == bindparam("p_account")
+    )
+    .order_by(_L.version)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClawbackTarget:
+    """One grant of a purchase, and how many of its coins are to be gone."""
+
+    grant: uuid.UUID
+    """The transfer that credited it."""
+    wallet: AccountName
+    granted: int
+    lot: Lot
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClawbackResult:
+    """What was booked in one asset."""
+
+    asset: str
+    step: Step
+
+    @property
+    def changed(self) -> bool:
+        return self.step != Step()
+
+
+@dataclass(frozen=True, slots=True)
+class StatementText:
+    """What the statement shows with the coins."""
+
+    reference: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What the ledger holds under one cause: sums, and numbers of transfers, by kind."""
+
+    sums: Counter[str]
+    counts: Counter[str]
+
+    @property
+    def times(self) -> int:
+        return self.counts.total()
+
+    @property
+    def taken(self) -> Taken:
+        return taken_from(self.sums)
+
+
+def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
+    """What was booked because of each of these transfers; nothing for those without."""
+    found: dict[uuid.UUID, Booked] = defaultdict(lambda: Booked(Counter(), Counter()))
+    if not causes:
+        return found
+    for row in session.connection().execute(_BY_CAUSE, {"p_slot": slot, "p_causes": list(causes)}):
+        found[row.cause_id].sums[row.kind] = int(row.total)
+        found[row.cause_id].counts[row.kind] = int(row.times)
+    for row in session.connection().execute(_EXPIRED_UNUSED, {"p_slot": slot, "p_causes": list(causes)}):
+        found[row.grant_id].sums[EXPIRY] = int(row.total)
+    return found
+
+
+def claw(
+    session: Connected,
+    slot: int,
+    claims: Sequence[ClawbackTarget],
+    *,
+    policy: Clawback,
+    ending: Sequence[uuid.UUID],
+    spare: Sequence[uuid.UUID],
+    words: StatementText,
+    at: datetime,
+    rules: LedgerRules = DEFAULTS,
+) -> list[ClawbackResult]:
+    """Bring the books to the targets of all claims of one purchase; what was booked, by claim. The caller commits.
+
+    `ending` are the holds of the refund that this is about: they are let go of, and their coins used. `spare` are the
+    holds of other refunds of the same purchase: used as far as coins are missing.
+    """
+    places = _places(slot, claims)
+    with LedgerTransaction(session, rules, places, at) as books:
+        # Written before the books are asked what was done: what expired unused is gone already.
+        for claim in claims:
+            books.expire(slot, claim.wallet)
+    with LedgerTransaction(session, rules, places, at) as books:
+        known = booked(session, slot, [claim.grant for claim in claims])
+        _let_go_of(books, slot, ending)
+        outcomes = [_settle(books, slot, claim, known[claim.grant], policy, spare, words) for claim in claims]
+        _tidy(books, slot, claims)
+    return outcomes
+
+
+def _places(slot: int, claims: Sequence[ClawbackTarget]) -> list[Place]:
+    """Debts are locked later, after their wallets, as everybody does."""
+    names: set[AccountName] = set()
+    for claim in claims:
+        asset, environment = claim.wallet.asset, claim.wallet.environment
+        houses = (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL)
+        names |= {claim.wallet, *(system(code, asset, environment) for code in houses)}
+    return [(slot, name) for name in names]
+
+
+def _settle(
+    books: LedgerTransaction,
+    slot: int,
+    claim: ClawbackTarget,
+    known: Booked,
+    policy: Clawback,
+    spare: Sequence[uuid.UUID],
+    words: StatementText,
+) -> ClawbackResult:
+    wallet = books.book(slot, claim.wallet)
+    missing = claim.target - known.taken.accounted - wallet.available
+    if missing > 0:
+        _draw(books, slot, claim.wallet, spare, missing)
+    debt = books.debt(slot, claim.wallet)
+    owing = debt.balance if debt is not None else 0
+    step = step_to(claim.target, known.taken, available=wallet.available, debt=owing, policy=policy)
+    for transfer in _transfers(claim, step, words, known.times):
+        _book(books, slot, claim, transfer)
+    return ClawbackResult(claim.wallet.asset, step)
+
+
+def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: int) -> list[Transfer]:
+    """The transfers of a step. Their keys count the transfers that this grant has already caused."""
+    wallet = claim.wallet
+    issuance, losses, house = (
+        system(code, wallet.asset, wallet.environment) for code in (ISSUANCE, LOSSES, OWED_BY_USERS)
+    )
+    debt = debt_of(wallet)
+    rows = (
+        (refunding.CLAWBACK, wallet, issuance, step.take),
+        (refunding.DEBT, house, debt, step.owe),
+        (refunding.FORGIVEN, losses, issuance, step.forgive),
+        (refunding.UNFORGIVEN, issuance, losses, step.unforgive),
+        (refunding.DEBT_CANCELLED, debt, house, step.cancel),
+        (refunding.RETURNED, issuance, wallet, step.give_back),
+    )
+    moving = [row for row in rows if row[3]]
+    return [
+        Transfer(
+            scope=f"clawback:{claim.grant.hex}",
+            key=str(times + number),
+            debit=debit,
+            credit=credit,
+            amount=amount,
+            kind=kind,
+            reference=words.reference,
+            note=words.note,
+            cause=claim.grant,
+            lot=_returned_lot(claim, amount) if kind == refunding.RETURNED else None,
+        )
+        for number, (kind, debit, credit, amount) in enumerate(moving)
+    ]
+
+
+def _book(books: LedgerTransaction, slot: int, claim: ClawbackTarget, transfer: Transfer) -> None:
+    if transfer.kind == refunding.CLAWBACK:
+        books.take_back(slot, transfer, _own_lots(books, slot, claim))
+        return
+    if debt_of(claim.wallet) in (transfer.debit, transfer.credit):
+        books.debt(slot, claim.wallet, make=True)
+    books.post(slot, transfer)
+
+
+def _own_lots(books: LedgerTransaction, slot: int, claim: ClawbackTarget) -> list[int]:
+    """The lots of that purchase: those of the same kind (paid or bonus) first, then the others."""
+    values = {"p_slot": slot, "p_payment": claim.lot.payment, "p_account": books.book(slot, claim.wallet).id}
+    rows = books.session.connection().execute(_LOTS_OF_PAYMENT, values).all()
+    return [row.version for row in sorted(rows, key=lambda row: bool(row.bonus) != claim.lot.bonus)]
+
+
+def _returned_lot(claim: ClawbackTarget, amount: int) -> Lot:
+    """Coins that come back are a lot of their own, with what the first one said and its share of the value."""
+    value = (2 * claim.lot.value_minor * amount + claim.granted) // (2 * claim.granted)
+    return replace(claim.lot, value_minor=value, currency=claim.lot.currency if value else "")
+
+
+def _tidy(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> None:
+    """What a hold kept from expiring, and coins that were let go of while something is owed."""
+    for wallet in {claim.wallet for claim in claims}:
+        books.expire(slot, wallet)
+        books.repay(slot, wallet)
+
+
+# --- reservations: the coins of a refund that is under way ---
+
+
+def reserve(
+    session: Connected,
+    slot: int,
+    wallet: AccountName,
+    most: int,
+    *,
+    key: str,
+    reference: str,
+    at: datetime,
+    rules: LedgerRules = DEFAULTS,
+) -> int:
+    """Reserve up to that many coins of the wallet; how many there were. A frozen wallet is no obstacle: the coins go
+    back to where they came from. It counts for no spend limit."""
+    request = HoldRequest(wallet.user_id, wallet.asset, most, key, LONGEST_HOLD_SECONDS, "refund", wallet.environment)
+    with LedgerTransaction(session, rules, [(slot, wallet)], at) as books:
+        books.expire(slot, wallet)
+        book = books.book(slot, wallet)
+        amount = min(most, book.available)
+        if amount <= 0:
+            return 0
+        holds.make(books, slot, replace(request, amount=amount, reference=reference), limited=False)
+    return amount
+
+
+def hold_id(slot: int, user_id: str, key: str) -> uuid.UUID:
+    """The name of the hold that `reserve` makes under that key."""
+    return HoldRequest(user_id, "any", 1, key, 1, "refund").id_in(slot)
+
+
+def release(
+    session: Connected,
+    slot: int,
+    wallet: AccountName,
+    holds: Sequence[uuid.UUID],
+    *,
+    at: datetime,
+    rules: LedgerRules = DEFAULTS,
+) -> None:
+    """Let the reserved coins of one wallet go: the refund was declined. A debt made meanwhile is repaid first."""
+    with LedgerTransaction(session, rules, [(slot, wallet)], at) as books:
+        _let_go_of(books, slot, holds)
+        books.expire(slot, wallet)
+        books.repay(slot, wallet)
+
+
+def _let_go_of(books: LedgerTransaction, slot: int, numbers: Sequence[uuid.UUID]) -> None:
+    for number in numbers:
+        held = books.find_hold(slot, number)
+        if held is not None and held.state == hold_rows.OPEN:
+            books.lower_hold(held, held.rest, hold_rows.RELEASED)
+
+
+def _draw(books: LedgerTransaction, slot: int, wallet: AccountName, numbers: Sequence[uuid.UUID], missing: int) -> None:
+    """Use what other refunds of the purchase have reserved in that wallet, as far as it is needed."""
+    for number in numbers:
+        held = books.find_hold(slot, number)
+        if held is not None and held.state == hold_rows.OPEN and held.account == wallet and missing > 0:
+            amount = min(missing, held.rest)
+            books.lower_hold(held, amount, hold_rows.OPEN if amount < held.rest else hold_rows.RELEASED)
+            missing -= amount

@@ -1,0 +1,81 @@
+"""What time does to the ledger: holds that run out are released, lots that run out are moved to `expired`.
+
+The worker asks for candidates over all slots, without locks, and handles each in a transaction of its own. Two workers
+with the same candidate do no harm: the second finds nothing left to do.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import and_, bindparam, func, select
+
+from app.domain.ledger import AccountName
+from app.domain.limits import LedgerRules
+from app.models.ledger import ACCOUNTS, HOLDS, LOTS
+from app.models.slot_guard import sweep
+from app.services.base.transaction import Connected, Sessions, read, transact
+from app.services.ledger import hold_rows, holds
+from app.services.ledger.ledger_transaction import LedgerTransaction
+from app.services.ledger.spends import DEFAULTS
+
+A, H, L = ACCOUNTS.c, HOLDS.c, LOTS.c
+BATCH = 200
+
+_HOLDS = (
+    select(H.slot, H.id)
+    .prefix_with(sweep("due_ledger"))
+    .where(H.state == hold_rows.OPEN, H.expires_at <= bindparam("p_now"))
+    .order_by(H.expires_at)
+    .limit(bindparam("p_limit"))
+)
+# Coins that a hold keeps past their expiry are not due: they would be found again and again.
+_LOTS = (
+    select(A.slot, A.user_id, A.code, A.asset, A.environment)
+    .prefix_with(sweep("due_ledger"))
+    .join(LOTS, and_(L.slot == A.slot, L.account_id == A.id))
+    .where(L.remaining > 0, L.expires_at <= bindparam("p_now"))
+    .group_by(A.slot, A.id, A.user_id, A.code, A.asset, A.environment, A.held)
+    .having(func.sum(L.remaining) > A.held)
+    .limit(bindparam("p_limit"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DueHold:
+    slot: int
+    hold_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class DueLots:
+    slot: int
+    account: AccountName
+
+
+def due(session: Connected, *, at: datetime, limit: int = BATCH) -> list[DueHold | DueLots]:
+    """Candidates over all slots: holds first, since what they let go of may then expire."""
+    values = {"p_now": at, "p_limit": limit}
+    holds = [DueHold(row.slot, row.id) for row in session.connection().execute(_HOLDS, values)]
+    rows = session.connection().execute(_LOTS, {**values, "p_limit": max(1, limit - len(holds))})
+    return [*holds, *(DueLots(row[0], AccountName(*row[1:])) for row in rows)]
+
+
+def settle_due(session: Connected, item: DueHold | DueLots, *, at: datetime, rules: LedgerRules = DEFAULTS) -> None:
+    """Do what is due with one candidate, if it still is."""
+    if isinstance(item, DueHold):
+        holds.expire(session, item.slot, item.hold_id, at=at, rules=rules)
+        return
+    with LedgerTransaction(session, rules, [(item.slot, item.account)], at) as books:
+        books.expire(item.slot, item.account)
+
+
+def expire_due(sessions: Sessions, *, at: datetime, rules: LedgerRules = DEFAULTS, limit: int = BATCH) -> int:
+    """One bounded batch, each candidate in a transaction of its own; how many there were. 0: nothing was due."""
+    items = read(sessions, lambda session: due(session, at=at, limit=limit))
+    for item in items:
+        transact(sessions, partial(settle_due, item=item, at=at, rules=rules))
+    return len(items)

@@ -1,0 +1,91 @@
+"""The rows of holds. What they mean for a wallet is in `holds` and in `LedgerTransaction`."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, bindparam, select, update
+
+from app.domain.ledger import AccountName
+from app.models.base import AnyRow
+from app.models.ledger import ACCOUNTS, HOLDS
+from app.services.base.transaction import Connected
+
+A, H = ACCOUNTS.c, HOLDS.c
+OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A hold as it stands."""
+
+    slot: int
+    id: uuid.UUID
+    account: AccountName
+    amount: int
+    captured: int
+    released: int
+    state: str
+    expires_at: datetime
+    created_at: datetime
+    fingerprint: bytes
+    limited: bool = True
+    """Whether it counts for the spend limits: that of a refund does not."""
+    repeated: bool = False
+
+    @property
+    def rest(self) -> int:
+        """What is still reserved."""
+        return self.amount - self.captured - self.released
+
+
+HOLD = select(HOLDS, A.user_id, A.code, A.asset, A.environment).join(
+    ACCOUNTS, and_(A.slot == H.slot, A.id == H.account_id)
+)
+_READ = HOLD.where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
+_OVER = HOLD.where(
+    H.slot == bindparam("p_slot"),
+    H.account_id == bindparam("p_account"),
+    H.state == OPEN,
+    H.expires_at <= bindparam("p_at"),
+).order_by(H.expires_at, H.id)
+_CHANGE = (
+    update(HOLDS)
+    .where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
+    .values(captured=bindparam("p_captured"), released=bindparam("p_released"), state=bindparam("p_state"))
+)
+
+
+def find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held | None:
+    row = session.connection().execute(_READ, {"p_slot": slot, "p_id": hold_id}).one_or_none()
+    return None if row is None else held_of(row)
+
+
+def held_of(row: AnyRow) -> Held:
+    """Read one row of HOLD."""
+    return Held(
+        slot=row.slot,
+        id=row.id,
+        account=AccountName(row.user_id, row.code, row.asset, row.environment),
+        amount=row.amount,
+        captured=row.captured,
+        released=row.released,
+        state=row.state,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        fingerprint=bytes(row.fingerprint),
+        limited=row.limited,
+    )
+
+
+def over(session: Connected, slot: int, account_id: int, at: datetime) -> list[Held]:
+    """The open holds of an account whose time is over, oldest first."""
+    values = {"p_slot": slot, "p_account": account_id, "p_at": at}
+    return [held_of(row) for row in session.connection().execute(_OVER, values)]
+
+
+def write(session: Connected, held: Held) -> None:
+    values = {"p_slot": held.slot, "p_id": held.id, "p_state": held.state}
+    session.connection().execute(_CHANGE, {**values, "p_captured": held.captured, "p_released": held.released})

@@ -1,0 +1,202 @@
+"""Reserving coins: hold, capture (all, part, several times), release, expiry.
+
+A hold reserves an amount, not certain coins: `available = balance - held`. Everything happens under the lock of the
+wallet, so a capture and an expiry that race are settled by whoever comes first.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import insert
+
+from app.domain import account_events as marks
+from app.domain.books import Book
+from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
+from app.domain.limits import LedgerRules, periods
+from app.domain.spending import Capture, HoldRequest, refusal
+from app.models.ledger import HOLDS
+from app.services.base.transaction import Connected
+from app.services.ledger import idempotency
+from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find
+from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
+from app.services.ledger.spends import DEFAULTS
+
+_ADD_HOLD = insert(HOLDS)
+
+
+def hold(
+    session: Connected, slot: int, request: HoldRequest, *, at: datetime, rules: LedgerRules = DEFAULTS
+) -> Held | Refused:
+    """Reserve coins, or refuse as a spend would. It counts for the spend limits at once, on the day it is made.
+
+    The same key gives the hold as it stands now (`repeated`); with other content it raises KeyConflict.
+    """
+    hold_id, fingerprint, account = request.id_in(slot), request.fingerprint(slot), request.account
+    with LedgerTransaction(session, rules, [(slot, account)], at) as books:
+        answer = _known(session, slot, request)
+        if answer is not None:
+            return answer
+        book = books.book(slot, account)
+        available = books.available(slot, account, request.amount)
+        refused = refusal(hold_id, book, request.amount, available, rules, at, limited=True)
+        if refused is not None:
+            return books.refuse(book, refused, fingerprint)
+        book.count_spent(request.amount, periods(at, rules.zone))
+        return make(books, slot, request)
+
+
+def _known(session: Connected, slot: int, request: HoldRequest) -> Held | Refused | None:
+    hold_id, fingerprint = request.id_in(slot), request.fingerprint(slot)
+    found = find(session, slot, hold_id)
+    if found is None:
+        return idempotency.find_refusal(session, slot, hold_id, fingerprint)
+    if found.fingerprint != fingerprint:
+        raise KeyConflict(f"the key {request.key!r} was used for another hold", _differing(found, request))
+    return replace(found, repeated=True)
+
+
+def _differing(found: Held, request: HoldRequest) -> str:
+    """The field in which the two differ; `note` stands for the texts, which a hold keeps by their hash."""
+    if found.account != request.account:
+        return "account"
+    if found.amount != request.amount:
+        return "amount"
+    lasts = (found.expires_at - found.created_at) // timedelta(seconds=1)
+    return "seconds" if lasts != request.seconds else "note"
+
+
+def make(books: LedgerTransaction, slot: int, request: HoldRequest, *, limited: bool = True) -> Held:
+    """Reserve it. The caller has checked that the coins are there, and has counted them if that is wanted."""
+    book = books.book(slot, request.account)
+    held = Held(
+        slot=slot,
+        id=request.id_in(slot),
+        account=request.account,
+        amount=request.amount,
+        captured=0,
+        released=0,
+        state=OPEN,
+        expires_at=books.at + timedelta(seconds=request.seconds),
+        created_at=books.at,
+        fingerprint=request.fingerprint(slot),
+        limited=limited,
+    )
+    book.held += held.amount
+    books.mark(book, marks.HELD if limited else marks.RESERVED, held.id, held.amount, held.fingerprint)
+    _add(books.session, book.id, held, (request.reference, request.note, request.actor))
+    return held
+
+
+def _add(session: Connected, account_id: int, held: Held, texts: tuple[str, str, str]) -> None:
+    values = {
+        "slot": held.slot,
+        "id": held.id,
+        "account_id": account_id,
+        "amount": held.amount,
+        "expires_at": held.expires_at,
+        "created_at": held.created_at,
+        "fingerprint": held.fingerprint,
+        "limited": held.limited,
+        **dict(zip(("reference", "note", "actor"), texts, strict=True)),
+    }
+    session.connection().execute(_ADD_HOLD, values)
+
+
+def capture(
+    session: Connected, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
+) -> Posted | Refused:
+    """Turn (part of) a hold into a spend. Refusals: `hold_expired`, `hold_closed`, `wallet_frozen`,
+    `hold_exceeded`; all are recorded.
+
+    Raises NoSuchEntry if the slot has no such hold, KeyConflict if the key had another content.
+    """
+    account = _of_caller(session, slot, request.hold_id).account
+    transfer = request.transfer(account, request.amount or 1)
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at) as books:
+        found = _must_find(session, slot, request.hold_id)
+        answer = _captured_before(session, slot, request, account)
+        if answer is not None:
+            return answer
+        refused = _capture_refused(slot, request, found, books.book(slot, account), at)
+        if refused is not None:
+            if refused.code == "hold_expired" and found.state == OPEN:
+                _let_go(books, found, EXPIRED)
+            return books.refuse(books.book(slot, account), refused, request.fingerprint(slot))
+        amount = request.amount or found.rest
+        posted = books.capture(slot, request.transfer(account, amount))
+        books.book(slot, account).held -= amount
+        left = replace(found, captured=found.captured + amount)
+        if request.final and left.rest:
+            _let_go(books, left, CAPTURED)
+        else:
+            books.write_hold(replace(left, state=OPEN if left.rest else CAPTURED))
+        return posted
+
+
+def _captured_before(session: Connected, slot: int, request: Capture, account: AccountName) -> Posted | Refused | None:
+    transfer_id = request.id_in(slot)
+    first = idempotency.find_transfer(session, slot, transfer_id)
+    if first is None:
+        return idempotency.find_refusal(session, slot, transfer_id, request.fingerprint(slot))
+    amount = first.amount if request.amount is None else request.amount
+    return idempotency.repeated(first, request.transfer(account, amount))
+
+
+def _capture_refused(slot: int, request: Capture, found: Held, book: Book, at: datetime) -> Refused | None:
+    request_id = request.id_in(slot)
+    if found.state == EXPIRED or (found.state == OPEN and at >= found.expires_at):
+        return Refused(request_id, "hold_expired", {"expired_at": found.expires_at.isoformat()})
+    if found.state != OPEN:
+        return Refused(request_id, "hold_closed", {"state": found.state})
+    if book.frozen:
+        return Refused(request_id, "wallet_frozen")
+    if request.amount is not None and request.amount > found.rest:
+        return Refused(request_id, "hold_exceeded", {"amount": request.amount, "rest": found.rest})
+    return None
+
+
+def release(session: Connected, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+    """Give back what is still reserved. Harmless to repeat: a hold that is not open is returned as it is."""
+    _of_caller(session, slot, hold_id)
+    return _end(session, slot, hold_id, RELEASED, at, rules)
+
+
+def expire(session: Connected, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+    """Release it if its time is over (for the worker)."""
+    return _end(session, slot, hold_id, EXPIRED, at, rules)
+
+
+def _end(session: Connected, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
+    account = _must_find(session, slot, hold_id).account
+    with LedgerTransaction(session, rules, [(slot, account)], at) as books:
+        found = _must_find(session, slot, hold_id)
+        if found.state != OPEN or (state == EXPIRED and at < found.expires_at):
+            return replace(found, repeated=True)
+        over = at >= found.expires_at
+        return _let_go(books, found, EXPIRED if over else state)
+
+
+def _let_go(books: LedgerTransaction, held: Held, state: str) -> Held:
+    """Nothing stays reserved: the coins can be spent again, or expire now if their time came while they were held."""
+    done = books.end_hold(held, state)
+    books.expire(held.slot, held.account)
+    books.repay(held.slot, held.account)
+    return done
+
+
+def _must_find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
+    found = find(session, slot, hold_id)
+    if found is None:
+        raise NoSuchEntry(f"no hold {hold_id}")
+    return found
+
+
+def _of_caller(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
+    """A hold that a caller made. The reservation of a refund is none: only its refund ends it."""
+    found = _must_find(session, slot, hold_id)
+    if not found.limited:
+        raise NoSuchEntry(f"no hold {hold_id}")
+    return found

@@ -1,0 +1,204 @@
+"""The first answer to a keyed request: a transfer, or a refusal. A repeated request gets that answer again."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ClauseElement, Uuid, and_, bindparam, select, union_all
+from sqlalchemy.exc import OperationalError
+
+from app.domain.ledger import (
+    AccountName,
+    KeyConflict,
+    Lot,
+    Posted,
+    Refused,
+    Transfer,
+    fingerprint_of,
+)
+from app.models.ledger import ACCOUNTS, LOTS, REFUSALS, TRANSFERS
+from app.services.base.statements import Sized
+from app.services.base.transaction import Connected
+
+IDS_AT_ONCE = 64
+"""One statement looks for so many ids."""
+
+T, L, R = TRANSFERS.c, LOTS.c, REFUSALS.c
+DEBIT, CREDIT = ACCOUNTS.alias("debit_account"), ACCOUNTS.alias("credit_account")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A transfer as it lies in the database, with the names of its accounts and the lot that it made."""
+
+    slot: int
+    id: uuid.UUID
+    book_id: int
+    version: int
+    balance: int
+    debit: AccountName
+    credit: AccountName
+    amount: int
+    kind: str
+    reference: str
+    note: str
+    actor: str
+    cause: uuid.UUID | None
+    lot: int
+    """The one lot made, used or restored; 0: none or several."""
+    made: Lot | None
+    at: datetime
+    hash: bytes
+
+    def posted(self) -> Posted:
+        return Posted(self.id, self.amount, self.balance, self.version, self.at, repeated=True)
+
+    def fingerprint(self) -> bytes:
+        texts = (self.kind, self.reference, self.note, self.actor)
+        lot = None if self.made is None else self.made.content()
+        return fingerprint_of(self.id, self.debit, self.credit, self.amount, texts, self.cause, lot)
+
+
+STORED = select(
+    TRANSFERS,
+    *(column.label(f"debit_{column.name}") for column in (DEBIT.c.user_id, DEBIT.c.code)),
+    *(column.label(f"credit_{column.name}") for column in (CREDIT.c.user_id, CREDIT.c.code)),
+    DEBIT.c.asset,
+    DEBIT.c.environment,
+    L.version.label("lot_version"),
+    L.bonus,
+    L.expires_at,
+    L.payment,
+    L.product,
+    L.value_minor,
+    L.currency,
+).select_from(
+    TRANSFERS.join(DEBIT, and_(DEBIT.c.slot == T.slot, DEBIT.c.id == T.debit_id))
+    .join(CREDIT, and_(CREDIT.c.slot == T.slot, CREDIT.c.id == T.credit_id))
+    .outerjoin(LOTS, and_(L.slot == T.slot, L.account_id == T.book_id, L.version == T.version))
+)
+
+
+def stored(row: Any) -> Stored:
+    """Read one row of STORED."""
+    made = None
+    if row.lot_version is not None:
+        made = Lot(row.bonus, row.expires_at, row.payment, row.product, row.value_minor, row.currency)
+    return Stored(
+        slot=row.slot,
+        id=row.id,
+        book_id=row.book_id,
+        version=row.version,
+        balance=row.balance,
+        debit=AccountName(row.debit_user_id, row.debit_code, row.asset, row.environment),
+        credit=AccountName(row.credit_user_id, row.credit_code, row.asset, row.environment),
+        amount=row.amount,
+        kind=row.kind,
+        reference=row.reference,
+        note=row.note,
+        actor=row.actor,
+        cause=row.cause_id,
+        lot=row.lot,
+        made=made,
+        at=row.created_at,
+        hash=bytes(row.hash),
+    )
+
+
+_READ = STORED.where(T.slot == bindparam("p_slot"), T.id == bindparam("p_id"))
+_READ_REFUSAL = select(REFUSALS).where(R.slot == bindparam("p_slot"), R.id == bindparam("p_id"))
+
+
+def _ids(size: int) -> ClauseElement:
+    ids = [bindparam(f"id_{i}", type_=Uuid) for i in range(size)]
+    return union_all(
+        *(select(table.c.id).where(table.c.slot == bindparam("slot"), table.c.id.in_(ids)) for table in _ANSWERS)
+    )
+
+
+_ANSWERS = (TRANSFERS, REFUSALS)
+_KNOWN = Sized(_ids, IDS_AT_ONCE)
+
+
+class _Repeatable(Exception):
+    sqlstate = "40001"
+
+
+class Raced(OperationalError):
+    """Another transaction answered the same key while this one ran: the whole of this one must run again.
+
+    To `transact` this is what it is, a serialization failure (SQLSTATE 40001).
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, None, _Repeatable("a key was used at the same time"))
+
+
+def find_transfer(session: Connected, slot: int, transfer_id: uuid.UUID) -> Stored | None:
+    row = session.connection().execute(_READ, {"p_slot": slot, "p_id": transfer_id}).one_or_none()
+    return None if row is None else stored(row)
+
+
+def find_result(session: Connected, slot: int, transfer: Transfer) -> Posted | Refused | None:
+    """The first answer to the request to book that; None if it is new. Raises KeyConflict if it was another request."""
+    found = find_transfer(session, slot, transfer.id_in(slot))
+    if found is not None:
+        return repeated(found, transfer)
+    return find_refusal(session, slot, transfer.id_in(slot), transfer.fingerprint(slot))
+
+
+def repeated(first: Stored, transfer: Transfer) -> Posted:
+    """The transfer that is there, for a request that must ask for nothing else. Raises KeyConflict if it does."""
+    if first.fingerprint() != transfer.fingerprint(first.slot):
+        raise KeyConflict(f"the key {transfer.key!r} was used for another transfer", differing(first, transfer))
+    return first.posted()
+
+
+def differing(first: Stored, transfer: Transfer) -> str:
+    """The first field in which the two differ; of a lot as `lot.expires_at`."""
+    names = ("debit", "credit", "amount", "kind", "reference", "note", "actor", "cause")
+    for name in names:
+        if getattr(first, name) != getattr(transfer, name):
+            return name
+    mine, other = first.made, transfer.lot_made
+    if mine is None or other is None:
+        return "lot"
+    return next(
+        (f"lot.{each.name}" for each in fields(Lot) if getattr(mine, each.name) != getattr(other, each.name)), ""
+    )
+
+
+def find_refusal(session: Connected, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Refused | None:
+    """The recorded refusal of that request, if there is one. Raises KeyConflict if another request was refused."""
+    row = session.connection().execute(_READ_REFUSAL, {"p_slot": slot, "p_id": request_id}).one_or_none()
+    if row is None:
+        return None
+    if bytes(row.fingerprint) != fingerprint:
+        # A refusal keeps the hash of its request, which does not tell which field is another one.
+        raise KeyConflict(f"the key of {request_id} was refused for another request", "")
+    return Refused(row.id, row.code, row.details, repeated=True)
+
+
+def refusal_row(slot: int, refused: Refused, fingerprint: bytes, at: datetime) -> dict[str, Any]:
+    return {
+        "slot": slot,
+        "id": refused.id,
+        "fingerprint": fingerprint,
+        "code": refused.code,
+        "details": dict(refused.details),
+        "created_at": at,
+    }
+
+
+def find_ids(session: Connected, slot: int, wanted: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Which of these ids the books know in that slot."""
+    found: set[uuid.UUID] = set()
+    for start in range(0, len(wanted), IDS_AT_ONCE):
+        part = wanted[start : start + IDS_AT_ONCE]
+        values = {"slot": slot, **{f"id_{i}": each for i, each in enumerate(part)}}
+        found |= {row[0] for row in _KNOWN.of(len(part)).rows(session, values)}
+    return found

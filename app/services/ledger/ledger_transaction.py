@@ -1,0 +1,387 @@
+"""One change of the books: lock the accounts, change them in memory, write everything at once.
+
+Whatever is not the plain spend goes through here: posting, grants, batches, holds, reversals, expiry. The number of
+statements does not depend on how many transfers there are.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+from app.domain import account_events
+from app.domain.account_events import REFUSED, Mark, refusal_content
+from app.domain.books import Book, Entry
+from app.domain.debts import debt_of, repayment
+from app.domain.ledger import (
+    EXPIRED,
+    EXPIRY,
+    AccountName,
+    Posted,
+    Refused,
+    Transfer,
+    microseconds,
+    moment_of,
+    system,
+)
+from app.domain.limits import LedgerRules, periods
+from app.domain.lots import NEVER, LotLeft
+from app.models.ledger import LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
+from app.services.base.statements import RowInsert, flight
+from app.services.base.transaction import Connected
+from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
+from app.services.ledger.hold_rows import Held
+from app.services.ledger.idempotency import Raced
+
+_EVENTS = {
+    hold_rows.OPEN: account_events.LOWERED,
+    hold_rows.CAPTURED: account_events.FINISHED,
+    hold_rows.RELEASED: account_events.RELEASED,
+    hold_rows.EXPIRED: account_events.EXPIRED,
+}
+"""The event that a hold leaves when it lets go of coins and is in that state then."""
+_ADD_TRANSFERS = RowInsert(TRANSFERS, lambda insert: insert.on_conflict_do_nothing())
+_ADD_LOTS, _ADD_USES, _ADD_MARKS = RowInsert(LOTS), RowInsert(LOT_USES), RowInsert(MARKS)
+_ADD_REFUSALS = RowInsert(REFUSALS, lambda insert: insert.on_conflict_do_nothing())
+
+
+class LedgerTransaction:
+    """Accounts that are locked in this transaction.
+
+        with LedgerTransaction(session, rules, places, at) as books:
+            books.post(slot, transfer)
+
+    Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends. With a
+    wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
+    to be booked: `is_new` tells whether they are. Raises Raced if another transaction has booked one of them meanwhile.
+    """
+
+    def __init__(
+        self,
+        session: Connected,
+        rules: LedgerRules,
+        places: Iterable[accounts.Place],
+        at: datetime,
+        *,
+        ids: Iterable[tuple[int, uuid.UUID]] = (),
+    ) -> None:
+        self.session = session
+        self.rules = rules
+        self.at = at
+        self.at_us = microseconds(at)
+        wanted, by_slot = set(places), defaultdict(list)
+        for slot, transfer_id in ids:
+            by_slot[slot].append(transfer_id)
+        owed = {(slot, debt_of(name)) for slot, name in wanted if name.is_wallet}
+        locked = accounts.lock(session, wanted, if_there=owed, ids=by_slot)
+        self._books = locked.books
+        self.known = {
+            (slot, found) for slot in locked.known for found in idempotency.find_ids(session, slot, by_slot[slot])
+        }
+        """Those of the ids that the books know already."""
+        self._changed: dict[accounts.Place, Book] = {}
+        self._transfers: list[dict[str, Any]] = []
+        self._lots: list[dict[str, Any]] = []
+        self._uses: list[dict[str, Any]] = []
+        self._refusals: list[dict[str, Any]] = []
+        self._marks: list[dict[str, Any]] = []
+        self._holds: dict[uuid.UUID, Held] = {}
+
+    def __enter__(self) -> LedgerTransaction:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if kind is None:
+            self._write()
+
+    def book(self, slot: int, name: AccountName) -> Book:
+        """The account, to read it or to change what is no posting (`touch` it then)."""
+        return self._books[slot, name]
+
+    def touch(self, book: Book) -> None:
+        """Write this account at the end."""
+        self._changed[book.slot, book.name] = book
+
+    def available(self, slot: int, name: AccountName, amount: int) -> int:
+        """What the account could give now. Expires what is due first, unless the open lot has `amount` anyway."""
+        book = self._books[slot, name]
+        if not name.is_wallet:
+            return book.available - book.floor
+        self.end_holds(slot, name)
+        if not book.covers(amount, self.rules.spend_order, self.at_us):
+            self.expire(slot, name)
+        return book.available
+
+    def post(self, slot: int, transfer: Transfer, *, prefer: int | None = None) -> Posted:
+        """Book it. Whether the coins are there, and whether the key is new, the caller has checked."""
+        book = self._books[slot, transfer.book]
+        fingerprint, at_us = transfer.fingerprint(slot), self.at_us
+        if transfer.debit.is_wallet:
+            if not book.covers(transfer.amount, self.rules.spend_order, at_us) or prefer is not None:
+                self.load_lots(book)
+            entry = book.take(transfer.amount, fingerprint, at_us, self.rules.spend_order, prefer)
+        elif transfer.lot_made is not None:
+            entry = self._make_lot(book, transfer, fingerprint)
+        elif transfer.debit.keeps_balance:
+            entry = book.debit(transfer.amount, fingerprint, at_us)
+        elif transfer.credit.keeps_balance:
+            entry = book.credit(transfer.amount, fingerprint, at_us)
+        else:
+            entry = book.note(fingerprint, at_us)
+        posted = self._enter(book, transfer, entry)
+        if transfer.credit.is_wallet:
+            self.repay(slot, transfer.credit, lot=entry.lot)
+        return posted
+
+    def capture(self, slot: int, transfer: Transfer) -> Posted:
+        """Book what a hold had reserved; the caller lowers `held` by as much."""
+        book = self._books[slot, transfer.book]
+        self.expire(slot, transfer.debit)
+        fingerprint = transfer.fingerprint(slot)
+        entry = book.take_held(transfer.amount, fingerprint, self.at_us, self.rules.spend_order)
+        return self._enter(book, transfer, entry)
+
+    def give_back(self, slot: int, transfer: Transfer, uses: Sequence[tuple[int, int]]) -> Posted:
+        """Book a credit that restores lots instead of making one."""
+        book = self._books[slot, transfer.book]
+        self.load_lots(book, [lot for lot, _ in uses])
+        posted = self._enter(book, transfer, book.give_back(uses, transfer.fingerprint(slot), self.at_us))
+        self._repay_returned(slot, transfer.credit, [lot for lot, _ in uses], transfer.amount)
+        self.repay(slot, transfer.credit)
+        return posted
+
+    def _repay_returned(self, slot: int, wallet: AccountName, lots: Sequence[int], returned: int) -> None:
+        """Coins that come back repay before they expire: they were taken in time, by the spend that is undone."""
+        debt = self.debt(slot, wallet)
+        book = self.book(slot, wallet)
+        amount = 0 if debt is None else min(debt.balance, returned, book.available)
+        if amount > 0:
+            coins, ended = repayment(book.id, book.version, wallet, amount)
+            self.take_back(slot, coins, lots)
+            self.post(slot, ended)
+
+    def take_back(self, slot: int, transfer: Transfer, first: Sequence[int]) -> Posted:
+        """Book a clawback: out of these lots first. The caller has checked `available`."""
+        book = self._books[slot, transfer.book]
+        self.load_lots(book)
+        fingerprint, order = transfer.fingerprint(slot), self.rules.spend_order
+        return self._enter(book, transfer, book.take_back(transfer.amount, first, fingerprint, self.at_us, order))
+
+    def debt(self, slot: int, wallet: AccountName, *, make: bool = False) -> Book | None:
+        """What the user of that wallet owes in its asset; None if nothing was ever owed (and it is not to be made)."""
+        place = (slot, debt_of(wallet))
+        if make and place not in self._books:
+            self._books |= accounts.lock(self.session, [place]).books
+        return self._books.get(place)
+
+    def repay(self, slot: int, wallet: AccountName, *, lot: int = 0) -> None:
+        """Pay back as much as the wallet has, coins of that lot first: nobody who owes coins has any to spend."""
+        debt = self.debt(slot, wallet)
+        if debt is None or debt.balance == 0:
+            return
+        amount = min(debt.balance, self.available(slot, wallet, debt.balance))
+        if amount <= 0:
+            return
+        book = self.book(slot, wallet)
+        coins, ended = repayment(book.id, book.version, wallet, amount)
+        self.post(slot, coins, prefer=lot or None)
+        self.post(slot, ended)
+
+    def expire(self, slot: int, name: AccountName) -> list[Posted]:
+        """Move what has expired, and is not kept by a hold, out of the wallet: a transfer for each lot."""
+        book = self._books[slot, name]
+        self.end_holds(slot, name)
+        self.load_lots(book)
+        gone = []
+        for lot, amount in book.expiring(self.rules.spend_order, self.at_us):
+            transfer = expiry(book, lot, amount)
+            gone.append(self._enter(book, transfer, book.take_lot(lot, amount, transfer.fingerprint(slot), self.at_us)))
+        return gone
+
+    def end_holds(self, slot: int, name: AccountName) -> None:
+        """Let go of what is held beyond its time: a hold ends for whoever looks, not only when the worker comes."""
+        book = self._books[slot, name]
+        if book.held == 0:
+            return
+        rows = hold_rows.over(self.session, slot, book.id, self.at)
+        over = [held for held in rows if held.id not in self._holds or self._holds[held.id].state == hold_rows.OPEN]
+        for held in over:
+            self.end_hold(self._holds.get(held.id, held), hold_rows.EXPIRED)
+        if over:
+            self.expire(slot, name)
+            self.repay(slot, name)
+
+    def end_hold(self, held: Held, state: str) -> Held:
+        """Nothing of it stays reserved. What the user may spend today grows by it."""
+        if held.limited:
+            book = self.book(held.slot, held.account)
+            book.uncount_spent(held.rest, periods(held.created_at, self.rules.zone))
+        return self.lower_hold(held, held.rest, state)
+
+    def lower_hold(self, held: Held, amount: int, state: str) -> Held:
+        """Reserve less: so much of the hold is let go of, and that is its state then."""
+        book = self.book(held.slot, held.account)
+        book.held -= amount
+        self.mark(book, _EVENTS[state], held.id, amount, held.fingerprint)
+        done = replace(held, released=held.released + amount, state=state)
+        self.write_hold(done)
+        return done
+
+    def find_hold(self, slot: int, hold_id: uuid.UUID) -> Held | None:
+        """A hold as it stands here."""
+        return self._holds.get(hold_id) or hold_rows.find(self.session, slot, hold_id)
+
+    def write_hold(self, held: Held) -> None:
+        """Write how far this hold has come at the end."""
+        self._holds[held.id] = held
+
+    def refuse(self, book: Book, refused: Refused, fingerprint: bytes) -> Refused:
+        """Record what this account refuses, so that the same request gets the same answer for ever."""
+        self._refusals.append(idempotency.refusal_row(book.slot, refused, fingerprint, self.at))
+        content = refusal_content(fingerprint, refused.code, dict(refused.details))
+        self.mark(book, REFUSED, refused.id, 0, content)
+        return refused
+
+    def mark(self, book: Book, kind: str, subject: uuid.UUID, amount: int, content: bytes) -> None:
+        """Write down what happens to this account without moving coins (see `app.domain.account_events`)."""
+        head = book.mark(Mark(kind, subject, amount, self.at_us, content))
+        self.touch(book)
+        self._marks.append(
+            {
+                "slot": book.slot,
+                "account_id": book.id,
+                "number": book.marks,
+                "kind": kind,
+                "subject": subject,
+                "amount": amount,
+                "at": self.at,
+                "content": content,
+                "hash": head,
+            }
+        )
+
+    def load_lots(self, book: Book, also: Sequence[int] = ()) -> None:
+        """Read the lots with something left, and those named, unless they are there already."""
+        where = {"slot": book.slot, "account_id": book.id}
+        if book.lots is None:
+            # Lots that were made in this block are not in the database yet.
+            new = [
+                lot_rows.lot_left(*(lot[name] for name in lot_rows.LOT_STATE))
+                for lot in self._lots
+                if _is_in(lot, book)
+            ]
+            book.load([*(lot_rows.lot_left(*row) for row in lot_rows.LOTS_LEFT.rows(self.session, where)), *new])
+            self.touch(book)
+        loaded = book.lots or {}
+        for lot in also:
+            if lot not in loaded:
+                loaded |= {
+                    row[0]: lot_rows.lot_left(*row)
+                    for row in lot_rows.ONE_LOT.rows(self.session, {**where, "lot": lot})
+                }
+        book.lots = loaded
+
+    def _make_lot(self, book: Book, transfer: Transfer, fingerprint: bytes) -> Entry:
+        lot = transfer.lot_made
+        if lot is None:
+            raise RuntimeError("this transfer makes no lot")
+        expires_us = NEVER if lot.expires_at is None else microseconds(lot.expires_at)
+        left = LotLeft(0, 0, lot.bonus, expires_us)
+        entry = book.credit_lot(transfer.amount, left, fingerprint, self.rules.spend_order, self.at_us)
+        self._lots.append(
+            {
+                "slot": book.slot,
+                "account_id": book.id,
+                "version": entry.version,
+                "granted": transfer.amount,
+                "remaining": transfer.amount,
+                "bonus": lot.bonus,
+                "expires_at": lot.expires_at,
+                "payment": lot.payment,
+                "product": lot.product,
+                "value_minor": lot.value_minor,
+                "currency": lot.currency,
+                "created_at": moment_of(entry.at_us),
+            }
+        )
+        return entry
+
+    def _enter(self, book: Book, transfer: Transfer, entry: Entry) -> Posted:
+        self.touch(book)
+        posted = Posted(
+            transfer.id_in(book.slot), transfer.amount, entry.balance, entry.version, moment_of(entry.at_us)
+        )
+        self._transfers.append(
+            {
+                "slot": book.slot,
+                "id": posted.id,
+                "book_id": book.id,
+                "version": entry.version,
+                "balance": entry.balance,
+                "debit_id": self._number(book.slot, transfer.debit),
+                "credit_id": self._number(book.slot, transfer.credit),
+                "amount": transfer.amount,
+                "lot": entry.lot,
+                "created_at": posted.at,
+                "cause_id": transfer.cause,
+                "hash": entry.hash,
+                "kind": transfer.kind,
+                "reference": transfer.reference,
+                "note": transfer.note,
+                "actor": transfer.actor,
+            }
+        )
+        for position, (lot, amount) in enumerate(entry.uses):
+            use = {"slot": book.slot, "account_id": book.id, "version": entry.version}
+            self._uses.append({**use, "lot": lot, "position": position, "amount": amount})
+        return posted
+
+    def _number(self, slot: int, name: AccountName) -> int:
+        """A system account may turn out to be needed only now (`expired`)."""
+        if (slot, name) not in self._books:
+            self._books |= accounts.lock(self.session, [(slot, name)]).books
+        return self._books[slot, name].id
+
+    def _write(self) -> None:
+        """One flight. Rows come before those that refer to them."""
+        books = list(self._changed.values())
+        for book in books:
+            book.settle(self.rules.spend_order, self.at_us)
+        for held in self._holds.values():
+            hold_rows.write(self.session, held)
+        with flight(self.session) as sent:
+            sent.add(accounts.WRITE, [accounts.row_of(book) for book in books])
+            sent.add(_ADD_TRANSFERS, self._transfers, wrong=Raced("transfers"))
+            sent.add(_ADD_LOTS, self._lots)
+            sent.add(_ADD_USES, self._uses)
+            sent.add(_ADD_MARKS, self._marks)
+            sent.add(_ADD_REFUSALS, self._refusals, wrong=Raced("refusals"))
+            for book in books:
+                for values in lot_rows.remaining_values(book):
+                    sent.add(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
+
+
+def expiry(book: Book, lot: int, amount: int) -> Transfer:
+    """A lot can expire in parts, as holds let go of it, so the version is in the key."""
+    return Transfer(
+        scope="expiry",
+        key=f"{book.id}:{lot}:{book.version}",
+        debit=book.name,
+        credit=system(EXPIRED, book.name.asset, book.name.environment),
+        amount=amount,
+        kind=EXPIRY,
+    )
+
+
+def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.Place]:
+    """Every account that these transfers touch."""
+    return {(slot, name) for t in transfers for name in (t.debit, t.credit, t.book)}
+
+
+def _is_in(lot: dict[str, Any], book: Book) -> bool:
+    return (lot["slot"], lot["account_id"]) == (book.slot, book.id)

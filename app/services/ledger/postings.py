@@ -1,0 +1,47 @@
+"""Transfers that must happen: money and coins of a paid order, surplus, suspense, grants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from app.domain.ledger import InsufficientFunds, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
+from app.domain.limits import LedgerRules
+from app.services.base.transaction import Connected
+from app.services.ledger.idempotency import find_result
+from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
+
+
+def post(
+    session: Connected, slot: int, transfers: Sequence[Transfer], *, at: datetime, rules: LedgerRules | None = None
+) -> tuple[Posted, ...]:
+    """Book all of them in this order, or none; accounts are made as needed. The caller commits.
+
+    Repeating a transfer returns what the first one did. Raises KeyConflict if its key had other content or was
+    refused, InsufficientFunds if a user's account lacks the coins, BalanceOverflow above 2^63 - 1. Give what belongs
+    together in one call: locks are then taken in the one order that everybody keeps.
+    """
+    ids = [(slot, transfer.id_in(slot)) for transfer in transfers]
+    if len(set(ids)) != len(ids):
+        raise InvalidTransfer("two transfers in one call have the same key")
+    with LedgerTransaction(session, rules or LedgerRules(), places_of(slot, transfers), at, ids=ids) as books:
+        return tuple(
+            _repeat(session, slot, transfer) if each in books.known else _post(books, slot, transfer)
+            for each, transfer in zip(ids, transfers, strict=True)
+        )
+
+
+def _repeat(session: Connected, slot: int, transfer: Transfer) -> Posted:
+    answer = find_result(session, slot, transfer)
+    if isinstance(answer, Posted):
+        return answer
+    code = answer.code if isinstance(answer, Refused) else "unknown"
+    raise KeyConflict(f"the key {transfer.key!r} was refused before: {code}", "")
+
+
+def _post(books: LedgerTransaction, slot: int, transfer: Transfer) -> Posted:
+    if transfer.debit.keeps_balance:
+        available = books.available(slot, transfer.debit, transfer.amount)
+        if available < transfer.amount:
+            raise InsufficientFunds(f"{transfer.amount} wanted, {available} available")
+    return books.post(slot, transfer)

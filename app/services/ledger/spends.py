@@ -1,0 +1,188 @@
+"""Spending coins: the hot path, and what happens when it does not apply.
+
+The usual spend is two statements: a conditional UPDATE of the wallet, whose row count is the verdict, and the INSERT
+of the transfer. The UPDATE takes the coins from the open lot, counts them for the limits and continues the hash chain;
+it does nothing if anything is unusual. Then the same question is answered under the lock, the long way.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    LargeBinary,
+    Uuid,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.domain.ledger import Posted, Refused, microseconds, moment_of
+from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
+from app.domain.lots import rank_of_now
+from app.domain.spending import Spend, refusal
+from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
+from app.services.base.statements import Statement
+from app.services.base.transaction import Connected
+from app.services.ledger import accounts
+from app.services.ledger.idempotency import Raced, find_result
+from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
+
+A, T, R = ACCOUNTS.c, TRANSFERS.c, REFUSALS.c
+DEFAULTS = LedgerRules()
+
+
+def _big(name: str) -> Any:
+    return bindparam(name, type_=BigInteger)
+
+
+def _known(table: Any) -> Any:
+    return exists().where(table.c.slot == bindparam("slot"), table.c.id == bindparam("p_id", type_=Uuid))
+
+
+def _take(_: str) -> Any:
+    amount = _big("p_amount")
+    at_us = case((A.changed_us > _big("p_at_us"), A.changed_us), else_=_big("p_at_us"))
+    today = case((A.day == bindparam("p_day", type_=Integer), A.day_spent), else_=literal_column("0", BigInteger))
+    this_month = case(
+        (A.month == bindparam("p_month", type_=Integer), A.month_spent), else_=literal_column("0", BigInteger)
+    )
+    counted = _big("p_counted")
+    return (
+        update(ACCOUNTS)
+        .where(
+            *accounts.named(),
+            A.frozen.is_(False),
+            A.open_left >= amount,
+            A.open_order == bindparam("p_order"),
+            A.open_rank > _big("p_now_rank"),
+            A.balance - A.held - amount >= A.floor,
+            # The posting falls into the day in which it is counted, and that is not before what was counted last.
+            A.day <= bindparam("p_day", type_=Integer),
+            A.changed_us < _big("p_day_ends_us"),
+            today <= _big("p_day_room"),
+            this_month <= _big("p_month_room"),
+            ~_known(TRANSFERS),
+            ~_known(REFUSALS),
+        )
+        .values(
+            balance=A.balance - amount,
+            version=A.version + literal_column("1"),
+            changed_us=at_us,
+            open_left=A.open_left - amount,
+            day=bindparam("p_day"),
+            day_spent=today + counted,
+            month=bindparam("p_month"),
+            month_spent=this_month + counted,
+            head=func.next_head(A.head, bindparam("p_fingerprint", type_=LargeBinary), A.open_lot, at_us),
+        )
+        .returning(A.id, A.version, A.balance, A.open_lot, A.changed_us, A.head)
+    )
+
+
+def _enter(dialect: str) -> Any:
+    """The transfer, if its other account exists and nobody refused or booked that key in the meantime."""
+    given = ("slot", "id", "book_id", "version", "balance", "amount", "lot", "created_at", "hash")
+    texts = ("kind", "reference", "note", "actor")
+    values = {name: bindparam(f"t_{name}", type_=T[name].type) for name in (*given, *texts)}
+    # The slot comes from the row that is read: an engine that shards by slot then sees one place.
+    columns = [A.slot if name == "slot" else value for name, value in values.items()]
+    other = select(*columns, bindparam("t_book_id", type_=BigInteger), A.id).where(
+        *accounts.named("credit_"),
+        ~exists().where(R.slot == bindparam("t_slot"), R.id == bindparam("t_id", type_=Uuid)),
+    )
+    dialect_insert = (postgresql if dialect == "postgresql" else sqlite).insert(TRANSFERS)
+    return dialect_insert.from_select([*values, "debit_id", "credit_id"], other).on_conflict_do_nothing()
+
+
+TAKE, ENTER = Statement(_take), Statement(_enter)
+
+
+def spend(
+    session: Connected, slot: int, request: Spend, *, at: datetime, rules: LedgerRules = DEFAULTS
+) -> Posted | Refused:
+    """Take coins from the user's lots, or refuse. Both are values, and both are recorded: the caller commits.
+
+    The same key with the same content gives the first answer again (`repeated`), even a refusal that would not be one
+    now; with other content it raises KeyConflict. Refusals: `insufficient_funds`, `spend_limit`, `wallet_frozen`.
+    """
+    posted = _from_open_lot(session, slot, request, at, rules)
+    if posted is not None:
+        return posted
+    transfer = request.transfer
+    ids = [(slot, transfer.id_in(slot))]
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, ids=ids) as books:
+        answer = find_result(session, slot, transfer) if books.known else None
+        return answer or decide(books, slot, request)
+
+
+def decide(books: LedgerTransaction, slot: int, request: Spend) -> Posted | Refused:
+    """The same under the lock, for a key that is known to be new."""
+    transfer, rules = request.transfer, books.rules
+    book = books.book(slot, transfer.debit)
+    available = books.available(slot, transfer.debit, request.amount)
+    at = moment_of(book.moment(books.at_us))
+    refused = refusal(transfer.id_in(slot), book, request.amount, available, rules, at, limited=request.limited)
+    if refused is not None:
+        return books.refuse(book, refused, transfer.fingerprint(slot))
+    if request.limited:
+        book.count_spent(request.amount, periods(at, rules.zone))
+    return books.post(slot, transfer)
+
+
+def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, rules: LedgerRules) -> Posted | None:
+    """The usual case; None if it is not, and then nothing has changed."""
+    transfer, at_us, today = request.transfer, microseconds(at), periods(at, rules.zone)
+    transfer_id, fingerprint = transfer.id_in(slot), transfer.fingerprint(slot)
+    limit = limit_for(rules, request.asset)
+    taken = TAKE.row(
+        session,
+        {
+            **accounts.keys((slot, transfer.debit)),
+            "p_id": transfer_id,
+            "p_amount": request.amount,
+            "p_at_us": at_us,
+            "p_now_rank": rank_of_now(at_us),
+            "p_order": rules.spend_order.value,
+            "p_day": today.day,
+            "p_month": today.month,
+            "p_day_ends_us": start_us(today.day + 1, rules.zone),
+            "p_day_room": room(limit.day if request.limited else None, request.amount),
+            "p_month_room": room(limit.month if request.limited else None, request.amount),
+            "p_counted": request.amount if request.limited else 0,
+            "p_fingerprint": fingerprint,
+        },
+    )
+    if taken is None:
+        return None
+    number, version, balance, lot, changed_us, head = taken
+    posted = Posted(transfer_id, request.amount, balance, version, moment_of(changed_us))
+    values = {
+        **accounts.keys((slot, transfer.credit), "credit_"),
+        "t_slot": slot,
+        "t_id": transfer_id,
+        "t_book_id": number,
+        "t_version": version,
+        "t_balance": balance,
+        "t_amount": request.amount,
+        "t_lot": lot,
+        "t_created_at": posted.at,
+        "t_hash": head,
+        "t_kind": transfer.kind,
+        "t_reference": transfer.reference,
+        "t_note": transfer.note,
+        "t_actor": transfer.actor,
+    }
+    if ENTER.count(session, values) == 0:
+        accounts.lock(session, [(slot, transfer.credit)])
+        if ENTER.count(session, values) == 0:
+            raise Raced(request.key)
+    return posted

@@ -1,0 +1,184 @@
+"""Brings the refunds of one captured payment, and its books, to where all that was told about them says they must be.
+
+Status and amount of every refund are worked out anew from the set of facts after each of them, so they depend on no
+order of telling. A refund that we did not ask for has a row from the first word about it on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from app.domain.facts import Kind
+from app.domain.refunding import (
+    OPEN_REFUND,
+    Clawback,
+    Origin,
+    RefundCause,
+    RefundStatus,
+    RefundTold,
+    next_refund_status,
+    of_amount,
+    status_told,
+)
+from app.models.base import AnyRow
+from app.models.refunds import Refund
+from app.services.accounts import freezes
+from app.services.base.context import Tx
+from app.services.base.upsert import insert_numbered
+from app.services.ledger import clawback
+from app.services.ledger.clawback import ClawbackResult, StatementText
+from app.services.refunds import refund_rows, settlement
+from app.services.refunds.captured_payments import (
+    CapturedPayment,
+    captured_payment,
+    number_of,
+    refunds_of,
+    standing,
+    under_way,
+)
+
+RECHECK_GAP = timedelta(days=1)
+"""How often a refund is asked about that its provider called failed: some let it succeed later, and do not say so."""
+FIRST_QUESTION = timedelta(seconds=60)
+"""So long after the first word about a refund in progress that is not ours its provider is asked."""
+FAILED = "the provider says that it failed"
+
+
+def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: AnyRow) -> bool:
+    """Take in a fact that counts from now on. True if that moved a refund, money or coins.
+
+    The caller has locked the order. `refunds` are those of the captured payment, as they are stored.
+    """
+    now = standing(tx, captured, refunds)
+    wanted = settlement.plan(tx, captured, now)
+    known = {number_of(row): row for row in refunds}
+    new = [told for number, told in now.refunds.items() if number not in known] if captured.payment is not None else []
+    about = known.get(fact.content["refund"] or "") if fact.kind == Kind.REFUNDED else None
+    policy = Clawback(about.policy) if about is not None else tx.core.rules.clawback
+    open_rows = under_way(refunds)
+    ending = [row for row in open_rows if _after(row, now.refunds.get(number_of(row))) not in OPEN_REFUND]
+    made = {told.number: _write_down(tx, captured, told, fact.provider_account) for told in new}
+    outcomes = settlement.settle(
+        tx,
+        captured,
+        wanted,
+        policy=policy,
+        words=_words(fact, captured, about, made.get(fact.content["refund"] or "")),
+        ending=ending,
+        others=[row for row in open_rows if row not in ending],
+    )
+    rows = refunds_of(tx, captured) if made else refunds
+    coins = settlement.coins_of(captured, wanted, outcomes)
+    moved = False
+    for row in rows:
+        number = number_of(row)
+        told = now.refunds.get(number)
+        if told is not None:
+            values = _values(tx, captured, row, told, coins.get(number, []))
+            moved |= refund_rows.change(tx, row, values) and row.origin != Origin.PROVIDER
+    _freeze(tx, captured, policy, outcomes, about.id if about is not None else made.get(fact.content["refund"] or ""))
+    return wanted.changes or moved
+
+
+def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause, values: Mapping[str, Any]) -> bool:
+    """Take a refund along for a cause of our own, and write the values with it; one that ends gives its reserved coins
+    back. False if the cause changes nothing."""
+    after = next_refund_status(RefundStatus(row.status), cause)
+    if after is None:
+        return False
+    due = row.next_query_at if after in OPEN_REFUND else None
+    refund_rows.change(tx, row, {"status": after, "next_query_at": due, **values})
+    captured = captured_payment(tx, order, payment, row.theirs) if after not in OPEN_REFUND else None
+    for wallet in {grant.credit for grant in captured.grants} if captured is not None else ():
+        hold = clawback.hold_id(row.slot, wallet.user_id, settlement.hold_key(row.id, wallet.asset))
+        clawback.release(tx, row.slot, wallet, [hold], at=tx.now, rules=tx.core.rules.ledger)
+    return True
+
+
+def new_row(captured: CapturedPayment, **values: Any) -> dict[str, Any]:
+    """A refund of the captured payment as it is first written down."""
+    payment = captured.payment
+    if payment is None:
+        raise RuntimeError("a refund that is written down needs a payment of ours")
+    return {
+        "slot": captured.slot,
+        "order_id": payment.order_id,
+        "payment_id": payment.id,
+        "provider_account": payment.provider_account,
+        "theirs": captured.theirs,
+        "number_there": None,
+        "amount_minor": None,
+        "currency": None,
+        "undone_minor": 0,
+        "reason": "",
+        "caller": "",
+        "problem": "",
+        "coins": [],
+        "done_at": None,
+        "next_query_at": None,
+        "last_query_at": None,
+        "queries": 0,
+        "recheck_at": None,
+        "rechecks": 0,
+        "alarmed_at": None,
+        "ended_by": None,
+        **values,
+    }
+
+
+def _write_down(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_account: str) -> int:
+    """A refund that is not ours, under way until `_values` says how it stands."""
+    row = new_row(
+        captured,
+        provider_account=provider_account,
+        number_there=told.number,
+        origin=Origin.PROVIDER,
+        policy=tx.core.rules.clawback,
+        status=RefundStatus.PENDING,
+        created_at=told.at,
+        next_query_at=tx.now + FIRST_QUESTION,
+    )
+    return insert_numbered(tx, Refund.__table__, tx.core.numbers, row)
+
+
+def _after(row: AnyRow, told: RefundTold | None) -> RefundStatus:
+    return status_told(RefundStatus(row.status), told.status if told is not None else None)
+
+
+def _values(
+    tx: Tx, captured: CapturedPayment, row: AnyRow, told: RefundTold, coins: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """How the row must stand by what was told; when it is asked about next changes only with its status."""
+    before, after = RefundStatus(row.status), _after(row, told)
+    undone = of_amount(told.undone, captured.paid_minor) if captured.paid_minor else 0
+    values: dict[str, Any] = {"status": after, "done_at": told.done_at, "undone_minor": undone, "coins": coins}
+    if row.origin == Origin.PROVIDER:
+        minor = told.minor if captured.currency is not None else None
+        values |= {"amount_minor": minor, "currency": captured.currency if minor else None, "created_at": told.at}
+    if after is not before:
+        values |= {"problem": FAILED if after is RefundStatus.DECLINED else "", "recheck_at": None, "rechecks": 0}
+        if after not in OPEN_REFUND:
+            values["next_query_at"] = None
+        if after is RefundStatus.DECLINED:
+            values["recheck_at"] = tx.now + RECHECK_GAP
+    return values
+
+
+def _words(fact: AnyRow, captured: CapturedPayment, about: AnyRow | None, made: int | None) -> StatementText:
+    payment_number = captured.payment.id if captured.payment is not None else captured.theirs
+    number = about.id if about is not None else made or payment_number
+    return StatementText(reference=str(number)[:128], note=str(about.reason if about is not None else fact.kind)[:255])
+
+
+def _freeze(
+    tx: Tx, captured: CapturedPayment, policy: Clawback, outcomes: Sequence[ClawbackResult], refund_id: int | None
+) -> None:
+    if policy is not Clawback.FREEZE or captured.order is None:
+        return
+    for asset in {outcome.asset for outcome in outcomes if outcome.step.owe}:
+        change = freezes.Change(
+            captured.order.user_id, captured.order.environment, asset, True, "refunded coins were spent", freezes.POLICY
+        )
+        freezes.apply(tx, captured.slot, change, refund_id=refund_id)
