@@ -10,9 +10,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.demo.house import BIN, ROOT, START_SECONDS
+from tests.demo.house import BIN, ROOT
 
 WORKERS = 2
+START_SECONDS = 60.0
 SHOWN = 3000
 """Characters of a log that are shown where something went wrong."""
 

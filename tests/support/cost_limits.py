@@ -23,7 +23,7 @@ def passed(costs: Mapping[str, Cost], allowed: Mapping[str, Cost]) -> Iterator[s
     """A line for each count that is above its limit, and for each flow without limits or without a cost."""
     for name in sorted(costs.keys() ^ allowed.keys()):
         yield f"{name}: not both measured and limited"
-    for name in costs.keys() & allowed.keys():
+    for name in (name for name in costs if name in allowed):
         for item in fields(Cost):
             cost, limit = getattr(costs[name], item.name), getattr(allowed[name], item.name)
             if cost > limit:
