@@ -218,7 +218,8 @@ def test_a_long_bill_is_many_pages_and_its_file_comes_with_the_first() -> None:
         merchant, world.clock, fetch=lambda _: content, tell=lambda row: (fact_of(row, merchant),), page_rows=2
     )
 
-    pages, cursor = [], ""
+    pages: list[Page] = []
+    cursor = ""
     while len(pages) < 3:
         pages.append(pages_of_two.page(TRADE_BILL, SECOND_OF_JANUARY, READY, cursor))
         cursor = pages[-1].cursor or ""
