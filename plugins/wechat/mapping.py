@@ -10,7 +10,7 @@ from app.providers import Declined, Kind, Misconfigured, ProviderError, Retryabl
 
 TRADE_STATES: dict[str, Kind] = {
     "SUCCESS": Kind.PAID,
-    # Paid, and refunded at least in part since. Still a paid order; the refunds are facts of their own.
+    # Paid, and refunded at least in part since: `says_refunded`. Still a paid order; refunds are facts of their own.
     "REFUND": Kind.PAID,
     # A payer may be in the cashier at this moment, even after time_expire: only CLOSED is final.
     "NOTPAY": Kind.PENDING,
@@ -37,7 +37,9 @@ REFUND_STATES: dict[str, Kind] = {
     "SUCCESS": Kind.REFUNDED,
     "CLOSED": Kind.REFUND_FAILED,
     "REFUNDCLOSE": Kind.REFUND_FAILED,  # v2's word for CLOSED
-    # The payer's card cannot take it; the money stays with the merchant until a person deals with it.
+    # The payer's card cannot take it, and the money is with the merchant: failed by now, but not for good. A person may
+    # send it on, days later, under the same number and often without a notification (wechatpay-go #275, WxJava #2737).
+    # The core asks about failed refunds for a month, and a later SUCCESS counts; see `v3.reading.failed_at` for when.
     "ABNORMAL": Kind.REFUND_FAILED,
     "CHANGE": Kind.REFUND_FAILED,  # v2's word for ABNORMAL
 }
@@ -117,6 +119,11 @@ FINAL_TEXTS = ("订单已全额退款",)
 def kind_of_trade(state: str, trade_type: str) -> Kind:
     states = DEDUCTION_STATES if trade_type == DEDUCTION_TRADE_TYPE else TRADE_STATES
     return states.get(state, Kind.PENDING)
+
+
+def says_refunded(state: str) -> bool:
+    """Whether a payment's state says that money of it went back, or is on its way, without saying how much."""
+    return state == "REFUND"
 
 
 def kind_of_refund(status: str) -> Kind:

@@ -10,6 +10,7 @@ keys. `/` lists the orders and leads to the cashier of each; everything under `/
     POST status {"number", "word"}                     answers about the order carry that word from now on
     POST refund {"number", "refund", "amount"}         a refund made on the merchant site, not yet finished
     POST finish-refund {"refund", "status"?}           SUCCESS, CLOSED or ABNORMAL; the notification goes out
+    POST repair-refund {"refund"}                      an ABNORMAL refund goes out after all; nobody is told
     POST faults {"lose": 1, …}                         see `app.providers.testing.simulator.Faults`
     POST situation {"kind": "migrating", …}            keys, rotation, probes, bills: see `simulated.signer.Situation`
     GET  state                                         orders, refunds, deliveries, faults, situation
@@ -136,6 +137,11 @@ def _add_control(app: Flask, wechat: SimulatedWeChat) -> None:
     def control_finish_refund() -> Response:
         asked = request.get_json()
         refund = wechat.finish_refund(str(asked["refund"]), str(asked.get("status", "SUCCESS")))
+        return jsonify(refund=refund.number, status=refund.status)
+
+    @app.post("/_control/repair-refund")
+    def control_repair_refund() -> Response:
+        refund = wechat.repair_refund(str(request.get_json()["refund"]))
         return jsonify(refund=refund.number, status=refund.status)
 
 

@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from app.providers import Clock, Declined, Fact, Page, Retryable, Unknown
 from plugins.wechat.bills.file import BillFile
-from plugins.wechat.bills.reading import is_refund
-from plugins.wechat.bills.rows import Row, read_rows
-from plugins.wechat.documents import BEIJING, Unreadable, beijing
+from plugins.wechat.bills.reading import is_refund, oddities, row_time
+from plugins.wechat.bills.rows import OddRow, Row, read_rows
+from plugins.wechat.documents import BEIJING, Unreadable
 from plugins.wechat.merchant import Merchant
 
 TRADE_BILL = "trade_bill"
@@ -25,6 +25,11 @@ _CURSOR = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})/([0-9]{1,9})", re.ASCII)
 Fetch = Callable[[date], bytes | None]
 """Downloads the bill of a day; None if nothing was paid or refunded on it. Raises Retryable while it is being made."""
 Tell = Callable[[Row], Iterable[Fact]]
+"""The facts of a row. Raises Unreadable for a row that cannot be told; a ProviderError concerns the whole page."""
+LONGEST_NAME = 64
+"""Characters of a row's number in what is told to people."""
+MAX_PROBLEMS = 100
+"""Odd rows of a page that are told one by one; of the others only the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,15 @@ class BillPages:
         file = BillFile(content)
         try:
             rows, more = self._rows(file, place.row, since, until)
-            facts = tuple(fact for row in rows for fact in self._tell(row))
         except Unreadable as error:
             raise Unknown(f"the bill of {place.day} cannot be used: {error}") from None
+        facts, problems = self._told(rows)
         name = f"{self._merchant.mchid}_{place.day:%Y%m%d}{file.name_ending}"
         return Page(
             facts,
             cursor=str(_Place(place.day, place.row + len(rows))) if more else next_day,
             files=((name, content),) if place.row == 0 else (),
+            problems=_shown(place.day, problems),
         )
 
     def _require_due(self, day: date) -> None:
@@ -79,9 +85,25 @@ class BillPages:
         if self._clock.now() < ready:
             raise Retryable(f"the bill of {day} is not made yet", not_before=ready)
 
-    def _rows(self, file: BillFile, skipped: int, since: datetime, until: datetime) -> tuple[list[Row], bool]:
+    def _told(self, rows: list[Row | OddRow]) -> tuple[tuple[Fact, ...], list[str]]:
+        """What the rows say, and what of them a person has to look at."""
+        facts: list[Fact] = []
+        problems: list[str] = []
+        for row in rows:
+            if isinstance(row, OddRow):
+                problems.append(f"row {row.number}: {row.why}")
+                continue
+            name = f"the row of {ascii(row['商户订单号'])[:LONGEST_NAME]}"
+            try:
+                facts += self._tell(row)
+                problems += [f"{name}: {odd}" for odd in oddities(row)]
+            except Unreadable as error:
+                problems.append(f"{name}: {error}")
+        return tuple(facts), problems
+
+    def _rows(self, file: BillFile, skipped: int, since: datetime, until: datetime) -> tuple[list[Row | OddRow], bool]:
         """One page of rows, and whether there are more. The bill is read to its end each time, for the totals."""
-        page: list[Row] = []
+        page: list[Row | OddRow] = []
         seen = 0
         for row in read_rows(file.lines(), self._merchant.mchid):
             if self._is_wanted(row, since, until):
@@ -90,12 +112,24 @@ class BillPages:
                     page.append(row)
         return page, seen > skipped + self._page_rows
 
-    def _is_wanted(self, row: Row, since: datetime, until: datetime) -> bool:
+    def _is_wanted(self, row: Row | OddRow, since: datetime, until: datetime) -> bool:
         """The bill has the rows of the merchant's other appids too; those are other accounts. Payments are cut to the
         window. Refunds are few, and a bill may date them by the payment (as 退款 bills do): they are never cut."""
+        if isinstance(row, OddRow):
+            return True
         if row["公众账号ID"] != self._merchant.appid:
             return False
-        return is_refund(row) or since <= beijing(row["交易时间"], "交易时间") < until
+        try:
+            return is_refund(row) or since <= row_time(row) < until
+        except Unreadable:
+            return True  # it cannot be told, and is shown as such
+
+
+def _shown(day: date, problems: list[str]) -> tuple[str, ...]:
+    shown = [f"bill of {day}, {problem}" for problem in problems[:MAX_PROBLEMS]]
+    if len(problems) > MAX_PROBLEMS:
+        shown.append(f"bill of {day}, and {len(problems) - MAX_PROBLEMS} more rows")
+    return tuple(shown)
 
 
 def being_made(now: datetime, code: str) -> Retryable:

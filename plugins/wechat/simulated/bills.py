@@ -45,6 +45,8 @@ class _Row:
     coupon: int = 0
     returned: int = 0
     refund: Refund | None = None
+    status: str = ""
+    """Of the refund, when the bill was made: what became of it later is in no bill."""
 
     @property
     def fee(self) -> int:
@@ -54,7 +56,7 @@ class _Row:
     def cells(self, config: SimulatorConfig) -> list[str]:
         order, refund = self.order, self.refund
         back = ["0", "0"] if refund is None else [refund.refund_id, refund.number]
-        how = ["", ""] if refund is None else ["ORIGINAL", BILL_REFUND_WORDS.get(refund.status, refund.status)]
+        how = ["", ""] if refund is None else ["ORIGINAL", BILL_REFUND_WORDS.get(self.status, self.status)]
         state = "SUCCESS" if refund is None else "REFUND"
         subject = str(order.request.get("description") or order.request.get("body") or "")
         return [
@@ -66,8 +68,9 @@ class _Row:
 
 
 def make_bill(orders: Iterable[Order], config: SimulatorConfig, day: date) -> str:
-    """The ALL bill of a Beijing day; empty if there was nothing."""
-    rows = [row for order in orders for row in _rows(order) if row.at.astimezone(BEIJING).date() == day]
+    """The ALL bill of a Beijing day, as it was made the next morning and stays; empty if there was nothing."""
+    made = datetime.combine(day + timedelta(days=1), MADE_AT)
+    rows = [row for order in orders for row in _rows(order, made) if row.at.astimezone(BEIJING).date() == day]
     if not rows:
         return ""
     paid, net = sum(row.paid for row in rows), sum(row.paid - row.coupon for row in rows)
@@ -77,11 +80,11 @@ def make_bill(orders: Iterable[Order], config: SimulatorConfig, day: date) -> st
     return "\ufeff" + "\r\n".join(lines) + "\r\n"
 
 
-def _rows(order: Order) -> Iterable[_Row]:
+def _rows(order: Order, made: datetime) -> Iterable[_Row]:
     if order.paid_at:
         yield _Row(order.paid_at, order, paid=order.total, coupon=order.coupon)
     for refund in order.refunds:
-        yield _Row(refund.created_at, order, returned=refund.amount, refund=refund)
+        yield _Row(refund.created_at, order, returned=refund.amount, refund=refund, status=refund.status_at(made))
 
 
 def _line(cells: list[str]) -> str:

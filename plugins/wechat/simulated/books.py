@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 Now = Callable[[], datetime]
 CURRENCY = "CNY"
+LEAST_TIME = timedelta(minutes=1)
+"""The end of an order must be further ahead."""
+MOST_REFUNDS = 50
+"""Of one order (page 4012552567)."""
 OPEN_STATES = frozenset({"NOTPAY", "USERPAYING"})
 
 
@@ -43,6 +47,12 @@ class Refund:
     source: str = "API"
     status: str = "PROCESSING"
     finished_at: datetime | None = None
+    ended: list[tuple[datetime, str]] = field(default_factory=list)
+    """When it became what, after PROCESSING."""
+
+    def status_at(self, moment: datetime) -> str:
+        """What it was then."""
+        return next((status for since, status in reversed(self.ended) if since <= moment), "PROCESSING")
 
 
 @dataclass
@@ -76,8 +86,8 @@ class Order:
 
     @property
     def refunded(self) -> int:
-        """Fen given back or on their way."""
-        return sum(refund.amount for refund in self.refunds if refund.status in {"PROCESSING", "SUCCESS"})
+        """Fen given back, on their way, or waiting for a person (ABNORMAL): none of it can be asked for again."""
+        return sum(refund.amount for refund in self.refunds if refund.status != "CLOSED")
 
 
 class Books:
@@ -94,14 +104,16 @@ class Books:
 
     def place(self, order: Order) -> Order:
         """A new order; or the old one, if the number comes again with every parameter the same."""
-        known = self.orders.setdefault(order.number, order)
+        known = self.orders.get(order.number, order)
         if known.state == "SUCCESS":
             raise Refused(400, "ORDERPAID", "该订单已支付")
         if known.state == "CLOSED":
             raise Refused(400, "ORDER_CLOSED", "订单已关闭")
         if known.request != order.request:
             raise Refused(400, "INVALID_REQUEST", "201 商户订单号重复")
-        return known
+        if order.expires_at - self._now() <= LEAST_TIME:
+            raise Refused(400, "PARAM_ERROR", "time_expire时间过短，需大于1分钟")
+        return self.orders.setdefault(order.number, order)
 
     def find(self, number: str) -> Order:
         if number not in self.orders:
@@ -144,6 +156,8 @@ class Books:
             raise Refused(400, "INVALID_REQUEST", "订单未支付")
         if amount < 1 or order.refunded + amount > order.total:
             raise Refused(400, "INVALID_REQUEST", "退款金额大于可退金额")
+        if len(order.refunds) >= MOST_REFUNDS:
+            raise Refused(400, "INVALID_REQUEST", "超过部分退款次数限制")
         refund_id = f"50300{self._now():%Y%m%d}{next(self._serial):015d}"
         refund = Refund(number, refund_id, order, amount, self._now(), notify_url, source)
         self.refunds[number] = refund
@@ -155,9 +169,16 @@ class Books:
             raise Refused(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
         return self.refunds[number]
 
+    def repair_refund(self, number: str) -> Refund:
+        """An abnormal refund goes out after all, under its old number."""
+        if self.find_refund(number).status != "ABNORMAL":
+            raise Refused(400, "INVALID_REQUEST", "退款单状态不是退款异常")
+        return self.finish_refund(number, "SUCCESS")
+
     def finish_refund(self, number: str, status: str) -> Refund:
         """`SUCCESS`, `CLOSED` or `ABNORMAL`."""
         refund = self.find_refund(number)
         refund.status = status
+        refund.ended.append((self._now(), status))
         refund.finished_at = self._now() if status == "SUCCESS" else None
         return refund

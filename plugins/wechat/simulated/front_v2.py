@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from cryptography.x509 import load_pem_x509_certificate
@@ -36,6 +36,8 @@ NO_CERTIFICATE = Answer(
     b"<html><head><title>400 No required SSL certificate was sent</title></head></html>",
     {"Content-Type": "text/html"},
 )
+REFUNDS_SHOWN = 10
+"""In one answer about the refunds of a payment (official page 9_5)."""
 REFUND_WORDS = {"CLOSED": "REFUNDCLOSE", "ABNORMAL": "CHANGE"}
 
 
@@ -158,22 +160,14 @@ class FrontV2:
         }
 
     def _query_refund(self, fields: Mapping[str, str]) -> dict[str, str]:
-        refund = self._books.find_refund(fields.get("out_refund_no", ""))
-        answer = {
-            "transaction_id": refund.order.transaction_id,
-            "out_trade_no": refund.order.number,
-            "total_fee": str(refund.order.total),
-            "fee_type": CURRENCY,
-            "refund_count": "1",
-            "out_refund_no_0": refund.number,
-            "refund_id_0": refund.refund_id,
-            "refund_fee_0": str(refund.amount),
-            "refund_status_0": REFUND_WORDS.get(refund.status, refund.status),
-            "refund_recv_accout_0": "支付用户零钱",
-        }
-        if refund.finished_at:
-            answer["refund_success_time_0"] = f"{refund.finished_at.astimezone(BEIJING):%Y-%m-%d %H:%M:%S}"
-        return answer
+        """One refund by its number, or those of a payment, ten at most from the offset on."""
+        if fields.get("out_refund_no"):
+            return _refunds([self._books.find_refund(fields["out_refund_no"])])
+        refunds, offset = self._find(fields).refunds, fields.get("offset", "")
+        shown = refunds[int(offset or 0) :][:REFUNDS_SHOWN]
+        if not shown:
+            raise Refused(404, "RESOURCE_NOT_EXISTS", "退款查询失败")
+        return _refunds(shown) | ({"total_refund_count": str(len(refunds))} if offset else {})
 
     def _transaction(self, order: Order) -> dict[str, str]:
         fields = {
@@ -255,6 +249,28 @@ class FrontV2:
             "req_info": self._key.seal_refund(write_xml(inside, root="root")),
         }
         return _message(write_xml(outside))
+
+
+def _refunds(refunds: Sequence[Refund]) -> dict[str, str]:
+    order = refunds[0].order
+    answer = {
+        "transaction_id": order.transaction_id,
+        "out_trade_no": order.number,
+        "total_fee": str(order.total),
+        "fee_type": CURRENCY,
+        "refund_count": str(len(refunds)),
+    }
+    for index, refund in enumerate(refunds):
+        answer |= {
+            f"out_refund_no_{index}": refund.number,
+            f"refund_id_{index}": refund.refund_id,
+            f"refund_fee_{index}": str(refund.amount),
+            f"refund_status_{index}": REFUND_WORDS.get(refund.status, refund.status),
+            f"refund_recv_accout_{index}": "支付用户零钱",
+        }
+        if refund.finished_at:
+            answer[f"refund_success_time_{index}"] = f"{refund.finished_at.astimezone(BEIJING):%Y-%m-%d %H:%M:%S}"
+    return answer
 
 
 def _no_such_interface(_: Mapping[str, str]) -> dict[str, str]:

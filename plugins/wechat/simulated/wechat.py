@@ -109,6 +109,10 @@ class SimulatedWeChat:
         self.deliveries.enqueue(url, lambda: self.refund_message(refund), lambda: self.forged_refund_message(refund))
         return refund
 
+    def repair_refund(self, refund_number: str) -> Refund:
+        """A person on the merchant site sends an abnormal refund on; it succeeds, and nobody is told."""
+        return self.books.repair_refund(refund_number)
+
     def refund_message(self, refund: Refund) -> Message:
         if refund.order.generation == "v2":
             return self.v2.refund_notification(refund)

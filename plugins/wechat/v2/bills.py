@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from app.providers import Clock, Fact, Kind, Ref, Unknown
+from app.providers import Clock, Fact, Kind, Ref
 from plugins.wechat.bills.file import MAX_FILE_BYTES
 from plugins.wechat.bills.pages import being_made
 from plugins.wechat.bills.reading import fact_of
 from plugins.wechat.bills.rows import Row
+from plugins.wechat.documents import Unreadable
 from plugins.wechat.merchant import Merchant
 from plugins.wechat.outcomes import readable
 from plugins.wechat.v2.client import V2Client, not_looked_at
@@ -36,11 +37,11 @@ def fetch_bill(client: V2Client, clock: Clock, day: date) -> bytes | None:
 
 
 def confirmed(row: Row, merchant: Merchant, query: Query) -> tuple[Fact, ...]:
-    """What WeChat Pay says, signed, about the payment or refund that the row names. Raises Unknown if it says
-    otherwise: then one of the two is wrong, and the row must not be passed over."""
+    """What WeChat Pay says, signed, about the payment or refund that the row names. Raises Unreadable if it
+    says otherwise: then one of the two is wrong, and a person has to look."""
     named = fact_of(row, merchant)
     facts = query(Ref(refund=named.ref.refund) if named.ref.refund else Ref(theirs=named.ref.theirs))
     about = [fact for fact in facts if (fact.ref.theirs, fact.ref.refund) == (named.ref.theirs, named.ref.refund)]
     if not about or (named.kind is Kind.PAID and about[0].kind is not Kind.PAID):
-        raise Unknown("the bill names what WeChat Pay's own answer does not confirm")
+        raise Unreadable("the bill names what WeChat Pay's own answer does not confirm")
     return tuple(about)

@@ -17,6 +17,7 @@ from app.providers import (
     Page,
     Received,
     Ref,
+    Retryable,
     Started,
     Tools,
     Unknown,
@@ -34,11 +35,14 @@ from plugins.wechat.v2.client import V2Client
 from plugins.wechat.v2.notifications import NotificationReader
 from plugins.wechat.v2.orders import ClientSigner, order_request
 from plugins.wechat.v2.reading import queried_payment, queried_refunds
+from plugins.wechat.v2.refund_list import with_refunds
 from plugins.wechat.v2.signing import V2Key
+from plugins.wechat.values import LEAST_SECONDS, require_time
 from plugins.wechat.ways import WAYS
 
 BILL_ROWS = 40
-"""In one page of `scan`: each row costs a question, and a page has half a minute."""
+"""In one page of `scan`: each row costs a question, two where money of a payment went back, and a page has half a
+minute."""
 
 
 class V2Provider:
@@ -46,6 +50,7 @@ class V2Provider:
 
     currencies: tuple[str, ...] = (CNY,)
     feeds: tuple[str, ...] = (TRADE_BILL,)
+    least_seconds: int = LEAST_SECONDS
 
     def __init__(self, settings: V2Settings, tools: Tools) -> None:
         secret = settings.api_key.get_secret_value()
@@ -71,6 +76,7 @@ class V2Provider:
     def start(self, intent: Intent) -> Started:
         if intent.way not in self.ways:
             raise Misconfigured(f"the way {intent.way!r} is not opened for this account")
+        require_time(intent, self._clock.now())
         request = order_request(intent, self._sign_type, self._client_ip)
         try:
             answer = self._client.order.create(**request)
@@ -87,7 +93,15 @@ class V2Provider:
         if ref.refund is not None:
             return self._query_refund(ref.refund)
         fields = self._order(ref)
-        return () if fields is None else (readable(queried_payment, fields, self._merchant, self._clock.now()),)
+        if fields is None:
+            return ()
+        paid = readable(queried_payment, fields, self._merchant, self._clock.now())
+        if not paid.refunds_unknown:
+            return (paid,)
+        try:
+            return with_refunds(paid, self._ask, self._merchant, self._clock.now())
+        except (Retryable, Unknown):
+            return (paid,)  # it is paid all the same; the core asks again about the rest
 
     def _order(self, ref: Ref) -> dict[str, str] | None:
         """The order's fields; None if WeChat Pay knows no such order."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app.providers import Fact, Kind, Ref
 from plugins.wechat.documents import CNY, Unreadable, beijing, fen_text, lenient_text, optional_text, text
-from plugins.wechat.mapping import kind_of_refund, kind_of_trade
+from plugins.wechat.mapping import kind_of_refund, kind_of_trade, says_refunded
 from plugins.wechat.merchant import Merchant
 
 _NOT_FOR_THE_BOOKS = frozenset({"sign", "nonce_str"})
@@ -15,6 +15,7 @@ PAYMENT_FIELDS = ("appid", "mch_id", "out_trade_no", "trade_type", "total_fee", 
 PAID_FIELDS = ("transaction_id", "time_end")
 STATE_OF_RESULT = {"SUCCESS": "SUCCESS", "FAIL": "PAYERROR"}
 MAX_REFUNDS = 50
+"""Of one payment, by WeChat Pay's rule (page 4012552567)."""
 
 
 def notified_payment(fields: Mapping[str, str], merchant: Merchant, told_at: datetime) -> Fact:
@@ -53,6 +54,7 @@ def _payment(fields: Mapping[str, str], state: str, merchant: Merchant, told_at:
         owner=lenient_text(fields, "attach"),
         account=merchant.account_of(text(fields, "mch_id"), text(fields, "appid")),
         live=merchant.live,
+        refunds_unknown=kind is Kind.PAID and says_refunded(state),
         cause=optional_text(fields, "err_code") or state or optional_text(fields, "result_code"),
         raw=_for_the_books(fields),
     )

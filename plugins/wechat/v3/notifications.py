@@ -17,7 +17,7 @@ from app.providers import Fact, Forged, Message, Received, Reply
 from plugins.wechat.documents import Unreadable, inner, parse_json, text
 from plugins.wechat.merchant import Merchant
 from plugins.wechat.v3.authenticity import NotAuthentic, Verifier
-from plugins.wechat.v3.reading import payment_fact, refund_fact
+from plugins.wechat.v3.reading import failed_at, payment_fact, refund_fact
 from plugins.wechat.v3.signing import decrypt
 
 MAX_BODY = 64 * 1024
@@ -73,7 +73,7 @@ class NotificationReader:
             return ()
         try:
             document = parse_json(decrypt(self._apiv3_key, _resource(envelope)))
-            return (reader(document, self._merchant, signed_at),)
+            return (failed_at(reader(document, self._merchant, signed_at), envelope),)
         except Unreadable:
             if event in _ORDINARY:
                 raise

@@ -42,7 +42,7 @@ from plugins.wechat.v3.notifications import NotificationReader
 from plugins.wechat.v3.orders import PATHS, ROOT, ClientSigner, order_request
 from plugins.wechat.v3.platform_keys import PlatformKeys
 from plugins.wechat.v3.reading import order_amount, payment_fact, refund_fact
-from plugins.wechat.values import REASON_BYTES, chargeable, subject_for_payer
+from plugins.wechat.values import LEAST_SECONDS, REASON_BYTES, chargeable, require_time, subject_for_payer
 from plugins.wechat.ways import WAYS
 
 REFUNDS = "/v3/refund/domestic/refunds"
@@ -62,6 +62,7 @@ class V3Provider:
 
     currencies: tuple[str, ...] = (CNY,)
     feeds: tuple[str, ...] = (TRADE_BILL,)
+    least_seconds: int = LEAST_SECONDS
 
     def __init__(self, settings: V3Settings, tools: Tools) -> None:
         self._credentials = load_credentials(settings, tools.clock.now())
@@ -87,6 +88,7 @@ class V3Provider:
     def start(self, intent: Intent) -> Started:
         if intent.way not in self.ways:
             raise Misconfigured(f"the way {intent.way!r} is not opened for this account")
+        require_time(intent, self._clock.now())
         body = order_request(intent, self._merchant)
         try:
             answer = self._client.post(PATHS[intent.way], body)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from app.domain.money import Money
 from app.providers import Fact, Kind, Ref
 from plugins.wechat.documents import CNY, Unreadable, fen, inner, lenient_text, optional_text, rfc3339, text
-from plugins.wechat.mapping import kind_of_refund, kind_of_trade
+from plugins.wechat.mapping import kind_of_refund, kind_of_trade, says_refunded
 from plugins.wechat.merchant import Merchant
 
 
@@ -28,6 +29,7 @@ def payment_fact(document: Mapping[str, Any], merchant: Merchant, told_at: datet
         owner=lenient_text(document, "attach"),
         account=merchant.account_of(text(document, "mchid"), text(document, "appid")),
         live=merchant.live,
+        refunds_unknown=says_refunded(text(document, "trade_state")),
         cause=text(document, "trade_state"),
         raw=document,
     )
@@ -44,10 +46,11 @@ def refund_fact(document: Mapping[str, Any], merchant: Merchant, told_at: dateti
     """What a refund document says. Notifications call the state `refund_status`, answers `status`. Answers name neither
     merchant nor appid, notifications only the merchant. Raises Unreadable."""
     status = optional_text(document, "refund_status") or text(document, "status")
+    kind = kind_of_refund(status)
     success_time = optional_text(document, "success_time")
     amount = inner(document, "amount")
     return Fact(
-        kind=kind_of_refund(status),
+        kind=kind,
         ref=Ref(
             ours=text(document, "out_trade_no"),
             theirs=text(document, "transaction_id"),
@@ -58,6 +61,26 @@ def refund_fact(document: Mapping[str, Any], merchant: Merchant, told_at: dateti
         money=fen(amount, "refund", optional_text(amount, "currency") or CNY),
         account=merchant.account_of(optional_text(document, "mchid") or merchant.mchid, ""),
         live=merchant.live,
+        fee=_fee_given_back(amount) if kind is Kind.REFUNDED else None,
         cause=status,
         raw=document,
     )
+
+
+def _fee_given_back(amount: Mapping[str, Any]) -> Money | None:
+    """`refund_fee`, in fen, in answers since 2022-08; older answers and notifications do not say."""
+    fee = amount.get("refund_fee")
+    if type(fee) is not int or fee < 0:
+        return None
+    return Money(fee, optional_text(amount, "currency") or CNY)
+
+
+def failed_at(fact: Fact, envelope: Mapping[str, Any]) -> Fact:
+    """A refund that failed has no time of its own in a notification. It happened when the notification was made, not
+    when this delivery was signed: a delivery can be repeated for a day, and the refund may have succeeded meanwhile."""
+    if fact.kind is not Kind.REFUND_FAILED:
+        return fact
+    try:
+        return replace(fact, at=min(fact.at, rfc3339(text(envelope, "create_time"), "create_time")))
+    except Unreadable:
+        return fact  # some events carry times of another form

@@ -131,6 +131,22 @@ def test_a_refund_that_did_not_arrive_is_not_told_as_one(
     assert [fact.kind for fact in scan(world).facts] == [Kind.PAID, kind]
 
 
+def test_a_bill_is_made_once_and_a_refund_that_ends_later_stays_in_progress_there() -> None:
+    """v3 believes the row and says "in progress", so that the core asks; v2 asks about the row itself."""
+    told: dict[type[WeChatWorld], list[Kind]] = {}
+    for world_class in (V3World, V2World):
+        world = world_class(FixedClock())
+        refunded(world, paid(world), status="")
+        at(world, READY + A_DAY)
+        world.wechat.finish_refund("81")
+        page = scan(world)
+        told[world_class] = [fact.kind for fact in page.facts]
+        (asked,) = world.make_provider(world.tools()).query(page.facts[1].ref)
+        assert asked.kind is Kind.REFUNDED
+        assert scan(world, since=SECOND_OF_JANUARY + A_DAY, cursor="2026-01-03/0").facts == ()
+    assert told == {V3World: [Kind.PAID, Kind.REFUND_PENDING], V2World: [Kind.PAID, Kind.REFUNDED]}
+
+
 @pytest.mark.parametrize("world_class", [V3World, V2World])
 def test_each_day_is_a_bill_of_its_own(world_class: type[WeChatWorld]) -> None:
     world = world_class(FixedClock())
@@ -218,7 +234,8 @@ def test_a_long_bill_is_many_pages_and_its_file_comes_with_the_first() -> None:
         merchant, world.clock, fetch=lambda _: content, tell=lambda row: (fact_of(row, merchant),), page_rows=2
     )
 
-    pages, cursor = [], ""
+    pages: list[Page] = []
+    cursor = ""
     while len(pages) < 3:
         pages.append(pages_of_two.page(TRADE_BILL, SECOND_OF_JANUARY, READY, cursor))
         cursor = pages[-1].cursor or ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -15,11 +16,15 @@ from app.providers import (
     Retryable,
     Scans,
     Unknown,
+    key_of,
 )
 from app.providers.testing.conformance.journeys import BreakingHttp
 from app.providers.testing.doubles import FixedClock, RewritingHttp
-from plugins.wechat.bills.pages import TRADE_BILL
-from tests.plugins.wechat.test_bills import READY, SECOND_OF_JANUARY, at, paid, requests_of, scan
+from plugins.wechat.bills.pages import MAX_PROBLEMS, TRADE_BILL, BillPages
+from plugins.wechat.bills.reading import fact_of
+from plugins.wechat.merchant import Merchant
+from plugins.wechat.simulated.bills import COLUMNS, TOTALS, make_bill
+from tests.plugins.wechat.test_bills import A_DAY, READY, SECOND_OF_JANUARY, at, paid, requests_of, scan
 from tests.plugins.wechat.worlds import API_URL, V2World, V3World, WeChatWorld
 
 
@@ -53,25 +58,68 @@ def test_a_bill_with_a_row_left_out_is_not_believed(world_class: type[WeChatWorl
         scan(world)
 
 
-def test_a_v2_bill_that_invents_a_payment_is_not_believed() -> None:
+def test_a_payment_that_a_v2_bill_invents_is_shown_and_the_rest_is_told() -> None:
     world = V2World(FixedClock())
-    told = paid(world)
+    told, another = paid(world), paid(world)
     at(world, READY)
 
     def invent(answer: HttpResponse) -> HttpResponse:
         return replace(answer, body=answer.body.replace(str(told.ref.theirs).encode(), b"4200009999"))
 
-    with pytest.raises(Unknown, match="confirm"):
-        scan(world, _OnlyTheBill(world.http, RewritingHttp(world.http, invent)))
+    page = scan(world, _OnlyTheBill(world.http, RewritingHttp(world.http, invent)))
+    assert [key_of(fact) for fact in page.facts] == [key_of(another)]
+    (problem,) = page.problems
+    assert "does not confirm" in problem
+    assert str(told.ref.ours) in problem
 
 
-def test_a_v2_bill_that_calls_an_unpaid_order_paid_is_not_believed() -> None:
+def test_a_v2_bill_that_calls_an_unpaid_order_paid_is_not_believed_about_it() -> None:
     world = V2World(FixedClock())
     told = paid(world)
     at(world, READY)
     world.wechat.books.find(str(told.ref.ours)).shown_state = "NOTPAY"
-    with pytest.raises(Unknown, match="confirm"):
-        scan(world)
+    page = scan(world)
+    assert page.facts == ()
+    assert len(page.problems) == 1
+
+
+def test_an_odd_row_is_shown_on_its_page_and_the_rest_is_told() -> None:
+    world = V3World(FixedClock())
+    told = [paid(world) for _ in range(4)]
+    at(world, READY)
+    content = make_bill(world.wechat.books.orders.values(), world.config, date(2026, 1, 2))
+    header, first, second, third, *others = content.split("\r\n")
+    spoilt = [header, first.replace(",`OTHERS", ""), second.replace("2026-01-02 ", "2026-13-02 "), third, *others]
+
+    pages = BillPages(
+        Merchant(world.config.mchid, world.config.appid, live=False),
+        world.clock,
+        fetch=lambda _: "\r\n".join(spoilt).encode(),
+        tell=lambda row: (fact_of(row, Merchant(world.config.mchid, world.config.appid, live=False)),),
+        page_rows=3,
+    )
+    one = pages.page(TRADE_BILL, SECOND_OF_JANUARY, READY, "")
+    two = pages.page(TRADE_BILL, SECOND_OF_JANUARY, READY, one.cursor)
+
+    assert [key_of(fact) for fact in (*one.facts, *two.facts)] == [key_of(fact) for fact in told[2:]]
+    by_number, by_order = one.problems
+    assert by_number.startswith("bill of 2026-01-02, row 1: ")
+    assert str(told[1].ref.ours) in by_order
+    assert two.problems == ()
+
+
+def test_very_many_odd_rows_are_counted() -> None:
+    lines = "\n".join([COLUMNS, *["`odd"] * (MAX_PROBLEMS + 7), TOTALS, f"`{MAX_PROBLEMS + 7},`0,`0,`0,`0,`0,`0"])
+    pages = BillPages(
+        Merchant("1900000109", "wx2421b1c4370ec43b", live=False),
+        FixedClock(),
+        fetch=lambda _: lines.encode(),
+        tell=lambda row: (),
+        page_rows=1000,
+    )
+    page = pages.page(TRADE_BILL, SECOND_OF_JANUARY - A_DAY, SECOND_OF_JANUARY, "2025-12-31/0")
+    assert len(page.problems) == MAX_PROBLEMS + 1
+    assert page.problems[-1] == "bill of 2025-12-31, and 7 more rows"
 
 
 class _OnlyTheBill:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,7 +11,9 @@ from app.domain.money import Money
 from app.providers import Declined, Fact, Kind, Ref, Refunds, Unknown, key_of
 from app.providers.testing.conformance.journeys import BreakingHttp
 from app.providers.testing.doubles import FixedClock, WsgiClient
+from plugins.wechat.merchant import Merchant
 from plugins.wechat.v3.provider import V3Provider
+from plugins.wechat.v3.reading import refund_fact
 from tests.plugins.wechat.worlds import PublicKeyWorld, V2World, V3World, WeChatWorld
 
 
@@ -128,6 +131,127 @@ def test_a_paid_order_stays_paid_after_a_refund() -> None:
 
     assert (fact.kind, fact.cause) == (Kind.PAID, "REFUND")
     assert key_of(fact) == key_of(payment)
+    assert (fact.refunds_unknown, payment.refunds_unknown) == (True, False)
+
+
+def test_a_v3_refund_on_the_merchant_site_makes_the_payment_say_that_something_is_not_known() -> None:
+    """On every road on which a payment's state can be REFUND: query, cancel, and a notification that comes late."""
+    world = V3World(FixedClock())
+    payment = paid(world)
+    order = world.wechat.books.orders[str(payment.ref.ours)]
+    provider = v3(world)
+    world.wechat.refund_on_the_merchant_site(order.number, 200, "site-1")
+    late = world.wechat.signer.notification("TRANSACTION.SUCCESS", "transaction", world.wechat.v3.transaction(order))
+    for road in (
+        provider.query(Ref(ours=payment.ref.ours)),
+        provider.query(Ref(theirs=payment.ref.theirs)),
+        provider.cancel(Ref(ours=payment.ref.ours)),
+        provider.receive(late).facts,
+    ):
+        assert [(fact.kind, fact.refunds_unknown) for fact in road] == [(Kind.PAID, True)]
+
+
+@pytest.mark.parametrize("by", ["ours", "theirs"])
+def test_v2_tells_all_refunds_of_a_payment_that_was_refunded_by_somebody_else(by: str) -> None:
+    world = V2World(FixedClock())
+    payment, provider = paid(world), world.make_provider(world.tools())
+    for number, fen in (("site-1", 100), ("site-2", 250)):
+        world.wechat.refund_on_the_merchant_site(str(payment.ref.ours), fen, number)
+    world.wechat.finish_refund("site-1")
+    ref = Ref(ours=payment.ref.ours) if by == "ours" else Ref(theirs=payment.ref.theirs)
+
+    told = provider.query(ref)
+
+    assert [(fact.kind, fact.ref.refund, fact.money) for fact in told] == [
+        (Kind.PAID, None, yuan(600)),
+        (Kind.REFUNDED, "site-1", yuan(100)),
+        (Kind.REFUND_PENDING, "site-2", yuan(250)),
+    ]
+    assert not told[0].refunds_unknown
+    assert {fact.ref.theirs for fact in told} == {payment.ref.theirs}
+    assert [key_of(fact) for fact in provider.query(Ref(refund="site-1"))] == [key_of(told[1])]
+
+
+def test_v2_asks_on_until_all_refunds_of_a_payment_have_come() -> None:
+    world = V2World(FixedClock())
+    payment, provider = paid(world), world.make_provider(world.tools())
+    for number in range(23):
+        world.wechat.refund_on_the_merchant_site(str(payment.ref.ours), 10, f"site-{number}")
+    told = provider.query(Ref(ours=payment.ref.ours))
+    assert len(told) == 24
+    assert not told[0].refunds_unknown
+
+
+@pytest.mark.parametrize("fault", ["timeout", "garbage", "error500"])
+def test_a_v2_payment_whose_refunds_cannot_be_asked_for_says_so_and_is_paid(fault: str) -> None:
+    world = V2World(FixedClock())
+    payment = paid(world)
+    world.wechat.refund_on_the_merchant_site(str(payment.ref.ours), 100, "site-1")
+    provider = world.make_provider(world.tools(BreakingHttp(world.http, fault, breaks_at=2)))
+    assert [(fact.kind, fact.refunds_unknown) for fact in provider.query(payment.ref)] == [(Kind.PAID, True)]
+
+
+def test_a_v2_payment_that_only_says_refunded_is_not_told_as_whole() -> None:
+    """The state says REFUND, and the list of refunds is empty: one of the two is late."""
+    world = V2World(FixedClock())
+    payment, provider = paid(world), world.make_provider(world.tools())
+    world.wechat.books.orders[str(payment.ref.ours)].shown_state = "REFUND"
+    assert [(fact.kind, fact.refunds_unknown) for fact in provider.query(payment.ref)] == [(Kind.PAID, True)]
+
+
+@pytest.mark.parametrize("world_class", [V3World, V2World])
+def test_an_abnormal_refund_that_succeeds_later_is_told_as_done_under_the_same_number(
+    world_class: type[WeChatWorld],
+) -> None:
+    world = world_class(FixedClock())
+    payment, provider = paid(world), world.make_provider(world.tools())
+    world.wechat.refund_on_the_merchant_site(str(payment.ref.ours), 200, "site-1")
+    world.wechat.finish_refund("site-1", "ABNORMAL")
+    (failed,) = provider.query(Ref(refund="site-1"))
+    world.clock.advance(3 * 86400)
+    world.wechat.repair_refund("site-1")
+    (done,) = provider.query(Ref(refund="site-1"))
+    assert (failed.kind, done.kind) == (Kind.REFUND_FAILED, Kind.REFUNDED)
+    assert failed.ref == done.ref
+    assert failed.at < done.at
+    assert len(world.delivered()) == 1  # of ABNORMAL; of the end nobody tells
+
+
+def test_a_late_delivery_that_a_refund_is_abnormal_is_dated_before_its_success() -> None:
+    world = V3World(FixedClock())
+    payment, provider = paid(world), v3(world)
+    refund = world.wechat.refund_on_the_merchant_site(str(payment.ref.ours), 200, "site-1")
+    world.wechat.finish_refund("site-1", "ABNORMAL")
+    abnormal = world.wechat.refund_message(refund).body
+    world.clock.advance(3600)
+    world.wechat.repair_refund("site-1")
+    (done,) = provider.query(Ref(refund="site-1"))
+    world.clock.advance(3600)
+
+    (late,) = provider.receive(world.signed(abnormal)).facts
+
+    assert late.kind is Kind.REFUND_FAILED
+    assert late.at < done.at
+
+
+@pytest.mark.parametrize(
+    ("told", "fee"), [({"refund_fee": 3}, 3), ({"refund_fee": 0}, 0), ({}, None), ({"refund_fee": "3"}, None)]
+)
+def test_the_fee_that_came_back_with_a_refund_is_told_where_the_answer_has_it(
+    told: dict[str, object], fee: int | None
+) -> None:
+    merchant = Merchant("1900000109", "wx8888888888888888", live=False)
+    document = {
+        "out_trade_no": "4503599627370497",
+        "transaction_id": "42000",
+        "out_refund_no": "81",
+        "status": "SUCCESS",
+        "success_time": "2026-01-02T10:00:00+08:00",
+        "amount": {"refund": 500, "total": 600, "currency": "CNY", **told},
+    }
+    at = datetime(2026, 1, 3, tzinfo=UTC)
+    assert refund_fact(document, merchant, at).fee == (None if fee is None else yuan(fee))
+    assert refund_fact({**document, "status": "PROCESSING"}, merchant, at).fee is None
 
 
 def test_a_refund_on_the_merchant_site_is_told_by_v3() -> None:
