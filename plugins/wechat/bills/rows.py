@@ -129,7 +129,7 @@ class _Sums:
             raise Unreadable("a bill of another merchant")
         counted = yuan(totals[COUNT].strip())
         ordered, asked_back = yuan(totals[layout.total_ordered].strip()), yuan(totals[layout.total_asked_back].strip())
-        exact = (counted, ordered, asked_back) == (self.rows, self.ordered, self.asked_back)
+        exact = (counted, ordered, asked_back) == (Decimal(self.rows), self.ordered, self.asked_back)
         possible = self.rows - self.odd < counted <= self.rows and ordered >= self.ordered
         if not exact and not (self.odd and possible and asked_back >= self.asked_back):
             raise Unreadable("a bill whose rows and totals do not agree")
