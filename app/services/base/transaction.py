@@ -94,7 +94,9 @@ def read(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transac
 
     def once() -> T:
         with engine.connect() as connection:
-            return work(make(connection.execution_options(**options)))
+            reading = connection.execution_options(**options)
+            reading.begin()  # by hand: statements that run on the driver's cursor do not make SQLAlchemy begin
+            return work(make(reading))
 
     return _repeated(once, ATTEMPTS)
 
