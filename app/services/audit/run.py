@@ -1,4 +1,5 @@
-"""The whole proof: the ledger in itself, its checkpoints, and orders and payments against facts and ledger."""
+"""The whole proof: the ledger in itself, its checkpoints, orders and payments against facts and ledger, and that every
+payment is credited once."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from itertools import chain
 from app.services.audit import ledger as ledger_audit
 from app.services.audit.checkpoints import audit_checkpoints
 from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
+from app.services.audit.once import audit_once
 from app.services.audit.orders import Finding, Progress, audit_orders
 from app.services.base.transaction import Sessions
 
@@ -30,7 +32,8 @@ def audit(
     findings = [
         Finding(f"ledger_{found.table}", f"slot {found.slot}, {found.row}: {found.what}") for found in proved.findings
     ]
-    for finding in chain(audit_checkpoints(sessions, progress), audit_orders(sessions, progress)):
+    proofs = (audit_checkpoints, audit_orders, audit_once)
+    for finding in chain.from_iterable(proof(sessions, progress) for proof in proofs):
         findings.append(finding)
         if len(findings) >= MOST_FINDINGS:
             break

@@ -71,7 +71,7 @@ def claim_agreement(
 
 def _row(core: Core, provider_account: str, environment: str, reference: str, user_id: str) -> dict[str, Any]:
     return {
-        "cslot": _cslot(provider_account, environment, reference),
+        "cslot": slot_of_claim(provider_account, environment, reference),
         "provider_account": provider_account,
         "environment": environment,
         "reference": reference,
@@ -84,7 +84,7 @@ def _row(core: Core, provider_account: str, environment: str, reference: str, us
 
 def _owner(tx: Tx, provider_account: str, environment: str, reference: str) -> str | None:
     wanted = select(_c.user_id).where(
-        _c.cslot == _cslot(provider_account, environment, reference),
+        _c.cslot == slot_of_claim(provider_account, environment, reference),
         _c.provider_account == provider_account,
         _c.environment == environment,
         _c.reference == reference,
@@ -92,5 +92,6 @@ def _owner(tx: Tx, provider_account: str, environment: str, reference: str) -> s
     return tx.execute(wanted).scalar_one_or_none()
 
 
-def _cslot(provider_account: str, environment: str, reference: str) -> int:
+def slot_of_claim(provider_account: str, environment: str, reference: str) -> int:
+    """Where the claim lies: `claims` is divided by the hash of its own reference."""
     return slot_of_reference(f"{provider_account}:{environment}:{reference}")
