@@ -31,7 +31,11 @@ class Provider(Protocol):
     currencies: tuple[str, ...]
     """ISO 4217 codes that can be charged, the usual one first."""
     ways: Mapping[str, type[BaseModel]]
-    """Each way of paying, with the model of what it needs in `Intent.extra` (`NoExtra` for nothing)."""
+    """Each way of paying, with the model of what it needs in `Intent.extra` (`NoExtra` for nothing).
+
+    A provider may also have `least_seconds: int`: the seconds that must be left until `Intent.expires_at` when `start` is
+    called. Without that attribute there is no least.
+    """
 
     def start(self, intent: Intent) -> Started:
         """Make the payment at the provider, or only sign it. The same intent may come again: same payment."""
