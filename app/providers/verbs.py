@@ -33,8 +33,8 @@ class Provider(Protocol):
     ways: Mapping[str, type[BaseModel]]
     """Each way of paying, with the model of what it needs in `Intent.extra` (`NoExtra` for nothing).
 
-    A provider may also have `least_seconds: int`: the seconds that must be left until `Intent.expires_at` when `start` is
-    called. Without that attribute there is no least.
+    A provider may also have `least_seconds: int`: the seconds that must be left until `Intent.expires_at` when `start`
+    is called. Without that attribute there is no least.
     """
 
     def start(self, intent: Intent) -> Started:
