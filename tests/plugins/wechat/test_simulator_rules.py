@@ -7,10 +7,10 @@ import json
 import pytest
 
 from app.domain.money import Money
-from app.providers import Fact, Ref, Refunds, Unknown
+from app.providers import Fact, HttpResponse, Ref, Refunds, Unknown
 from app.providers.testing.doubles import FixedClock
 from plugins.wechat.simulated.books import MOST_REFUNDS, Refused
-from tests.plugins.wechat.worlds import V2RefundingWorld, V3World, WeChatWorld
+from tests.plugins.wechat.worlds import API_URL, V2RefundingWorld, V3World, WeChatWorld
 
 WORLDS: list[type[WeChatWorld]] = [V3World, V2RefundingWorld]
 
@@ -94,9 +94,12 @@ def test_only_an_abnormal_refund_can_be_repaired(status: str) -> None:
 
 def test_a_person_repairs_an_abnormal_refund_by_the_control_api() -> None:
     world = V3World(FixedClock())
-    assert world.app.test_client().post("/_control/repair-refund", json={"refund": "none"}).status_code == 404
-    number = str(paid(world).ref.ours)
-    world.wechat.refund_on_the_merchant_site(number, 100, "site-1")
+
+    def repair(refund: str) -> HttpResponse:
+        body, headers = json.dumps({"refund": refund}).encode(), {"Content-Type": "application/json"}
+        return world.http.request("POST", f"{API_URL}/_control/repair-refund", headers=headers, body=body)
+
+    world.wechat.refund_on_the_merchant_site(str(paid(world).ref.ours), 100, "site-1")
     world.wechat.finish_refund("site-1", "ABNORMAL")
-    answer = world.app.test_client().post("/_control/repair-refund", json={"refund": "site-1"})
-    assert json.loads(answer.data) == {"refund": "site-1", "status": "SUCCESS"}
+    assert json.loads(repair("site-1").body) == {"refund": "site-1", "status": "SUCCESS"}
+    assert repair("none").status == 404

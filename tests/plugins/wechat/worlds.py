@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from flask import Flask
-
 from app.domain.money import Money
 from app.providers import HttpClient, HttpResponse, Intent, KeyStore, Kind, Message, Ref, Reply, StoredKey, Tools
 from app.providers.testing.conformance import BodyPart, Document, HeaderPart, Sample, Traits, World, make_intent
@@ -89,11 +87,6 @@ class WeChatWorld(World):
     @property
     def http(self) -> HttpClient:
         return self._http
-
-    @property
-    def app(self) -> Flask:
-        """The simulator as it is served."""
-        return self._app
 
     def tools(self, http: HttpClient | None = None) -> Tools:
         return Tools(http=http or self.http, clock=self.clock, keys=self.keys(), live=False)
