@@ -66,6 +66,7 @@ def measure(place: Place, name: str, clients: list[int], rounds: int, each: int)
 
     turn(clients[-1])  # every thread has its connection, and the connection its prepared statements
     taken = [{number: turn(number) for number in clients} for _ in range(rounds)]
+    place.check_coins()
     for number in clients:
         yield line(name, number, [turns[number] for turns in taken])
 

@@ -96,6 +96,13 @@ class Place:
     def bought_in_store(self, count: int) -> list[HttpRequest]:
         return [self.shop.store_purchase_request(user) for user in islice(cycle(PLAYERS), count)]
 
+    def check_coins(self) -> None:
+        """Both applications credited and spent alike; an answer of success alone would not show that."""
+        users = (*PLAYERS, *SPENDERS)
+        ours, theirs = sum(map(self.shop.coins, users)), self.seed.coins(users)
+        if ours != theirs:
+            raise SystemExit(f"Tillbook's wallets hold {ours} coins, the plain application's {theirs}")
+
     def sent_to_both(self, requests: list[HttpRequest]) -> None:
         """Before the clock starts."""
         texts = [self.on_the_wire(request) for request in requests]

@@ -17,10 +17,11 @@ import logging
 import os
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import jwt
 from alipay import AliPay
@@ -41,6 +42,8 @@ CONFIG = "BENCH_PLAIN_CONFIG"
 """The environment's name for the file of settings (JSON)."""
 STORE_PRODUCTS = {"com.example.game.pack60": "pack-60", "com.example.game.pack300": "pack-300"}
 POOL_SIZE = 8
+ORDER_LIFE = timedelta(minutes=30)
+BEIJING = ZoneInfo("Asia/Shanghai")
 PAGE = 50
 log = logging.getLogger("plain")
 
@@ -73,6 +76,7 @@ def create_application(config: Mapping[str, Any]) -> Flask:
     app.config["PLAIN"] = config
     app.extensions["verifiers"] = Verifiers(config)
     engine = create_engine(config["database_url"], pool_size=POOL_SIZE, max_overflow=0)
+    app.extensions["engine"] = engine
     app.extensions["sessions"] = sessionmaker(engine, expire_on_commit=False)
     for rule, handler, method in ROUTES:
         app.add_url_rule(rule, view_func=handler, methods=[method])
@@ -225,8 +229,12 @@ def create_order() -> tuple[Response, int]:
     with new_session() as session:
         session.add(payment)
         session.commit()
+    ends = datetime.now(BEIJING) + ORDER_LIFE
     action = verifiers().alipay.api_alipay_trade_app_pay(
-        subject=product, out_trade_no=number, total_amount=f"{fen / 100:.2f}"
+        subject=product,
+        out_trade_no=number,
+        total_amount=f"{fen / 100:.2f}",
+        time_expire=f"{ends:%Y-%m-%d %H:%M:%S}",
     )
     return jsonify(shown(payment) | {"action": action}), 201
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, create_engine
+from sqlalchemy import BigInteger, DateTime, create_engine, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 PRODUCTS = {"pack-60": (600, 66), "pack-300": (3000, 330)}
@@ -70,6 +70,12 @@ class Seed:
         with Session(self._engine) as session:
             session.add_all(payments)
             session.commit()
+
+    def coins(self, users: Iterable[str]) -> int:
+        """In the wallets of all of them together."""
+        total = select(func.sum(Wallet.balance)).where(Wallet.user_id.in_(list(users)))
+        with Session(self._engine) as session:
+            return int(session.scalars(total).one())
 
     def close(self) -> None:
         self._engine.dispose()
