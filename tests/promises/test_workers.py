@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sqlalchemy import text
+
 from app.providers.facts import Fact, Ref
 from app.providers.registry import ProviderAccount, Registry
 from app.services.calls import payment_queries
-from app.worker import Worker
+from app.worker import THREADS, Worker
 from tests import processes
 from tests.processes import CONTEXT, place_of
 from tests.world import World
 
 MANY = 40
+SLOW_MACHINE_SECONDS = 4
+"""Test machines are shared: what takes a second alone may take several."""
 
 
 @dataclass
@@ -139,3 +144,54 @@ def test_payments_of_an_account_that_is_gone_wait_without_disturbing_anybody(wor
     Worker(orphaned.core).run_once()
     assert world.payment(payment_id).status == "pending"
     assert world.payment(payment_id).next_query_at > world.clock.now()
+
+
+@dataclass
+class Hung:
+    """A provider that does not answer questions until it is told to."""
+
+    inner: Any
+    asked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    answers: threading.Event = field(default_factory=threading.Event)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def query(self, ref: Ref) -> tuple[Fact, ...]:
+        self.asked.release()
+        assert self.answers.wait(60)
+        found: tuple[Fact, ...] = self.inner.query(ref)
+        return found
+
+
+def test_an_account_that_hangs_keeps_no_question_to_another_waiting_for_two_seconds(world: World) -> None:
+    healthy, hung = Counting(world.account.provider), Hung(world.account.provider)
+    accounts: Any = {
+        "hung": ProviderAccount("hung", "sandbox", False, hung),
+        "sandbox": ProviderAccount("sandbox", "sandbox", False, healthy),
+    }
+    world = replace(world, core=replace(world.core, registry=Registry(accounts)))
+    for number in range(MANY):
+        world.order(f"waits-{number}")
+    world.core.transact(
+        lambda tx: tx.execute(text("/* sweep: operator */ UPDATE payments SET provider_account = 'hung'"))
+    )
+    world.clock.advance(6)
+    worker = Worker(world.core)
+    running = threading.Thread(target=worker.run)
+    running.start()
+    try:
+        for _ in range(THREADS):
+            assert hung.asked.acquire(timeout=20), "the worker asks the account that hangs"
+        lost = world.order("alice").payments[0].id
+        world.clock.advance(6)
+        asked_at = time.monotonic()
+        while not healthy.queries[str(lost)] and time.monotonic() - asked_at < 20:
+            time.sleep(0.05)
+        assert healthy.queries[str(lost)] == 1
+        assert time.monotonic() - asked_at < 2 + SLOW_MACHINE_SECONDS
+    finally:
+        worker.stop.set()
+        hung.answers.set()
+        running.join(60)
+    assert not running.is_alive()
