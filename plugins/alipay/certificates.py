@@ -79,11 +79,18 @@ def check_renewal(
         return leaf
     if leaf.subject != old.subject or leaf.issuer != old.issuer:
         raise NotTrusted("the new certificate has another subject or issuer than the configured one")
-    authorities = [c for c in (*renewed[1:], *configured[1:]) if c.subject == leaf.issuer]
-    chains = [(leaf, root) for root in roots] + [(leaf, a, root) for a in authorities for root in roots]
-    if not any(_is_chain(chain, now) for chain in chains):
+    if not leads_to_root(leaf, (*renewed[1:], *configured[1:]), roots, now):
         raise NotTrusted("the new certificate does not lead to the configured root, or is not valid now")
     return leaf
+
+
+def leads_to_root(
+    leaf: x509.Certificate, others: Sequence[x509.Certificate], roots: Sequence[x509.Certificate], now: datetime
+) -> bool:
+    """Whether the certificate is issued by a root, or by one of the others that a root has issued, all valid now."""
+    authorities = [certificate for certificate in others if certificate.subject == leaf.issuer]
+    chains = [(leaf, root) for root in roots] + [(leaf, a, root) for a in authorities for root in roots]
+    return any(_is_chain(chain, now) for chain in chains)
 
 
 def _is_chain(chain: Sequence[x509.Certificate], now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +26,7 @@ from app.providers import (
     Unknown,
 )
 from plugins.alipay import bills, codes, credentials, mapping
+from plugins.alipay.certificates import leads_to_root
 from plugins.alipay.client import GatewayClient
 from plugins.alipay.fields import audit, number
 from plugins.alipay.formats import CURRENCY
@@ -277,6 +278,20 @@ class CertifiedAlipayProvider(AlipayProvider):
     ) -> None:
         super().__init__(settings, keys, tools)
         self._configured_sn = configured_sn
+        self._certificates = keys.certificates
+
+    def check(self) -> Iterator[str]:
+        """For `tillbook check`: whether the certificate that is to be Alipay's is one of Alipay's authority.
+
+        A warning, not a refusal: the file may lack the authority between, and the console gives both kinds of file.
+        """
+        files = self._certificates
+        now = self._tools.clock.now()
+        if files is not None and not leads_to_root(files.alipay[0], files.alipay[1:], files.roots, now):
+            yield (
+                "alipay_cert does not lead to alipay_root_cert: is it Alipay's own certificate"
+                " (alipayCertPublicKey_RSA2.crt), with the authority's below it in the file?"
+            )
 
     def refresh(self) -> None:
         """Keep the certificate with which Alipay signs now where every process finds it."""

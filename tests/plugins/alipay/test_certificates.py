@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from cryptography import x509
 from app.providers import Forged, Kind, Misconfigured, Ref, Unknown, capabilities
 from plugins.alipay.certificates import read_certificates, root_serial_number, serial_number
 from plugins.alipay.provider import CertifiedAlipayProvider
-from plugins.alipay.simulated.keys import DemoCertificates, demo_certificates, load_private
+from plugins.alipay.simulated.keys import DemoCertificates, DemoKeys, demo_certificates, load_private
 from tests.plugins.alipay import samples
 from tests.plugins.alipay.actors import MADE_AT, Stage, certificate_mode, intent_for, stage, strangers
 from tests.plugins.alipay.samples import FOLDER, CannedHttp
@@ -175,3 +176,16 @@ def test_the_sample_in_certificate_mode_verifies_with_the_key_that_it_always_had
 def test_key_mode_has_nothing_to_refresh() -> None:
     assert capabilities(stage().provider) == ("refund", "cancel", "scan")
     assert capabilities(stage(certificate_mode()).provider) == ("refund", "cancel", "scan", "refresh")
+
+
+def test_the_check_warns_of_a_certificate_that_is_of_another_authority() -> None:
+    def warnings(keys: DemoKeys) -> list[str]:
+        provider = stage(keys).provider
+        assert isinstance(provider, CertifiedAlipayProvider)
+        return list(provider.check())
+
+    ours = certificate_mode()
+    assert warnings(ours) == []
+    assert ours.certificates is not None
+    foreign = replace(ours.certificates, alipay_cert=of_another_authority().alipay_cert)
+    assert "does not lead to alipay_root_cert" in warnings(replace(ours, certificates=foreign))[0]
