@@ -78,6 +78,8 @@ class Freezing:
     actor: str
     refund_id: int | None
     at: datetime
+    request: uuid.UUID | None = None
+    """The caller's request that wanted it, named by caller and key; None for a policy, and for older entries."""
 
     @property
     def subject(self) -> uuid.UUID:
@@ -89,7 +91,10 @@ class Freezing:
 
     def content(self) -> bytes:
         about = (self.id, self.user_id, self.asset, self.environment, self.frozen)
-        return digest_of("freezing-1", *about, self.reason, self.actor, self.refund_id, microseconds(self.at))
+        rest = (self.reason, self.actor, self.refund_id, microseconds(self.at))
+        if self.request is None:
+            return digest_of("freezing-1", *about, *rest)
+        return digest_of("freezing-2", *about, *rest, self.request.hex)
 
     def concerns(self, name: AccountName) -> bool:
         """Whether it froze (or unfroze) that account."""

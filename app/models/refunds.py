@@ -115,9 +115,9 @@ class Freeze(Base):
     actor: Mapped[str] = mapped_column(String(160))
     refund_id: Mapped[int | None] = mapped_column(Big)
     """The refund whose policy froze it."""
+    at: Mapped[datetime] = mapped_column(Moment)
     request: Mapped[uuid.UUID | None] = mapped_column(Uuid)
     """Named after caller and idempotency key: the request is done once, also where its key is forgotten."""
-    at: Mapped[datetime] = mapped_column(Moment)
 
     __table_args__ = (
         slot_matches_id(),

@@ -17,7 +17,8 @@ JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=Tru
 def upgrade() -> None:
     op.add_column("payments", sa.Column("attempt", sa.Integer(), server_default="1", nullable=False))
     op.execute(
-        "UPDATE payments SET attempt = (SELECT count(*) FROM payments earlier WHERE earlier.slot = payments.slot"
+        "UPDATE /* sweep: operator */ payments SET attempt = (SELECT count(*) FROM payments earlier"
+        " WHERE earlier.slot = payments.slot"
         " AND earlier.order_id = payments.order_id AND earlier.id <= payments.id)"
         " WHERE EXISTS (SELECT 1 FROM payments earlier WHERE earlier.slot = payments.slot"
         " AND earlier.order_id = payments.order_id AND earlier.id < payments.id)"
@@ -32,7 +33,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Keys that stand for a refusal are free again."""
-    op.execute("DELETE FROM idempotency WHERE refusal IS NOT NULL")
+    op.execute("DELETE /* sweep: operator */ FROM idempotency WHERE refusal IS NOT NULL")
     op.drop_index(op.f("ix_freezes_slot_request"), table_name="freezes")
     op.drop_column("freezes", "request")
     op.drop_column("idempotency", "refusal")

@@ -34,8 +34,8 @@ def _forget(world: World, view: Any) -> tuple[Any, Any]:
 
 def _remember(world: World, order: Any, payment: Any) -> None:
     def work(session: Any) -> None:
-        session.execute(insert(Order).values(**order._mapping))
-        session.execute(insert(Payment).values(**payment._mapping))
+        session.execute(insert(Order).values(**order._asdict()))
+        session.execute(insert(Payment).values(**payment._asdict()))
 
     world.core.transact(work)
 

@@ -108,8 +108,8 @@ def forget(world: World, buyer: Buyer) -> Any:
         tx.execute(delete(Order).where(Order.slot == order.slot, Order.id == order.id))
 
     def back(tx: Any) -> None:
-        tx.execute(insert(Order).values(**order._mapping))
-        tx.execute(insert(Payment).values(**payment._mapping))
+        tx.execute(insert(Order).values(**order._asdict()))
+        tx.execute(insert(Payment).values(**payment._asdict()))
 
     world.core.transact(gone)
     return back

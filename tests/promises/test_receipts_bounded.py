@@ -17,7 +17,7 @@ from app.providers.errors import Forged, Unknown
 from app.providers.registry import ProviderAccount, Registry
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import ensure_user
-from app.services.base.errors import Problem
+from app.services.base.errors import DomainError
 from app.services.base.transaction import Sessions, transact
 from app.services.intake import receipts
 from app.services.intake.purchases import MOST_CALLS
@@ -28,6 +28,7 @@ from app.services.intake.receipts import (
     Submitted,
     TooManyReceipts,
 )
+from app.web.errors import ERRORS
 from app.worker import Worker
 from tests.promises.test_stores_that_only_name import CATALOGUE
 from tests.web.client import ApiClient, build_client, token
@@ -246,6 +247,6 @@ def test_a_settled_receipt_that_is_open_again_has_its_body_again(kiosk: Kiosk) -
 def test_a_limit_that_an_honest_client_meets_has_its_own_code(
     kiosk: Kiosk, refused: str, status: int, shown: str
 ) -> None:
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(DomainError) as raised:
         kiosk.hands_in(refuse=refused)
-    assert (raised.value.status, raised.value.code) == (status, shown)
+    assert (ERRORS[raised.value.code][0], raised.value.code) == (status, shown)

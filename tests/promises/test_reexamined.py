@@ -54,8 +54,8 @@ def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
         session.execute(delete(Order).where(Order.slot == order.slot, Order.id == order.id))
 
     def remember(session: Any) -> None:
-        session.execute(insert(Order).values(**order._mapping))
-        session.execute(insert(Payment).values(**payment._mapping))
+        session.execute(insert(Order).values(**order._asdict()))
+        session.execute(insert(Payment).values(**payment._asdict()))
 
     world.core.transact(forget)
     return fact, lambda: world.core.transact(remember)

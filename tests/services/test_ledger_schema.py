@@ -129,7 +129,8 @@ def one_of_each(engine: Engine) -> None:
         f"{_false(engine)})",
         f"INSERT INTO refusals VALUES (1, '{uid}', {blob}, 'x', '{{}}', '{when}')",
         f"INSERT INTO marks VALUES (1, {number}, 1, 'refused', '{uid}', 0, '{when}', {blob}, {blob})",
-        f"INSERT INTO freezes VALUES (1, {number}, 'u', NULL, 'live', {_false(engine)}, 'r', 'a', NULL, '{when}')",
+        f"INSERT INTO freezes VALUES (1, {number}, 'u', NULL, 'live', {_false(engine)}, 'r', 'a', NULL, '{when}', "
+        "NULL)",
     ]
     with engine.begin() as connection:
         for row in rows:

@@ -102,6 +102,7 @@ EDITS: dict[str, Edits] = {
         **_each(FREEZE, "freezes {freeze}", asset="asset = 'coin'", environment="environment = 'sandbox'"),
         **_each(FREEZE, "freezes {freeze}", frozen="frozen = NOT frozen", reason="reason = 'x'", actor="actor = 'x'"),
         **_each(FREEZE, "freezes {freeze}", refund_id="refund_id = 7", at=f"at = {LATER}"),
+        **_each(FREEZE, "freezes {freeze}", request="request = '0123456789abcdef0123456789abcdef'"),
     },
 }
 COLUMNS = [(table, column) for table, edits in EDITS.items() for column in edits]

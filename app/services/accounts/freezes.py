@@ -90,8 +90,9 @@ def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None, re
         "actor": wanted.actor,
         "refund_id": refund_id,
         "at": at,
+        "request": request,
     }
-    number = insert_numbered(tx, Freeze.__table__, tx.core.numbers, {**row, "request": request})
+    number = insert_numbered(tx, Freeze.__table__, tx.core.numbers, row)
     entry_made = marks.Freezing(**{name: value for name, value in row.items() if name != "slot"}, id=number)
     with LedgerTransaction(tx, tx.core.rules.ledger, [(slot, name) for name in names], at) as books:
         for name in names:

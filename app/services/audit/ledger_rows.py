@@ -46,7 +46,7 @@ _HOLD_COLUMNS = (
     *(H.created_at, H.fingerprint, H.limited),
 )
 _MARK_COLUMNS = (M.account_id, M.number, M.kind, M.subject, M.amount, M.at, M.content, M.hash)
-_FREEZE_COLUMNS = (Z.id, Z.user_id, Z.asset, Z.environment, Z.frozen, Z.reason, Z.actor, Z.refund_id, Z.at)
+_FREEZE_COLUMNS = (Z.id, Z.user_id, Z.asset, Z.environment, Z.frozen, Z.reason, Z.actor, Z.refund_id, Z.at, Z.request)
 
 FIRST_SLOTS = select(
     *(
