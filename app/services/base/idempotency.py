@@ -124,7 +124,7 @@ def claim_key(tx: Tx, slot: int, request: Keyed, resource_id: int) -> int | None
 
 
 def claim_or_stop(tx: Tx, slot: int, request: Keyed, resource_id: int) -> None:
-    """The same inside `remembering`: where another request was faster, this transaction is undone."""
+    """Bind the key inside `remembering`: where another request was faster, this transaction is undone."""
     known = claim_key(tx, slot, request, resource_id)
     if known is not None:
         raise _Answered(known)

@@ -92,7 +92,7 @@ def _record_failure(core: Core, row: Any, called: ProviderCall[Started]) -> None
 
 
 def _declined_before(row: Any) -> PaymentDeclined:
-    """The same answer again: whoever lost the first one must not take the repeat for a payment that can be made. A
+    """The first answer again: whoever lost it must not take the repeat for a payment that can be made. A
     provider's word for its refusal comes first in what is kept, and is never a plain word of a sentence."""
     word = row.problem.partition(" ")[0]
     code = word if word.isupper() or not word.isalpha() else ""

@@ -238,7 +238,7 @@ def lock_fact(tx: Tx, slot: int, provider_account: str, environment: str, key: s
 
 
 def lock_fact_numbered(tx: Tx, slot: int, fact_id: int) -> AnyRow:
-    """The same by the fact's own number."""
+    """The stored fact with this number, locked. Only after the order of its payment is locked."""
     return tx.execute(_LOCK_FACT_NUMBERED, {"slot": slot, "id": fact_id}).one()
 
 
