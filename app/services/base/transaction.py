@@ -101,6 +101,20 @@ def read(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transac
     return _repeated(once, ATTEMPTS)
 
 
+def alone(sessions: Sessions, work: Callable[[W], T], make: Make[W]) -> T:
+    """Run `work`, of which each statement is a transaction of its own: no BEGIN, no COMMIT, one wait for each. Repeated
+    like `transact`. For statements of `base.statements` alone: SQLAlchemy's own execution would begin a transaction."""
+    engine: Engine = sessions.kw["bind"]
+
+    def once() -> T:
+        with engine.connect() as connection:
+            if engine.dialect.name != "sqlite":  # there, a statement outside BEGIN commits by itself
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            return work(make(connection))
+
+    return _repeated(once, ATTEMPTS)
+
+
 def _repeated(once: Callable[[], T], attempts: int) -> T:
     for attempt in range(1, attempts + 1):
         try:

@@ -32,6 +32,7 @@ from app.services.facts.record import (
     record,
     stored_again,
     told_before,
+    write_new,
 )
 from app.services.payments import bookings, payment_rows, provider_reports, store_orders
 from app.services.payments.expiry import expire_if_over
@@ -55,7 +56,8 @@ def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     """
     locked = _payment_of(tx, reported)
     first = _UNDECIDED if _comes_before_its_order(reported, locked) else _decide(tx, reported, locked)
-    stored = record(tx, reported, first, None if locked is None else locked.payment.id)
+    new = store_orders.new_rows(locked, first, reported.fact) if locked is not None and locked.is_new else ()
+    stored = record(tx, reported, first, None if locked is None else locked.payment.id, new)
     applied = told_before(stored)
     if applied is None:
         stored = stored_again(tx, stored) if stored.previous is not None else stored
@@ -63,7 +65,7 @@ def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     elif reported.fact.refunds_unknown and applied.outcome is Outcome.DUPLICATE and applied.payment_id is not None:
         stored_again(tx, stored)
         refund_asks.ask_unless_known(tx, reported.slot, applied.payment_id)
-    _report(reported, applied)
+    report_fact(reported, applied)
     return replace(applied, buyer=reported.buyer)
 
 
@@ -77,17 +79,18 @@ def apply_stored(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
     if not can_be_looked_at_again(known):
         return Applied(Outcome.DUPLICATE, known.outcome, reported.slot, fact_id, known.payment_id)
     applied = _apply(tx, StoredFact(reported, fact_id, _UNDECIDED, known), locked)
-    _report(reported, applied)
+    report_fact(reported, applied)
     return replace(applied, buyer=reported.buyer)
 
 
 def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     if _comes_before_its_order(stored.reported, locked):
-        number = store_orders.order_for_purchase(tx, stored.reported)
-        locked = None if number is None else payment_rows.lock(tx, stored.reported.slot, number)
+        locked = store_orders.payment_of_stored_purchase(tx, stored.reported)
     decision = stored.decision
     if stored.previous is not None or decision is _UNDECIDED:
         decision = _still_parked(stored, _decide(tx, stored.reported, locked))
+        if locked is not None and locked.is_new:
+            write_new(tx, store_orders.new_rows(locked, decision, stored.reported.fact))
     return _carry_out(tx, stored, decision, locked)
 
 
@@ -95,8 +98,13 @@ def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
 
 
 def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
-    """Found by our number, or by the provider's where it tells none of ours."""
+    """Found by our number, or by the provider's where it tells none of ours. For a purchase in a store that was never
+    told before, made."""
     number = reported.payment_number
+    if _comes_before_its_order(reported, None):
+        locked = store_orders.payment_of_new_purchase(tx, reported)
+        if locked is not None:
+            return locked
     if number is None:
         number = _number_by_theirs(tx, reported)
     return None if number is None else payment_rows.lock(tx, reported.slot, number)
@@ -111,8 +119,8 @@ def _number_by_theirs(tx: Tx, reported: ReportedFact) -> int | None:
 
 
 def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None) -> bool:
-    """Whether it is a purchase in a store by a user whom we know: its order is made when the fact is recorded, so that
-    of several tellings at one moment one makes it."""
+    """Whether it is a purchase in a store by a user whom we know: its order is written with the fact, so that of
+    several tellings at one moment one makes it."""
     fact = reported.fact
     known_buyer = reported.buyer is not None and fact.ref.ours is None and not reported.faults
     return locked is None and known_buyer and fact.kind is Kind.PAID
@@ -288,7 +296,8 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
     if decision.order is not None:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
-    write_rows(tx, moves)
+    if not locked.is_new:
+        write_rows(tx, moves)
     money = bookings.of_reported(stored.reported)
     bookings.book(
         tx,
@@ -301,7 +310,7 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         expire_if_over(tx, order, tx.now)
 
 
-def _report(reported: ReportedFact, applied: Applied) -> None:
+def report_fact(reported: ReportedFact, applied: Applied) -> None:
     """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
     if applied.outcome is Outcome.NOT_OURS:
         return

@@ -7,23 +7,47 @@ learns nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import structlog
+from sqlalchemy import and_, bindparam, select
 
+from app.domain.deciding import Decision
 from app.domain.facts import REFUND_KINDS, Kind, fact_of
+from app.domain.numbers import SLOTS
 from app.domain.status import Outcome
-from app.services.accounts.users import find_by_token
+from app.models.orders import FactRow, User
+from app.services.accounts.users import uuid_of
 from app.services.base.context import Core, environment_of
 from app.services.base.reported_fact import ReportedFact, checked
+from app.services.base.statements import Statement
 from app.services.facts import claims
 from app.services.facts.apply import apply_fact
-from app.services.facts.record import Applied
+from app.services.facts.record import Applied, StoredFact, told_before
 from app.services.payments import payment_rows
 from app.services.refunds import early_refunds
 
 _log = structlog.get_logger(__name__)
+_NOTHING_NEW = Decision(Outcome.DUPLICATE)
+_u, _f = User.__table__.c, FactRow.__table__.c
+_SEEN = Statement(
+    lambda _: (
+        select(_u.id.label("user_id"), *payment_rows.FACT_COLUMNS)
+        .select_from(User)
+        .outerjoin(
+            FactRow,
+            and_(
+                _f.slot == bindparam("slot"),
+                _f.provider_account == bindparam("provider_account"),
+                _f.environment == bindparam("environment"),
+                _f.key == bindparam("key"),
+            ),
+        )
+        .where(_u.slot == bindparam("slot"), _u.token == bindparam("token"))
+    )
+)
 
 
 def tell(core: Core, reported: ReportedFact, *, holder: str | None = None) -> Applied:
@@ -61,39 +85,76 @@ def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A fact with what the slot of the user whom the store names knows of it: read in one statement."""
+
+    reported: ReportedFact
+    """The fact, checked."""
+    user: str | None = None
+    """Whose token the store signed."""
+    known: Any = None
+    """The fact as it was stored there before."""
+
+    @property
+    def repeat(self) -> Applied | None:
+        """What became of the fact, if telling it once more cannot change anything."""
+        if self.known is None:
+            return None
+        applied = told_before(StoredFact(self.reported, self.known.id, _NOTHING_NEW, self.known))
+        return applied if applied is not None and applied.outcome is Outcome.DUPLICATE else None
+
+
+def see(core: Core, reported: ReportedFact) -> Seen:
+    """Look where the store's fact would be if it was told before. The token itself says the slot."""
+    reported = checked(reported, core.clock.now())
+    token = None if reported.faults or reported.fact.ref.ours is not None else uuid_of(reported.fact.owner)
+    if token is None:
+        return Seen(reported)
+    keys = {
+        "slot": token.int % SLOTS,
+        "token": token,
+        "provider_account": reported.account.name,
+        "environment": environment_of(reported.fact.live),
+        "key": reported.key,
+    }
+    found = core.alone(lambda tx: _SEEN.row(tx, keys))
+    if found is None:
+        return Seen(reported)
+    user, *known = found
+    return Seen(reported, user, None if known[0] is None else payment_rows.named_fact(known))
+
+
 def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:
     """The reported, checked, with its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
-    reported = checked(reported, core.clock.now())
+    return place_seen(core, see(core, reported), holder)
+
+
+def place_seen(core: Core, seen: Seen, holder: str | None = None) -> ReportedFact:
+    """The fact with its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
+    reported = seen.reported
     ref = reported.fact.ref
     if reported.faults or ref.ours is not None or (ref.theirs is None and ref.agreement is None):
         return reported
-    buyer = _buyer(core, reported, holder)
+    is_paid = reported.fact.kind is Kind.PAID
+    # The claim itself says who has the purchase already.
+    buyer = seen.user if is_paid and seen.user is not None else _buyer(core, seen, holder)
     if buyer is None:
         return reported
-    if reported.fact.kind is Kind.PAID:
-        buyer = _claim(core, reported, buyer)
-    return replace(reported, buyer=buyer)
+    return replace(reported, buyer=_claim(core, reported, buyer) if is_paid else buyer)
 
 
-def _buyer(core: Core, reported: ReportedFact, holder: str | None) -> str | None:
+def _buyer(core: Core, seen: Seen, holder: str | None) -> str | None:
     """In this order: who has this very purchase already; whom the store names now; who has the agreement; who holds the
     proof, if the store names nobody.
 
     A refund is about the purchase that it names: the agreement may have gone over to somebody else since.
     """
-    fact = reported.fact
-    buyer = _claimed_by(core, reported, fact.ref.theirs) or _by_token(core, reported)
+    reported, fact = seen.reported, seen.reported.fact
+    buyer = _claimed_by(core, reported, fact.ref.theirs) or seen.user
     if buyer is None and fact.ref.agreement and fact.kind not in REFUND_KINDS:
         buyer = _claimed_by(core, reported, claims.agreement_reference(fact.ref.agreement))
     return holder if buyer is None and fact.owner is None else buyer
-
-
-def _by_token(core: Core, reported: ReportedFact) -> str | None:
-    token = reported.fact.owner
-    if token is None:
-        return None
-    user = core.read(lambda tx: find_by_token(tx, token))
-    return None if user is None else str(user.id)
 
 
 def _claimed_by(core: Core, reported: ReportedFact, reference: str | None) -> str | None:

@@ -26,8 +26,8 @@ from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of
 from app.services.calls import payment_queries, reference_queries, scans
 from app.services.facts import inbox
-from app.services.facts.apply import apply_fact
-from app.services.facts.owner import place, tell
+from app.services.facts.apply import apply_fact, report_fact
+from app.services.facts.owner import place_seen, see, tell
 from app.services.facts.record import Applied
 
 _log = structlog.get_logger(__name__)
@@ -105,7 +105,11 @@ def _keep(core: Core, account: ProviderAccount, message: Message, received: Rece
 
 def _apply_one(core: Core, account: ProviderAccount, message: Message, received: Received, fact: Fact) -> Applied:
     """One fact, and beside it, in the same transaction, the raw message if a person has to look."""
-    reported = place(core, ReportedFact(account, fact, "notification", received.message_id))
+    seen = see(core, ReportedFact(account, fact, "notification", received.message_id))
+    if seen.repeat is not None:
+        report_fact(seen.reported, seen.repeat)
+        return seen.repeat
+    reported = place_seen(core, seen)
 
     def work(tx: Tx) -> Applied:
         applied = apply_fact(tx, reported)
