@@ -58,7 +58,7 @@ def of_row(row: AnyRow) -> MoneyFact:
 
 def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:
     if transfers:
-        post(tx, slot, transfers, at=tx.now)
+        post(tx, slot, transfers, at=tx.now, rules=tx.core.rules.ledger)
 
 
 def transfers_of(
@@ -75,7 +75,8 @@ def transfers_of(
     if booking is Booking.SALE:
         paid = fact.money.minor if fact.money else 0
         grants = grants_of(order.grants, quantity=order.quantity, paid_minor=paid, paid_at=fact.at)
-        transfers += [_coins(fact, order, payment_id, number, grant) for number, grant in enumerate(grants)]
+        for number, grant in enumerate(grants):
+            transfers.append(_coins(fact, order, payment_id, number, grant))
     return transfers
 
 
