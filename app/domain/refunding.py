@@ -102,6 +102,8 @@ class RefundFact:
     money: int | None = None
     total: int | None = None
     share: int | None = None
+    spares: str | None = None
+    """The refund that a taking back by a number that nobody knows leaves as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def refunded(facts: Iterable[RefundFact], paid_minor: int | None, own: Mapping[s
     total told by one road and a single amount told by another are not counted twice, and a refund that only the total
     of a later one shows is not missed. A refund that fails after it was done never counts from then on. What is taken
     back by a known number takes that refund back, as far as the taking back says; by a number that nobody knows, it
-    takes everything before it.
+    takes everything before it, but for a refund that it spares.
     """
     by_number: dict[str, list[RefundFact]] = {}
     for fact in facts:
@@ -171,6 +173,7 @@ class _Moment:
     done: RefundFact | None = None
     money: int | None = None
     becomes: RefundStatus = RefundStatus.UNDONE
+    spares: str | None = None
 
     def place(self) -> tuple[datetime, bool, str, str]:
         return self.at, self.done is None, self.number or "", self.becomes
@@ -211,7 +214,7 @@ class _History:
                 yield _Moment(failed, self.number, becomes=RefundStatus.DECLINED)
         elif not self._is_known:
             for fact in undone:
-                yield _Moment(fact.at, None, money=fact.money)
+                yield _Moment(fact.at, None, money=fact.money, spares=fact.spares)
 
     def told(self, counting: _Counting) -> RefundTold | None:
         """None for a taking back whose refund nobody has told."""
@@ -269,7 +272,9 @@ class _Counting:
         elif moment.number is not None:
             self._take_back(moment.number, moment)
         else:
-            self._lower(self.level if moment.money is None else self._share_of(moment.money), alone=True)
+            spared = self._standing(moment.spares)
+            back = self.level - spared if moment.money is None else self._share_of(moment.money)
+            self._lower(back, alone=True, rest=spared, spares=moment.spares)
 
     def _add(self, fact: RefundFact) -> None:
         single, before = self._share_of(fact.money), self.level
@@ -295,13 +300,20 @@ class _Counting:
             self._status[number] = moment.becomes
         self._lower(back, alone=number in self._alone)
 
-    def _lower(self, back: Fraction, *, alone: bool) -> None:
+    def _standing(self, number: str | None) -> Fraction:
+        """What of the purchase that refund still gives back; nothing for one that is not known."""
+        if number is None or self._status.get(number) is not RefundStatus.DONE:
+            return NOTHING
+        return self._part[number] - self._undone[number]
+
+    def _lower(self, back: Fraction, *, alone: bool, rest: Fraction = NOTHING, spares: str | None = None) -> None:
+        """So much came back to us. Where no more than `rest` is left, all refunds but the spared one are undone."""
         self.level = max(NOTHING, self.level - back)
         if alone:
             self._singles = max(NOTHING, self._singles - back)
-        if self.level == NOTHING:
+        if self.level <= rest:
             for number, status in self._status.items():
-                if status is RefundStatus.DONE:
+                if status is RefundStatus.DONE and number != spares:
                     self._status[number], self._undone[number] = RefundStatus.UNDONE, self._part[number]
 
     def _share_of(self, minor: int | None) -> Fraction:
