@@ -99,7 +99,7 @@ class Seen:
     @property
     def repeat(self) -> Applied | None:
         """What became of the fact, if telling it once more cannot change anything."""
-        if self.known is None:
+        if self.known is None or self.reported.fact.refunds_unknown:
             return None
         applied = told_before(StoredFact(self.reported, self.known.id, _NOTHING_NEW, self.known))
         return applied if applied is not None and applied.outcome is Outcome.DUPLICATE else None
