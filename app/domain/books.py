@@ -236,7 +236,7 @@ class Book:
     def _chained(self, fingerprint: bytes, at_us: int, delta: int, lot: int, uses: Sequence[tuple[int, int]]) -> Entry:
         if self.balance + delta > MAX_AMOUNT:
             raise BalanceOverflow(f"the balance of {self.name.code} in {self.name.asset} would pass 2^63 - 1")
-        self.changed_us = self.moment(at_us)
+        self.changed_us = max(self.changed_us, at_us)  # as `moment` says
         self.balance += delta
         self.version += 1
         self.head = next_head(self.head, fingerprint, lot, self.changed_us, uses)

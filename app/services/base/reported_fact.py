@@ -11,9 +11,9 @@ from typing import Literal
 
 from app.domain.facts import Fact, content_of, key_of
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
-from app.providers.limits import faults_of
+from app.providers.limits import faults_of, fits
 from app.providers.registry import ProviderAccount
-from app.services.base.sanitize import problem_text, without_faults
+from app.services.base.sanitize import LONGEST_PROBLEM, problem_text, without_faults
 
 Road = Literal["notification", "receipt", "query", "reply", "scan", "bill"]
 LONGEST_KEY = 400
@@ -77,9 +77,8 @@ def checked(reported: ReportedFact, now: datetime) -> ReportedFact:
     faults = faults_of(fact)
     if faults:
         fact = without_faults(fact, now)
-    cause = problem_text(fact.cause)  # for people only: never a reason to refuse a fact
-    if cause != fact.cause:
-        fact = replace(fact, cause=cause)
+    if not fits(fact.cause, LONGEST_PROBLEM):  # for people only: never a reason to refuse a fact
+        fact = replace(fact, cause=problem_text(fact.cause))
     return reported if fact is reported.fact else replace(reported, fact=fact, faults=faults)
 
 

@@ -107,16 +107,15 @@ class Sent:
 
     def take(self, cursor: Any) -> None:
         self.count = cursor.rowcount
-        if self.text.returns:
-            self.rows = cursor.fetchall()
-            if self.text.readers:
-                self.rows = [self._read(row) for row in self.rows]
-
-    def _read(self, row: Row) -> Row:
-        values = list(row)
-        for at, read in self.text.readers:
-            values[at] = read(values[at])
-        return tuple(values)
+        if not self.text.returns:
+            return
+        self.rows = cursor.fetchall()
+        if self.text.readers:
+            for number, row in enumerate(self.rows):
+                values = list(row)
+                for at, read in self.text.readers:
+                    values[at] = read(values[at])
+                self.rows[number] = tuple(values)
 
 
 class Statement:
@@ -152,7 +151,7 @@ class Statement:
             text = self._texts[dialect.name] = _Text(self.element(dialect.name), dialect)
         if text.constants:
             values = {**text.constants, **values}
-        given = [values[name] for name in text.names]
+        given = list(map(values.__getitem__, text.names))
         for at, write in text.writers:
             given[at] = write(given[at])
         return [Sent(text, dict(zip(text.names, given, strict=True)) if text.is_named else given)]
@@ -205,7 +204,9 @@ class RowInsert:
         for size in SIZES:
             while len(rows) - start >= size:
                 text = self._texts.get((dialect.name, size)) or self._text(dialect, size)
-                given = [row[name] for row in rows[start : start + size] for name in self._names]
+                given: list[Any] = []
+                for row in rows[start : start + size]:
+                    given += map(row.__getitem__, self._names)
                 given += text.constants.values()
                 for at, write in text.writers:
                     given[at] = write(given[at])
@@ -248,7 +249,10 @@ class Flight:
         if self._sent:
             _run(self._connection, self._sent)
         for sent, expected, wrong in self._checks:
-            if sum([part.count for part in sent]) != expected:
+            touched = 0
+            for part in sent:
+                touched += part.count
+            if touched != expected:
                 raise wrong()
 
 
@@ -284,8 +288,10 @@ def _run(connection: Connection, sent: Sequence[Sent]) -> None:
             part = sent[0]
             part.take(driver.cursor().execute(part.text.sql, part.values))
         else:
+            cursors = []
             with driver.pipeline():
-                cursors = [driver.cursor().execute(part.text.sql, part.values) for part in sent]
+                for part in sent:
+                    cursors.append(driver.cursor().execute(part.text.sql, part.values))
             for part, cursor in zip(sent, cursors, strict=True):
                 part.take(cursor)
     except connection.dialect.loaded_dbapi.Error as error:

@@ -241,7 +241,7 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
     taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
     decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken))
     payment_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
-    if payment_id is not None and decision.outcome not in NOT_MATCHED:
+    if stored.reported.account.takes_reports and payment_id is not None and decision.outcome not in NOT_MATCHED:
         provider_reports.note_report(tx, stored.reported, payment_id)
     return Applied(decision.outcome, decision.reason, slot, fact_id, payment_id)
 
@@ -282,7 +282,7 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves)
     else:
         write_rows(tx, moves)
-    if decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
+    if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
         provider_reports.note_report(tx, stored.reported, payment.id)
     if decision.payment in UNPAID_END:
         expire_if_over(tx, order, tx.now)

@@ -141,7 +141,7 @@ class LedgerTransaction:
         else:
             entry = book.note(fingerprint, at_us)
         posted = self._enter(book, transfer, entry)
-        if transfer.credit.is_wallet:
+        if transfer.credit.is_wallet and (slot, debt_of(transfer.credit)) in self._books:
             self.repay(slot, transfer.credit, lot=entry.lot)
         return posted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -29,7 +30,9 @@ def post(
     together in one call: locks are then taken in the one order that everybody keeps. `beside` are changes of other rows
     that the caller has locked; they are sent with the rest.
     """
-    by_id, posted = {(slot, transfer.id_in(slot)): transfer for transfer in transfers}, []
+    by_id, posted = dict[tuple[int, uuid.UUID], Transfer](), []
+    for transfer in transfers:
+        by_id[slot, transfer.id_in(slot)] = transfer
     if len(by_id) != len(transfers):
         raise InvalidTransfer("two transfers in one call have the same key")
     with LedgerTransaction(
