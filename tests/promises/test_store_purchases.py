@@ -312,7 +312,7 @@ def test_a_process_that_dies_after_keeping_the_proof_loses_nothing(store: Store)
 
 def test_a_process_that_dies_between_the_claim_and_the_credit_loses_nothing(store: Store) -> None:
     number = store.device("alice", token=False).buy(PRODUCT, crash=True)
-    claims.claim(store.core, "apple", "sandbox", number, "alice")
+    store.core.alone(lambda tx: claims.claim(tx, "apple", "sandbox", number, "alice"))
     store.deliver()
     assert store.world.coins("alice") == 600
     assert store.submit("mallory", number, "alice").purchases[0].status == "not_yours"

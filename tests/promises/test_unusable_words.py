@@ -304,10 +304,13 @@ def test_a_purchase_that_is_only_named_beyond_the_limits_stays_pending(world: Wo
 @pytest.mark.parametrize("length", [1, *range(LONGEST_REFERENCE - 11, LONGEST_REFERENCE + 1)])
 def test_a_subscription_is_claimed_under_its_whole_name(world: World, length: int) -> None:
     names = ["x" * (length - 1) + end for end in "ab"]
-    for name, user in zip(names, ("alice", "bob"), strict=True):
-        claims.claim(world.core, "sandbox", "sandbox", claims.agreement_reference(name), user)
-    owners = [claims.owner_of(world.core, "sandbox", "sandbox", claims.agreement_reference(name)) for name in names]
-    assert owners == ["alice", "bob"]
+
+    def claimed(tx: Tx) -> list[str | None]:
+        for name, user in zip(names, ("alice", "bob"), strict=True):
+            claims.claim(tx, "sandbox", "sandbox", claims.agreement_reference(name), user)
+        return [claims.owner_of(tx, "sandbox", "sandbox", claims.agreement_reference(name)) for name in names]
+
+    assert world.core.alone(claimed) == ["alice", "bob"]
 
 
 # --- what comes of our own calls ---

@@ -17,7 +17,7 @@ from dataclasses import replace
 import structlog
 
 from app.domain.deciding import Booking, Decision, Standing, decide_paid, decide_unmatched, decide_unpaid
-from app.domain.facts import REFUND_KINDS, Fact, Kind
+from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
 from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
@@ -273,25 +273,12 @@ def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
 
 
 def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> None:
-    """Move the locked rows and book what the decision says. New rows were written as the decision leaves them."""
-    order, payment = locked.order, locked.payment
-    moves = [] if locked.is_new else _moves(stored.reported.fact, decision, locked)
-    money, booking = bookings.of_reported(stored.reported), decision.booking
-    transfers = bookings.transfers_of(money, order, payment.id, booking, from_suspense=stored.in_suspense)
-    if transfers:
-        post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves)
-    else:
-        write_rows(tx, moves)
-    if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
-        provider_reports.note_report(tx, stored.reported, payment.id)
-    if decision.payment in UNPAID_END:
-        expire_if_over(tx, order, tx.now)
-
-
-def _moves(fact: Fact, decision: Decision, locked: LockedPayment) -> list[Move]:
-    """What the decision changes in the locked rows."""
-    order, payment, moves = locked.order, locked.payment, list[Move]()
-    if decision.payment is not None:
+    """Move the locked rows and book what the decision says. New rows were inserted as the decision leaves them."""
+    fact, order, payment = stored.reported.fact, locked.order, locked.payment
+    moves: list[Move] = []
+    if locked.is_new:
+        pass
+    elif decision.payment is not None:
         values = payment_rows.payment_move(
             payment,
             decision.payment,
@@ -303,10 +290,19 @@ def _moves(fact: Fact, decision: Decision, locked: LockedPayment) -> list[Move]:
     elif fact.ref.theirs and payment.theirs is None and decision.outcome not in NOT_MATCHED:
         # Never from a fact that is not about this payment: we would ask about somebody else's trade from then on.
         moves.append((payment_rows.NAME_THEIRS, payment_rows.their_name(payment, fact.ref.theirs)))
-    if decision.order is not None:
+    if decision.order is not None and not locked.is_new:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
-    return moves
+    money, booking = bookings.of_reported(stored.reported), decision.booking
+    transfers = bookings.transfers_of(money, order, payment.id, booking, from_suspense=stored.in_suspense)
+    if transfers:
+        post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves)
+    else:
+        write_rows(tx, moves)
+    if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
+        provider_reports.note_report(tx, stored.reported, payment.id)
+    if decision.payment in UNPAID_END:
+        expire_if_over(tx, order, tx.now)
 
 
 def report_fact(reported: ReportedFact, applied: Applied) -> None:

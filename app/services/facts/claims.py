@@ -1,4 +1,5 @@
-"""Who owns a store purchase. One row per purchase for the whole service, written before anything is credited.
+"""Who owns a store purchase. One row per purchase for the whole service, written before anything is credited: each
+statement here is a transaction of its own (`Core.alone`).
 
 The row of a purchase, or of one period of an agreement, never changes hands. The row of an agreement follows its newest
 period: one account at the store may serve two users of the app, one after the other.
@@ -13,7 +14,7 @@ from sqlalchemy import Table, bindparam, func, select
 
 from app.domain.numbers import slot_of_reference, slot_of_user
 from app.models.catalogue import Claim
-from app.services.base.context import Core
+from app.services.base.context import Tx
 from app.services.base.sanitize import name_of
 from app.services.base.statements import RowInsert, Statement
 
@@ -43,40 +44,40 @@ def agreement_reference(agreement: str) -> str:
     return name_of(f"agreement:{agreement}")
 
 
-def owner_of(core: Core, provider_account: str, environment: str, reference: str) -> str | None:
+def owner_of(tx: Tx, provider_account: str, environment: str, reference: str) -> str | None:
     """The user who owns the purchase; None if nobody does yet."""
     keys = _keys(provider_account, environment, reference)
-    found = core.alone(lambda tx: _OWNER.row(tx, keys))
+    found = _OWNER.row(tx, keys)
     return None if found is None else str(found[0])
 
 
-def claim(core: Core, provider_account: str, environment: str, reference: str, user_id: str) -> str:
+def claim(tx: Tx, provider_account: str, environment: str, reference: str, user_id: str) -> str:
     """Claim the purchase for the user, in a transaction of its own; its owner, who may be somebody else.
 
     The same user claiming again changes nothing, so a process that dies after this and before the credit loses nothing:
     the next telling of the purchase goes on from here.
     """
-    row = _row(core, provider_account, environment, reference, user_id)
-    ((owner,),) = core.alone(lambda tx: _CLAIM.rows(tx, [row]))
+    row = _row(tx, provider_account, environment, reference, user_id)
+    ((owner,),) = _CLAIM.rows(tx, [row])
     return str(owner)
 
 
 def claim_agreement(
-    core: Core, provider_account: str, environment: str, agreement: str, user_id: str, *, paid_at: datetime
+    tx: Tx, provider_account: str, environment: str, agreement: str, user_id: str, *, paid_at: datetime
 ) -> None:
     """Note that the user has claimed a period of the agreement, paid at that moment: the agreement is whose newest
     period it is. An older period that is told late leaves it where it is."""
     reference = agreement_reference(agreement)
-    row = {**_row(core, provider_account, environment, reference, user_id), "newest_at": paid_at}
-    core.alone(lambda tx: _CLAIM_AGREEMENT.run(tx, [row]))
+    row = {**_row(tx, provider_account, environment, reference, user_id), "newest_at": paid_at}
+    _CLAIM_AGREEMENT.run(tx, [row])
 
 
-def _row(core: Core, provider_account: str, environment: str, reference: str, user_id: str) -> dict[str, Any]:
+def _row(tx: Tx, provider_account: str, environment: str, reference: str, user_id: str) -> dict[str, Any]:
     return {
         **_keys(provider_account, environment, reference),
         "slot": slot_of_user(user_id),
         "user_id": user_id,
-        "claimed_at": core.clock.now(),
+        "claimed_at": tx.now,
         "newest_at": None,
     }
 

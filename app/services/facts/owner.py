@@ -7,7 +7,7 @@ learns nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from app.domain.numbers import SLOTS
 from app.domain.status import Outcome
 from app.models.orders import FactRow, User
 from app.services.accounts.users import uuid_of
-from app.services.base.context import Core, environment_of
+from app.services.base.context import Core, Tx, environment_of
 from app.services.base.reported_fact import ReportedFact, checked
 from app.services.base.statements import Statement
 from app.services.facts import claims
@@ -85,32 +85,44 @@ def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A fact with what the slot of the user whom the store names knows of it: read in one statement."""
-
-    reported: ReportedFact
-    """The fact, checked."""
-    user: str | None = None
-    """Whose token the store signed."""
-    known: Any = None
-    """The fact as it was stored there before."""
-
-    @property
-    def repeat(self) -> Applied | None:
-        """What became of the fact, if telling it once more cannot change anything."""
-        if self.known is None or self.reported.fact.refunds_unknown:
-            return None
-        applied = told_before(StoredFact(self.reported, self.known.id, _NOTHING_NEW, self.known))
-        return applied if applied is not None and applied.outcome is Outcome.DUPLICATE else None
-
-
-def see(core: Core, reported: ReportedFact) -> Seen:
-    """Look where the store's fact would be if it was told before. The token itself says the slot."""
+def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:
+    """The fact, checked, with its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
     reported = checked(reported, core.clock.now())
-    token = None if reported.faults or reported.fact.ref.ours is not None else uuid_of(reported.fact.owner)
+    if reported.fact.ref.ours is not None or not _is_a_stores(reported):
+        return reported
+    return core.alone(lambda tx: _with_buyer(tx, reported, _look(tx, reported)[0], holder))
+
+
+def place_unless_told(core: Core, reported: ReportedFact) -> ReportedFact | Applied:
+    """The fact with its buyer, as `place` gives it. For a store's fact that was told before, and of which one more
+    telling cannot change anything, what became of it: found in one read."""
+    reported = checked(reported, core.clock.now())
+    if reported.fact.ref.ours is not None or not _is_a_stores(reported):
+        return reported
+    return core.alone(lambda tx: _placed_or_told(tx, reported))
+
+
+def _is_a_stores(reported: ReportedFact) -> bool:
+    """Whether a fact that names no number of ours can be somebody's at all."""
+    ref = reported.fact.ref
+    return not reported.faults and (ref.theirs is not None or ref.agreement is not None)
+
+
+def _placed_or_told(tx: Tx, reported: ReportedFact) -> ReportedFact | Applied:
+    user, known = _look(tx, reported)
+    if known is not None and not reported.fact.refunds_unknown:
+        applied = told_before(StoredFact(reported, known.id, _NOTHING_NEW, known))
+        if applied is not None and applied.outcome is Outcome.DUPLICATE:
+            return applied
+    return _with_buyer(tx, reported, user, None)
+
+
+def _look(tx: Tx, reported: ReportedFact) -> tuple[str | None, Any]:
+    """The user whose token the store signed, whose slot the token itself says; and the fact as it was stored there
+    before."""
+    token = uuid_of(reported.fact.owner)
     if token is None:
-        return Seen(reported)
+        return None, None
     keys = {
         "slot": token.int % SLOTS,
         "token": token,
@@ -118,57 +130,47 @@ def see(core: Core, reported: ReportedFact) -> Seen:
         "environment": environment_of(reported.fact.live),
         "key": reported.key,
     }
-    found = core.alone(lambda tx: _SEEN.row(tx, keys))
+    found = _SEEN.row(tx, keys)
     if found is None:
-        return Seen(reported)
+        return None, None
     user, *known = found
-    return Seen(reported, user, None if known[0] is None else payment_rows.named_fact(known))
+    return user, None if known[0] is None else payment_rows.named_fact(known)
 
 
-def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:
-    """The reported, checked, with its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
-    return place_seen(core, see(core, reported), holder)
-
-
-def place_seen(core: Core, seen: Seen, holder: str | None = None) -> ReportedFact:
-    """The fact with its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
-    reported = seen.reported
-    ref = reported.fact.ref
-    if reported.faults or ref.ours is not None or (ref.theirs is None and ref.agreement is None):
-        return reported
+def _with_buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> ReportedFact:
+    """Of what was paid the claim itself says who has it already."""
     is_paid = reported.fact.kind is Kind.PAID
-    # The claim itself says who has the purchase already.
-    buyer = seen.user if is_paid and seen.user is not None else _buyer(core, seen, holder)
+    buyer = user if is_paid and user is not None else _buyer(tx, reported, user, holder)
     if buyer is None:
         return reported
-    return replace(reported, buyer=_claim(core, reported, buyer) if is_paid else buyer)
+    return replace(reported, buyer=_claim(tx, reported, buyer) if is_paid else buyer)
 
 
-def _buyer(core: Core, seen: Seen, holder: str | None) -> str | None:
+def _buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> str | None:
     """In this order: who has this very purchase already; whom the store names now; who has the agreement; who holds the
     proof, if the store names nobody.
 
     A refund is about the purchase that it names: the agreement may have gone over to somebody else since.
     """
-    reported, fact = seen.reported, seen.reported.fact
-    buyer = _claimed_by(core, reported, fact.ref.theirs) or seen.user
+    fact = reported.fact
+    buyer = _claimed_by(tx, reported, fact.ref.theirs) or user
     if buyer is None and fact.ref.agreement and fact.kind not in REFUND_KINDS:
-        buyer = _claimed_by(core, reported, claims.agreement_reference(fact.ref.agreement))
+        buyer = _claimed_by(tx, reported, claims.agreement_reference(fact.ref.agreement))
     return holder if buyer is None and fact.owner is None else buyer
 
 
-def _claimed_by(core: Core, reported: ReportedFact, reference: str | None) -> str | None:
+def _claimed_by(tx: Tx, reported: ReportedFact, reference: str | None) -> str | None:
     if reference is None:
         return None
-    return claims.owner_of(core, reported.account.name, environment_of(reported.fact.live), reference)
+    return claims.owner_of(tx, reported.account.name, environment_of(reported.fact.live), reference)
 
 
-def _claim(core: Core, reported: ReportedFact, buyer: str) -> str:
+def _claim(tx: Tx, reported: ReportedFact, buyer: str) -> str:
     """Claim the period or purchase for the buyer, and then note it at its agreement; its owner, who may be another.
 
     The period first: a process that dies in between notes it at the next telling."""
     fact, account, environment = reported.fact, reported.account.name, environment_of(reported.fact.live)
-    owner = buyer if fact.ref.theirs is None else claims.claim(core, account, environment, fact.ref.theirs, buyer)
+    owner = buyer if fact.ref.theirs is None else claims.claim(tx, account, environment, fact.ref.theirs, buyer)
     if owner != buyer:
         _log.warning(
             "purchase_claimed_by_another",
@@ -178,5 +180,5 @@ def _claim(core: Core, reported: ReportedFact, buyer: str) -> str:
             claimant=buyer,
         )
     if fact.ref.agreement:
-        claims.claim_agreement(core, account, environment, fact.ref.agreement, owner, paid_at=fact.at)
+        claims.claim_agreement(tx, account, environment, fact.ref.agreement, owner, paid_at=fact.at)
     return owner

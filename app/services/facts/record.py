@@ -14,7 +14,7 @@ from app.models.orders import FACTS
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of, printable
-from app.services.base.statements import Flight, RowInsert
+from app.services.base.statements import Flight, RowInsert, Sent
 from app.services.base.upsert import NUMBER_ATTEMPTS, NumberTaken, ToldMeanwhile
 from app.services.payments import payment_rows
 from app.services.refunds import refund_facts
@@ -73,11 +73,8 @@ def record(
     keys = (reported.slot, reported.account.name, row["environment"], reported.key)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
-        flight = Flight(tx)
-        for insertion, rows in new:
-            flight.add(insertion, rows, wrong=NumberTaken)
-        (inserted,) = flight.add(_INSERT, [{**row, "id": fact_id}])
-        flight.land()
+        rows = [{**row, "id": fact_id}]
+        (inserted,) = _insert_after(tx, new, rows) if new else _INSERT.run(tx, rows)
         if inserted.count == 1:
             return StoredFact(reported, fact_id, decision)
         if new:
@@ -93,10 +90,17 @@ def record(
 
 def write_new(tx: Tx, new: Sequence[NewRows]) -> None:
     """Insert the rows of a payment that is made for a fact which is stored already."""
+    _insert_after(tx, new, [])
+
+
+def _insert_after(tx: Tx, new: Sequence[NewRows], facts: list[dict[str, Any]]) -> list[Sent]:
+    """Insert a fact after the rows of its payment, in one flight."""
     flight = Flight(tx)
     for insertion, rows in new:
         flight.add(insertion, rows, wrong=NumberTaken)
+    sent = flight.add(_INSERT, facts)
     flight.land()
+    return sent
 
 
 def stored_again(tx: Tx, stored: StoredFact) -> StoredFact:
