@@ -19,8 +19,6 @@ from app.domain.account_events import REFUSED, Mark, refusal_content
 from app.domain.books import Book, Entry
 from app.domain.debts import repayment
 from app.domain.ledger import (
-    EXPIRED,
-    EXPIRY,
     AccountName,
     Posted,
     Refused,
@@ -28,7 +26,6 @@ from app.domain.ledger import (
     debt_of,
     microseconds,
     moment_of,
-    system,
 )
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
@@ -206,7 +203,7 @@ class LedgerTransaction:
         self.load_lots(book)
         gone = []
         for lot, amount in book.expiring(self.rules.spend_order, self.at_us):
-            transfer = expiry(book, lot, amount)
+            transfer = book.expiry(lot, amount)
             gone.append(self._enter(book, transfer, book.take_lot(lot, amount, transfer.fingerprint(slot), self.at_us)))
         return gone
 
@@ -379,18 +376,6 @@ class LedgerTransaction:
                 for values in lot_rows.remaining_values(book):
                     flight.add(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
         flight.land()
-
-
-def expiry(book: Book, lot: int, amount: int) -> Transfer:
-    """A lot can expire in parts, as holds let go of it, so the version is in the key."""
-    return Transfer(
-        scope="expiry",
-        key=f"{book.id}:{lot}:{book.version}",
-        debit=book.name,
-        credit=system(EXPIRED, book.name.asset, book.name.environment),
-        amount=amount,
-        kind=EXPIRY,
-    )
 
 
 def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.Place]:
