@@ -17,6 +17,7 @@ from app.providers.errors import Declined
 from app.providers.facts import Fact, Kind, Message, Page, Received, Ref, Started
 from app.providers.limits import LONGEST_REFERENCE
 from app.providers.registry import ProviderAccount, Registry
+from app.services.base.context import Tx
 from app.services.base.errors import PaymentDeclined, ProviderUnavailable
 from app.services.calls import payment_queries, scans
 from app.services.facts import claims, inbox
