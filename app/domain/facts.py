@@ -87,6 +87,8 @@ class Fact:
     refunds_unknown: bool = False
     """The provider says that money of this payment went back, and cannot say here how much: the core asks, or holds the
     payment until a bill tells."""
+    spares: str | None = None
+    """Of a REFUND_UNDONE that names no refund, and so undoes all of them: the number of one that it leaves as it is."""
     cause: str = ""
     """The provider's word for why, for people."""
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -126,6 +128,7 @@ COMPARED = (
     "currency",
     "total_minor",
     "share",
+    "spares",
     "product",
     "quantity",
     "owner",
@@ -157,6 +160,7 @@ def content_of(fact: Fact) -> dict[str, Any]:
         "fee_currency": fee.currency if fee else None,
         "cause": fact.cause or None,
         "refunds_unknown": fact.refunds_unknown or None,
+        "spares": fact.spares,
     }
 
 
@@ -178,6 +182,7 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
         period_end=datetime.fromisoformat(period_end) if period_end else None,
         fee=_money(fee, content.get("fee_currency")),
         refunds_unknown=bool(content.get("refunds_unknown")),
+        spares=content.get("spares"),
         cause=content.get("cause") or "",
         raw=raw,
     )

@@ -45,6 +45,7 @@ def faults_of(fact: Fact) -> tuple[str, ...]:
         ("account", fact.account),
         ("product", fact.product),
         ("owner", fact.owner),
+        ("spares", fact.spares),
     )
     for name, text in texts:
         if text is not None and not fits(text):

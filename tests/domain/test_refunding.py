@@ -50,6 +50,10 @@ def share(hours: int, parts: int) -> RefundFact:
     return RefundFact(Kind.REFUNDED, f"r{hours}", at(hours), share=parts)
 
 
+def sparing(hours: int, number: str) -> RefundFact:
+    return replace(undone(hours), spares=number)
+
+
 def undone(hours: int, number: str = "") -> RefundFact:
     return RefundFact(Kind.REFUND_UNDONE, number or f"u{hours}", at(hours))
 
@@ -72,6 +76,12 @@ def undone(hours: int, number: str = "") -> RefundFact:
         ([single(1, 100), single(2, 200), undone(3, "r1")], 200),
         ([single(1, 100), replace(undone(2), money=40)], 60),
         ([undone(1), single(2, 100)], 100),
+        ([share(1, 40_000), share(2, 100_000), sparing(3, "r1")], 240),
+        ([share(1, 40_000), sparing(3, "r1")], 240),
+        ([share(2, 100_000), sparing(3, "r1")], 0),
+        ([single(1, 100), single(2, 200), sparing(3, "r2")], 200),
+        ([single(1, 100), sparing(2, "r1"), undone(3)], 0),
+        ([single(1, 100), undone(2, "r1"), single(3, 200), sparing(4, "r1")], 0),
     ],
 )
 def test_what_was_told_adds_up_in_every_order_of_telling(facts: list[RefundFact], minor: int) -> None:

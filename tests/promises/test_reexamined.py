@@ -92,7 +92,7 @@ def a_buyer_known(world: World, user: str) -> int:
     import_text(world, STORE_CATALOGUE)
     applied = told(world, store_fact(world, user))
     assert applied.slot == slot_of_reference(f"store-{user}") != slot_of_user(user)
-    claims.claim(world.core, "sandbox", "sandbox", f"store-{user}", user)
+    world.core.alone(lambda tx: claims.claim(tx, "sandbox", "sandbox", f"store-{user}", user))
     return applied.fact_id
 
 

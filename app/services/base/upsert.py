@@ -30,6 +30,14 @@ class NumberTaken(OperationalError):
         super().__init__("INSERT", None, _RunAgain("the number is taken"))
 
 
+class ToldMeanwhile(OperationalError):
+    """Another transaction told the fact while this one made an order for it. To `transact` that is a serialization
+    failure: the transaction runs again, and finds the order of the other."""
+
+    def __init__(self) -> None:
+        super().__init__("INSERT", None, _RunAgain("the fact is told already"))
+
+
 def insertion_if_new(table: FromClause) -> RowInsert:
     """INSERT for the money path; a row of which a unique key is taken is left out, and not counted."""
     if not isinstance(table, Table):

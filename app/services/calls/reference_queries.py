@@ -211,7 +211,9 @@ def _take_over(tx: Tx, number: int, ref: Ref, message_id: int | None) -> None:
 
 def _number_by_claim(core: Core, account: str, theirs: str) -> int | None:
     for environment in map(environment_of, (True, False)):
-        owner = claims.owner_of(core, account, environment, theirs)
+        owner = core.alone(
+            partial(claims.owner_of, provider_account=account, environment=environment, reference=theirs)
+        )
         if owner is None:
             continue
         find = partial(_keys_of_owner, account=account, owner=owner, environment=environment, theirs=theirs)

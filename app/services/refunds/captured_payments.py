@@ -119,6 +119,7 @@ def refund_fact(row: AnyRow) -> RefundFact:
         content["amount_minor"],
         content["total_minor"],
         content["share"],
+        content.get("spares"),
     )
 
 
