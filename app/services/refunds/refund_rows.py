@@ -15,12 +15,15 @@ from app.models.base import AnyRow
 from app.models.orders import FactRow
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
+from app.services.base.statements import make_row_type
 from app.services.base.transaction import Transaction
 
 STATUS_KINDS = (Kind.REFUNDED, Kind.REFUND_UNDONE, Kind.REFUND_PENDING, Kind.REFUND_FAILED)
 """The facts from which follows how a refund stands, and how much of its payment is refunded."""
 COUNTED = (Outcome.APPLIED, Outcome.NOTED)
 _r, _f = Refund.__table__.c, FactRow.__table__.c
+RefundRow: Any = make_row_type("RefundRow", tuple(_r))
+"""A refund's row that was written just now, as a reader of the table would get it."""
 # A literal, so that the partial index of these few facts serves.
 _WAITS: ColumnElement[bool] = _f.reason == literal_column("'before_payment'")
 
@@ -48,13 +51,14 @@ def change(tx: Transaction, row: AnyRow, values: Mapping[str, Any]) -> bool:
     return bool(changes)
 
 
-def postpone(tx: Transaction, slot: int, refund_id: int, *, moment: datetime, problem: str) -> None:
-    """When to go on with a refund that is still open."""
-    tx.execute(
+def postponed(tx: Transaction, slot: int, refund_id: int, *, moment: datetime, problem: str) -> AnyRow | None:
+    """A refund that is still open, after its next moment was set; None if it is settled."""
+    return tx.execute(
         update(Refund)
         .where(_r.slot == slot, _r.id == refund_id, _r.status.in_(sorted(OPEN_REFUND)))
         .values(next_query_at=moment, problem=problem)
-    )
+        .returning(*_r)
+    ).one_or_none()
 
 
 def set_recheck(tx: Transaction, slot: int, refund_id: int, moment: datetime | None) -> None:
