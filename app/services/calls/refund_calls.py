@@ -226,10 +226,11 @@ def _postpone(
     def work(tx: Tx) -> tuple[AnyRow, bool]:
         if cause is not None:
             _move(tx, row, cause, problem)
-        now = refund_rows.postponed(tx, row.slot, row.id, moment=moment, problem=problem)
-        if now is not None:
-            return now, overdue.alarm_once(tx, now)
-        return refund_rows.refund(tx, row.slot, row.id) or row, False
+        now = refund_rows.refund(tx, row.slot, row.id) or row
+        if now.status not in OPEN_REFUND:
+            return now, False
+        now = refund_rows.postponed(tx, row.slot, row.id, moment=moment, problem=problem) or now
+        return now, overdue.alarm_once(tx, now)
 
     now, alarmed = core.transact(work)
     if alarmed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -75,10 +75,11 @@ def fact(tx: Transaction, slot: int, fact_id: int) -> AnyRow:
     return tx.execute(select(*_f).where(_f.slot == slot, _f.id == fact_id)).one()
 
 
-def paid_facts(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
-    """What was told to be paid for this payment, oldest first; more than one if its number was paid twice."""
-    wanted = select(*_f).where(_f.slot == slot, _f.payment_id == payment_id, _f.kind == Kind.PAID).order_by(_f.id)
-    return list(tx.execute(wanted))
+def told_of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
+    """What was told to be paid for this payment (more than once if its number was paid twice), and what was told of its
+    refunds, oldest first."""
+    wanted = select(*_f).where(_f.slot == slot, _f.payment_id == payment_id, _f.kind.in_((Kind.PAID, *STATUS_KINDS)))
+    return list(tx.execute(wanted.order_by(_f.id)))
 
 
 def unmatched_paid_fact(tx: Transaction, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
@@ -95,28 +96,6 @@ def unmatched_paid_fact(tx: Transaction, slot: int, provider_account: str, envir
         .with_for_update()
     )
     return tx.execute(wanted).one_or_none()
-
-
-def facts_about(tx: Transaction, paid: AnyRow, *, first: bool, own: Collection[str]) -> list[AnyRow]:
-    """The facts that say how the refunds of that captured payment stand, of those that count. A fact without the
-    provider's number of the payment is about the refund of ours that it names, else about the `first` capture."""
-    if paid.payment_id is None:
-        rows = counted_without_payment(tx, paid.slot, paid.provider_account, paid.environment)
-    else:
-        wanted = select(*_f).where(
-            _f.slot == paid.slot,
-            _f.payment_id == paid.payment_id,
-            _f.kind.in_(STATUS_KINDS),
-            _f.outcome.in_(COUNTED),
-        )
-        rows = list(tx.execute(wanted.order_by(_f.id)))
-    theirs = paid.content["theirs"]
-    return [
-        row
-        for row in rows
-        if row.content["theirs"] == theirs
-        or (row.content["theirs"] is None and (first or row.content["refund"] in own))
-    ]
 
 
 def waiting(tx: Transaction, slot: int, provider_account: str, environment: str) -> list[AnyRow]:

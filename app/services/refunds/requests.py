@@ -83,24 +83,27 @@ def ask(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Asked:
     slot = slot_of_number(wanted.payment_id or wanted.order_id or 0)
     leased: dict[int, Any] = {}
     order: Any = None
+    payment: Any = None
 
     def owned(tx: Tx) -> Keyed:
-        nonlocal order
-        order = _locked_order(tx, slot, wanted)
+        nonlocal order, payment
+        order, payment = _lock_subject(tx, slot, wanted)
         return replace(key, caller=f"{key.caller}:{order.user_id}")
 
     def decide(tx: Tx, own_key: Keyed) -> int:
         number = keyed_number(slot, f"refund:{own_key.caller}", own_key.key)
-        known = refund_rows.refund(tx, slot, number)
-        if known is not None:
-            return _still_known(known, wanted)
+        refunds = refund_rows.of_order(tx, slot, order.id)
+        for known in refunds:
+            if known.id == number:
+                return _still_known(known, wanted)
         if wanted.payment_id is None and order.status != OrderStatus.PAID:
             raise PaymentNotPaid(order=str(order.id))
-        payment = payment_rows.lock_payment(tx, slot, wanted.payment_id or order.paid_payment_id)
-        captured = captured_payment(tx, order, payment, None)
+        paid = payment or payment_rows.lock_payment(tx, slot, order.paid_payment_id)
+        captured = captured_payment(tx, order, paid, None)
         if captured is None:
-            raise PaymentNotPaid(payment=str(payment.id))
-        row = _make(tx, captured, wanted, number, lease=lease)
+            raise PaymentNotPaid(payment=str(paid.id))
+        siblings = [other for other in refunds if other.payment_id == paid.id]
+        row = _make(tx, captured, siblings, wanted, number, lease=lease)
         leased.clear()
         if row["queries"]:
             leased[number] = refund_rows.RefundRow(**row)
@@ -154,7 +157,7 @@ def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | Non
         return None
     last = max((row for row in refunds if row.origin == Origin.AUTOMATIC), key=_made_at, default=None)
     left = left_to_refund(
-        standing(tx, captured, refunds).part,
+        standing(captured, refunds).part,
         captured.paid_minor,
         sum(row.amount_minor or 0 for row in under_way(refunds)),
     )
@@ -182,7 +185,7 @@ def room_for(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow) -> Room:
         return Room(row.amount_minor, row.amount_minor, may_change=False)
     refunds = refunds_of(tx, captured)
     others = under_way(other for other in refunds if other.id != row.id)
-    part = standing(tx, captured, refunds).part
+    part = standing(captured, refunds).part
     ours = sum(other.amount_minor for other in others if other.origin != Origin.PROVIDER)
     foreign = any(other.origin == Origin.PROVIDER for other in others)
     return Room(
@@ -210,27 +213,27 @@ def of_order(core: Core, order_id: int) -> list[AnyRow]:
     return core.read(lambda tx: refund_rows.of_order(tx, slot_of_number(order_id), order_id))
 
 
-def _locked_order(tx: Tx, slot: int, wanted: Wanted) -> AnyRow:
-    """The order that is meant, locked. Raises NotFound."""
-    order_id = wanted.order_id
+def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow | None]:
+    """The order that is meant, and the payment if that is named, locked. Raises NotFound."""
     if wanted.payment_id is not None:
-        keys = payment_rows.payment_keys(tx, slot, wanted.payment_id)
-        if keys is None or order_id not in (None, keys.order_id):
+        locked = payment_rows.lock(tx, slot, wanted.payment_id)
+        if locked is None or wanted.order_id not in (None, locked.order.id):
             raise NotFound(payment=str(wanted.payment_id))
-        order_id = int(keys.order_id)
-    order = payment_rows.lock_known_order(tx, slot, order_id) if order_id is not None else None
+        return locked.order, locked.payment
+    order = payment_rows.lock_known_order(tx, slot, wanted.order_id) if wanted.order_id is not None else None
     if order is None:
-        raise NotFound(order=str(order_id))
-    return order
+        raise NotFound(order=str(wanted.order_id))
+    return order, None
 
 
-def _make(tx: Tx, captured: CapturedPayment, wanted: Wanted, number: int, *, lease: bool) -> dict[str, Any]:
+def _make(
+    tx: Tx, captured: CapturedPayment, siblings: Sequence[AnyRow], wanted: Wanted, number: int, *, lease: bool
+) -> dict[str, Any]:
     """The row of a new refund. Raises RefundNotSupported, RefundExceedsPayment, KeyReused."""
     if captured.payment is None or not captured.paid_minor or not _can_refund(tx.core, captured.payment):
         raise RefundNotSupported
-    siblings = refund_rows.of_payment(tx, captured.slot, captured.payment.id)
     refunds = [row for row in siblings if row.theirs == captured.theirs]
-    part, going = standing(tx, captured, refunds).part, sum(row.amount_minor or 0 for row in under_way(refunds))
+    part, going = standing(captured, refunds).part, sum(row.amount_minor or 0 for row in under_way(refunds))
     left = left_to_refund(part, captured.paid_minor, going)
     amount = left if wanted.amount_minor is None else wanted.amount_minor
     if not 0 < amount <= left:
