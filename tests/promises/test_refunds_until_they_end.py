@@ -23,6 +23,7 @@ from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
 from app.services.calls import payment_starts, refund_calls
+from app.services.facts import parked
 from app.services.payments import orders
 from app.services.payments.orders import PayBy
 from app.services.refunds import overdue
@@ -184,9 +185,9 @@ def test_a_refund_that_fits_is_never_given_up_for_lack_of_an_answer(world: World
 # --- money that nobody asked to have back ---
 
 
-def _surplus(engine: Engine, sessions: Sessions) -> tuple[Buyer, int]:
+def _surplus(engine: Engine, sessions: Sessions, policy: Surplus = Surplus.REFUND) -> tuple[Buyer, int]:
     """A buyer whose order is paid, with a second payment that is not told yet."""
-    world = build_world(engine, sessions, Rules(policy=Policy(surplus=Surplus.REFUND)))
+    world = build_world(engine, sessions, Rules(policy=Policy(surplus=policy)))
     buyer = Buyer(world)
     request = keyed("test", "again", "add_payment", {})
     second = orders.add_payment(world.core, buyer.user, buyer.order_id, PayBy("sandbox", "qr"), request)
@@ -209,6 +210,58 @@ def test_an_automatic_refund_asks_only_for_what_is_left(engine: Engine, sessions
     assert rows == {("provider", 100, "done"), ("automatic", 500, "done")}
     assert world.at_provider(second).refunded == 600
     assert world.money("surplus") == 0
+    buyer.assert_balanced()
+
+
+def test_a_surplus_that_was_refunded_leaves_its_list(engine: Engine, sessions: Sessions) -> None:
+    """A part is not enough, and a refund that is taken back puts the surplus on the list again."""
+    buyer, second = _surplus(engine, sessions, Surplus.HOLD)
+    world = buyer.world
+    world.pay(second)
+    world.receive(world.notification(second))
+    theirs = world.at_provider(second).id
+    paid = Fact(Kind.REFUNDED, Ref(str(second), theirs, "r1"), buyer.at(1), account="m-1", live=False)
+
+    def listed() -> list[str]:
+        return [row.content["theirs"] for row in world.core.read(lambda tx: parked.listed(tx, "surplus", 100))]
+
+    assert listed() == [theirs]
+    buyer.tell(replace(paid, money=Money(100, "CNY")))
+    assert listed() == [theirs]
+    buyer.tell(replace(paid, ref=Ref(str(second), theirs, "r2"), money=Money(500, "CNY")))
+    assert listed() == []
+    undone = Fact(Kind.REFUND_UNDONE, Ref(str(second), theirs, "r2"), buyer.at(2), account="m-1", live=False)
+    buyer.tell(undone)
+    assert listed() == [theirs]
+    buyer.assert_balanced()
+
+
+def test_a_refund_that_is_sent_as_it_is_asked_for_is_nobody_elses_meanwhile(world: World) -> None:
+    """It is leased in the transaction that writes it down."""
+    buyer = Buyer(world)
+    buyer.pay()
+    provider = wrapped(world)
+    real, taken = provider.refund, []
+
+    def refund(ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
+        taken.append(refund_calls.work_on_due(world.core, int(ref.refund or 0)))
+        return real(ref, money, reason)
+
+    provider.refund = refund  # type: ignore[method-assign]
+    row = buyer.ask_and_send(300)
+    assert (row.status, row.amount_minor, row.queries, taken) == ("done", 300, 1, [False])
+    assert provider.sent == [300]
+    buyer.assert_balanced()
+
+
+def test_two_refunds_of_one_payment_are_not_sent_in_one_moment(world: World) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    provider = wrapped(world)
+    first, second = buyer.ask_and_send(100), buyer.ask_and_send(200)
+    assert (first.status, second.status, provider.sent) == ("done", "created", [100])
+    assert buyer.work(second.id) == "done"
+    assert provider.sent == [100, 200]
     buyer.assert_balanced()
 
 

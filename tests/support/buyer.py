@@ -19,7 +19,7 @@ from app.providers.facts import Fact, Kind, Ref
 from app.services import ledger
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
 from app.services.audit.orders import audit_orders
-from app.services.base.idempotency import keyed
+from app.services.base.idempotency import Keyed, keyed
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls import refund_calls
 from app.services.facts.owner import tell
@@ -88,9 +88,15 @@ class Buyer:
 
     def ask(self, amount: int | None = None, *, policy: Clawback | None = None, key: str | None = None) -> int:
         """Ask for a refund; it is written down, and not sent yet."""
+        return requests.request(self.world.core, *self._wanted(amount, policy, key))
+
+    def ask_and_send(self, amount: int | None = None, *, key: str | None = None) -> AnyRow:
+        """Ask for a refund as the API does: it is sent at once."""
+        return refund_calls.ask(self.world.core, *self._wanted(amount, None, key))
+
+    def _wanted(self, amount: int | None, policy: Clawback | None, key: str | None) -> tuple[Wanted, Keyed]:
         request = keyed("backend:test", key or f"k-{next(_keys)}", "refund", {"payment": self.payment_id, "a": amount})
-        wanted = Wanted(self.payment_id, None, amount, "a test", policy, "backend:test")
-        return requests.request(self.world.core, wanted, request)
+        return Wanted(self.payment_id, None, amount, "a test", policy, "backend:test"), request
 
     def work(self, refund_id: int) -> str:
         """Take a refund one step further; its status then."""

@@ -297,6 +297,11 @@ def lock_order(tx: Tx, slot: int, order_id: int) -> AnyRow:
     return tx.execute(_LOCK_ORDER, {"slot": slot, "id": order_id}).one()
 
 
+def lock_known_order(tx: Tx, slot: int, order_id: int) -> AnyRow | None:
+    """The order with this number, locked; None if there is no such order."""
+    return tx.execute(_LOCK_ORDER, {"slot": slot, "id": order_id}).one_or_none()
+
+
 def lock_payment(tx: Tx, slot: int, payment_id: int) -> AnyRow:
     """Only after its order is locked: one order of locks for everybody."""
     return tx.execute(_LOCK_PAYMENT, {"slot": slot, "id": payment_id}).one()

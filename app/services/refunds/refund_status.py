@@ -51,7 +51,7 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
 
     The caller has locked the order. `refunds` are those of the captured payment, as they are stored.
     """
-    now = standing(tx, captured, refunds)
+    now = standing(captured, refunds, news=fact)
     wanted = settlement.plan(tx, captured, now)
     known = {number_of(row): row for row in refunds}
     new = [told for number, told in now.refunds.items() if number not in known] if captured.payment is not None else []
