@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
 from app.providers.registry import ProviderAccount, Registry
-from tests.web.client import BACKEND_KEY, ApiClient, build_client, order_body, token
-from tests.world import World
+from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, order_body, token
+from tests.support.world import World
 
 COUNTS_ONE_CALL = """
 from app import metrics
