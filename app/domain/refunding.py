@@ -378,7 +378,7 @@ def step_to(target: int, taken: Taken, *, available: int, debt: int, policy: Cla
 
 
 def taken_from(sums: Mapping[str, int]) -> Taken:
-    """The same from the sums of transfers by kind."""
+    """What was taken, from the sums of the transfers of each kind."""
     return Taken(
         coins=sums.get(CLAWBACK, 0) - sums.get(RETURNED, 0),
         owed=sums.get(DEBT, 0) - sums.get(DEBT_CANCELLED, 0),

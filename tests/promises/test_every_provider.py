@@ -1,4 +1,4 @@
-"""The same promises through each real plugin and its simulator: order, pay, notification, console refund, books."""
+"""Each real plugin keeps the promises with its simulator: order, pay, notification, console refund, books."""
 
 from __future__ import annotations
 

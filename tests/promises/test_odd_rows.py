@@ -292,7 +292,7 @@ def test_a_person_can_have_a_fact_that_is_not_ours_looked_at_again(world: World)
 
 
 def with_two_accounts(world: World, second: str = "sandbox") -> ProviderAccount:
-    """The same merchant under two names, as the README shows it."""
+    """One merchant under two names, as the README shows it."""
     first = world.account
     other = ProviderAccount("sandbox-2", second, False, first.provider)
     world.core = replace(world.core, registry=Registry({"sandbox": first, "sandbox-2": other}))
