@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.written_book import BEGINNING, WrittenBook
+from tests.support.written_book import BEGINNING, Written, WrittenBook
 
 DAY = timedelta(days=1)
 
@@ -134,7 +134,7 @@ def test_one_edit_is_one_finding_and_the_walk_goes_on(story: WrittenBook) -> Non
 def test_whatever_happens_to_a_wallet_can_be_proved(seed: int) -> None:
     """A second account of the coins is kept here, as one number. The last posting is then edited, and found."""
     chance, made, coins = random.Random(seed), WrittenBook(), 0
-    reversible = []
+    reversible: list[Written] = []
     for _ in range(40):
         made.now += timedelta(minutes=chance.randrange(600))
         made.expire()
