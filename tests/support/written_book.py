@@ -46,7 +46,9 @@ class Written(NamedTuple):
 
 
 def _new_book() -> Book:
-    return Book(SLOT, NUMBER, ALICE, False, *[0] * 13, genesis(SLOT, ALICE))  # type: ignore[arg-type]
+    columns = dict.fromkeys(StoredAccount._fields, 0) | {"id": NUMBER, "name": ALICE, "frozen": False}
+    columns |= {"head": genesis(SLOT, ALICE), "marks_head": None}
+    return Book(slot=SLOT, **columns)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -63,7 +65,19 @@ class WrittenBook:
         transfer = Transfer("test", self._key(), NAMES[2], ALICE, amount, "grant", lot=made)
         left = LotLeft(0, amount, bonus, NEVER if expires_at is None else microseconds(expires_at))
         entry = self.book.credit_lot(amount, left, transfer.fingerprint(SLOT), ORDER, self._now_us)
-        lot = StoredLot(NUMBER, entry.version, amount, amount, *self._content(made), created_at=moment_of(entry.at_us))
+        lot = StoredLot(
+            account=NUMBER,
+            version=entry.version,
+            granted=amount,
+            remaining=amount,
+            bonus=made.bonus,
+            expires_at=made.expires_at,
+            payment=made.payment,
+            product=made.product,
+            value_minor=made.value_minor,
+            currency=made.currency,
+            created_at=moment_of(entry.at_us),
+        )
         self._keep(transfer, entry, lot=lot)
 
     def spend(self, amount: int) -> None:
@@ -133,10 +147,6 @@ class WrittenBook:
 
     def _key(self) -> str:
         return f"k{next(self.keys)}"
-
-    @staticmethod
-    def _content(lot: Lot) -> tuple[Any, ...]:
-        return (lot.bonus, lot.expires_at, lot.payment, lot.product, lot.value_minor, lot.currency)
 
     def _keep(
         self, transfer: Transfer, entry: Entry, *, lot: StoredLot | None = None, of: Reversed | None = None
