@@ -17,7 +17,7 @@ from app.domain.deciding import Policy, Surplus
 from app.domain.money import Money
 from app.providers.errors import Declined, Unknown
 from app.providers.facts import Fact, Kind, Ref
-from app.providers.registry import ProviderAccount, Registry
+from app.providers.registry import ProviderAccount
 from app.providers.verbs import Provider
 from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
@@ -71,7 +71,7 @@ class Wrapped:
 def wrapped(world: World) -> Wrapped:
     provider = Wrapped(world.account.provider)
     account = ProviderAccount("sandbox", "sandbox", False, provider)
-    world.core = replace(world.core, registry=Registry({"sandbox": account}))
+    world.serve(account)
     return provider
 
 

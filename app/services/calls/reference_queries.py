@@ -70,7 +70,7 @@ def raise_ask(core: Core, account: ProviderAccount, ref: Ref, message: Message |
 
 
 def by_our_number(core: Core, account: ProviderAccount, ref: Ref) -> Ref:
-    """The same name, with our number where the message tells only a store's number of a purchase that somebody owns."""
+    """Adds our number where a message names a purchase that somebody owns only by the store's number."""
     theirs = ref.theirs
     if ref.ours is not None or theirs is None or not fits(theirs):
         return ref

@@ -117,7 +117,7 @@ class FactRules(Rules):
 
 
 class RoadRules(Rules):
-    """The same on every road."""
+    """Every road tells one payment in one way."""
 
     def test_paid_has_one_key_on_every_road(self) -> None:
         """Reply, message and query name a payment by one key, so that it can only be credited once."""
@@ -160,7 +160,7 @@ class RoadRules(Rules):
         assert kinds <= {Kind.PENDING}, f"an unknown status word was read as {sorted(kinds)}"
 
     def test_starting_twice_is_one_payment(self) -> None:
-        """The same intent again is the same payment at the provider, and works."""
+        """An intent that is started again works, and is one payment at the provider."""
         world = self.world()
         provider = online(world)
         for intent in world.intents():
