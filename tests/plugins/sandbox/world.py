@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from app.domain.money import Money
 from app.providers import HttpClient, HttpResponse, Intent, Kind, Message, Ref, Reply
@@ -27,7 +27,7 @@ WAYS = ("page", "qr", "bank")
 class SandboxWorld(World):
     plugin = plugin
     traits = Traits(verbs=("refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS), takes_back=True)
-    left_out = {
+    left_out: ClassVar[Mapping[str, str]] = {
         "rotations": "one secret, and no second one beside it: a new secret is a new configuration",
         "proofs": "a notification is its bytes; nobody hands in a proof",
     }
@@ -81,7 +81,12 @@ class SandboxWorld(World):
         }
 
     def document(self) -> Document:
-        content = {"merchant": MERCHANT, "live": self.simulator.config.live, "event": "payment", "payment": _payment("PAID")}
+        content = {
+            "merchant": MERCHANT,
+            "live": self.simulator.config.live,
+            "event": "payment",
+            "payment": _payment("PAID"),
+        }
         return Document(content, self._signed_bare, status=("payment", "status"))
 
     def forgeries(self) -> Mapping[str, Message]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from app.domain.money import Money
 from app.providers import HttpClient, HttpResponse, Intent, KeyStore, Kind, Message, Ref, Reply, StoredKey, Tools
@@ -64,6 +64,12 @@ class WeChatWorld(World):
     """Common to both generations: a simulator whose deliveries end in `inbox`."""
 
     plugin = plugin
+    left_out: ClassVar[Mapping[str, str]] = {
+        "dispute": "WeChat Pay tells complaints elsewhere, and money that goes back as a refund",
+        "proofs": "a notification is its bytes; nobody hands in a proof",
+        "rotations": "one key signs here; the worlds of API v3 with certificates have two",
+        "private_words": "the payer appears only as the openid, which belongs to our own app",
+    }
 
     def __init__(self, clock: FixedClock, config: SimulatorConfig | None = None) -> None:
         super().__init__(clock)
@@ -110,6 +116,24 @@ class WeChatWorld(World):
 
     def payments(self, intent: Intent) -> int:
         return int(intent.ref.ours in self.wechat.books.orders)
+
+    def charged(self, intent: Intent) -> Money | None:
+        return Money(self.order_of(intent).total, "CNY")
+
+    def payable_until(self, intent: Intent) -> datetime | None:
+        return self.order_of(intent).expires_at
+
+    def spoil_row(self, intent: Intent) -> None:
+        self.order_of(intent).odd_in_bills = True
+
+    def live_world(self) -> World:
+        """The account with real money; the simulator answers whatever host is named."""
+        world = type(self)(self.clock)
+        world.live = True
+        return world
+
+    def order_of(self, intent: Intent) -> Order:
+        return self.wechat.books.orders[str(intent.ref.ours)]
 
     def liars(self) -> Mapping[str, HttpClient]:
         impostor = replace(other_config(), mchid=self.config.mchid, appid=self.config.appid)
