@@ -14,10 +14,10 @@ from app.providers import Fact, HttpClient, HttpResponse, Intent, Kind, Message,
 from app.providers.testing.conformance import BodyPart, Document, Sample, Traits, World, make_intent
 from app.providers.testing.doubles import FixedClock, MemoryKeys, RewritingHttp, WsgiClient
 from plugins.apple import plugin
-from plugins.apple.settings import AppleSettings
+from plugins.apple.settings import AppleSettings, Environment
 from plugins.apple.simulated.certificates import Signer, make_signer
 from plugins.apple.simulated.notifications import as_message
-from plugins.apple.simulated.purchases import Environment, Purchase
+from plugins.apple.simulated.purchases import Purchase
 from plugins.apple.simulator import SimulatorConfig, create_simulator, simulated_store
 from plugins.apple.transactions import SUBSCRIPTION
 
@@ -153,10 +153,7 @@ class AppleWorld(World):
         self._sold: dict[str, int] = {}
 
     def settings(self) -> dict[str, Any]:
-        settings = self.shop.settings()
-        if self.live:  # a live account speaks to Apple's own hosts, and the simulator answers whatever host is named
-            return {name: value for name, value in settings.items() if not name.endswith("_url")}
-        return settings
+        return self.shop.settings()
 
     def secrets(self) -> tuple[str, ...]:
         return (self.shop.settings()["private_key"], self.shop.settings()["shared_secret"])
@@ -178,9 +175,10 @@ class AppleWorld(World):
         return all(one.finished for one in sold)
 
     def live_world(self) -> World:
-        """A store whose purchases are made with real money."""
+        """A store whose purchases are made with real money. What Apple signs says so itself; a live account trusts
+        Apple's own root only, which signs nothing here."""
         world = type(self)(self.clock)
-        world.live, world.shop.environment = True, "Production"
+        world.shop.environment = "Production"
         return world
 
     def proofs(self) -> tuple[tuple[Message, ...], ...]:

@@ -20,6 +20,7 @@ from plugins.wechat.simulated.wechat import SimulatedWeChat
 from plugins.wechat.simulator import create_simulator
 from plugins.wechat.v2.signing import V2Key
 from plugins.wechat.v2.xml import write_xml
+from tests.plugins.wechat.odd_messages import odd_envelopes, odd_xml
 
 FIVE_MINUTES = timedelta(minutes=5)
 API_URL = "https://wechat.simulated.example"
@@ -275,7 +276,7 @@ class V3World(WeChatWorld):
 
     def odd(self) -> Mapping[str, Message]:
         genuine = self.wechat.signer.notification("TRANSACTION.SUCCESS", "transaction", self.transaction())
-        return {name: self.signed(body) for name, body in _odd_envelopes(genuine.body).items()}
+        return {name: self.signed(body) for name, body in odd_envelopes(genuine.body).items()}
 
     def signed(self, body: bytes) -> Message:
         """These very bytes, signed as a notification by WeChat Pay."""
@@ -295,20 +296,6 @@ class MigratingWorld(V3World):
     """In the middle of the migration: both kinds of signatures arrive by turns."""
 
     certificates, public_key, kind = True, True, "migrating"
-
-
-def _odd_envelopes(body: bytes) -> dict[str, bytes]:
-    return {
-        "a member twice": body[:-1] + b',"event_type":"TRANSACTION.SUCCESS"}',
-        "another charset": body.decode().encode("utf-16"),
-        "a list": b"[" + body + b"]",
-        "a huge number": body[:-1] + b',"x":1e400}',
-        "not a number": body[:-1] + b',"x":NaN}',
-        "an event type that is a number": body.replace(b'"TRANSACTION.SUCCESS"', b"1"),
-        "a plain resource": body.replace(b'"encrypt-resource"', b'"plain-resource"'),
-        "nested too deep": b'{"event_type":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
-        "another algorithm": body.replace(b"AEAD_AES_256_GCM", b"AEAD_SM4_GCM"),
-    }
 
 
 class V2World(WeChatWorld):
@@ -384,7 +371,7 @@ class V2World(WeChatWorld):
 
     def odd(self) -> Mapping[str, Message]:
         body = self.sign(self.fields()).body
-        return {name: Message("notification", odd) for name, odd in _odd_xml(body).items()}
+        return {name: Message("notification", odd) for name, odd in odd_xml(body).items()}
 
 
 class V2Md5World(V2World):
@@ -405,19 +392,3 @@ class V2RefundingWorld(V2World):
 
 def _in_xml(value: str) -> bool:
     return all(letter in "\t\n" or " " <= letter < "\ud800" or letter > "\udfff" for letter in value)
-
-
-def _odd_xml(body: bytes) -> dict[str, bytes]:
-    return {
-        "an element twice": body.replace(b"<total_fee>", b"<total_fee>1</total_fee><total_fee>"),
-        "an entity": b'<!DOCTYPE xml [<!ENTITY a "1">]>' + body.replace(b"<![CDATA[600]]>", b"&a;"),
-        "another charset": b'<?xml version="1.0" encoding="utf-16"?>' + body,
-        "utf-16": body.decode().encode("utf-16"),
-        "an attribute": body.replace(b"<total_fee>", b'<total_fee x="1">'),
-        "nested": body.replace(b"<![CDATA[600]]>", b"<a>600</a>"),
-        "another root": body.replace(b"<xml>", b"<root>").replace(b"</xml>", b"</root>"),
-        "two roots": body + body,
-        "an instruction": b"<?php x ?>" + body,
-        "text beside elements": body.replace(b"</xml>", b"x</xml>"),
-        "too many elements": b"<xml>" + b"".join(b"<a%d>1</a%d>" % (i, i) for i in range(1000)) + b"</xml>",
-    }

@@ -173,7 +173,7 @@ class World(ABC):
     live: bool = False
     """What `Tools.live` is for the provider under test. See `live_world`."""
     left_out: ClassVar[Mapping[str, str]] = {}
-    """Why a hook below that rules need is not there, by its name. The rule is then shown as skipped, with this reason."""
+    """Why a hook below that rules need is not there, by its name. Its rules are then shown as skipped, with it."""
     dispute_steps: ClassVar[tuple[DisputeStep, ...]] = tuple(DisputeStep)
     """The steps that `dispute` can make."""
 
@@ -329,8 +329,8 @@ class World(ABC):
         raise NotImplementedError("World.rotations")
 
     def proofs(self) -> tuple[tuple[Message, ...], ...]:
-        """Genuine messages in groups, at least two: within a group one proof in several formats (other white space, other
-        order of members, something harmless added); two groups are two proofs."""
+        """Genuine messages in groups, at least two: within a group one proof in several formats (other white space,
+        other order of members, something harmless added); two groups are two proofs."""
         raise NotImplementedError("World.proofs")
 
     def unknown_ref(self) -> Ref:
