@@ -28,7 +28,7 @@ from app.providers import (
     Unknown,
 )
 from plugins.sandbox.client import Client
-from plugins.sandbox.mapping import NOTHING_THERE, Envelope, Unreadable, facts_of, parsed, read, written
+from plugins.sandbox.mapping import NOTHING_THERE, Envelope, Unreadable, facts_of, history_of, parsed, read, written
 from plugins.sandbox.settings import SandboxSettings
 from plugins.sandbox.signing import BadSignature, Signed, Signer, is_fresh
 
@@ -111,7 +111,8 @@ class SandboxProvider:
             raise Misconfigured(f"the sandbox has no feed {feed!r}")
         window = {"since": written(since), "until": written(until), "cursor": cursor or ""}
         answer = self._client.call("GET", f"/v1/history?{urlencode(window)}").document_or_raise()
-        return Page(facts=_answered(facts_of, answer), cursor=_answered(_cursor, answer))
+        facts, problems = _answered(history_of, answer)
+        return Page(facts=facts, cursor=_answered(_cursor, answer), problems=problems)
 
     def _ask(self, method: str, path: str) -> tuple[Fact, ...]:
         answer = self._client.call(method, path)

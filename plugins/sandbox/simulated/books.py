@@ -43,6 +43,8 @@ class SimulatedPayment:
     at: datetime
     status: str = "WAITING"
     refunds: list[SimulatedRefund] = field(default_factory=list)
+    odd: Mapping[str, Any] = field(default_factory=dict)
+    """Members of its row in the history that are not as documented."""
 
     @property
     def number(self) -> str:

@@ -74,7 +74,7 @@ def merchant_api(simulator: Simulator) -> Blueprint:
         start = int(request.args["cursor"] or 0)
         found = books.history(g.merchant, since, until, start)
         cursor = str(start + PAGE_SIZE) if len(found) > PAGE_SIZE else None
-        return _answer(simulator, {"payments": [p.shown() for p in found[:PAGE_SIZE]], "cursor": cursor})
+        return _answer(simulator, {"payments": [{**p.shown(), **p.odd} for p in found[:PAGE_SIZE]], "cursor": cursor})
 
     return api
 
