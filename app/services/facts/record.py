@@ -13,7 +13,7 @@ from app.models.orders import FACTS
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of, printable
-from app.services.base.statements import RowInsert, flight
+from app.services.base.statements import RowInsert
 from app.services.base.upsert import NUMBER_ATTEMPTS
 from app.services.payments import payment_rows
 from app.services.refunds import refund_facts
@@ -66,8 +66,7 @@ def record(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int |
     keys = (reported.slot, reported.account.name, row["environment"], reported.key)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
-        with flight(tx) as sent:
-            (inserted,) = sent.add(_INSERT, [{**row, "id": fact_id}])
+        (inserted,) = _INSERT.run(tx, [{**row, "id": fact_id}])
         if inserted.count == 1:
             return StoredFact(reported, fact_id, decision)
         known = payment_rows.fact(tx, *keys)
