@@ -52,8 +52,7 @@ REFUND_EDGES: dict[tuple[RefundStatus, RefundCause], RefundStatus] = {
     (_S.CREATED, _C.UNANSWERED): _S.UNKNOWN,
     # A «no» to a repeat proves something only after the provider, asked, knew nothing of the first call: the caller
     # of these rules asks before it repeats.
-    **{(status, _C.DECLINED): _S.DECLINED for status in sorted(OPEN_REFUND)},
-    **{(status, _C.ENDED): _S.DECLINED for status in sorted(OPEN_REFUND)},
+    **{(status, cause): _S.DECLINED for status in sorted(OPEN_REFUND) for cause in (_C.DECLINED, _C.ENDED)},
 }
 
 
@@ -102,6 +101,7 @@ class RefundFact:
     money: int | None = None
     total: int | None = None
     share: int | None = None
+    spares: str | None = None  # the refund that a taking back of all of them leaves as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +143,15 @@ def refunded(facts: Iterable[RefundFact], paid_minor: int | None, own: Mapping[s
     `own` are the amounts of the refunds that we asked for, by number: some roads tell no size.
 
     In the order in which things happened at the provider: a single amount adds to what was refunded before; a running
-    total lifts it to at least that much; a share says how it stands, but never less than the single amounts. So a
-    total told by one road and a single amount told by another are not counted twice, and a refund that only the total
-    of a later one shows is not missed. A refund that fails after it was done never counts from then on. What is taken
-    back by a known number takes that refund back, as far as the taking back says; by a number that nobody knows, it
-    takes everything before it.
+    total lifts it to at least that much; a share says how it stands, but never less than the single amounts. So nothing
+    that two roads tell is counted twice, and a refund that only the total of a later one shows is not missed. A refund
+    that fails after it was done never counts from then on. What is taken back by a known number takes that refund back,
+    as far as it says; by a number that nobody knows, it takes everything before it but a refund that it spares.
     """
     by_number: dict[str, list[RefundFact]] = {}
     for fact in facts:
         by_number.setdefault(fact.number, []).append(fact)
-    sizes = own or {}
-    histories = [_History.of(number, told, sizes.get(number)) for number, told in sorted(by_number.items())]
+    histories = [_History.of(number, told, (own or {}).get(number)) for number, told in sorted(by_number.items())]
     counting = _Counting(paid_minor)
     for moment in sorted((moment for history in histories for moment in history.moments()), key=_Moment.place):
         counting.count(moment)
@@ -171,6 +169,7 @@ class _Moment:
     done: RefundFact | None = None
     money: int | None = None
     becomes: RefundStatus = RefundStatus.UNDONE
+    spares: str | None = None
 
     def place(self) -> tuple[datetime, bool, str, str]:
         return self.at, self.done is None, self.number or "", self.becomes
@@ -194,10 +193,8 @@ class _History:
         minor = _largest(fact.money for fact in done)
         if minor is None:
             minor = own if own is not None else _largest(fact.money for fact in others)
-        whole = None
-        if done:
-            total, share = _largest(fact.total for fact in done), _largest(fact.share for fact in done)
-            whole = RefundFact(Kind.REFUNDED, number, min(fact.at for fact in done), minor, total, share)
+        total, share = _largest(fact.total for fact in done), _largest(fact.share for fact in done)
+        whole = RefundFact(Kind.REFUNDED, number, min(fact.at for fact in done), minor, total, share) if done else None
         return cls(number, facts, whole, minor, own is not None)
 
     def moments(self) -> Iterator[_Moment]:
@@ -211,7 +208,7 @@ class _History:
                 yield _Moment(failed, self.number, becomes=RefundStatus.DECLINED)
         elif not self._is_known:
             for fact in undone:
-                yield _Moment(fact.at, None, money=fact.money)
+                yield _Moment(fact.at, None, money=fact.money, spares=fact.spares)
 
     def told(self, counting: _Counting) -> RefundTold | None:
         """None for a taking back whose refund nobody has told."""
@@ -269,7 +266,9 @@ class _Counting:
         elif moment.number is not None:
             self._take_back(moment.number, moment)
         else:
-            self._lower(self.level if moment.money is None else self._share_of(moment.money), alone=True)
+            spared = self._standing(moment.spares)
+            back = self.level - spared if moment.money is None else self._share_of(moment.money)
+            self._lower(back, alone=True, spares=moment.spares)
 
     def _add(self, fact: RefundFact) -> None:
         single, before = self._share_of(fact.money), self.level
@@ -277,11 +276,10 @@ class _Counting:
         self.level = max(before + single, self._share_of(fact.total))
         if fact.share is not None:
             self.level = max(self._singles, Fraction(fact.share, SHARES))
-        if fact.money is not None and self._paid:
+        is_alone = fact.money is not None and bool(self._paid)
+        self._part[fact.number] = single if is_alone else max(NOTHING, self.level - before)
+        if is_alone:
             self._alone.add(fact.number)
-            self._part[fact.number] = single
-        else:
-            self._part[fact.number] = max(NOTHING, self.level - before)
         self._undone[fact.number] = NOTHING
         self._status[fact.number] = RefundStatus.DONE
 
@@ -295,13 +293,18 @@ class _Counting:
             self._status[number] = moment.becomes
         self._lower(back, alone=number in self._alone)
 
-    def _lower(self, back: Fraction, *, alone: bool) -> None:
+    def _standing(self, number: str | None) -> Fraction:
+        """What of the purchase that refund still gives back; nothing for one that is not known."""
+        return NOTHING if number is None else self._part.get(number, NOTHING) - self._undone.get(number, NOTHING)
+
+    def _lower(self, back: Fraction, *, alone: bool, spares: str | None = None) -> None:
+        """So much came back to us. Where nothing else is left, all refunds but the spared one are undone."""
         self.level = max(NOTHING, self.level - back)
         if alone:
             self._singles = max(NOTHING, self._singles - back)
-        if self.level == NOTHING:
+        if self.level <= self._standing(spares):
             for number, status in self._status.items():
-                if status is RefundStatus.DONE:
+                if status is RefundStatus.DONE and number != spares:
                     self._status[number], self._undone[number] = RefundStatus.UNDONE, self._part[number]
 
     def _share_of(self, minor: int | None) -> Fraction:
