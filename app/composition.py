@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine
@@ -122,5 +122,5 @@ def rules_of(settings: Settings) -> Rules:
         most_open_orders=settings.most_open_orders,
         most_starts_per_minute=settings.most_starts_per_minute,
         clawback=settings.clawback_policy,
-        ledger=settings.ledger.rules(),
+        ledger=replace(settings.ledger.rules(), seals=settings.audit.seals()),
     )

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     String,
     Table,
     Text,
@@ -67,6 +68,8 @@ class Order(Base):
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment)
     paid_at: Mapped[datetime | None] = mapped_column(Moment)
+    seal: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of its terms (`app.domain.seals`). Null in rows that are older than seals."""
 
     __table_args__ = (
         slot_matches_id(),
@@ -159,6 +162,8 @@ class FactRow(Base):
     """Its money was booked to suspense before its payment was known, and went on from there."""
     at: Mapped[datetime] = mapped_column(Moment)
     recorded_at: Mapped[datetime] = mapped_column(Moment)
+    seal: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of what was told (`app.domain.seals`). Null in rows that are older than seals."""
 
     __table_args__ = (
         slot_matches_id(),

@@ -73,7 +73,9 @@ def record(
     keys = (reported.slot, reported.account.name, row["environment"], reported.key)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
-        rows = [{**row, "id": fact_id}]
+        row["id"] = fact_id
+        row["seal"] = tx.core.rules.ledger.seals.of_row("facts", row)
+        rows = [row]
         (inserted,) = _insert_after(tx, new, rows) if new else _INSERT.run(tx, rows)
         if inserted.count == 1:
             return StoredFact(reported, fact_id, decision)

@@ -272,7 +272,7 @@ def _insert(tx: Tx, orders: list[Any], payment: Any) -> None:
 def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: ProviderAccount) -> Any:
     check_for_sale(product, wanted.sku, tx.now)
     amount, currency = _amount(wanted, product, account)
-    return _OrderRow(
+    order = _OrderRow(
         slot=slot,
         id=tx.core.numbers.next(slot),
         user_id=wanted.user_id,
@@ -288,7 +288,9 @@ def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: Provi
         created_at=tx.now,
         expires_at=tx.now + timedelta(minutes=tx.core.rules.order_minutes),
         paid_at=None,
+        seal=None,
     )
+    return order._replace(seal=tx.core.rules.ledger.seals.of_row("orders", order._asdict()))
 
 
 def _amount(wanted: NewOrder, product: Any, account: ProviderAccount) -> tuple[int | None, str | None]:

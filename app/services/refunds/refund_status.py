@@ -140,7 +140,7 @@ def _write_down(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_ac
         created_at=told.at,
         next_query_at=tx.now + FIRST_QUESTION,
     )
-    return insert_numbered(tx, Refund.__table__, tx.core.numbers, row)
+    return insert_numbered(tx, Refund.__table__, tx.core.numbers, row, tx.core.rules.ledger.seals.refund)
 
 
 def _after(row: AnyRow, told: RefundTold | None) -> RefundStatus:
