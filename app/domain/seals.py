@@ -29,6 +29,7 @@ SEALED: Mapping[str, tuple[str, ...]] = {
         *("id", "order_id", "payment_id", "provider_account", "theirs", "number_there", "origin", "policy"),
         *("reason", "caller", "amount_minor", "currency", "created_at"),
     ),
+    "idempotency": ("slot", "caller", "key", "fingerprint", "resource_id", "refusal", "created_at"),
 }
 """The columns of each table that are sealed, in this order."""
 FOLLOWS_FACTS = frozenset({"amount_minor", "currency", "created_at"})

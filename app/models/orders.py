@@ -242,6 +242,8 @@ class IdempotencyKey(Base):
     refusal: Mapped[dict[str, Any] | None] = mapped_column(Json)
     """The definite no that the request met: {code, detail, members}."""
     created_at: Mapped[datetime] = mapped_column(Moment)
+    seal: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of the answer (`app.domain.seals`). Null in rows that are older than seals."""
 
 
 FACTS = cast(Table, FactRow.__table__)

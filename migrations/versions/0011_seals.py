@@ -1,4 +1,4 @@
-"""orders, facts and refunds bear seals, and so do credits that callers make"""
+"""orders, facts, refunds and answers to keys bear seals, and so do credits that callers make"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-SEALED = ("orders", "facts", "refunds")
+SEALED = ("orders", "facts", "refunds", "idempotency")
 
 
 def upgrade() -> None:

@@ -17,12 +17,14 @@ from app.domain.spending import grant
 from app.models.guards import APPEND_ONLY, IMMUTABLE_COLUMNS
 from app.services import ledger
 from app.services.audit.ledger import AsOf
+from app.services.audit.orders import Finding
 from app.services.audit.run import audit
 from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
 from app.services.refunds import requests
 from app.services.refunds.requests import Wanted
+from app.worker import Worker
 from tests.support.facts import paid_fact, told
 from tests.support.world import START, World, build_world
 
@@ -50,7 +52,7 @@ class Shop:
         nobodys = Ref(ours=str(4096 * 7 + 5), theirs="unheard-of")
         told(world, replace(paid_fact(world, self.paid.payments[0].id), ref=nobodys))
         self.give("alice", 5)
-        assert self.found() == []
+        assert self.audit() == []
 
     def ask_refund(self, amount: int) -> int:
         wanted = Wanted(None, self.paid.order.id, amount, "not wanted", None, "backend:shop")
@@ -74,10 +76,12 @@ class Shop:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SET session_replication_role = DEFAULT"))
 
-    def found(self) -> list[str]:
+    def audit(self) -> list[Finding]:
         core = self.world.core
-        findings = audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))
-        return [finding.detail for finding in findings if finding.what == "seal"]
+        return audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))
+
+    def found(self) -> list[str]:
+        return [finding.detail for finding in self.audit() if finding.what == "seal"]
 
 
 def give(world: World, user: str, amount: int) -> None:
@@ -112,7 +116,33 @@ EDITS = {
     "a fact's seal": "UPDATE facts SET seal = NULL WHERE outcome = 'parked'",
     "a refund's seal": "UPDATE refunds SET seal = NULL WHERE origin = 'asked'",
     "a grant's seal": "DELETE FROM grant_seals",
+    "the answer to a key": "UPDATE idempotency SET resource_id = resource_id + 4096 WHERE caller = 'user:bob'",
+    "whose key it is": "UPDATE idempotency SET caller = 'user:bo' WHERE caller = 'user:bob'",
 }
+
+
+def test_a_deleted_refund_that_the_provider_told_is_missed(shop: Shop) -> None:
+    Worker(shop.world.core).run_once()
+    shop.edit("DELETE FROM refunds")
+    assert {finding.what for finding in shop.audit()} == {"key_without_resource", "refund_missing"}
+
+
+def test_a_deleted_refund_that_was_never_sent_is_missed(shop: Shop) -> None:
+    shop.edit("DELETE FROM refunds")
+    assert [finding.what for finding in shop.audit()] == ["key_without_resource"]
+
+
+def test_a_deleted_order_that_nobody_paid_is_missed(shop: Shop) -> None:
+    shop.edit(f"DELETE FROM facts WHERE payment_id = {shop.open.payments[0].id}")
+    shop.edit(f"DELETE FROM payments WHERE order_id = {shop.open.order.id}")
+    shop.edit(f"DELETE FROM orders WHERE id = {shop.open.order.id}")
+    assert [finding.what for finding in shop.audit()] == ["key_without_resource"]
+
+
+def test_a_deleted_answer_to_the_key_of_a_refund_is_missed(shop: Shop) -> None:
+    shop.edit(f"DELETE FROM idempotency WHERE resource_id = {shop.refund}")
+    (finding,) = shop.audit()
+    assert finding.what == "refund_unasked"
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
@@ -136,7 +166,10 @@ def test_an_order_and_a_fact_that_somebody_else_wrote_are_found_with_user_and_am
     order = stranger.order("mallory")
     told(stranger, paid_fact(stranger, order.payments[0].id))
     found = sorted(shop.found())
-    assert [line.split()[0] for line in found] == ["fact", "fact", "order"], "what start said, and the payment"
+    # What start said, the payment, the order, and the answer to its key.
+    assert [line.split()[0] for line in found] == ["fact", "fact", "order", "the"], (
+        "what start said, the payment, the order and its key"
+    )
     assert sum("(paid T-" in line and "600 CNY of user mallory" in line for line in found) == 1
     assert "of user mallory (1 × coins-60, 600 CNY)" in found[2]
 
