@@ -15,6 +15,8 @@ from app.domain.money import Money
 class Kind(StrEnum):
     PENDING = "pending"
     """Known to the provider, not decided. Also the reading of every status word that the plugin does not know."""
+    AUTHORIZED = "authorized"
+    """The payer's money is reserved for us and not yet the merchant's: the core has it captured, or gives it up."""
     PAID = "paid"
     """The payer's money is the merchant's. Also a renewal: `ref.agreement` and `period_end` are then set."""
     FAILED = "failed"

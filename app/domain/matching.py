@@ -73,6 +73,11 @@ def mismatch(told: Told, expected: Expected) -> Mismatch | None:
         return strange
     if not told.theirs:
         return Mismatch.NO_PROVIDER_NUMBER
+    return difference(told, expected)
+
+
+def difference(told: Told, expected: Expected) -> Mismatch | None:
+    """The first thing in which money or goods are not those that we asked for."""
     return _other_money(told.money, expected.money) or _other_goods(told, expected)
 
 
