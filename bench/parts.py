@@ -29,7 +29,8 @@ from tests.support.flows import installation
 
 EVERY_SECONDS = 0.001
 """Of CPU time. Linux samples no more often than its clock ticks, each 4 or 10 ms."""
-PLAYERS = [f"player-{number}" for number in range(20)]
+PLAYERS = [f"player-{number}" for number in range(100)]
+"""So many that nobody starts more payments within a minute than a user may."""
 WARM = 60
 TEST_CLIENT = "test client"
 PARTS: tuple[tuple[str, str], ...] = (

@@ -51,7 +51,7 @@ class Mark:
 
 def first_head(slot: int, name: AccountName) -> bytes:
     """What the first mark of an account builds on: its name, so that no chain can be moved to another account."""
-    return digest_of("marks-1", slot, *name.parts())
+    return digest_of("marks-1", slot, *name)
 
 
 def subject_of(number: int) -> uuid.UUID:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.account_events import Mark, first_head
-from app.domain.ledger import MAX_AMOUNT, AccountName, BalanceOverflow, next_head
+from app.domain.ledger import EXPIRED, EXPIRY, MAX_AMOUNT, AccountName, BalanceOverflow, Transfer, next_head, system
 from app.domain.limits import Periods
 from app.domain.lots import LotLeft, SpendOrder, in_spend_order, plan, preferring, rank, rank_of_now
 
@@ -156,6 +156,18 @@ class Book:
                 loose -= amount
         return due
 
+    def expiry(self, lot: int, amount: int) -> Transfer:
+        """What moves so much of a lot out of the wallet. A lot can expire in parts, as holds let go of it, so the
+        version is in the key."""
+        return Transfer(
+            scope="expiry",
+            key=f"{self.id}:{lot}:{self.version}",
+            debit=self.name,
+            credit=system(EXPIRED, self.name.asset, self.name.environment),
+            amount=amount,
+            kind=EXPIRY,
+        )
+
     def settle(self, order: SpendOrder, at_us: int) -> None:
         """When all is done: open the first usable lot again."""
         if self.lots is None:
@@ -236,7 +248,7 @@ class Book:
     def _chained(self, fingerprint: bytes, at_us: int, delta: int, lot: int, uses: Sequence[tuple[int, int]]) -> Entry:
         if self.balance + delta > MAX_AMOUNT:
             raise BalanceOverflow(f"the balance of {self.name.code} in {self.name.asset} would pass 2^63 - 1")
-        self.changed_us = self.moment(at_us)
+        self.changed_us = max(self.changed_us, at_us)  # as `moment` says
         self.balance += delta
         self.version += 1
         self.head = next_head(self.head, fingerprint, lot, self.changed_us, uses)

@@ -6,19 +6,12 @@ house. The wallet itself never goes below zero and its lots always add up to its
 
 from __future__ import annotations
 
-from app.domain.ledger import ISSUANCE, AccountName, Transfer, system
+from app.domain.ledger import ISSUANCE, AccountName, Transfer, debt_of, system
 
-OWED = "debt"
-"""The code of the user's account."""
 OWED_BY_USERS = "debts"
 """The code of the system account on its other side."""
 REPAYMENT, REPAID = "debt_repayment", "debt_repaid"
 """The kinds of the two transfers that repay: of the coins, and of the debt that they end."""
-
-
-def debt_of(wallet: AccountName) -> AccountName:
-    """The account of what the wallet's user owes in its asset."""
-    return AccountName(wallet.user_id, OWED, wallet.asset, wallet.environment)
 
 
 def repayment(account_id: int, version: int, wallet: AccountName, amount: int) -> tuple[Transfer, Transfer]:

@@ -113,7 +113,10 @@ def key_of(fact: Fact) -> str:
             parts.append(fact.period_end.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
     else:
         parts = [ref.ours or ref.theirs]
-    return ":".join([fact.kind, *((part or "").replace("%", "%25").replace(":", "%3A") for part in parts)])
+    key: str = fact.kind.value
+    for part in parts:
+        key += ":" + (part or "").replace("%", "%25").replace(":", "%3A")
+    return key
 
 
 COMPARED = (

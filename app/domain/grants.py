@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,19 +24,14 @@ def grants_of(
     entries: Sequence[Mapping[str, Any]], *, quantity: int, paid_minor: int, paid_at: datetime
 ) -> tuple[Grant, ...]:
     """The grants of an order for `quantity` pieces; a lot's validity runs from the moment of payment."""
-    values = _split(paid_minor, sum(not entry["bonus"] for entry in entries))
-    return tuple(
-        Grant(
-            asset=entry["asset"],
-            amount=entry["amount"] * quantity,
-            bonus=entry["bonus"],
-            expires_at=paid_at + timedelta(days=entry["valid_days"]) if entry["valid_days"] else None,
-            value_minor=0 if entry["bonus"] else next(values),
-        )
-        for entry in entries
-    )
-
-
-def _split(total: int, parts: int) -> Iterator[int]:
-    """`total` in `parts` whole numbers that add up to it, the larger ones first."""
-    return iter([total // parts + (part < total % parts) for part in range(parts)])
+    grants, money_left, bought_left = [], paid_minor, 0
+    for entry in entries:
+        bought_left += not entry["bonus"]
+    for entry in entries:
+        value = 0
+        if not entry["bonus"]:
+            value = -(-money_left // bought_left)  # rounded up: the parts add up to what was paid, larger ones first
+            money_left, bought_left = money_left - value, bought_left - 1
+        expires_at = paid_at + timedelta(days=entry["valid_days"]) if entry["valid_days"] else None
+        grants.append(Grant(entry["asset"], entry["amount"] * quantity, entry["bonus"], expires_at, value))
+    return tuple(grants)

@@ -15,13 +15,16 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 from app.domain.numbers import keyed_uuid
 
 MAX_AMOUNT = 2**63 - 1
 WALLET = "wallet"
+OWED = "debt"
+"""The code of the account of what a user owes."""
 JOURNAL = "journal"
 ISSUANCE = "issuance"
 REVENUE = "revenue"
@@ -79,9 +82,9 @@ class NoSuchEntry(LedgerError):
     code = "not_found"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class AccountName:
-    """The identity of an account inside its slot. `user_id` is empty for system accounts.
+class AccountName(NamedTuple):
+    """The identity of an account inside its slot. `user_id` is empty for system accounts. New names are made by
+    `wallet` and `system`, which check them.
 
     A sandbox purchase never touches a live balance: the environment is part of the name.
     """
@@ -90,14 +93,6 @@ class AccountName:
     code: str
     asset: str
     environment: str
-
-    def __post_init__(self) -> None:
-        if not _ASSET.fullmatch(self.asset):
-            raise InvalidTransfer(f"not an asset: {self.asset!r}")
-        if self.environment not in ENVIRONMENTS:
-            raise InvalidTransfer(f"not an environment: {self.environment!r}")
-        if not self.code or len(self.code) > LONGEST["code"] or len(self.user_id) > LONGEST["user_id"]:
-            raise InvalidTransfer(f"not an account name: {self.code!r} of {self.user_id!r}")
 
     @property
     def is_wallet(self) -> bool:
@@ -108,20 +103,33 @@ class AccountName:
         """Whether the row carries a running balance: the accounts of users do, system accounts do not."""
         return self.user_id != ""
 
-    def parts(self) -> tuple[str, str, str, str]:
-        return (self.user_id, self.code, self.asset, self.environment)
-
 
 def wallet(user_id: str, asset: str, environment: str = "live") -> AccountName:
     """The user's own coins."""
     if not user_id:
         raise InvalidTransfer("a wallet needs a user")
-    return AccountName(user_id, WALLET, asset, environment)
+    return _checked(AccountName(user_id, WALLET, asset, environment))
 
 
+@lru_cache(maxsize=4096)
 def system(code: str, asset: str, environment: str = "live") -> AccountName:
     """An account of the house: `issuance`, `revenue`, `clearing:<provider account>`, …; there is one in each slot."""
-    return AccountName("", code, asset, environment)
+    return _checked(AccountName("", code, asset, environment))
+
+
+def debt_of(wallet: AccountName) -> AccountName:
+    """The account of what the wallet's user owes in its asset (`app.domain.debts`)."""
+    return AccountName(wallet.user_id, OWED, wallet.asset, wallet.environment)
+
+
+def _checked(name: AccountName) -> AccountName:
+    if not _ASSET.fullmatch(name.asset):
+        raise InvalidTransfer(f"not an asset: {name.asset!r}")
+    if name.environment not in ENVIRONMENTS:
+        raise InvalidTransfer(f"not an environment: {name.environment!r}")
+    if not name.code or len(name.code) > LONGEST["code"] or len(name.user_id) > LONGEST["user_id"]:
+        raise InvalidTransfer(f"not an account name: {name.code!r} of {name.user_id!r}")
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +187,7 @@ class Transfer:
             raise InvalidTransfer("debit and credit are the same account")
         if (self.debit.asset, self.debit.environment) != (self.credit.asset, self.credit.environment):
             raise InvalidTransfer("both accounts must hold the same asset in the same environment")
-        if self.debit.keeps_balance and self.credit.keeps_balance:
+        if self.debit.user_id and self.credit.user_id:
             raise InvalidTransfer("from user to user goes through a system account")
         if self.lot is not None and not self.credit.is_wallet:
             raise InvalidTransfer("only what enters a wallet comes as a lot")
@@ -190,9 +198,9 @@ class Transfer:
     @cached_property
     def book(self) -> AccountName:
         """The account whose version, running balance and chain this transfer continues."""
-        if self.debit.keeps_balance:
+        if self.debit.user_id:
             return self.debit
-        if self.credit.keeps_balance:
+        if self.credit.user_id:
             return self.credit
         return system(JOURNAL, self.debit.asset, self.debit.environment)
 
@@ -207,10 +215,9 @@ class Transfer:
     def fingerprint(self, slot: int) -> bytes:
         """SHA-256 of the content. Two transfers with one id must have one fingerprint."""
         lot = None if self.lot_made is None else self.lot_made.content()
-        return fingerprint_of(
+        return fingerprint_between(
+            names_of(self.debit, self.credit),
             self.id_in(slot),
-            self.debit,
-            self.credit,
             self.amount,
             (self.kind, self.reference, self.note, self.actor),
             self.cause,
@@ -219,19 +226,6 @@ class Transfer:
 
 
 REVERSAL, EXPIRY = "reversal", "expiry"
-
-
-def fingerprint_of(
-    transfer_id: uuid.UUID,
-    debit: AccountName,
-    credit: AccountName,
-    amount: int,
-    texts: tuple[str, str, str, str],
-    cause: uuid.UUID | None,
-    lot: list[object] | None,
-) -> bytes:
-    """SHA-256 of the canonical content: a JSON array without spaces, in UTF-8, times in microseconds since 1970."""
-    return fingerprint_between(names_of(debit, credit), transfer_id, amount, texts, cause, lot)
 
 
 def names_of(debit: AccountName, credit: AccountName) -> str:
@@ -248,7 +242,8 @@ def fingerprint_between(
     cause: uuid.UUID | None,
     lot: list[object] | None,
 ) -> bytes:
-    """The same for accounts whose names are spelled out already: the audit does it for every transfer there is."""
+    """SHA-256 of a transfer's canonical content: a JSON array without spaces, in UTF-8, times in microseconds since
+    1970. The audit does it for every transfer there is, and so spells out two accounts' names only once."""
     kind, reference, note, actor = map(_quoted, texts)
     end = "null" if cause is None else f'"{cause.hex}"'
     made = "null" if lot is None else _canonical(lot)
@@ -263,7 +258,7 @@ def digest_of(*content: object) -> bytes:
 
 def genesis(slot: int, name: AccountName) -> bytes:
     """The head of an account without postings: its own name, so that no chain can be moved to another account."""
-    return digest_of("account-1", slot, *name.parts())
+    return digest_of("account-1", slot, *name)
 
 
 def next_head(head: bytes, fingerprint: bytes, lot: int, at_us: int, uses: Sequence[tuple[int, int]] = ()) -> bytes:
@@ -272,8 +267,10 @@ def next_head(head: bytes, fingerprint: bytes, lot: int, at_us: int, uses: Seque
 
     The first four parts are also computed by the database itself, in the UPDATE of a plain spend.
     """
-    tail = b"".join(part.to_bytes(8, "big") for use in uses for part in use)
-    return sha256(head + fingerprint + lot.to_bytes(8, "big") + at_us.to_bytes(8, "big") + tail).digest()
+    content = head + fingerprint + lot.to_bytes(8, "big") + at_us.to_bytes(8, "big")
+    for version, amount in uses:
+        content += version.to_bytes(8, "big") + amount.to_bytes(8, "big")
+    return sha256(content).digest()
 
 
 def microseconds(moment: datetime) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.domain.facts import Fact
 from app.domain.money import Money
 
 
@@ -37,19 +38,6 @@ WORTH_ANOTHER_LOOK = frozenset({Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUC
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the provider says was paid. None: it does not say."""
-
-    account: str | None
-    live: bool
-    theirs: str | None
-    money: Money | None
-    product: str | None
-    quantity: int | None
-    owner: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Expected:
     """What we asked to be paid."""
 
@@ -62,47 +50,33 @@ class Expected:
     owner: str
 
 
-def mismatch(told: Told, expected: Expected) -> Mismatch | None:
+def mismatch(fact: Fact, expected: Expected) -> Mismatch | None:
     """The first thing in which a paid fact differs from the payment; None if it is the one we wait for.
 
     Whose money and which environment come first: with those wrong the rest means nothing. A merchant account that the
     road does not name is no mismatch: a query is answered to our own credentials.
     """
-    strange = foreign(told, account=expected.account, live=expected.live)
+    strange = foreign(fact.account, fact.live, expected.account, expected.live)
     if strange is not None:
         return strange
-    if not told.theirs:
-        return Mismatch.NO_PROVIDER_NUMBER
-    return difference(told, expected)
-
-
-def difference(told: Told, expected: Expected) -> Mismatch | None:
-    """The first thing in which money or goods are not those that we asked for."""
-    return _other_money(told.money, expected.money) or _other_goods(told, expected)
-
-
-def foreign(told: Told, *, account: str, live: bool) -> Mismatch | None:
-    """Whether the fact is another merchant's, or of the other environment: then it may not even close our payment."""
-    if told.account is not None and told.account != account:
-        return Mismatch.OTHER_ACCOUNT
-    return Mismatch.OTHER_ENVIRONMENT if told.live is not live else None
-
-
-def _other_money(told: Money | None, expected: Money | None) -> Mismatch | None:
-    if expected is None:
-        return None
-    if told is None:
-        return Mismatch.NO_AMOUNT
-    if told.currency != expected.currency:
-        return Mismatch.OTHER_CURRENCY
-    return Mismatch.OTHER_AMOUNT if told.minor != expected.minor else None
-
-
-def _other_goods(told: Told, expected: Expected) -> Mismatch | None:
-    if told.product is not None and told.product != expected.product:
-        return Mismatch.OTHER_PRODUCT
-    if told.quantity is not None and told.quantity != expected.quantity:
-        return Mismatch.OTHER_QUANTITY
-    if told.owner is not None and told.owner.lower() != expected.owner.lower():
-        return Mismatch.OTHER_OWNER
+    paid, price = fact.money, expected.money
+    differences = (
+        (Mismatch.NO_PROVIDER_NUMBER, not fact.ref.theirs),
+        (Mismatch.NO_AMOUNT, price is not None and paid is None),
+        (Mismatch.OTHER_CURRENCY, price is not None and paid is not None and paid.currency != price.currency),
+        (Mismatch.OTHER_AMOUNT, price is not None and paid is not None and paid.minor != price.minor),
+        (Mismatch.OTHER_PRODUCT, fact.product not in (None, expected.product)),
+        (Mismatch.OTHER_QUANTITY, fact.quantity not in (None, expected.quantity)),
+        (Mismatch.OTHER_OWNER, fact.owner is not None and fact.owner.lower() != expected.owner.lower()),
+    )
+    for why, differs in differences:
+        if differs:
+            return why
     return None
+
+
+def foreign(told_account: str | None, told_live: bool, account: str, live: bool) -> Mismatch | None:
+    """Whether a fact is another merchant's, or of the other environment: then it may not even close our payment."""
+    if told_account is not None and told_account != account:
+        return Mismatch.OTHER_ACCOUNT
+    return Mismatch.OTHER_ENVIRONMENT if told_live is not live else None

@@ -48,7 +48,7 @@ def parse_decimal(text: str, currency: str) -> Money:
     """Read a decimal text exactly: `6`, `6.0` and `6.00` are 600 CNY. Raises MoneyError for anything else."""
     if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
         raise MoneyError("not a plain decimal amount")
-    scaled = Decimal(text).scaleb(exponent(currency))
+    scaled = Decimal(text).scaleb(_EXPONENTS.get(currency, 2))
     if scaled != scaled.to_integral_value():
         raise MoneyError("more decimal places than the currency has")
     return Money(int(scaled), currency)

@@ -166,7 +166,7 @@ def hold_fingerprint(
     hold_id: uuid.UUID, account: AccountName, amount: int, lasts_us: int, texts: tuple[str, str, str]
 ) -> bytes:
     """SHA-256 of a hold's content, as asked for; how long it lasts is in microseconds."""
-    return digest_of("hold-1", hold_id.hex, *account.parts(), amount, lasts_us, *texts)
+    return digest_of("hold-1", hold_id.hex, *account, amount, lasts_us, *texts)
 
 
 @dataclass(frozen=True)

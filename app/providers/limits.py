@@ -7,7 +7,6 @@ own name. A fact that is not is never used: the core writes it down as `unusable
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from app.providers.facts import Fact
@@ -37,26 +36,24 @@ def is_usable_moment(moment: datetime) -> bool:
 
 def faults_of(fact: Fact) -> tuple[str, ...]:
     """What is beyond the limits, for people; empty if the fact can be used. Quotes nothing of it."""
-    return (*_texts(fact), *_moments(fact), *_numbers(fact))
-
-
-def _texts(fact: Fact) -> Iterator[str]:
-    ref = fact.ref
-    named = {"ours": ref.ours, "theirs": ref.theirs, "refund": ref.refund, "agreement": ref.agreement}
-    named |= {"account": fact.account, "product": fact.product, "owner": fact.owner}
-    for name, text in named.items():
+    ref, faults = fact.ref, []
+    texts = (
+        ("ours", ref.ours),
+        ("theirs", ref.theirs),
+        ("refund", ref.refund),
+        ("agreement", ref.agreement),
+        ("account", fact.account),
+        ("product", fact.product),
+        ("owner", fact.owner),
+    )
+    for name, text in texts:
         if text is not None and not fits(text):
-            yield f"{name} is not a text of at most {LONGEST_REFERENCE} storable characters"
-
-
-def _moments(fact: Fact) -> Iterator[str]:
+            faults.append(f"{name} is not a text of at most {LONGEST_REFERENCE} storable characters")
     for name, moment in (("at", fact.at), ("period_end", fact.period_end)):
         if moment is not None and not is_usable_moment(moment):
-            yield f"{name} is not an aware moment between {EARLIEST.year} and {LATEST.year}"
-
-
-def _numbers(fact: Fact) -> Iterator[str]:
+            faults.append(f"{name} is not an aware moment between {EARLIEST.year} and {LATEST.year}")
     if fact.quantity is not None and not 0 < fact.quantity <= LARGEST_QUANTITY:
-        yield f"quantity is not between 1 and {LARGEST_QUANTITY}"
+        faults.append(f"quantity is not between 1 and {LARGEST_QUANTITY}")
     if fact.share is not None and not 0 <= fact.share <= SHARES:
-        yield f"share is not between 0 and {SHARES}"
+        faults.append(f"share is not between 0 and {SHARES}")
+    return tuple(faults)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
@@ -13,14 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.providers.errors import Misconfigured
 from app.providers.tools import Tools
-from app.providers.verbs import Plugin, Provider, Scans
+from app.providers.verbs import Fulfils, Plugin, Provider, Scans
 from app.setting_faults import sentences
 
 ENTRY_POINT_GROUP = "tillbook.providers"
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProviderAccount:
     """One configured instance of a provider. `name` is ours and appears in URLs and rows."""
 
@@ -31,6 +31,11 @@ class ProviderAccount:
     scan: Mapping[str, int] = field(default_factory=dict)
     """Minutes between two readings, by feed."""
     report_delivery: bool = False
+
+    @cached_property
+    def takes_reports(self) -> bool:
+        """Whether the provider has the verb `fulfil`."""
+        return isinstance(self.provider, Fulfils)
 
 
 class AccountSettings(BaseModel):

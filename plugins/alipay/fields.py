@@ -40,7 +40,10 @@ def optional_number(fields: Mapping[str, Any], name: str) -> str | None:
 
 
 def audit(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in _PRIVATE}
+    kept = dict(fields)
+    for name in _PRIVATE:
+        kept.pop(name, None)
+    return kept
 
 
 def amount(fields: Mapping[str, Any], name: str) -> Money:

@@ -142,7 +142,8 @@ def is_refund_event(fields: Mapping[str, Any]) -> bool:
 
 def _went_back(fields: Mapping[str, Any]) -> bool:
     """Whether a refund is named in any way: by its time, or by the money that reached the payer (`send_back_fee`)."""
-    return any(word(fields, name).strip("0.") for name in ("gmt_refund", "refund_fee", "send_back_fee"))
+    told = word(fields, "gmt_refund"), word(fields, "refund_fee"), word(fields, "send_back_fee")
+    return "".join(told).strip("0.") != ""
 
 
 _NOTICE_TIMES: Mapping[Kind, tuple[str, ...]] = {

@@ -63,13 +63,21 @@ class NotificationReader:
         if _hides_a_field(raw):
             return False
         keys = tuple(self._keyring.candidates())
-        contents = _signed_texts(raw, is_gateway_message=_is_gateway_message(fields))
-        return any(verifies(key, content, signature) for content in contents for key in keys)
+        for content in _signed_texts(raw, is_gateway_message=_is_gateway_message(fields)):
+            for key in keys:
+                if verifies(key, content, signature):
+                    return True
+        return False
 
-    def _read(self, fields: Mapping[str, str]) -> Received:
-        stated = {name: value for name, value in fields.items() if value}
+    def _read(self, fields: dict[str, str]) -> Received:
+        stated = {name: value for name, value in fields.items() if value} if "" in fields.values() else fields
         signed = stated.get("notify_time")
-        facts, asks = self._facts(stated), self._asks(stated)
+        facts: tuple[Fact, ...] = ()
+        asks: tuple[Ref, ...] = ()
+        if "msg_method" in stated:
+            asks = self._asks(stated)  # messages to the application gateway state no payment and no refund
+        else:
+            facts = self._facts(stated)
         return Received(
             facts=facts,
             reply=SUCCESS,
@@ -81,9 +89,7 @@ class NotificationReader:
         )
 
     def _facts(self, stated: Mapping[str, str]) -> tuple[Fact, ...]:
-        """What kind of message it is comes before everything else: most fields exist in one kind only."""
-        if "msg_method" in stated:
-            return ()  # messages to the application gateway state no payment and no refund
+        """What kind of notice it is comes before everything else: most fields exist in one kind only."""
         notice = stated.get("notify_type", "")
         if notice in mapping.AGREEMENT_NOTICES:
             return (mapping.agreement_notice_fact(stated, self._merchant),)
@@ -93,8 +99,6 @@ class NotificationReader:
 
     def _asks(self, stated: Mapping[str, str]) -> tuple[Ref, ...]:
         """A bank took a refund in, or did not: the refund query tells what Alipay made of that."""
-        if "msg_method" not in stated:
-            return ()
         content = parse_strict(stated.get("biz_content", "{}"))
         if stated["msg_method"] != mapping.DEPOSIT_BACK_MESSAGE or not isinstance(content, dict):
             return ()
@@ -123,7 +127,9 @@ def _signed_texts(raw: RawFields, *, is_gateway_message: bool) -> Iterator[bytes
     """
     rules = [(b"sign", b"sign_type")] + ([(b"sign",)] if is_gateway_message else [])
     for left_out in rules:
-        kept = {name: value for name, value in raw.items() if name not in left_out}
+        kept = raw.copy()
+        for name in left_out:
+            kept.pop(name, None)
         yield canonical(kept.items())
         if b"" in kept.values():
             yield canonical((name, value) for name, value in kept.items() if value)
@@ -140,10 +146,13 @@ def _split(body: bytes) -> RawFields:
         raise _refusal("larger than any notification")
     if not _FORM.fullmatch(body):
         raise _refusal("not a form as Alipay posts it")
-    fields: RawFields = dict(pair.split(b"=", 1) for pair in body.replace(b"+", b" ").split(b"&"))
+    fields: RawFields = {}
+    for pair in body.replace(b"+", b" ").split(b"&"):
+        name, _, value = pair.partition(b"=")
+        fields[name] = unquote_to_bytes(value) if b"%" in value else value
     if len(fields) != count:
         raise _refusal("a name comes twice")
-    return {name: unquote_to_bytes(value) if b"%" in value else value for name, value in fields.items()}
+    return fields
 
 
 def _hides_a_field(raw: RawFields) -> bool:
@@ -155,10 +164,13 @@ def _decoded(raw: RawFields) -> dict[str, str]:
     codec = CHARSETS.get(named)
     if codec is None:
         raise _refusal("a charset that Alipay does not use")
+    fields: dict[str, str] = {}
     try:
-        return {name.decode("ascii"): value.decode(codec) for name, value in raw.items()}
+        for name, value in raw.items():
+            fields[name.decode("ascii")] = value.decode(codec)
     except UnicodeDecodeError:
         raise _refusal("not written in the charset that it names") from None
+    return fields
 
 
 def _hint(fields: Mapping[str, str]) -> Ref | None:

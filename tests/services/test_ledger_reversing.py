@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from app.domain.debts import debt_of
 from app.domain.ledger import (
     ISSUANCE,
     REVERSAL,
@@ -18,6 +17,7 @@ from app.domain.ledger import (
     Posted,
     Refused,
     Transfer,
+    debt_of,
     system,
 )
 from app.domain.limits import LedgerRules, SpendLimit

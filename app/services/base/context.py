@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -111,11 +112,11 @@ class Core:
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one transaction and commit it (`base.transaction.transact` says what is promised)."""
-        return transact(self.sessions, work, lambda connection: Tx(connection, self))
+        return transact(self.sessions, work, partial(Tx, core=self))
 
     def read(self, work: Callable[[Tx], T], *, snapshot: bool = False) -> T:
         """Run `work` in a transaction that only reads."""
-        return read(self.sessions, work, lambda connection: Tx(connection, self), snapshot=snapshot)
+        return read(self.sessions, work, partial(Tx, core=self), snapshot=snapshot)
 
 
 class Tx(Transaction):

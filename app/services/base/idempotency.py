@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, select
 from app.models.orders import IdempotencyKey
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, refusal
-from app.services.base.statements import Statement, flight, make_row_type, named
+from app.services.base.statements import Statement, make_row_type, named
 from app.services.base.upsert import insertion_if_new
 
 NO_RESOURCE = 0
@@ -143,9 +143,8 @@ def _remember(core: Core, slot: int, request: Keyed, error: DomainError) -> int 
 
 
 def _is_new(tx: Tx, row: dict[str, Any]) -> bool:
-    with flight(tx) as sent:
-        (answer,) = sent.add(_CLAIM, [row])
-    return answer.count == 1
+    (claimed,) = _CLAIM.run(tx, [row])
+    return claimed.count == 1
 
 
 def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, Any] | None) -> dict[str, Any]:

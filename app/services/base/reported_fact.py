@@ -6,14 +6,14 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from app.domain.facts import Fact, content_of, key_of
-from app.domain.matching import Told
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
-from app.providers.limits import faults_of
+from app.providers.limits import faults_of, fits
 from app.providers.registry import ProviderAccount
-from app.services.base.sanitize import problem_text, without_faults
+from app.services.base.sanitize import LONGEST_PROBLEM, problem_text, without_faults
 
 Road = Literal["notification", "receipt", "query", "reply", "scan", "bill"]
 LONGEST_KEY = 400
@@ -21,7 +21,7 @@ BLANK = " \t\r\n\u00a0\u200b0-{}"
 """Of these characters alone consists an owner token that names nobody: blanks, and the UUID of nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReportedFact:
     """One fact, with the provider account it came through and the road it took."""
 
@@ -34,7 +34,7 @@ class ReportedFact:
     faults: tuple[str, ...] = ()
     """Why the fact cannot be used (`app.providers.limits`). Then `fact` is only what can be written down of it."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What names the fact. An unusable one has a name of its own: told properly, it is another fact."""
         key = key_of(self.fact)
@@ -51,12 +51,12 @@ class ReportedFact:
         # `%` followed by `-` cannot come out of key_of, so this is never the key of another fact.
         return f"{self.fact.kind}:%-{hashlib.sha256(name.encode()).hexdigest()}"
 
-    @property
+    @cached_property
     def payment_number(self) -> int | None:
         """Our number, if what the provider sent back can be one of ours."""
         return parse_number(self.fact.ref.ours)
 
-    @property
+    @cached_property
     def slot(self) -> int:
         """Where it is recorded: the slot of our number, else the buyer's, else one made from the provider's own
         reference."""
@@ -68,21 +68,18 @@ class ReportedFact:
         ref = self.fact.ref
         return slot_of_reference(ref.theirs or ref.ours or ref.agreement or self.key)
 
-    def told(self) -> Told:
-        fact = self.fact
-        return Told(fact.account, fact.live, fact.ref.theirs, fact.money, fact.product, fact.quantity, fact.owner)
-
 
 def checked(reported: ReportedFact, now: datetime) -> ReportedFact:
     """The telling as it can be worked with. Every road passes here before anything is looked up or written."""
     fact = reported.fact
-    if names_nobody(fact.owner):
+    if fact.owner is not None and names_nobody(fact.owner):
         fact = replace(fact, owner=None)
     faults = faults_of(fact)
     if faults:
         fact = without_faults(fact, now)
-    cause = problem_text(fact.cause)  # for people only: never a reason to refuse a fact
-    return replace(reported, fact=fact if cause == fact.cause else replace(fact, cause=cause), faults=faults)
+    if not fits(fact.cause, LONGEST_PROBLEM):  # for people only: never a reason to refuse a fact
+        fact = replace(fact, cause=problem_text(fact.cause))
+    return reported if fact is reported.fact else replace(reported, fact=fact, faults=faults)
 
 
 def names_nobody(token: str | None) -> bool:

@@ -5,17 +5,18 @@ SQLAlchemy's own execution would take most of the client's time (docs/ledger.md)
 columns, and errors still come out as SQLAlchemy's.
 
     _FIND.row(session, {"slot": 1, "id": 2})       one statement, answered at once
-    with flight(session) as sent:                  several statements, sent together, answered together
-        sent.add(_ADD_ROWS, rows, count=len(rows))
+    sent = Flight(session)                         several statements, sent together, answered together
+    sent.add(_ADD_ROWS, rows, wrong=LostRace)
+    sent.land()
 """
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import psycopg
 from sqlalchemy import ClauseElement, Connection, Table, bindparam
@@ -25,17 +26,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
-from sqlalchemy.types import LargeBinary, TypeEngine
+from sqlalchemy.types import LargeBinary
 
 from app.models import slot_guard
 from app.services.base.transaction import Connected
 
-T = TypeVar("T")
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 Reader = Callable[[Any], Any]
 SIZES = (64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1)
 """How many rows one INSERT may have. Each size is a text of its own that the server prepares, so there are few."""
+_NAMED = re.compile(r"%\((\w+)\)s")
+"""A value in a text for psycopg."""
 
 
 class next_head(GenericFunction[bytes]):  # noqa: N801 - SQLAlchemy finds it as `func.next_head`
@@ -62,40 +64,58 @@ def named(row_type: Any, row: Row | None) -> Any:
 
 
 class _Text:
-    """One statement for one dialect, and what its values must pass before the driver gets them."""
+    """One statement for one dialect, its values in the order in which the driver wants them, and what the values and
+    the columns of its answer pass on their way."""
 
-    __slots__ = ("_constants", "_names", "_processors", "_readers", "sql")
+    __slots__ = ("constants", "is_named", "names", "readers", "returns", "sql", "writers")
 
     def __init__(self, element: ClauseElement, dialect: Dialect) -> None:
         compiled = cast(SQLCompiler, element.compile(dialect=dialect))
         slot_guard.check_statement(compiled.string)
-        self.sql = compiled.string
-        self._names = compiled.positiontup
-        self._constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-        processors = {name: _writer(bind.type, dialect) for name, bind in compiled.binds.items()}
-        self._processors = {name: process for name, process in processors.items() if process is not None}
-        readers = [_reader(column.type, dialect) for column in getattr(element, "exported_columns", ())]
-        self._readers = readers if any(readers) else []
-
-    def values(self, given: Values) -> Any:
-        if self._constants:
-            given = {**self._constants, **given}
-        if self._processors:
-            given = {**given, **{name: f(given[name]) for name, f in self._processors.items()}}
-        return given if self._names is None else tuple([given[name] for name in self._names])
-
-    def read(self, row: Row) -> Row:
-        if not self._readers:
-            return row
-        return tuple([f(value) if f else value for f, value in zip(self._readers, row, strict=True)])
+        self.sql, self.names, self.is_named = _in_order(compiled)
+        self.constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        writers = [compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self.names]
+        self.writers = [(at, write) for at, write in enumerate(writers) if write is not None]
+        columns = list(getattr(element, "exported_columns", ()))
+        self.returns = bool(columns)
+        readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        self.readers = [(at, read) for at, read in enumerate(readers) if read is not None]
 
 
-def _writer(kind: TypeEngine[Any], dialect: Dialect) -> Reader | None:
-    return kind.dialect_impl(dialect).bind_processor(dialect)
+def _in_order(compiled: SQLCompiler) -> tuple[str, list[str], bool]:
+    """The text, the names of its values, and whether the driver gets the values by name.
+
+    A list is cheaper than names, but a value that stands in the text twice must stay one value: a server that is
+    divided by slots has to see that two tables are asked for one slot.
+    """
+    if compiled.positiontup is not None:
+        return compiled.string, compiled.positiontup, False
+    names = _NAMED.findall(compiled.string)
+    if len(set(names)) < len(names):
+        return compiled.string, list(dict.fromkeys(names)), True
+    return _NAMED.sub("%s", compiled.string), names, False
 
 
-def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Reader | None:
-    return kind.dialect_impl(dialect).result_processor(dialect, None)
+@dataclass(slots=True)
+class Sent:
+    """A statement on its way, and, once it has landed, the rows that it returned and how many it touched."""
+
+    text: _Text
+    values: list[Any] | dict[str, Any]
+    rows: list[Row] = field(default_factory=list)
+    count: int = 0
+
+    def take(self, cursor: Any) -> None:
+        self.count = cursor.rowcount
+        if not self.text.returns:
+            return
+        self.rows = cursor.fetchall()
+        if self.text.readers:
+            for number, row in enumerate(self.rows):
+                values = list(row)
+                for at, read in self.text.readers:
+                    values[at] = read(values[at])
+                self.rows[number] = tuple(values)
 
 
 class Statement:
@@ -107,25 +127,34 @@ class Statement:
 
     def row(self, session: Connected, values: Values) -> Row | None:
         """The first row, or None."""
-        rows = self.rows(session, values)
+        rows = self.run(session, values).rows
         return rows[0] if rows else None
 
     def rows(self, session: Connected, values: Values) -> list[Row]:
-        return self._run(session.connection(), values).rows
+        return self.run(session, values).rows
 
     def count(self, session: Connected, values: Values) -> int:
         """How many rows it touched."""
-        return self._run(session.connection(), values).count
+        return self.run(session, values).count
 
-    def _run(self, connection: Connection, values: Values) -> Answer:
-        (command,) = self.commands(connection.dialect, values)
-        return _run(connection, command)
+    def run(self, session: Connected, values: Values) -> Sent:
+        """Send it, and wait for the answer."""
+        connection = session.connection()
+        sent = self.sent(connection.dialect, values)
+        _run(connection, sent)
+        return sent[0]
 
-    def commands(self, dialect: Dialect, values: Values) -> list[Command]:
+    def sent(self, dialect: Dialect, values: Values) -> list[Sent]:
+        """What is to be sent to a database of this kind: one statement."""
         text = self._texts.get(dialect.name)
         if text is None:
             text = self._texts[dialect.name] = _Text(self.element(dialect.name), dialect)
-        return [Command(text, text.values(values))]
+        if text.constants:
+            values = {**text.constants, **values}
+        given = list(map(values.__getitem__, text.names))
+        for at, write in text.writers:
+            given[at] = write(given[at])
+        return [Sent(text, dict(zip(text.names, given, strict=True)) if text.is_named else given)]
 
     def element(self, dialect: str) -> ClauseElement:
         """The statement as SQLAlchemy knows it."""
@@ -153,124 +182,85 @@ class RowInsert:
     """An INSERT of any number of rows, many of them in one statement. `finish` adds what is to happen on a conflict."""
 
     def __init__(self, table: Table, finish: Callable[[Any], ClauseElement] = lambda insert: insert) -> None:
-        self._columns = [(column.name, column.type) for column in table.c]
         self._table = table
         self._finish = finish
+        self._names = [column.name for column in table.c]
         self._texts: dict[tuple[str, int], _Text] = {}
 
     def rows(self, session: Connected, rows: Sequence[Values]) -> list[Row]:
         """Insert them; what the statement returns."""
-        with flight(session) as sent:
-            answers = sent.add(self, rows)
-        return [row for answer in answers for row in answer.rows]
+        return [row for part in self.run(session, rows) for row in part.rows]
 
-    def commands(self, dialect: Dialect, rows: Sequence[Values]) -> list[Command]:
-        commands, start = [], 0
-        for size in _sizes(len(rows)):
-            text = self._text(dialect, size)
-            part = rows[start : start + size]
-            given = {f"{name}_{number}": row[name] for number, row in enumerate(part) for name, _ in self._columns}
-            commands.append(Command(text, text.values(given)))
-            start += size
-        return commands
+    def run(self, session: Connected, rows: Sequence[Values]) -> list[Sent]:
+        """Insert them, and wait for the answers."""
+        connection = session.connection()
+        sent = self.sent(connection.dialect, rows)
+        _run(connection, sent)
+        return sent
+
+    def sent(self, dialect: Dialect, rows: Sequence[Values]) -> list[Sent]:
+        """What is to be sent to a database of this kind: nothing, one statement or several."""
+        parts, start = [], 0
+        for size in SIZES:
+            while len(rows) - start >= size:
+                text = self._texts.get((dialect.name, size)) or self._text(dialect, size)
+                given: list[Any] = []
+                for row in rows[start : start + size]:
+                    given += map(row.__getitem__, self._names)
+                given += text.constants.values()
+                for at, write in text.writers:
+                    given[at] = write(given[at])
+                parts.append(Sent(text, given))
+                start += size
+        return parts
 
     def _text(self, dialect: Dialect, size: int) -> _Text:
-        text = self._texts.get((dialect.name, size))
-        if text is None:
-            insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(self._table)
-            rows = [{name: bindparam(f"{name}_{i}", type_=kind) for name, kind in self._columns} for i in range(size)]
-            text = self._texts[dialect.name, size] = _Text(self._finish(insert.values(rows)), dialect)
+        insert = (postgresql if dialect.name == "postgresql" else sqlite).insert(self._table)
+        rows = [{c.name: bindparam(f"{c.name}_{i}", type_=c.type) for c in self._table.c} for i in range(size)]
+        text = self._texts[dialect.name, size] = _Text(self._finish(insert.values(rows)), dialect)
+        # The values are sent row by row; constants (of `finish`) come after the rows.
+        expected = [f"{name}_{i}" for i in range(size) for name in self._names]
+        if text.names != [*expected, *text.constants]:
+            raise ValueError(f"the values of an INSERT into {self._table.name} are in an unknown order")
         return text
 
 
-def _sizes(rows: int) -> Iterator[int]:
-    """How many rows go into each statement."""
-    for size in SIZES:
-        while rows >= size:
-            yield size
-            rows -= size
-
-
-# --- flights ---
-
-
-@dataclass(slots=True)
-class Answer:
-    """What a statement returned, and how many rows it touched. Empty until its flight has landed."""
-
-    rows: list[Row] = field(default_factory=list)
-    count: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A text with its values, ready for the driver."""
-
-    text: _Text
-    values: Any
-    answer: Answer = field(default_factory=Answer)
-
-    @property
-    def sql(self) -> str:
-        return self.text.sql
-
-    def run(self, cursor: Any) -> Answer:
-        self.send(cursor)
-        self.receive(cursor)
-        return self.answer
-
-    def send(self, cursor: Any) -> None:
-        cursor.execute(self.sql, self.values)
-
-    def receive(self, cursor: Any) -> None:
-        self.answer.count = cursor.rowcount
-        if cursor.description:
-            self.answer.rows = [self.text.read(row) for row in cursor.fetchall()]
-
-
 class Flight:
-    """Statements that need no answer of each other. They are sent when the block ends."""
+    """Statements that need no answer of each other: they are sent together by `land`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._commands: list[Command] = []
-        self._checks: list[Callable[[], None]] = []
+    def __init__(self, session: Connected) -> None:
+        self._connection = session.connection()
+        self._sent: list[Sent] = []
+        self._checks: list[tuple[list[Sent], int, Callable[[], Exception]]] = []
 
-    def add(self, statement: Statement | RowInsert, values: Any, *, wrong: Exception | None = None) -> list[Answer]:
-        """Send `statement` with its values (of a RowInsert: with its rows). `wrong` is raised after the flight unless
-        the statements touch as many rows as there are values."""
-        commands = statement.commands(self._connection.dialect, values)
-        answers = [command.answer for command in commands]
-        self._commands += commands
+    def add(
+        self, statement: Statement | RowInsert, values: Any, *, wrong: Callable[[], Exception] | None = None
+    ) -> list[Sent]:
+        """Send `statement` with its values (of a RowInsert: with its rows). What `wrong` makes is raised after the
+        flight unless the statements touch as many rows as there are values."""
+        sent = statement.sent(self._connection.dialect, values)
+        self._sent += sent
         if wrong is not None:
-            expected = len(values) if isinstance(statement, RowInsert) else 1
-            self._checks.append(lambda: _check(answers, expected, wrong))
-        return answers
+            self._checks.append((sent, len(values) if isinstance(statement, RowInsert) else 1, wrong))
+        return sent
 
     def land(self) -> None:
         """Send all and take the answers: on PostgreSQL in one flight, on SQLite one after the other."""
-        connection, commands = self._connection, self._commands
-        driver = connection.connection.driver_connection
-        for_errors = commands[0].sql if commands else ""
-        if len(commands) > 1 and isinstance(driver, psycopg.Connection):
-            _translated(connection, for_errors, lambda: _pipelined(driver, commands))
-        else:
-            for command in commands:
-                _run(connection, command)
-        for check in self._checks:
-            check()
-
-
-@contextmanager
-def flight(session: Connected) -> Iterator[Flight]:
-    """Statements that travel together; the block adds them, and reads their answers after it."""
-    sent = Flight(session.connection())
-    yield sent
-    sent.land()
+        if self._sent:
+            _run(self._connection, self._sent)
+        for sent, expected, wrong in self._checks:
+            touched = 0
+            for part in sent:
+                touched += part.count
+            if touched != expected:
+                raise wrong()
 
 
 class LostRace(RuntimeError):
     """A row changed under its lock. Cannot happen while every writer locks first; the transaction is rolled back."""
+
+    def __init__(self) -> None:
+        super().__init__("a locked row is not as it was read")
 
 
 Move = tuple[Statement, Values]
@@ -280,39 +270,40 @@ Move = tuple[Statement, Values]
 def write_rows(session: Connected, moves: Sequence[Move]) -> None:
     """Change these rows in one flight. Raises LostRace unless each of them changes just one row."""
     if moves:
-        with flight(session) as sent:
-            for statement, values in moves:
-                sent.add(statement, values, wrong=LostRace("a locked row is not as it was read"))
+        flight = Flight(session)
+        for statement, values in moves:
+            flight.add(statement, values, wrong=LostRace)
+        flight.land()
 
 
-def _run(connection: Connection, command: Command) -> Answer:
-    return _translated(connection, command.sql, lambda: command.run(connection.connection.cursor()))
-
-
-def _pipelined(driver: psycopg.Connection[Any], commands: Sequence[Command]) -> None:
-    cursors = [driver.cursor() for _ in commands]
-    with driver.pipeline():
-        for command, cursor in zip(commands, cursors, strict=True):
-            command.send(cursor)
-    for command, cursor in zip(commands, cursors, strict=True):
-        command.receive(cursor)
-
-
-def _check(answers: Sequence[Answer], expected: int, wrong: Exception) -> None:
-    if sum(answer.count for answer in answers) != expected:
-        raise wrong
-
-
-def _translated(connection: Connection, sql: str, run: Callable[[], T]) -> T:
-    """Run it; the driver's errors come out as SQLAlchemy's, so that `transact` knows what to do with them."""
-    base = connection.dialect.loaded_dbapi.Error
+def _run(connection: Connection, sent: Sequence[Sent]) -> None:
+    """Send these and take their answers. The driver's errors come out as SQLAlchemy's, so that `transact` knows what to
+    do with them."""
+    driver: Any = connection.connection.driver_connection
     try:
-        return run()
-    except base as error:
-        lost = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
-        wrapped = DBAPIError.instance(
-            sql, None, error, base, hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect
-        )
-        if lost:
-            connection.invalidate(error)
-        raise wrapped from error
+        if not isinstance(driver, psycopg.Connection):
+            for part in sent:
+                part.take(driver.cursor().execute(part.text.sql, part.values))
+        elif len(sent) == 1:
+            part = sent[0]
+            part.take(driver.cursor().execute(part.text.sql, part.values))
+        else:
+            cursors = []
+            with driver.pipeline():
+                for part in sent:
+                    cursors.append(driver.cursor().execute(part.text.sql, part.values))
+            for part, cursor in zip(sent, cursors, strict=True):
+                part.take(cursor)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _translated(connection, sent[0].text.sql, error) from error
+
+
+def _translated(connection: Connection, sql: str, error: Any) -> Exception:
+    base = connection.dialect.loaded_dbapi.Error
+    lost = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
+    if lost:
+        connection.invalidate(error)
+    wrapped: Exception = DBAPIError.instance(
+        sql, None, error, base, hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect
+    )
+    return wrapped

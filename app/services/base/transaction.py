@@ -72,12 +72,13 @@ def transact(
     keyed, and the repeat finds what the first run left.
     """
     engine: Engine = sessions.kw["bind"]
-
-    def once() -> T:
-        with engine.begin() as connection:
-            return work(make(connection))
-
-    return _repeated(once, attempts)
+    for attempt in range(1, attempts + 1):
+        try:
+            with engine.begin() as connection:
+                return work(make(connection))
+        except DBAPIError as error:
+            _pause_after(error, attempt, attempts)
+    raise AssertionError("unreachable")
 
 
 @overload
@@ -91,29 +92,22 @@ def read(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transac
     options: dict[str, Any] = {READ_ONLY: True}
     if snapshot and engine.dialect.name != "sqlite":  # a reader of SQLite always sees one moment
         options["isolation_level"] = "REPEATABLE READ"
-
-    def once() -> T:
-        with engine.connect() as connection:
-            reading = connection.execution_options(**options)
-            reading.begin()  # by hand: statements that run on the driver's cursor do not make SQLAlchemy begin
-            return work(make(reading))
-
-    return _repeated(once, ATTEMPTS)
-
-
-def _repeated(once: Callable[[], T], attempts: int) -> T:
-    for attempt in range(1, attempts + 1):
+    for attempt in range(1, ATTEMPTS + 1):
         try:
-            return once()
+            with engine.connect() as connection:
+                reading = connection.execution_options(**options)
+                reading.begin()  # by hand: statements that run on the driver's cursor do not make SQLAlchemy begin
+                return work(make(reading))
         except DBAPIError as error:
-            if attempt == attempts or not _worth_repeating(error):
-                raise
-            _log.warning("transaction_repeated", attempt=attempt, sqlstate=_sqlstate(error))
-            _pause(attempt)
+            _pause_after(error, attempt, ATTEMPTS)
     raise AssertionError("unreachable")
 
 
-def _pause(attempt: int) -> None:
+def _pause_after(error: DBAPIError, attempt: int, attempts: int) -> None:
+    """Wait before the next attempt. Raises the error if there is none, or if it would fail likewise."""
+    if attempt == attempts or not _worth_repeating(error):
+        raise error
+    _log.warning("transaction_repeated", attempt=attempt, sqlstate=_sqlstate(error))
     longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
     time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads repeats, keeps no secret
 

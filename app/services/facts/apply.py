@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import structlog
 
-from app.domain.deciding import Booking, Decision, Standing, decide_paid, decide_unmatched, decide_unpaid
+from app.domain.deciding import Booking, Decision, Standing, decide_authorized, decide_paid, decide_unmatched, decide_unpaid
 from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
@@ -33,7 +33,8 @@ from app.services.facts.record import (
     stored_again,
     told_before,
 )
-from app.services.payments import bookings, payment_rows, provider_reports, store_orders
+from app.services.ledger import post
+from app.services.payments import authorizations, bookings, payment_rows, provider_reports, store_orders
 from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_asks, refund_facts, requests
@@ -54,17 +55,16 @@ def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     deadlock.
     """
     locked = _payment_of(tx, reported)
-    first = _UNDECIDED if _comes_before_its_order(reported, locked) else _decide(tx, reported, locked)
-    stored = record(tx, reported, first, None if locked is None else locked.payment.id)
-    applied = told_before(stored)
-    if applied is None:
-        stored = stored_again(tx, stored) if stored.previous is not None else stored
+    decision = _decide(tx, reported, locked)
+    stored = record(tx, reported, decision, None if locked is None else locked.payment.id)
+    if stored.previous is not None:
+        applied = _told_again(tx, stored, locked)
+    elif decision is _UNDECIDED:
         applied = _apply(tx, stored, locked)
-    elif reported.fact.refunds_unknown and applied.outcome is Outcome.DUPLICATE and applied.payment_id is not None:
-        stored_again(tx, stored)
-        refund_asks.ask_unless_known(tx, reported.slot, applied.payment_id)
+    else:
+        applied = _carry_out(tx, stored, decision, locked)
     _report(reported, applied)
-    return replace(applied, buyer=reported.buyer)
+    return applied if reported.buyer is None else replace(applied, buyer=reported.buyer)
 
 
 def apply_stored(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
@@ -78,17 +78,27 @@ def apply_stored(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
         return Applied(Outcome.DUPLICATE, known.outcome, reported.slot, fact_id, known.payment_id)
     applied = _apply(tx, StoredFact(reported, fact_id, _UNDECIDED, known), locked)
     _report(reported, applied)
-    return replace(applied, buyer=reported.buyer)
+    return applied if reported.buyer is None else replace(applied, buyer=reported.buyer)
+
+
+def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
+    """A fact that was stored before: a repeat, unless what it waited for is here by now."""
+    applied, reported = told_before(stored), stored.reported
+    if applied is None:
+        return _apply(tx, stored_again(tx, stored), locked)
+    if reported.fact.refunds_unknown and applied.outcome is Outcome.DUPLICATE and applied.payment_id is not None:
+        stored_again(tx, stored)
+        refund_asks.ask_unless_known(tx, reported.slot, applied.payment_id)
+    return applied
 
 
 def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
+    """Apply a stored fact that is not decided yet: the order of a store's purchase is made here."""
     if _comes_before_its_order(stored.reported, locked):
         number = store_orders.order_for_purchase(tx, stored.reported)
         locked = None if number is None else payment_rows.lock(tx, stored.reported.slot, number)
-    decision = stored.decision
-    if stored.previous is not None or decision is _UNDECIDED:
-        decision = _still_parked(stored, _decide(tx, stored.reported, locked))
-    return _carry_out(tx, stored, decision, locked)
+    decision = _decide(tx, stored.reported, locked, has_order=True)
+    return _carry_out(tx, stored, _still_parked(stored, decision), locked)
 
 
 # --- which payment, and what to do ---
@@ -96,18 +106,12 @@ def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
 
 def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
     """Found by our number, or by the provider's where it tells none of ours."""
-    number = reported.payment_number
-    if number is None:
-        number = _number_by_theirs(tx, reported)
+    number, ref = reported.payment_number, reported.fact.ref
+    if number is None and ref.ours is None and ref.theirs is not None:
+        environment = environment_of(reported.fact.live)
+        found = payment_rows.payment_keys_by_theirs(tx, reported.slot, reported.account.name, environment, ref.theirs)
+        number = None if found is None else int(found.id)
     return None if number is None else payment_rows.lock(tx, reported.slot, number)
-
-
-def _number_by_theirs(tx: Tx, reported: ReportedFact) -> int | None:
-    ref, environment = reported.fact.ref, environment_of(reported.fact.live)
-    if ref.ours is not None or ref.theirs is None:
-        return None
-    found = payment_rows.payment_keys_by_theirs(tx, reported.slot, reported.account.name, environment, ref.theirs)
-    return None if found is None else int(found.id)
 
 
 def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None) -> bool:
@@ -118,13 +122,17 @@ def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None
     return locked is None and known_buyer and fact.kind is Kind.PAID
 
 
-def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None) -> Decision:
-    fact = reported.fact
+def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, *, has_order: bool = False) -> Decision:
+    """What the fact means, as things stand. _UNDECIDED for a refund, and before a purchase's order was looked for."""
     if reported.faults:
         return decide_unmatched(Mismatch.UNUSABLE, has_money=False)
-    if fact.kind in REFUND_KINDS:
+    if reported.fact.kind in REFUND_KINDS or (not has_order and _comes_before_its_order(reported, locked)):
         return _UNDECIDED
-    return _unless_not_ours(tx, reported, locked, _decide_about_payment(tx, reported, locked))
+    if locked is None:
+        unmatched = decide_unmatched(_why_unmatched(reported), has_money=_brings_money(reported))
+        return _unless_not_ours(tx, reported, None, unmatched)
+    decision = _decide_about_payment(tx, reported, locked)
+    return _unless_not_ours(tx, reported, locked, decision) if reported.is_listed else decision
 
 
 def _unless_not_ours(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, decision: Decision) -> Decision:
@@ -149,32 +157,22 @@ def _still_parked(stored: StoredFact, decision: Decision) -> Decision:
     return decision
 
 
-def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment | None) -> Decision:
-    fact = reported.fact
-    if locked is None:
-        return decide_unmatched(_why_unmatched(reported), has_money=_brings_money(reported))
-    order, payment = locked.order, locked.payment
+def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment) -> Decision:
+    fact, order, payment = reported.fact, locked.order, locked.payment
+    account, live = reported.account.provider.account, order.environment == "live"
     if payment.provider_account != reported.account.name:
         return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
     standing = Standing(PaymentStatus(payment.status), OrderStatus(order.status))
-    if fact.kind is Kind.PAID:
-        return decide_paid(standing, mismatch(reported.told(), _expected(reported, locked)), tx.core.rules.policy)
+    if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
+        price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
+        why = mismatch(
+            fact, Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner)
+        )
+        is_paid = fact.kind is Kind.PAID
+        return decide_paid(standing, why, tx.core.rules.policy) if is_paid else decide_authorized(standing, why)
     if fact.kind in UNPAID_CAUSES:
-        strange = foreign(reported.told(), account=reported.account.provider.account, live=order.environment == "live")
-        return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], strange)
+        return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], foreign(fact.account, fact.live, account, live))
     return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
-
-
-def _expected(reported: ReportedFact, locked: LockedPayment) -> Expected:
-    order = locked.order
-    return Expected(
-        account=reported.account.provider.account,
-        live=order.environment == "live",
-        money=Money(order.amount_minor, order.currency) if order.amount_minor is not None else None,
-        product=locked.payment.intent["product"],
-        quantity=order.quantity,
-        owner=locked.owner,
-    )
 
 
 def _brings_money(reported: ReportedFact) -> bool:
@@ -213,6 +211,8 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
         return _unmatched(tx, stored, decision)
     _move_and_book(tx, stored, decision, locked)
     applied = _settled(tx, stored, decision, payment_id)
+    if fact.kind is Kind.AUTHORIZED:
+        authorizations.make_due(tx, stored.reported, locked.payment)
     if fact.kind is Kind.PAID:
         if fact.refunds_unknown:
             refund_asks.ask_for_refunds(tx, stored.reported.slot, locked.payment.id)
@@ -238,7 +238,7 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
     taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
     decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken))
     payment_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
-    if payment_id is not None and decision.outcome not in NOT_MATCHED:
+    if stored.reported.account.takes_reports and payment_id is not None and decision.outcome not in NOT_MATCHED:
         provider_reports.note_report(tx, stored.reported, payment_id)
     return Applied(decision.outcome, decision.reason, slot, fact_id, payment_id)
 
@@ -288,14 +288,13 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
     if decision.order is not None:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
-    write_rows(tx, moves)
-    money = bookings.of_reported(stored.reported)
-    bookings.book(
-        tx,
-        order.slot,
-        bookings.transfers_of(money, order, payment.id, decision.booking, from_suspense=stored.in_suspense),
-    )
-    if decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
+    money, booking = bookings.of_reported(stored.reported), decision.booking
+    transfers = bookings.transfers_of(money, order, payment.id, booking, from_suspense=stored.in_suspense)
+    if transfers:
+        post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves)
+    else:
+        write_rows(tx, moves)
+    if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
         provider_reports.note_report(tx, stored.reported, payment.id)
     if decision.payment in UNPAID_END:
         expire_if_over(tx, order, tx.now)

@@ -13,13 +13,13 @@ from app.models.orders import FACTS
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of, printable
-from app.services.base.statements import RowInsert, flight
+from app.services.base.statements import RowInsert
 from app.services.base.upsert import NUMBER_ATTEMPTS
 from app.services.payments import payment_rows
 from app.services.refunds import refund_facts
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
-HANDLED = frozenset({Kind.PAID, *UNPAID_CAUSES}) | REFUND_KINDS
+HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS
 """The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
 _INSERT = RowInsert(FACTS, lambda insert: insert.on_conflict_do_nothing())
 
@@ -66,8 +66,7 @@ def record(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int |
     keys = (reported.slot, reported.account.name, row["environment"], reported.key)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
-        with flight(tx) as sent:
-            (inserted,) = sent.add(_INSERT, [{**row, "id": fact_id}])
+        (inserted,) = _INSERT.run(tx, [{**row, "id": fact_id}])
         if inserted.count == 1:
             return StoredFact(reported, fact_id, decision)
         known = payment_rows.fact(tx, *keys)

@@ -6,9 +6,7 @@ only then say so. Whatever keeps a fact from being stored makes the provider sen
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
@@ -66,12 +64,13 @@ def _refused(core: Core, account: ProviderAccount, error: Forged) -> Reply:
 def _apply(core: Core, account: ProviderAccount, message: Message, received: Received) -> None:
     """Every part of the message, whatever becomes of the others; raises the first failure, so that it comes again."""
     failed: Exception | None = None
-    facts, asks = received.facts, received.asks
-    work: list[Callable[[], object]] = [partial(_apply_one, core, account, message, received, fact) for fact in facts]
-    work += [partial(_ask, core, account, message, received, ref) for ref in asks]
-    for part in work:
+    parts: tuple[Fact | Ref, ...] = (*received.facts, *received.asks)
+    for part in parts:
         try:
-            part()
+            if isinstance(part, Fact):
+                _apply_one(core, account, message, received, part)
+            else:
+                _ask(core, account, message, received, part)
         except Exception as error:
             failed = failed or error
     if received.note:

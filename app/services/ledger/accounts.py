@@ -8,10 +8,11 @@ not locked, and their numbers are remembered by the process.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -21,7 +22,7 @@ from app.domain.books import Book
 from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
 from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
-from app.services.base.statements import Row, RowInsert, Sized, Statement, flight
+from app.services.base.statements import Flight, Row, RowInsert, Sized, Statement
 from app.services.base.transaction import Connected
 
 Place = tuple[int, AccountName]
@@ -29,8 +30,9 @@ Place = tuple[int, AccountName]
 
 A = ACCOUNTS.c
 KEYS = ("slot", "user_id", "code", "asset", "environment")
-STATE = tuple(column.name for column in A if column.name not in KEYS)
-"""The other columns of an account, each a field of Book with that name."""
+STATE = tuple(each.name for each in fields(Book) if each.name in A and each.name not in KEYS)
+"""The other columns of an account: the fields of Book after its slot and its name, in their order."""
+_state_of = attrgetter(*STATE)
 CHANGING = tuple(name for name in STATE if name not in ("id", "floor"))
 ID_BITS = 63 - SLOT_BITS
 ATTEMPTS = 4
@@ -50,7 +52,7 @@ def named(prefix: str = "") -> list[ColumnElement[bool]]:
 
 def keys(place: Place, prefix: str = "") -> dict[str, Any]:
     slot, name = place
-    return dict(zip((prefix + key for key in KEYS), (slot, *name.parts()), strict=True))
+    return dict(zip((prefix + key for key in KEYS), (slot, *name), strict=True))
 
 
 def _one_of(size: int) -> ColumnElement[bool]:
@@ -62,7 +64,7 @@ def _one_of(size: int) -> ColumnElement[bool]:
 def _name_values(slot: int, names: Sequence[AccountName]) -> dict[str, Any]:
     values: dict[str, Any] = {"slot": slot}
     for i, name in enumerate(names):
-        values |= zip((f"{key}_{i}" for key in KEYS[1:]), name.parts(), strict=True)
+        values[f"user_id_{i}"], values[f"code_{i}"], values[f"asset_{i}"], values[f"environment_{i}"] = name
     return values
 
 
@@ -113,13 +115,13 @@ def keeps_state(name: AccountName) -> bool:
 
 def row_of(book: Book) -> dict[str, Any]:
     """The row of that account."""
-    return {**keys((book.slot, book.name)), **{name: getattr(book, name) for name in STATE}}
+    return dict(zip((*KEYS, *STATE), (book.slot, *book.name, *_state_of(book)), strict=True))
 
 
 def find(session: Connected, slot: int, name: AccountName) -> Book | None:
     """The account as it stands, not locked; None if it was never used."""
     row = _FIND.row(session, keys((slot, name)))
-    return None if row is None else _book((slot, name), row)
+    return None if row is None else _book(slot, name, row)
 
 
 @dataclass(slots=True)
@@ -127,6 +129,8 @@ class Locked:
     """Accounts that are locked until the transaction ends."""
 
     books: dict[Place, Book] = field(default_factory=dict)
+    numbers: dict[Place, int] = field(default_factory=dict)
+    """Of the system accounts: of theirs no more is known, and no more is needed."""
     known: set[int] = field(default_factory=set)
     """The slots in which the books may know one of the ids."""
 
@@ -143,61 +147,60 @@ def lock(
 
     The statement that locks looks for the ids too.
     """
-    wanted = set(places)
-    kept = {place for place in wanted if keeps_state(place[1])}
+    kept, systems = set[Place](), set[Place]()
+    for place in places:
+        (kept if keeps_state(place[1]) else systems).add(place)
     locked = Locked()
     _lock(session, kept | set(if_there), ids or {}, locked)
-    systems = wanted - kept
-    numbers = _numbers(session, systems)
-    missing = sorted(kept - locked.books.keys()) + sorted(systems - numbers.keys())
+    locked.numbers = _numbers(session, systems)
+    missing = sorted(kept - locked.books.keys()) + sorted(systems - locked.numbers.keys())
     if missing:
-        _make(session, missing, locked, numbers)
-    for place in systems:
-        locked.books[place] = _empty(place, numbers[place])
+        _make(session, missing, locked)
     return locked
 
 
 def _lock(session: Connected, places: Iterable[Place], ids: Mapping[int, Sequence[uuid.UUID]], locked: Locked) -> None:
     """One statement for each slot (and each NAMES_AT_ONCE names), in the order of the slots, in one flight."""
-    answers = []
-    with flight(session) as sent:
-        for slot, group in groupby(sorted(places, key=_lock_order), itemgetter(0)):
-            wanted = list(ids.get(slot, ()))
-            if len(wanted) > IDS_AT_ONCE:
-                locked.known.add(slot)
-                wanted = []
-            for names in _parts([name for _, name in group]):
-                values = _name_values(slot, names) | {f"id_{i}": each for i, each in enumerate(wanted)}
-                answers.append((slot, sent.add(_LOCK[len(wanted)].of(len(names)), values)[0]))
+    flight, answers, by_slot = Flight(session), [], defaultdict[int, list[AccountName]](list)
+    for slot, name in places:
+        by_slot[slot].append(name)
+    for slot in sorted(by_slot):
+        wanted, names = ids.get(slot, ()), by_slot[slot]
+        if len(wanted) > IDS_AT_ONCE:
+            locked.known.add(slot)
+            wanted = ()
+        if len(names) > NAMES_AT_ONCE:
+            names.sort(key=_lock_order)  # of one statement the database keeps the order
+        for start in range(0, len(names), NAMES_AT_ONCE):
+            part = names[start : start + NAMES_AT_ONCE]
+            values = _name_values(slot, part)
+            for i, each in enumerate(wanted):
+                values[f"id_{i}"] = each
+            answers.append((slot, flight.add(_LOCK[len(wanted)].of(len(part)), values)[0]))
+    flight.land()
+    unanswered = set(ids)
     for slot, answer in answers:
         for row in answer.rows:
-            name = AccountName(*row[:4])
-            book = locked.books[slot, name] = _book((slot, name), row[4:-2])
+            name = AccountName._make(row[:4])
+            book = locked.books[slot, name] = _book(slot, name, row[4:-2])
+            unanswered.discard(slot)
             seen, known = row[-2:]
             # Every answer raises the version or the number of marks. If that changed while this statement waited for
             # the lock, it looked for the ids too early (PostgreSQL reads other tables as of its beginning).
             if known or seen != book.version + book.marks:
                 locked.known.add(slot)
-    for slot in ids:
-        # Without any row there is no answer about the ids either.
-        if not any(each == slot for each, _ in locked.books):
-            locked.known.add(slot)
+    locked.known |= unanswered  # without any row there is no answer about the ids either
 
 
-def _parts(names: Sequence[AccountName]) -> Iterator[Sequence[AccountName]]:
-    for start in range(0, len(names), NAMES_AT_ONCE):
-        yield names[start : start + NAMES_AT_ONCE]
+def _lock_order(name: AccountName) -> tuple[Any, ...]:
+    return (name.user_id, [-ord(letter) for letter in name.code], name.asset, name.environment)
 
 
-def _lock_order(place: Place) -> tuple[Any, ...]:
-    slot, name = place
-    return (slot, name.user_id, [-ord(letter) for letter in name.code], name.asset, name.environment)
-
-
-def _make(session: Connected, wanted: Sequence[Place], locked: Locked, numbers: dict[Place, int]) -> None:
+def _make(session: Connected, wanted: Sequence[Place], locked: Locked) -> None:
     """Insert the missing accounts. What this transaction inserted is its own; what another one has inserted meanwhile
     is locked, or its number read. A deadlock with that other one is possible, and repeats the transaction."""
     _note_maker(session)
+    numbers = locked.numbers
     for attempt in range(ATTEMPTS):
         rows = {_number(place, attempt): place for place in wanted}
         made = _INSERT.rows(session, [row_of(_empty(place, number)) for number, place in rows.items()])
@@ -235,15 +238,22 @@ def _numbers(session: Connected, places: Iterable[Place]) -> dict[Place, int]:
     """The numbers of those system accounts that exist. They never change: what others have committed is remembered."""
     connection = session.connection()
     memory = _remembered.setdefault(connection.engine, {})
-    found = {place: memory[place] for place in places if place in memory}
-    unknown = sorted(set(places) - found.keys())
+    found, unknown = {}, []
+    for place in places:
+        if place in memory:
+            found[place] = memory[place]
+        else:
+            unknown.append(place)
     if not unknown:
         return found
+    unknown.sort()
     read: dict[Place, int] = {}
     for slot, group in groupby(unknown, itemgetter(0)):
-        for names in _parts([name for _, name in group]):
-            rows = _NUMBERS.of(len(names)).rows(session, _name_values(slot, names))
-            read |= {(slot, AccountName(*row[:4])): row[4] for row in rows}
+        names = [name for _, name in group]
+        for start in range(0, len(names), NAMES_AT_ONCE):
+            part = names[start : start + NAMES_AT_ONCE]
+            rows = _NUMBERS.of(len(part)).rows(session, _name_values(slot, part))
+            read |= {(slot, AccountName._make(row[:4])): row[4] for row in rows}
     if connection.get_transaction() not in _makers:
         if len(memory) + len(read) > REMEMBERED:
             memory.clear()
@@ -260,9 +270,8 @@ def _note_maker(session: Connected) -> None:
 # --- rows ---
 
 
-def _book(place: Place, row: Row) -> Book:
-    slot, name = place
-    return Book(slot=slot, name=name, **dict(zip(STATE, row, strict=True)))
+def _book(slot: int, name: AccountName, row: Row) -> Book:
+    return Book(slot, row[0], name, *row[1:])
 
 
 def _empty(place: Place, number: int) -> Book:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 
-from app.domain.debts import OWED
+from app.domain.ledger import OWED
 from app.models.ledger import ACCOUNTS
 from app.services.base.statements import Statement
 from app.services.base.transaction import Connected

@@ -18,7 +18,8 @@ from app.domain.ledger import (
     Posted,
     Refused,
     Transfer,
-    fingerprint_of,
+    fingerprint_between,
+    names_of,
 )
 from app.models.ledger import ACCOUNTS, LOTS, REFUSALS, TRANSFERS
 from app.services.base.statements import Sized
@@ -60,7 +61,7 @@ class Stored:
     def fingerprint(self) -> bytes:
         texts = (self.kind, self.reference, self.note, self.actor)
         lot = None if self.made is None else self.made.content()
-        return fingerprint_of(self.id, self.debit, self.credit, self.amount, texts, self.cause, lot)
+        return fingerprint_between(names_of(self.debit, self.credit), self.id, self.amount, texts, self.cause, lot)
 
 
 STORED = select(
@@ -134,8 +135,8 @@ class Raced(OperationalError):
     To `transact` this is what it is, a serialization failure (SQLSTATE 40001).
     """
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what, None, _Repeatable("a key was used at the same time"))
+    def __init__(self) -> None:
+        super().__init__("INSERT", None, _Repeatable("a key was used at the same time"))
 
 
 def find_transfer(session: Connected, slot: int, transfer_id: uuid.UUID) -> Stored | None:

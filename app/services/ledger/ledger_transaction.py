@@ -17,22 +17,20 @@ from typing import Any
 from app.domain import account_events
 from app.domain.account_events import REFUSED, Mark, refusal_content
 from app.domain.books import Book, Entry
-from app.domain.debts import debt_of, repayment
+from app.domain.debts import repayment
 from app.domain.ledger import (
-    EXPIRED,
-    EXPIRY,
     AccountName,
     Posted,
     Refused,
     Transfer,
+    debt_of,
     microseconds,
     moment_of,
-    system,
 )
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
 from app.models.ledger import LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
-from app.services.base.statements import RowInsert, flight
+from app.services.base.statements import Flight, LostRace, Move, RowInsert
 from app.services.base.transaction import Connected
 from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
 from app.services.ledger.hold_rows import Held
@@ -58,7 +56,8 @@ class LedgerTransaction:
 
     Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends. With a
     wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
-    to be booked: `is_new` tells whether they are. Raises Raced if another transaction has booked one of them meanwhile.
+    to be booked: `known` has those that are booked already. Raises Raced if another transaction has booked one of them
+    meanwhile. `beside` are changes of other locked rows, to be sent with the rest.
     """
 
     def __init__(
@@ -69,21 +68,26 @@ class LedgerTransaction:
         at: datetime,
         *,
         ids: Iterable[tuple[int, uuid.UUID]] = (),
+        beside: Sequence[Move] = (),
     ) -> None:
         self.session = session
         self.rules = rules
         self.at = at
         self.at_us = microseconds(at)
-        wanted, by_slot = set(places), defaultdict(list)
+        self._beside = beside
+        wanted, owed, by_slot = set(places), set(), defaultdict(list)
         for slot, transfer_id in ids:
             by_slot[slot].append(transfer_id)
-        owed = {(slot, debt_of(name)) for slot, name in wanted if name.is_wallet}
+        for slot, name in wanted:
+            if name.is_wallet:
+                owed.add((slot, debt_of(name)))
         locked = accounts.lock(session, wanted, if_there=owed, ids=by_slot)
         self._books = locked.books
-        self.known = {
-            (slot, found) for slot in locked.known for found in idempotency.find_ids(session, slot, by_slot[slot])
-        }
+        self._numbers = locked.numbers
+        self.known: set[tuple[int, uuid.UUID]] = set()
         """Those of the ids that the books know already."""
+        for slot in locked.known:
+            self.known |= {(slot, found) for found in idempotency.find_ids(session, slot, by_slot[slot])}
         self._changed: dict[accounts.Place, Book] = {}
         self._transfers: list[dict[str, Any]] = []
         self._lots: list[dict[str, Any]] = []
@@ -127,14 +131,14 @@ class LedgerTransaction:
             entry = book.take(transfer.amount, fingerprint, at_us, self.rules.spend_order, prefer)
         elif transfer.lot_made is not None:
             entry = self._make_lot(book, transfer, fingerprint)
-        elif transfer.debit.keeps_balance:
+        elif transfer.debit.user_id:
             entry = book.debit(transfer.amount, fingerprint, at_us)
-        elif transfer.credit.keeps_balance:
+        elif transfer.credit.user_id:
             entry = book.credit(transfer.amount, fingerprint, at_us)
         else:
             entry = book.note(fingerprint, at_us)
         posted = self._enter(book, transfer, entry)
-        if transfer.credit.is_wallet:
+        if transfer.credit.is_wallet and (slot, debt_of(transfer.credit)) in self._books:
             self.repay(slot, transfer.credit, lot=entry.lot)
         return posted
 
@@ -181,7 +185,7 @@ class LedgerTransaction:
 
     def repay(self, slot: int, wallet: AccountName, *, lot: int = 0) -> None:
         """Pay back as much as the wallet has, coins of that lot first: nobody who owes coins has any to spend."""
-        debt = self.debt(slot, wallet)
+        debt = self._books.get((slot, debt_of(wallet)))
         if debt is None or debt.balance == 0:
             return
         amount = min(debt.balance, self.available(slot, wallet, debt.balance))
@@ -199,7 +203,7 @@ class LedgerTransaction:
         self.load_lots(book)
         gone = []
         for lot, amount in book.expiring(self.rules.spend_order, self.at_us):
-            transfer = expiry(book, lot, amount)
+            transfer = book.expiry(lot, amount)
             gone.append(self._enter(book, transfer, book.take_lot(lot, amount, transfer.fingerprint(slot), self.at_us)))
         return gone
 
@@ -306,16 +310,15 @@ class LedgerTransaction:
                 "product": lot.product,
                 "value_minor": lot.value_minor,
                 "currency": lot.currency,
-                "created_at": moment_of(entry.at_us),
+                "created_at": self.at if entry.at_us == self.at_us else moment_of(entry.at_us),
             }
         )
         return entry
 
     def _enter(self, book: Book, transfer: Transfer, entry: Entry) -> Posted:
-        self.touch(book)
-        posted = Posted(
-            transfer.id_in(book.slot), transfer.amount, entry.balance, entry.version, moment_of(entry.at_us)
-        )
+        self._changed[book.slot, book.name] = book
+        at = self.at if entry.at_us == self.at_us else moment_of(entry.at_us)
+        posted = Posted(transfer.id_in(book.slot), transfer.amount, entry.balance, entry.version, at)
         self._transfers.append(
             {
                 "slot": book.slot,
@@ -343,44 +346,44 @@ class LedgerTransaction:
 
     def _number(self, slot: int, name: AccountName) -> int:
         """A system account may turn out to be needed only now (`expired`)."""
-        if (slot, name) not in self._books:
-            self._books |= accounts.lock(self.session, [(slot, name)]).books
-        return self._books[slot, name].id
+        book = self._books.get((slot, name))
+        if book is not None:
+            return book.id
+        if (slot, name) not in self._numbers:
+            self._numbers |= accounts.lock(self.session, [(slot, name)]).numbers
+        return self._numbers[slot, name]
 
     def _write(self) -> None:
         """One flight. Rows come before those that refer to them."""
         books = list(self._changed.values())
         for book in books:
-            book.settle(self.rules.spend_order, self.at_us)
+            if book.lots is not None:
+                book.settle(self.rules.spend_order, self.at_us)
         for held in self._holds.values():
             hold_rows.write(self.session, held)
-        with flight(self.session) as sent:
-            sent.add(accounts.WRITE, [accounts.row_of(book) for book in books])
-            sent.add(_ADD_TRANSFERS, self._transfers, wrong=Raced("transfers"))
-            sent.add(_ADD_LOTS, self._lots)
-            sent.add(_ADD_USES, self._uses)
-            sent.add(_ADD_MARKS, self._marks)
-            sent.add(_ADD_REFUSALS, self._refusals, wrong=Raced("refusals"))
-            for book in books:
+        flight = Flight(self.session)
+        for statement, values in self._beside:
+            flight.add(statement, values, wrong=LostRace)
+        flight.add(accounts.WRITE, list(map(accounts.row_of, books)))
+        flight.add(_ADD_TRANSFERS, self._transfers, wrong=Raced)
+        for insert, rows in ((_ADD_LOTS, self._lots), (_ADD_USES, self._uses), (_ADD_MARKS, self._marks)):
+            if rows:
+                flight.add(insert, rows)
+        if self._refusals:
+            flight.add(_ADD_REFUSALS, self._refusals, wrong=Raced)
+        for book in books:
+            if book.written:
                 for values in lot_rows.remaining_values(book):
-                    sent.add(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
-
-
-def expiry(book: Book, lot: int, amount: int) -> Transfer:
-    """A lot can expire in parts, as holds let go of it, so the version is in the key."""
-    return Transfer(
-        scope="expiry",
-        key=f"{book.id}:{lot}:{book.version}",
-        debit=book.name,
-        credit=system(EXPIRED, book.name.asset, book.name.environment),
-        amount=amount,
-        kind=EXPIRY,
-    )
+                    flight.add(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
+        flight.land()
 
 
 def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.Place]:
     """Every account that these transfers touch."""
-    return {(slot, name) for t in transfers for name in (t.debit, t.credit, t.book)}
+    places = set[accounts.Place]()
+    for transfer in transfers:
+        places |= {(slot, transfer.debit), (slot, transfer.credit), (slot, transfer.book)}
+    return places
 
 
 def _is_in(lot: dict[str, Any], book: Book) -> bool:

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
 from app.domain.ledger import InsufficientFunds, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
 from app.domain.limits import LedgerRules
+from app.services.base.statements import Move
 from app.services.base.transaction import Connected
 from app.services.ledger.idempotency import find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 
 def post(
-    session: Connected, slot: int, transfers: Sequence[Transfer], *, at: datetime, rules: LedgerRules | None = None
+    session: Connected,
+    slot: int,
+    transfers: Sequence[Transfer],
+    *,
+    at: datetime,
+    rules: LedgerRules | None = None,
+    beside: Sequence[Move] = (),
 ) -> tuple[Posted, ...]:
     """Book all of them in this order, or none; accounts are made as needed. The caller commits.
 
     Repeating a transfer returns what the first one did. Raises KeyConflict if its key had other content or was
     refused, InsufficientFunds if a user's account lacks the coins, BalanceOverflow above 2^63 - 1. Give what belongs
-    together in one call: locks are then taken in the one order that everybody keeps.
+    together in one call: locks are then taken in the one order that everybody keeps. `beside` are changes of other rows
+    that the caller has locked; they are sent with the rest.
     """
-    ids = [(slot, transfer.id_in(slot)) for transfer in transfers]
-    if len(set(ids)) != len(ids):
+    by_id, posted = dict[tuple[int, uuid.UUID], Transfer](), []
+    for transfer in transfers:
+        by_id[slot, transfer.id_in(slot)] = transfer
+    if len(by_id) != len(transfers):
         raise InvalidTransfer("two transfers in one call have the same key")
-    with LedgerTransaction(session, rules or LedgerRules(), places_of(slot, transfers), at, ids=ids) as books:
-        return tuple(
-            _repeat(session, slot, transfer) if each in books.known else _post(books, slot, transfer)
-            for each, transfer in zip(ids, transfers, strict=True)
-        )
+    with LedgerTransaction(
+        session, rules or LedgerRules(), places_of(slot, transfers), at, ids=by_id, beside=beside
+    ) as books:
+        for each, transfer in by_id.items():
+            if each in books.known:
+                posted.append(_repeat(session, slot, transfer))
+            else:
+                posted.append(_post(books, slot, transfer))
+    return tuple(posted)
 
 
 def _repeat(session: Connected, slot: int, transfer: Transfer) -> Posted:
@@ -40,7 +55,7 @@ def _repeat(session: Connected, slot: int, transfer: Transfer) -> Posted:
 
 
 def _post(books: LedgerTransaction, slot: int, transfer: Transfer) -> Posted:
-    if transfer.debit.keeps_balance:
+    if transfer.debit.user_id:
         available = books.available(slot, transfer.debit, transfer.amount)
         if available < transfer.amount:
             raise InsufficientFunds(f"{transfer.amount} wanted, {available} available")

@@ -184,5 +184,5 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
     if ENTER.count(session, values) == 0:
         accounts.lock(session, [(slot, transfer.credit)])
         if ENTER.count(session, values) == 0:
-            raise Raced(request.key)
+            raise Raced
     return posted

@@ -42,6 +42,11 @@ class MoneyFact:
         """The name space of the transfers that this provider account's facts cause."""
         return f"fact:{self.provider_account}:{self.environment}"
 
+    @property
+    def clearing(self) -> str:
+        """The account of what the provider owes or has paid us."""
+        return f"clearing:{self.provider_account}"
+
 
 def of_reported(reported: ReportedFact) -> MoneyFact:
     fact = reported.fact
@@ -58,7 +63,7 @@ def of_row(row: AnyRow) -> MoneyFact:
 
 def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:
     if transfers:
-        post(tx, slot, transfers, at=tx.now)
+        post(tx, slot, transfers, at=tx.now, rules=tx.core.rules.ledger)
 
 
 def transfers_of(
@@ -71,34 +76,29 @@ def transfers_of(
     if from_suspense:
         transfers = [*unmatched(fact, Booking.SUSPENSE), *_out_of_suspense(fact, booking, str(payment_id))]
     else:
-        transfers = _money(fact, booking, str(payment_id))
+        transfers = _moved(fact, "money", fact.clearing, booking, str(payment_id))
     if booking is Booking.SALE:
         paid = fact.money.minor if fact.money else 0
         grants = grants_of(order.grants, quantity=order.quantity, paid_minor=paid, paid_at=fact.at)
-        transfers += [_coins(fact, order, payment_id, number, grant) for number, grant in enumerate(grants)]
+        for number, grant in enumerate(grants):
+            transfers.append(_coins(fact, order, payment_id, number, grant))
     return transfers
 
 
 def unmatched(fact: MoneyFact, booking: Booking) -> list[Transfer]:
     """What to book for verified money for which there is no payment here."""
-    return [] if booking is Booking.NOTHING else _money(fact, booking, fact.theirs)
-
-
-def _money(fact: MoneyFact, booking: Booking, reference: str) -> list[Transfer]:
-    if booking is Booking.NOTHING:
-        return []
-    return _moved(fact, "money", f"clearing:{fact.provider_account}", booking, reference)
+    return _moved(fact, "money", fact.clearing, booking, fact.theirs)
 
 
 def _out_of_suspense(fact: MoneyFact, booking: Booking, reference: str) -> list[Transfer]:
-    if booking in (Booking.NOTHING, Booking.SUSPENSE):
+    if booking is Booking.SUSPENSE:
         return []
     return _moved(fact, "matched", _COUNTERPART[Booking.SUSPENSE], booking, reference)
 
 
 def _moved(fact: MoneyFact, step: str, source: str, booking: Booking, reference: str) -> list[Transfer]:
     money = fact.money
-    if money is None or money.minor == 0:
+    if booking is Booking.NOTHING or money is None or money.minor == 0:
         return []
     return [
         Transfer(

@@ -38,7 +38,7 @@ from app.services.base.idempotency import (
     remembering,
     resource_of,
 )
-from app.services.base.statements import Statement, flight, make_row_type, named
+from app.services.base.statements import Flight, Statement, make_row_type, named
 from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.payments import intents, order_rows, payment_rows
 from app.services.payments.order_limits import check_limits, check_time
@@ -263,9 +263,10 @@ def _placed_before(tx: Tx, slot: int, order_id: int) -> Placed:
 
 def _insert(tx: Tx, orders: list[Any], payment: Any) -> None:
     """Raises NumberTaken: the transaction runs again, with other numbers."""
-    with flight(tx) as sent:
-        sent.add(_INSERT_ORDER, [order._asdict() for order in orders], wrong=NumberTaken())
-        sent.add(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken())
+    flight = Flight(tx)
+    flight.add(_INSERT_ORDER, [order._asdict() for order in orders], wrong=NumberTaken)
+    flight.add(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
+    flight.land()
 
 
 def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: ProviderAccount) -> Any:

@@ -6,16 +6,13 @@ from __future__ import annotations
 
 from app.domain.facts import Kind
 from app.models.reports import Report
-from app.providers.verbs import Fulfils
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.upsert import insert_if_new
 
 
 def note_report(tx: Tx, reported: ReportedFact, payment_id: int) -> None:
-    """Write down the report that this fact calls for, if its provider takes reports and wants this one."""
-    if not isinstance(reported.account.provider, Fulfils):
-        return
+    """Write down the report that this fact calls for, if one does. Only for a provider that takes reports."""
     if reported.fact.kind is Kind.REFUND_ASKED:
         about, question = "consumption", reported.fact.ref.refund or ""
     elif reported.fact.kind is Kind.PAID and reported.account.report_delivery:

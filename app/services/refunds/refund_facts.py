@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain.deciding import Booking, Decision
 from app.domain.facts import Fact, Kind, Ref, key_of
-from app.domain.matching import Mismatch, Told, foreign
+from app.domain.matching import Mismatch, foreign
 from app.domain.numbers import parse_number
 from app.domain.refunding import Origin, tells_a_size
 from app.domain.schedule import HINT_GAP_SECONDS
@@ -84,9 +84,8 @@ def _take_in_unmatched(tx: Tx, fact: AnyRow) -> Decision:
 def _strange(core: Core, fact: AnyRow, *, live: bool) -> Mismatch | None:
     account = core.registry.get(fact.provider_account)
     content = fact.content
-    told = Told(content["account"], content["live"], content["theirs"], None, None, None, None)
     expected = account.provider.account if account is not None else content["account"] or ""
-    return foreign(told, account=expected, live=live)
+    return foreign(content["account"], content["live"], expected, live)
 
 
 def _ask_soon(tx: Tx, payment: AnyRow) -> None:
