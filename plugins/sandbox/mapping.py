@@ -31,6 +31,7 @@ _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", 
 
 PAYMENT_STATUS: dict[str, Kind] = {
     "WAITING": Kind.PENDING,
+    "AUTHORIZED": Kind.AUTHORIZED,  # reserved at the payer's bank: to be captured, or closed
     "PAID": Kind.PAID,
     "FAILED": Kind.FAILED,
     "CLOSED": Kind.CLOSED,
@@ -50,6 +51,7 @@ ERRORS: dict[str, type[ProviderError]] = {
     "NUMBER_TAKEN": Declined,  # the number was used before, with other content
     "CLOSED": Declined,
     "NOT_PAID": Declined,
+    "NOT_AUTHORIZED": Declined,
     "TOO_MUCH": Declined,
     "REFUND_REFUSED": Declined,
     "NO_SUCH_PAYMENT": Declined,

@@ -62,8 +62,11 @@ def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
 
 
 def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:
-    """The reported, checked, with its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
+    """The reported, checked, with the account whose money it is, and its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
     reported = checked(reported, core.clock.now())
+    account = core.registry.whose(reported.account, reported.fact.account)
+    if account is not reported.account:
+        reported = replace(reported, account=account)
     ref = reported.fact.ref
     if reported.faults or ref.ours is not None or (ref.theirs is None and ref.agreement is None):
         return reported
