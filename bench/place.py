@@ -19,8 +19,8 @@ import psycopg
 
 from bench import plain_handler, plain_rows
 from bench.served import Served
-from tests import databases
 from tests.demo import house
+from tests.support import databases
 from tests.support.coin_shop import PACK_COINS, PACKS, CoinShop, HttpAnswer, HttpRequest
 from tests.support.simulated_providers import SimulatedProviders
 

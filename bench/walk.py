@@ -18,9 +18,8 @@ from contextlib import contextmanager
 from dataclasses import astuple, fields
 from pathlib import Path
 
-from tests import databases
 from tests.conftest import create_schema
-from tests.support import cost_limits
+from tests.support import cost_limits, databases
 from tests.support.counting import Cost
 from tests.support.flows import measure
 

@@ -13,8 +13,8 @@ from sqlalchemy.engine import make_url
 from app import logs
 from app.models import schema
 from app.services.base.transaction import Sessions
-from tests import databases
-from tests.world import World, build_world
+from tests.support import databases
+from tests.support.world import World, build_world
 
 logs.configure()
 

@@ -19,8 +19,8 @@ from app.models import schema
 from app.models.base import Json
 from app.providers.facts import Message, Ref
 from app.services.facts import inbox
-from tests.facts import paid_fact, told
-from tests.world import CATALOGUE, World
+from tests.support.facts import paid_fact, told
+from tests.support.world import CATALOGUE, World
 
 SETTINGS = """
 env = "test"
@@ -225,7 +225,7 @@ def test_overdue_payments_are_listed_and_closed_by_hand(operator: World) -> None
 def _account() -> str:
     import json
 
-    from tests.world import SECRET
+    from tests.support.world import SECRET
 
     return json.dumps(
         {"plugin": "sandbox", "live": False, "base_url": "http://127.0.0.1:1", "merchant": "m-1", "secret": SECRET}

@@ -9,7 +9,7 @@ from app.cli import main
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services import ledger
-from tests.world import World
+from tests.support.world import World
 
 
 def test_deferred_revenue_is_what_unspent_paid_coins_were_bought_for(

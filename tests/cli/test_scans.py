@@ -13,7 +13,7 @@ from app.providers.errors import Unknown
 from app.providers.facts import Page
 from app.services.calls import scans
 from tests.promises.test_odd_rows import Feed, others
-from tests.world import World
+from tests.support.world import World
 
 
 def run(*words: str) -> Result:

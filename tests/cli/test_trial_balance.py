@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from app.services.base.transaction import Sessions
-from tests.services.checkpoint_world import DAY, DAY_ONE, HOUR, MINUTE, START, Books
+from tests.support.books import DAY, DAY_ONE, HOUR, MINUTE, START, Books
 
 Run = Callable[..., Result]
 

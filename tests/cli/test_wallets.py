@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from tests.promises.refund_world import Buyer
-from tests.world import World
+from tests.support.buyer import Buyer
+from tests.support.world import World
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

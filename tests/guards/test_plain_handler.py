@@ -14,8 +14,8 @@ from sqlalchemy.engine import make_url
 
 from bench.plain_handler import create_application
 from bench.plain_rows import Seed
-from tests import databases
 from tests.demo.house import Running
+from tests.support import databases
 from tests.support.coin_shop import CoinShop, HttpAnswer, HttpRequest, is_done, notification
 from tests.support.simulated_providers import SimulatedProviders
 

@@ -12,7 +12,7 @@ from app.services.audit.ledger import AsOf
 from app.services.audit.run import audit
 from app.services.base.transaction import Sessions
 from tests.promises.test_store_purchases import PRODUCT, Store
-from tests.world import World, build_world
+from tests.support.world import World, build_world
 
 Edit = Callable[[str], None]
 

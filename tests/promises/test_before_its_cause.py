@@ -13,8 +13,8 @@ from app.models.orders import Order, Payment
 from app.services.calls import payment_queries
 from app.services.facts import inbox
 from app.services.intake import notifications
-from tests.facts import paid_fact, told
-from tests.world import World
+from tests.support.facts import paid_fact, told
+from tests.support.world import World
 
 HOUR = 3600
 

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from app.worker import CHECKPOINT_PAUSE, Worker
-from tests.services.checkpoint_world import DAY, HOUR, Books
-from tests.world import World
+from tests.support.books import DAY, HOUR, Books
+from tests.support.world import World
 
 
 @contextmanager

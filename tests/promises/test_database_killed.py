@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import create_engine
 
 from app.models.engine import engine_options, prepare
-from tests import databases
 from tests.conftest import create_schema
-from tests.world import World, build_world
+from tests.support import databases
+from tests.support.world import World, build_world
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180)]
 USERS = 60

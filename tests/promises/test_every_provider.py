@@ -27,8 +27,8 @@ from plugins.alipay.simulated.keys import demo_keys
 from plugins.wechat import plugin as wechat
 from plugins.wechat.simulated.keys import SimulatorConfig, generate_config
 from plugins.wechat.simulator import create_simulator
-from tests.databases import Sessions
-from tests.world import World, build_world
+from tests.support.databases import Sessions
+from tests.support.world import World, build_world
 
 URL = "http://provider.test"
 

@@ -14,7 +14,7 @@ from app.services.base.idempotency import keyed
 from app.services.payments import orders
 from app.services.payments.orders import NewOrder, PayBy
 from app.worker import Worker
-from tests.world import World
+from tests.support.world import World
 
 EXPIRY, GRACE, HOUR = 1800, 900, 3600
 

@@ -22,8 +22,8 @@ from plugins.wechat import plugin
 from plugins.wechat.simulated.keys import SimulatorConfig, generate_config
 from plugins.wechat.simulated.wechat import SimulatedWeChat
 from plugins.wechat.simulator import create_simulator
-from tests.databases import Sessions
-from tests.world import World, build_world
+from tests.support.databases import Sessions
+from tests.support.world import World, build_world
 
 URL = "http://provider.test"
 AN_HOUR = timedelta(hours=1)

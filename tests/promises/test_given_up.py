@@ -17,10 +17,10 @@ from app.services.calls import payment_closing
 from app.services.payments import expiry
 from app.services.payments.expiry import NotClosed, close_by_hand
 from app.worker import Worker
-from tests import databases
-from tests.facts import paid_fact, told
-from tests.faults import Fuse, Injected, fused_engine, raising
-from tests.world import World, build_world
+from tests.support import databases
+from tests.support.facts import paid_fact, told
+from tests.support.faults import Fuse, Injected, fused_engine, raising
+from tests.support.world import World, build_world
 
 EXPIRY, GRACE, HOUR, DAY = 1800, 900, 3600, 86_400
 WEEK = 7 * DAY

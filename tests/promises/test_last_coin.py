@@ -8,7 +8,7 @@ from app.domain.ledger import Posted
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services import ledger
-from tests.world import World
+from tests.support.world import World
 
 SPENDERS = 200
 

@@ -27,7 +27,7 @@ from app.services.ledger.expiry import expire_due
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.idempotency import Raced
-from tests import databases
+from tests.support import databases
 
 pytestmark = pytest.mark.postgres
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

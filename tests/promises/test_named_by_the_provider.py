@@ -18,7 +18,7 @@ from app.providers.registry import ProviderAccount, Registry
 from app.services.calls import payment_queries, reference_queries
 from app.services.facts import inbox
 from app.worker import Worker
-from tests.world import World
+from tests.support.world import World
 
 ASKS = "/* sweep: operator */ SELECT payment_id, theirs, tries, next_try_at FROM asks ORDER BY id"
 

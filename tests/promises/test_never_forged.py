@@ -16,7 +16,7 @@ from app.providers.registry import ProviderAccount, Registry
 from app.services.calls import payment_queries
 from app.worker import Worker
 from plugins.sandbox.simulator import FORGER
-from tests.world import World
+from tests.support.world import World
 
 ACCEPTED = Reply(200, "text/plain", b"ok")
 

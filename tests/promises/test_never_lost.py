@@ -21,8 +21,8 @@ from app.services.payments import orders
 from app.services.payments.orders import PayBy
 from app.worker import Worker
 from plugins.sandbox.signing import Signer
-from tests.facts import paid_fact, told
-from tests.world import OTHER_SECRET, World
+from tests.support.facts import paid_fact, told
+from tests.support.world import OTHER_SECRET, World
 
 HOUR = 3600
 

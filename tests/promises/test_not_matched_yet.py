@@ -24,12 +24,12 @@ from app.services.base.reported_fact import ReportedFact, Road
 from app.services.facts import claims, parked
 from app.services.facts.owner import tell
 from app.services.refunds import early_refunds
-from tests import databases
 from tests.conftest import create_schema
-from tests.facts import paid_fact, told
-from tests.promises.refund_world import BONUS, COINS, PAID, Buyer, target
 from tests.promises.test_reexamined import STORE_CATALOGUE, forgotten
-from tests.world import START, World, build_world
+from tests.support import databases
+from tests.support.buyer import BONUS, COINS, PAID, Buyer, target
+from tests.support.facts import paid_fact, told
+from tests.support.world import START, World, build_world
 
 ALL_ROADS: tuple[Road, ...] = get_args(Road)
 SWEEP = None

@@ -22,9 +22,9 @@ from app.services.facts import inbox, parked
 from app.services.facts.owner import tell
 from app.services.facts.record import Applied
 from app.services.intake import notifications
-from tests.facts import paid_fact, told
 from tests.promises.test_reexamined import STORE_CATALOGUE, forgotten, store_fact
-from tests.world import START, World
+from tests.support.facts import paid_fact, told
+from tests.support.world import START, World
 
 HOUR = timedelta(hours=1)
 

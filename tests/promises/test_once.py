@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from app.services.calls import payment_queries
-from tests.world import World
+from tests.support.world import World
 
 
 def test_a_paid_order_is_credited_once_with_money_and_coins(world: World) -> None:

@@ -8,9 +8,9 @@ from functools import partial
 
 from app.services.calls import payment_closing, payment_queries
 from app.worker import Worker
-from tests import processes
-from tests.processes import CONTEXT, place_of
-from tests.world import World
+from tests.support import processes
+from tests.support.processes import CONTEXT, place_of
+from tests.support.world import World
 
 PROCESSES = 5
 EACH = 10

@@ -31,8 +31,8 @@ from app.services.intake.receipts import (
 from app.web.errors import ERRORS
 from app.worker import Worker
 from tests.promises.test_stores_that_only_name import CATALOGUE
-from tests.web.client import ApiClient, build_client, token
-from tests.world import START, World, build_world
+from tests.support.web_client import ApiClient, build_client, token
+from tests.support.world import START, World, build_world
 
 
 @dataclass

@@ -27,11 +27,11 @@ from app.services.facts import claims
 from app.services.facts import parked as parked_facts
 from app.services.facts.parked import BATCH, START, NotReexamined, reexamine
 from app.worker import Worker
-from tests import databases
-from tests.facts import paid_fact, told
-from tests.faults import Fuse, Injected, fused_engine, raising
-from tests.world import CATALOGUE, World, build_world
-from tests.world import START as BEGINNING
+from tests.support import databases
+from tests.support.facts import paid_fact, told
+from tests.support.faults import Fuse, Injected, fused_engine, raising
+from tests.support.world import CATALOGUE, World, build_world
+from tests.support.world import START as BEGINNING
 
 STORE_CATALOGUE = CATALOGUE.replace('title = "60 coins"', 'title = "60 coins"\nstore_ids = { sandbox = "store.60" }')
 Situation = Callable[[World, str], int]

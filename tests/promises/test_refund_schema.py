@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from app.models import schema
 from app.models.base import Base
-from tests import databases
-from tests.promises.refund_world import Buyer
-from tests.world import World
+from tests.support import databases
+from tests.support.buyer import Buyer
+from tests.support.world import World
 
 TABLES = ("refunds", "freezes")
 

@@ -20,9 +20,9 @@ from app.services.payments import orders
 from app.services.payments.orders import PayBy
 from app.services.refunds.requests import RefundExceedsPayment
 from app.worker import Worker
-from tests import databases
-from tests.promises.refund_world import BONUS, COINS, PAID, Buyer, target
-from tests.world import World, build_world
+from tests.support import databases
+from tests.support.buyer import BONUS, COINS, PAID, Buyer, target
+from tests.support.world import World, build_world
 
 
 def paid_buyer(world: World) -> Buyer:

@@ -17,8 +17,8 @@ from app.services.payments.orders import NewOrder, PayBy
 from plugins.wechat.simulated.books import Refund
 from tests.plugins.alipay.actors import Stage, stage
 from tests.plugins.wechat.worlds import V3World
-from tests.promises.refund_world import Buyer, target
-from tests.world import World
+from tests.support.buyer import Buyer, target
+from tests.support.world import World
 
 
 @dataclass

@@ -26,10 +26,10 @@ from app.services.ledger.reversals import Reverse, reverse
 from app.services.refunds import refund_rows, requests
 from app.services.refunds.requests import RefundNotSupported, Wanted
 from app.worker import Worker
-from tests.databases import Sessions
-from tests.promises.refund_world import BONUS, COINS, PAID, Buyer
 from tests.promises.test_store_purchases import PRODUCT, Store
-from tests.world import CATALOGUE, World, build_world
+from tests.support.buyer import BONUS, COINS, PAID, Buyer
+from tests.support.databases import Sessions
+from tests.support.world import CATALOGUE, World, build_world
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ from app.providers.tools import Tools
 from app.services.calls import refund_calls
 from app.worker import Worker
 from plugins.sandbox import plugin
-from tests import databases
 from tests.conftest import create_schema
-from tests.faults import Fuse, fused_engine, killing
-from tests.promises.refund_world import Buyer, target
-from tests.world import SECRET, World, build_world
+from tests.support import databases
+from tests.support.buyer import Buyer, target
+from tests.support.faults import Fuse, fused_engine, killing
+from tests.support.world import SECRET, World, build_world
 
 KILLS = 8
 """How many of the steps are tried, spread over all of them."""

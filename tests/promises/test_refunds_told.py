@@ -19,10 +19,10 @@ from app.models.base import AnyRow
 from app.providers.facts import Fact, Kind
 from app.services.base.context import Rules
 from app.services.ledger.deferred import deferred_revenue
-from tests import databases
 from tests.conftest import create_schema
-from tests.promises.refund_world import BONUS, COINS, PAID, ROADS, Buyer, target
-from tests.world import World, build_world
+from tests.support import databases
+from tests.support.buyer import BONUS, COINS, PAID, ROADS, Buyer, target
+from tests.support.world import World, build_world
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

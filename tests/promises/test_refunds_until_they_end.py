@@ -28,8 +28,8 @@ from app.services.payments.orders import PayBy
 from app.services.refunds import overdue
 from app.services.refunds.overdue import NotEnded
 from app.worker import Worker
-from tests.promises.refund_world import ROADS, Buyer, target
-from tests.world import World, build_world
+from tests.support.buyer import ROADS, Buyer, target
+from tests.support.world import World, build_world
 
 DAY = 24 * 3600
 

@@ -16,9 +16,9 @@ from app.domain.numbers import slot_of_user
 from app.models.orders import Order
 from app.services.payments import orders
 from app.worker import Worker
-from tests import processes
-from tests.processes import Place, place_of, run_and_kill
-from tests.world import World
+from tests.support import processes
+from tests.support.processes import Place, place_of, run_and_kill
+from tests.support.world import World
 
 MOST_STEPS = 80
 LEASE = 61

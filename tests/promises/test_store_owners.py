@@ -15,9 +15,9 @@ from app.services.facts import claims
 from app.services.facts.owner import tell
 from app.services.facts.record import Applied
 from plugins.apple.transactions import SUBSCRIPTION
-from tests.databases import Sessions
 from tests.promises.test_store_purchases import PRODUCT, Store
-from tests.world import START, build_world
+from tests.support.databases import Sessions
+from tests.support.world import START, build_world
 
 MONTH = 31 * 86400
 OTHER_PEOPLE = "3f2c9b1e-5a77-4c59-9d10-2b6f6f5b1abc"

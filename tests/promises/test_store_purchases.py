@@ -24,9 +24,9 @@ from app.services.intake.receipts import ReceiptRefused, Submitted
 from app.worker import Worker
 from plugins.apple.settings import Environment
 from plugins.apple.simulated.device import Device
-from tests.databases import Sessions
 from tests.plugins.apple.world import STORE_URL, Shop
-from tests.world import START, World, build_world
+from tests.support.databases import Sessions
+from tests.support.world import START, World, build_world
 
 CATALOGUE = """
 [[products]]

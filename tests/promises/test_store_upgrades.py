@@ -8,9 +8,9 @@ from sqlalchemy import Engine
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.worker import Worker
 from plugins.apple.transactions import SUBSCRIPTION
-from tests.databases import Sessions
 from tests.promises.test_store_purchases import Store
-from tests.world import START, build_world
+from tests.support.databases import Sessions
+from tests.support.world import START, build_world
 
 CATALOGUE = "".join(
     f"""

@@ -19,7 +19,7 @@ from app.services.base.transaction import Sessions, transact
 from app.services.intake import notifications, receipts
 from app.services.intake.receipts import Submitted
 from app.worker import Worker
-from tests.world import START, World, build_world
+from tests.support.world import START, World, build_world
 
 CATALOGUE = """
 [[products]]

@@ -20,10 +20,10 @@ from app.services.base.idempotency import keyed
 from app.services.payments import orders
 from app.services.payments.expiry import lapse_payment
 from app.services.payments.orders import NewOrder, PayBy
-from tests import databases
 from tests.conftest import create_schema
-from tests.faults import Fuse, Injected, fused_engine, losing_the_connection, raising
-from tests.world import World, build_world
+from tests.support import databases
+from tests.support.faults import Fuse, Injected, fused_engine, losing_the_connection, raising
+from tests.support.world import World, build_world
 
 TABLES = ("users", "orders", "payments", "facts", "messages", "idempotency", "accounts", "transfers", "lots")
 Snapshot = dict[str, list[str]]

@@ -19,7 +19,7 @@ from app.services.payments import orders
 from app.services.payments.orders import NewOrder, PayBy
 from app.worker import Worker
 from plugins.sandbox import plugin
-from tests.world import SECRET, World
+from tests.support.world import SECRET, World
 
 DONE_UNHEARD = ["timeout_after", "garbage", "empty", "html", "error500"]
 """Faults after which the provider has done what we asked, and we could not hear it."""

@@ -22,7 +22,7 @@ from app.services.calls import payment_queries, scans
 from app.services.facts import claims, inbox
 from app.services.intake import notifications, receipts
 from app.services.intake.receipts import Submitted
-from tests.world import World
+from tests.support.world import World
 
 NUL, HALF = "a\x00b", "a\ud800b"
 LONG = "x" * (LONGEST_REFERENCE + 1)

@@ -15,9 +15,9 @@ from app.providers.facts import Fact, Ref
 from app.providers.registry import ProviderAccount, Registry
 from app.services.calls import payment_queries
 from app.worker import THREADS, Worker
-from tests import processes
-from tests.processes import CONTEXT, place_of
-from tests.world import World
+from tests.support import processes
+from tests.support.processes import CONTEXT, place_of
+from tests.support.world import World
 
 MANY = 40
 SLOW_MACHINE_SECONDS = 4

@@ -10,8 +10,8 @@ from sqlalchemy import create_engine
 
 from app.models.base import Base
 from app.services.base.transaction import Sessions
-from tests import databases
-from tests.services.ledger_world import World
+from tests.support import databases
+from tests.support.wallet_owner import WalletOwner
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -35,6 +35,6 @@ def _sessions(url: str) -> Iterator[Sessions]:
 
 
 @pytest.fixture
-def world(books: Sessions) -> World:
+def owner(books: Sessions) -> WalletOwner:
     """A user who has nothing yet."""
-    return World(books)
+    return WalletOwner(books)

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, inspect, text
 from app import models
 from app.models import schema
 from app.models.base import Base
-from tests import databases
+from tests.support import databases
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -4,8 +4,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from tests.web.client import BACKEND_KEY, ApiClient, build_client, token
-from tests.world import World
+from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, token
+from tests.support.world import World
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request, Response
 
 from app.config import ApiKey, UserJwt
-from tests.web.client import BACKEND_KEY, JWT_SECRET, ApiClient, build_client, order_body, token
-from tests.world import World
+from tests.support.web_client import BACKEND_KEY, JWT_SECRET, ApiClient, build_client, order_body, token
+from tests.support.world import World
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -12,8 +12,8 @@ from werkzeug.test import TestResponse
 
 from app.models.orders import Order, Payment, User
 from app.models.slot_guard import sweep
-from tests.web.client import ApiClient, order_body, token
-from tests.world import World
+from tests.support.web_client import ApiClient, order_body, token
+from tests.support.world import World
 
 CODES = {
     "bad_request",

@@ -15,8 +15,8 @@ from sqlalchemy import Engine
 from app.providers import Intent, Started
 from app.providers.registry import ProviderAccount, Registry
 from app.services.base.context import Bulkheads
-from tests.web.client import BACKEND_KEY, ApiClient, build_client, order_body, token
-from tests.world import World
+from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, order_body, token
+from tests.support.world import World
 
 WIDTH = Bulkheads.WIDTH
 THREADS = 8

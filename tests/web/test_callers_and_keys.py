@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app.config import SCOPES, ApiKey
-from tests.web.client import BACKEND_KEY, ApiClient, build_client, order_body
-from tests.world import World
+from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, order_body
+from tests.support.world import World
 
 NEW_KEY, FOREIGN_KEY = "tbk_the-key-after-the-rotation", "tbk_the-key-of-another-backend"
 

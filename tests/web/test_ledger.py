@@ -13,8 +13,8 @@ from app.config import LedgerSettings, LimitSettings
 from app.domain.limits import LedgerRules
 from app.domain.lots import SpendOrder
 from app.worker import Worker
-from tests.web.client import BACKEND_KEY, ApiClient, build_client
-from tests.world import World
+from tests.support.web_client import BACKEND_KEY, ApiClient, build_client
+from tests.support.world import World
 
 
 def _grant(backend: ApiClient, amount: int = 100, user: str = "alice", **more: Any) -> Any:

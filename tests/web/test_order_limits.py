@@ -17,8 +17,8 @@ from app.services.calls import payment_starts
 from app.services.payments import orders
 from app.services.payments.orders import NewOrder, PayBy
 from plugins.sandbox.provider import SandboxProvider
-from tests.web.client import ApiClient, build_client, order_body, test_settings, token
-from tests.world import SECRET, World
+from tests.support.web_client import ApiClient, build_client, order_body, test_settings, token
+from tests.support.world import SECRET, World
 
 PAGE = PayBy("sandbox", "page")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
-from tests.web.client import ApiClient, order_body, token
-from tests.world import World
+from tests.support.web_client import ApiClient, order_body, token
+from tests.support.world import World
 
 
 def test_a_user_orders_pays_and_sees_the_order_paid(alice: ApiClient, world: World) -> None:

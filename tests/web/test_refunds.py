@@ -7,8 +7,8 @@ from typing import Any
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from tests.web.client import ApiClient, order_body, token
-from tests.world import World
+from tests.support.web_client import ApiClient, order_body, token
+from tests.support.world import World
 
 
 def paid_order(alice: ApiClient, world: World) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from app.domain.ledger import Transfer, system
 from app.services.base.transaction import transact
 from app.services.ledger import post
 from app.web import reports
-from tests.services.checkpoint_world import DAY, HOUR, Books
-from tests.web.client import ApiClient
-from tests.world import World
+from tests.support.books import DAY, HOUR, Books
+from tests.support.web_client import ApiClient
+from tests.support.world import World
 
 PATH = "/v1/ledger/trial-balance"
 

@@ -16,10 +16,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests import databases
 from tests.conftest import create_schema
-from tests.web.client import BACKEND_KEY, build_client, order_body, token
-from tests.world import World, build_world
+from tests.support import databases
+from tests.support.web_client import BACKEND_KEY, build_client, order_body, token
+from tests.support.world import World, build_world
 
 CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance, status_code_conformance]
 _keys = itertools.count(1)

@@ -7,8 +7,8 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from tests.web.client import ApiClient, order_body
-from tests.world import World
+from tests.support.web_client import ApiClient, order_body
+from tests.support.world import World
 
 NUL, HALF, LONG = "a\x00b", "a\ud800b", "x" * 5_000
 HUGE = (2**63, 2**64, -(2**63) - 1, 10**400)

@@ -16,10 +16,10 @@ from app.models.base import Base
 from app.models.slot_guard import sweep
 from app.providers.facts import Message
 from app.web.webhooks import LARGEST_BODY
-from tests import databases
 from tests.conftest import create_schema
-from tests.web.client import build_client
-from tests.world import World, build_world
+from tests.support import databases
+from tests.support.web_client import build_client
+from tests.support.world import World, build_world
 
 PATHS = ["/webhooks/sandbox", "/webhooks/sandbox/"]
 

@@ -1,5 +1,5 @@
 """The one way in which the service calls a provider: a place in the account's bulkhead, a deadline, an outcome that is
-a value, and one log line for each call that brought no answer.
+a value, a metric, and one log line for each call that brought no answer.
 
 A provider that hangs would else take every thread, and with them the wallets, the other providers' notifications and
 the health checks. Whoever finds no place is soon told so, and nothing is lost: the call did not happen.
@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from app import metrics
 from app.providers.errors import Declined, Misconfigured, ProviderError, Retryable
 from app.providers.http import deadline
 from app.providers.registry import ProviderAccount
@@ -63,13 +64,15 @@ def call_provider(
 ) -> ProviderCall[T]:
     """Make one call of at most that many seconds. Never raises. `about` goes into the log line."""
     began = time.monotonic()
+    ended: ProviderCall[T]
     try:
         with core.bulkheads.place(account.name), deadline(seconds):
-            return ProviderCall(CallEnd.ANSWERED, call())
+            ended = ProviderCall(CallEnd.ANSWERED, call())
     except Exception as error:
-        ended: ProviderCall[T] = _ended(error)
+        ended = _ended(error)
         _report(account, verb, error, ended, time.monotonic() - began, about)
-        return ended
+    metrics.PROVIDER_CALLS.labels(account.name, verb, ended.end).observe(time.monotonic() - began)
+    return ended
 
 
 def _ended(error: Exception) -> ProviderCall[T]:

@@ -16,7 +16,16 @@ from dataclasses import replace
 
 import structlog
 
-from app.domain.deciding import Booking, Decision, Standing, decide_authorized, decide_paid, decide_unmatched, decide_unpaid
+from app import metrics
+from app.domain.deciding import (
+    Booking,
+    Decision,
+    Standing,
+    decide_authorized,
+    decide_paid,
+    decide_unmatched,
+    decide_unpaid,
+)
 from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
@@ -302,6 +311,8 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
 
 def _report(reported: ReportedFact, applied: Applied) -> None:
     """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
+    account, fact = reported.account.name, reported.fact
+    metrics.FACTS.labels(account, fact.kind, reported.road, applied.outcome).inc()
     if applied.outcome is Outcome.NOT_OURS:
         return
     say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
@@ -309,12 +320,12 @@ def _report(reported: ReportedFact, applied: Applied) -> None:
         "fact",
         outcome=applied.outcome,
         reason=applied.reason,
-        kind=reported.fact.kind,
+        kind=fact.kind,
         road=reported.road,
-        provider_account=reported.account.name,
+        provider_account=account,
         payment=applied.payment_id,
-        ours=reported.fact.ref.ours,
-        theirs=reported.fact.ref.theirs,
+        ours=fact.ref.ours,
+        theirs=fact.ref.theirs,
         fact=applied.fact_id,
         **({"faults": reported.faults} if reported.faults else {}),
     )

@@ -22,7 +22,7 @@ from plugins.wechat.simulator import create_simulator
 from plugins.wechat.v2.refunding import RefundingV2Provider
 from tests.plugins.wechat.test_refunds import yuan
 from tests.plugins.wechat.worlds import other_config, our_config
-from tests.tls_server import ca_file, new_authority, serving
+from tests.support.tls_server import ca_file, new_authority, serving
 
 AUTHORITY = new_authority("the gate's")
 

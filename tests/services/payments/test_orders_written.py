@@ -17,8 +17,8 @@ from app.services.base.idempotency import keyed
 from app.services.calls import payment_queries, payment_starts
 from app.services.payments import orders, payment_rows
 from app.services.payments.orders import NewOrder, PayBy
-from tests.web.client import BACKEND_KEY, ApiClient, build_client, order_body, token
-from tests.world import World
+from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, order_body, token
+from tests.support.world import World
 
 PAGE = PayBy("sandbox", "page")
 AROUND = ("BEGIN", "COMMIT", "ROLLBACK")

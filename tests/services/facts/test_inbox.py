@@ -1,0 +1,111 @@
+"""Messages that a person has to look at: kept raw beside their fact, listed, replayed, resolved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.providers.facts import Message, Received, Reply
+from app.providers.registry import ProviderAccount, Registry
+from app.services.facts import inbox
+from app.services.intake import notifications
+from app.services.intake.notifications import NotReplayed
+from tests.support.world import World
+
+
+def kept(world: World) -> list[Any]:
+    return world.core.read(inbox.waiting)
+
+
+def surplus(world: World) -> Message:
+    """A genuine message about a second trade of a paid payment."""
+    payment_id = world.order().payments[0].id
+    world.pay(payment_id)
+    world.deliver()
+    world.at_provider(payment_id).id = "another-trade"
+    return world.notification(payment_id)
+
+
+def test_a_message_is_kept_as_it_came_without_credentials(world: World) -> None:
+    message = surplus(world)
+    headers = {**message.headers, "authorization": "Bearer secret", "cookie": "secret", "x-forwarded-for": "::1"}
+    sent = Message("notification", message.body, headers, "a=%00&b=1")
+    assert world.receive(sent).status == 200
+    [row] = kept(world)
+    assert (row.reason, row.detail) == ("surplus", "second_trade_of_one_number")
+    back = inbox.message_of(row)
+    assert (back.body, back.query_string) == (sent.body, sent.query_string)
+    assert "secret" not in str(back.headers)
+    assert back.headers["x-forwarded-for"] == "::1"
+
+
+def test_a_repeat_that_is_acknowledged_is_not_kept_again(world: World) -> None:
+    message = surplus(world)
+    for _ in range(3):
+        assert world.receive(message).status == 200
+    assert len(kept(world)) == 1
+
+
+def test_what_needs_nobody_is_not_kept(world: World) -> None:
+    payment_id = world.order().payments[0].id
+    world.pay(payment_id)
+    world.deliver()
+    assert world.receive(world.notification(payment_id)).status == 200
+    assert kept(world) == []
+
+
+def test_a_replay_moves_no_money_twice_and_takes_the_message_off_the_list(world: World) -> None:
+    world.receive(surplus(world))
+    [row] = kept(world)
+    world.clock.advance(30 * 24 * 3600)
+    before = world.money("surplus")
+    assert str(notifications.replay(world.core, row.id)) == "duplicate surplus"
+    assert kept(world) == []
+    assert world.money("surplus") == before
+    world.assert_balanced()
+
+
+def test_a_replay_still_verifies(world: World) -> None:
+    message = surplus(world)
+    number = world.core.transact(
+        lambda session: inbox.keep(session, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""),
+    )
+    with pytest.raises(NotReplayed, match="refused"):
+        notifications.replay(world.core, number)
+    assert len(kept(world)) == 1
+
+
+def test_there_is_nothing_to_replay_under_another_number(world: World) -> None:
+    with pytest.raises(NotReplayed, match="no such message"):
+        notifications.replay(world.core, 12345)
+
+
+def test_a_message_of_an_account_that_is_not_configured_any_more_cannot_be_replayed(world: World) -> None:
+    world.receive(surplus(world))
+    without = replace(world.core, registry=Registry({}))
+    with pytest.raises(NotReplayed, match="'sandbox' is not configured"):
+        notifications.replay(without, kept(world)[0].id)
+
+
+def test_a_resolved_message_is_off_the_list(world: World) -> None:
+    world.receive(surplus(world))
+    [row] = kept(world)
+    world.core.transact(lambda session: inbox.resolve(session, row.id))
+    assert kept(world) == []
+
+
+def test_an_authentic_message_that_says_nothing_usable_is_kept_for_a_person(world: World) -> None:
+    class Puzzled:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.account.provider, name)
+
+        def receive(self, message: Message) -> Received:
+            return Received((), Reply(200, "text/plain", b"ok"), note="an event of tomorrow")
+
+    provider: Any = Puzzled()
+    registry = Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)})
+    puzzled = replace(world, core=replace(world.core, registry=registry))
+    assert puzzled.receive(Message("notification", b"{}")).status == 200
+    assert [(row.reason, row.detail) for row in kept(world)] == [("note", "an event of tomorrow")]

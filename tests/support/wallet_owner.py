@@ -1,0 +1,105 @@
+"""What the tests of the ledger share: a user, some coins, and short names for the usual calls."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, TypeVar
+
+from app.domain.ledger import ISSUANCE, AccountName, Lot, Posted, Refused, Transfer, system, wallet
+from app.domain.limits import LedgerRules
+from app.domain.numbers import slot_of_user
+from app.domain.spending import Spend
+from app.services.audit.ledger import AsOf, AuditState, audit_slot
+from app.services.base.transaction import Sessions, read, transact
+from app.services.ledger import Balance, Line, balance, post, spend, statement
+from app.services.ledger.batches import BatchResult, book_batch
+from app.services.ledger.expiry import expire_due
+from app.services.ledger.ledger_transaction import LedgerTransaction
+
+T = TypeVar("T")
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class WalletOwner:
+    """One user of a ledger, and a clock that stands still until told."""
+
+    _names = itertools.count()
+    _slots: ClassVar[set[int]] = set()
+
+    def __init__(self, sessions: Sessions, rules: LedgerRules | None = None) -> None:
+        self.sessions = sessions
+        names = (f"user-{number}" for number in self._names)
+        # A slot of its own: the audit of one user's slot then never speaks of another's.
+        self.user = next(name for name in names if slot_of_user(name) not in self._slots)
+        self._slots.add(slot_of_user(self.user))
+        self.rules = rules or LedgerRules()
+        self.now = NOW
+        self._keys = itertools.count()
+
+    @property
+    def slot(self) -> int:
+        return slot_of_user(self.user)
+
+    def wallet(self, asset: str = "coin") -> AccountName:
+        return wallet(self.user, asset)
+
+    def do(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Call a service in a transaction of its own: session, slot, the arguments, the time and the rules."""
+        given = {"at": self.now, "rules": self.rules, **kwargs}
+        return transact(self.sessions, lambda session: work(session, self.slot, *args, **given))
+
+    def credit(self, amount: int, *, asset: str = "coin", key: str = "", lot: Lot | None = None) -> Posted:
+        issue = system(ISSUANCE, asset)
+        transfer = Transfer(
+            f"test {self.user}",
+            key or self._key(),
+            issue,
+            self.wallet(asset),
+            amount,
+            "grant",
+            lot=lot or Lot(bonus=False),
+        )
+        return self.do(post, [transfer])[0]
+
+    def spend(self, amount: int, key: str = "", **more: Any) -> Posted | Refused:
+        return self.do(spend, Spend(self.user, more.pop("asset", "coin"), amount, key or self._key(), **more))
+
+    def do_batch(self, items: list[Spend | Transfer]) -> BatchResult:
+        return transact(
+            self.sessions, lambda s: book_batch(s, items, at=self.now, all_or_nothing=False, rules=self.rules)
+        )
+
+    def freeze(self) -> None:
+        """As the service that freezes does, but for the entry in its own table."""
+        with self.sessions.begin() as session:
+            wallet_ = self.wallet()
+            with LedgerTransaction(session, self.rules, [(self.slot, wallet_)], self.now) as books:
+                book = books.book(self.slot, wallet_)
+                book.frozen = True
+                books.touch(book)
+
+    def sweep(self) -> int:
+        return expire_due(self.sessions, at=self.now, rules=self.rules)
+
+    def balance(self, asset: str = "coin") -> Balance:
+        return read(self.sessions, lambda session: balance(session, self.slot, self.wallet(asset)))
+
+    def lines(self, asset: str = "coin") -> tuple[Line, ...]:
+        return read(self.sessions, lambda session: statement(session, self.slot, self.wallet(asset), limit=500)).lines
+
+    def findings(self) -> list[str]:
+        """What the audit of the user's slot finds, as `table row: what`."""
+        state = AuditState()
+        audit_slot(self.sessions, self.slot, state, as_of=AsOf(self.rules, lambda: self.now))
+        return [f"{finding.table} {finding.row}: {finding.what}" for finding in state.findings]
+
+    def _key(self) -> str:
+        return f"key-{next(self._keys)}"
+
+
+def code(answer: object) -> str:
+    """The code of a refusal; empty for anything else."""
+    return answer.code if isinstance(answer, Refused) else ""
