@@ -21,8 +21,8 @@ from app.models.engine import engine_options, prepare
 from app.providers.http import RequestsClient
 from app.providers.registry import Registry, build_accounts
 from app.providers.tools import Clock, Tools
-from app.services.accounts.provider_keys import DatabaseKeys
 from app.providers.verbs import least_seconds
+from app.services.accounts.provider_keys import DatabaseKeys
 from app.services.base.context import Core, ProviderClock, Rules, SystemClock
 from app.services.base.transaction import Sessions
 

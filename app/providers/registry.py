@@ -65,8 +65,8 @@ class Registry:
         return self._accounts.get(name)
 
     def whose(self, receiving: ProviderAccount, told: str | None) -> ProviderAccount:
-        """The account that a fact belongs to which names the merchant `told`: the receiving one, or one of those that it
-        receives for. A merchant that is nobody's here stays with the receiving account, which moves no money for it."""
+        """Whose fact it is that names the merchant `told`: the receiving account's, or that of one which it receives
+        for. A merchant that is nobody's here stays with the receiving account, which moves no money for it."""
         if told is None or told == receiving.provider.account:
             return receiving
         others = [account for name in receiving.also_for if (account := self._accounts.get(name)) is not None]

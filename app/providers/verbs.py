@@ -53,8 +53,8 @@ class Provider(Protocol):
 @runtime_checkable
 class Captures(Protocol):
     def capture(self, ref: Ref, money: Money) -> tuple[Fact, ...]:
-        """Take the `money` of an AUTHORIZED payment, all that was ordered. Repeating it is safe: one payment is captured
-        once, and the facts say PAID again. An authorisation that is over is Declined, or the facts say CLOSED."""
+        """Take the `money` of an AUTHORIZED payment, all that was ordered. Repeating it is safe: one payment is
+        captured once, and the facts say PAID again. One that is over is Declined, or the facts say CLOSED."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Money that is only reserved credits nothing: it is captured under the payment's number, or given up, until that ends."""
+"""Money that is only reserved credits nothing: it is captured under the payment's number, or given up."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from app.services.payments import expiry, orders
 from app.services.payments.orders import PayBy
 from app.worker import Worker
 from plugins.sandbox import plugin
-from tests import processes
-from tests.facts import paid_fact, told
-from tests.processes import place_of, run_and_kill
-from tests.world import SECRET, World
+from tests.support import processes
+from tests.support.facts import paid_fact, told
+from tests.support.processes import place_of, run_and_kill
+from tests.support.world import SECRET, World
 
 
 def authorized(world: World, user: str = "alice") -> int:

@@ -36,9 +36,7 @@ def work_on_due(core: Core, payment_id: int) -> bool:
     elif core.clock.now() >= asked.row.expires_at:
         asked = close_if_over(core, asked)
     is_unsettled = captures.is_unsettled(core, asked.row)
-    payment_queries.schedule_next(
-        core, asked.row, answered=asked.answer is not Answer.NONE, is_unsettled=is_unsettled
-    )
+    payment_queries.schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE, is_unsettled=is_unsettled)
     return True
 
 

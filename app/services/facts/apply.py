@@ -174,9 +174,7 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment)
     standing = Standing(PaymentStatus(payment.status), OrderStatus(order.status))
     if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
         price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
-        why = mismatch(
-            fact, Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner)
-        )
+        why = mismatch(fact, Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner))
         is_paid = fact.kind is Kind.PAID
         return decide_paid(standing, why, tx.core.rules.policy) if is_paid else decide_authorized(standing, why)
     if fact.kind in UNPAID_CAUSES:

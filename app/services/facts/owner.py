@@ -62,7 +62,8 @@ def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
 
 
 def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:
-    """The reported, checked, with the account whose money it is, and its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
+    """The reported, checked, with the account whose money it is, and its buyer. Claims a purchase for them, if it is
+    one that nobody owns yet."""
     reported = checked(reported, core.clock.now())
     account = core.registry.whose(reported.account, reported.fact.account)
     if account is not reported.account:

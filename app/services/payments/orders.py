@@ -237,7 +237,7 @@ def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> 
 
 
 def open_payments(view: OrderView) -> list[Any]:
-    """Those that the payer has still to pay. What is authorized is the worker's to capture: a reader asks about none."""
+    """Those that the payer has still to pay. What is authorized is the worker's to capture."""
     return [payment for payment in view.payments if payment.status in PAYABLE]
 
 

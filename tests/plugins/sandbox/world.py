@@ -24,7 +24,9 @@ WAYS = ("page", "qr", "bank", "card")
 
 class SandboxWorld(World):
     plugin = plugin
-    traits = Traits(verbs=("capture", "refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS), takes_back=True)
+    traits = Traits(
+        verbs=("capture", "refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS), takes_back=True
+    )
     signature_parts = (HeaderPart(ID), HeaderPart(TIMESTAMP), HeaderPart(SIGNATURE))
 
     def __init__(self, clock: FixedClock) -> None:
