@@ -102,6 +102,9 @@ class RefundFact:
     money: int | None = None
     total: int | None = None
     share: int | None = None
+    occurrence: str = ""
+    dispute_fee: tuple[int, str] | None = None
+    """Minor units and currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ class RefundTold:
     """What of the purchase it gave back, if it ever was done."""
     undone: Fraction = NOTHING
     """What of that part came back to us."""
+    dispute_fee: tuple[int, str] | None = None
+    """What the provider charges for the dispute, by its latest word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +150,8 @@ def refunded(facts: Iterable[RefundFact], paid_minor: int | None, own: Mapping[s
     In the order in which things happened at the provider: a single amount adds to what was refunded before; a running
     total lifts it to at least that much; a share says how it stands, but never less than the single amounts. So a
     total told by one road and a single amount told by another are not counted twice, and a refund that only the total
-    of a later one shows is not missed. A refund that fails after it was done never counts from then on. What is taken
+    of a later one shows is not missed. A refund that fails after it was done never counts from then on, unless a later
+    occurrence of it is told as done. What is taken
     back by a known number takes that refund back, as far as the taking back says; by a number that nobody knows, it
     takes everything before it.
     """
@@ -204,10 +210,12 @@ class _History:
         undone = self._of(Kind.REFUND_UNDONE)
         if self.done is not None:
             yield _Moment(self.done.at, self.number, self.done)
+            again = self._done_again
             for fact in undone:
-                yield _Moment(max(fact.at, self.done.at), self.number, money=fact.money)
+                if again is None or fact.money is not None or fact.at > again:
+                    yield _Moment(max(fact.at, self.done.at), self.number, money=fact.money)
             failed = max((fact.at for fact in self._of(Kind.REFUND_FAILED)), default=self.done.at)
-            if failed > self.done.at:
+            if failed > (again or self.done.at):
                 yield _Moment(failed, self.number, becomes=RefundStatus.DECLINED)
         elif not self._is_known:
             for fact in undone:
@@ -219,7 +227,7 @@ class _History:
         if self.done is not None:
             part, undone, status = counting.of(self.number)
             minor = counting.minor_of(part) if self.minor is None else self.minor
-            return RefundTold(self.number, status, at, self.done.at, minor, part, undone)
+            return RefundTold(self.number, status, at, self.done.at, minor, part, undone, self._dispute_fee)
         if not self._is_known:
             return None
         if any(fact.money is None for fact in self._of(Kind.REFUND_UNDONE)):
@@ -230,7 +238,18 @@ class _History:
             status = RefundStatus.PENDING
         else:
             return None
-        return RefundTold(self.number, status, at, None, self.minor)
+        return RefundTold(self.number, status, at, None, self.minor, dispute_fee=self._dispute_fee)
+
+    @property
+    def _done_again(self) -> datetime | None:
+        """When it was done for the last time, where the provider told several times apart. What failed or was taken
+        back as a whole before that stands no more."""
+        return max((fact.at for fact in self._of(Kind.REFUNDED) if fact.occurrence), default=None)
+
+    @property
+    def _dispute_fee(self) -> tuple[int, str] | None:
+        said = [(fact.at, fact.dispute_fee) for fact in self.facts if fact.dispute_fee is not None]
+        return max(said)[1] if said else None
 
     @property
     def _is_known(self) -> bool:

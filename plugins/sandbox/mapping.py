@@ -98,6 +98,10 @@ class Refund(BaseModel):
     amount: Amount
     currency: Currency
     at: Moment
+    attempt: Annotated[StrictInt, Field(ge=1, le=1_000)] = 1
+    """A refund that came back may be sent once more, under its number."""
+    dispute_fee: Annotated[StrictInt, Field(ge=0, le=MAX_MINOR)] | None = None
+    """What the merchant pays for a dispute that it lost, in the currency of the refund."""
 
 
 class Payment(BaseModel):
@@ -178,6 +182,8 @@ def _of_refund(envelope: Envelope, refund: Refund) -> Fact:
         money=Money(refund.amount, refund.currency),
         account=envelope.merchant,
         live=envelope.live,
+        dispute_fee=None if refund.dispute_fee is None else Money(refund.dispute_fee, refund.currency),
+        occurrence=str(refund.attempt) if refund.attempt > 1 else "",
         raw=refund.model_dump(mode="json"),
     )
 

@@ -218,7 +218,7 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
         return _unmatched(tx, stored, decision)
     _move_and_book(tx, stored, decision, locked)
     applied = _settled(tx, stored, decision, payment_id)
-    if fact.kind is Kind.AUTHORIZED:
+    if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
         authorizations.make_due(tx, stored.reported, locked.payment)
     if fact.kind is Kind.PAID:
         if fact.refunds_unknown:

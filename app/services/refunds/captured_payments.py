@@ -112,6 +112,7 @@ def standing(tx: Transaction, captured: CapturedPayment, refunds: Sequence[AnyRo
 
 def refund_fact(row: AnyRow) -> RefundFact:
     content = row.content
+    fee = content.get("dispute_fee_minor")
     return RefundFact(
         Kind(row.kind),
         content["refund"] or "",
@@ -119,6 +120,8 @@ def refund_fact(row: AnyRow) -> RefundFact:
         content["amount_minor"],
         content["total_minor"],
         content["share"],
+        content.get("occurrence") or "",
+        (fee, content["dispute_fee_currency"]) if fee is not None else None,
     )
 
 

@@ -33,6 +33,8 @@ class SimulatedRefund:
     amount: int
     at: datetime
     status: str = "DONE"
+    attempt: int = 1
+    dispute_fee: int | None = None
 
 
 @dataclass
@@ -80,6 +82,8 @@ class SimulatedPayment:
             "amount": refund.amount,
             "currency": self.asked["currency"],
             "at": written(refund.at),
+            "attempt": refund.attempt,
+            **({} if refund.dispute_fee is None else {"dispute_fee": refund.dispute_fee}),
         }
 
 
@@ -170,8 +174,10 @@ class Books:
             return payment.refunds[-1], True
 
     def set_refund(self, refund: SimulatedRefund, status: str) -> None:
-        """The provider decides later: DONE, FAILED, or REVERSED."""
+        """The provider decides later: DONE, FAILED, or REVERSED. One that had failed or come back, and is done after
+        all, is done in another attempt."""
         with self._lock:
+            refund.attempt += status == "DONE" and refund.status in ("FAILED", "REVERSED")
             refund.status, refund.at = status, self._clock.now()
 
     def find_refund(self, merchant: str | None, number: str) -> tuple[SimulatedPayment, SimulatedRefund]:
