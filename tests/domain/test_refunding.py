@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.clawback import Step, Taken, step_to
 from app.domain.facts import Kind
 from app.domain.refunding import (
     OPEN_REFUND,
@@ -19,14 +20,11 @@ from app.domain.refunding import (
     RefundCause,
     RefundFact,
     RefundStatus,
-    Step,
-    Taken,
     left_to_refund,
     next_refund_status,
     of_amount,
     refunded,
     status_told,
-    step_to,
     tells_a_size,
 )
 
