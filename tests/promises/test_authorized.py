@@ -19,6 +19,7 @@ from app.providers.tools import Tools
 from app.providers.verbs import NoExtra
 from app.services.base.idempotency import keyed
 from app.services.calls import captures, payment_closing, payment_queries
+from app.services.calls.payment_queries import Answer, Asked
 from app.services.payments import expiry, orders
 from app.services.payments.orders import PayBy
 from app.worker import Worker
@@ -195,7 +196,7 @@ def test_an_authorisation_that_runs_out_at_the_provider_closes_the_payment(world
 def test_a_capture_without_an_answer_is_unknown_and_asked_about_until_it_ends(world: World, fault: str) -> None:
     payment_id = authorized(world)
     row = world.payment(payment_id)
-    asked = payment_queries.Asked(payment_queries.Answer.FACTS, row)
+    asked = Asked(Answer.FACTS, row)
     captures.capture_or_give_up(with_line(world, fault).core, asked)
     row = world.payment(payment_id)
     assert (row.status, world.coins()) == ("authorized", 0)

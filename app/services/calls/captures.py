@@ -10,7 +10,7 @@ import structlog
 
 from app.domain.facts import Ref
 from app.domain.money import Money
-from app.domain.status import UNPAID_END
+from app.domain.status import UNPAID_END, PaymentStatus
 from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Captures
@@ -28,20 +28,26 @@ NOT_CAPTURED = "not captured yet: "
 _log = structlog.get_logger(__name__)
 
 
-def capture_or_give_up(core: Core, asked: Asked) -> Asked:
-    """Go on with a payment about which the provider has just been asked. Without an answer nothing is done: it may be
-    captured already."""
+def may_be_reserved(row: AnyRow) -> bool:
+    """Whether it is worth a look: an authorisation that was told of an ended payment has brought its query forward."""
+    ended = row.status in UNPAID_END and row.hinted_at is not None
+    return ended or row.status == PaymentStatus.AUTHORIZED
+
+
+def capture_or_give_up(core: Core, asked: Asked) -> tuple[Asked, bool]:
+    """Go on with a payment about which the provider has just been asked; and whether money is reserved for it still,
+    though it has ended here. Without an answer nothing is done: it may be captured already."""
     row, account = asked.row, core.registry.get(asked.row.provider_account)
-    if asked.answer is Answer.NONE or account is None:
-        return asked
 
     def look(tx: Tx) -> tuple[bool, Money | None]:
         return authorizations.is_reserved(tx, row), authorizations.to_capture(tx, row)
 
     is_reserved, money = core.read(look)
-    if money is not None:
-        return _capture(core, account, asked, money)
-    return cancel(core, asked) if is_reserved else asked
+    if asked.answer is Answer.NONE or account is None or not is_reserved:
+        return asked, is_reserved
+    after = cancel(core, asked) if money is None else _capture(core, account, asked, money)
+    ended = after.row.status in UNPAID_END
+    return after, ended and core.read(lambda tx: authorizations.is_reserved(tx, after.row))
 
 
 def _capture(core: Core, account: ProviderAccount, asked: Asked, money: Money) -> Asked:
@@ -64,8 +70,3 @@ def _noted(core: Core, asked: Asked, problem: str) -> Asked:
     if row.problem != problem:
         core.transact(lambda tx: payment_rows.set_problem(tx, row.slot, row.id, problem_text(problem)))
     return Asked(asked.answer, payment_queries.reread(core, row))
-
-
-def is_unsettled(core: Core, row: AnyRow) -> bool:
-    """Whether money is still reserved for a payment that has ended here unpaid."""
-    return row.status in UNPAID_END and core.read(lambda tx: authorizations.is_reserved(tx, row))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from app.domain.schedule import give_up_moment, grace_end
-from app.domain.status import OPEN_PAYMENT, PAYABLE
+from app.domain.status import OPEN_PAYMENT
 from app.models.base import AnyRow
 from app.services.base.context import Core, Tx
 from app.services.calls import captures, payment_queries
@@ -26,16 +26,16 @@ def work_on_due(core: Core, payment_id: int) -> bool:
     """
     if not payment_queries.take_due(core, payment_id):
         return False
+    is_unsettled = False
     asked = payment_queries.ask(core, payment_id)
     if asked is None:
         _log.error("payment_without_provider_account", payment=payment_id)
         payment_queries.put_off(core, payment_id)
         return True
-    if asked.row.status not in PAYABLE:
-        asked = captures.capture_or_give_up(core, asked)
-    elif core.clock.now() >= asked.row.expires_at:
+    if captures.may_be_reserved(asked.row):
+        asked, is_unsettled = captures.capture_or_give_up(core, asked)
+    elif asked.row.status in OPEN_PAYMENT and core.clock.now() >= asked.row.expires_at:
         asked = close_if_over(core, asked)
-    is_unsettled = captures.is_unsettled(core, asked.row)
     payment_queries.schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE, is_unsettled=is_unsettled)
     return True
 

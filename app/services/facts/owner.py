@@ -65,9 +65,8 @@ def place(core: Core, reported: ReportedFact, holder: str | None = None) -> Repo
     """The reported, checked, with the account whose money it is, and its buyer. Claims a purchase for them, if it is
     one that nobody owns yet."""
     reported = checked(reported, core.clock.now())
-    account = core.registry.whose(reported.account, reported.fact.account)
-    if account is not reported.account:
-        reported = replace(reported, account=account)
+    if reported.fact.account not in (None, reported.account.provider.account):
+        reported = replace(reported, account=core.registry.whose(reported.account, reported.fact.account))
     ref = reported.fact.ref
     if reported.faults or ref.ours is not None or (ref.theirs is None and ref.agreement is None):
         return reported

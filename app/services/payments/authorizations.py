@@ -23,8 +23,8 @@ _COUNTED = (Outcome.APPLIED, Outcome.NOTED, Outcome.SURPLUS)
 
 
 def make_due(tx: Tx, reported: ReportedFact, payment: AnyRow) -> None:
-    """Let the worker look at the payment now. Whoever asks by a query goes on by himself, under his lease."""
-    if reported.road == "query" or payment.status not in OPEN_PAYMENT | UNPAID_END:
+    """Let the worker look at the payment now. Whoever asks about an open one goes on by himself, under his lease."""
+    if payment.status not in OPEN_PAYMENT | UNPAID_END or (reported.road == "query" and payment.status in OPEN_PAYMENT):
         return
     payment_rows.bring_forward(tx, payment.slot, payment.id, now=tx.now, hinted_before=tx.now)
 
