@@ -14,7 +14,7 @@ from app.domain.facts import Ref
 from app.domain.money import MAX_MINOR, Money
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.schedule import next_ask
-from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
+from app.domain.status import OPEN_PAYMENT, PAYABLE, OrderStatus, PaymentStatus
 from app.models.catalogue import Product
 from app.models.orders import IdempotencyKey, Order, Payment, User
 from app.providers.facts import Intent
@@ -237,7 +237,8 @@ def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> 
 
 
 def open_payments(view: OrderView) -> list[Any]:
-    return [payment for payment in view.payments if payment.status in OPEN_PAYMENT]
+    """Those that the payer has still to pay. What is authorized is the worker's to capture."""
+    return [payment for payment in view.payments if payment.status in PAYABLE]
 
 
 def _buyer(tx: Tx, slot: int, wanted: NewOrder, request: Keyed) -> Any:
