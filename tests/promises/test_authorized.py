@@ -48,7 +48,7 @@ def calls(world: World, verb: str) -> int:
 
 
 def through(world: World, provider: Any) -> World:
-    """The same house, with another provider in the account's place."""
+    """The house, with another provider in the account's place."""
     registry = Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)})
     return replace(world, core=replace(world.core, registry=registry))
 
