@@ -89,7 +89,7 @@ class Caller:
 class KeySet:
     """The user tokens' verification keys at a JWKS address: kept, and renewed at a bounded rate."""
 
-    def __init__(self, url: str, seconds: Callable[[], float]) -> None:
+    def __init__(self, url: str, seconds: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._seconds = seconds
         self._http = RequestsClient()
