@@ -223,7 +223,7 @@ def _judged(
 def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
     """The user's order; any order for a caller who speaks for all users (None). Raises NotFound: the order of another
     user is as absent as one that never was."""
-    found = core.read(lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id))
+    found = core.alone(lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id))
     if found is None or user_id not in (None, found[0].user_id):
         raise NotFound(order=str(order_id))
     return OrderView(*found)
@@ -232,7 +232,7 @@ def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
 def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> list[OrderView]:
     """The user's orders, newest first, older than the cursor `before`."""
     slot = slot_of_user(user_id)
-    found = core.read(lambda tx: order_rows.orders_of_user(tx, slot, user_id, before=before, most=limit))
+    found = core.alone(lambda tx: order_rows.orders_of_user(tx, slot, user_id, before=before, most=limit))
     return [OrderView(order, payments) for order, payments in found]
 
 
