@@ -210,6 +210,7 @@ class Settings(BaseSettings):
     most_open_orders: int = Field(default=50, ge=1, le=1000)
     """How many open orders a user may have at one time."""
     most_starts_per_minute: int = Field(default=30, ge=1, le=1000)
+    message_days: int = Field(default=90, ge=1, le=3650)
     """How many payments a user may start within a minute."""
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT

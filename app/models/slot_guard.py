@@ -41,6 +41,7 @@ SWEEPS = frozenset(
         "due_reports",
         "due_asks",
         "named_by_provider",
+        "old_messages",
         "audit",
         "report",
         "due_ledger",

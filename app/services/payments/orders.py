@@ -78,7 +78,8 @@ _OWN_ORDER = (
     .where(_o.slot == bindparam("slot"), _o.id == bindparam("id"), _o.user_id == bindparam("user"))
 )
 _READ_OWN_ORDER = Statement(lambda _: _OWN_ORDER)
-_LOCK_OWN_ORDER = Statement(lambda _: _OWN_ORDER.with_for_update(of=[Order]))
+# The user too: attempts to pay two orders at the same time are counted one by one.
+_LOCK_OWN_ORDER = Statement(lambda _: _OWN_ORDER.with_for_update(key_share=True, of=[Order, User]))
 _ATTEMPTS = Statement(
     lambda _: select(func.coalesce(func.max(_p.attempt), 0).label("made")).where(
         _p.slot == bindparam("slot"), _p.order_id == bindparam("order")
