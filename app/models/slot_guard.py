@@ -31,6 +31,7 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "grant_seals",
     }
 )
 SWEEPS = frozenset(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from apiflask import APIBlueprint
 
 from app.domain.numbers import parse_number, slot_of_user
@@ -23,7 +22,6 @@ from app.web.access import caller, needs
 from app.web.context import core
 
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
-_log = structlog.get_logger(__name__)
 
 
 @blueprint.post("/refunds")
@@ -45,9 +43,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
         policy=Clawback(body.policy) if body.policy else None,
         caller=caller().name,
     )
-    refund_id = requests.request(core(), wanted, request)
-    _go_on(requests.view(core(), refund_id))
-    return _refund(requests.view(core(), refund_id))
+    return _refund(refund_calls.ask(core(), wanted, request))
 
 
 @blueprint.get("/refunds/<number>")
@@ -55,9 +51,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
 @blueprint.output(shapes.RefundOut)
 def show_refund(number: str) -> Any:
     """One refund. One that is not settled is taken a step further first, if that is due."""
-    refund_id = _number(number)
-    _go_on(requests.view(core(), refund_id))
-    return _refund(requests.view(core(), refund_id))
+    return _refund(refund_calls.shown(core(), _number(number)))
 
 
 @blueprint.get("/refunds")
@@ -96,14 +90,6 @@ def list_freezes(query: shapes.FreezesQuery) -> Any:
     return {"freezes": [_freeze(row) for row in freezes.history(core(), check_user_id(query.user))]}
 
 
-def _go_on(refund: AnyRow) -> None:
-    """What goes wrong here is the worker's to repeat: the refund is written down."""
-    try:
-        refund_calls.work_on_due(core(), refund.id)
-    except Exception:
-        _log.exception("refund_not_continued", refund=refund.id)
-
-
 def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
     user_id = check_user_id(body.user)
     what = "freeze" if frozen else "unfreeze"
@@ -126,7 +112,18 @@ def _refund(row: AnyRow) -> dict[str, Any]:
         "number": str(row.id),
         "order": str(row.order_id),
         "payment": str(row.payment_id),
-        **{name: getattr(row, name) for name in (*plain, "problem", "coins", "created_at", "done_at")},
+        **{
+            name: getattr(row, name)
+            for name in (
+                *plain,
+                "dispute_fee_minor",
+                "dispute_fee_currency",
+                "problem",
+                "coins",
+                "created_at",
+                "done_at",
+            )
+        },
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from app.providers import (
     Tools,
 )
 from plugins.apple.chains import Chains
+from plugins.apple.checks import check_names, check_roots
 from plugins.apple.fulfilment import Fulfilment
 from plugins.apple.hints import hint_in
 from plugins.apple.history import FEEDS, History
@@ -47,6 +48,7 @@ from plugins.apple.settings import (
     accepted_environments,
     check_urls,
     roots,
+    server_urls,
     signing_key,
 )
 from plugins.apple.signed_data import App, Reason, Refused, SignedData
@@ -69,6 +71,8 @@ class _Parts:
     history: History
     fulfilment: Fulfilment
     legacy: LegacyReceipts
+    settings: AppleSettings
+    tools: Tools
 
 
 class AppleProvider:
@@ -83,6 +87,12 @@ class AppleProvider:
         self._grant_free_trials = grant_free_trials
         self.account = parts.signed_data.app.bundle_id
         self.ways: Mapping[str, type[BaseModel]] = {"store": NoExtra}
+
+    def check(self) -> Iterator[str]:
+        """For `tillbook check`: whether the trusted roots are Apple's and last, and whether the key's names can be."""
+        settings, tools = self._parts.settings, self._parts.tools
+        yield from check_roots(settings, self._parts.signed_data.app.environments, tools.live, tools.clock.now())
+        yield from check_names(settings)
 
     def start(self, intent: Intent) -> Started:
         """No call: the purchase exists once the device has made it. The owner's token rides along with it."""
@@ -178,17 +188,19 @@ def build(settings: AppleSettings, tools: Tools) -> AppleProvider:
         history=History(api, questions, signed_data, tools.clock, grant_free_trials=trials),
         fulfilment=Fulfilment(api, questions, tools.clock, answer_refund_questions=settings.answer_refund_questions),
         legacy=_legacy(settings, app, questions, tools),
+        settings=settings,
+        tools=tools,
     )
     return AppleProvider(parts, confirm=settings.confirm, grant_free_trials=trials)
 
 
 def _server_api(settings: AppleSettings, environments: tuple[Environment, ...], tools: Tools) -> ServerApi:
-    urls: Mapping[Environment, str] = {"Production": settings.production_url, "Sandbox": settings.sandbox_url}
+    urls = server_urls(settings)
     return ServerApi(
         tools.http,
         tools.clock,
         Credentials(settings.issuer_id, settings.key_id, settings.bundle_id, signing_key(settings)),
-        {environment: urls[environment].rstrip("/") for environment in environments},
+        {environment: urls[environment] for environment in environments},
         released=settings.released,
     )
 

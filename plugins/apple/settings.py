@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -94,6 +95,11 @@ def roots(settings: AppleSettings, live: bool) -> tuple[bytes, ...]:
         return tuple(_certificate(text) for text in settings.trusted_roots)
     except (binascii.Error, ValueError):
         raise Misconfigured("trusted_roots: each must be one certificate in base64 DER") from None
+
+
+def server_urls(settings: AppleSettings) -> Mapping[Environment, str]:
+    """Where the App Store Server API of each environment is."""
+    return {"Production": settings.production_url.rstrip("/"), "Sandbox": settings.sandbox_url.rstrip("/")}
 
 
 def _certificate(text: str) -> bytes:

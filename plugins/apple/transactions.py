@@ -231,8 +231,12 @@ def ended(transaction: Transaction, raw: Mapping[str, Any], cause: str) -> Fact:
 def about_refund(
     kind: Kind, transaction: Transaction, raw: Mapping[str, Any], *, number: str, at: datetime, cause: str
 ) -> Fact:
-    """A refund fact that the transaction itself does not show: asked for, refused, under way, taken back."""
-    return _fact(kind, transaction, raw, refund=number, at=at, cause=cause)
+    """A refund fact that the transaction itself does not show: asked for, refused, under way, taken back.
+
+    A taking back is about what the customer was refunded on request: what an upgrade gave back stays given back.
+    """
+    spares = UPGRADED if kind is Kind.REFUND_UNDONE and transaction.type == SUBSCRIPTION else None
+    return _fact(kind, transaction, raw, refund=number, at=at, cause=cause, spares=spares)
 
 
 def _why(transaction: Transaction) -> str:
@@ -250,6 +254,7 @@ def _fact(
     at: datetime | None = None,
     share: int | None = None,
     cause: str = "",
+    spares: str | None = None,
 ) -> Fact:
     return Fact(
         kind=kind,
@@ -263,5 +268,6 @@ def _fact(
         live=transaction.environment == "Production",
         period_end=moment(transaction.expires_date) if transaction.expires_date is not None else None,
         cause=cause,
+        spares=spares,
         raw=dict(raw),
     )

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from app.providers import Misconfigured
 
@@ -27,6 +28,10 @@ class MerchantCertificate:
     serial: str
     """40 hexadecimal digits, as WeChat Pay writes it."""
     ends: datetime
+    holder: str
+    """The common name of its subject: the merchant's number."""
+    issuer: str
+    """The common name of who issued it."""
 
 
 class EndingAlarm:
@@ -56,12 +61,23 @@ def load_merchant_certificate(private_pem: str, certificate_pem: str, now: datet
     certificate = _certificate(certificate_pem)
     _check_pair(private_key, certificate)
     _check_in_force(certificate, now)
-    return MerchantCertificate(private_key, serial_of(certificate), certificate.not_valid_after_utc)
+    return MerchantCertificate(
+        private_key,
+        serial_of(certificate),
+        certificate.not_valid_after_utc,
+        holder=_common_name(certificate.subject),
+        issuer=_common_name(certificate.issuer),
+    )
 
 
 def serial_of(certificate: x509.Certificate) -> str:
     """The serial number as WeChat Pay writes it: upper-case hexadecimal."""
     return f"{certificate.serial_number:X}"
+
+
+def _common_name(name: x509.Name) -> str:
+    found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
 
 
 def _private_key(pem: str) -> RSAPrivateKey:

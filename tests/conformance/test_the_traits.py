@@ -75,7 +75,7 @@ class RefreshesNothing(KeyedSandbox):
 def keyed_world(adapter: type[KeyedSandbox]) -> type[World]:
     class KeyedWorld(SandboxWorld):
         plugin = Plugin("sandbox", SandboxSettings, adapter)
-        traits = replace(SandboxWorld.traits, verbs=("refund", "cancel", "scan", "refresh"))
+        traits = replace(SandboxWorld.traits, verbs=("capture", "refund", "cancel", "scan", "refresh"))
 
         def keys(self) -> KeyStore:
             keys = MemoryKeys()
@@ -125,7 +125,7 @@ class GivesUpADelivery(Delivering):
 def delivering_world(adapter: type[Delivering]) -> type[World]:
     class DeliveringWorld(SandboxWorld):
         plugin = Plugin("sandbox", SandboxSettings, adapter)
-        traits = replace(SandboxWorld.traits, verbs=("refund", "cancel", "scan", "fulfil"))
+        traits = replace(SandboxWorld.traits, verbs=("capture", "refund", "cancel", "scan", "fulfil"))
 
         def delivered(self, intent: Intent) -> bool:
             return any(url.endswith(f"/{intent.ref.ours}/close") for _, url, _ in self._http.requests)

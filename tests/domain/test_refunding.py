@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.clawback import Step, Taken, step_to
 from app.domain.facts import Kind
 from app.domain.refunding import (
     OPEN_REFUND,
@@ -19,14 +20,11 @@ from app.domain.refunding import (
     RefundCause,
     RefundFact,
     RefundStatus,
-    Step,
-    Taken,
     left_to_refund,
     next_refund_status,
     of_amount,
     refunded,
     status_told,
-    step_to,
     tells_a_size,
 )
 
@@ -48,6 +46,10 @@ def total(hours: int, minor: int) -> RefundFact:
 
 def share(hours: int, parts: int) -> RefundFact:
     return RefundFact(Kind.REFUNDED, f"r{hours}", at(hours), share=parts)
+
+
+def sparing(hours: int, number: str) -> RefundFact:
+    return replace(undone(hours), spares=number)
 
 
 def undone(hours: int, number: str = "") -> RefundFact:
@@ -72,6 +74,12 @@ def undone(hours: int, number: str = "") -> RefundFact:
         ([single(1, 100), single(2, 200), undone(3, "r1")], 200),
         ([single(1, 100), replace(undone(2), money=40)], 60),
         ([undone(1), single(2, 100)], 100),
+        ([share(1, 40_000), share(2, 100_000), sparing(3, "r1")], 240),
+        ([share(1, 40_000), sparing(3, "r1")], 240),
+        ([share(2, 100_000), sparing(3, "r1")], 0),
+        ([single(1, 100), single(2, 200), sparing(3, "r2")], 200),
+        ([single(1, 100), sparing(2, "r1"), undone(3)], 0),
+        ([single(1, 100), undone(2, "r1"), single(3, 200), sparing(4, "r1")], 0),
     ],
 )
 def test_what_was_told_adds_up_in_every_order_of_telling(facts: list[RefundFact], minor: int) -> None:
@@ -316,3 +324,39 @@ def test_the_providers_word_outweighs_ours_but_progress_reopens_nothing(current:
     is_open = current in OPEN_REFUND
     assert status_told(current, RefundStatus.PENDING) is (RefundStatus.PENDING if is_open else current)
     assert status_told(current, None) is current
+
+
+# --- one refund that is done, fails, and is done again ---
+
+
+def once_more(kind: Kind, hours: int, minor: int | None = None) -> RefundFact:
+    return replace(word(kind, hours, "r1", minor), occurrence="2")
+
+
+@pytest.mark.parametrize(
+    ("facts", "part", "status"),
+    [
+        ([R1, word(FAILED, 2, "r1"), once_more(DONE, 3, 200)], 200, "done"),
+        ([R1, word(UNDONE, 2, "r1"), once_more(DONE, 3, 200)], 200, "done"),
+        ([R1, word(FAILED, 2, "r1"), once_more(DONE, 3, 200), once_more(FAILED, 4)], 0, "declined"),
+        ([R1, word(UNDONE, 2, "r1"), once_more(DONE, 3, 200), once_more(UNDONE, 4)], 0, "undone"),
+        ([R1, word(FAILED, 2, "r1"), word(PENDING, 3, "r1"), once_more(DONE, 4, 200)], 200, "done"),
+        # A second telling that is told apart by nothing is the first one, whenever a road says it happened.
+        ([R1, word(FAILED, 2, "r1"), word(DONE, 3, "r1", 200)], 0, "declined"),
+    ],
+)
+def test_a_refund_stands_as_the_latest_word_says_in_every_order_of_telling(
+    facts: list[RefundFact], part: int, status: str
+) -> None:
+    for order in permutations(facts):
+        told = refunded(order, PAID)
+        assert of_amount(told.part, PAID) == part
+        assert {number: one.status for number, one in told.refunds.items()} == {"r1": status}
+
+
+def test_the_latest_word_about_the_fee_of_a_dispute_counts_in_every_order_of_telling() -> None:
+    charged = replace(R1, dispute_fee=(150, "CNY"))
+    waived = replace(word(UNDONE, 2, "r1"), dispute_fee=(0, "CNY"))
+    for order in permutations([charged, waived, word(PENDING, 0, "r1")]):
+        assert refunded(order, PAID).refunds["r1"].dispute_fee == (0, "CNY")
+    assert refunded([R1], PAID).refunds["r1"].dispute_fee is None

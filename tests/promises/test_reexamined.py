@@ -92,7 +92,7 @@ def a_buyer_known(world: World, user: str) -> int:
     import_text(world, STORE_CATALOGUE)
     applied = told(world, store_fact(world, user))
     assert applied.slot == slot_of_reference(f"store-{user}") != slot_of_user(user)
-    claims.claim(world.core, "sandbox", "sandbox", f"store-{user}", user)
+    world.core.alone(lambda tx: claims.claim(tx, "sandbox", "sandbox", f"store-{user}", user))
     return applied.fact_id
 
 
@@ -262,7 +262,7 @@ def test_what_was_decided_against_a_payment_stays_decided(world: World) -> None:
 
 def test_a_fact_of_an_account_that_is_not_configured_any_more_waits(world: World) -> None:
     number = an_order_restored(world, "alice")
-    without = replace(world.core, registry=Registry({}))
+    without = world.with_accounts().core
     with pytest.raises(NotReexamined, match="'sandbox' is not configured"):
         reexamine(without, number)
     assert parked_facts.sweep(without, START) == (0, START)

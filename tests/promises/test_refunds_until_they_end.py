@@ -17,17 +17,17 @@ from app.domain.deciding import Policy, Surplus
 from app.domain.money import Money
 from app.providers.errors import Declined, Unknown
 from app.providers.facts import Fact, Kind, Ref
-from app.providers.registry import ProviderAccount, Registry
-from app.providers.verbs import Provider
 from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
 from app.services.calls import payment_starts, refund_calls
+from app.services.facts import parked
 from app.services.payments import orders
 from app.services.payments.orders import PayBy
 from app.services.refunds import overdue
 from app.services.refunds.overdue import NotEnded
 from app.worker import Worker
+from tests.support.altered_provider import altered
 from tests.support.buyer import ROADS, Buyer, target
 from tests.support.world import World, build_world
 
@@ -44,34 +44,6 @@ def work_for(world: World, hours: int, *, step: int = 1) -> None:
     for _ in range(0, hours, step):
         world.clock.advance(step * 3600)
         Worker(world.core).run_once()
-
-
-class Wrapped:
-    """The sandbox's provider, with what it answers changed by hand."""
-
-    def __init__(self, real: Provider) -> None:
-        self._real = real
-        self.account, self.currencies, self.ways = real.account, real.currencies, real.ways
-        self.start, self.receive = real.start, real.receive
-        self.answers: Callable[[tuple[Fact, ...]], tuple[Fact, ...]] = lambda facts: facts
-        self.sent: list[int] = []
-        self.refusal: Exception | None = None
-
-    def query(self, ref: Ref) -> tuple[Fact, ...]:
-        return self.answers(self._real.query(ref))
-
-    def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
-        self.sent.append(money.minor)
-        if self.refusal is not None:
-            raise self.refusal
-        return self._real.refund(ref, money, reason)  # type: ignore[attr-defined,no-any-return]
-
-
-def wrapped(world: World) -> Wrapped:
-    provider = Wrapped(world.account.provider)
-    account = ProviderAccount("sandbox", "sandbox", False, provider)
-    world.core = replace(world.core, registry=Registry({"sandbox": account}))
-    return provider
 
 
 # --- refunds that are not ours ---
@@ -153,7 +125,7 @@ def test_a_console_refund_that_failed_is_asked_about_for_thirty_days_and_no_long
 def test_a_refund_that_no_longer_fits_ends_declined_and_its_coins_are_free(world: World, refusal: Exception) -> None:
     """A part was refunded on the merchant's site while we asked for the whole; the provider gives no clear answer."""
     buyer = paid_buyer(world)
-    provider = wrapped(world)
+    provider = altered(world)
     refund = buyer.ask()
     provider.refusal = refusal
     first = buyer.work(refund)
@@ -171,7 +143,7 @@ def test_a_refund_that_no_longer_fits_ends_declined_and_its_coins_are_free(world
 
 def test_a_refund_that_fits_is_never_given_up_for_lack_of_an_answer(world: World) -> None:
     buyer = paid_buyer(world)
-    provider = wrapped(world)
+    provider = altered(world)
     provider.refusal = Unknown("who knows")
     refund = buyer.ask()
     for _ in range(20):
@@ -184,9 +156,9 @@ def test_a_refund_that_fits_is_never_given_up_for_lack_of_an_answer(world: World
 # --- money that nobody asked to have back ---
 
 
-def _surplus(engine: Engine, sessions: Sessions) -> tuple[Buyer, int]:
+def _surplus(engine: Engine, sessions: Sessions, policy: Surplus = Surplus.REFUND) -> tuple[Buyer, int]:
     """A buyer whose order is paid, with a second payment that is not told yet."""
-    world = build_world(engine, sessions, Rules(policy=Policy(surplus=Surplus.REFUND)))
+    world = build_world(engine, sessions, Rules(policy=Policy(surplus=policy)))
     buyer = Buyer(world)
     request = keyed("test", "again", "add_payment", {})
     second = orders.add_payment(world.core, buyer.user, buyer.order_id, PayBy("sandbox", "qr"), request)
@@ -212,13 +184,36 @@ def test_an_automatic_refund_asks_only_for_what_is_left(engine: Engine, sessions
     buyer.assert_balanced()
 
 
+def test_a_surplus_that_was_refunded_leaves_its_list(engine: Engine, sessions: Sessions) -> None:
+    """A part is not enough, and a refund that is taken back puts the surplus on the list again."""
+    buyer, second = _surplus(engine, sessions, Surplus.HOLD)
+    world = buyer.world
+    world.pay(second)
+    world.receive(world.notification(second))
+    theirs = world.at_provider(second).id
+    paid = Fact(Kind.REFUNDED, Ref(str(second), theirs, "r1"), buyer.at(1), account="m-1", live=False)
+
+    def listed() -> list[str]:
+        return [row.content["theirs"] for row in world.core.read(lambda tx: parked.listed(tx, "surplus", 100))]
+
+    assert listed() == [theirs]
+    buyer.tell(replace(paid, money=Money(100, "CNY")))
+    assert listed() == [theirs]
+    buyer.tell(replace(paid, ref=Ref(str(second), theirs, "r2"), money=Money(500, "CNY")))
+    assert listed() == []
+    undone = Fact(Kind.REFUND_UNDONE, Ref(str(second), theirs, "r2"), buyer.at(2), account="m-1", live=False)
+    buyer.tell(undone)
+    assert listed() == [theirs]
+    buyer.assert_balanced()
+
+
 def test_an_automatic_refund_that_was_refused_for_its_size_is_followed_by_one_of_the_rest(
     engine: Engine, sessions: Sessions
 ) -> None:
     """The part that was refunded elsewhere becomes known only after the refusal."""
     buyer, second = _surplus(engine, sessions)
     world = buyer.world
-    provider = wrapped(world)
+    provider = altered(world)
     provider.answers = lambda facts: tuple(fact for fact in facts if fact.kind is Kind.PAID)
     world.simulator.faults.set(lose=9)
     world.pay(second)
@@ -278,7 +273,7 @@ def test_a_paid_payment_whose_provider_says_later_that_something_went_back_is_as
 
 def test_where_the_provider_cannot_tell_the_payment_waits_for_the_next_bill_and_is_listed(world: World) -> None:
     buyer = Buyer(world)
-    wrapped(world).answers = _says_only_that_something_went_back
+    altered(world).answers = _says_only_that_something_went_back
     world.pay(buyer.payment_id)
     buyer.tell(replace(buyer.paid(), refunds_unknown=True), "query")
     assert overdue.listed(world.core, 10).payments == []

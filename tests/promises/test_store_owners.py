@@ -48,7 +48,8 @@ def told(store: Store, fact: Fact, holder: str | None = None) -> Applied:
 
 
 def agreement_owner(store: Store) -> str | None:
-    return claims.owner_of(store.core, "apple", "sandbox", claims.agreement_reference("sub"))
+    reference = claims.agreement_reference("sub")
+    return store.core.alone(lambda tx: claims.owner_of(tx, "apple", "sandbox", reference))
 
 
 def coins(store: Store) -> tuple[int, int]:
@@ -142,7 +143,7 @@ def test_what_is_told_of_the_agreement_itself_is_about_the_user_whom_the_store_n
 
 def test_a_process_that_dies_between_the_period_and_its_agreement_notes_it_at_the_next_telling(store: Store) -> None:
     told(store, paid(store, "p0", 0, "alice"))
-    claims.claim(store.core, "apple", "sandbox", "p1", "bob")
+    store.core.alone(lambda tx: claims.claim(tx, "apple", "sandbox", "p1", "bob"))
     told(store, paid(store, "p1", 1, "bob"))
     assert (agreement_owner(store), coins(store)) == ("bob", (600, 600))
 

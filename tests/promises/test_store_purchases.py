@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
-from app.providers.facts import Message
+from app.providers.facts import Message, Reply
 from app.providers.registry import ProviderAccount, Registry
 from app.services import ledger
 from app.services.accounts.catalog import import_products, parse_catalogue
@@ -53,7 +53,10 @@ class Store:
         world.core = self.core
         self.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
 
-    def _notified(self, url: str, message: Message):  # type: ignore[no-untyped-def]
+    def _notified(self, url: str, message: Message) -> Reply:
+        return self.receive(message)
+
+    def receive(self, message: Message) -> Reply:
         return notifications.receive_notification(self.core, self.account, message)
 
     def token(self, user: str) -> str:
@@ -309,7 +312,7 @@ def test_a_process_that_dies_after_keeping_the_proof_loses_nothing(store: Store)
 
 def test_a_process_that_dies_between_the_claim_and_the_credit_loses_nothing(store: Store) -> None:
     number = store.device("alice", token=False).buy(PRODUCT, crash=True)
-    claims.claim(store.core, "apple", "sandbox", number, "alice")
+    store.core.alone(lambda tx: claims.claim(tx, "apple", "sandbox", number, "alice"))
     store.deliver()
     assert store.world.coins("alice") == 600
     assert store.submit("mallory", number, "alice").purchases[0].status == "not_yours"
@@ -347,4 +350,30 @@ def test_an_old_proof_after_the_refund_does_not_bring_the_coins_back(store: Stor
     for _ in range(2):
         receipts.submit(store.core, "apple", "alice", json.dumps({"signed_transactions": [old_proof]}).encode())
     assert store.world.coins() == 0
+    store.world.assert_balanced()
+
+
+def test_one_purchase_told_many_times_at_one_moment_makes_one_order(store: Store) -> None:
+    number = store.device().buy(PRODUCT, crash=True)
+    purchase = store.shop.store.purchases.find("Sandbox", number)
+    signed = store.shop.store.notifications.tell("ONE_TIME_CHARGE", "", purchase).signed_payload
+    message = Message("notification", json.dumps({"signedPayload": signed}).encode(), {}, "")
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda _: store.receive(message), range(8)))
+    assert {reply.status for reply in replies} == {200}
+    counted = ", ".join(f"(SELECT count(*) FROM {table})" for table in ("orders", "payments", "facts"))
+    made = text(f"/* sweep: audit */ SELECT {counted}")
+    assert store.core.read(lambda session: tuple(session.execute(made).one())) == (1, 1, 1)
+    assert store.world.coins() == 600
+    store.world.assert_balanced()
+
+
+def test_a_store_id_that_a_product_handed_on_is_that_of_the_product_for_sale(store: Store) -> None:
+    renewed = CATALOGUE.replace('"coins-600"', '"a-new-sku"').replace("amount = 600", "amount = 700")
+    store.core.transact(lambda s: import_products(s, parse_catalogue(renewed), START))
+    store.device().buy(PRODUCT)
+    assert store.world.coins() == 700
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    store.device().buy(PRODUCT)
+    assert store.world.coins() == 700 + 600
     store.world.assert_balanced()

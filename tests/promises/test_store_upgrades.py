@@ -48,3 +48,39 @@ def test_six_hops_in_six_minutes_leave_the_coins_of_one_period(engine: Engine, s
     # Six hundredths of a per cent were used: less than half a coin of each period.
     assert store.world.coins() == 600
     store.world.assert_balanced()
+
+
+def test_a_refund_that_is_reversed_on_an_upgraded_period_leaves_what_the_upgrade_gave_back(
+    engine: Engine, sessions: Sessions
+) -> None:
+    store = Store(build_world(engine, sessions))
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    first = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
+    store.deliver()
+    store.world.clock.advance(61)
+    store.shop.control("upgrade", id=first, product="com.example.gold")
+    store.deliver()
+    Worker(store.core).run_once()
+    assert store.world.coins() == 600, "of the first period nothing to speak of was used"
+    for command, coins in (("refund", 600), ("reverse-refund", 600)):
+        store.world.clock.advance(61)
+        store.shop.control(command, id=first)
+        store.deliver()
+        Worker(store.core).run_once()
+        assert store.world.coins() == coins, command
+    store.world.assert_balanced()
+
+
+def test_a_refund_that_is_reversed_gives_all_back_where_nothing_was_upgraded(
+    engine: Engine, sessions: Sessions
+) -> None:
+    store = Store(build_world(engine, sessions))
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    first = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
+    store.deliver()
+    for command, coins in (("refund", 0), ("reverse-refund", 600)):
+        store.world.clock.advance(61)
+        store.shop.control(command, id=first)
+        store.deliver()
+        assert store.world.coins() == coins, command
+    store.world.assert_balanced()

@@ -17,6 +17,7 @@ from app.providers.errors import Declined
 from app.providers.facts import Fact, Kind, Message, Page, Received, Ref, Started
 from app.providers.limits import LONGEST_REFERENCE
 from app.providers.registry import ProviderAccount, Registry
+from app.services.base.context import Tx
 from app.services.base.errors import PaymentDeclined, ProviderUnavailable
 from app.services.calls import payment_queries, scans
 from app.services.facts import claims, inbox
@@ -304,10 +305,13 @@ def test_a_purchase_that_is_only_named_beyond_the_limits_stays_pending(world: Wo
 @pytest.mark.parametrize("length", [1, *range(LONGEST_REFERENCE - 11, LONGEST_REFERENCE + 1)])
 def test_a_subscription_is_claimed_under_its_whole_name(world: World, length: int) -> None:
     names = ["x" * (length - 1) + end for end in "ab"]
-    for name, user in zip(names, ("alice", "bob"), strict=True):
-        claims.claim(world.core, "sandbox", "sandbox", claims.agreement_reference(name), user)
-    owners = [claims.owner_of(world.core, "sandbox", "sandbox", claims.agreement_reference(name)) for name in names]
-    assert owners == ["alice", "bob"]
+
+    def claimed(tx: Tx) -> list[str | None]:
+        for name, user in zip(names, ("alice", "bob"), strict=True):
+            claims.claim(tx, "sandbox", "sandbox", claims.agreement_reference(name), user)
+        return [claims.owner_of(tx, "sandbox", "sandbox", claims.agreement_reference(name)) for name in names]
+
+    assert world.core.alone(claimed) == ["alice", "bob"]
 
 
 # --- what comes of our own calls ---

@@ -19,12 +19,12 @@ from app.providers.facts import Fact, Kind, Ref
 from app.services import ledger
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
 from app.services.audit.orders import audit_orders
-from app.services.base.idempotency import keyed
+from app.services.base.idempotency import Keyed, keyed
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls import refund_calls
 from app.services.facts.owner import tell
 from app.services.facts.record import Applied
-from app.services.ledger import debts
+from app.services.ledger import holdings
 from app.services.refunds import refund_rows, requests
 from app.services.refunds.requests import Wanted
 from tests.support.world import World
@@ -88,9 +88,15 @@ class Buyer:
 
     def ask(self, amount: int | None = None, *, policy: Clawback | None = None, key: str | None = None) -> int:
         """Ask for a refund; it is written down, and not sent yet."""
+        return requests.request(self.world.core, *self._wanted(amount, policy, key))
+
+    def ask_and_send(self, amount: int | None = None, *, key: str | None = None) -> AnyRow:
+        """Ask for a refund as the API does: it is sent at once."""
+        return refund_calls.ask(self.world.core, *self._wanted(amount, None, key))
+
+    def _wanted(self, amount: int | None, policy: Clawback | None, key: str | None) -> tuple[Wanted, Keyed]:
         request = keyed("backend:test", key or f"k-{next(_keys)}", "refund", {"payment": self.payment_id, "a": amount})
-        wanted = Wanted(self.payment_id, None, amount, "a test", policy, "backend:test")
-        return requests.request(self.world.core, wanted, request)
+        return Wanted(self.payment_id, None, amount, "a test", policy, "backend:test"), request
 
     def work(self, refund_id: int) -> str:
         """Take a refund one step further; its status then."""
@@ -129,7 +135,7 @@ class Buyer:
 
     @property
     def debt(self) -> int:
-        owed = self.world.core.read(lambda s: debts.owed(s, self.slot, self.user))
+        owed = self.world.core.read(lambda s: holdings(s, self.slot, self.user)).debts
         return sum(debt.amount for debt in owed if (debt.asset, debt.environment) == ("coin", "sandbox"))
 
     @property
@@ -157,7 +163,7 @@ class Buyer:
         assert state.findings == []
 
     def assert_balanced(self) -> None:
-        """The same, and every order and refund follows from its facts. Quicker than proving all 4096 slots."""
+        """The buyer's slot is proved, and all orders and refunds follow from facts. All 4096 slots take longer."""
         self.assert_proved()
         assert list(audit_orders(self.world.core.sessions)) == []
 

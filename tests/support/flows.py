@@ -92,6 +92,12 @@ def flows(place: Installation) -> dict[str, Flow]:
         shop.done(request)
         return sent(request)
 
+    def told_again(at: int) -> Work:
+        """Of a user of its own: the other flows must not meet more lots than they would without this one."""
+        request = shop.store_purchase_request(f"repeater-{place.number}")
+        shop.done(request)
+        return sent(request)
+
     def spent(amount: int, packs: int, at: int) -> Work:
         """A spend out of a wallet that got so many packs, each of one paid lot and one bonus lot."""
         user = f"spender-{place.number}-{packs}-{at}"
@@ -106,6 +112,7 @@ def flows(place: Installation) -> dict[str, Flow]:
         "wechat v3 notification": lambda at: paid("wechat", player),
         "wechat v2 notification": lambda at: paid("wechat-v2", player),
         "apple notification": lambda at: sent(shop.store_purchase_request(player)),
+        "apple notification, again": told_again,
         "alipay notification, again": repeated,
         "order, only signed": lambda at: sent(shop.order_request(player)),
         "spend, open lot": partial(spent, 2, 1),

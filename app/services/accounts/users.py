@@ -59,14 +59,12 @@ def find_user(tx: Tx, user_id: str) -> AnyRow | None:
     return tx.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one_or_none()
 
 
-def find_by_token(tx: Tx, token: str) -> AnyRow | None:
-    """The user whose token this is. The token itself says the slot; whatever is not a UUID is nobody's."""
+def uuid_of(token: str | None) -> uuid.UUID | None:
+    """The token as it is kept: its low 12 bits are the user's slot. None for what is no UUID, and so nobody's."""
     try:
-        value = uuid.UUID(token)
+        return None if token is None else uuid.UUID(token)
     except ValueError:
         return None
-    slot = value.int % SLOTS
-    return tx.execute(select(*_u).where(_u.slot == slot, _u.token == value)).one_or_none()
 
 
 def new_token(slot: int) -> uuid.UUID:

@@ -11,8 +11,15 @@ from app.models.base import AnyRow
 from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows
 from app.services.ledger.clawback import Booked
-from app.services.refunds import settlement
-from app.services.refunds.captured_payments import CapturedPayment, number_of, refunds_of, standing, under_way
+from app.services.refunds import refund_rows, settlement
+from app.services.refunds.captured_payments import (
+    CapturedPayment,
+    captured_in_suspense,
+    number_of,
+    refunds_of,
+    standing,
+    under_way,
+)
 
 KINDS = (*MONEY_KINDS, *COIN_KINDS)
 """The kinds of transfer that only refunds make."""
@@ -26,9 +33,12 @@ def check_captured(
     """Findings about the refunds of one paid fact. Adds to `made` how many transfers they have caused."""
     if paid.booking == Booking.NOTHING:
         return
-    captured = CapturedPayment(paid, order, payment)
+    if payment is None:
+        captured = captured_in_suspense(session, paid)
+    else:
+        captured = CapturedPayment(paid, order, payment, refund_rows.told_of_payment(session, paid.slot, payment.id))
     refunds = refunds_of(session, captured)
-    now, known = standing(session, captured, refunds), settlement.by_cause(session, captured)
+    now, known = standing(captured, refunds), settlement.by_cause(session, captured)
     for leg, target in settlement.money_targets(captured, now):
         booked = known[leg.id_in(captured.slot)]
         made[captured.slot] += _times(booked)
@@ -43,6 +53,8 @@ def check_captured(
                 "refund_coins",
                 f"fact {paid.id}: {accounted} {claim.wallet.asset} accounted for, must be {claim.target}",
             )
+    for number in now.refunds.keys() - {number_of(refund) for refund in refunds} if payment is not None else ():
+        yield "refund_missing", f"fact {paid.id}: refund {number} was told, and there is no row of it"
     for refund in refunds:
         yield from _check_refund(session, captured, refund, now.refunds.get(number_of(refund)))
     yield from _check_sum(captured, refunds)

@@ -20,7 +20,7 @@ from app.domain.refunding import Clawback
 from app.domain.schedule import AskRules
 from app.providers.registry import Registry
 from app.providers.tools import Clock
-from app.services.base.transaction import Sessions, Transaction, read, transact
+from app.services.base.transaction import Sessions, Transaction, alone, read, transact
 
 T = TypeVar("T")
 
@@ -119,6 +119,10 @@ class Core:
     def read(self, work: Callable[[Tx], T], *, snapshot: bool = False) -> T:
         """Run `work` in a transaction that only reads."""
         return read(self.sessions, work, partial(Tx, core=self), snapshot=snapshot)
+
+    def alone(self, work: Callable[[Tx], T]) -> T:
+        """Run `work`, each statement of which is a transaction of its own."""
+        return alone(self.sessions, work, partial(Tx, core=self))
 
 
 class Tx(Transaction):

@@ -58,6 +58,14 @@ class _Answered(Exception):
         self.resource_id = resource_id
 
 
+class _Refused(Exception):
+    """Undo what this transaction began, and keep the refusal for the key that was found in it."""
+
+    def __init__(self, request: Keyed, error: DomainError) -> None:
+        super().__init__()
+        self.request, self.error = request, error
+
+
 def keyed(caller: str, key: str, what: str, content: Mapping[str, Any]) -> Keyed:
     fields = {VERB: _digest(what)[:DIGEST_LENGTH]}
     fields |= {name: _digest(value)[:DIGEST_LENGTH] for name, value in content.items()}
@@ -79,6 +87,30 @@ def decided_once(core: Core, slot: int, request: Keyed, decide: Callable[[Tx], i
     return remembering(core, slot, request, work, lambda resource_id: resource_id)
 
 
+def decided_for_owner(core: Core, slot: int, owned: Callable[[Tx], Keyed], decide: Callable[[Tx, Keyed], int]) -> int:
+    """Decide once a request whose key belongs to caller and user, where only the request's subject tells who the user
+    is: `owned` locks the subject and names the key, in the transaction that decides. Raises like `decided_once`."""
+
+    def work(tx: Tx) -> int:
+        request = owned(tx)
+        known = find_key(tx, slot, request)
+        if known is not None:
+            return known
+        try:
+            resource_id = decide(tx, request)
+        except DomainError as error:
+            raise _Refused(request, error) from error
+        claim_or_stop(tx, slot, request, resource_id)
+        return resource_id
+
+    try:
+        return core.transact(work)
+    except _Answered as other:
+        return other.resource_id
+    except _Refused as refused:
+        return _refusal_kept(core, slot, refused.request, refused.error)
+
+
 def remembering(core: Core, slot: int, request: Keyed, work: Callable[[Tx], T], repeated: Callable[[int], T]) -> T:
     """Run work that looks for its key and claims it; its refusal, if it meets one, is kept for the key.
 
@@ -89,12 +121,7 @@ def remembering(core: Core, slot: int, request: Keyed, work: Callable[[Tx], T], 
     except _Answered as other:
         return repeated(other.resource_id)
     except DomainError as error:
-        if not error.remembered:
-            raise
-        known = _remember(core, slot, request, error)
-        if known is None:
-            raise
-        return repeated(known)
+        return repeated(_refusal_kept(core, slot, request, error))
 
 
 def find_key(tx: Tx, slot: int, request: Keyed) -> int | None:
@@ -130,8 +157,11 @@ def claim_or_stop(tx: Tx, slot: int, request: Keyed, resource_id: int) -> None:
         raise _Answered(known)
 
 
-def _remember(core: Core, slot: int, request: Keyed, error: DomainError) -> int | None:
-    """Keep the refusal for the key. If another request with the key was faster, that one's answer stands."""
+def _refusal_kept(core: Core, slot: int, request: Keyed, error: DomainError) -> int:
+    """Keep the refusal for the key, and raise it. If another request with the key was faster, that one's answer
+    stands: its resource."""
+    if not error.remembered:
+        raise error
     kept = {"code": error.code, "detail": error.detail, "members": error.members}
 
     def work(tx: Tx) -> int | None:
@@ -139,7 +169,10 @@ def _remember(core: Core, slot: int, request: Keyed, error: DomainError) -> int 
             return None
         return find_key(tx, slot, request)
 
-    return core.transact(work)
+    known = core.transact(work)
+    if known is None:
+        raise error
+    return known
 
 
 def _is_new(tx: Tx, row: dict[str, Any]) -> bool:
@@ -148,7 +181,7 @@ def _is_new(tx: Tx, row: dict[str, Any]) -> bool:
 
 
 def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, Any] | None) -> dict[str, Any]:
-    return {
+    row = {
         "slot": slot,
         "caller": request.caller,
         "key": request.key,
@@ -158,6 +191,8 @@ def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, An
         "refusal": kept,
         "created_at": tx.now,
     }
+    row["seal"] = tx.core.rules.ledger.seals.of_row("idempotency", row)
+    return row
 
 
 def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> str:

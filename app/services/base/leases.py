@@ -43,13 +43,10 @@ class LeaseQueue:
         self.by_account = "provider_account" in c
         """Whether the rows say which provider account they are about."""
         self._account = c.provider_account if self.by_account else None
-        self._due = (
-            select(c.id)
-            .prefix_with(sweep(sweep_name))
-            .where(c[moment].is_not(None), c[moment] <= bindparam("now"))
-            .order_by(c[moment])
-            .limit(bindparam("most"))
-        )
+        due = select(c.id).prefix_with(sweep(sweep_name)).where(c[moment].is_not(None), c[moment] <= bindparam("now"))
+        self.any_due: ColumnElement[bool] = due.exists()
+        """Whether any row is due at the moment `now`."""
+        self._due = due.order_by(c[moment]).limit(bindparam("most"))
         wanted = [c.slot == bindparam("at_slot"), c.id == bindparam("at_id"), c[moment].is_not(None)]
         changes: dict[str, ColumnElement[Any]] = {moment: bindparam("until")}
         if stamps is not None:
@@ -78,7 +75,7 @@ class LeaseQueue:
         return tx.execute(self._take, {**self._values(number, now), "now": now}).one_or_none()
 
     def take_early(self, tx: Transaction, number: int, now: datetime) -> AnyRow | None:
-        """The same before it is due, because somebody is waiting for it; not counted. None if nothing is to be done."""
+        """Lease a row that somebody waits for before it is due; this is not counted. None: nothing is to be done."""
         return tx.execute(self._take_early, self._values(number, now)).one_or_none()
 
     def _values(self, number: int, now: datetime) -> dict[str, object]:

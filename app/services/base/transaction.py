@@ -103,6 +103,21 @@ def read(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transac
     raise AssertionError("unreachable")
 
 
+def alone(sessions: Sessions, work: Callable[[W], T], make: Make[W]) -> T:
+    """Run `work`, of which each statement is a transaction of its own: no BEGIN, no COMMIT, one wait for each. Repeated
+    like `transact`. For statements of `base.statements` alone: SQLAlchemy's own execution would begin a transaction."""
+    engine: Engine = sessions.kw["bind"]
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with engine.connect() as connection:
+                if engine.dialect.name != "sqlite":  # there, a statement outside BEGIN commits by itself
+                    connection.execution_options(isolation_level="AUTOCOMMIT")
+                return work(make(connection))
+        except DBAPIError as error:
+            _pause_after(error, attempt, ATTEMPTS)
+    raise AssertionError("unreachable")
+
+
 def _pause_after(error: DBAPIError, attempt: int, attempts: int) -> None:
     """Wait before the next attempt. Raises the error if there is none, or if it would fail likewise."""
     if attempt == attempts or not _worth_repeating(error):

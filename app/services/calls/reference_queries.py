@@ -71,7 +71,7 @@ def raise_ask(core: Core, account: ProviderAccount, ref: Ref, message: Message |
 
 
 def by_our_number(core: Core, account: ProviderAccount, ref: Ref) -> Ref:
-    """The same name, with our number where the message tells only a store's number of a purchase that somebody owns."""
+    """Adds our number where a message names a purchase that somebody owns only by the store's number."""
     theirs = ref.theirs
     if ref.ours is not None or theirs is None or not fits(theirs):
         return ref
@@ -220,7 +220,9 @@ def _take_over(tx: Tx, number: int, ref: Ref, message_id: int | None) -> None:
 
 def _number_by_claim(core: Core, account: str, theirs: str) -> int | None:
     for environment in map(environment_of, (True, False)):
-        owner = claims.owner_of(core, account, environment, theirs)
+        owner = core.alone(
+            partial(claims.owner_of, provider_account=account, environment=environment, reference=theirs)
+        )
         if owner is None:
             continue
         find = partial(_keys_of_owner, account=account, owner=owner, environment=environment, theirs=theirs)

@@ -25,6 +25,7 @@ from app.providers.errors import Declined, Unknown
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refunds
 from app.services.base.context import Core, Tx
+from app.services.base.idempotency import Keyed
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
@@ -44,8 +45,6 @@ RECHECKS_DUE = LeaseQueue(Refund.__table__, "recheck_at", "due_payments", counts
 MOST_RECHECKS = 30
 """One a day: a refund that failed is asked about for 30 days. One provider lets its merchant repair an abnormal refund
 by hand (its documentation, 2026-09), and says nothing when that has been done."""
-ONE_BY_ONE_SECONDS = 3
-"""Between two refunds of one payment: providers refuse, or mix up, those that come at once."""
 NO_LONGER_FITS = "less than this is left of the payment"
 _log = structlog.get_logger(__name__)
 
@@ -68,20 +67,50 @@ def work_on_due(core: Core, refund_id: int) -> bool:
     errand = _take(core, refund_id)
     if errand is None:
         return False
+    _go(core, errand)
+    return True
+
+
+def ask(core: Core, wanted: requests.Wanted, key: Keyed) -> AnyRow:
+    """Ask for a refund for the app's backend: written down and taken in one transaction, then sent; how far it has
+    come. What goes wrong after it was written down is the worker's to repeat. Raises like `requests.ask`."""
+    asked = requests.ask(core, wanted, key, lease=True)
+    if asked.leased is None:
+        return shown(core, asked.number)
+    try:
+        return _go(core, _Errand(asked.leased, fits=True))
+    except Exception:
+        _log.exception("refund_not_continued", refund=asked.number)
+        return requests.view(core, asked.number)
+
+
+def shown(core: Core, refund_id: int) -> AnyRow:
+    """A refund for whoever looks at it. One that is not settled is taken a step further first, if that is due. Raises
+    NotFound."""
+    row = requests.view(core, refund_id)
+    if row.next_query_at is None or row.next_query_at > core.clock.now():
+        return row
+    try:
+        work_on_due(core, refund_id)
+    except Exception:
+        _log.exception("refund_not_continued", refund=refund_id)
+    return requests.view(core, refund_id)
+
+
+def _go(core: Core, errand: _Errand) -> AnyRow:
+    """Make the call for a refund that was taken, and write down what came of it; the refund after that."""
     row = errand.row
     account = core.registry.get(row.provider_account)
     if account is None or (row.origin != Origin.PROVIDER and not isinstance(account.provider, Refunds)):
-        _log.error("refund_without_provider_account", refund=refund_id, provider_account=row.provider_account)
-        return True
+        _log.error("refund_without_provider_account", refund=row.id, provider_account=row.provider_account)
+        return row
     called = call_provider(core, account, "refund", lambda: _step(account, errand), seconds=CALL_SECONDS, refund=row.id)
     if called.answer is None:
-        _record_failure(core, row, called)
-        return True
+        return _record_failure(core, row, called)
     facts, road = called.answer
     for fact in facts:
         tell(core, ReportedFact(account, fact, road))
-    _postpone(core, row, "")
-    return True
+    return _postpone(core, row, "")
 
 
 def recheck(core: Core, refund_id: int) -> bool:
@@ -111,9 +140,10 @@ def _take(core: Core, refund_id: int) -> _Errand | None:
         if row is None or row.next_query_at is None or row.next_query_at > now:
             return None
         order = payment_rows.lock_order(tx, slot, row.order_id)
-        busy_until = _busy_until(tx, row)
+        siblings = refund_rows.of_payment(tx, slot, row.payment_id)
+        busy_until = requests.busy_with(other for other in siblings if other.id != refund_id)
         if busy_until is not None and busy_until > now:
-            refund_rows.postpone(tx, slot, refund_id, moment=busy_until, problem=row.problem)
+            refund_rows.postponed(tx, slot, refund_id, moment=busy_until, problem=row.problem)
             return None
         taken = DUE.take(tx, refund_id, now)
         if taken is None or taken.origin == Origin.PROVIDER:
@@ -137,15 +167,6 @@ def _first_of_automatic(tx: Tx, row: AnyRow, room: requests.Room) -> _Errand | N
         refund_rows.change(tx, row, {"amount_minor": room.left_minor})
         row = refund_rows.refund(tx, row.slot, row.id) or row
     return _Errand(row, fits=row.amount_minor <= room.left_minor)
-
-
-def _busy_until(tx: Tx, row: AnyRow) -> datetime | None:
-    others = [
-        other.last_query_at + timedelta(seconds=ONE_BY_ONE_SECONDS)
-        for other in refund_rows.of_payment(tx, row.slot, row.payment_id)
-        if other.id != row.id and other.last_query_at is not None
-    ]
-    return max(others, default=None)
 
 
 def _step(account: ProviderAccount, errand: _Errand) -> tuple[tuple[Fact, ...], Road]:
@@ -172,43 +193,47 @@ def _asked(account: ProviderAccount, ref: Ref) -> tuple[Fact, ...]:
         raise Unknown(f"the question was refused: {error}", code=error.code) from error
 
 
-def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fact, ...], Road]]) -> None:
+def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fact, ...], Road]]) -> AnyRow:
     """A definite no ends one of ours and gives the coins back; a call that surely did not happen leaves it as it was;
     all else makes it unknown."""
     if called.end is CallEnd.DECLINED:
-        _move(core, row, RefundCause.DECLINED, called.problem)
-        return
-    if called.end is CallEnd.UNKNOWN:
-        _move(core, row, RefundCause.UNANSWERED, called.problem)
-    _postpone(core, row, called.problem, not_before=called.not_before)
+        core.transact(lambda tx: _move(tx, row, RefundCause.DECLINED, called.problem))
+        return requests.view(core, row.id)
+    cause = RefundCause.UNANSWERED if called.end is CallEnd.UNKNOWN else None
+    return _postpone(core, row, called.problem, cause=cause, not_before=called.not_before)
 
 
-def _move(core: Core, row: AnyRow, cause: RefundCause, problem: str) -> None:
-    def work(tx: Tx) -> None:
-        order = payment_rows.lock_order(tx, row.slot, row.order_id)
-        payment = payment_rows.lock_payment(tx, row.slot, row.payment_id)
-        now = refund_rows.refund(tx, row.slot, row.id)
-        if now is not None and now.status in OPEN_REFUND and now.origin != Origin.PROVIDER:
-            moved = refund_status.move(tx, now, order, payment, cause, {"problem": problem})
-            if moved and now.origin == Origin.AUTOMATIC and cause is RefundCause.DECLINED:
-                refund_asks.ask_for_refunds(tx, row.slot, payment.id)
-                requests.automatic_rest(tx, row.slot, payment.id, row.theirs)
-
-    core.transact(work)
+def _move(tx: Tx, row: AnyRow, cause: RefundCause, problem: str) -> None:
+    order = payment_rows.lock_order(tx, row.slot, row.order_id)
+    payment = payment_rows.lock_payment(tx, row.slot, row.payment_id)
+    now = refund_rows.refund(tx, row.slot, row.id)
+    if now is not None and now.status in OPEN_REFUND and now.origin != Origin.PROVIDER:
+        moved = refund_status.move(tx, now, order, payment, cause, {"problem": problem})
+        if moved and now.origin == Origin.AUTOMATIC and cause is RefundCause.DECLINED:
+            refund_asks.ask_for_refunds(tx, row.slot, payment.id)
+            requests.automatic_rest(tx, row.slot, payment.id, row.theirs)
 
 
-def _postpone(core: Core, row: AnyRow, problem: str, *, not_before: datetime | None = None) -> None:
-    """When to go on, unless it is settled by now. One that is open for too long is shown and alarmed, once."""
-    now = core.clock.now()
-    moment = now + timedelta(seconds=_gap(row.queries - 1))
+def _postpone(
+    core: Core, row: AnyRow, problem: str, *, cause: RefundCause | None = None, not_before: datetime | None = None
+) -> AnyRow:
+    """When to go on, unless it is settled by now; the refund as it stands then. `cause` moves it first. One that is
+    open for too long is shown and alarmed, once."""
+    moment = core.clock.now() + timedelta(seconds=_gap(row.queries - 1))
     if not_before is not None:
         moment = max(moment, not_before)
 
-    def work(tx: Tx) -> bool:
-        refund_rows.postpone(tx, row.slot, row.id, moment=moment, problem=problem)
-        return overdue.alarm_once(tx, row)
+    def work(tx: Tx) -> tuple[AnyRow, bool]:
+        if cause is not None:
+            _move(tx, row, cause, problem)
+        now = refund_rows.refund(tx, row.slot, row.id) or row
+        if now.status not in OPEN_REFUND:
+            return now, False
+        now = refund_rows.postponed(tx, row.slot, row.id, moment=moment, problem=problem) or now
+        return now, overdue.alarm_once(tx, now)
 
-    if core.transact(work):
+    now, alarmed = core.transact(work)
+    if alarmed:
         _log.error(
             "refund_overdue",
             refund=row.id,
@@ -217,6 +242,7 @@ def _postpone(core: Core, row: AnyRow, problem: str, *, not_before: datetime | N
             origin=row.origin,
             problem=problem,
         )
+    return now
 
 
 def _gap(tried: int) -> float:

@@ -17,7 +17,15 @@ from dataclasses import replace
 import structlog
 
 from app import metrics
-from app.domain.deciding import Booking, Decision, Standing, decide_paid, decide_unmatched, decide_unpaid
+from app.domain.deciding import (
+    Booking,
+    Decision,
+    Standing,
+    decide_authorized,
+    decide_paid,
+    decide_unmatched,
+    decide_unpaid,
+)
 from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
@@ -33,9 +41,10 @@ from app.services.facts.record import (
     record,
     stored_again,
     told_before,
+    write_new,
 )
 from app.services.ledger import post
-from app.services.payments import bookings, payment_rows, provider_reports, store_orders
+from app.services.payments import authorizations, bookings, payment_rows, provider_reports, store_orders
 from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_asks, refund_facts, requests
@@ -57,14 +66,15 @@ def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     """
     locked = _payment_of(tx, reported)
     decision = _decide(tx, reported, locked)
-    stored = record(tx, reported, decision, None if locked is None else locked.payment.id)
+    new = store_orders.new_rows(locked, decision, reported.fact) if locked is not None and locked.is_new else ()
+    stored = record(tx, reported, decision, None if locked is None else locked.payment.id, new)
     if stored.previous is not None:
         applied = _told_again(tx, stored, locked)
     elif decision is _UNDECIDED:
         applied = _apply(tx, stored, locked)
     else:
         applied = _carry_out(tx, stored, decision, locked)
-    _report(reported, applied)
+    report_fact(reported, applied)
     return applied if reported.buyer is None else replace(applied, buyer=reported.buyer)
 
 
@@ -78,7 +88,7 @@ def apply_stored(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
     if not can_be_looked_at_again(known):
         return Applied(Outcome.DUPLICATE, known.outcome, reported.slot, fact_id, known.payment_id)
     applied = _apply(tx, StoredFact(reported, fact_id, _UNDECIDED, known), locked)
-    _report(reported, applied)
+    report_fact(reported, applied)
     return applied if reported.buyer is None else replace(applied, buyer=reported.buyer)
 
 
@@ -96,17 +106,23 @@ def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> App
 def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """Apply a stored fact that is not decided yet: the order of a store's purchase is made here."""
     if _comes_before_its_order(stored.reported, locked):
-        number = store_orders.order_for_purchase(tx, stored.reported)
-        locked = None if number is None else payment_rows.lock(tx, stored.reported.slot, number)
-    decision = _decide(tx, stored.reported, locked, has_order=True)
-    return _carry_out(tx, stored, _still_parked(stored, decision), locked)
+        locked = store_orders.payment_of_stored_purchase(tx, stored.reported)
+    decision = _still_parked(stored, _decide(tx, stored.reported, locked, has_order=True))
+    if locked is not None and locked.is_new:
+        write_new(tx, store_orders.new_rows(locked, decision, stored.reported.fact))
+    return _carry_out(tx, stored, decision, locked)
 
 
 # --- which payment, and what to do ---
 
 
 def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
-    """Found by our number, or by the provider's where it tells none of ours."""
+    """Found by our number, or by the provider's where it tells none of ours. For a purchase in a store that was never
+    told before, made."""
+    if _comes_before_its_order(reported, None):
+        locked = store_orders.payment_of_new_purchase(tx, reported)
+        if locked is not None:
+            return locked
     number, ref = reported.payment_number, reported.fact.ref
     if number is None and ref.ours is None and ref.theirs is not None:
         environment = environment_of(reported.fact.live)
@@ -116,8 +132,8 @@ def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
 
 
 def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None) -> bool:
-    """Whether it is a purchase in a store by a user whom we know: its order is made when the fact is recorded, so that
-    of several tellings at one moment one makes it."""
+    """Whether it is a purchase in a store by a user whom we know: its order is written with the fact, so that of
+    several tellings at one moment one makes it."""
     fact = reported.fact
     known_buyer = reported.buyer is not None and fact.ref.ours is None and not reported.faults
     return locked is None and known_buyer and fact.kind is Kind.PAID
@@ -164,10 +180,11 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment)
     if payment.provider_account != reported.account.name:
         return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
     standing = Standing(PaymentStatus(payment.status), OrderStatus(order.status))
-    if fact.kind is Kind.PAID:
+    if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
         price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
-        expected = Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner)
-        return decide_paid(standing, mismatch(fact, expected), tx.core.rules.policy)
+        why = mismatch(fact, Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner))
+        is_paid = fact.kind is Kind.PAID
+        return decide_paid(standing, why, tx.core.rules.policy) if is_paid else decide_authorized(standing, why)
     if fact.kind in UNPAID_CAUSES:
         return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], foreign(fact.account, fact.live, account, live))
     return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
@@ -209,6 +226,8 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
         return _unmatched(tx, stored, decision)
     _move_and_book(tx, stored, decision, locked)
     applied = _settled(tx, stored, decision, payment_id)
+    if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
+        authorizations.make_due(tx, stored.reported, locked.payment)
     if fact.kind is Kind.PAID:
         if fact.refunds_unknown:
             refund_asks.ask_for_refunds(tx, stored.reported.slot, locked.payment.id)
@@ -266,10 +285,12 @@ def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
 
 
 def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> None:
-    """Move the locked rows and book what the decision says."""
+    """Move the locked rows and book what the decision says. New rows were inserted as the decision leaves them."""
     fact, order, payment = stored.reported.fact, locked.order, locked.payment
     moves: list[Move] = []
-    if decision.payment is not None:
+    if locked.is_new:
+        pass
+    elif decision.payment is not None:
         values = payment_rows.payment_move(
             payment,
             decision.payment,
@@ -281,7 +302,7 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
     elif fact.ref.theirs and payment.theirs is None and decision.outcome not in NOT_MATCHED:
         # Never from a fact that is not about this payment: we would ask about somebody else's trade from then on.
         moves.append((payment_rows.NAME_THEIRS, payment_rows.their_name(payment, fact.ref.theirs)))
-    if decision.order is not None:
+    if decision.order is not None and not locked.is_new:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
     money, booking = bookings.of_reported(stored.reported), decision.booking
@@ -296,7 +317,7 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         expire_if_over(tx, order, tx.now)
 
 
-def _report(reported: ReportedFact, applied: Applied) -> None:
+def report_fact(reported: ReportedFact, applied: Applied) -> None:
     """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
     account, fact = reported.account.name, reported.fact
     metrics.FACTS.labels(account, fact.kind, reported.road, applied.outcome).inc()

@@ -9,21 +9,45 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import structlog
+from sqlalchemy import and_, bindparam, select
 
+from app.domain.deciding import Decision
 from app.domain.facts import REFUND_KINDS, Kind, fact_of
+from app.domain.numbers import SLOTS
 from app.domain.status import Outcome
-from app.services.accounts.users import find_by_token
-from app.services.base.context import Core, environment_of
+from app.models.orders import FactRow, User
+from app.services.accounts.users import uuid_of
+from app.services.base.context import Core, Tx, environment_of
 from app.services.base.reported_fact import ReportedFact, checked
+from app.services.base.statements import Statement
 from app.services.facts import claims
 from app.services.facts.apply import apply_fact
-from app.services.facts.record import Applied
+from app.services.facts.record import Applied, StoredFact, told_before
 from app.services.payments import payment_rows
 from app.services.refunds import early_refunds
 
 _log = structlog.get_logger(__name__)
+_NOTHING_NEW = Decision(Outcome.DUPLICATE)
+_u, _f = User.__table__.c, FactRow.__table__.c
+_SEEN = Statement(
+    lambda _: (
+        select(_u.id.label("user_id"), *payment_rows.FACT_COLUMNS)
+        .select_from(User)
+        .outerjoin(
+            FactRow,
+            and_(
+                _f.slot == bindparam("slot"),
+                _f.provider_account == bindparam("provider_account"),
+                _f.environment == bindparam("environment"),
+                _f.key == bindparam("key"),
+            ),
+        )
+        .where(_u.slot == bindparam("slot"), _u.token == bindparam("token"))
+    )
+)
 
 
 def tell(core: Core, reported: ReportedFact, *, holder: str | None = None) -> Applied:
@@ -62,52 +86,100 @@ def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
 
 
 def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:
-    """The reported, checked, with its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
-    reported = checked(reported, core.clock.now())
-    ref = reported.fact.ref
-    if reported.faults or ref.ours is not None or (ref.theirs is None and ref.agreement is None):
+    """The fact, checked, with the account whose money it is, and its buyer. Claims a purchase for them, if it is one
+    that nobody owns yet."""
+    reported = _addressed(core, reported)
+    if reported.fact.ref.ours is not None or not _is_a_stores(reported):
         return reported
-    buyer = _buyer(core, reported, holder)
+    return core.alone(lambda tx: _with_buyer(tx, reported, _look(tx, reported)[0], holder))
+
+
+def place_unless_told(core: Core, reported: ReportedFact) -> ReportedFact | Applied:
+    """The fact with its buyer, as `place` gives it. For a store's fact that was told before, and of which one more
+    telling cannot change anything, what became of it: found in one read."""
+    reported = _addressed(core, reported)
+    if reported.fact.ref.ours is not None or not _is_a_stores(reported):
+        return reported
+    return core.alone(lambda tx: _placed_or_told(tx, reported))
+
+
+def _addressed(core: Core, reported: ReportedFact) -> ReportedFact:
+    """The fact, checked, with the account whose money it is: an address may receive for several merchants."""
+    reported = checked(reported, core.clock.now())
+    if reported.fact.account in (None, reported.account.provider.account):
+        return reported
+    return replace(reported, account=core.registry.whose(reported.account, reported.fact.account))
+
+
+def _is_a_stores(reported: ReportedFact) -> bool:
+    """Whether a fact that names no number of ours can be somebody's at all."""
+    ref = reported.fact.ref
+    return not reported.faults and (ref.theirs is not None or ref.agreement is not None)
+
+
+def _placed_or_told(tx: Tx, reported: ReportedFact) -> ReportedFact | Applied:
+    user, known = _look(tx, reported)
+    if known is not None and not reported.fact.refunds_unknown:
+        applied = told_before(StoredFact(reported, known.id, _NOTHING_NEW, known))
+        if applied is not None and applied.outcome is Outcome.DUPLICATE:
+            return applied
+    return _with_buyer(tx, reported, user, None)
+
+
+def _look(tx: Tx, reported: ReportedFact) -> tuple[str | None, Any]:
+    """The user whose token the store signed, whose slot the token itself says; and the fact as it was stored there
+    before."""
+    token = uuid_of(reported.fact.owner)
+    if token is None:
+        return None, None
+    keys = {
+        "slot": token.int % SLOTS,
+        "token": token,
+        "provider_account": reported.account.name,
+        "environment": environment_of(reported.fact.live),
+        "key": reported.key,
+    }
+    found = _SEEN.row(tx, keys)
+    if found is None:
+        return None, None
+    user, *known = found
+    return user, None if known[0] is None else payment_rows.named_fact(known)
+
+
+def _with_buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> ReportedFact:
+    """Of what was paid the claim itself says who has it already."""
+    is_paid = reported.fact.kind is Kind.PAID
+    buyer = user if is_paid and user is not None else _buyer(tx, reported, user, holder)
     if buyer is None:
         return reported
-    if reported.fact.kind is Kind.PAID:
-        buyer = _claim(core, reported, buyer)
-    return replace(reported, buyer=buyer)
+    return replace(reported, buyer=_claim(tx, reported, buyer) if is_paid else buyer)
 
 
-def _buyer(core: Core, reported: ReportedFact, holder: str | None) -> str | None:
+def _buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> str | None:
     """In this order: who has this very purchase already; whom the store names now; who has the agreement; who holds the
     proof, if the store names nobody.
 
     A refund is about the purchase that it names: the agreement may have gone over to somebody else since.
     """
     fact = reported.fact
-    buyer = _claimed_by(core, reported, fact.ref.theirs) or _by_token(core, reported)
+    buyer = _claimed_by(tx, reported, fact.ref.theirs) or user
     if buyer is None and fact.ref.agreement and fact.kind not in REFUND_KINDS:
-        buyer = _claimed_by(core, reported, claims.agreement_reference(fact.ref.agreement))
+        buyer = _claimed_by(tx, reported, claims.agreement_reference(fact.ref.agreement))
     return holder if buyer is None and fact.owner is None else buyer
 
 
-def _by_token(core: Core, reported: ReportedFact) -> str | None:
-    token = reported.fact.owner
-    if token is None:
-        return None
-    user = core.read(lambda tx: find_by_token(tx, token))
-    return None if user is None else str(user.id)
-
-
-def _claimed_by(core: Core, reported: ReportedFact, reference: str | None) -> str | None:
+def _claimed_by(tx: Tx, reported: ReportedFact, reference: str | None) -> str | None:
     if reference is None:
         return None
-    return claims.owner_of(core, reported.account.name, environment_of(reported.fact.live), reference)
+    return claims.owner_of(tx, reported.account.name, environment_of(reported.fact.live), reference)
 
 
-def _claim(core: Core, reported: ReportedFact, buyer: str) -> str:
+def _claim(tx: Tx, reported: ReportedFact, buyer: str) -> str:
     """Claim the period or purchase for the buyer, and then note it at its agreement; its owner, who may be another.
 
     The period first: a process that dies in between notes it at the next telling."""
     fact, account, environment = reported.fact, reported.account.name, environment_of(reported.fact.live)
-    owner = buyer if fact.ref.theirs is None else claims.claim(core, account, environment, fact.ref.theirs, buyer)
+    owner = buyer if fact.ref.theirs is None else claims.claim(tx, account, environment, fact.ref.theirs, buyer)
     if owner != buyer:
         _log.warning(
             "purchase_claimed_by_another",
@@ -117,5 +189,5 @@ def _claim(core: Core, reported: ReportedFact, buyer: str) -> str:
             claimant=buyer,
         )
     if fact.ref.agreement:
-        claims.claim_agreement(core, account, environment, fact.ref.agreement, owner, paid_at=fact.at)
+        claims.claim_agreement(tx, account, environment, fact.ref.agreement, owner, paid_at=fact.at)
     return owner

@@ -17,9 +17,11 @@ from sqlalchemy import ColumnElement, func, literal_column, or_, select, tuple_
 from app.domain.facts import Kind, fact_of
 from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_number
+from app.domain.refunding import RefundStatus
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow
+from app.models.refunds import Refund
 from app.models.slot_guard import sweep as sweep_named
 from app.services.accounts.catalog import product_of_store
 from app.services.base.context import Core, Tx
@@ -38,12 +40,25 @@ MAY_GET_A_CAUSE = (Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT, Mismatch.N
 Place = tuple[datetime, int]
 """Where a sweep is: moment and number of the last fact that it saw."""
 START: Place = (datetime(1970, 1, 1, tzinfo=UTC), 0)
-_f = FactRow.__table__.c
+_f, _r = FactRow.__table__.c, Refund.__table__.c
 # Literals, so that the partial indexes serve: one of the few waiting facts, one of those that are not ours.
 _LISTED: dict[str, ColumnElement[bool]] = {
     outcome: _f.outcome == literal_column(f"'{outcome}'")
     for outcome in (Outcome.PARKED, Outcome.SURPLUS, Outcome.NOT_OURS)
 }
+_went_back = (
+    select(func.coalesce(func.sum(_r.amount_minor - _r.undone_minor), 0))
+    .where(
+        _r.slot == _f.slot,
+        _r.payment_id == _f.payment_id,
+        _r.theirs == _f.content["theirs"].as_string(),
+        _r.status == RefundStatus.DONE,
+    )
+    .scalar_subquery()
+)
+_paid_minor = _f.content["amount_minor"].as_integer()
+_STILL_HERE = or_(_paid_minor.is_(None), _paid_minor > _went_back)
+"""Whether money of a payment is still with us, or may be where a store tells no amount."""
 _log = structlog.get_logger(__name__)
 
 
@@ -53,8 +68,10 @@ class NotReexamined(Exception):
 
 def listed(tx: Tx, outcome: str, limit: int, theirs: str | None = None) -> Sequence[AnyRow]:
     """Facts that are parked, surplus or not ours, oldest first, for the operator; only those that name that number, if
-    one is given: the provider's, or one that looks like ours."""
+    one is given: the provider's, or one that looks like ours. A surplus that went back whole needs nobody."""
     wanted = select(*_f).prefix_with(sweep_named("operator")).where(_LISTED[outcome])
+    if outcome == Outcome.SURPLUS:
+        wanted = wanted.where(_STILL_HERE)
     if theirs is not None:
         wanted = wanted.where(or_(_f.content["theirs"].as_string() == theirs, _f.content["ours"].as_string() == theirs))
     return tx.execute(wanted.order_by(_f.recorded_at, _f.id).limit(limit)).all()
@@ -160,7 +177,7 @@ def _apply(core: Core, reported: ReportedFact, row: AnyRow) -> Applied:
     """Where it lies; or, now that its buyer is known, where the buyer's data are. Two transactions then, each of one
     slot and safe to repeat: should this process die between them, the next look finds the first one done."""
     placed = place(core, reported)
-    if placed.slot == row.slot:
+    if placed.slot == row.slot and placed.account.name == row.provider_account:
         return core.transact(partial(apply_stored, reported=placed, fact_id=row.id))
     applied = tell(core, reported)
     if applied.outcome is not Outcome.CONFLICT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,14 +14,16 @@ from app.models.orders import FACTS
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of, printable
-from app.services.base.statements import RowInsert
-from app.services.base.upsert import NUMBER_ATTEMPTS
+from app.services.base.statements import Flight, RowInsert, Sent
+from app.services.base.upsert import NUMBER_ATTEMPTS, NumberTaken, ToldMeanwhile
 from app.services.payments import payment_rows
 from app.services.refunds import refund_facts
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
-HANDLED = frozenset({Kind.PAID, *UNPAID_CAUSES}) | REFUND_KINDS
+HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS
 """The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
+NewRows = tuple[RowInsert, list[dict[str, Any]]]
+"""Rows to insert, and how."""
 _INSERT = RowInsert(FACTS, lambda insert: insert.on_conflict_do_nothing())
 
 
@@ -56,19 +59,28 @@ class StoredFact:
         return self.previous is not None and self.previous.booking == Booking.SUSPENSE
 
 
-def record(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | None) -> StoredFact:
+def record(
+    tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | None, new: Sequence[NewRows] = ()
+) -> StoredFact:
     """Insert the fact with what became of it, or find it as it was stored before. A second telling at one moment waits
     here until the first has committed.
 
     Whoever has locked the fact's payment comes here with that lock: first the order, then the fact, for everybody.
+    `new` are the rows of a payment that is made for this fact. Raises ToldMeanwhile if it was told before all the same:
+    then that payment must not stay.
     """
     row = _row(tx, reported, decision, payment_id)
     keys = (reported.slot, reported.account.name, row["environment"], reported.key)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
-        (inserted,) = _INSERT.run(tx, [{**row, "id": fact_id}])
+        row["id"] = fact_id
+        row["seal"] = tx.core.rules.ledger.seals.of_row("facts", row)
+        rows = [row]
+        (inserted,) = _insert_after(tx, new, rows) if new else _INSERT.run(tx, rows)
         if inserted.count == 1:
             return StoredFact(reported, fact_id, decision)
+        if new:
+            raise ToldMeanwhile
         known = payment_rows.fact(tx, *keys)
         if known is not None and _may_be_looked_at_again(known):
             # Two tellings may find it parked at once: only one of them applies it.
@@ -76,6 +88,21 @@ def record(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int |
         if known is not None:
             return StoredFact(reported, known.id, decision, known)
     raise RuntimeError("no free number for a fact in this slot")
+
+
+def write_new(tx: Tx, new: Sequence[NewRows]) -> None:
+    """Insert the rows of a payment that is made for a fact which is stored already."""
+    _insert_after(tx, new, [])
+
+
+def _insert_after(tx: Tx, new: Sequence[NewRows], facts: list[dict[str, Any]]) -> list[Sent]:
+    """Insert a fact after the rows of its payment, in one flight."""
+    flight = Flight(tx)
+    for insertion, rows in new:
+        flight.add(insertion, rows, wrong=NumberTaken)
+    sent = flight.add(_INSERT, facts)
+    flight.land()
+    return sent
 
 
 def stored_again(tx: Tx, stored: StoredFact) -> StoredFact:

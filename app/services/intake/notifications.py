@@ -24,8 +24,8 @@ from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of
 from app.services.calls import payment_queries, reference_queries, scans
 from app.services.facts import inbox
-from app.services.facts.apply import apply_fact
-from app.services.facts.owner import place, tell
+from app.services.facts.apply import apply_fact, report_fact
+from app.services.facts.owner import place_unless_told, tell
 from app.services.facts.record import Applied
 
 _log = structlog.get_logger(__name__)
@@ -104,7 +104,11 @@ def _keep(core: Core, account: ProviderAccount, message: Message, received: Rece
 
 def _apply_one(core: Core, account: ProviderAccount, message: Message, received: Received, fact: Fact) -> Applied:
     """One fact, and beside it, in the same transaction, the raw message if a person has to look."""
-    reported = place(core, ReportedFact(account, fact, "notification", received.message_id))
+    told = ReportedFact(account, fact, "notification", received.message_id)
+    reported = place_unless_told(core, told)
+    if isinstance(reported, Applied):
+        report_fact(told, reported)
+        return reported
 
     def work(tx: Tx) -> Applied:
         applied = apply_fact(tx, reported)

@@ -16,11 +16,13 @@ from datetime import datetime
 from sqlalchemy import and_, bindparam, case, func, or_, select
 
 from app.domain import refunding
+from app.domain.clawback import Step, Taken, step_to, taken_from
 from app.domain.debts import OWED_BY_USERS
 from app.domain.ledger import EXPIRY, ISSUANCE, JOURNAL, AccountName, Lot, Transfer, debt_of, system
 from app.domain.limits import LedgerRules
-from app.domain.refunding import Clawback, Step, Taken, step_to, taken_from
+from app.domain.refunding import Clawback
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
+from app.models.base import AnyRow
 from app.models.ledger import LOTS, TRANSFERS
 from app.services.base.transaction import Connected
 from app.services.ledger import hold_rows, holds
@@ -144,14 +146,37 @@ def claw(
     """
     places = _places(slot, claims)
     with LedgerTransaction(session, rules, places, at) as books:
-        # Written before the books are asked what was done: what expired unused is gone already.
-        for claim in claims:
-            books.expire(slot, claim.wallet)
+        if not _expire(books, slot, claims):
+            return _claw(books, slot, claims, policy, ending, spare, words)
     with LedgerTransaction(session, rules, places, at) as books:
-        known = booked(session, slot, [claim.grant for claim in claims])
-        _let_go_of(books, slot, ending)
-        outcomes = [_settle(books, slot, claim, known[claim.grant], policy, spare, words) for claim in claims]
-        _tidy(books, slot, claims)
+        return _claw(books, slot, claims, policy, ending, spare, words)
+
+
+def _expire(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> bool:
+    """Whether anything expired: that is to be written before the books are asked what was done, since what expired
+    unused is gone already."""
+    expired = False
+    for wallet in {claim.wallet: None for claim in claims}:
+        before = books.book(slot, wallet).version
+        books.expire(slot, wallet)
+        expired |= books.book(slot, wallet).version != before
+    return expired
+
+
+def _claw(
+    books: LedgerTransaction,
+    slot: int,
+    claims: Sequence[ClawbackTarget],
+    policy: Clawback,
+    ending: Sequence[uuid.UUID],
+    spare: Sequence[uuid.UUID],
+    words: StatementText,
+) -> list[ClawbackResult]:
+    known = booked(books.session, slot, [claim.grant for claim in claims])
+    lots = _lots_of_purchase(books, slot, claims)
+    _let_go_of(books, slot, ending)
+    outcomes = [_settle(books, slot, claim, known[claim.grant], policy, spare, words, lots) for claim in claims]
+    _tidy(books, slot, claims)
     return outcomes
 
 
@@ -173,6 +198,7 @@ def _settle(
     policy: Clawback,
     spare: Sequence[uuid.UUID],
     words: StatementText,
+    lots: Mapping[AccountName, Sequence[AnyRow]],
 ) -> ClawbackResult:
     wallet = books.book(slot, claim.wallet)
     missing = claim.target - known.taken.accounted - wallet.available
@@ -182,7 +208,7 @@ def _settle(
     owing = debt.balance if debt is not None else 0
     step = step_to(claim.target, known.taken, available=wallet.available, debt=owing, policy=policy)
     for transfer in _transfers(claim, step, words, known.times):
-        _book(books, slot, claim, transfer)
+        _book(books, slot, claim, transfer, lots[claim.wallet])
     return ClawbackResult(claim.wallet.asset, step)
 
 
@@ -219,20 +245,29 @@ def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: i
     ]
 
 
-def _book(books: LedgerTransaction, slot: int, claim: ClawbackTarget, transfer: Transfer) -> None:
+def _book(
+    books: LedgerTransaction, slot: int, claim: ClawbackTarget, transfer: Transfer, lots: Sequence[AnyRow]
+) -> None:
     if transfer.kind == refunding.CLAWBACK:
-        books.take_back(slot, transfer, _own_lots(books, slot, claim))
+        # Lots of one kind with the grant (paid or bonus) first, then the purchase's others.
+        own = sorted(lots, key=lambda row: bool(row.bonus) != claim.lot.bonus)
+        books.take_back(slot, transfer, [row.version for row in own])
         return
     if debt_of(claim.wallet) in (transfer.debit, transfer.credit):
         books.debt(slot, claim.wallet, make=True)
     books.post(slot, transfer)
 
 
-def _own_lots(books: LedgerTransaction, slot: int, claim: ClawbackTarget) -> list[int]:
-    """The lots of that purchase: those of the same kind (paid or bonus) first, then the others."""
-    values = {"p_slot": slot, "p_payment": claim.lot.payment, "p_account": books.book(slot, claim.wallet).id}
-    rows = books.session.connection().execute(_LOTS_OF_PAYMENT, values).all()
-    return [row.version for row in sorted(rows, key=lambda row: bool(row.bonus) != claim.lot.bonus)]
+def _lots_of_purchase(
+    books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]
+) -> dict[AccountName, Sequence[AnyRow]]:
+    """The lots that the purchase made in each wallet, oldest first."""
+    lots: dict[AccountName, Sequence[AnyRow]] = {}
+    for claim in claims:
+        if claim.wallet not in lots:
+            values = {"p_slot": slot, "p_payment": claim.lot.payment, "p_account": books.book(slot, claim.wallet).id}
+            lots[claim.wallet] = books.session.connection().execute(_LOTS_OF_PAYMENT, values).all()
+    return lots
 
 
 def _returned_lot(claim: ClawbackTarget, amount: int) -> Lot:

@@ -14,7 +14,7 @@ from app.domain.facts import Ref
 from app.domain.money import MAX_MINOR, Money
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.schedule import next_ask
-from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
+from app.domain.status import OPEN_PAYMENT, PAYABLE, OrderStatus, PaymentStatus
 from app.models.catalogue import Product
 from app.models.orders import IdempotencyKey, Order, Payment, User
 from app.providers.facts import Intent
@@ -224,7 +224,7 @@ def _judged(
 def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
     """The user's order; any order for a caller who speaks for all users (None). Raises NotFound: the order of another
     user is as absent as one that never was."""
-    found = core.read(lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id))
+    found = core.alone(lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id))
     if found is None or user_id not in (None, found[0].user_id):
         raise NotFound(order=str(order_id))
     return OrderView(*found)
@@ -233,12 +233,13 @@ def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
 def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> list[OrderView]:
     """The user's orders, newest first, older than the cursor `before`."""
     slot = slot_of_user(user_id)
-    found = core.read(lambda tx: order_rows.orders_of_user(tx, slot, user_id, before=before, most=limit))
+    found = core.alone(lambda tx: order_rows.orders_of_user(tx, slot, user_id, before=before, most=limit))
     return [OrderView(order, payments) for order, payments in found]
 
 
 def open_payments(view: OrderView) -> list[Any]:
-    return [payment for payment in view.payments if payment.status in OPEN_PAYMENT]
+    """Those that the payer has still to pay. What is authorized is the worker's to capture."""
+    return [payment for payment in view.payments if payment.status in PAYABLE]
 
 
 def _buyer(tx: Tx, slot: int, wanted: NewOrder, request: Keyed) -> Any:
@@ -273,7 +274,7 @@ def _insert(tx: Tx, orders: list[Any], payment: Any) -> None:
 def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: ProviderAccount) -> Any:
     check_for_sale(product, wanted.sku, tx.now)
     amount, currency = _amount(wanted, product, account)
-    return _OrderRow(
+    order = _OrderRow(
         slot=slot,
         id=tx.core.numbers.next(slot),
         user_id=wanted.user_id,
@@ -289,7 +290,9 @@ def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: Provi
         created_at=tx.now,
         expires_at=tx.now + timedelta(minutes=tx.core.rules.order_minutes),
         paid_at=None,
+        seal=None,
     )
+    return order._replace(seal=tx.core.rules.ledger.seals.of_row("orders", order._asdict()))
 
 
 def _amount(wanted: NewOrder, product: Any, account: ProviderAccount) -> tuple[int | None, str | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ from sqlalchemy import bindparam, exists, func, literal_column, or_, select, upd
 from app.domain.deciding import Decision
 from app.domain.facts import Kind
 from app.domain.matching import Mismatch
+from app.domain.seals import SEALED
 from app.domain.status import (
     OPEN_PAYMENT,
     UNPAID_END,
@@ -24,7 +24,7 @@ from app.domain.status import (
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
 from app.services.base.context import Tx
-from app.services.base.statements import Statement
+from app.services.base.statements import Statement, make_row_type
 from app.services.base.transaction import Connected
 
 LAPSED_PROBLEM = "lapsed: the provider knew of no payment when time and grace were over"
@@ -34,18 +34,19 @@ BY_HAND_PROBLEM = "closed by hand: "
 
 _o, _p, _f, _u = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c, User.__table__.c
 
-_FACT_COLUMNS = (_f.slot, _f.id, _f.kind, _f.content, _f.raw, _f.at, _f.outcome, _f.reason, _f.booking, _f.payment_id)
-_WANTED_FACT = select(*_FACT_COLUMNS).where(
+_ALSO = ("slot", "seal", "outcome", "reason", "booking", "payment_id")
+FACT_COLUMNS = tuple(_f[name] for name in (*SEALED["facts"], *_ALSO))
+_WANTED_FACT = select(*FACT_COLUMNS).where(
     _f.slot == bindparam("slot"),
     _f.provider_account == bindparam("provider_account"),
     _f.environment == bindparam("environment"),
     _f.key == bindparam("key"),
 )
-_StoredFactRow: Any = namedtuple("_StoredFactRow", [column.name for column in _FACT_COLUMNS])  # type: ignore[misc]
+_StoredFactRow: Any = make_row_type("StoredFactRow", FACT_COLUMNS)
 _FACT = Statement(lambda _: _WANTED_FACT)
 _LOCK_FACT = Statement(lambda _: _WANTED_FACT.with_for_update())
 _LOCK_FACT_NUMBERED = (
-    select(*_FACT_COLUMNS).where(_f.slot == bindparam("slot"), _f.id == bindparam("id")).with_for_update()
+    select(*FACT_COLUMNS).where(_f.slot == bindparam("slot"), _f.id == bindparam("id")).with_for_update()
 )
 _SETTLE_FACT = (
     update(FactRow)
@@ -61,7 +62,7 @@ _SETTLE_FACT = (
 _COMPLETE_FACT = (
     update(FactRow)
     .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
-    .values(content=bindparam("full"))
+    .values(content=bindparam("full"), seal=bindparam("sealed"))
 )
 _PAYMENT_KEYS = select(_p.id, _p.order_id).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
 _PAYMENT_KEYS_BY_THEIRS = (
@@ -76,11 +77,10 @@ _PAYMENT_KEYS_BY_THEIRS = (
     .order_by(_p.id)
     .limit(1)
 )
-_ORDER_COLUMNS = [column.name for column in _o]
-_PAYMENT_COLUMNS = [column.name for column in _p if column.name != "action"]
-_OrderRow: Any = namedtuple("OrderRow", _ORDER_COLUMNS)  # type: ignore[misc]  # the columns are the model's
-_PaymentRow: Any = namedtuple("PaymentRow", _PAYMENT_COLUMNS)  # type: ignore[misc]  # likewise, all but one
-_EARLY_REFUND = (
+_PAYMENT_COLUMNS = [column for column in _p if column.name != "action"]
+OrderRow: Any = make_row_type("OrderRow", _o)
+PaymentRow: Any = make_row_type("PaymentRow", _PAYMENT_COLUMNS)
+EARLY_REFUND = (
     exists()
     .where(
         _f.slot == bindparam("slot"),
@@ -93,9 +93,9 @@ _LOCK = Statement(
     lambda _: (
         select(
             *(column.label(f"o_{column.name}") for column in _o),
-            *(_p[name].label(f"p_{name}") for name in _PAYMENT_COLUMNS),
+            *(column.label(f"p_{column.name}") for column in _PAYMENT_COLUMNS),
             _u.token.label("owner"),
-            _EARLY_REFUND,
+            EARLY_REFUND,
         )
         .join(Payment, (_p.slot == _o.slot) & (_p.order_id == _o.id))
         .join(User, (_u.slot == _o.slot) & (_u.id == _o.user_id))
@@ -210,6 +210,8 @@ class LockedPayment:
     """The account token of the order's user."""
     early_refund: bool
     """Whether the slot keeps a refund that was told before its payment: seldom."""
+    is_new: bool = False
+    """Made by this transaction, and written with its fact: nobody else can see it yet."""
 
 
 def lock(tx: Connected, slot: int, payment_id: int) -> LockedPayment | None:
@@ -217,24 +219,24 @@ def lock(tx: Connected, slot: int, payment_id: int) -> LockedPayment | None:
     row = _LOCK.row(tx, {"slot": slot, "id": payment_id})
     if row is None:
         return None
-    orders_end = len(_ORDER_COLUMNS)
-    order, payment = _OrderRow._make(row[:orders_end]), _PaymentRow._make(row[orders_end:-2])
+    orders_end = len(OrderRow._fields)
+    order, payment = OrderRow._make(row[:orders_end]), PaymentRow._make(row[orders_end:-2])
     return LockedPayment(order, payment, str(row[-2]), bool(row[-1]))
 
 
 def fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> Any:
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
-    return _named_fact(_FACT.row(tx, keys))
+    return named_fact(_FACT.row(tx, keys))
 
 
-def _named_fact(row: Any) -> Any:
+def named_fact(row: Any) -> Any:
     return None if row is None else _StoredFactRow._make(row)
 
 
 def lock_fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> Any:
     """Before any order is locked, like the insert of a new fact."""
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
-    return _named_fact(_LOCK_FACT.row(tx, keys))
+    return named_fact(_LOCK_FACT.row(tx, keys))
 
 
 def lock_fact_numbered(tx: Tx, slot: int, fact_id: int) -> AnyRow:
@@ -244,8 +246,12 @@ def lock_fact_numbered(tx: Tx, slot: int, fact_id: int) -> AnyRow:
 
 def complete_fact(tx: Tx, row: Any, content: dict[str, Any]) -> None:
     """Add to a stored fact what a later telling said and the first one did not. They do not contradict each other."""
-    if content != row.content:
-        tx.execute(_COMPLETE_FACT, {"at_slot": row.slot, "at_id": row.id, "full": content})
+    if content == row.content:
+        return
+    seals, before, seal = tx.core.rules.ledger.seals, row._asdict(), row.seal
+    if seal is not None and seals.fits_row("facts", before, bytes(seal)):  # else the wrong seal stays, to be found
+        seal = seals.of_row("facts", {**before, "content": content})
+    tx.execute(_COMPLETE_FACT, {"at_slot": row.slot, "at_id": row.id, "full": content, "sealed": seal})
 
 
 def settle_fact(
@@ -295,6 +301,11 @@ def payments_of_order(tx: Tx, slot: int, order_id: int) -> list[AnyRow]:
 
 def lock_order(tx: Tx, slot: int, order_id: int) -> AnyRow:
     return tx.execute(_LOCK_ORDER, {"slot": slot, "id": order_id}).one()
+
+
+def lock_known_order(tx: Tx, slot: int, order_id: int) -> AnyRow | None:
+    """The order with this number, locked; None if there is no such order."""
+    return tx.execute(_LOCK_ORDER, {"slot": slot, "id": order_id}).one_or_none()
 
 
 def lock_payment(tx: Tx, slot: int, payment_id: int) -> AnyRow:

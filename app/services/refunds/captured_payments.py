@@ -19,6 +19,7 @@ from app.models.base import AnyRow
 from app.services.base.transaction import Transaction
 from app.services.payments import bookings
 from app.services.refunds import refund_rows
+from app.services.refunds.refund_rows import COUNTED, STATUS_KINDS
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class CapturedPayment:
     paid: AnyRow
     order: AnyRow | None
     payment: AnyRow | None
+    told: Sequence[AnyRow]
+    """The stored facts about its refunds, and about those of other captures of the payment: those too that do not
+    count."""
 
     @property
     def slot(self) -> int:
@@ -78,11 +82,22 @@ class CapturedPayment:
 
 def captured_payment(tx: Transaction, order: AnyRow, payment: AnyRow, theirs: str | None) -> CapturedPayment | None:
     """The payment's capture with this number at the provider (None: its first). None if we know of no such money."""
+    return find_capture(refund_rows.told_of_payment(tx, payment.slot, payment.id), order, payment, theirs)
+
+
+def find_capture(told: Sequence[AnyRow], order: AnyRow, payment: AnyRow, theirs: str | None) -> CapturedPayment | None:
+    """That capture, where the facts about the payment are at hand."""
     wanted = payment.theirs if theirs is None else theirs
-    for paid in refund_rows.paid_facts(tx, payment.slot, payment.id):
-        if paid.content["theirs"] == wanted and paid.booking != Booking.NOTHING:
-            return CapturedPayment(paid, order, payment)
+    for paid in told:
+        if paid.kind == Kind.PAID and paid.content["theirs"] == wanted and paid.booking != Booking.NOTHING:
+            return CapturedPayment(paid, order, payment, told)
     return None
+
+
+def captured_in_suspense(tx: Transaction, paid: AnyRow) -> CapturedPayment:
+    """Money that lies in suspense because there is no payment for it here."""
+    told = refund_rows.counted_without_payment(tx, paid.slot, paid.provider_account, paid.environment)
+    return CapturedPayment(paid, None, None, told)
 
 
 def refunds_of(tx: Transaction, captured: CapturedPayment) -> list[AnyRow]:
@@ -103,15 +118,27 @@ def number_of(refund: AnyRow) -> str:
     return str(refund.number_there if refund.origin == Origin.PROVIDER else refund.id)
 
 
-def standing(tx: Transaction, captured: CapturedPayment, refunds: Sequence[AnyRow]) -> Refunded:
-    """How the captured payment and each refund of it stand, by everything that was told."""
-    own = own_amounts(refunds)
-    facts = refund_rows.facts_about(tx, captured.paid, first=captured.is_first, own=own)
-    return refunded(map(refund_fact, facts), captured.paid_minor, own)
+def standing(captured: CapturedPayment, refunds: Sequence[AnyRow], news: AnyRow | None = None) -> Refunded:
+    """How the captured payment and each refund of it stand, by everything that was told and counts; so does `news`.
+
+    A fact without the provider's number of the payment is about the refund of ours that it names, else about the first
+    capture.
+    """
+    own, facts = own_amounts(refunds), []
+    for row in captured.told:
+        theirs, counts = row.content["theirs"], row.outcome in COUNTED and row.kind in STATUS_KINDS
+        about_it = theirs == captured.theirs
+        about_it |= theirs is None and (captured.is_first or row.content["refund"] in own)
+        if counts and about_it and (news is None or row.id != news.id):
+            facts.append(refund_fact(row))
+    if news is not None:
+        facts.append(refund_fact(news))
+    return refunded(facts, captured.paid_minor, own)
 
 
 def refund_fact(row: AnyRow) -> RefundFact:
     content = row.content
+    fee = content.get("dispute_fee_minor")
     return RefundFact(
         Kind(row.kind),
         content["refund"] or "",
@@ -119,6 +146,9 @@ def refund_fact(row: AnyRow) -> RefundFact:
         content["amount_minor"],
         content["total_minor"],
         content["share"],
+        content.get("spares"),
+        content.get("occurrence") or "",
+        (fee, content["dispute_fee_currency"]) if fee is not None else None,
     )
 
 

@@ -20,33 +20,36 @@ from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import refund_rows, refund_status, requests
 from app.services.refunds.captured_payments import (
     CapturedPayment,
-    captured_payment,
+    captured_in_suspense,
+    find_capture,
     own_amounts,
     refund_fact,
-    refunds_of,
 )
 from app.services.refunds.refund_rows import STATUS_KINDS
 
 _SIZED = (Kind.REFUNDED, Kind.REFUND_UNDONE)
 """Of these alone it is certain that there was a payment."""
+_NEWS = ("amount_minor", "total_minor", "share", "dispute_fee_minor")
 _WAITS = Decision(Outcome.PARKED, Mismatch.BEFORE_PAYMENT)
 
 
 def says_more(known: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    """Whether a later telling of one refund brings a size that the first did not: one road tells this refund alone,
-    another the total so far."""
-    return any(known[name] is None and told[name] is not None for name in ("amount_minor", "total_minor", "share"))
+    """Whether a later telling of one refund brings what the first did not: one road tells this refund alone, another
+    the total so far, another the fee of the dispute."""
+    return any(known.get(name) is None and told[name] is not None for name in _NEWS)
 
 
 def take_in(tx: Tx, slot: int, fact_id: int, locked: LockedPayment | None) -> tuple[Decision, int | None]:
     """What the recorded fact changes, and the payment that it is about, if there is one here."""
     if locked is None:
         return _take_in_unmatched(tx, refund_rows.fact(tx, slot, fact_id)), None
-    fact = refund_rows.fact(tx, slot, fact_id)
-    return apply(tx, fact, locked.order, locked.payment), int(locked.payment.id)
+    order, payment = locked.order, locked.payment
+    told = refund_rows.told_of_payment(tx, slot, payment.id)
+    fact = next((row for row in told if row.id == fact_id), None) or refund_rows.fact(tx, slot, fact_id)
+    return _apply(tx, fact, order, payment, told), int(payment.id)
 
 
-def apply(tx: Tx, fact: AnyRow, order: AnyRow, payment: AnyRow) -> Decision:
+def _apply(tx: Tx, fact: AnyRow, order: AnyRow, payment: AnyRow, told: Sequence[AnyRow]) -> Decision:
     """What a fact changes about a payment whose order and row are locked. Safe to repeat."""
     if payment.provider_account != fact.provider_account:
         return Decision(Outcome.PARKED, Mismatch.OTHER_PROVIDER_ACCOUNT)
@@ -55,16 +58,17 @@ def apply(tx: Tx, fact: AnyRow, order: AnyRow, payment: AnyRow) -> Decision:
         return Decision(Outcome.PARKED, strange)
     if fact.kind not in STATUS_KINDS:
         return Decision(Outcome.NOTED)
-    captured = captured_payment(tx, order, payment, fact.content["theirs"] or _theirs_of_own(tx, fact, payment))
+    refunds = refund_rows.of_payment(tx, payment.slot, payment.id)
+    captured = find_capture(told, order, payment, fact.content["theirs"] or _theirs_of_own(fact, refunds))
     if captured is None:
         _ask_soon(tx, payment)
         return _WAITS
-    return _apply_to(tx, fact, captured)
+    return _apply_to(tx, fact, captured, [row for row in refunds if row.theirs == captured.theirs])
 
 
 def apply_to_unmatched(tx: Tx, fact: AnyRow, paid: AnyRow) -> Decision:
     """What a fact changes about money that lies in suspense because there is no payment for it here."""
-    return _apply_to(tx, fact, CapturedPayment(paid, None, None))
+    return _apply_to(tx, fact, captured_in_suspense(tx, paid), [])
 
 
 def _take_in_unmatched(tx: Tx, fact: AnyRow) -> Decision:
@@ -95,24 +99,24 @@ def _ask_soon(tx: Tx, payment: AnyRow) -> None:
     payment_rows.bring_forward(tx, payment.slot, payment.id, now=now, hinted_before=before)
 
 
-def _theirs_of_own(tx: Tx, fact: AnyRow, payment: AnyRow) -> str | None:
+def _theirs_of_own(fact: AnyRow, refunds: Sequence[AnyRow]) -> str | None:
     """Which capture the refund of ours belongs to that the fact names, where the fact does not name the capture."""
     number = parse_number(fact.content["refund"])
-    row = refund_rows.refund(tx, payment.slot, number) if number is not None else None
-    ours = row is not None and row.payment_id == payment.id and row.origin != Origin.PROVIDER
-    return row.theirs if row is not None and ours else None
+    for row in refunds:
+        if row.id == number and row.origin != Origin.PROVIDER:
+            return str(row.theirs)
+    return None
 
 
-def _apply_to(tx: Tx, fact: AnyRow, captured: CapturedPayment) -> Decision:
-    refunds = refunds_of(tx, captured)
+def _apply_to(tx: Tx, fact: AnyRow, captured: CapturedPayment, refunds: Sequence[AnyRow]) -> Decision:
     unusable = _unusable(fact, captured, refunds)
     if unusable is not None:
         return Decision(Outcome.PARKED, unusable)
     payment_id = captured.payment.id if captured.payment is not None else None
-    # From here on it counts; the caller writes the final outcome.
-    payment_rows.settle_fact(tx, captured.slot, fact.id, Decision(Outcome.NOTED), payment_id)
     changed = refund_status.follow(tx, captured, refunds, fact)
     if payment_id is not None and any(row.origin == Origin.AUTOMATIC for row in refunds):
+        # The fact counts from now on; the caller writes its final outcome.
+        payment_rows.settle_fact(tx, captured.slot, fact.id, Decision(Outcome.NOTED), payment_id)
         requests.automatic_rest(tx, captured.slot, payment_id, captured.theirs)
     return Decision(Outcome.APPLIED if changed else Outcome.NOTED)
 

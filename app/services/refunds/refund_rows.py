@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +15,15 @@ from app.models.base import AnyRow
 from app.models.orders import FactRow
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
+from app.services.base.statements import make_row_type
 from app.services.base.transaction import Transaction
 
 STATUS_KINDS = (Kind.REFUNDED, Kind.REFUND_UNDONE, Kind.REFUND_PENDING, Kind.REFUND_FAILED)
 """The facts from which follows how a refund stands, and how much of its payment is refunded."""
 COUNTED = (Outcome.APPLIED, Outcome.NOTED)
 _r, _f = Refund.__table__.c, FactRow.__table__.c
+RefundRow: Any = make_row_type("RefundRow", tuple(_r))
+"""A refund's row that was written just now, as a reader of the table would get it."""
 # A literal, so that the partial index of these few facts serves.
 _WAITS: ColumnElement[bool] = _f.reason == literal_column("'before_payment'")
 
@@ -48,13 +51,14 @@ def change(tx: Transaction, row: AnyRow, values: Mapping[str, Any]) -> bool:
     return bool(changes)
 
 
-def postpone(tx: Transaction, slot: int, refund_id: int, *, moment: datetime, problem: str) -> None:
-    """When to go on with a refund that is still open."""
-    tx.execute(
+def postponed(tx: Transaction, slot: int, refund_id: int, *, moment: datetime, problem: str) -> AnyRow | None:
+    """A refund that is still open, after its next moment was set; None if it is settled."""
+    return tx.execute(
         update(Refund)
         .where(_r.slot == slot, _r.id == refund_id, _r.status.in_(sorted(OPEN_REFUND)))
         .values(next_query_at=moment, problem=problem)
-    )
+        .returning(*_r)
+    ).one_or_none()
 
 
 def set_recheck(tx: Transaction, slot: int, refund_id: int, moment: datetime | None) -> None:
@@ -71,10 +75,11 @@ def fact(tx: Transaction, slot: int, fact_id: int) -> AnyRow:
     return tx.execute(select(*_f).where(_f.slot == slot, _f.id == fact_id)).one()
 
 
-def paid_facts(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
-    """What was told to be paid for this payment, oldest first; more than one if its number was paid twice."""
-    wanted = select(*_f).where(_f.slot == slot, _f.payment_id == payment_id, _f.kind == Kind.PAID).order_by(_f.id)
-    return list(tx.execute(wanted))
+def told_of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
+    """What was told to be paid for this payment (more than once if its number was paid twice), and what was told of its
+    refunds, oldest first."""
+    wanted = select(*_f).where(_f.slot == slot, _f.payment_id == payment_id, _f.kind.in_((Kind.PAID, *STATUS_KINDS)))
+    return list(tx.execute(wanted.order_by(_f.id)))
 
 
 def unmatched_paid_fact(tx: Transaction, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:
@@ -91,28 +96,6 @@ def unmatched_paid_fact(tx: Transaction, slot: int, provider_account: str, envir
         .with_for_update()
     )
     return tx.execute(wanted).one_or_none()
-
-
-def facts_about(tx: Transaction, paid: AnyRow, *, first: bool, own: Collection[str]) -> list[AnyRow]:
-    """The facts that say how the refunds of that captured payment stand, of those that count. A fact without the
-    provider's number of the payment is about the refund of ours that it names, else about the `first` capture."""
-    if paid.payment_id is None:
-        rows = counted_without_payment(tx, paid.slot, paid.provider_account, paid.environment)
-    else:
-        wanted = select(*_f).where(
-            _f.slot == paid.slot,
-            _f.payment_id == paid.payment_id,
-            _f.kind.in_(STATUS_KINDS),
-            _f.outcome.in_(COUNTED),
-        )
-        rows = list(tx.execute(wanted.order_by(_f.id)))
-    theirs = paid.content["theirs"]
-    return [
-        row
-        for row in rows
-        if row.content["theirs"] == theirs
-        or (row.content["theirs"] is None and (first or row.content["refund"] in own))
-    ]
 
 
 def waiting(tx: Transaction, slot: int, provider_account: str, environment: str) -> list[AnyRow]:
@@ -141,7 +124,7 @@ def counted_without_payment(tx: Transaction, slot: int, provider_account: str, e
 
 
 def waiting_anywhere(tx: Transaction, after: int, limit: int) -> list[AnyRow]:
-    """The same over all slots, in the order of their numbers."""
+    """Facts about refunds that wait for their payment, in all slots, in the order of their numbers."""
     wanted = (
         select(*_f)
         .prefix_with(sweep("due_payments"))

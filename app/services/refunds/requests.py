@@ -5,27 +5,31 @@ The refund's own number is what the provider gets in every attempt, so one wish 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 from app.domain.ledger import AccountName
 from app.domain.numbers import keyed_number, slot_of_number
 from app.domain.refunding import Clawback, Origin, RefundStatus, left_to_refund, of_amount
+from app.domain.schedule import LEASE_SECONDS
 from app.domain.status import OrderStatus
 from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.providers.verbs import Refunds
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, NotFound
-from app.services.base.idempotency import Keyed, decided_once
+from app.services.base.idempotency import Keyed, decided_for_owner
 from app.services.base.upsert import insert_if_new, insert_numbered
 from app.services.ledger import clawback
 from app.services.payments import payment_rows
 from app.services.refunds import refund_asks, refund_rows, refund_status, settlement
 from app.services.refunds.captured_payments import CapturedPayment, captured_payment, refunds_of, standing, under_way
 
+ONE_BY_ONE_SECONDS = 3
+"""Between two refunds of one payment: providers refuse, or mix up, those that come at once."""
 SURPLUS_REASON = "paid too much or too late"
 
 
@@ -54,32 +58,59 @@ class Wanted:
     caller: str
 
 
+@dataclass(slots=True)
+class Asked:
+    """A refund that was asked for."""
+
+    number: int
+    leased: Any = None
+    """Its row, if the asker has it to send it now: nobody else takes it before the lease ends."""
+
+
 def request(core: Core, wanted: Wanted, key: Keyed) -> int:
-    """Write the refund down and reserve its coins; its number. The key stands for the first answer, yes or no.
+    """Write the refund down and reserve its coins; its number. The worker sends it."""
+    return ask(core, wanted, key, lease=False).number
+
+
+def ask(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Asked:
+    """Write the refund down, reserve its coins and take it for the asker (`lease`), in one transaction. The key stands
+    for the first answer, yes or no.
 
     The number follows from caller and key, so a request that comes again when its key is forgotten is still one refund.
     Raises NotFound, PaymentNotPaid, RefundNotSupported, RefundExceedsPayment, KeyReused. Refunds of one payment are
     made one after the other, under the lock of its order, so their sum can't pass what was paid.
     """
     slot = slot_of_number(wanted.payment_id or wanted.order_id or 0)
-    order_id, user_id = core.read(lambda tx: _whose(tx, slot, wanted))
-    own_key = replace(key, caller=f"{key.caller}:{user_id}")
-    number = keyed_number(slot, f"refund:{own_key.caller}", own_key.key)
+    leased: dict[int, Any] = {}
+    order: Any = None
+    payment: Any = None
 
-    def decide(tx: Tx) -> int:
-        order = payment_rows.lock_order(tx, slot, order_id)
-        known = refund_rows.refund(tx, slot, number)
-        if known is not None:
-            return _still_known(known, wanted)
+    def owned(tx: Tx) -> Keyed:
+        nonlocal order, payment
+        order, payment = _lock_subject(tx, slot, wanted)
+        return replace(key, caller=f"{key.caller}:{order.user_id}")
+
+    def decide(tx: Tx, own_key: Keyed) -> int:
+        number = keyed_number(slot, f"refund:{own_key.caller}", own_key.key)
+        refunds = refund_rows.of_order(tx, slot, order.id)
+        for known in refunds:
+            if known.id == number:
+                return _still_known(known, wanted)
         if wanted.payment_id is None and order.status != OrderStatus.PAID:
-            raise PaymentNotPaid(order=str(order_id))
-        payment = payment_rows.lock_payment(tx, slot, wanted.payment_id or order.paid_payment_id)
-        captured = captured_payment(tx, order, payment, None)
+            raise PaymentNotPaid(order=str(order.id))
+        paid = payment or payment_rows.lock_payment(tx, slot, order.paid_payment_id)
+        captured = captured_payment(tx, order, paid, None)
         if captured is None:
-            raise PaymentNotPaid(payment=str(payment.id))
-        return _make(tx, captured, wanted, number)
+            raise PaymentNotPaid(payment=str(paid.id))
+        siblings = [other for other in refunds if other.payment_id == paid.id]
+        row = _make(tx, captured, siblings, wanted, number, lease=lease)
+        leased.clear()
+        if row["queries"]:
+            leased[number] = refund_rows.RefundRow(**row)
+        return number
 
-    return decided_once(core, slot, own_key, decide)
+    number = decided_for_owner(core, slot, owned, decide)
+    return Asked(number, leased.get(number))
 
 
 def _still_known(row: AnyRow, wanted: Wanted) -> int:
@@ -126,7 +157,7 @@ def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | Non
         return None
     last = max((row for row in refunds if row.origin == Origin.AUTOMATIC), key=_made_at, default=None)
     left = left_to_refund(
-        standing(tx, captured, refunds).part,
+        standing(captured, refunds).part,
         captured.paid_minor,
         sum(row.amount_minor or 0 for row in under_way(refunds)),
     )
@@ -154,7 +185,7 @@ def room_for(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow) -> Room:
         return Room(row.amount_minor, row.amount_minor, may_change=False)
     refunds = refunds_of(tx, captured)
     others = under_way(other for other in refunds if other.id != row.id)
-    part = standing(tx, captured, refunds).part
+    part = standing(captured, refunds).part
     ours = sum(other.amount_minor for other in others if other.origin != Origin.PROVIDER)
     foreign = any(other.origin == Origin.PROVIDER for other in others)
     return Room(
@@ -182,36 +213,56 @@ def of_order(core: Core, order_id: int) -> list[AnyRow]:
     return core.read(lambda tx: refund_rows.of_order(tx, slot_of_number(order_id), order_id))
 
 
-def _whose(tx: Tx, slot: int, wanted: Wanted) -> tuple[int, str]:
-    """The order that is meant, and its user. Raises NotFound."""
-    order_id = wanted.order_id
+def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow | None]:
+    """The order that is meant, and the payment if that is named, locked. Raises NotFound."""
     if wanted.payment_id is not None:
-        keys = payment_rows.payment_keys(tx, slot, wanted.payment_id)
-        if keys is None or order_id not in (None, keys.order_id):
+        locked = payment_rows.lock(tx, slot, wanted.payment_id)
+        if locked is None or wanted.order_id not in (None, locked.order.id):
             raise NotFound(payment=str(wanted.payment_id))
-        order_id = int(keys.order_id)
-    order = payment_rows.order(tx, slot, order_id) if order_id is not None else None
+        return locked.order, locked.payment
+    order = payment_rows.lock_known_order(tx, slot, wanted.order_id) if wanted.order_id is not None else None
     if order is None:
-        raise NotFound(order=str(order_id))
-    return int(order.id), str(order.user_id)
+        raise NotFound(order=str(wanted.order_id))
+    return order, None
 
 
-def _make(tx: Tx, captured: CapturedPayment, wanted: Wanted, number: int) -> int:
+def _make(
+    tx: Tx, captured: CapturedPayment, siblings: Sequence[AnyRow], wanted: Wanted, number: int, *, lease: bool
+) -> dict[str, Any]:
+    """The row of a new refund. Raises RefundNotSupported, RefundExceedsPayment, KeyReused."""
     if captured.payment is None or not captured.paid_minor or not _can_refund(tx.core, captured.payment):
         raise RefundNotSupported
-    refunds = refunds_of(tx, captured)
-    part, going = standing(tx, captured, refunds).part, sum(row.amount_minor or 0 for row in under_way(refunds))
+    refunds = [row for row in siblings if row.theirs == captured.theirs]
+    part, going = standing(captured, refunds).part, sum(row.amount_minor or 0 for row in under_way(refunds))
     left = left_to_refund(part, captured.paid_minor, going)
     amount = left if wanted.amount_minor is None else wanted.amount_minor
     if not 0 < amount <= left:
         raise RefundExceedsPayment(amount_minor=amount, left_minor=left, currency=captured.currency)
     policy = wanted.policy or tx.core.rules.clawback
-    row = _new(tx, captured, amount, wanted.reason, policy, Origin.ASKED, wanted.caller)
-    if not insert_if_new(tx, Refund.__table__, {**row, "id": number}):
+    row = {**_new(tx, captured, amount, wanted.reason, policy, Origin.ASKED, wanted.caller), "id": number}
+    if lease:
+        row |= _lease(tx, siblings)
+    row["seal"] = tx.core.rules.ledger.seals.of_row("refunds", row)
+    if not insert_if_new(tx, Refund.__table__, row):
         raise KeyReused
     before = part + Fraction(going, captured.paid_minor)
     _reserve(tx, captured, number, before, before + Fraction(amount, captured.paid_minor))
-    return number
+    return row
+
+
+def _lease(tx: Tx, siblings: Sequence[AnyRow]) -> dict[str, Any]:
+    """The asker sends it at once, unless another refund of the payment was sent just now. Should the asker die, the
+    worker goes on when the lease ends, and asks the provider first whether it knows this refund."""
+    busy_until = busy_with(siblings)
+    if busy_until is not None and busy_until > tx.now:
+        return {"next_query_at": busy_until}
+    return {"next_query_at": tx.now + timedelta(seconds=LEASE_SECONDS), "last_query_at": tx.now, "queries": 1}
+
+
+def busy_with(siblings: Iterable[AnyRow]) -> datetime | None:
+    """When the next refund of a payment may be sent, these being its others; None if at any time."""
+    stamps = [row.last_query_at for row in siblings if row.last_query_at is not None]
+    return max(stamps) + timedelta(seconds=ONE_BY_ONE_SECONDS) if stamps else None
 
 
 def _can_refund(core: Core, payment: AnyRow) -> bool:
@@ -239,7 +290,7 @@ def _new(
 
 def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback) -> int:
     row = _new(tx, captured, amount, SURPLUS_REASON, policy, Origin.AUTOMATIC, "")
-    return insert_numbered(tx, Refund.__table__, tx.core.numbers, row)
+    return insert_numbered(tx, Refund.__table__, tx.core.numbers, row, tx.core.rules.ledger.seals.refund)
 
 
 def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction, after: Fraction) -> None:

@@ -3,10 +3,11 @@ without one has no `refund`: its payments are refunded on the merchant site, or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from app.domain.money import Money
 from app.providers import ClientCertificate, Declined, Fact, Kind, Misconfigured, Provider, Ref, Tools, Unknown
+from plugins.wechat.checks import check_merchant
 from plugins.wechat.documents import CNY, fen_text
 from plugins.wechat.mapping import FINAL_TEXTS
 from plugins.wechat.merchant_certificate import EndingAlarm, load_merchant_certificate
@@ -34,11 +35,17 @@ class RefundingV2Provider(V2Provider):
     def __init__(self, settings: V2Settings, tools: Tools, shown: ClientCertificate) -> None:
         super().__init__(settings, tools)
         now = tools.clock.now()
-        self._alarm = EndingAlarm(load_merchant_certificate(shown.private_key, shown.chain, now))
+        self._settings = settings
+        self._certificate = load_merchant_certificate(shown.private_key, shown.chain, now)
+        self._alarm = EndingAlarm(self._certificate)
         self._alarm.look(now)
         shown.check()
         self._shown = shown
         self._refund_notify_url = settings.refund_notify_url
+
+    def check(self) -> Iterator[str]:
+        """For `tillbook check`: whether the certificate is this merchant's."""
+        yield from check_merchant(self._settings, self._certificate)
 
     def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
         """WeChat Pay wants the order's total repeated, so the order is asked for first. SUCCESS means accepted, no

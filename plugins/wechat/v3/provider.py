@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from app.providers import (
 from plugins.wechat.actions import action_for
 from plugins.wechat.bills.pages import TRADE_BILL, BillPages
 from plugins.wechat.bills.reading import fact_of
+from plugins.wechat.checks import check_merchant, check_platform
 from plugins.wechat.documents import CNY
 from plugins.wechat.mapping import MISSING_CODES
 from plugins.wechat.merchant import Merchant
@@ -65,6 +66,7 @@ class V3Provider:
     least_seconds: int = LEAST_SECONDS
 
     def __init__(self, settings: V3Settings, tools: Tools) -> None:
+        self._settings, self._tools = settings, tools
         self._credentials = load_credentials(settings, tools.clock.now())
         self._keys = PlatformKeys(
             self._credentials.public_key_id, self._credentials.public_key, tools.keys, tools.clock
@@ -84,6 +86,11 @@ class V3Provider:
         )
         self.account = self._merchant.account
         self.ways: Mapping[str, type[BaseModel]] = {way: WAYS[way] for way in settings.ways}
+
+    def check(self) -> Iterator[str]:
+        """For `tillbook check`: whether the keys are this merchant's and WeChat Pay's, and how long they last."""
+        yield from check_merchant(self._settings, self._credentials.merchant)
+        yield from check_platform(self._settings, self._tools.keys, self._clock.now())
 
     def start(self, intent: Intent) -> Started:
         if intent.way not in self.ways:

@@ -90,7 +90,7 @@ def test_there_is_nothing_to_replay_under_another_number(world: World) -> None:
 
 def test_a_message_of_an_account_that_is_not_configured_any_more_cannot_be_replayed(world: World) -> None:
     world.receive(surplus(world))
-    without = replace(world.core, registry=Registry({}))
+    without = world.with_accounts().core
     with pytest.raises(NotReplayed, match="'sandbox' is not configured"):
         notifications.replay(without, kept(world)[0].id)
 
