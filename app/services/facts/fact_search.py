@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Select, or_, select
 
-from app.domain.numbers import parse_number, slot_of_number, slot_of_reference
+from app.domain.numbers import SLOTS, parse_number, slot_of_number, slot_of_reference
 from app.domain.status import Outcome
 from app.models.base import AnyRow
-from app.models.orders import FactRow, Order, Payment
+from app.models.orders import FactRow, Order, Payment, User
 from app.models.slot_guard import sweep
-from app.services.accounts.users import find_by_token
+from app.services.accounts.users import uuid_of
 from app.services.base.context import Tx
 from app.services.facts import parked
 
@@ -21,7 +21,7 @@ MOST_FOUND = 100
 """Facts that a search by number shows."""
 NOT_SETTLED = (Outcome.PARKED, Outcome.SURPLUS, Outcome.NOT_OURS)
 """Facts that may lie in any slot under any number: few enough to be read through."""
-_f, _o, _p = FactRow.__table__.c, Order.__table__.c, Payment.__table__.c
+_f, _o, _p, _u = (table.__table__.c for table in (FactRow, Order, Payment, User))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,12 @@ def _shown(tx: Tx, row: AnyRow) -> ShownFact:
         order = tx.execute(of_payment).one_or_none()
         if order is not None:
             return ShownFact(row, order.user_id, order.sku)
-    owner = row.content["owner"]
-    user = find_by_token(tx, owner) if owner else None
-    return ShownFact(row, None if user is None else user.id, told)
+    return ShownFact(row, _user_of(tx, row.content["owner"]), told)
+
+
+def _user_of(tx: Tx, owner: str | None) -> str | None:
+    """The user whose token this is; the token says the slot."""
+    token = uuid_of(owner)
+    if token is None:
+        return None
+    return tx.execute(select(_u.id).where(_u.slot == token.int % SLOTS, _u.token == token)).scalar_one_or_none()
