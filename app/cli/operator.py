@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from app.cli.house import house
-from app.domain.status import NEEDS_A_PERSON
-from app.services.facts import inbox, parked
+from app.domain.remedies import remedy
+from app.domain.status import NEEDS_A_PERSON, Outcome
+from app.services.facts import fact_search, inbox, parked
 from app.services.intake import notifications
 from app.services.payments import expiry
 
@@ -57,16 +58,36 @@ def facts() -> None:
 @click.option("--theirs", help="Only those that name this number; needed for `not_ours`, which may be very many.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 def list_facts(outcome: str, theirs: str | None, limit: int) -> None:
-    """Those that are still so, oldest first. `not_ours`: what histories and bills list that is about nothing here."""
+    """Those that are still so, oldest first, each with what to do about it. `not_ours`: what histories and bills list
+    that is about nothing here."""
     if outcome == "not_ours" and theirs is None:
         raise click.UsageError("--outcome not_ours needs --theirs NUMBER; `tillbook scans list` counts them")
-    for row in house().core.read(lambda tx: parked.listed(tx, outcome, limit, theirs)):
-        told = row.content
-        money = f"{told['amount_minor']} {told['currency']}" if told["amount_minor"] is not None else "no amount"
-        click.echo(
-            f"{row.id}  {row.recorded_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.kind}  {row.reason}  {money}"
-            f"  ours={told['ours']} theirs={told['theirs']}"
-        )
+    core = house().core
+    for each in core.read(lambda tx: fact_search.shown(tx, parked.listed(tx, outcome, limit, theirs))):
+        click.echo(_fact_line(each))
+
+
+@facts.command("find")
+@click.argument("number")
+def find_facts(number: str) -> None:
+    """Every fact that this number names, whatever became of it: our number of a fact, an order or a payment, or the
+    provider's. Exits 1 if there is none."""
+    found = house().core.read(lambda tx: fact_search.find(tx, number))
+    for each in found:
+        click.echo(f"{each.row.outcome}  {_fact_line(each)}")
+    if not found:
+        raise click.ClickException(f"no fact names {number}")
+
+
+def _fact_line(each: fact_search.ShownFact) -> str:
+    row, told = each.row, each.row.content
+    money = f"{told['amount_minor']} {told['currency']}" if told["amount_minor"] is not None else "no amount"
+    waits = row.outcome not in (Outcome.APPLIED, Outcome.NOTED)
+    todo = f"  {remedy(row.reason)}" if waits and remedy(row.reason) else ""
+    return (
+        f"{row.id}  {row.recorded_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.kind}  {row.reason}  {money}"
+        f"  user={each.user} product={each.product}{todo}  ours={told['ours']} theirs={told['theirs']}"
+    )
 
 
 @facts.command("reexamine")

@@ -118,6 +118,9 @@ class Payment(Base):
     last_query_at: Mapped[datetime | None] = mapped_column(Moment)
     hinted_at: Mapped[datetime | None] = mapped_column(Moment)
     queries: Mapped[int] = mapped_column(Integer, default=0)
+    request: Mapped[uuid.UUID | None] = mapped_column(Uuid)
+    """Named after caller and idempotency key: the request makes one attempt, also where its key is forgotten. Null for
+    what was bought in a store."""
 
     __table_args__ = (
         slot_matches_id(),
@@ -126,6 +129,7 @@ class Payment(Base):
         CheckConstraint("status <> 'paid' OR theirs IS NOT NULL", name="paid_has_their_number"),
         _one_of("status", "created", "pending", "unknown", "authorized", "paid", "failed", "closed", "held"),
         Index(None, "slot", "order_id", "attempt", unique=True),
+        Index(None, "slot", "request", unique=True),
         # Without the slot: a message that names only the provider's number has to be found (docs/adr/0030).
         Index("ix_payments_theirs", "provider_account", "theirs"),
         Index(

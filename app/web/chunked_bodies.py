@@ -7,15 +7,17 @@ that happens to be. Here there is one place for it, and one answer: 400.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from app.web.errors import outside_application
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+_NOT_READABLE = outside_application("bad_request")
 _log = structlog.get_logger(__name__)
 
 
@@ -31,7 +33,7 @@ class ChunkedBodies:
                 body = environ["wsgi.input"].read(self._largest + 1)
             except Exception as error:  # whatever the server raises: the bytes are the sender's
                 _log.warning("body_not_readable", path=environ.get("PATH_INFO", ""), error=type(error).__name__)
-                return _bad_request(start_response)
+                return _NOT_READABLE(environ, start_response)
             _replace_body(environ, body)
         return self._application(environ, start_response)
 
@@ -40,16 +42,3 @@ def _replace_body(environ: dict[str, Any], body: bytes) -> None:
     del environ["HTTP_TRANSFER_ENCODING"]
     environ["CONTENT_LENGTH"] = str(len(body))
     environ["wsgi.input"] = io.BytesIO(body)
-
-
-def _bad_request(start_response: StartResponse) -> list[bytes]:
-    code, title = "bad_request", "The body is not written as HTTP wants it."
-    document = {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": 400, "code": code}
-    body = json.dumps(document).encode()
-    headers = [
-        ("Content-Type", "application/problem+json"),
-        ("Content-Length", str(len(body))),
-        ("Connection", "close"),
-    ]
-    start_response("400 Bad Request", headers)
-    return [body]

@@ -5,8 +5,9 @@ This module alone knows HTTP statuses. Use cases and the ledger raise errors wit
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from apiflask import APIFlask
@@ -15,9 +16,13 @@ from flask import Response, jsonify, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from app.domain.ledger import KeyConflict, LedgerError
 from app.services.base.errors import DomainError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 CONTENT_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
@@ -109,8 +114,21 @@ def problem(code: str, detail: str = "", /, **members: Any) -> Response:
     return _document(status, code, title, detail, members)
 
 
+def outside_application(code: str) -> WSGIApplication:
+    """An application that answers every request with the problem document of this code: for what is refused before
+    Flask sees it. The connection ends with it, since the rest of the request is not read."""
+    status, title = ERRORS[code]
+    answer = WerkzeugResponse(json.dumps(_members(status, code, title)), status, content_type=CONTENT_TYPE)
+    answer.headers["Connection"] = "close"
+    return answer
+
+
+def _members(status: int, code: str, title: str) -> dict[str, Any]:
+    return {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": status, "code": code}
+
+
 def _document(status: int, code: str, title: str, detail: str, members: Mapping[str, Any]) -> Response:
-    body = {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": status, "code": code}
+    body = _members(status, code, title)
     if detail and detail != title:
         body["detail"] = detail
     response = jsonify({**members, **body})

@@ -184,6 +184,10 @@ def test_parked_facts_are_listed_and_reexamined(operator: World) -> None:
     assert set(lines) == {str(held), str(unknown)}
     assert "sandbox  paid  other_amount  599 CNY" in lines[str(held)]
     assert lines[str(unknown)].endswith("ours=12345678 theirs=T-2")
+    assert "  user=alice product=coins-60  another amount was paid than asked: give it back" in lines[str(held)]
+    assert "  user=alice product=None  looked at again for 30 days; restore the order" in lines[str(unknown)]
+    assert run("facts", "find", "T-2").output.splitlines() == [f"parked  {lines[str(unknown)]}"]
+    assert "no fact names T-3" in run("facts", "find", "T-3").output
     assert run("facts", "list", "--outcome", "surplus").output == ""
     assert run("facts", "list", "--outcome", "applied").exit_code == 2
     for number, why in ((held, "that is decided"), (unknown, "parked unknown_number"), (1, "no such fact")):

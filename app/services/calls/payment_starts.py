@@ -118,7 +118,7 @@ def pay_again(core: Core, user_id: str, order_id: int, pay_by: PayBy, request: K
     def look(tx: Tx) -> list[int]:
         if find_key(tx, slot, request) is not None:
             return []
-        return open_payments_to_replace(tx, user_id, order_id, pay_by)
+        return open_payments_to_replace(tx, user_id, order_id, pay_by, request)
 
     try:
         replaced = core.read(look)

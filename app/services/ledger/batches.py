@@ -53,8 +53,8 @@ def book_batch(
 ) -> BatchResult:
     """Book spends and grants (`app.domain.spending.grant`) in this order. The caller commits.
 
-    A key that was used for something else is the item's refusal `key_conflict` (which is not remembered), as is
-    `balance_overflow`. Raises InvalidTransfer for more than 500 items.
+    A key that was used for something else is the item's refusal `key_conflict`, which is not remembered; every other
+    refusal is, `balance_overflow` too. Raises InvalidTransfer for more than 500 items.
     """
     if not 0 < len(items) <= MOST:
         raise InvalidTransfer(f"a batch has 1 to {MOST} items")
@@ -94,7 +94,7 @@ def _answers(books: LedgerTransaction, items: Sequence[_Placed]) -> tuple[Posted
     for item in items:
         try:
             answers.append(_answer(books, item, now))
-        except (KeyConflict, BalanceOverflow) as error:
+        except KeyConflict as error:
             answers.append(Refused(item.id, error.code))
     return tuple(answers)
 
@@ -112,6 +112,15 @@ def _answer(
         if first.transfer.fingerprint(item.slot) != item.transfer.fingerprint(item.slot):
             raise KeyConflict(f"the key {item.transfer.key!r} is used twice in the batch", "")
         return replace(first_answer, repeated=True)
-    answer = books.post(item.slot, item.transfer) if item.spend is None else decide(books, item.slot, item.spend)
+    answer = _granted(books, item) if item.spend is None else decide(books, item.slot, item.spend)
     now[item.id] = (item, answer)
     return answer
+
+
+def _granted(books: LedgerTransaction, item: _Placed) -> Posted | Refused:
+    """Booked, or refused for good: the wallet may have room when the item comes again, and a no stays a no."""
+    try:
+        return books.post(item.slot, item.transfer)
+    except BalanceOverflow as error:
+        book = books.book(item.slot, item.transfer.book)
+        return books.refuse(book, Refused(item.id, error.code), item.transfer.fingerprint(item.slot))

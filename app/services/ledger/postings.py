@@ -6,7 +6,15 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.domain.ledger import InsufficientFunds, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
+from app.domain.ledger import (
+    BalanceOverflow,
+    InsufficientFunds,
+    InvalidTransfer,
+    KeyConflict,
+    Posted,
+    Refused,
+    Transfer,
+)
 from app.domain.limits import LedgerRules
 from app.services.base.statements import Move
 from app.services.base.transaction import Connected
@@ -51,6 +59,8 @@ def _repeat(session: Connected, slot: int, transfer: Transfer) -> Posted:
     if isinstance(answer, Posted):
         return answer
     code = answer.code if isinstance(answer, Refused) else "unknown"
+    if code == BalanceOverflow.code:
+        raise BalanceOverflow(f"the key {transfer.key!r} was refused before")
     raise KeyConflict(f"the key {transfer.key!r} was refused before: {code}", "")
 
 

@@ -17,7 +17,8 @@ from app.services.base.transaction import Connected
 _o, _p = Order.__table__.c, Payment.__table__.c
 # What the client does next is long, and is shown of open payments only.
 _ACTION = case((or_(*[_p.status == status for status in sorted(OPEN_PAYMENT)]), _p.action)).label("action")
-_PAYMENT_COLUMNS = [_ACTION if column.name == "action" else column for column in _p if column.name != "intent"]
+UNSHOWN = ("intent", "request")
+_PAYMENT_COLUMNS = [_ACTION if column.name == "action" else column for column in _p if column.name not in UNSHOWN]
 _ShownOrder: Any = make_row_type("ShownOrder", _o)
 _ShownPayment: Any = make_row_type("ShownPayment", _PAYMENT_COLUMNS)
 _ORDER_WIDTH = len(list(_o))

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import and_, bindparam, select
 
 from app.domain.facts import Ref
 from app.domain.money import MAX_MINOR, Money
@@ -34,6 +34,7 @@ from app.services.base.idempotency import (
     KEPT,
     Keyed,
     add_claim,
+    claim_or_stop,
     decided_once,
     remembering,
     resource_of,
@@ -41,7 +42,7 @@ from app.services.base.idempotency import (
 )
 from app.services.base.statements import Flight, Statement, make_row_type, named
 from app.services.base.upsert import NumberTaken, insertion_if_new
-from app.services.payments import intents, order_rows, payment_rows
+from app.services.payments import intents, order_rows, payment_rows, repeated_attempts
 from app.services.payments.order_limits import check_limits, check_time
 
 MOST_PAYMENTS = 10
@@ -54,7 +55,7 @@ _INSERT_ORDER, _INSERT_PAYMENT = insertion_if_new(Order.__table__), insertion_if
 _GOODS = (_g.sku, _g.title, _g.prices, _g.grants, _g.store_ids, _g.active, _g.starts_at, _g.ends_at)
 _OrderRow: Any = make_row_type("OrderRow", _o)
 _PaymentRow: Any = make_row_type("PaymentRow", _p)
-_BUYERS = (_u.token, *KEPT, *_GOODS)
+_BUYERS = (_u.token, *KEPT, *_GOODS, *repeated_attempts.MADE)
 _OWNED = (*_o, _u.token, _g.store_ids)
 _Buyer: Any = make_row_type("Buyer", _BUYERS)
 _Owned: Any = make_row_type("Owned", _OWNED)
@@ -67,6 +68,7 @@ _BUYER = Statement(
             IdempotencyKey, and_(_k.slot == _u.slot, _k.caller == bindparam("caller"), _k.key == bindparam("key"))
         )
         .outerjoin(Product, _g.sku == bindparam("wanted_sku"))
+        .outerjoin(repeated_attempts.MADE_BEFORE, repeated_attempts.is_named(_u.slot))
         .where(_u.slot == bindparam("slot"), _u.id == bindparam("user"))
         .with_for_update(key_share=True, of=[User])
     )
@@ -81,11 +83,6 @@ _OWN_ORDER = (
 _READ_OWN_ORDER = Statement(lambda _: _OWN_ORDER)
 # The user too: attempts to pay two orders at the same time are counted one by one.
 _LOCK_OWN_ORDER = Statement(lambda _: _OWN_ORDER.with_for_update(key_share=True, of=[Order, User]))
-_ATTEMPTS = Statement(
-    lambda _: select(func.coalesce(func.max(_p.attempt), 0).label("made")).where(
-        _p.slot == bindparam("slot"), _p.order_id == bindparam("order")
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +158,13 @@ def create_order(core: Core, wanted: NewOrder, request: Keyed) -> Placed:
         buyer = _buyer(tx, slot, wanted, request)
         if buyer.fingerprint is not None:  # before anything is judged anew: the product may not be for sale any more
             return _placed_before(tx, slot, resource_of(buyer, request))
+        if buyer.made_id is not None:
+            return _placed_by_forgotten_key(tx, slot, wanted, buyer, request)
         account, pay_by = account_for(core, wanted.pay_by)
         order = _order_row(tx, slot, wanted, buyer, account)
         check_time(account, order.expires_at, tx.now)
         check_limits(tx, slot, wanted.user_id, new_order=True)
-        payment = _payment_row(tx, order, 1, account, pay_by, str(buyer.token), buyer.store_ids)
+        payment = _payment_row(tx, order, 1, account, pay_by, str(buyer.token), buyer.store_ids, request)
         flight = Flight(tx)
         claim = add_claim(tx, flight, slot, request, order.id)
         flight.add(_INSERT_ORDER, [order._asdict()], wrong=NumberTaken)
@@ -186,8 +185,13 @@ def add_payment(core: Core, user_id: str, order_id: int, pay_by: PayBy, request:
     slot = slot_of_user(user_id)
 
     def decide(tx: Tx) -> int:
-        order, account, valid, made = _judged(tx, _LOCK_OWN_ORDER, user_id, order_id, pay_by)
-        payment = _payment_row(tx, order, made + 1, account, valid, str(order.token), order.store_ids or {})
+        order, attempts = _own_order(tx, _LOCK_OWN_ORDER, user_id, order_id, request)
+        if attempts.made_id is not None:
+            repeated_attempts.check_same_attempt(attempts, order_id, pay_by)
+            return int(attempts.made_id)
+        account, valid = _judged(tx, order, attempts, pay_by)
+        token, store_ids = str(order.token), order.store_ids or {}
+        payment = _payment_row(tx, order, attempts.attempts + 1, account, valid, token, store_ids, request)
         flight = Flight(tx)
         flight.add(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
         flight.land()
@@ -196,23 +200,31 @@ def add_payment(core: Core, user_id: str, order_id: int, pay_by: PayBy, request:
     return decided_once(core, slot, request, decide)
 
 
-def open_payments_to_replace(tx: Tx, user_id: str, order_id: int, pay_by: PayBy) -> list[int]:
-    """The open payments of an order to which another attempt could be added now. Raises what `add_payment` would."""
-    order, *_ = _judged(tx, _READ_OWN_ORDER, user_id, order_id, pay_by)
+def open_payments_to_replace(tx: Tx, user_id: str, order_id: int, pay_by: PayBy, request: Keyed) -> list[int]:
+    """The open payments of an order to which another attempt could be added now; none if this request has added its
+    attempt already. Raises what `add_payment` would."""
+    order, attempts = _own_order(tx, _READ_OWN_ORDER, user_id, order_id, request)
+    if attempts.made_id is not None:
+        return []
+    _judged(tx, order, attempts, pay_by)
     payments = payment_rows.payments_of_order(tx, order.slot, order.id)
     return [payment.id for payment in payments if payment.status in OPEN_PAYMENT]
 
 
-def _judged(
-    tx: Tx, read: Statement, user_id: str, order_id: int, pay_by: PayBy
-) -> tuple[Any, ProviderAccount, PayBy, int]:
-    """The order with its user's token and its product's store ids, the account, the valid request, and how many
-    attempts were made. Raises where no further attempt is allowed."""
+def _own_order(tx: Tx, read: Statement, user_id: str, order_id: int, request: Keyed) -> tuple[Any, Any]:
+    """The order with its user's token and its product's store ids; how many attempts were made, and the one that this
+    request made. Raises NotFound."""
     slot = slot_of_user(user_id)
     keys = {"slot": slot, "id": order_id, "user": user_id}
     order = named(_Owned, read.row(tx, keys)) if slot == slot_of_number(order_id) else None
     if order is None:
         raise NotFound(order=str(order_id))
+    return order, repeated_attempts.attempts_of(tx, slot, order_id, request)
+
+
+def _judged(tx: Tx, order: Any, attempts: Any, pay_by: PayBy) -> tuple[ProviderAccount, PayBy]:
+    """The account and the valid request. Raises where no further attempt is allowed."""
+    order_id = order.id
     account, valid = account_for(tx.core, pay_by)
     if order.environment != environment_of(account.live):
         raise UnknownProviderAccount("The order belongs to the other environment.")
@@ -221,11 +233,17 @@ def _judged(
     if order.status != OrderStatus.OPEN or order.expires_at <= tx.now:
         raise OrderNotOpen(order=str(order_id), order_status=order.status)
     check_time(account, order.expires_at, tx.now)
-    ((made,),) = _ATTEMPTS.rows(tx, {"slot": slot, "order": order_id})
-    if made >= MOST_PAYMENTS:
+    if attempts.attempts >= MOST_PAYMENTS:
         raise TooManyPayments(order=str(order_id), limit=MOST_PAYMENTS)
-    check_limits(tx, slot, user_id, new_order=False)
-    return order, account, valid, made
+    check_limits(tx, order.slot, order.user_id, new_order=False)
+    return account, valid
+
+
+def _placed_by_forgotten_key(tx: Tx, slot: int, wanted: NewOrder, buyer: Any, request: Keyed) -> Placed:
+    """The order that this request made, bound to its key anew. Raises KeyReused if it made something else."""
+    repeated_attempts.check_same_order(buyer, payment_rows.order(tx, slot, buyer.made_order), wanted)
+    claim_or_stop(tx, slot, request, buyer.made_order)
+    return Placed(buyer.made_order, buyer.made_id)
 
 
 def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
@@ -258,6 +276,7 @@ def _buyer(tx: Tx, slot: int, wanted: NewOrder, request: Keyed) -> Any:
         "caller": request.caller,
         "key": request.key,
         "wanted_sku": wanted.sku,
+        "request": repeated_attempts.name_of(slot, request),
     }
     found = named(_Buyer, _BUYER.row(tx, keys))
     if found is None:
@@ -316,6 +335,7 @@ def _payment_row(
     pay_by: PayBy,
     token: str,
     store_ids: Mapping[str, str],
+    request: Keyed,
 ) -> Any:
     number, rules = tx.core.numbers.next(order.slot), tx.core.rules.ask
     intent = Intent(
@@ -351,4 +371,5 @@ def _payment_row(
         last_query_at=None,
         hinted_at=None,
         queries=0,
+        request=repeated_attempts.name_of(order.slot, request),
     )

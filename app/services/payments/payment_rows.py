@@ -77,7 +77,7 @@ _PAYMENT_KEYS_BY_THEIRS = (
     .order_by(_p.id)
     .limit(1)
 )
-_PAYMENT_COLUMNS = [column for column in _p if column.name != "action"]
+_PAYMENT_COLUMNS = [column for column in _p if column.name not in ("action", "request")]
 OrderRow: Any = make_row_type("OrderRow", _o)
 PaymentRow: Any = make_row_type("PaymentRow", _PAYMENT_COLUMNS)
 EARLY_REFUND = (

@@ -95,7 +95,10 @@ def new_rows(locked: LockedPayment, decision: Decision, fact: Fact) -> list[tupl
         payment = payment._replace(status=decision.payment, paid_at=fact.at if is_paid else None)
     if decision.order is not None:
         order = order._replace(status=decision.order, paid_payment_id=payment.id, paid_at=fact.at)
-    return [(_INSERT_ORDER, [order._asdict()]), (_INSERT_PAYMENT, [{**payment._asdict(), "action": None}])]
+    return [
+        (_INSERT_ORDER, [order._asdict()]),
+        (_INSERT_PAYMENT, [{**payment._asdict(), "action": None, "request": None}]),
+    ]
 
 
 def _payment(tx: Tx, reported: ReportedFact, *, is_stored: bool) -> LockedPayment | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.ledger import MAX_AMOUNT, InvalidTransfer, KeyConflict, Posted, system, wallet
+from app.domain.ledger import MAX_AMOUNT, BalanceOverflow, InvalidTransfer, KeyConflict, Posted, system, wallet
 from app.domain.spending import Spend, grant
 from app.services.base.transaction import Sessions, transact
 from app.services.ledger import post
@@ -114,3 +114,26 @@ def test_a_key_that_was_refused_cannot_be_posted(users: list[WalletOwner]) -> No
         owner.do(post, [request.transfer])
     assert request.transfer.debit == wallet(owner.user, "coin")
     assert request.transfer.credit == system("revenue", "coin")
+
+
+def test_an_overflow_stays_refused_under_its_key_when_there_is_room(users: list[WalletOwner]) -> None:
+    owner = users[0]
+    item = _grant(owner, MAX_AMOUNT, "g")
+    first = _batch(users, [item, Spend(owner.user, "coin", 10, "s"), item], together=False)
+    assert [code(answer) for answer in first.answers] == ["balance_overflow", "", "balance_overflow"]
+    assert owner.balance().balance == 0, "there is room now"
+    again = _batch(users, [item], together=False).answers[0]
+    assert (code(again), again.repeated) == ("balance_overflow", True)
+    with pytest.raises(BalanceOverflow):
+        owner.do(post, [item])
+    assert owner.balance().balance == 0
+    assert code(_batch(users, [_grant(owner, MAX_AMOUNT, "another")], together=False).answers[0]) == ""
+    assert owner.findings() == []
+
+
+def test_an_overflow_in_a_batch_of_all_or_nothing_is_not_remembered(users: list[WalletOwner]) -> None:
+    owner = users[1]
+    item = _grant(owner, MAX_AMOUNT, "g")
+    assert not _batch(users, [item], together=True).applied
+    owner.spend(10, "s")
+    assert _batch(users, [item], together=True).applied
