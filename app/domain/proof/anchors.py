@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from app.domain.refunding import Origin
-from app.domain.seals import FOLLOWS_FACTS, Seals, spelled
+from app.domain.seals import Seals, spelled
 
 ANCHOR_VERSION = 1
 CHECK_BYTES = 12
@@ -33,10 +33,12 @@ ANCHORED: Mapping[str, tuple[str, ...]] = {
     ),
     "refunds": (
         *("id", "order_id", "payment_id", "provider_account", "theirs", "number_there", "origin", "policy"),
-        *("reason", "caller", "amount_minor", "currency", "created_at"),
+        *("reason", "caller"),
     ),
 }
 """What never changes in a row. Frozen with ANCHOR_VERSION: an anchor of years ago must still fit."""
+_OF_OUR_REFUNDS = ("amount_minor", "currency", "created_at")
+"""Of a refund that the provider decided, these follow from facts, and move with them. Frozen with ANCHOR_VERSION."""
 FACT_CONTENT = (
     *("ours", "theirs", "refund", "agreement", "amount_minor", "currency", "total_minor", "share", "product"),
     *("quantity", "owner", "account", "live", "period_end", "fee_minor", "fee_currency", "cause", "refunds_unknown"),
@@ -126,8 +128,10 @@ def said_by(content: Mapping[str, Any]) -> int:
 
 def check_of(table: str, row: Mapping[str, Any], said: int = 0) -> str:
     """The check of a row as it stands now; of a fact, over those members that `said` names."""
-    left_out = FOLLOWS_FACTS if table == "refunds" and row["origin"] == Origin.PROVIDER else frozenset()
-    values: list[object] = [None if name in left_out else spelled(row[name]) for name in ANCHORED[table]]
+    names = ANCHORED[table]
+    if table == "refunds" and row["origin"] != Origin.PROVIDER:
+        names += _OF_OUR_REFUNDS
+    values = [spelled(row[name]) for name in names]
     if table == "facts":
         content = row["content"]
         values += [spelled(content.get(name)) for bit, name in enumerate(FACT_CONTENT) if said >> bit & 1]
