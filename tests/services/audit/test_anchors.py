@@ -7,17 +7,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from app.domain.facts import Kind, Ref
+from app.domain.ledger import Posted
 from app.domain.money import Money
 from app.domain.numbers import slot_of_user
 from app.domain.proof.anchors import AnchorHeader, contents, proved_header, signed_lines
 from app.domain.refunding import Clawback
 from app.domain.seals import Seals
 from app.domain.spending import Spend, grant
+from app.models.catalogue import Claim
 from app.services import ledger
-from app.services.audit.anchors import anchor_lines, audit_against
+from app.services.audit.anchors import PAGE, anchor_lines, audit_against
 from app.services.audit.ledger import AsOf
 from app.services.audit.run import audit
 from app.services.base.context import Rules
@@ -54,6 +56,8 @@ class Shop:
         self.give("carol", 5)
         self.give("carol", 7)
         self.give("dave", 9)
+        self.give("erin", 3)
+        assert not self.spend("erin", 4)
         core = self.world.core
         core.alone(lambda tx: claims.claim(tx, *PURCHASE, "alice"))
         core.alone(lambda tx: claims.claim_agreement(tx, *AGREEMENT, "alice", paid_at=core.clock.now()))
@@ -85,6 +89,13 @@ class Shop:
     def post(self, user: str, wanted: Any) -> None:
         core = self.world.core
         core.transact(lambda tx: ledger.post(tx, slot_of_user(user), [wanted], at=tx.now, rules=core.rules.ledger))
+
+    def spend(self, user: str, amount: int) -> bool:
+        """Whether the coins were there."""
+        core, wanted = self.world.core, Spend(user, "coin", amount, f"sword {amount}", environment="sandbox")
+        rules = core.rules.ledger
+        done = core.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now, rules=rules))
+        return isinstance(done, Posted)
 
     def made_anchor(self) -> list[bytes]:
         return list(signed_lines(HEADER, anchor_lines(self.world.core.sessions), Seals()))
@@ -151,6 +162,19 @@ def test_a_user_whose_grants_are_all_deleted_is_missed_by_name_and_amount(shop: 
     assert found.startswith(f"anchored_gone: {slot('dave')}account ")
     assert "of user dave (" in found
     assert "1 postings and a balance of 9" in found
+
+
+def test_a_mark_that_was_taken_away_is_missed(shop: Shop) -> None:
+    number = account_of(shop, "erin")
+    edit(
+        shop.engine,
+        f"DELETE FROM refusals WHERE id IN (SELECT m.subject FROM marks m WHERE m.account_id = {number})",
+        f"DELETE FROM marks WHERE account_id = {number}",
+        f"UPDATE accounts SET marks = 0, marks_head = NULL WHERE id = {number}",
+    )
+    assert shop.audit() == []
+    (found,) = shop.found()
+    assert found.startswith(f"anchored_gone: {slot('erin')}mark 1 of account {number} of user erin")
 
 
 def account_of(shop: Shop, user: str) -> int:
@@ -255,12 +279,43 @@ def test_ordinary_life_gives_no_finding(shop: Shop) -> None:
     assert [row.id for row in shop.refunds()] == [row.id for row in before]
     assert shop.refunds() != before
     core.alone(lambda tx: claims.claim_agreement(tx, *AGREEMENT, "bob", paid_at=core.clock.now() + timedelta(days=1)))
-    spend = Spend("carol", "coin", 6, "sword", environment="sandbox")
-    core.transact(lambda tx: ledger.spend(tx, slot_of_user("carol"), spend, at=tx.now, rules=core.rules.ledger))
+    assert shop.spend("carol", 6)
+    assert not shop.spend("erin", 5)
     for day in range(4):
         world.order(f"user-{day}", key=f"of-{day}")
         world.clock.advance(40 * 86_400)
         Worker(core).run_once()
+    assert shop.audit() == []
     edit(shop.engine, "DELETE FROM idempotency WHERE caller LIKE 'user:bob%'")
     assert shop.found() == []
     assert shop.made_anchor() != shop.anchor
+
+
+def test_more_claims_than_one_statement_asks_for_are_all_compared(shop: Shop) -> None:
+    names = [f"purchase-{number:04}" for number in range(PAGE + 2)]
+    rows = [
+        {
+            "cslot": claims.slot_of_claim("store", "live", name),
+            "provider_account": "store",
+            "environment": "live",
+            "reference": name,
+            "slot": slot_of_user("alice"),
+            "user_id": "alice",
+            "claimed_at": shop.world.clock.now(),
+        }
+        for name in names
+    ]
+    with shop.engine.begin() as connection:
+        connection.execute(insert(Claim), rows)
+    shop.anchor = shop.made_anchor()
+    assert shop.found() == []
+    edit(shop.engine, "DELETE FROM claims WHERE provider_account = 'store'")
+    found = shop.found()
+    assert sorted(line.split()[2] for line in found) == names
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # other databases refuse what is no time
+def test_a_time_that_is_none_is_a_finding_of_its_slot(shop: Shop) -> None:
+    edit(shop.engine, "UPDATE orders SET created_at = 'yesterday' WHERE status = 'open'")
+    (found,) = shop.found()
+    assert found.startswith(f"anchored_changed: {slot('bob')}a row in it cannot be read")
