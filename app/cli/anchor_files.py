@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +19,7 @@ NO_KEY = "warning: `[audit] key` is not set: whoever can write to an anchor's fi
 
 
 class NotAnAnchor(click.ClickException):
-    """A file that proves nothing: an error of the call, and no finding of the audit."""
+    """A file that proves nothing, or could not be made: no finding of the audit."""
 
     exit_code = 2
 
@@ -45,27 +44,34 @@ def compare(core: Core, file: Path, header: AnchorHeader, most: int) -> list[Fin
 
 
 def write(core: Core, file: Path) -> None:
-    """Anchor what is there now. The file appears when it is complete, and is for its owner's eyes: it names users."""
+    """Anchor what is there now. The file appears when it is complete, and is for its owner's eyes: it names users.
+
+    Raises NotAnAnchor where it cannot be written, or a row cannot be read: the audit has named that row.
+    """
     moment = core.clock.now().astimezone(UTC)
-    header = AnchorHeader(_shown(moment), core.public_url)
-    lines: Iterator[Mapping[str, object]] = anchor_lines(core.sessions)
-    fresh = file.with_name(f"{file.name}.new")
+    header = AnchorHeader(moment.isoformat(timespec="seconds"), core.public_url)
+    lines = signed_lines(header, anchor_lines(core.sessions), core.rules.ledger.seals)
+    fresh = _fresh(file)
     fresh.unlink(missing_ok=True)
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
-            written.writelines(signed_lines(header, lines, core.rules.ledger.seals))
+            written.writelines(lines)
             written.flush()
             os.fsync(written.fileno())
         fresh.rename(file)
-    except OSError as error:
-        raise click.ClickException(f"{file} cannot be written: {error}") from None
+    except (OSError, ValueError, TypeError, OverflowError) as error:
+        fresh.unlink(missing_ok=True)
+        raise NotAnAnchor(f"no anchor is written to {file}: {error}") from None
 
 
 def refuse_to_replace(file: Path) -> None:
-    """An anchor is worth what the oldest one says: none is written over."""
+    """Before the long audit: whether the anchor can be written at its end. An anchor is never written over."""
     if file.exists():
         raise click.UsageError(f"{file} is there already, and no anchor is written over")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise click.UsageError(f"nothing can be written into {file.parent}")
 
 
-def _shown(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+def _fresh(file: Path) -> Path:
+    """The name of the file until it is complete."""
+    return file.with_name(f"{file.name}.new")

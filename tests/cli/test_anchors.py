@@ -116,3 +116,19 @@ def test_a_line_that_says_nothing_in_an_unsigned_anchor_exits_2(run: Run, tmp_pa
     refused = run("--against", file, key=None)
     assert refused.exit_code == 2
     assert "says nothing that an anchor says" in refused.stderr
+
+
+def test_a_folder_that_takes_no_file_exits_2_before_anything_is_audited(run: Run, tmp_path: Path) -> None:
+    refused = run("--anchor", tmp_path / "nowhere" / "anchor")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+def test_where_a_row_cannot_be_read_no_anchor_is_written_and_the_findings_are_shown(
+    run: Run, tmp_path: Path, engine: Engine
+) -> None:
+    edit(engine, "UPDATE facts SET at = 'yesterday' WHERE kind = 'paid'")
+    told = run("--anchor", tmp_path / "anchor")
+    assert told.exit_code == 2
+    assert "unreadable: a row of orders, facts, refunds or keys cannot be read" in told.stdout
+    assert "no anchor is written" in told.stderr
+    assert list(tmp_path.glob("anchor*")) == []
