@@ -24,6 +24,7 @@ SLOTTED = frozenset(
         "reports",
         "accounts",
         "transfers",
+        "grant_seals",
         "lots",
         "lot_uses",
         "holds",
