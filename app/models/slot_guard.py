@@ -32,7 +32,6 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
-        "grant_seals",
     }
 )
 SWEEPS = frozenset(
