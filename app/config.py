@@ -44,6 +44,7 @@ from app.domain.deciding import Late, Surplus
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
+from app.domain.seals import Seals
 from app.setting_faults import nearest, sentences
 
 DEFAULT_FILE = "tillbook.toml"
@@ -169,6 +170,28 @@ class LedgerSettings(BaseModel):
         return LedgerRules(order, limits, zone, self.zone_since)
 
 
+class AuditSettings(BaseModel):
+    """The keys that seal rows: nobody who has only the database can write one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: SecretStr | None = None
+    former_keys: list[SecretStr] = Field(default_factory=list)  # they sealed earlier rows
+    since: AwareDatetime | None = None  # when the first key was set: from then on the audit wants the seal of a key
+
+    @model_validator(mode="after")
+    def _whole(self) -> AuditSettings:
+        if any(key and len(key.get_secret_value()) < SHORTEST_SECRET for key in (self.key, *self.former_keys)):
+            raise ValueError(f"a key is shorter than {SHORTEST_SECRET} characters")
+        if (self.key is None) != (self.since is None):
+            raise ValueError("key and since go together: since is the moment when the first key was set")
+        return self
+
+    def seals(self) -> Seals:
+        key, former = self.key or SecretStr(""), [each.get_secret_value().encode() for each in self.former_keys]
+        return Seals(key.get_secret_value().encode(), tuple(former), self.since)
+
+
 class Settings(BaseSettings):
     """Everything that an installation can decide."""
 
@@ -186,6 +209,7 @@ class Settings(BaseSettings):
     most_open_orders: int = Field(default=50, ge=1, le=1000)
     """How many open orders a user may have at one time."""
     most_starts_per_minute: int = Field(default=30, ge=1, le=1000)
+    message_days: int = Field(default=90, ge=1, le=3650)
     """How many payments a user may start within a minute."""
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT
@@ -193,6 +217,7 @@ class Settings(BaseSettings):
     clawback_policy: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent; a request for a refund may say otherwise."""
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     user_jwt: UserJwt | None = None
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     provider_accounts: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -371,5 +396,5 @@ def _secrets_folder() -> Path | None:
     return Path(named)
 
 
-_MODELS: dict[str, type[BaseModel]] = {"user_jwt": UserJwt, "ledger": LedgerSettings}
+_MODELS: dict[str, type[BaseModel]] = {"user_jwt": UserJwt, "ledger": LedgerSettings, "audit": AuditSettings}
 _TABLES = frozenset({*_MODELS, "api_keys", "provider_accounts"})

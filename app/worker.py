@@ -27,6 +27,7 @@ from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
 from app.services.base.statements import Statement
 from app.services.calls import fulfilment, payment_closing, payment_queries, reference_queries, refund_calls, scans
+from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
 from app.services.intake import receipts
 from app.services.ledger import checkpoints
@@ -41,6 +42,7 @@ THREADS = 4
 IDLE_SECONDS = 1.0
 """What falls due is found by a look at the database after so long at the most."""
 WAITING_SECONDS = 30.0
+OLD_SECONDS = 600.0
 FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
@@ -94,6 +96,7 @@ class Worker:
         self._refreshed: dict[str, float] = {}
         self._look_for_waiting_at = 0.0
         self._waiting_after = 0
+        self._look_for_old_at = 0.0
         self._parked_after = parked_facts.START
         self._no_checkpoint_at: datetime | None = None
         self.stop = threading.Event()
@@ -178,6 +181,7 @@ class Worker:
         yield Lane("facts that wait", self._waiting_facts)
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
+        yield Lane("old messages", self._old_messages)
 
     def _queue_round(self, queue: Queue, *, only: tuple[str, ...] = (), never: tuple[str, ...] = ()) -> int:
         now = self._core.clock.now()
@@ -237,6 +241,15 @@ class Worker:
         refunds, self._waiting_after = early_refunds.sweep(self._core, self._waiting_after)
         applied, self._parked_after = parked_facts.sweep(self._core, self._parked_after)
         return refunds + applied
+
+    def _old_messages(self) -> int:
+        """Kept messages that are settled and old. Nobody waits for this, so it is seldom looked for."""
+        if time.monotonic() < self._look_for_old_at:
+            return 0
+        deleted = inbox.delete_old(self._core, BATCH)
+        if deleted < BATCH:
+            self._look_for_old_at = time.monotonic() + OLD_SECONDS
+        return deleted
 
     def _keys_round(self) -> int:
         """Copies providers' public keys into this process, and lets plugins renew theirs, each on its own timer."""

@@ -97,7 +97,7 @@ class Place:
         return [self.shop.store_purchase_request(user) for user in islice(cycle(PLAYERS), count)]
 
     def check_coins(self) -> None:
-        """Both applications credited and spent alike; an answer of success alone would not show that."""
+        """The two applications credited and spent alike; an answer of success alone would not show that."""
         users = (*PLAYERS, *SPENDERS)
         ours, theirs = sum(map(self.shop.coins, users)), self.seed.coins(users)
         if ours != theirs:

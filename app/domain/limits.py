@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from app.domain.ledger import MAX_AMOUNT, microseconds
 from app.domain.lots import SpendOrder
+from app.domain.seals import Seals
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class LedgerRules:
     zone_since: datetime | None = None
     """When this zone came into force, if there was another before: what was counted in days and months that began
     earlier cannot be derived again."""
+    seals: Seals = field(default_factory=Seals)
+    """The keys with which rows are sealed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def plan_return(uses: Sequence[tuple[int, int]], amount: int) -> list[tuple[int,
 
 
 def preferring(lots: Sequence[LotLeft], version: int | None) -> list[LotLeft]:
-    """The same order, but with that lot first."""
+    """The lots in their order, but the named lot comes first."""
     return sorted(lots, key=lambda lot: lot.version != version)
 
 

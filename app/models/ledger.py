@@ -277,7 +277,19 @@ class MarkRow(Base):
     hash: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class GrantSeal(Base):
+    """The seal of coins that a caller, and no fact, brought into a wallet (`app.domain.seals`)."""
+
+    __tablename__ = "grant_seals"
+    __table_args__ = (PrimaryKeyConstraint("slot", "transfer_id"),)
+
+    slot: Mapped[int] = mapped_column(Integer)
+    transfer_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    seal: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 ACCOUNTS = Base.metadata.tables["accounts"]
+GRANT_SEALS = Base.metadata.tables["grant_seals"]
 TRANSFERS = Base.metadata.tables["transfers"]
 LOTS = Base.metadata.tables["lots"]
 LOT_USES = Base.metadata.tables["lot_uses"]
@@ -308,7 +320,7 @@ def _drop_view(_: Table, connection: Connection, **__: Any) -> None:
     connection.execute(text("DROP VIEW IF EXISTS postings"))
 
 
-for _table in (ACCOUNTS, TRANSFERS, LOTS, LOT_USES, HOLDS, REFUSALS, MARKS):
+for _table in (ACCOUNTS, TRANSFERS, LOTS, LOT_USES, HOLDS, REFUSALS, MARKS, GRANT_SEALS):
     event.listen(_table, "after_create", guard)
 event.listen(TRANSFERS, "after_create", _create_view)
 event.listen(TRANSFERS, "before_drop", _drop_view)

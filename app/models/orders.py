@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     String,
     Table,
     Text,
@@ -67,6 +68,8 @@ class Order(Base):
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment)
     paid_at: Mapped[datetime | None] = mapped_column(Moment)
+    seal: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of its terms (`app.domain.seals`). Null in rows that are older than seals."""
 
     __table_args__ = (
         slot_matches_id(),
@@ -121,7 +124,7 @@ class Payment(Base):
         ForeignKeyConstraint(["slot", "order_id"], ["orders.slot", "orders.id"]),
         CheckConstraint("(status = 'paid') = (paid_at IS NOT NULL)", name="paid_at_a_moment"),
         CheckConstraint("status <> 'paid' OR theirs IS NOT NULL", name="paid_has_their_number"),
-        _one_of("status", "created", "pending", "unknown", "paid", "failed", "closed", "held"),
+        _one_of("status", "created", "pending", "unknown", "authorized", "paid", "failed", "closed", "held"),
         Index(None, "slot", "order_id", "attempt", unique=True),
         # Without the slot: a message that names only the provider's number has to be found (docs/adr/0030).
         Index("ix_payments_theirs", "provider_account", "theirs"),
@@ -159,6 +162,8 @@ class FactRow(Base):
     """Its money was booked to suspense before its payment was known, and went on from there."""
     at: Mapped[datetime] = mapped_column(Moment)
     recorded_at: Mapped[datetime] = mapped_column(Moment)
+    seal: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of what was told (`app.domain.seals`). Null in rows that are older than seals."""
 
     __table_args__ = (
         slot_matches_id(),
@@ -217,6 +222,12 @@ class KeptMessage(Base):
             postgresql_where=text("resolved_at IS NULL"),
             sqlite_where=text("resolved_at IS NULL"),
         ),
+        Index(
+            "ix_messages_settled",
+            "resolved_at",
+            postgresql_where=text("resolved_at IS NOT NULL"),
+            sqlite_where=text("resolved_at IS NOT NULL"),
+        ),
     )
 
 
@@ -237,6 +248,8 @@ class IdempotencyKey(Base):
     refusal: Mapped[dict[str, Any] | None] = mapped_column(Json)
     """The definite no that the request met: {code, detail, members}."""
     created_at: Mapped[datetime] = mapped_column(Moment)
+    seal: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of the answer (`app.domain.seals`). Null in rows that are older than seals."""
 
 
 FACTS = cast(Table, FactRow.__table__)

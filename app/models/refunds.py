@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     String,
     UniqueConstraint,
     Uuid,
@@ -63,6 +64,11 @@ class Refund(Base):
     """When the alarm was given that it has been open for too long."""
     ended_by: Mapped[str | None] = mapped_column(String(160))
     """The person who ended it by hand; `problem` says why."""
+    seal: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of what was asked for (`app.domain.seals`). Null in rows that are older than seals."""
+    dispute_fee_minor: Mapped[int | None] = mapped_column(Big)
+    """What the provider charges for the dispute that brought the refund, on top of the money that went back."""
+    dispute_fee_currency: Mapped[str | None] = mapped_column(String(3))
 
     __table_args__ = (
         slot_matches_id(),

@@ -31,6 +31,7 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "grant_seals",
     }
 )
 SWEEPS = frozenset(
@@ -40,6 +41,7 @@ SWEEPS = frozenset(
         "due_reports",
         "due_asks",
         "named_by_provider",
+        "old_messages",
         "audit",
         "report",
         "due_ledger",

@@ -16,7 +16,7 @@ blueprint = Blueprint("webhooks", __name__)
 @blueprint.post("/webhooks/<account>")
 @blueprint.post("/webhooks/<account>/")
 def receive(account: str) -> Response:
-    """Both spellings of the URL work: a slash too many in a merchant console must not lose money."""
+    """Receive a notification. The URL may end with a slash: one too many at a merchant must not lose money."""
     found = core().registry.get(account)
     if found is None:
         abort(404)

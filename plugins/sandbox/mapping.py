@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -31,6 +32,7 @@ _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", 
 
 PAYMENT_STATUS: dict[str, Kind] = {
     "WAITING": Kind.PENDING,
+    "AUTHORIZED": Kind.AUTHORIZED,  # reserved at the payer's bank: to be captured, or closed
     "PAID": Kind.PAID,
     "FAILED": Kind.FAILED,
     "CLOSED": Kind.CLOSED,
@@ -50,6 +52,7 @@ ERRORS: dict[str, type[ProviderError]] = {
     "NUMBER_TAKEN": Declined,  # the number was used before, with other content
     "CLOSED": Declined,
     "NOT_PAID": Declined,
+    "NOT_AUTHORIZED": Declined,
     "TOO_MUCH": Declined,
     "REFUND_REFUSED": Declined,
     "NO_SUCH_PAYMENT": Declined,
@@ -96,6 +99,10 @@ class Refund(BaseModel):
     amount: Amount
     currency: Currency
     at: Moment
+    attempt: Annotated[StrictInt, Field(ge=1, le=1_000)] = 1
+    """A refund that came back may be sent once more, under its number."""
+    dispute_fee: Annotated[StrictInt, Field(ge=0, le=MAX_MINOR)] | None = None
+    """What the merchant pays for a dispute that it lost, in the currency of the refund."""
 
 
 class Payment(BaseModel):
@@ -123,7 +130,8 @@ class Envelope(BaseModel):
     live: StrictBool
     payment: Payment | None = None
     refund: Refund | None = None
-    payments: tuple[Payment, ...] = ()
+    payments: tuple[Any, ...] = ()
+    """Read one by one, so that an odd row does not stop its page."""
     cursor: Name | None = None
 
 
@@ -145,13 +153,25 @@ def read(model: type[Document], document: Mapping[str, Any]) -> Document:
 
 
 def facts_of(document: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """All facts that a verified document states, in a fixed order: payments, each with its refunds; then a refund."""
+    """All facts that a verified document states, in a fixed order: a payment with its refunds; then a refund."""
     envelope = read(Envelope, document)
-    payments = (envelope.payment,) if envelope.payment else envelope.payments
-    facts = [fact for payment in payments for fact in _of_payment(envelope, payment)]
+    facts = _of_payment(envelope, envelope.payment) if envelope.payment else []
     if envelope.refund is not None:
         facts.append(_of_refund(envelope, envelope.refund))
     return tuple(facts)
+
+
+def history_of(document: Mapping[str, Any]) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
+    """The facts of a page of the history, and what is wrong with the rows that cannot be read."""
+    envelope = read(Envelope, document)
+    facts: list[Fact] = []
+    problems: list[str] = []
+    for number, row in enumerate(envelope.payments, start=1):
+        try:
+            facts += _of_payment(envelope, read(Payment, row))
+        except Unreadable as error:
+            problems.append(f"row {number} of the history is {error}")
+    return tuple(facts), tuple(problems)
 
 
 def _of_payment(envelope: Envelope, payment: Payment) -> list[Fact]:
@@ -165,7 +185,15 @@ def _of_payment(envelope: Envelope, payment: Payment) -> list[Fact]:
         live=envelope.live,
         raw=payment.model_dump(mode="json"),
     )
-    return [paid, *(_of_refund(envelope, refund) for refund in payment.refunds)]
+    return [paid, *(fact for refund in payment.refunds for fact in _story_of(envelope, refund))]
+
+
+def _story_of(envelope: Envelope, refund: Refund) -> list[Fact]:
+    """What became of a refund. One that was taken back was done before: whoever hears of it only now learns both."""
+    last = _of_refund(envelope, refund)
+    if last.kind is Kind.REFUND_UNDONE:
+        return [replace(last, kind=Kind.REFUNDED), last]
+    return [last]
 
 
 def _of_refund(envelope: Envelope, refund: Refund) -> Fact:
@@ -176,6 +204,8 @@ def _of_refund(envelope: Envelope, refund: Refund) -> Fact:
         money=Money(refund.amount, refund.currency),
         account=envelope.merchant,
         live=envelope.live,
+        dispute_fee=None if refund.dispute_fee is None else Money(refund.dispute_fee, refund.currency),
+        occurrence=str(refund.attempt) if refund.attempt > 1 else "",
         raw=refund.model_dump(mode="json"),
     )
 

@@ -28,7 +28,7 @@ from app.providers import (
     Unknown,
 )
 from plugins.sandbox.client import Client
-from plugins.sandbox.mapping import NOTHING_THERE, Envelope, Unreadable, facts_of, parsed, read, written
+from plugins.sandbox.mapping import NOTHING_THERE, Envelope, Unreadable, facts_of, history_of, parsed, read, written
 from plugins.sandbox.settings import SandboxSettings
 from plugins.sandbox.signing import BadSignature, Signed, Signer, is_fresh
 
@@ -51,7 +51,7 @@ class SandboxProvider:
     """One merchant account at the sandbox. Keeps nothing but its parsed settings."""
 
     feeds = ("payments",)
-    ways: Mapping[str, type[BaseModel]] = {"page": NoExtra, "qr": NoExtra, "bank": BankExtra}
+    ways: Mapping[str, type[BaseModel]] = {"page": NoExtra, "qr": NoExtra, "bank": BankExtra, "card": NoExtra}
 
     def __init__(self, settings: SandboxSettings, tools: Tools) -> None:
         self.account = settings.merchant
@@ -97,6 +97,12 @@ class SandboxProvider:
     def query(self, ref: Ref) -> tuple[Fact, ...]:
         return self._ask("GET", _path(ref))
 
+    def capture(self, ref: Ref, money: Money) -> tuple[Fact, ...]:
+        """For the way `card`, by which the payer only reserves the money. Captured twice it is captured once."""
+        document = {"amount": money.minor, "currency": money.currency}
+        answer = self._client.call("POST", f"{_path(Ref(ours=ref.ours, theirs=ref.theirs))}/capture", document)
+        return _answered(facts_of, answer.document_or_raise())
+
     def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
         document = {"number": ref.refund, "amount": money.minor, "currency": money.currency, "reason": reason}
         answer = self._client.call("POST", f"{_path(Ref(ours=ref.ours, theirs=ref.theirs))}/refunds", document)
@@ -111,7 +117,8 @@ class SandboxProvider:
             raise Misconfigured(f"the sandbox has no feed {feed!r}")
         window = {"since": written(since), "until": written(until), "cursor": cursor or ""}
         answer = self._client.call("GET", f"/v1/history?{urlencode(window)}").document_or_raise()
-        return Page(facts=_answered(facts_of, answer), cursor=_answered(_cursor, answer))
+        facts, problems = _answered(history_of, answer)
+        return Page(facts=facts, cursor=_answered(_cursor, answer), problems=problems)
 
     def _ask(self, method: str, path: str) -> tuple[Fact, ...]:
         answer = self._client.call(method, path)

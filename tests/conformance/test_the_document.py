@@ -65,12 +65,16 @@ def test_every_file_that_the_page_names_is_on_it() -> None:
 
 
 def test_the_plugin_on_the_page_keeps_every_rule(package: Path) -> None:
-    done = run(package, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "tests")
+    done = run(package, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-W", "error", "tests")
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-1_000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
     assert int(passed[1]) >= 45
-    assert "skipped" not in done.stdout
+    reasons = re.findall(r"^SKIPPED \[(\d+)\] \S+ (.+)$", done.stdout, re.MULTILINE)
+    assert all("World.left_out does not say why" not in reason for _, reason in reasons)
+    skipped = re.search(r"(\d+) skipped", done.stdout)
+    assert skipped is not None
+    assert int(skipped[1]) == sum(int(times) for times, _ in reasons)
 
 
 @pytest.fixture

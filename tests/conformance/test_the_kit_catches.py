@@ -11,6 +11,7 @@ from plugins.sandbox.provider import SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
 from tests.conformance import broken_adapters as broken
 from tests.conformance import broken_conduct as conduct
+from tests.conformance import broken_situations as situations
 from tests.plugins.sandbox.world import SandboxWorld
 
 # The first rule of each is the one meant for it; the others are further consequences of the same mistake.
@@ -49,6 +50,7 @@ CAUGHT_BY: dict[type[SandboxProvider], tuple[str, ...]] = {
         "test_paid_has_one_key_on_every_road",
         "test_closing_a_paid_payment_says_paid",
         "test_a_scan_names_payments_by_the_same_key",
+        "test_an_odd_row_stops_no_page",
     ),
     broken.RefundsWithoutOurNumber: (
         "test_paid_names_the_payment",
@@ -118,6 +120,9 @@ CAUGHT_BY: dict[type[SandboxProvider], tuple[str, ...]] = {
     conduct.DeclinesToCloseThePaid: ("test_closing_a_paid_payment_says_paid",),
     conduct.StubbedVerb: (
         "test_every_verb_works",
+        "test_an_odd_row_stops_no_page",
+        "test_an_inquiry_is_no_refund_in_the_history",
+        "test_an_answer_about_a_won_dispute_tells_the_refund_too",
         "test_a_refund_by_the_provider_is_told_alike_on_every_road",
         "test_a_scan_names_payments_by_the_same_key",
         "test_a_refused_connection_is_retryable",
@@ -137,6 +142,33 @@ CAUGHT_BY: dict[type[SandboxProvider], tuple[str, ...]] = {
     conduct.AsksWhileReceiving: ("test_receive_does_no_io",),
     conduct.ReadsAFileWhileReceiving: ("test_receive_does_no_io",),
     conduct.TakesItsTime: ("test_receive_is_quick",),
+    situations.KeepsTheWholeDocument: ("test_no_private_word_is_kept",),
+    situations.QuotesARefusal: ("test_no_secret_is_in_an_exception",),
+    # what rarely happens
+    situations.NothingIsLive: ("test_facts_of_a_live_world_say_that_it_is_live",),
+    situations.WonMeansUndoneOnly: ("test_an_answer_about_a_won_dispute_tells_the_refund_too",),
+    situations.UndoneFirst: ("test_an_answer_about_a_won_dispute_tells_the_refund_too",),
+    situations.UndoneUnderANumberOfItsOwn: (
+        "test_a_won_dispute_is_undone_after_it_was_refunded",
+        "test_an_answer_about_a_won_dispute_tells_the_refund_too",
+    ),
+    situations.DisputesAreNotRefunds: (
+        "test_a_dispute_that_takes_the_money_is_a_refund",
+        "test_a_won_dispute_is_undone_after_it_was_refunded",
+        "test_a_refund_by_the_provider_is_told_alike_on_every_road",
+    ),
+    situations.AnInquiryTakesMoney: (
+        "test_an_inquiry_takes_no_money",
+        "test_a_dispute_that_takes_the_money_is_a_refund",
+    ),
+    situations.PayableForADay: ("test_the_provider_is_told_when_a_payment_expires",),
+    situations.PayableForHalfAnHour: ("test_the_provider_is_told_when_a_payment_expires",),
+    situations.StartsWithoutTheTime: ("test_too_little_time_is_refused",),
+    situations.DeclinesWhatItMade: ("test_too_little_time_is_refused",),
+    situations.TakesTooLittleTimeForUnknown: ("test_too_little_time_is_refused",),
+    situations.OneOddRowStopsThePage: ("test_an_odd_row_stops_no_page",),
+    situations.OddRowsAreLeftOutInSilence: ("test_an_odd_row_stops_no_page",),
+    situations.StopsAtAnOddRow: ("test_an_odd_row_stops_no_page",),
 }
 
 
@@ -171,10 +203,10 @@ def _fails(kit: type[ProviderConformance], name: str) -> bool:
 
 
 def test_no_broken_adapter_is_forgotten() -> None:
-    bases = {broken.Retelling, conduct.Believing, conduct.Knowing}
+    bases = {broken.Retelling, conduct.Believing, conduct.Knowing, situations.RewritingDisputes}
     made = {
         item
-        for module in (broken, conduct)
+        for module in (broken, conduct, situations)
         for item in vars(module).values()
         if isinstance(item, type) and item.__module__ == module.__name__
     }

@@ -14,7 +14,7 @@ from app.models.base import Base
 from app.models.guards import APPEND_ONLY, IMMUTABLE_COLUMNS
 from tests.support import databases
 
-TABLES = ("accounts", "transfers", "lots", "lot_uses", "holds", "refusals", "marks", "freezes")
+TABLES = ("accounts", "transfers", "lots", "lot_uses", "holds", "refusals", "marks", "freezes", "grant_seals")
 OBJECTS = {
     "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL",
     "postgresql": (

@@ -1,25 +1,21 @@
-"""The same promises through each real plugin and its simulator: order, pay, notification, console refund, books."""
+"""Each real plugin keeps the promises with its simulator: order, pay, notification, console refund, books."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from app.providers.facts import Message, Reply
-from app.providers.registry import ProviderAccount, Registry
+from app.providers.registry import ProviderAccount
 from app.providers.testing.doubles import MemoryKeys, WsgiClient
 from app.providers.tools import Tools
 from app.providers.verbs import Plugin, Refreshes
-from app.services.base.context import Core
-from app.services.base.idempotency import keyed
-from app.services.calls import payment_starts
 from app.services.intake import notifications
-from app.services.payments import orders
-from app.services.payments.orders import NewOrder, OrderView, PayBy
+from app.services.payments.orders import OrderView
 from app.worker import Worker
 from plugins.alipay import plugin as alipay
 from plugins.alipay import simulator as alipay_simulator
@@ -38,17 +34,13 @@ class Till:
     """A Tillbook with one account at one simulated provider, and what its payer and its console can do."""
 
     world: World
-    core: Core
     way: str
     pay: Callable[[OrderView], None]
     refund_at_console: Callable[[OrderView, int, str], None]
     deliver: Callable[[], int]
 
     def order(self) -> OrderView:
-        wanted = NewOrder("alice", "coins-60", 1, PayBy("till", self.way), "CNY")
-        order_id, payment_id = orders.create_order(self.core, wanted, keyed("user:alice", "k", "order", {}))
-        payment_starts.start_payment(self.core, payment_id)
-        return orders.view_order(self.core, "alice", order_id)
+        return self.world.order(way=self.way, account="till")
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +68,11 @@ def till(
     tools = Tools(http=http, clock=world.clock, keys=MemoryKeys(), live=False)
     provider = plugin.build(plugin.settings.model_validate(settings), tools)
     account = ProviderAccount("till", plugin.name, False, provider)
-    core = replace(world.core, registry=Registry({"till": account}))
-    world.core = core
-    receiver.update(core=core, account=account)
+    world.serve(account)
+    receiver.update(core=world.core, account=account)
     if isinstance(provider, Refreshes):
         provider.refresh()
-    return Till(world, core, way, pay, refund, deliver)
+    return Till(world, way, pay, refund, deliver)
 
 
 Built = tuple[Plugin, dict[str, Any], WsgiClient, str, Any, Any, Any]
@@ -133,7 +124,7 @@ def test_a_payment_is_credited_and_told_again_changes_nothing(till: Till) -> Non
     assert till.world.coins() == 66
     for _ in range(2):
         till.world.clock.advance(60)
-        Worker(till.core).run_once()
+        Worker(till.world.core).run_once()
     assert till.world.coins() == 66
     assert till.world.money("sales") == 600
     till.world.assert_balanced()
@@ -143,7 +134,7 @@ def test_a_lost_notification_is_found_by_the_query(till: Till) -> None:
     view = till.order()
     till.pay(view)
     till.world.clock.advance(30)
-    Worker(till.core).run_once()
+    Worker(till.world.core).run_once()
     assert till.world.coins() == 66
     till.deliver()
     assert till.world.coins() == 66
@@ -158,7 +149,7 @@ def test_a_refund_made_at_the_console_takes_the_coins_back_once(till: Till) -> N
     till.deliver()
     for _ in range(3):
         till.world.clock.advance(60)
-        Worker(till.core).run_once()
+        Worker(till.world.core).run_once()
         till.deliver()
     assert till.world.coins() == 33
     assert till.world.money("sales") == 300
@@ -169,7 +160,7 @@ def test_an_unpaid_order_ends_at_the_provider_and_here(till: Till) -> None:
     view = till.order()
     for _ in range(6):
         till.world.clock.advance(900)
-        Worker(till.core).run_once()
+        Worker(till.world.core).run_once()
     assert till.world.order_row(view.order.id).status == "expired"
     assert till.world.coins() == 0
     with pytest.raises(Exception):  # noqa: B017, PT011 - each simulator refuses in its own words

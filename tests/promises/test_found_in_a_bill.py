@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -11,13 +11,10 @@ from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
 from app.providers import Message, Refreshes, Reply, Tools
-from app.providers.registry import ProviderAccount, Registry
+from app.providers.registry import ProviderAccount
 from app.providers.testing.doubles import MemoryKeys, WsgiClient
-from app.services.base.context import Core
-from app.services.base.idempotency import keyed
-from app.services.calls import payment_starts, scans
-from app.services.payments import orders
-from app.services.payments.orders import NewOrder, OrderView, PayBy
+from app.services.calls import scans
+from app.services.payments.orders import OrderView
 from plugins.wechat import plugin
 from plugins.wechat.simulated.keys import SimulatorConfig, generate_config
 from plugins.wechat.simulated.wechat import SimulatedWeChat
@@ -40,19 +37,16 @@ class Shop:
     """A Tillbook whose notifications are all lost, and which asks about nothing."""
 
     world: World
-    core: Core
     account: ProviderAccount
     wechat: SimulatedWeChat
 
     def paid_order(self) -> OrderView:
-        wanted = NewOrder("alice", "coins-60", 1, PayBy("till", "native"), "CNY")
-        order_id, payment_id = orders.create_order(self.core, wanted, keyed("user:alice", "k", "order", {}))
-        payment_starts.start_payment(self.core, payment_id)
-        self.wechat.pay(str(payment_id))
-        return orders.view_order(self.core, "alice", order_id)
+        order = self.world.order(way="native", account="till")
+        self.wechat.pay(str(order.payments[0].id))
+        return order
 
     def scan(self) -> bool:
-        return scans.scan_due(self.core, self.account, "trade_bill", AN_HOUR)
+        return scans.scan_due(self.world.core, self.account, "trade_bill", AN_HOUR)
 
     def tomorrow_at_ten(self) -> datetime:
         """The next day's ten o'clock in Beijing, as of now."""
@@ -82,11 +76,10 @@ def shop(
     tools = Tools(http=WsgiClient(app), clock=world.clock, keys=MemoryKeys(), live=False)
     provider = plugin.build(plugin.settings.model_validate(settings(URL)), tools)
     account = ProviderAccount("till", plugin.name, False, provider, {"trade_bill": 60})
-    core = replace(world.core, registry=Registry({"till": account}))
-    world.core = core
+    world.serve(account)
     if isinstance(provider, Refreshes):
         provider.refresh()
-    return Shop(world, core, account, app.extensions["wechat"])
+    return Shop(world, account, app.extensions["wechat"])
 
 
 def test_a_payment_is_credited_from_the_bill_and_only_once(shop: Shop) -> None:

@@ -82,7 +82,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return transact(self.sessions, work)
 
     def compare(self, name: tuple[Any, ...], content: Any, real: Callable[[], Any], model: Callable[[], Any]) -> Any:
-        """The same key with other content is a conflict in both; with the same content it is the first answer."""
+        """A key with other content is a conflict in both books; a key with equal content gets the first answer."""
         if self.model.conflicts(name, content):
             with pytest.raises(KeyConflict):
                 real()

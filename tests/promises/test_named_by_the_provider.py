@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from app.domain.schedule import HINT_GAP_SECONDS, NOT_FOUND_ASK_SECONDS
 from app.providers.facts import Fact, Message, Received, Ref, Reply
-from app.providers.registry import ProviderAccount, Registry
+from app.providers.registry import ProviderAccount
 from app.services.calls import payment_queries, reference_queries
 from app.services.facts import inbox
 from app.worker import Worker
@@ -72,7 +72,7 @@ class NamingWorld:
 def naming(world: World) -> Iterator[NamingWorld]:
     provider = Naming(world.account.provider, [])
     account = ProviderAccount("sandbox", "sandbox", False, provider)
-    world.core = replace(world.core, registry=Registry({"sandbox": account}))
+    world.serve(account)
     yield NamingWorld(world, provider)
     world.assert_balanced()
 

@@ -13,7 +13,7 @@ from app.domain.money import Money
 from app.domain.status import Outcome
 from app.providers.errors import ProviderError, Retryable, Unknown
 from app.providers.facts import Fact, Kind, Page, Ref
-from app.providers.registry import ProviderAccount, Registry
+from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.base.errors import NotFound
 from app.services.base.reported_fact import ReportedFact, Road
@@ -79,7 +79,7 @@ class Reader:
 def reader(world: World) -> Reader:
     feed = Feed(world.account.provider)
     account = ProviderAccount("sandbox", "sandbox", False, feed)
-    world.core = replace(world.core, registry=Registry({"sandbox": account}))
+    world.serve(account)
     return Reader(world, feed)
 
 
@@ -292,10 +292,10 @@ def test_a_person_can_have_a_fact_that_is_not_ours_looked_at_again(world: World)
 
 
 def with_two_accounts(world: World, second: str = "sandbox") -> ProviderAccount:
-    """The same merchant under two names, as the README shows it."""
+    """One merchant under two names, as the README shows it."""
     first = world.account
     other = ProviderAccount("sandbox-2", second, False, first.provider)
-    world.core = replace(world.core, registry=Registry({"sandbox": first, "sandbox-2": other}))
+    world.serve(first, other)
     return other
 
 
@@ -352,7 +352,7 @@ def test_one_fact_that_cannot_be_applied_does_not_keep_the_rest_of_its_message_w
             return replace(self.inner.receive(told), facts=facts)
 
     account = ProviderAccount("sandbox", "sandbox", False, Both(world.account.provider))
-    world.core = replace(world.core, registry=Registry({"sandbox": account}))
+    world.serve(account)
     with capture_logs():
         assert world.receive(message).status >= 500, "it has to come again"
     assert (world.coins("alice"), world.coins("bob")) == (0, 66)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from app.providers import Fact, Intent, Kind, Message, NoExtra, Received, Ref, Reply, Started
 from app.providers.errors import Forged, Unknown
-from app.providers.registry import ProviderAccount, Registry
+from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import ensure_user
 from app.services.base.errors import DomainError
@@ -100,7 +100,7 @@ class Kiosk:
 @pytest.fixture
 def kiosk(engine: Engine, sessions: Sessions) -> Kiosk:
     world, store = build_world(engine, sessions), Counter()
-    world.core = replace(world.core, registry=Registry({"kiosk": ProviderAccount("kiosk", "kiosk", False, store)}))
+    world.serve(ProviderAccount("kiosk", "kiosk", False, store))
     transact(sessions, lambda session: import_products(session, parse_catalogue(CATALOGUE), START))
     return Kiosk(world, store)
 

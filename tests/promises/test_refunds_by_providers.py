@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
 from app.providers.facts import Message
-from app.providers.registry import ProviderAccount, Registry
-from app.services.base.idempotency import keyed
-from app.services.calls import payment_starts
+from app.providers.registry import ProviderAccount
 from app.services.intake import notifications
 from app.services.payments import orders
-from app.services.payments.orders import NewOrder, PayBy
 from plugins.wechat.simulated.books import Refund
 from tests.plugins.alipay.actors import Stage, stage
 from tests.plugins.wechat.worlds import V3World
@@ -40,13 +37,11 @@ class Shop:
 
 
 def bought(world: World, account: ProviderAccount, way: str) -> tuple[Buyer, orders.OrderView]:
-    world.core = replace(world.core, registry=Registry({account.name: account, "sandbox": world.account}))
+    world.serve(account, world.account)
     buyer = Buyer(world)
-    wanted = NewOrder(buyer.user, "coins-60", 1, PayBy(account.name, way), "CNY")
-    order_id, payment_id = orders.create_order(world.core, wanted, keyed(buyer.user, "real", "create_order", {}))
-    payment_starts.start_payment(world.core, payment_id)
-    buyer.order_id, buyer.payment_id = order_id, payment_id
-    return buyer, orders.view_order(world.core, buyer.user, order_id)
+    view = world.order(buyer.user, key="real", way=way, account=account.name)
+    buyer.order_id, buyer.payment_id = view.order.id, view.payments[0].id
+    return buyer, view
 
 
 @pytest.fixture

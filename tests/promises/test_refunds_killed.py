@@ -167,7 +167,7 @@ def _in_a_fork(place: Place, buyer: Buyer, action: Action, at: int) -> int:
 
 
 def _elsewhere(place: Place, buyer: Buyer, engine: Engine) -> Buyer:
-    """The same buyer, seen through connections of its own."""
+    """The buyer, seen through connections of its own."""
     world = place.world
     settings = {"base_url": place.base_url, "merchant": "m-1", "secret": SECRET}
     tools = Tools(http=RequestsClient(), clock=world.clock, keys=MemoryKeys(), live=False)

@@ -17,8 +17,6 @@ from app.domain.deciding import Policy, Surplus
 from app.domain.money import Money
 from app.providers.errors import Declined, Unknown
 from app.providers.facts import Fact, Kind, Ref
-from app.providers.registry import ProviderAccount, Registry
-from app.providers.verbs import Provider
 from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
@@ -29,6 +27,7 @@ from app.services.payments.orders import PayBy
 from app.services.refunds import overdue
 from app.services.refunds.overdue import NotEnded
 from app.worker import Worker
+from tests.support.altered_provider import altered
 from tests.support.buyer import ROADS, Buyer, target
 from tests.support.world import World, build_world
 
@@ -45,34 +44,6 @@ def work_for(world: World, hours: int, *, step: int = 1) -> None:
     for _ in range(0, hours, step):
         world.clock.advance(step * 3600)
         Worker(world.core).run_once()
-
-
-class Wrapped:
-    """The sandbox's provider, with what it answers changed by hand."""
-
-    def __init__(self, real: Provider) -> None:
-        self._real = real
-        self.account, self.currencies, self.ways = real.account, real.currencies, real.ways
-        self.start, self.receive = real.start, real.receive
-        self.answers: Callable[[tuple[Fact, ...]], tuple[Fact, ...]] = lambda facts: facts
-        self.sent: list[int] = []
-        self.refusal: Exception | None = None
-
-    def query(self, ref: Ref) -> tuple[Fact, ...]:
-        return self.answers(self._real.query(ref))
-
-    def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
-        self.sent.append(money.minor)
-        if self.refusal is not None:
-            raise self.refusal
-        return self._real.refund(ref, money, reason)  # type: ignore[attr-defined,no-any-return]
-
-
-def wrapped(world: World) -> Wrapped:
-    provider = Wrapped(world.account.provider)
-    account = ProviderAccount("sandbox", "sandbox", False, provider)
-    world.core = replace(world.core, registry=Registry({"sandbox": account}))
-    return provider
 
 
 # --- refunds that are not ours ---
@@ -154,7 +125,7 @@ def test_a_console_refund_that_failed_is_asked_about_for_thirty_days_and_no_long
 def test_a_refund_that_no_longer_fits_ends_declined_and_its_coins_are_free(world: World, refusal: Exception) -> None:
     """A part was refunded on the merchant's site while we asked for the whole; the provider gives no clear answer."""
     buyer = paid_buyer(world)
-    provider = wrapped(world)
+    provider = altered(world)
     refund = buyer.ask()
     provider.refusal = refusal
     first = buyer.work(refund)
@@ -172,7 +143,7 @@ def test_a_refund_that_no_longer_fits_ends_declined_and_its_coins_are_free(world
 
 def test_a_refund_that_fits_is_never_given_up_for_lack_of_an_answer(world: World) -> None:
     buyer = paid_buyer(world)
-    provider = wrapped(world)
+    provider = altered(world)
     provider.refusal = Unknown("who knows")
     refund = buyer.ask()
     for _ in range(20):
@@ -236,42 +207,13 @@ def test_a_surplus_that_was_refunded_leaves_its_list(engine: Engine, sessions: S
     buyer.assert_balanced()
 
 
-def test_a_refund_that_is_sent_as_it_is_asked_for_is_nobody_elses_meanwhile(world: World) -> None:
-    """It is leased in the transaction that writes it down."""
-    buyer = Buyer(world)
-    buyer.pay()
-    provider = wrapped(world)
-    real, taken = provider.refund, []
-
-    def refund(ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
-        taken.append(refund_calls.work_on_due(world.core, int(ref.refund or 0)))
-        return real(ref, money, reason)
-
-    provider.refund = refund  # type: ignore[method-assign]
-    row = buyer.ask_and_send(300)
-    assert (row.status, row.amount_minor, row.queries, taken) == ("done", 300, 1, [False])
-    assert provider.sent == [300]
-    buyer.assert_balanced()
-
-
-def test_two_refunds_of_one_payment_are_not_sent_in_one_moment(world: World) -> None:
-    buyer = Buyer(world)
-    buyer.pay()
-    provider = wrapped(world)
-    first, second = buyer.ask_and_send(100), buyer.ask_and_send(200)
-    assert (first.status, second.status, provider.sent) == ("done", "created", [100])
-    assert buyer.work(second.id) == "done"
-    assert provider.sent == [100, 200]
-    buyer.assert_balanced()
-
-
 def test_an_automatic_refund_that_was_refused_for_its_size_is_followed_by_one_of_the_rest(
     engine: Engine, sessions: Sessions
 ) -> None:
     """The part that was refunded elsewhere becomes known only after the refusal."""
     buyer, second = _surplus(engine, sessions)
     world = buyer.world
-    provider = wrapped(world)
+    provider = altered(world)
     provider.answers = lambda facts: tuple(fact for fact in facts if fact.kind is Kind.PAID)
     world.simulator.faults.set(lose=9)
     world.pay(second)
@@ -331,13 +273,13 @@ def test_a_paid_payment_whose_provider_says_later_that_something_went_back_is_as
 
 def test_where_the_provider_cannot_tell_the_payment_waits_for_the_next_bill_and_is_listed(world: World) -> None:
     buyer = Buyer(world)
-    wrapped(world).answers = _says_only_that_something_went_back
+    altered(world).answers = _says_only_that_something_went_back
     world.pay(buyer.payment_id)
     buyer.tell(replace(buyer.paid(), refunds_unknown=True), "query")
     assert overdue.listed(world.core, 10).payments == []
     work_for(world, 3)
     (listed,) = overdue.listed(world.core, 10).payments
-    assert (listed.id, listed.theirs, listed.tries) == (buyer.payment_id, buyer.theirs, 1)
+    assert (listed.id, listed.theirs) == (buyer.payment_id, buyer.theirs)
     buyer.tell(buyer.fact(Kind.REFUNDED, 30, refund="c1", money=300), "bill")
     assert overdue.listed(world.core, 10).payments == []
     assert buyer.coins == 33
@@ -411,7 +353,7 @@ def test_the_command_lists_and_ends_refunds(world: World, operator: Callable[...
     refund = buyer.ask(300)
     buyer.work(refund)
     ended = operator("end", str(refund), "--by", "Ann", "--reason", "never sent")
-    assert (ended.exit_code, ended.output.splitlines()[-1]) == (0, f"refund {refund}: ended")
+    assert (ended.exit_code, ended.output.splitlines()[-1]) == (0, f"{refund}: ended")
     shown = operator("list").output
     assert "declined" in shown
     assert "never sent" in shown

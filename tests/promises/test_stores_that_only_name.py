@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 
 from app.providers import Fact, Intent, Kind, Message, NoExtra, Received, Ref, Reply, Started
-from app.providers.registry import ProviderAccount, Registry
+from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import ensure_user
 from app.services.base.transaction import Sessions, transact
@@ -93,7 +93,7 @@ class Shop:
 @pytest.fixture
 def shop(engine: Engine, sessions: Sessions) -> Shop:
     world, kiosk = build_world(engine, sessions), Kiosk()
-    world.core = replace(world.core, registry=Registry({"kiosk": ProviderAccount("kiosk", "kiosk", False, kiosk)}))
+    world.serve(ProviderAccount("kiosk", "kiosk", False, kiosk))
     transact(sessions, lambda session: import_products(session, parse_catalogue(CATALOGUE), START))
     return Shop(world, kiosk)
 

@@ -26,7 +26,7 @@ DONE_UNHEARD = ["timeout_after", "garbage", "empty", "html", "error500"]
 
 
 def through(world: World, http: Any) -> World:
-    """The same world, with that line to the provider."""
+    """The world with that line to the provider."""
     settings = plugin.settings.model_validate({"base_url": "https://sandbox.test", "merchant": "m-1", "secret": SECRET})
     provider = plugin.build(settings, Tools(http=http, clock=world.clock, keys=MemoryKeys(), live=False))
     registry = Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)})

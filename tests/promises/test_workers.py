@@ -6,13 +6,13 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import text
 
 from app.providers.facts import Fact, Ref
-from app.providers.registry import ProviderAccount, Registry
+from app.providers.registry import ProviderAccount
 from app.services.calls import payment_queries
 from app.worker import THREADS, Worker
 from tests.support import processes
@@ -62,7 +62,7 @@ class Counting:
 def counted(world: World) -> tuple[World, Counting]:
     provider = Counting(world.account.provider)
     account: Any = ProviderAccount("sandbox", "sandbox", False, provider)
-    return replace(world, core=replace(world.core, registry=Registry({"sandbox": account}))), provider
+    return world.with_accounts(account), provider
 
 
 def test_four_workers_ask_about_each_due_payment_once(world: World) -> None:
@@ -121,7 +121,7 @@ def test_one_payment_that_cannot_be_worked_on_does_not_keep_the_others_waiting(w
 
     unlucky: Any = Unlucky(provider)
     account = ProviderAccount("sandbox", "sandbox", False, unlucky)
-    world = replace(world, core=replace(world.core, registry=Registry({"sandbox": account})))
+    world = world.with_accounts(account)
     world.clock.advance(6)
     assert Worker(world.core).run_once() == 5
     assert sorted(unlucky.queries) == sorted(map(str, ids[1:]))
@@ -139,7 +139,7 @@ def test_readers_of_one_order_ask_the_provider_at_most_every_three_seconds(world
 
 def test_payments_of_an_account_that_is_gone_wait_without_disturbing_anybody(world: World) -> None:
     payment_id = world.order().payments[0].id
-    orphaned = replace(world, core=replace(world.core, registry=Registry({})))
+    orphaned = world.with_accounts()
     world.clock.advance(6)
     Worker(orphaned.core).run_once()
     assert world.payment(payment_id).status == "pending"
@@ -170,7 +170,7 @@ def test_an_account_that_hangs_keeps_no_question_to_another_waiting_for_two_seco
         "hung": ProviderAccount("hung", "sandbox", False, hung),
         "sandbox": ProviderAccount("sandbox", "sandbox", False, healthy),
     }
-    world = replace(world, core=replace(world.core, registry=Registry(accounts)))
+    world = world.with_accounts(*accounts.values())
     for number in range(MANY):
         world.order(f"waits-{number}")
     world.core.transact(

@@ -163,7 +163,7 @@ class Buyer:
         assert state.findings == []
 
     def assert_balanced(self) -> None:
-        """The same, and every order and refund follows from its facts. Quicker than proving all 4096 slots."""
+        """The buyer's slot is proved, and all orders and refunds follow from facts. All 4096 slots take longer."""
         self.assert_proved()
         assert list(audit_orders(self.world.core.sessions)) == []
 

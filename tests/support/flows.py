@@ -93,7 +93,8 @@ def flows(place: Installation) -> dict[str, Flow]:
         return sent(request)
 
     def told_again(at: int) -> Work:
-        request = shop.store_purchase_request(player)
+        """Of a user of its own: the other flows must not meet more lots than they would without this one."""
+        request = shop.store_purchase_request(f"repeater-{place.number}")
         shop.done(request)
         return sent(request)
 

@@ -85,7 +85,7 @@ def place_of(world: World) -> Iterator[Callable[[], Place]]:
 
 
 def core_at(place: Place, fuse: Fuse) -> Core:
-    """The same service as the test's, over its database and provider, in this process."""
+    """The test's service over its database and provider, in this process."""
     logs.configure()
     clock = FixedClock(place.now)
     tools = Tools(http=FusedHttp(RequestsClient(), fuse), clock=clock, keys=MemoryKeys(), live=False)

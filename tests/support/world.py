@@ -71,9 +71,26 @@ class World:
     def with_rules(self, rules: Rules) -> World:
         return replace(self, core=replace(self.core, rules=rules))
 
-    def order(self, user: str = "alice", *, key: str = "k1", quantity: int = 1, way: str = "page") -> OrderView:
+    def with_accounts(self, *accounts: ProviderAccount) -> World:
+        """A service over the world's database that has these provider accounts and no others."""
+        registry = Registry({account.name: account for account in accounts})
+        return replace(self, core=replace(self.core, registry=registry))
+
+    def serve(self, *accounts: ProviderAccount) -> None:
+        """From now on the service has these provider accounts and no others."""
+        self.core = self.with_accounts(*accounts).core
+
+    def order(
+        self,
+        user: str = "alice",
+        *,
+        key: str = "k1",
+        quantity: int = 1,
+        way: str = "page",
+        account: str = "sandbox",
+    ) -> OrderView:
         """An order whose payment the provider has made."""
-        wanted = NewOrder(user, "coins-60", quantity, PayBy("sandbox", way), "CNY")
+        wanted = NewOrder(user, "coins-60", quantity, PayBy(account, way), "CNY")
         request = keyed(f"user:{user}", key, "create_order", {"product": "coins-60", "quantity": quantity})
         order_id, payment_id = orders.create_order(self.core, wanted, request)
         payment_starts.start_payment(self.core, payment_id)

@@ -6,14 +6,14 @@ import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from app.providers import Intent, Started
-from app.providers.registry import ProviderAccount, Registry
+from app.providers.registry import ProviderAccount
 from app.services.base.context import Bulkheads
 from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, order_body, token
 from tests.support.world import World
@@ -53,7 +53,7 @@ def test_more_orders_than_a_hanging_provider_may_hold_are_told_to_come_again(
     world: World, engine: Engine, provider: Hanging
 ) -> None:
     account: Any = ProviderAccount("sandbox", "sandbox", False, provider)
-    http = build_client(replace(world, core=replace(world.core, registry=Registry({"sandbox": account}))), engine)
+    http = build_client(world.with_accounts(account), engine)
 
     def order(number: int) -> int:
         client = ApiClient(http.application.test_client(), token(f"user-{number}"))

@@ -6,14 +6,13 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from app.providers.registry import ProviderAccount, Registry
+from app.providers.registry import ProviderAccount
 from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, order_body, token
 from tests.support.world import World
 
@@ -45,7 +44,7 @@ def _counted(page: str, name: str, **labels: str) -> float:
 
 def test_each_call_to_a_provider_is_counted_by_how_it_ended(world: World, engine: Engine) -> None:
     account: Any = ProviderAccount("sandbox", "sandbox", False, Silent(world.account.provider))
-    http = build_client(replace(world, core=replace(world.core, registry=Registry({"sandbox": account}))), engine)
+    http = build_client(world.with_accounts(account), engine)
     backend = ApiClient(http, BACKEND_KEY)
 
     def unknown() -> float:

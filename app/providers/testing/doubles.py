@@ -96,7 +96,8 @@ class WsgiClient:
 
 class BrokenHttp:
     """Wraps a client and spoils its exchanges: `refused`, `timeout` (nothing done), `timeout_after` (done, answer
-    lost), `garbage`, `empty`, `html`, `html404` (a proxy that knows no such page), `error401` (a gateway that
+    lost), `garbage`, `empty`, `html`, `html404` (a proxy that knows no such page), `json404` (a
+    gateway that has no such route), `error401` (a gateway that
     refuses us, and quotes our request), `error500`. `calls` counts what was tried."""
 
     def __init__(self, inner: HttpClient, fault: str) -> None:
@@ -129,6 +130,7 @@ class BrokenHttp:
             "empty": HttpResponse(200, {}, b""),
             "html": HttpResponse(200, {"content-type": "text/html"}, b"<html><body>502 Bad Gateway</body></html>"),
             "html404": HttpResponse(404, {"content-type": "text/html"}, b"<html><body>404 Not Found</body></html>"),
+            "json404": HttpResponse(404, {"content-type": "application/json"}, b'{"message":"no route matched"}'),
             "error401": HttpResponse(401, {"content-type": "application/json"}, _quoting(headers, body)),
             "error500": HttpResponse(500, {"content-type": "application/json"}, b'{"error":"internal"}'),
         }

@@ -53,6 +53,8 @@ def check_captured(
                 "refund_coins",
                 f"fact {paid.id}: {accounted} {claim.wallet.asset} accounted for, must be {claim.target}",
             )
+    for number in now.refunds.keys() - {number_of(refund) for refund in refunds} if payment is not None else ():
+        yield "refund_missing", f"fact {paid.id}: refund {number} was told, and there is no row of it"
     for refund in refunds:
         yield from _check_refund(session, captured, refund, now.refunds.get(number_of(refund)))
     yield from _check_sum(captured, refunds)

@@ -1,5 +1,5 @@
-"""The whole proof: the ledger in itself, its checkpoints, orders and payments against facts and ledger, and that every
-payment is credited once."""
+"""The whole proof: the ledger in itself, its checkpoints, orders and payments against facts and ledger, that every
+payment is credited once, and that nothing was written by anybody else."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from app.services.audit.checkpoints import audit_checkpoints
 from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
 from app.services.audit.once import audit_once
 from app.services.audit.orders import Finding, Progress, audit_orders
+from app.services.audit.seals import audit_seals
 from app.services.base.transaction import Sessions
 
 MOST_FINDINGS = 1000
@@ -33,7 +34,8 @@ def audit(
         Finding(f"ledger_{found.table}", f"slot {found.slot}, {found.row}: {found.what}") for found in proved.findings
     ]
     proofs = (audit_checkpoints, audit_orders, audit_once)
-    for finding in chain.from_iterable(proof(sessions, progress) for proof in proofs):
+    found = (proof(sessions, progress) for proof in proofs)
+    for finding in chain(chain.from_iterable(found), audit_seals(sessions, as_of.rules.seals, progress)):
         findings.append(finding)
         if len(findings) >= MOST_FINDINGS:
             break

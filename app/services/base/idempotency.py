@@ -193,7 +193,7 @@ def _is_new(tx: Tx, row: dict[str, Any]) -> bool:
 
 
 def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, Any] | None) -> dict[str, Any]:
-    return {
+    row = {
         "slot": slot,
         "caller": request.caller,
         "key": request.key,
@@ -203,6 +203,8 @@ def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, An
         "refusal": kept,
         "created_at": tx.now,
     }
+    row["seal"] = tx.core.rules.ledger.seals.of_row("idempotency", row)
+    return row
 
 
 def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> str:

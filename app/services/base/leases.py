@@ -75,7 +75,7 @@ class LeaseQueue:
         return tx.execute(self._take, {**self._values(number, now), "now": now}).one_or_none()
 
     def take_early(self, tx: Transaction, number: int, now: datetime) -> AnyRow | None:
-        """The same before it is due, because somebody is waiting for it; not counted. None if nothing is to be done."""
+        """Lease a row that somebody waits for before it is due; this is not counted. None: nothing is to be done."""
         return tx.execute(self._take_early, self._values(number, now)).one_or_none()
 
     def _values(self, number: int, now: datetime) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -61,13 +61,23 @@ def insert_if_new(tx: Transaction, table: FromClause, row: Mapping[str, Any]) ->
     return result.rowcount == 1
 
 
-def insert_numbered(tx: Transaction, table: FromClause, numbers: NumberSource, row: Mapping[str, Any]) -> int:
-    """Insert a row whose only unique key is its number, under a new number of its slot; the number.
+def insert_numbered(
+    tx: Transaction,
+    table: FromClause,
+    numbers: NumberSource,
+    row: Mapping[str, Any],
+    seal: Callable[[Mapping[str, Any]], bytes] | None = None,
+) -> int:
+    """Insert a row whose only unique key is its number, under a new number of its slot; the number. `seal` makes the
+    seal of a row that has one.
 
     Another process may have given out the same number in the same millisecond: then the next one is taken.
     """
     for _ in range(NUMBER_ATTEMPTS):
         number = numbers.next(row["slot"])
-        if insert_if_new(tx, table, {**row, "id": number}):
+        numbered = {**row, "id": number}
+        if seal is not None:
+            numbered["seal"] = seal(numbered)
+        if insert_if_new(tx, table, numbered):
             return number
     raise RuntimeError("no free number in this slot: is the clock standing still?")

@@ -20,7 +20,7 @@ from app.services.payments import payment_rows
 from app.services.refunds import refund_facts
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
-HANDLED = frozenset({Kind.PAID, *UNPAID_CAUSES}) | REFUND_KINDS
+HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS
 """The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
 NewRows = tuple[RowInsert, list[dict[str, Any]]]
 """Rows to insert, and how."""
@@ -73,7 +73,9 @@ def record(
     keys = (reported.slot, reported.account.name, row["environment"], reported.key)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
-        rows = [{**row, "id": fact_id}]
+        row["id"] = fact_id
+        row["seal"] = tx.core.rules.ledger.seals.of_row("facts", row)
+        rows = [row]
         (inserted,) = _insert_after(tx, new, rows) if new else _INSERT.run(tx, rows)
         if inserted.count == 1:
             return StoredFact(reported, fact_id, decision)

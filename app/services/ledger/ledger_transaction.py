@@ -29,7 +29,8 @@ from app.domain.ledger import (
 )
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
-from app.models.ledger import LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
+from app.domain.spending import GRANT
+from app.models.ledger import GRANT_SEALS, LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.statements import Flight, LostRace, Move, RowInsert
 from app.services.base.transaction import Connected
 from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
@@ -45,6 +46,7 @@ _EVENTS = {
 """The event that a hold leaves when it lets go of coins and is in that state then."""
 _ADD_TRANSFERS = RowInsert(TRANSFERS, lambda insert: insert.on_conflict_do_nothing())
 _ADD_LOTS, _ADD_USES, _ADD_MARKS = RowInsert(LOTS), RowInsert(LOT_USES), RowInsert(MARKS)
+_ADD_SEALS = RowInsert(GRANT_SEALS)
 _ADD_REFUSALS = RowInsert(REFUSALS, lambda insert: insert.on_conflict_do_nothing())
 
 
@@ -94,6 +96,7 @@ class LedgerTransaction:
         self._uses: list[dict[str, Any]] = []
         self._refusals: list[dict[str, Any]] = []
         self._marks: list[dict[str, Any]] = []
+        self._seals: list[dict[str, Any]] = []
         self._holds: dict[uuid.UUID, Held] = {}
 
     def __enter__(self) -> LedgerTransaction:
@@ -138,6 +141,9 @@ class LedgerTransaction:
         else:
             entry = book.note(fingerprint, at_us)
         posted = self._enter(book, transfer, entry)
+        if transfer.kind == GRANT:
+            seal = self.rules.seals.of_grant(posted.id, fingerprint)
+            self._seals.append({"slot": slot, "transfer_id": posted.id, "seal": seal})
         if transfer.credit.is_wallet and (slot, debt_of(transfer.credit)) in self._books:
             self.repay(slot, transfer.credit, lot=entry.lot)
         return posted
@@ -366,7 +372,8 @@ class LedgerTransaction:
             flight.add(statement, values, wrong=LostRace)
         flight.add(accounts.WRITE, list(map(accounts.row_of, books)))
         flight.add(_ADD_TRANSFERS, self._transfers, wrong=Raced)
-        for insert, rows in ((_ADD_LOTS, self._lots), (_ADD_USES, self._uses), (_ADD_MARKS, self._marks)):
+        inserts = {_ADD_LOTS: self._lots, _ADD_USES: self._uses, _ADD_MARKS: self._marks, _ADD_SEALS: self._seals}
+        for insert, rows in inserts.items():
             if rows:
                 flight.add(insert, rows)
         if self._refusals:

@@ -125,7 +125,7 @@ def spend(
 
 
 def decide(books: LedgerTransaction, slot: int, request: Spend) -> Posted | Refused:
-    """The same under the lock, for a key that is known to be new."""
+    """Spend or refuse under the lock. The caller knows that the key is new."""
     transfer, rules = request.transfer, books.rules
     book = books.book(slot, transfer.debit)
     available = books.available(slot, transfer.debit, request.amount)

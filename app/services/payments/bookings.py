@@ -55,7 +55,7 @@ def of_reported(reported: ReportedFact) -> MoneyFact:
 
 
 def of_row(row: AnyRow) -> MoneyFact:
-    """The same from a stored fact."""
+    """What a stored fact tells about money."""
     content = row.content
     money = Money(content["amount_minor"], content["currency"]) if content["amount_minor"] is not None else None
     return MoneyFact(row.provider_account, row.environment, row.key, money, row.at, content["theirs"] or "")

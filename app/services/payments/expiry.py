@@ -125,7 +125,7 @@ def expire_order(core: Core, slot: int, order_id: int) -> bool:
 
 
 def expire_if_over(tx: Tx, order: AnyRow, now: datetime) -> bool:
-    """The same for an order that the caller has locked."""
+    """End an order that the caller has locked, if its time is over and no payment is open. True if it ended now."""
     after = next_order_status(OrderStatus(order.status), Cause.LAPSED)
     if after is None or now < order.expires_at:
         return False

@@ -14,7 +14,7 @@ from app.domain.facts import Ref
 from app.domain.money import MAX_MINOR, Money
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.schedule import next_ask
-from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
+from app.domain.status import OPEN_PAYMENT, PAYABLE, OrderStatus, PaymentStatus
 from app.models.catalogue import Product
 from app.models.orders import IdempotencyKey, Order, Payment, User
 from app.providers.facts import Intent
@@ -79,7 +79,8 @@ _OWN_ORDER = (
     .where(_o.slot == bindparam("slot"), _o.id == bindparam("id"), _o.user_id == bindparam("user"))
 )
 _READ_OWN_ORDER = Statement(lambda _: _OWN_ORDER)
-_LOCK_OWN_ORDER = Statement(lambda _: _OWN_ORDER.with_for_update(of=[Order]))
+# The user too: attempts to pay two orders at the same time are counted one by one.
+_LOCK_OWN_ORDER = Statement(lambda _: _OWN_ORDER.with_for_update(key_share=True, of=[Order, User]))
 _ATTEMPTS = Statement(
     lambda _: select(func.coalesce(func.max(_p.attempt), 0).label("made")).where(
         _p.slot == bindparam("slot"), _p.order_id == bindparam("order")
@@ -244,7 +245,8 @@ def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> 
 
 
 def open_payments(view: OrderView) -> list[Any]:
-    return [payment for payment in view.payments if payment.status in OPEN_PAYMENT]
+    """Those that the payer has still to pay. What is authorized is the worker's to capture."""
+    return [payment for payment in view.payments if payment.status in PAYABLE]
 
 
 def _buyer(tx: Tx, slot: int, wanted: NewOrder, request: Keyed) -> Any:
@@ -271,7 +273,7 @@ def _placed_before(tx: Tx, slot: int, order_id: int) -> Placed:
 def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: ProviderAccount) -> Any:
     check_for_sale(product, wanted.sku, tx.now)
     amount, currency = _amount(wanted, product, account)
-    return _OrderRow(
+    order = _OrderRow(
         slot=slot,
         id=tx.core.numbers.next(slot),
         user_id=wanted.user_id,
@@ -287,7 +289,9 @@ def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: Provi
         created_at=tx.now,
         expires_at=tx.now + timedelta(minutes=tx.core.rules.order_minutes),
         paid_at=None,
+        seal=None,
     )
+    return order._replace(seal=tx.core.rules.ledger.seals.of_row("orders", order._asdict()))
 
 
 def _amount(wanted: NewOrder, product: Any, account: ProviderAccount) -> tuple[int | None, str | None]:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, exists, func, literal_column, or_, select, upd
 from app.domain.deciding import Decision
 from app.domain.facts import Kind
 from app.domain.matching import Mismatch
+from app.domain.seals import SEALED
 from app.domain.status import (
     OPEN_PAYMENT,
     UNPAID_END,
@@ -33,7 +34,8 @@ BY_HAND_PROBLEM = "closed by hand: "
 
 _o, _p, _f, _u = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c, User.__table__.c
 
-FACT_COLUMNS = (_f.slot, _f.id, _f.kind, _f.content, _f.raw, _f.at, _f.outcome, _f.reason, _f.booking, _f.payment_id)
+_ALSO = ("slot", "seal", "outcome", "reason", "booking", "payment_id")
+FACT_COLUMNS = tuple(_f[name] for name in (*SEALED["facts"], *_ALSO))
 _WANTED_FACT = select(*FACT_COLUMNS).where(
     _f.slot == bindparam("slot"),
     _f.provider_account == bindparam("provider_account"),
@@ -60,7 +62,7 @@ _SETTLE_FACT = (
 _COMPLETE_FACT = (
     update(FactRow)
     .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
-    .values(content=bindparam("full"))
+    .values(content=bindparam("full"), seal=bindparam("sealed"))
 )
 _PAYMENT_KEYS = select(_p.id, _p.order_id).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
 _PAYMENT_KEYS_BY_THEIRS = (
@@ -244,8 +246,12 @@ def lock_fact_numbered(tx: Tx, slot: int, fact_id: int) -> AnyRow:
 
 def complete_fact(tx: Tx, row: Any, content: dict[str, Any]) -> None:
     """Add to a stored fact what a later telling said and the first one did not. They do not contradict each other."""
-    if content != row.content:
-        tx.execute(_COMPLETE_FACT, {"at_slot": row.slot, "at_id": row.id, "full": content})
+    if content == row.content:
+        return
+    seals, before, seal = tx.core.rules.ledger.seals, row._asdict(), row.seal
+    if seal is not None and seals.fits_row("facts", before, bytes(seal)):  # else the wrong seal stays, to be found
+        seal = seals.of_row("facts", {**before, "content": content})
+    tx.execute(_COMPLETE_FACT, {"at_slot": row.slot, "at_id": row.id, "full": content, "sealed": seal})
 
 
 def settle_fact(

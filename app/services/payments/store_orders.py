@@ -161,7 +161,9 @@ def _new(tx: Tx, reported: ReportedFact, user_id: str, buyer: Any) -> LockedPaym
         created_at=tx.now,
         expires_at=expires_at,
         paid_at=None,
+        seal=None,
     )
+    order = order._replace(seal=tx.core.rules.ledger.seals.of_row("orders", order._asdict()))
     payment = payment_rows.PaymentRow(
         slot=slot,
         id=tx.core.numbers.next(slot),

@@ -124,7 +124,7 @@ def counted_without_payment(tx: Transaction, slot: int, provider_account: str, e
 
 
 def waiting_anywhere(tx: Transaction, after: int, limit: int) -> list[AnyRow]:
-    """The same over all slots, in the order of their numbers."""
+    """Facts about refunds that wait for their payment, in all slots, in the order of their numbers."""
     wanted = (
         select(*_f)
         .prefix_with(sweep("due_payments"))

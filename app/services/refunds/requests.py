@@ -242,6 +242,7 @@ def _make(
     row = {**_new(tx, captured, amount, wanted.reason, policy, Origin.ASKED, wanted.caller), "id": number}
     if lease:
         row |= _lease(tx, siblings)
+    row["seal"] = tx.core.rules.ledger.seals.of_row("refunds", row)
     if not insert_if_new(tx, Refund.__table__, row):
         raise KeyReused
     before = part + Fraction(going, captured.paid_minor)
@@ -289,7 +290,7 @@ def _new(
 
 def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback) -> int:
     row = _new(tx, captured, amount, SURPLUS_REASON, policy, Origin.AUTOMATIC, "")
-    return insert_numbered(tx, Refund.__table__, tx.core.numbers, row)
+    return insert_numbered(tx, Refund.__table__, tx.core.numbers, row, tx.core.rules.ledger.seals.refund)
 
 
 def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction, after: Fraction) -> None:

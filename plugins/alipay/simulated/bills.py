@@ -34,6 +34,8 @@ class _Row:
 
     def text(self) -> str:
         amount = yuan_text(-self.fen if self.kind == "退款" else self.fen)
+        if self.trade.odd_in_bills:
+            amount = "待定"
         fee = yuan_text(self.fee_fen)
         subject = self.trade.order.subject.replace(",", " ")
         created, done = beijing_text(self.trade.created_at), beijing_text(self.at)

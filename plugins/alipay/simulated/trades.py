@@ -73,6 +73,8 @@ class Trade:
     paid_at: datetime | None = None
     closed_at: datetime | None = None
     refunds: list[Refund] = field(default_factory=list)
+    odd_in_bills: bool = False
+    """Its rows have a word where the amount belongs."""
 
     @property
     def refunded_fen(self) -> int:

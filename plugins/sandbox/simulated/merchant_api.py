@@ -53,6 +53,14 @@ def merchant_api(simulator: Simulator) -> Blueprint:
             simulator.notify(payment, {"event": "payment", "payment": payment.shown()})
         return _answer(simulator, {"payment": payment.shown()})
 
+    @api.post("/payments/<number>/capture")
+    @api.post("/payments/id/<theirs>/capture")
+    def capture(number: str | None = None, theirs: str | None = None) -> Response:
+        payment = books.find(g.merchant, number=number, theirs=theirs)
+        if books.capture(payment, asked_document()):
+            simulator.notify(payment, {"event": "payment", "payment": payment.shown()})
+        return _answer(simulator, {"payment": payment.shown()})
+
     @api.post("/payments/<number>/refunds")
     @api.post("/payments/id/<theirs>/refunds")
     def refund(number: str | None = None, theirs: str | None = None) -> Response:
@@ -74,7 +82,7 @@ def merchant_api(simulator: Simulator) -> Blueprint:
         start = int(request.args["cursor"] or 0)
         found = books.history(g.merchant, since, until, start)
         cursor = str(start + PAGE_SIZE) if len(found) > PAGE_SIZE else None
-        return _answer(simulator, {"payments": [p.shown() for p in found[:PAGE_SIZE]], "cursor": cursor})
+        return _answer(simulator, {"payments": [{**p.shown(), **p.odd} for p in found[:PAGE_SIZE]], "cursor": cursor})
 
     return api
 

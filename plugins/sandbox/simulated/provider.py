@@ -35,6 +35,8 @@ class SimulatorConfig:
     send: Send = send_over_http
     speed: float = 1.0
     """Divides the pauses between attempts to deliver a notification."""
+    live: bool = False
+    """What messages and answers say of themselves: a test may want the words of a live provider."""
     hang_seconds: float = 0.0
     """How long a call with a timeout fault is left without an answer."""
 
@@ -81,6 +83,14 @@ class Simulator:
         self.notify(payment, {"event": "refund", "refund": payment.shown_refund(refund)})
         return refund
 
+    def dispute(self, payment: SimulatedPayment, amount: int, fee: int) -> SimulatedRefund:
+        """The payer's bank takes money back, and the merchant pays a fee for that; the merchant is told."""
+        asked = {"number": f"dis_{next(self._events)}", "amount": amount, "currency": payment.asked["currency"]}
+        refund, _ = self.books.refund(payment, asked)
+        refund.dispute_fee = fee
+        self.notify(payment, {"event": "refund", "refund": payment.shown_refund(refund)})
+        return refund
+
     def decide_refund(self, payment: SimulatedPayment, refund: SimulatedRefund, status: str) -> None:
         """Do, fail or reverse a refund; the merchant is told."""
         self.books.set_refund(refund, status)
@@ -88,12 +98,12 @@ class Simulator:
 
     def answer(self, merchant: str, request_id: str, status: int, document: Mapping[str, Any]) -> Response:
         """A signed answer to the merchant's request."""
-        body = json.dumps({"merchant": merchant, "live": False, **document}).encode()
+        body = json.dumps({"merchant": merchant, "live": self.config.live, **document}).encode()
         headers = self.signers[merchant].headers(f"reply {status}", request_id, int(self._seconds()), body)
         return Response(body, status, headers, content_type="application/json")
 
     def _enveloped(self, merchant: str, document: Mapping[str, Any]) -> bytes:
-        return json.dumps({"merchant": merchant, "live": False, **document}).encode()
+        return json.dumps({"merchant": merchant, "live": self.config.live, **document}).encode()
 
     def _signed(self, signer: Signer, event: str, body: bytes) -> Message:
         headers = signer.headers("notification", event, int(self._seconds()), body)

@@ -55,6 +55,7 @@ class _Row:
 
     def cells(self, config: SimulatorConfig) -> list[str]:
         order, refund = self.order, self.refund
+        paid = "待定" if order.odd_in_bills else _yuan(self.paid)
         back = ["0", "0"] if refund is None else [refund.refund_id, refund.number]
         how = ["", ""] if refund is None else ["ORIGINAL", BILL_REFUND_WORDS.get(self.status, self.status)]
         state = "SUCCESS" if refund is None else "REFUND"
@@ -63,7 +64,7 @@ class _Row:
             *(f"{self.at.astimezone(BEIJING):%Y-%m-%d %H:%M:%S}", config.appid, config.mchid, "0", ""),
             *(order.transaction_id, order.number, order.openid, order.trade_type, state, "OTHERS", "CNY"),
             *(_yuan(self.paid - self.coupon), _yuan(self.coupon), *back, _yuan(self.returned), "0.00", *how),
-            *(subject, order.attach, _fee(self.fee), "0.60%", _yuan(self.paid), _yuan(self.returned), ""),
+            *(subject, order.attach, _fee(self.fee), "0.60%", paid, _yuan(self.returned), ""),
         ]
 
 

@@ -77,6 +77,8 @@ class Order:
     paid_at: datetime | None = None
     coupon: int = 0
     refunds: list[Refund] = field(default_factory=list)
+    odd_in_bills: bool = False
+    """Its rows have a word where the amount belongs."""
 
     @property
     def trade_state(self) -> str:

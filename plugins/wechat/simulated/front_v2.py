@@ -139,7 +139,7 @@ class FrontV2:
         return {}
 
     def _refund(self, fields: Mapping[str, str]) -> dict[str, str]:
-        """The same number again is the same refund, as long as the amounts are the same."""
+        """Make a refund, or answer with the refund that bears this number already, if its amounts are equal."""
         order, number, amount = self._find(fields), fields.get("out_refund_no", ""), fields.get("refund_fee", "")
         known = self._books.refunds.get(number)
         if not number or not amount.isdecimal() or fields.get("total_fee") != str(order.total):

@@ -80,7 +80,7 @@ class PlatformSigner:
         return _message(headers, body)
 
     def forged(self, event: str, kind: str, document: Mapping[str, Any]) -> Message:
-        """The same under a key that is not WeChat Pay's, and the serial number of one that is."""
+        """A notification signed with a stranger's key that names the serial number of a genuine key."""
         self._stranger = self._stranger or certified("a stranger")
         body = self.envelope(event, kind, document)
         _, serial = self._key_for_notifications()

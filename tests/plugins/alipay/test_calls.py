@@ -97,7 +97,7 @@ def answer(here: Stage, method: str, **content: Any) -> bytes:
     ],
 )
 def test_a_genuine_answer_that_does_not_say_enough_leaves_it_unknown(here: Stage, content: dict[str, Any]) -> None:
-    """Also one about another payment: a signature does not say which question it answers."""
+    """One answer is about another payment: a signature does not say which question it answers."""
     provider = here.another_provider(CannedHttp(answer(here, "alipay.trade.query", **content)))
     with pytest.raises(Unknown):
         provider.query(REF)

@@ -78,6 +78,6 @@ def test_no_float_is_ever_made() -> None:
 
 
 def test_the_tricky_sample_has_all_its_traps() -> None:
-    """So that a change of the sample cannot make the test of it hollow."""
+    """A change of the sample cannot make the test of it hollow."""
     text = sample("sync_query_tricky_strings")["content"]
     assert all(trap in text for trap in ("a } b {", '\\"sign\\"', "\\/", "\\u91d1", ROOT))

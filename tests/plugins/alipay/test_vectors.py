@@ -162,7 +162,7 @@ def keyring() -> Keyring:
 
 @pytest.mark.parametrize("name", samples.names("sync"))
 def test_an_answers_signature_is_judged_as_a_recomputation_judges_it(name: str) -> None:
-    """And it is over the very characters that the note says."""
+    """The signature is over the very characters that the note says."""
     sample = samples.sample(name)
     try:
         raw = take_apart(sample["raw_body"].encode(), sample["method"])

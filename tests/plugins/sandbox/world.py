@@ -5,26 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 from app.domain.money import Money
 from app.providers import HttpClient, HttpResponse, Intent, Kind, Message, Ref, Reply
-from app.providers.testing.conformance import Document, HeaderPart, Sample, Traits, World, make_intent
+from app.providers.testing.conformance import DisputeStep, Document, HeaderPart, Sample, Traits, World, make_intent
 from app.providers.testing.doubles import FixedClock, RewritingHttp, WsgiClient
 from plugins.sandbox import plugin
+from plugins.sandbox.mapping import moment
 from plugins.sandbox.signing import FRESH_SECONDS, ID, SIGNATURE, TIMESTAMP, Signer
 from plugins.sandbox.simulator import Simulator, SimulatorConfig, create_simulator
 
 MERCHANT, SECRET = "m-ours", "ours: a secret of more than 32 bytes"
 OTHER, OTHERS_SECRET = "m-other", "theirs: a secret of more than 32 bytes"
 EXTRAS: dict[str, dict[str, Any]] = {"bank": {"bank": "icbc"}}
-WAYS = ("page", "qr", "bank")
+PAYER = "payer@example.org"
+WAYS = ("page", "qr", "bank", "card")
 
 
 class SandboxWorld(World):
     plugin = plugin
-    traits = Traits(verbs=("refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS), takes_back=True)
+    traits = Traits(
+        verbs=("capture", "refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS), takes_back=True
+    )
+    left_out: ClassVar[Mapping[str, str]] = {
+        "rotations": "one secret, and no second one beside it: a new secret is a new configuration",
+        "proofs": "a notification is its bytes; nobody hands in a proof",
+    }
     signature_parts = (HeaderPart(ID), HeaderPart(TIMESTAMP), HeaderPart(SIGNATURE))
 
     def __init__(self, clock: FixedClock) -> None:
@@ -56,7 +64,12 @@ class SandboxWorld(World):
 
     def pay(self, intent: Intent) -> tuple[Message, ...]:
         self._delivered()
-        self.simulator.pay(self.simulator.books.find(MERCHANT, number=intent.ref.ours))
+        payment = self.simulator.books.find(MERCHANT, number=intent.ref.ours)
+        self.simulator.pay(payment)
+        if payment.status == "AUTHORIZED":
+            self._delivered()
+            self.simulator.books.capture(payment, {"amount": 600, "currency": "CNY"})
+            self.simulator.notify(payment, {"event": "payment", "payment": payment.shown()})
         return self._delivered()
 
     def payments(self, intent: Intent) -> int:
@@ -68,6 +81,9 @@ class SandboxWorld(World):
         return {
             "paid": Sample(self._signed({"event": "payment", "payment": _payment("PAID")}), (Kind.PAID,)),
             "closed": Sample(self._signed({"event": "payment", "payment": _payment("CLOSED")}), (Kind.CLOSED,)),
+            "authorized": Sample(
+                self._signed({"event": "payment", "payment": _payment("AUTHORIZED")}), (Kind.AUTHORIZED,)
+            ),
             "failed": Sample(self._signed({"event": "payment", "payment": _payment("FAILED")}), (Kind.FAILED,)),
             "refunded": Sample(self._signed(refund), (Kind.REFUNDED,)),
             "refund failed": Sample(self._signed(refund_failed), (Kind.REFUND_FAILED,)),
@@ -75,7 +91,12 @@ class SandboxWorld(World):
         }
 
     def document(self) -> Document:
-        content = {"merchant": MERCHANT, "live": False, "event": "payment", "payment": _payment("PAID")}
+        content = {
+            "merchant": MERCHANT,
+            "live": self.simulator.config.live,
+            "event": "payment",
+            "payment": _payment("PAID"),
+        }
         return Document(content, self._signed_bare, status=("payment", "status"))
 
     def forgeries(self) -> Mapping[str, Message]:
@@ -141,6 +162,34 @@ class SandboxWorld(World):
         asked = self.simulator.books.find(MERCHANT, number=intent.ref.ours).asked
         return Money(asked["amount"], asked["currency"])
 
+    def payable_until(self, intent: Intent) -> datetime | None:
+        return moment(self.simulator.books.find(MERCHANT, number=intent.ref.ours).asked["expires_at"])
+
+    def private_words(self) -> tuple[str, ...]:
+        return (PAYER,)
+
+    def live_world(self) -> World:
+        """The provider refuses a live account; what it reads says for itself whether it is live."""
+        world = type(self)(self.clock)
+        world.simulator.config.live = True
+        return world
+
+    def dispute(self, intent: Intent, step: DisputeStep) -> tuple[Message, ...]:
+        """The sandbox takes money back under a number of its own, and may give it back; an inquiry is told as an event
+        of a kind that says nothing."""
+        payment = self.simulator.books.find(MERCHANT, number=intent.ref.ours)
+        self._delivered()
+        if step is DisputeStep.INQUIRY:
+            return (self._signed({"event": "inquiry", "amount": payment.asked["amount"], "number": payment.number}),)
+        if step is DisputeStep.TAKEN:
+            self.simulator.console_refund(payment, payment.asked["amount"])
+        else:
+            self.simulator.decide_refund(payment, payment.refunds[-1], "REVERSED")
+        return self._delivered()
+
+    def spoil_row(self, intent: Intent) -> None:
+        self.simulator.books.find(MERCHANT, number=intent.ref.ours).odd = {"amount": "six hundred"}
+
     def show_status(self, intent: Intent, word: str) -> None:
         self.simulator.books.find(MERCHANT, number=intent.ref.ours).status = word
 
@@ -185,6 +234,7 @@ def _payment(status: str) -> dict[str, Any]:
         "currency": "CNY",
         "owner": "0b9e1a56-7c39-4d2e-8f60-5a1de2c4b7aa",
         "at": "2026-01-02T03:04:05Z",
+        "payer": {"email": PAYER},
         "refunds": [],
     }
 

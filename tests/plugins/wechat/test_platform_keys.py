@@ -47,7 +47,7 @@ def connected(world: V3World, keys: MemoryKeys) -> Provider:
 
 
 def silent(world: V3World, keys: MemoryKeys) -> Provider:
-    """The same account in a web process: any request fails the test."""
+    """The account as a web process has it: any request fails the test."""
     return world.make_provider(Tools(http=NoNetwork(), clock=world.clock, keys=keys, live=False))
 
 

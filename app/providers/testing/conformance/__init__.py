@@ -6,14 +6,16 @@
         world_class = MyWorld
 
 Every rule is one test method whose docstring states the rule. Rules that cannot apply, by the traits the world
-declares, are not collected.
+declares, are not collected; a rule whose hook the world lacks is skipped, with the reason in `World.left_out`.
 """
 
 from app.providers.testing.conformance.kit import ProviderConformance
 from app.providers.testing.conformance.world import (
     BodyPart,
+    DisputeStep,
     Document,
     HeaderPart,
+    Rotation,
     Sample,
     SignaturePart,
     Traits,
@@ -23,9 +25,11 @@ from app.providers.testing.conformance.world import (
 
 __all__ = [
     "BodyPart",
+    "DisputeStep",
     "Document",
     "HeaderPart",
     "ProviderConformance",
+    "Rotation",
     "Sample",
     "SignaturePart",
     "Traits",

@@ -10,7 +10,7 @@ from app.providers.testing.conformance.checks import Rules, attempt, online, whe
 from app.providers.testing.conformance.journeys import BreakingHttp, Call, calls_in
 
 UNHEARD = ("timeout", "timeout_after", "error500")
-SPOILT = (*UNHEARD, "garbage", "empty", "html", "html404")
+SPOILT = (*UNHEARD, "garbage", "empty", "html", "html404", "json404")
 MOST_REQUESTS = 8
 
 

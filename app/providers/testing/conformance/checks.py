@@ -42,6 +42,17 @@ def where(applies: Callable[[Traits], bool]) -> Callable[[Rule], Rule]:
     return mark
 
 
+def needs(hook: str) -> Callable[[Rule], Rule]:
+    """Marks a rule that looks through this hook of the world; where the world lacks the hook, the rule is skipped with
+    the reason that the world declares."""
+
+    def mark(rule: Rule) -> Rule:
+        rule.__dict__["needs"] = hook
+        return rule
+
+    return mark
+
+
 def has(verb: str) -> Callable[[Traits], bool]:
     """For `where`: the provider has this optional verb."""
     return lambda traits: verb in traits.verbs
@@ -61,7 +72,7 @@ class Rules:
 
 def online(world: World, http: HttpClient | None = None) -> Provider:
     """The provider under test, connected to the world (or to `http` instead)."""
-    return world.make_provider(Tools(http=http or world.http, clock=world.clock, keys=world.keys(), live=False))
+    return world.make_provider(Tools(http=http or world.http, clock=world.clock, keys=world.keys(), live=world.live))
 
 
 def offline(world: World) -> Provider:
@@ -71,7 +82,7 @@ def offline(world: World) -> Provider:
 
 def quiet_tools(world: World) -> Tools:
     """Tools of that world without a network."""
-    return Tools(http=NoNetwork(), clock=world.clock, keys=world.keys(), live=False)
+    return Tools(http=NoNetwork(), clock=world.clock, keys=world.keys(), live=world.live)
 
 
 def received(provider: Provider, message: Message, what: str) -> Received | Forged:

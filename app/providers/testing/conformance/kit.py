@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from app.providers.testing.conformance.call_rules import CallRules
 from app.providers.testing.conformance.delivery_rules import DeliveryRules
 from app.providers.testing.conformance.message_rules import MessageRules, OddMessageRules
@@ -9,6 +13,8 @@ from app.providers.testing.conformance.outside_rules import OutsideRules, Secret
 from app.providers.testing.conformance.refund_rules import RefundRules
 from app.providers.testing.conformance.road_rules import CancelRules, FactRules, RoadRules
 from app.providers.testing.conformance.setting_rules import RefreshRules, SettingRules
+from app.providers.testing.conformance.situation_rules import DisputeRules, SituationRules
+from app.providers.testing.conformance.world import World
 
 
 class ProviderConformance(
@@ -19,6 +25,8 @@ class ProviderConformance(
     RoadRules,
     CancelRules,
     RefundRules,
+    DisputeRules,
+    SituationRules,
     DeliveryRules,
     RefreshRules,
     CallRules,
@@ -38,8 +46,36 @@ class ProviderConformance(
                 applies = getattr(getattr(cls, name), "applies", None)
                 if applies is not None and not applies(cls.world_class.traits):
                     setattr(cls, name, None)
+                elif missing := _missing_hook(cls.world_class, getattr(cls, name)):
+                    setattr(cls, name, _skipped(cls.world_class, getattr(cls, name), missing))
 
 
 def rules_of(kit: type[ProviderConformance]) -> list[str]:
-    """The names of the rules that apply, in alphabetical order."""
-    return [name for name in dir(kit) if name.startswith("test_") and callable(getattr(kit, name))]
+    """The names of the rules that apply and are not skipped, in alphabetical order."""
+    rules = {name: getattr(kit, name) for name in dir(kit) if name.startswith("test_")}
+    return [name for name, rule in rules.items() if callable(rule) and not hasattr(rule, "left_out")]
+
+
+def left_out_of(kit: type[ProviderConformance]) -> dict[str, str]:
+    """The rules that are skipped, by name, each with its reason."""
+    rules = {name: getattr(kit, name) for name in dir(kit) if name.startswith("test_")}
+    return {name: rule.left_out for name, rule in rules.items() if hasattr(rule, "left_out")}
+
+
+def _missing_hook(world: type[World], rule: Callable[..., None]) -> str:
+    """The hook that the rule needs and the world does not have; empty if there is none."""
+    hook: str = getattr(rule, "needs", "")
+    return hook if hook and getattr(world, hook) is getattr(World, hook) else ""
+
+
+def _skipped(world: type[World], rule: Callable[..., None], hook: str) -> Callable[..., None]:
+    """What pytest collects instead of a rule whose hook is not there: it shows the reason."""
+    reason = world.left_out.get(hook) or f"World.{hook} is not there and World.left_out does not say why: not checked"
+
+    @pytest.mark.skip(reason=f"{hook}: {reason}")
+    def skipped(self: ProviderConformance) -> None:
+        """Never called by pytest."""
+
+    skipped.__name__, skipped.__doc__ = rule.__name__, rule.__doc__
+    skipped.__dict__["left_out"] = reason
+    return skipped

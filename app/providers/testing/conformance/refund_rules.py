@@ -23,7 +23,7 @@ class RefundRules(Rules):
 
     @where(has("refund"))
     def test_a_repeated_refund_pays_once(self) -> None:
-        """The same refund number again gives nothing more back."""
+        """A refund number that is sent again gives nothing more back."""
         world = self.world()
         provider = online(world)
         intent, fact = paid(world, provider)
@@ -34,7 +34,7 @@ class RefundRules(Rules):
 
     @where(has("refund"))
     def test_a_refund_repeated_days_later_pays_once(self) -> None:
-        """The same refund number again gives nothing more back, also when the provider has forgotten the request."""
+        """A refund number that is sent again gives nothing more back, also if the provider forgot the request."""
         world = self.world()
         provider = online(world)
         intent, fact = paid(world, provider)

@@ -74,7 +74,7 @@ class FactRules(Rules):
         world = self.world()
         account = online(world).account
         assert account, "Provider.account is empty"
-        for heard in _said_in(world, online(world)):
+        for heard in said_in(world, online(world)):
             assert heard.fact.account == account, f"{heard.road}: account is {heard.fact.account!r}, not {account!r}"
 
     def test_facts_say_that_it_was_a_sandbox(self) -> None:
@@ -113,11 +113,11 @@ class FactRules(Rules):
 
     def _said(self) -> list[Heard]:
         world = self.world()
-        return list(_said_in(world, online(world)))
+        return list(said_in(world, online(world)))
 
 
 class RoadRules(Rules):
-    """The same on every road."""
+    """Every road tells one payment in one way."""
 
     def test_paid_has_one_key_on_every_road(self) -> None:
         """Reply, message and query name a payment by one key, so that it can only be credited once."""
@@ -160,7 +160,7 @@ class RoadRules(Rules):
         assert kinds <= {Kind.PENDING}, f"an unknown status word was read as {sorted(kinds)}"
 
     def test_starting_twice_is_one_payment(self) -> None:
-        """The same intent again is the same payment at the provider, and works."""
+        """An intent that is started again works, and is one payment at the provider."""
         world = self.world()
         provider = online(world)
         for intent in world.intents():
@@ -230,7 +230,7 @@ def _asked_about(world: World, provider: Provider) -> tuple[Intent, Ref]:
     return intent, payment.ref
 
 
-def _said_in(world: World, provider: Provider) -> Iterable[Heard]:
+def said_in(world: World, provider: Provider) -> Iterable[Heard]:
     for name, sample in world.samples().items():
         yield from (Heard(f"message {name}", fact) for fact in facts_of(provider, sample.message, name))
     for way in range(len(world.intents())):

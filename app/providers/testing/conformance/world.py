@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from app.domain.money import Money
@@ -48,6 +49,30 @@ class Traits:
     """False where nothing in an answer to our calls is signed, and TLS is all there is."""
     has_status_words: bool = True
     """False where messages and answers carry no word for the state of a payment."""
+
+
+class DisputeStep(StrEnum):
+    """How far a dispute about a payment has come at the provider."""
+
+    INQUIRY = "inquiry"
+    """The payer's bank asks; no money has moved."""
+    TAKEN = "taken"
+    """The provider took the money back."""
+    WON = "won"
+    """The merchant has the money again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Messages during a change of keys, for a provider with these settings and this key store."""
+
+    read: tuple[Message, ...]
+    """Genuine PAID messages: by the old key and by the new one, or with several signatures of which one fits, the good
+    one first and the good one last."""
+    refused: tuple[Message, ...]
+    """Messages whose every signature is of a key that is nobody's."""
+    settings: Mapping[str, Any]
+    keys: KeyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +169,13 @@ class World(ABC):
         The kit moves this clock; simulator, messages and provider must all go by it.
         """
         self.clock = clock
+
+    live: bool = False
+    """What `Tools.live` is for the provider under test. See `live_world`."""
+    left_out: ClassVar[Mapping[str, str]] = {}
+    """Why a hook below that rules need is not there, by its name. Its rules are then shown as skipped, with it."""
+    dispute_steps: ClassVar[tuple[DisputeStep, ...]] = tuple(DisputeStep)
+    """The steps that `dispute` can make."""
 
     # --- configuration -------------------------------------------------------------------------------------------
 
@@ -267,6 +299,39 @@ class World(ABC):
         """Words of the payer that stand in the messages and answers of this world (a name, an account, an e-mail
         address), and that must not be kept: the kit looks for them in every fact and its `raw`."""
         return ()
+
+    def live_world(self) -> World:
+        """A world of the live provider, at this world's clock: whatever it says is about money that moves.
+
+        Usually a new world of this class with `live = True`; where the message says whether it is live, a world whose
+        messages and answers say so.
+        """
+        raise NotImplementedError("World.live_world")
+
+    def payable_until(self, intent: Intent) -> datetime | None:
+        """Until when the provider was told that this started and visited intent can be paid: read in its own books.
+
+        None for a way that cannot carry a time (say so in the plugin's README).
+        """
+        raise NotImplementedError("World.payable_until")
+
+    def dispute(self, intent: Intent, step: DisputeStep) -> tuple[Message, ...]:
+        """Let the dispute about this paid intent come to this step; the genuine messages that we then get."""
+        raise NotImplementedError("World.dispute")
+
+    def spoil_row(self, intent: Intent) -> None:
+        """From now on the row of this paid intent in history and bill is one that nobody can read (an amount that is a
+        word); the rest of the page is as it was, and authentic."""
+        raise NotImplementedError("World.spoil_row")
+
+    def rotations(self) -> Mapping[str, Rotation]:
+        """Situations during a change of the provider's keys, by name."""
+        raise NotImplementedError("World.rotations")
+
+    def proofs(self) -> tuple[tuple[Message, ...], ...]:
+        """Genuine messages in groups, at least two: within a group one proof in several formats (other white space,
+        other order of members, something harmless added); two groups are two proofs."""
+        raise NotImplementedError("World.proofs")
 
     def unknown_ref(self) -> Ref:
         """The name of a payment that the provider has never heard of."""

@@ -1,0 +1,172 @@
+"""Proves that orders, facts, refunds, answers to keys and callers' grants are as the service wrote them.
+
+What is older than the seals of this database bears none, and is proven by the rest of the audit only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import FromClause, func, or_, select, tuple_
+
+from app.domain.refunding import Origin
+from app.domain.seals import Seals
+from app.domain.spending import GRANT
+from app.models.base import AnyRow
+from app.models.ledger import GRANT_SEALS, TRANSFERS
+from app.models.orders import FactRow, IdempotencyKey, Order, Payment
+from app.models.refunds import FREEZES, Refund
+from app.models.slot_guard import sweep
+from app.services.audit.orders import Finding, Progress
+from app.services.base.idempotency import NO_RESOURCE
+from app.services.base.transaction import Sessions, Transaction, read
+from app.services.ledger import idempotency
+
+PAGE = 500
+_TABLES: Mapping[str, FromClause] = {
+    "orders": Order.__table__,
+    "facts": FactRow.__table__,
+    "refunds": Refund.__table__,
+    "idempotency": IdempotencyKey.__table__,
+}
+_MADE_AT = {"orders": "created_at", "facts": "recorded_at", "refunds": "created_at", "idempotency": "created_at"}
+_g, _t = GRANT_SEALS.c, TRANSFERS.c
+_o, _p, _r, _k = Order.__table__.c, Payment.__table__.c, Refund.__table__.c, IdempotencyKey.__table__.c
+
+
+def audit_seals(sessions: Sessions, seals: Seals, progress: Progress | None = None) -> Iterator[Finding]:
+    """Findings, page by page in bounded memory."""
+    for name, table in _TABLES.items():
+        made_at, order = table.c[_MADE_AT[name]], list(table.primary_key)
+        first = read(sessions, partial(_first_sealed, made_at=made_at, seal=table.c.seal))
+        last: tuple[Any, ...] = ()
+        while page := read(sessions, partial(_page, table=table, order=order, after=last)):
+            last = tuple(getattr(page[-1], column.name) for column in order)
+            for row in page:
+                wrong = _wrong_with(row, name, seals, first)
+                if wrong:
+                    yield Finding("seal", read(sessions, partial(_named, name=name, row=row)) + wrong)
+            if progress is not None:
+                progress(f"seals of {name}: up to slot {last[0]}")
+    yield from _grants(sessions, seals)
+    for slot in read(sessions, _slots_with_keys):
+        yield from read(sessions, partial(_keys_without_resource, slot=slot), snapshot=True)
+
+
+def _slots_with_keys(tx: Transaction) -> list[int]:
+    return list(tx.scalars(select(_k.slot).prefix_with(sweep("audit")).distinct()))
+
+
+def _keys_without_resource(tx: Transaction, slot: int) -> list[Finding]:
+    """Answers to keys whose order, payment, refund or freezing is gone; and refunds of callers whose key is gone.
+
+    Keys that were cleared away by their age are missed by nobody: only what is younger than the oldest key counts.
+    """
+    there = [select(c.id).where(c.slot == slot, c.id == _k.resource_id).exists() for c in (_o, _p, _r, FREEZES.c)]
+    gone = select(_k.caller, _k.key, _k.resource_id).where(_k.slot == slot, _k.resource_id != NO_RESOURCE, ~or_(*there))
+    oldest = tx.scalar(select(func.min(_k.created_at)).where(_k.slot == slot))
+    key = select(_k.resource_id).where(_k.slot == slot, _k.resource_id == _r.id).exists()
+    unasked = select(_r.id, _r.payment_id).where(_r.slot == slot, _r.origin == Origin.ASKED, _r.created_at >= oldest)
+    return [
+        *(
+            Finding("key_without_resource", f"key {row.key!r} of {row.caller} stands for {row.resource_id}: it is gone")
+            for row in tx.execute(gone)
+        ),
+        *(
+            Finding("refund_unasked", f"refund {row.id} of payment {row.payment_id}: nobody's key stands for it")
+            for row in tx.execute(unasked.where(~key))
+        ),
+    ]
+
+
+def _first_sealed(tx: Transaction, made_at: Any, seal: Any) -> datetime | None:
+    """When the oldest row that bears a seal was made: from then on every row must."""
+    found: datetime | None = tx.scalar(select(func.min(made_at)).prefix_with(sweep("audit")).where(seal.is_not(None)))
+    return found
+
+
+def _page(tx: Transaction, table: FromClause, order: list[Any], after: tuple[Any, ...]) -> list[AnyRow]:
+    wanted = select(*table.c).prefix_with(sweep("audit")).order_by(*order).limit(PAGE)
+    return list(tx.execute(wanted.where(tuple_(*order) > after) if after else wanted))
+
+
+def _wrong_with(row: AnyRow, name: str, seals: Seals, first: datetime | None) -> str:
+    """What is wrong with the row's seal; empty if nothing is."""
+    if row.seal is None:
+        made_at: datetime = getattr(row, _MADE_AT[name])
+        needs = seals.must_have(made_at) or (first is not None and made_at > first)
+        return "bears no seal: the service did not write it, or the seal was removed" if needs else ""
+    if seals.fits_row(name, row._asdict(), bytes(row.seal)):
+        return ""
+    return "is not what was sealed: it was changed, or not written by the service"
+
+
+def _named(tx: Transaction, name: str, row: AnyRow) -> str:
+    """The row with what a person needs to find it."""
+    if name == "orders":
+        about = _money(row.amount_minor, row.currency)
+        return f"order {row.id} of user {row.user_id} ({row.quantity} × {row.sku}{about}) "
+    if name == "refunds":
+        user = _user(tx, row)
+        return f"refund {row.id} of payment {row.payment_id}{user}{_money(row.amount_minor, row.currency)} "
+    if name == "idempotency":
+        return f"the answer {row.resource_id} to key {row.key!r} of {row.caller} "
+    content: Mapping[str, Any] = row.content
+    told = content.get("theirs") or content.get("ours") or "-"
+    money = _money(content.get("amount_minor"), content.get("currency"))
+    user = _user(tx, row)
+    return f"fact {row.id} ({row.kind} {told} of {row.provider_account}{money}{user}; `tillbook facts list {told}`) "
+
+
+def _user(tx: Transaction, row: AnyRow) -> str:
+    if row.payment_id is None:
+        return ""
+    wanted = (
+        select(_o.user_id)
+        .join(Payment.__table__, (_p.slot == _o.slot) & (_p.order_id == _o.id))
+        .where(_o.slot == row.slot, _p.slot == row.slot, _p.id == row.payment_id)
+    )
+    found = tx.scalar(wanted)
+    return "" if found is None else f" of user {found}"
+
+
+def _money(minor: int | None, currency: str | None) -> str:
+    return "" if minor is None else f", {minor} {currency}"
+
+
+def _grants(sessions: Sessions, seals: Seals) -> Iterator[Finding]:
+    """Coins that callers brought into wallets."""
+    last = (-1, -1, -1)
+    first = read(sessions, _first_sealed_grant)
+    while page := read(sessions, partial(_page_of_grants, after=last)):
+        last = (page[-1].slot, page[-1].book_id, page[-1].version)
+        for row in page:
+            grant = idempotency.stored(row)
+            if row.seal is None:
+                is_wrong = seals.must_have(grant.at) or (first is not None and grant.at > first)
+            else:
+                is_wrong = not seals.fits_grant(grant.id, grant.fingerprint(), bytes(row.seal), grant.at)
+            if is_wrong:
+                who = f"{grant.amount} {grant.credit.asset} to user {grant.credit.user_id} ({grant.credit.environment})"
+                yield Finding("seal", f"grant {grant.id} of {who} was not made by the service, or was changed")
+
+
+def _first_sealed_grant(tx: Transaction) -> datetime | None:
+    joined = TRANSFERS.join(GRANT_SEALS, (_g.slot == _t.slot) & (_g.transfer_id == _t.id))
+    found: datetime | None = tx.scalar(select(func.min(_t.created_at)).prefix_with(sweep("audit")).select_from(joined))
+    return found
+
+
+def _page_of_grants(tx: Transaction, after: tuple[int, int, int]) -> list[AnyRow]:
+    wanted = (
+        idempotency.STORED.add_columns(_g.seal)
+        .prefix_with(sweep("audit"))
+        .outerjoin(GRANT_SEALS, (_g.slot == _t.slot) & (_g.transfer_id == _t.id))
+        .where(_t.kind == GRANT, tuple_(_t.slot, _t.book_id, _t.version) > after)
+        .order_by(_t.slot, _t.book_id, _t.version)
+        .limit(PAGE)
+    )
+    return list(tx.execute(wanted))
