@@ -21,10 +21,10 @@ from app.models.engine import engine_options, prepare
 from app.providers.http import RequestsClient
 from app.providers.registry import Registry, build_accounts
 from app.providers.tools import Clock, Tools
+from app.providers.verbs import least_seconds
 from app.services.accounts.provider_keys import DatabaseKeys
 from app.services.base.context import Core, ProviderClock, Rules, SystemClock
 from app.services.base.transaction import Sessions
-from app.services.payments.order_limits import least_seconds
 
 PRIVATE = 0o600
 """Rights of a database file: wallets and purchases are nobody else's business."""
@@ -105,7 +105,7 @@ def build_registry(settings: Settings, sessions: Sessions, clock: Clock, keys: d
 
     registry = build_accounts(settings.provider_accounts, tools_for)
     for account in registry:
-        least = least_seconds(account)
+        least = least_seconds(account.provider)
         if settings.order_minutes * 60 <= least:
             raise BadSettings(
                 f"order_minutes: {settings.order_minutes} is too short for the provider account {account.name!r}, "
@@ -121,6 +121,7 @@ def rules_of(settings: Settings) -> Rules:
         order_minutes=settings.order_minutes,
         most_open_orders=settings.most_open_orders,
         most_starts_per_minute=settings.most_starts_per_minute,
+        message_days=settings.message_days,
         clawback=settings.clawback_policy,
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals()),
     )

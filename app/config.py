@@ -177,20 +177,19 @@ class AuditSettings(BaseModel):
 
     key: SecretStr | None = None
     former_keys: list[SecretStr] = Field(default_factory=list)  # they sealed earlier rows
-    since: AwareDatetime | None = None
-    """From when on the audit wants the seal of a key on every row: the moment when the first key was set."""
+    since: AwareDatetime | None = None  # when the first key was set: from then on the audit wants the seal of a key
 
     @model_validator(mode="after")
     def _whole(self) -> AuditSettings:
-        if any(key and len(key.get_secret_value().encode()) < SHORTEST_SECRET for key in (self.key, *self.former_keys)):
-            raise ValueError(f"a key is shorter than {SHORTEST_SECRET} bytes")
+        if any(key and len(key.get_secret_value()) < SHORTEST_SECRET for key in (self.key, *self.former_keys)):
+            raise ValueError(f"a key is shorter than {SHORTEST_SECRET} characters")
         if (self.key is None) != (self.since is None):
             raise ValueError("key and since go together: since is the moment when the first key was set")
         return self
 
     def seals(self) -> Seals:
-        key = b"" if self.key is None else self.key.get_secret_value().encode()
-        return Seals(key, tuple(former.get_secret_value().encode() for former in self.former_keys), self.since)
+        key, former = self.key or SecretStr(""), [each.get_secret_value().encode() for each in self.former_keys]
+        return Seals(key.get_secret_value().encode(), tuple(former), self.since)
 
 
 class Settings(BaseSettings):
@@ -210,6 +209,7 @@ class Settings(BaseSettings):
     most_open_orders: int = Field(default=50, ge=1, le=1000)
     """How many open orders a user may have at one time."""
     most_starts_per_minute: int = Field(default=30, ge=1, le=1000)
+    message_days: int = Field(default=90, ge=1, le=3650)
     """How many payments a user may start within a minute."""
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT

@@ -1,7 +1,8 @@
 """The worker: a list of lanes, and a thread for each.
 
 A lane is one kind of work, for one provider account where the work calls providers: neither a kind, nor an account that
-hangs, nor a user with many proofs can keep the others waiting. Any number of workers may run: each takes work by a
+hangs, nor a user with many proofs can keep the others waiting. While nothing is to be done the lanes sleep: one
+statement a second asks for all of them which kinds of work are due. Any number of workers may run: each takes work by a
 conditional UPDATE, so that they never do one thing at once, and what a dying worker had taken is due again a minute
 later.
 """
@@ -12,22 +13,25 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
+from sqlalchemy import ColumnElement, select
 
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refreshes
 from app.services.accounts.provider_keys import DatabaseKeys
 from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
+from app.services.base.statements import Statement
 from app.services.calls import fulfilment, payment_closing, payment_queries, reference_queries, refund_calls, scans
+from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
 from app.services.intake import receipts
 from app.services.ledger import checkpoints
-from app.services.ledger.expiry import expire_due
+from app.services.ledger import expiry as ledger_expiry
 from app.services.payments import expiry
 from app.services.refunds import early_refunds
 
@@ -36,10 +40,14 @@ BATCH = 100
 THREADS = 4
 """Calls that one lane makes at once: as many as an account's bulkhead has places (`Bulkheads.WIDTH`)."""
 IDLE_SECONDS = 1.0
+"""What falls due is found by a look at the database after so long at the most."""
 WAITING_SECONDS = 30.0
+OLD_SECONDS = 600.0
 FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
+SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
+"""Kinds of work beside the queues."""
 _log = structlog.get_logger(__name__)
 
 
@@ -68,6 +76,14 @@ class Lane:
 
     name: str
     round: Callable[[], int]
+    kind: str | None = None
+    """What the look at the database must find due; None for work that has a clock of its own."""
+    due: threading.Event = field(default_factory=threading.Event)
+    """Set when there may be something to do."""
+
+    def sleep(self) -> None:
+        """Until there may be something to do."""
+        self.due.wait(IDLE_SECONDS if self.kind is None else None)
 
 
 class Worker:
@@ -80,33 +96,72 @@ class Worker:
         self._refreshed: dict[str, float] = {}
         self._look_for_waiting_at = 0.0
         self._waiting_after = 0
+        self._look_for_old_at = 0.0
         self._parked_after = parked_facts.START
         self._no_checkpoint_at: datetime | None = None
         self.stop = threading.Event()
         self.lanes = tuple(self._lanes())
+        self._kinds = self._any_due()
+        self._any_due_now = Statement(select(*self._kinds.values()))
+        self._has_begun = False
 
     def run(self) -> None:
         """Work until stopped. A round that fails (the database is away) is logged and tried again."""
         threads = [threading.Thread(target=self._keep_on, args=(lane,), name=lane.name) for lane in self.lanes]
         for thread in threads:
             thread.start()
+        while not self.stop.wait(IDLE_SECONDS):
+            self._wake_lanes()
+        for lane in self.lanes:
+            lane.due.set()
         for thread in threads:
             thread.join()
 
     def run_once(self) -> int:
-        """One bounded round of every lane, one after the other; how many things were done."""
-        return sum(lane.round() for lane in self.lanes)
+        """One bounded round of every lane, one after the other; how many things were done. After the first time, lanes
+        are left out if nothing at all is due."""
+        nothing_due = self._has_begun and not self._due_kinds()
+        self._has_begun = True
+        return sum(lane.round() for lane in self.lanes if lane.kind is None or not nothing_due)
 
     def _keep_on(self, lane: Lane) -> None:
         while not self.stop.is_set():
+            lane.due.clear()  # before the round: what falls due from here on is found by the next look
             try:
                 done = lane.round()
             except Exception:
                 _log.exception("worker_round_failed", lane=lane.name)
                 self.stop.wait(FAILURE_PAUSE_SECONDS)
                 continue
-            if not done:
-                self.stop.wait(IDLE_SECONDS)
+            if not done and not self.stop.is_set():
+                lane.sleep()
+
+    def _wake_lanes(self) -> None:
+        try:
+            kinds = self._due_kinds()
+        except Exception:
+            _log.exception("worker_look_failed")
+            self.stop.wait(FAILURE_PAUSE_SECONDS)
+            return
+        for lane in self.lanes:
+            if lane.kind in kinds:
+                lane.due.set()
+
+    def _due_kinds(self) -> set[str]:
+        """The kinds of work of which something is due: one statement for all of them."""
+        values = {"now": self._core.clock.now()}
+        found = self._core.alone(lambda tx: self._any_due_now.rows(tx, values))[0]
+        return {kind for kind, is_due in zip(self._kinds, found, strict=True) if is_due}
+
+    def _any_due(self) -> dict[str, ColumnElement[bool]]:
+        """For each kind of work that has no clock of its own: whether any of it is due at the moment `now`."""
+        feeds = [(account.name, feed) for account in self._core.registry for feed in account.scan]
+        return {
+            **{queue.kind: queue.leases.any_due for queue in QUEUES},
+            SCANS: scans.any_due(feeds),
+            ORDERS: expiry.ANY_OVER,
+            LEDGER: ledger_expiry.ANY_DUE,
+        }
 
     def _lanes(self) -> Iterator[Lane]:
         accounts = list(self._core.registry)
@@ -114,19 +169,19 @@ class Worker:
         yield Lane("provider keys", self._keys_round)
         for queue in QUEUES:
             for name in names if queue.leases.by_account else ():
-                yield Lane(f"{queue.kind} of {name}", partial(self._queue_round, queue, only=(name,)))
+                yield Lane(f"{queue.kind} of {name}", partial(self._queue_round, queue, only=(name,)), queue.kind)
             # Accounts that are not configured any more; every account where the rows do not name theirs.
             rest = tuple(names) if queue.leases.by_account else ()
-            yield Lane(queue.kind, partial(self._queue_round, queue, never=rest))
+            yield Lane(queue.kind, partial(self._queue_round, queue, never=rest), queue.kind)
         for account in accounts:
             for feed, minutes in account.scan.items():
-                yield Lane(
-                    f"scan of {account.name} {feed}", partial(self._scan, account, feed, timedelta(minutes=minutes))
-                )
-        yield Lane("orders that end", lambda: expiry.expire_due_orders(self._core, BATCH))
+                read = partial(self._scan, account, feed, timedelta(minutes=minutes))
+                yield Lane(f"scan of {account.name} {feed}", read, SCANS)
+        yield Lane(ORDERS, lambda: expiry.expire_due_orders(self._core, BATCH), ORDERS)
         yield Lane("facts that wait", self._waiting_facts)
-        yield Lane("holds and lots that end", self._ledger)
+        yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
+        yield Lane("old messages", self._old_messages)
 
     def _queue_round(self, queue: Queue, *, only: tuple[str, ...] = (), never: tuple[str, ...] = ()) -> int:
         now = self._core.clock.now()
@@ -159,7 +214,7 @@ class Worker:
 
     def _ledger(self) -> int:
         core = self._core
-        return expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger, limit=BATCH)
+        return ledger_expiry.expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger, limit=BATCH)
 
     def _checkpoints(self) -> int:
         """The books' totals at the end of a day that is closed, one day a round.
@@ -186,6 +241,15 @@ class Worker:
         refunds, self._waiting_after = early_refunds.sweep(self._core, self._waiting_after)
         applied, self._parked_after = parked_facts.sweep(self._core, self._parked_after)
         return refunds + applied
+
+    def _old_messages(self) -> int:
+        """Kept messages that are settled and old. Nobody waits for this, so it is seldom looked for."""
+        if time.monotonic() < self._look_for_old_at:
+            return 0
+        deleted = inbox.delete_old(self._core, BATCH)
+        if deleted < BATCH:
+            self._look_for_old_at = time.monotonic() + OLD_SECONDS
+        return deleted
 
     def _keys_round(self) -> int:
         """Copies providers' public keys into this process, and lets plugins renew theirs, each on its own timer."""

@@ -13,7 +13,7 @@ from app.cli.verdict import Line, Verdict
 from app.config import Settings
 from app.providers.errors import ProviderError
 from app.providers.registry import ProviderAccount
-from app.providers.verbs import Checks
+from app.providers.verbs import Checks, least_seconds
 
 WARN_DAYS = 30
 """A certificate that ends sooner is warned about: some providers take days to issue the next one."""
@@ -30,10 +30,10 @@ def account_lines(settings: Settings, account: ProviderAccount, now: datetime) -
         yield Line(Verdict.OK, text)
     else:
         yield Line(Verdict.WARNING, f"{text}: live = false in production, its payments are no real money")
-    least: int = getattr(account.provider, "least_seconds", 0)
-    if settings.order_minutes * 60 < least:
+    least = least_seconds(account.provider)
+    if settings.order_minutes * 60 <= least:
         minutes = f"order_minutes = {settings.order_minutes} is less than it takes payments for"
-        yield Line(Verdict.FAIL, f"{name}: {minutes}: write {-(-least // 60)} or more")
+        yield Line(Verdict.FAIL, f"{name}: {minutes}: write {least // 60 + 1} or more")
     yield from certificate_lines(name, settings.provider_accounts.get(account.name, {}), now)
     if isinstance(account.provider, Checks):
         yield from _asked(name, account.provider)

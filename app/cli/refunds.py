@@ -26,14 +26,14 @@ def list_refunds(limit: int) -> None:
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 def list_overdue(limit: int) -> None:
     """Refunds open for more than three days, and payments of which something went back and nobody has told how much:
-    these wait for the provider's next bill. Oldest first."""
+    these are asked about until a refund is told, perhaps by the next bill, or you end them. Oldest first."""
     found = overdue.listed(house().core, limit)
     for row in found.refunds:
         click.echo(f"{_line(row)}  asked {row.queries} times")
     for row in found.payments:
         click.echo(
             f"payment {row.id}  {row.raised_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  theirs={row.theirs}"
-            "  refunded in part or whole, size not told: waits for the next bill"
+            f"  refunded in part or whole, size not told: asked {row.tries} times, next {row.next_try_at or '-'}"
         )
 
 
@@ -45,13 +45,14 @@ def end_refund(number: int, name: str, reason: str) -> None:
     """End an open refund, because you have found out that nothing goes back; or stop asking about one that failed.
 
     Its reserved coins are free again. Should the provider say later that the money went back, that counts all the same.
+    With the number of a payment that `refunds overdue` lists: stop asking how much of it went back.
     Exits 1 if it cannot be ended.
     """
     try:
         overdue.end_by_hand(house().core, number, by=name, reason=reason)
     except overdue.NotEnded as error:
-        raise click.ClickException(f"refund {number}: {error}") from None
-    click.echo(f"refund {number}: ended")
+        raise click.ClickException(f"{number}: {error}") from None
+    click.echo(f"{number}: ended")
 
 
 def _line(row: AnyRow) -> str:

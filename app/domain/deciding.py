@@ -98,6 +98,15 @@ def decide_paid(standing: Standing, why: Mismatch | None, policy: Policy) -> Dec
     return Decision(Outcome.APPLIED, payment=paid, order=order, booking=Booking.SALE)
 
 
+def decide_authorized(standing: Standing, why: Mismatch | None) -> Decision:
+    """The payer's money is reserved; nothing is credited. Where it is not as we asked, the reason stays with the fact:
+    it is given up rather than captured."""
+    if why in NOT_OUR_MONEY:
+        return Decision(Outcome.PARKED, why)
+    after = next_payment_status(standing.payment, Cause.AUTHORIZED)
+    return Decision(Outcome.NOTED if after is None else Outcome.APPLIED, why or "", payment=after)
+
+
 def decide_unpaid(standing: Standing, cause: Cause, strange: Mismatch | None = None) -> Decision:
     """Pending, failed or closed. None of them moves money, and none undoes a payment; `strange` ones are not ours."""
     if strange is not None:

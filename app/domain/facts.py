@@ -15,6 +15,8 @@ from app.domain.money import Money
 class Kind(StrEnum):
     PENDING = "pending"
     """Known to the provider, not decided. Also the reading of every status word that the plugin does not know."""
+    AUTHORIZED = "authorized"
+    """The payer's money is reserved for us and not yet the merchant's: the core has it captured, or gives it up."""
     PAID = "paid"
     """The payer's money is the merchant's. Also a renewal: `ref.agreement` and `period_end` are then set."""
     FAILED = "failed"
@@ -84,6 +86,13 @@ class Fact:
     period_end: datetime | None = None
     fee: Money | None = None
     """What the provider kept of a payment; on a refund, what the provider gave back of that."""
+    dispute_fee: Money | None = None
+    """On a refund: what the provider charges for the dispute that brought it, on top of the money that went back. The
+    latest word of the provider counts; a fee that it waives later is told as an amount of 0."""
+    occurrence: str = ""
+    """On a refund that can be done, fail or be taken back, and be done again under one number: what tells a later
+    telling of the same kind from the first (the provider's number of the attempt). Empty for the first. The state of
+    the refund is then that of the latest word, by the provider's time."""
     refunds_unknown: bool = False
     """The provider says that money of this payment went back, and cannot say here how much: the core asks, or holds the
     payment until a bill tells."""
@@ -106,7 +115,7 @@ def key_of(fact: Fact) -> str:
     if fact.kind is Kind.PAID:
         parts = [ref.theirs]
     elif fact.kind in REFUND_KINDS:
-        parts = [ref.theirs or ref.ours, ref.refund]
+        parts = [ref.theirs or ref.ours, ref.refund, *([fact.occurrence] if fact.occurrence else [])]
     elif fact.kind in (Kind.SIGNED, Kind.ENDED):
         parts = [ref.agreement or ref.theirs]
         if fact.period_end is not None:
@@ -158,6 +167,9 @@ def content_of(fact: Fact) -> dict[str, Any]:
         "period_end": fact.period_end.isoformat() if fact.period_end else None,
         "fee_minor": fee.minor if fee else None,
         "fee_currency": fee.currency if fee else None,
+        "dispute_fee_minor": fact.dispute_fee.minor if fact.dispute_fee else None,
+        "dispute_fee_currency": fact.dispute_fee.currency if fact.dispute_fee else None,
+        "occurrence": fact.occurrence or None,
         "cause": fact.cause or None,
         "refunds_unknown": fact.refunds_unknown or None,
         "spares": fact.spares,
@@ -181,6 +193,8 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
         live=content["live"],
         period_end=datetime.fromisoformat(period_end) if period_end else None,
         fee=_money(fee, content.get("fee_currency")),
+        dispute_fee=_money(content.get("dispute_fee_minor"), content.get("dispute_fee_currency")),
+        occurrence=content.get("occurrence") or "",
         refunds_unknown=bool(content.get("refunds_unknown")),
         spares=content.get("spares"),
         cause=content.get("cause") or "",

@@ -102,6 +102,9 @@ class RefundFact:
     total: int | None = None
     share: int | None = None
     spares: str | None = None  # the refund that a taking back of all of them leaves as it is
+    occurrence: str = ""
+    dispute_fee: tuple[int, str] | None = None
+    """Minor units and currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ class RefundTold:
     """What of the purchase it gave back, if it ever was done."""
     undone: Fraction = NOTHING
     """What of that part came back to us."""
+    dispute_fee: tuple[int, str] | None = None
+    """What the provider charges for the dispute, by its latest word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +150,9 @@ def refunded(facts: Iterable[RefundFact], paid_minor: int | None, own: Mapping[s
     In the order in which things happened at the provider: a single amount adds to what was refunded before; a running
     total lifts it to at least that much; a share says how it stands, but never less than the single amounts. So nothing
     that two roads tell is counted twice, and a refund that only the total of a later one shows is not missed. A refund
-    that fails after it was done never counts from then on. What is taken back by a known number takes that refund back,
-    as far as it says; by a number that nobody knows, it takes everything before it but a refund that it spares.
+    that fails after it was done never counts from then on, unless a later occurrence of it is told as done. What is
+    taken back by a known number takes that refund back, as far as it says; by a number that nobody knows, it takes
+    everything before it but a refund that it spares.
     """
     by_number: dict[str, list[RefundFact]] = {}
     for fact in facts:
@@ -201,10 +207,12 @@ class _History:
         undone = self._of(Kind.REFUND_UNDONE)
         if self.done is not None:
             yield _Moment(self.done.at, self.number, self.done)
+            again = self._done_again
             for fact in undone:
-                yield _Moment(max(fact.at, self.done.at), self.number, money=fact.money)
+                if again is None or fact.money is not None or fact.at > again:
+                    yield _Moment(max(fact.at, self.done.at), self.number, money=fact.money)
             failed = max((fact.at for fact in self._of(Kind.REFUND_FAILED)), default=self.done.at)
-            if failed > self.done.at:
+            if failed > (again or self.done.at):
                 yield _Moment(failed, self.number, becomes=RefundStatus.DECLINED)
         elif not self._is_known:
             for fact in undone:
@@ -216,7 +224,7 @@ class _History:
         if self.done is not None:
             part, undone, status = counting.of(self.number)
             minor = counting.minor_of(part) if self.minor is None else self.minor
-            return RefundTold(self.number, status, at, self.done.at, minor, part, undone)
+            return RefundTold(self.number, status, at, self.done.at, minor, part, undone, self._dispute_fee)
         if not self._is_known:
             return None
         if any(fact.money is None for fact in self._of(Kind.REFUND_UNDONE)):
@@ -227,7 +235,18 @@ class _History:
             status = RefundStatus.PENDING
         else:
             return None
-        return RefundTold(self.number, status, at, None, self.minor)
+        return RefundTold(self.number, status, at, None, self.minor, dispute_fee=self._dispute_fee)
+
+    @property
+    def _done_again(self) -> datetime | None:
+        """When it was done for the last time, where the provider told several times apart. What failed or was taken
+        back as a whole before that stands no more."""
+        return max((fact.at for fact in self._of(Kind.REFUNDED) if fact.occurrence), default=None)
+
+    @property
+    def _dispute_fee(self) -> tuple[int, str] | None:
+        said = [(fact.at, fact.dispute_fee) for fact in self.facts if fact.dispute_fee is not None]
+        return max(said)[1] if said else None
 
     @property
     def _is_known(self) -> bool:
@@ -325,70 +344,6 @@ def of_amount(part: Fraction, amount: int) -> int:
 def left_to_refund(part: Fraction, paid_minor: int, under_way: int) -> int:
     """How much may still be asked for: what is neither refunded nor being refunded."""
     return max(0, paid_minor - of_amount(part, paid_minor) - under_way)
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What the books say was done about one grant of a refunded purchase, in its asset."""
-
-    coins: int = 0
-    """Taken out of the wallet, less what was given back."""
-    owed: int = 0
-    """Booked as the user's debt, less what was cancelled. Repaying does not lower it."""
-    forgiven: int = 0
-    reversed: int = 0
-    """Taken by an operator, who reversed the credit itself."""
-    expired: int = 0
-    """Expired unused: the house has them back already."""
-
-    @property
-    def accounted(self) -> int:
-        """All that is gone, whoever took it."""
-        return self.by_refunds + self.reversed + self.expired
-
-    @property
-    def by_refunds(self) -> int:
-        return self.coins + self.owed + self.forgiven
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What to book so that a grant's books meet its target. At most one of the two sides is not zero."""
-
-    take: int = 0
-    owe: int = 0
-    forgive: int = 0
-    unforgive: int = 0
-    cancel: int = 0
-    give_back: int = 0
-
-
-def step_to(target: int, taken: Taken, *, available: int, debt: int, policy: Clawback) -> Step:
-    """The step from what the books say to the target, for a wallet with `available` coins and a user who owes `debt`.
-
-    Taking: what the wallet has, the rest by policy. Giving back, in the reverse order: what was forgiven or is still
-    owed is let go of first, and only then coins return.
-    """
-    missing = target - taken.accounted
-    if missing > 0:
-        take = min(missing, max(0, available))
-        rest = missing - take
-        return Step(take=take, forgive=rest) if policy is Clawback.FORGIVE else Step(take=take, owe=rest)
-    surplus = min(-missing, taken.by_refunds)
-    unforgive = min(surplus, taken.forgiven)
-    cancel = min(surplus - unforgive, taken.owed, debt)
-    return Step(unforgive=unforgive, cancel=cancel, give_back=surplus - unforgive - cancel)
-
-
-def taken_from(sums: Mapping[str, int]) -> Taken:
-    """What was taken, from the sums of the transfers of each kind."""
-    return Taken(
-        coins=sums.get(CLAWBACK, 0) - sums.get(RETURNED, 0),
-        owed=sums.get(DEBT, 0) - sums.get(DEBT_CANCELLED, 0),
-        forgiven=sums.get(FORGIVEN, 0) - sums.get(UNFORGIVEN, 0),
-        reversed=sums.get("reversal", 0),
-        expired=sums.get("expiry", 0),
-    )
 
 
 # The kinds of transfer that refunds make, as the statement shows them.

@@ -16,6 +16,8 @@ class PaymentStatus(StrEnum):
     """The client has what it needs to pay, or the provider says that it is not decided."""
     UNKNOWN = "unknown"
     """We asked the provider to make it and got no answer that can be believed."""
+    AUTHORIZED = "authorized"
+    """The payer's money is reserved for us. Nothing is credited before it is captured."""
     PAID = "paid"
     FAILED = "failed"
     CLOSED = "closed"
@@ -30,9 +32,10 @@ class OrderStatus(StrEnum):
 
 
 class Cause(StrEnum):
-    """What moves a payment or an order. The first four are facts from the provider, the rest is ours."""
+    """What moves a payment or an order. The first five are facts from the provider, the rest is ours."""
 
     PENDING = "pending"
+    AUTHORIZED = "authorized"
     PAID = "paid"
     FAILED = "failed"
     CLOSED = "closed"
@@ -48,7 +51,10 @@ class Cause(StrEnum):
     """Time and grace are over and the provider, asked, knows of no payment."""
 
 
-OPEN_PAYMENT = frozenset({PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.UNKNOWN})
+PAYABLE = frozenset({PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.UNKNOWN})
+"""The payer has still to pay."""
+OPEN_PAYMENT = PAYABLE | {PaymentStatus.AUTHORIZED}
+"""Not ended: its provider is asked about it."""
 UNPAID_END = frozenset({PaymentStatus.FAILED, PaymentStatus.CLOSED})
 
 _P, _C = PaymentStatus, Cause
@@ -75,12 +81,19 @@ PAYMENT_EDGES: dict[tuple[PaymentStatus, Cause], PaymentStatus] = {
     (_P.PENDING, _C.FAILED): _P.FAILED,
     (_P.PENDING, _C.CLOSED): _P.CLOSED,
     (_P.PENDING, _C.LAPSED): _P.CLOSED,
+    **{(status, _C.AUTHORIZED): _P.AUTHORIZED for status in sorted(PAYABLE)},
+    # No (CLOSED, AUTHORIZED): what is reserved for a payment that has ended is given up, not captured.
+    (_P.AUTHORIZED, _C.PAID): _P.PAID,
+    (_P.AUTHORIZED, _C.FAILED): _P.FAILED,
+    (_P.AUTHORIZED, _C.CLOSED): _P.CLOSED,
+    (_P.AUTHORIZED, _C.LAPSED): _P.CLOSED,
     # Late money: a payment that ended unpaid, here or at the provider, can still turn out to be paid.
     (_P.FAILED, _C.PAID): _P.PAID,
     (_P.CLOSED, _C.PAID): _P.PAID,
     (_P.CREATED, _C.MISPAID): _P.HELD,
     (_P.UNKNOWN, _C.MISPAID): _P.HELD,
     (_P.PENDING, _C.MISPAID): _P.HELD,
+    (_P.AUTHORIZED, _C.MISPAID): _P.HELD,
     (_P.FAILED, _C.MISPAID): _P.HELD,
     (_P.CLOSED, _C.MISPAID): _P.HELD,
     (_P.HELD, _C.PAID): _P.PAID,

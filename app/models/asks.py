@@ -36,6 +36,9 @@ class Ask(Base):
     """When the worker took it last."""
     next_try_at: Mapped[datetime | None] = mapped_column(Moment)
     tries: Mapped[int] = mapped_column(Integer, default=0)
+    ended_by: Mapped[str | None] = mapped_column(String(160))
+    """The person who ended it by hand. A message that names the payment later raises it again."""
+    end_reason: Mapped[str] = mapped_column(String(256), default="", server_default="")
 
     __table_args__ = (
         slot_matches_id(),

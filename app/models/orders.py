@@ -124,7 +124,7 @@ class Payment(Base):
         ForeignKeyConstraint(["slot", "order_id"], ["orders.slot", "orders.id"]),
         CheckConstraint("(status = 'paid') = (paid_at IS NOT NULL)", name="paid_at_a_moment"),
         CheckConstraint("status <> 'paid' OR theirs IS NOT NULL", name="paid_has_their_number"),
-        _one_of("status", "created", "pending", "unknown", "paid", "failed", "closed", "held"),
+        _one_of("status", "created", "pending", "unknown", "authorized", "paid", "failed", "closed", "held"),
         Index(None, "slot", "order_id", "attempt", unique=True),
         # Without the slot: a message that names only the provider's number has to be found (docs/adr/0030).
         Index("ix_payments_theirs", "provider_account", "theirs"),
@@ -221,6 +221,12 @@ class KeptMessage(Base):
             "received_at",
             postgresql_where=text("resolved_at IS NULL"),
             sqlite_where=text("resolved_at IS NULL"),
+        ),
+        Index(
+            "ix_messages_settled",
+            "resolved_at",
+            postgresql_where=text("resolved_at IS NOT NULL"),
+            sqlite_where=text("resolved_at IS NOT NULL"),
         ),
     )
 

@@ -66,6 +66,9 @@ class Refund(Base):
     """The person who ended it by hand; `problem` says why."""
     seal: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Of what was asked for (`app.domain.seals`). Null in rows that are older than seals."""
+    dispute_fee_minor: Mapped[int | None] = mapped_column(Big)
+    """What the provider charges for the dispute that brought the refund, on top of the money that went back."""
+    dispute_fee_currency: Mapped[str | None] = mapped_column(String(3))
 
     __table_args__ = (
         slot_matches_id(),

@@ -32,6 +32,7 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "grant_seals",
     }
 )
 SWEEPS = frozenset(
@@ -41,6 +42,7 @@ SWEEPS = frozenset(
         "due_reports",
         "due_asks",
         "named_by_provider",
+        "old_messages",
         "audit",
         "report",
         "due_ledger",

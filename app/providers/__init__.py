@@ -26,6 +26,7 @@ from app.providers.strict_json import UnreadableJson, read_json, read_json_objec
 from app.providers.tools import Clock, KeyStore, StoredKey, Tools
 from app.providers.verbs import (
     Cancels,
+    Captures,
     Checks,
     Fulfils,
     NoExtra,
@@ -35,11 +36,13 @@ from app.providers.verbs import (
     Refunds,
     Scans,
     capabilities,
+    least_seconds,
 )
 
 __all__ = [
     "LONGEST_REFERENCE",
     "Cancels",
+    "Captures",
     "Checks",
     "ClientCertificate",
     "Clock",
@@ -75,6 +78,7 @@ __all__ = [
     "faults_of",
     "fits",
     "key_of",
+    "least_seconds",
     "read_json",
     "read_json_object",
 ]

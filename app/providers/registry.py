@@ -31,6 +31,8 @@ class ProviderAccount:
     scan: Mapping[str, int] = field(default_factory=dict)
     """Minutes between two readings, by feed."""
     report_delivery: bool = False
+    also_for: tuple[str, ...] = ()
+    """Other accounts of this plugin whose messages come to this one's address, too."""
 
     @cached_property
     def takes_reports(self) -> bool:
@@ -49,6 +51,8 @@ class AccountSettings(BaseModel):
     """Which histories the worker reads, and every how many minutes: `scan = { refunds = 60 }`."""
     report_delivery: bool = False
     """Tell the provider of each credited purchase that it was delivered, where no client does."""
+    also_for: tuple[str, ...] = ()
+    """Names of other provider accounts of this plugin, whose messages come to the address of this one, too."""
 
 
 class Registry:
@@ -59,6 +63,14 @@ class Registry:
 
     def get(self, name: str) -> ProviderAccount | None:
         return self._accounts.get(name)
+
+    def whose(self, receiving: ProviderAccount, told: str | None) -> ProviderAccount:
+        """Whose fact it is that names the merchant `told`: the receiving account's, or that of one which it receives
+        for. A merchant that is nobody's here stays with the receiving account, which moves no money for it."""
+        if told is None or told == receiving.provider.account:
+            return receiving
+        others = [account for name in receiving.also_for if (account := self._accounts.get(name)) is not None]
+        return next((account for account in others if account.provider.account == told), receiving)
 
     def __iter__(self) -> Iterator[ProviderAccount]:
         return iter(self._accounts.values())
@@ -74,7 +86,25 @@ def build_accounts(
     `plugins` stands in for those that are installed.
     """
     find = installed_plugin if plugins is None else partial(_given_plugin, plugins)
-    return Registry({name: _build_account(name, table, tools_for, find) for name, table in tables.items()})
+    accounts = {name: _build_account(name, table, tools_for, find) for name, table in tables.items()}
+    for account in accounts.values():
+        _check_also_for(account, accounts)
+    return Registry(accounts)
+
+
+def _check_also_for(receiving: ProviderAccount, accounts: Mapping[str, ProviderAccount]) -> None:
+    """Raises Misconfigured unless every account that it receives for is told apart by its merchant identity alone."""
+    seen = {receiving.provider.account}
+    for name in receiving.also_for:
+        where = f"provider account {receiving.name!r}: also_for"
+        other = accounts.get(name)
+        if other is None or other is receiving:
+            raise Misconfigured(f"{where}: {name!r} is no other provider account")
+        if (other.plugin, other.live) != (receiving.plugin, receiving.live):
+            raise Misconfigured(f"{where}: {name!r} has another plugin, or another value of live")
+        if other.provider.account in seen:
+            raise Misconfigured(f"{where}: {name!r} is the merchant of another one of them: nothing tells them apart")
+        seen.add(other.provider.account)
 
 
 def installed_plugin(name: str) -> Plugin:
@@ -133,4 +163,5 @@ def _build_account(
     unknown = sorted(set(common.scan) - set(feeds))
     if unknown:
         raise Misconfigured(f"provider account {name!r}: scan: no feed {unknown[0]!r} (there are: {', '.join(feeds)})")
-    return ProviderAccount(name, common.plugin, common.live, provider, common.scan, common.report_delivery)
+    own = (common.scan, common.report_delivery, common.also_for)
+    return ProviderAccount(name, common.plugin, common.live, provider, *own)

@@ -51,6 +51,13 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class Captures(Protocol):
+    def capture(self, ref: Ref, money: Money) -> tuple[Fact, ...]:
+        """Take the `money` of an AUTHORIZED payment, all that was ordered. Repeating it is safe: one payment is
+        captured once, and the facts say PAID again. One that is over is Declined, or the facts say CLOSED."""
+
+
+@runtime_checkable
 class Refunds(Protocol):
     def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
         """Give `money` of the payment back under the number `ref.refund`. Repeating it with the same number is safe."""
@@ -59,7 +66,7 @@ class Refunds(Protocol):
 @runtime_checkable
 class Cancels(Protocol):
     def cancel(self, ref: Ref) -> tuple[Fact, ...]:
-        """Shut an unpaid payment, or end an agreement (`ref.agreement`).
+        """Shut an unpaid payment, give up an authorised one, or end an agreement (`ref.agreement`).
 
         `()` when the provider knows no such thing (it may still become payable). A payment that turns out to be paid
         is not an error: the facts say so.
@@ -107,9 +114,21 @@ class Checks(Protocol):
         """
 
 
+def least_seconds(provider: Provider) -> int:
+    """The provider takes a payment only if more time than this is left; 0 where it does not say so."""
+    return int(getattr(provider, "least_seconds", 0))
+
+
 def capabilities(provider: Provider) -> tuple[str, ...]:
     """The optional verbs that the provider has, in lower case and a fixed order."""
-    optional = {"refund": Refunds, "cancel": Cancels, "scan": Scans, "fulfil": Fulfils, "refresh": Refreshes}
+    optional = {
+        "capture": Captures,
+        "refund": Refunds,
+        "cancel": Cancels,
+        "scan": Scans,
+        "fulfil": Fulfils,
+        "refresh": Refreshes,
+    }
     return tuple(name for name, verb in optional.items() if isinstance(provider, verb))
 
 

@@ -12,7 +12,6 @@ from app.domain.spending import HoldRequest, Spend
 from app.services import ledger
 from app.services.base.context import Tx, environment_of
 from app.services.base.errors import refusal
-from app.services.ledger import debts
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.context import core
@@ -29,16 +28,8 @@ T = TypeVar("T")
 def show_wallet(query: schemas.UserQuery) -> Any:
     """Every balance of the user, by asset and environment, and what the user owes."""
     user_id = caller().user(query.user)
-    slot = slot_of_user(user_id)
-
-    def work(tx: Tx) -> dict[str, Any]:
-        return {
-            "user": user_id,
-            "balances": ledger.balances(tx, slot, user_id, at=tx.now),
-            "debts": debts.owed(tx, slot, user_id),
-        }
-
-    return core().read(work)
+    found = core().alone(lambda tx: ledger.holdings(tx, slot_of_user(user_id), user_id, at=tx.now))
+    return {"user": user_id, "balances": found.balances, "debts": found.debts}
 
 
 @blueprint.get("/statement")
@@ -49,7 +40,7 @@ def show_statement(query: schemas.StatementQuery) -> Any:
     """The postings of one wallet in the order of their versions, which have no gaps."""
     user_id = caller().user(query.user)
     account = wallet(user_id, query.asset, query.environment)
-    page = core().read(
+    page = core().alone(
         lambda session: ledger.statement(
             session,
             slot_of_user(user_id),
@@ -116,7 +107,7 @@ def _available_elsewhere(request: Spend | HoldRequest) -> int:
     """What the user has of that asset in the other environment: test purchases are credited to `sandbox`, and a spend
     is for `live` unless it says otherwise."""
     slot, other = slot_of_user(request.user_id), _other(request.environment)
-    found = core().read(lambda tx: ledger.balances(tx, slot, request.user_id, at=tx.now))
+    found = core().alone(lambda tx: ledger.balances(tx, slot, request.user_id, at=tx.now))
     return sum(one.available for one in found if (one.asset, one.environment) == (request.asset, other))
 
 

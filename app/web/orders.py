@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain.numbers import parse_number
-from app.domain.status import OPEN_PAYMENT
+from app.domain.status import PAYABLE
 from app.providers.http import deadline
 from app.providers.verbs import capabilities
 from app.services.accounts.catalog import products_for_sale
@@ -170,7 +170,7 @@ def _payment(payment: Any) -> dict[str, Any]:
         "provider_account": payment.provider_account,
         "way": payment.way,
         "status": payment.status,
-        "action": payment.action if payment.status in OPEN_PAYMENT else None,
+        "action": payment.action if payment.status in PAYABLE else None,
         "created_at": payment.created_at,
         "paid_at": payment.paid_at,
     }

@@ -48,6 +48,10 @@ class RefundOut(Out):
     amount_minor: int | None
     currency: str | None
     undone_minor: int = Field(description="What of the amount the provider gave back to the merchant later.")
+    dispute_fee_minor: int | None = Field(
+        description="What the provider charges for the dispute that brought the refund; null if it told none."
+    )
+    dispute_fee_currency: str | None
     reason: str
     policy: Policy
     status: Literal["created", "pending", "unknown", "done", "declined", "undone"]

@@ -112,7 +112,18 @@ def _refund(row: AnyRow) -> dict[str, Any]:
         "number": str(row.id),
         "order": str(row.order_id),
         "payment": str(row.payment_id),
-        **{name: getattr(row, name) for name in (*plain, "problem", "coins", "created_at", "done_at")},
+        **{
+            name: getattr(row, name)
+            for name in (
+                *plain,
+                "dispute_fee_minor",
+                "dispute_fee_currency",
+                "problem",
+                "coins",
+                "created_at",
+                "done_at",
+            )
+        },
     }
 
 

@@ -132,7 +132,7 @@ class PaymentOut(Out):
     number: Number
     provider_account: str
     way: str
-    status: Literal["created", "pending", "unknown", "paid", "failed", "closed", "held"]
+    status: Literal["created", "pending", "unknown", "authorized", "paid", "failed", "closed", "held"]
     action: dict[str, Any] | None = Field(description="What the client does next, while the payment is open.")
     created_at: datetime
     paid_at: datetime | None

@@ -32,6 +32,7 @@ _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", 
 
 PAYMENT_STATUS: dict[str, Kind] = {
     "WAITING": Kind.PENDING,
+    "AUTHORIZED": Kind.AUTHORIZED,  # reserved at the payer's bank: to be captured, or closed
     "PAID": Kind.PAID,
     "FAILED": Kind.FAILED,
     "CLOSED": Kind.CLOSED,
@@ -51,6 +52,7 @@ ERRORS: dict[str, type[ProviderError]] = {
     "NUMBER_TAKEN": Declined,  # the number was used before, with other content
     "CLOSED": Declined,
     "NOT_PAID": Declined,
+    "NOT_AUTHORIZED": Declined,
     "TOO_MUCH": Declined,
     "REFUND_REFUSED": Declined,
     "NO_SUCH_PAYMENT": Declined,
@@ -97,6 +99,10 @@ class Refund(BaseModel):
     amount: Amount
     currency: Currency
     at: Moment
+    attempt: Annotated[StrictInt, Field(ge=1, le=1_000)] = 1
+    """A refund that came back may be sent once more, under its number."""
+    dispute_fee: Annotated[StrictInt, Field(ge=0, le=MAX_MINOR)] | None = None
+    """What the merchant pays for a dispute that it lost, in the currency of the refund."""
 
 
 class Payment(BaseModel):
@@ -198,6 +204,8 @@ def _of_refund(envelope: Envelope, refund: Refund) -> Fact:
         money=Money(refund.amount, refund.currency),
         account=envelope.merchant,
         live=envelope.live,
+        dispute_fee=None if refund.dispute_fee is None else Money(refund.dispute_fee, refund.currency),
+        occurrence=str(refund.attempt) if refund.attempt > 1 else "",
         raw=refund.model_dump(mode="json"),
     )
 

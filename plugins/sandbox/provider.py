@@ -51,7 +51,7 @@ class SandboxProvider:
     """One merchant account at the sandbox. Keeps nothing but its parsed settings."""
 
     feeds = ("payments",)
-    ways: Mapping[str, type[BaseModel]] = {"page": NoExtra, "qr": NoExtra, "bank": BankExtra}
+    ways: Mapping[str, type[BaseModel]] = {"page": NoExtra, "qr": NoExtra, "bank": BankExtra, "card": NoExtra}
 
     def __init__(self, settings: SandboxSettings, tools: Tools) -> None:
         self.account = settings.merchant
@@ -96,6 +96,12 @@ class SandboxProvider:
 
     def query(self, ref: Ref) -> tuple[Fact, ...]:
         return self._ask("GET", _path(ref))
+
+    def capture(self, ref: Ref, money: Money) -> tuple[Fact, ...]:
+        """For the way `card`, by which the payer only reserves the money. Captured twice it is captured once."""
+        document = {"amount": money.minor, "currency": money.currency}
+        answer = self._client.call("POST", f"{_path(Ref(ours=ref.ours, theirs=ref.theirs))}/capture", document)
+        return _answered(facts_of, answer.document_or_raise())
 
     def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
         document = {"number": ref.refund, "amount": money.minor, "currency": money.currency, "reason": reason}

@@ -75,7 +75,7 @@ class RefreshesNothing(KeyedSandbox):
 def keyed_world(adapter: type[KeyedSandbox]) -> type[World]:
     class KeyedWorld(SandboxWorld):
         plugin = Plugin("sandbox", SandboxSettings, adapter)
-        traits = replace(SandboxWorld.traits, verbs=("refund", "cancel", "scan", "refresh"))
+        traits = replace(SandboxWorld.traits, verbs=("capture", "refund", "cancel", "scan", "refresh"))
 
         def keys(self) -> KeyStore:
             keys = MemoryKeys()
@@ -125,7 +125,7 @@ class GivesUpADelivery(Delivering):
 def delivering_world(adapter: type[Delivering]) -> type[World]:
     class DeliveringWorld(SandboxWorld):
         plugin = Plugin("sandbox", SandboxSettings, adapter)
-        traits = replace(SandboxWorld.traits, verbs=("refund", "cancel", "scan", "fulfil"))
+        traits = replace(SandboxWorld.traits, verbs=("capture", "refund", "cancel", "scan", "fulfil"))
 
         def delivered(self, intent: Intent) -> bool:
             return any(url.endswith(f"/{intent.ref.ours}/close") for _, url, _ in self._http.requests)
@@ -203,6 +203,10 @@ def test_rules_that_cannot_apply_are_not_collected() -> None:
         "test_a_repeated_refund_pays_once",
         "test_a_scan_names_payments_by_the_same_key",
         "test_a_stale_message_is_refused",
+        "test_a_message_in_a_change_of_keys_is_read",
+        "test_a_proof_is_one_in_any_format",
+        "test_an_inquiry_is_no_refund_in_the_history",
+        "test_an_odd_row_stops_no_page",
         "test_an_unknown_status_word_in_an_answer_means_pending",
         "test_an_unknown_status_word_means_pending",
         "test_closing_a_paid_payment_says_paid",

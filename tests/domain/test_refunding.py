@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.clawback import Step, Taken, step_to
 from app.domain.facts import Kind
 from app.domain.refunding import (
     OPEN_REFUND,
@@ -19,14 +20,11 @@ from app.domain.refunding import (
     RefundCause,
     RefundFact,
     RefundStatus,
-    Step,
-    Taken,
     left_to_refund,
     next_refund_status,
     of_amount,
     refunded,
     status_told,
-    step_to,
     tells_a_size,
 )
 
@@ -326,3 +324,39 @@ def test_the_providers_word_outweighs_ours_but_progress_reopens_nothing(current:
     is_open = current in OPEN_REFUND
     assert status_told(current, RefundStatus.PENDING) is (RefundStatus.PENDING if is_open else current)
     assert status_told(current, None) is current
+
+
+# --- one refund that is done, fails, and is done again ---
+
+
+def once_more(kind: Kind, hours: int, minor: int | None = None) -> RefundFact:
+    return replace(word(kind, hours, "r1", minor), occurrence="2")
+
+
+@pytest.mark.parametrize(
+    ("facts", "part", "status"),
+    [
+        ([R1, word(FAILED, 2, "r1"), once_more(DONE, 3, 200)], 200, "done"),
+        ([R1, word(UNDONE, 2, "r1"), once_more(DONE, 3, 200)], 200, "done"),
+        ([R1, word(FAILED, 2, "r1"), once_more(DONE, 3, 200), once_more(FAILED, 4)], 0, "declined"),
+        ([R1, word(UNDONE, 2, "r1"), once_more(DONE, 3, 200), once_more(UNDONE, 4)], 0, "undone"),
+        ([R1, word(FAILED, 2, "r1"), word(PENDING, 3, "r1"), once_more(DONE, 4, 200)], 200, "done"),
+        # A second telling that is told apart by nothing is the first one, whenever a road says it happened.
+        ([R1, word(FAILED, 2, "r1"), word(DONE, 3, "r1", 200)], 0, "declined"),
+    ],
+)
+def test_a_refund_stands_as_the_latest_word_says_in_every_order_of_telling(
+    facts: list[RefundFact], part: int, status: str
+) -> None:
+    for order in permutations(facts):
+        told = refunded(order, PAID)
+        assert of_amount(told.part, PAID) == part
+        assert {number: one.status for number, one in told.refunds.items()} == {"r1": status}
+
+
+def test_the_latest_word_about_the_fee_of_a_dispute_counts_in_every_order_of_telling() -> None:
+    charged = replace(R1, dispute_fee=(150, "CNY"))
+    waived = replace(word(UNDONE, 2, "r1"), dispute_fee=(0, "CNY"))
+    for order in permutations([charged, waived, word(PENDING, 0, "r1")]):
+        assert refunded(order, PAID).refunds["r1"].dispute_fee == (0, "CNY")
+    assert refunded([R1], PAID).refunds["r1"].dispute_fee is None

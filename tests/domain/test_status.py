@@ -18,13 +18,15 @@ from app.domain.status import (
     next_payment_status,
 )
 
-OPEN = ("created", "unknown", "pending")
+PAYABLE = ("created", "unknown", "pending")
+OPEN = (*PAYABLE, "authorized")
 LEGAL_PAYMENT = {
     **{(status, "paid"): "paid" for status in (*OPEN, "failed", "closed", "held")},
     **{(status, "mispaid"): "held" for status in (*OPEN, "failed", "closed")},
     **{(status, "failed"): "failed" for status in OPEN},
     **{(status, cause): "closed" for status in OPEN for cause in ("closed", "lapsed")},
-    **{(status, cause): "pending" for status in OPEN for cause in ("pending", "started")},
+    **{(status, cause): "pending" for status in PAYABLE for cause in ("pending", "started")},
+    **{(status, "authorized"): "authorized" for status in PAYABLE},
     ("created", "unanswered"): "unknown",
     ("unknown", "unanswered"): "unknown",
     ("created", "declined"): "failed",

@@ -20,7 +20,7 @@ from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact
 from app.services.facts.apply import apply_fact
 from app.services.intake import receipts
-from app.services.ledger import debts
+from app.services.ledger import holdings
 from app.services.ledger.expiry import expire_due
 from app.services.ledger.reversals import Reverse, reverse
 from app.services.refunds import refund_rows, requests
@@ -80,7 +80,7 @@ def test_a_refund_that_is_told_before_anybody_claimed_the_purchase_waits_for_its
     receipts.submit(store.core, "apple", "alice", body)
     assert store.world.coins() == 0
     slot = slot_of_user("alice")
-    assert store.core.read(lambda s: debts.owed(s, slot, "alice")) == ()
+    assert store.core.read(lambda s: holdings(s, slot, "alice")).debts == ()
     assert store.core.read(lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
     store.world.assert_balanced()
 

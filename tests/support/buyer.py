@@ -24,7 +24,7 @@ from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls import refund_calls
 from app.services.facts.owner import tell
 from app.services.facts.record import Applied
-from app.services.ledger import debts
+from app.services.ledger import holdings
 from app.services.refunds import refund_rows, requests
 from app.services.refunds.requests import Wanted
 from tests.support.world import World
@@ -135,7 +135,7 @@ class Buyer:
 
     @property
     def debt(self) -> int:
-        owed = self.world.core.read(lambda s: debts.owed(s, self.slot, self.user))
+        owed = self.world.core.read(lambda s: holdings(s, self.slot, self.user)).debts
         return sum(debt.amount for debt in owed if (debt.asset, debt.environment) == ("coin", "sandbox"))
 
     @property

@@ -90,6 +90,7 @@ def test_the_table_of_settings_is_true() -> None:
     rows = dict(re.findall(r"^\| `([a-z_]+)`[^|]*((?:\|[^|\n]*){3})\|$", PAGE, re.MULTILINE))
     for name, model in (
         ("order_minutes", Settings),
+        ("message_days", Settings),
         ("grace_seconds", Settings),
         ("trusted_proxies", Settings),
         ("web_workers", Serving),

@@ -23,6 +23,7 @@ from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request, Response
 
 from app.config import ApiKey, UserJwt
+from app.web.access import JWKS_LIFE_SECONDS, LEEWAY_SECONDS, MOST_TOKENS, Gate, Unauthorized
 from tests.support.web_client import BACKEND_KEY, JWT_SECRET, ApiClient, build_client, order_body, token
 from tests.support.world import World
 
@@ -244,6 +245,45 @@ def test_a_key_server_that_is_away_is_a_passing_trouble_not_a_defect(
     assert products(by_key_set, signed()).status_code == 503
     # The backend's keys have nothing to do with it.
     assert products(by_key_set, f"Bearer {BACKEND_KEY}").status_code == 200
+
+
+# --- tokens that were checked before ---
+
+
+def test_a_token_that_was_good_is_refused_once_its_time_is_over(http: FlaskClient) -> None:
+    ends = time.time() + 1.5
+    bearer = f"Bearer {jwt.encode(claims(exp=int(ends) - LEEWAY_SECONDS), JWT_SECRET, algorithm='HS256')}"
+    assert products(http, bearer).status_code == products(http, bearer).status_code == 200
+    time.sleep(max(0.0, ends - time.time()))
+    assert refused(products(http, bearer))
+
+
+def test_a_token_that_was_good_is_refused_once_its_key_is_withdrawn(key_server: KeyServer) -> None:
+    age = 0.0
+    gate = Gate(UserJwt(algorithm="RS256", jwks_url=key_server.url), {}, lambda: age)
+    first, second = signed("k1"), signed("k1")
+    assert gate.admit(first) == gate.admit(first) == gate.admit(second)
+    key_server.publish("k2")
+    age = JWKS_LIFE_SECONDS + 1
+    with pytest.raises(Unauthorized):
+        gate.admit(first)
+    assert gate.admit(signed("k2")).user_id == "alice"
+
+
+def test_a_token_with_another_signature_is_another_token(http: FlaskClient) -> None:
+    genuine = token("alice")
+    assert products(http, f"Bearer {genuine}").status_code == 200
+    head, _, signature = genuine.rpartition(".")
+    assert refused(products(http, f"Bearer {head}.{signature[::-1]}"))
+    assert refused(products(http, f"Bearer {head}."))
+
+
+def test_more_tokens_than_a_process_remembers_are_admitted_all_the_same() -> None:
+    gate = Gate(UserJwt(secret=SecretStr(JWT_SECRET)), {})
+    bearers = [f"Bearer {token(f'user-{number}')}" for number in range(MOST_TOKENS + 2)]
+    assert [gate.admit(bearer).user_id for bearer in bearers] == [f"user-{n}" for n in range(MOST_TOKENS + 2)]
+    assert gate.remembered == MOST_TOKENS
+    assert gate.admit(bearers[0]).user_id == "user-0"
 
 
 # --- backends ---

@@ -38,6 +38,15 @@ def ensure_user(tx: Tx, user_id: str) -> AnyRow:
     return tx.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one()
 
 
+def lock_user(tx: Tx, user_id: str) -> None:
+    """Make the user's row on first sight, and lock it: until the end of the transaction nobody else counts what this
+    user has going on, so that requests at the same time cannot pass a limit together."""
+    locked = select(_u.id).where(_u.slot == slot_of_user(user_id), _u.id == user_id).with_for_update(key_share=True)
+    if tx.execute(locked).one_or_none() is None:
+        add_user(tx, user_id)
+        tx.execute(locked)
+
+
 def add_user(tx: Tx, user_id: str) -> None:
     """Make the user's row, unless another request has made it meanwhile."""
     slot = slot_of_user(user_id)

@@ -65,6 +65,8 @@ class Rules:
     """Of one user at one time."""
     most_starts_per_minute: int = 30
     """Payments that one user may start within a minute."""
+    message_days: int = 90
+    """How long a kept message that is settled is kept."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)

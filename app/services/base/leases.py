@@ -43,13 +43,10 @@ class LeaseQueue:
         self.by_account = "provider_account" in c
         """Whether the rows say which provider account they are about."""
         self._account = c.provider_account if self.by_account else None
-        self._due = (
-            select(c.id)
-            .prefix_with(sweep(sweep_name))
-            .where(c[moment].is_not(None), c[moment] <= bindparam("now"))
-            .order_by(c[moment])
-            .limit(bindparam("most"))
-        )
+        due = select(c.id).prefix_with(sweep(sweep_name)).where(c[moment].is_not(None), c[moment] <= bindparam("now"))
+        self.any_due: ColumnElement[bool] = due.exists()
+        """Whether any row is due at the moment `now`."""
+        self._due = due.order_by(c[moment]).limit(bindparam("most"))
         wanted = [c.slot == bindparam("at_slot"), c.id == bindparam("at_id"), c[moment].is_not(None)]
         changes: dict[str, ColumnElement[Any]] = {moment: bindparam("until")}
         if stamps is not None:

@@ -6,15 +6,13 @@ from collections.abc import Callable
 
 import structlog
 
-from app.domain.facts import Ref
 from app.domain.schedule import give_up_moment, grace_end
 from app.domain.status import OPEN_PAYMENT
 from app.models.base import AnyRow
-from app.providers.verbs import Cancels
 from app.services.base.context import Core, Tx
-from app.services.calls import payment_queries
-from app.services.calls.payment_queries import ASK_SECONDS, Answer, Asked
-from app.services.calls.provider_call import call_provider
+from app.services.calls import captures, payment_queries
+from app.services.calls.payment_cancels import cancel
+from app.services.calls.payment_queries import Answer, Asked
 from app.services.payments import payment_rows
 from app.services.payments.expiry import give_up, lapse_payment
 
@@ -22,20 +20,23 @@ _log = structlog.get_logger(__name__)
 
 
 def work_on_due(core: Core, payment_id: int) -> bool:
-    """What the worker does with a payment whose query is due: ask, close if it is over, else ask again later.
+    """What the worker does with a payment whose query is due: ask, capture or close if it is time, or ask again later.
 
     False if another worker has it. Each step is recorded before the next, so dying anywhere only repeats a step.
     """
     if not payment_queries.take_due(core, payment_id):
         return False
+    is_unsettled = False
     asked = payment_queries.ask(core, payment_id)
     if asked is None:
         _log.error("payment_without_provider_account", payment=payment_id)
         payment_queries.put_off(core, payment_id)
         return True
-    if asked.row.status in OPEN_PAYMENT and core.clock.now() >= asked.row.expires_at:
+    if captures.may_be_reserved(asked.row):
+        asked, is_unsettled = captures.capture_or_give_up(core, asked)
+    elif asked.row.status in OPEN_PAYMENT and core.clock.now() >= asked.row.expires_at:
         asked = close_if_over(core, asked)
-    payment_queries.schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE)
+    payment_queries.schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE, is_unsettled=is_unsettled)
     return True
 
 
@@ -62,14 +63,3 @@ def _ended(core: Core, asked: Asked, end: Callable[[Tx, AnyRow], None]) -> Asked
     if row.problem == payment_rows.GIVEN_UP_PROBLEM:
         _log.warning("payment_given_up", payment=row.id, provider_account=row.provider_account)
     return Asked(asked.answer, row)
-
-
-def cancel(core: Core, asked: Asked) -> Asked:
-    """Ask the provider to shut the payment. A provider that cannot is treated as one that knows nothing of it."""
-    row = asked.row
-    account = core.registry.get(row.provider_account)
-    if account is None or not isinstance(account.provider, Cancels):
-        return Asked(Answer.NO_SUCH, row)
-    shutter, ref = account.provider, Ref(ours=str(row.id), theirs=row.theirs)
-    called = call_provider(core, account, "cancel", lambda: shutter.cancel(ref), seconds=ASK_SECONDS, payment=row.id)
-    return payment_queries.answered(core, account, row, called, "reply")

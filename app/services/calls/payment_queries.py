@@ -12,7 +12,7 @@ import structlog
 from app.domain.facts import Fact, Ref
 from app.domain.numbers import parse_number, slot_of_number
 from app.domain.schedule import HINT_GAP_SECONDS, READ_GAP_SECONDS, next_ask
-from app.domain.status import OPEN_PAYMENT, UNPAID_END
+from app.domain.status import OPEN_PAYMENT, UNPAID_END, PaymentStatus
 from app.models.base import AnyRow
 from app.models.orders import Payment
 from app.providers.registry import ProviderAccount
@@ -60,7 +60,9 @@ def ask_if_due(core: Core, payment_id: int) -> None:
         return
     asked = ask(core, payment_id, seconds=READ_SECONDS)
     if asked is not None:
-        schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE)
+        # What is reserved is captured by the worker: a reader does not wait for that.
+        is_waiting = asked.row.status == PaymentStatus.AUTHORIZED
+        schedule_next(core, asked.row, answered=asked.answer is not Answer.NONE, is_waiting=is_waiting)
 
 
 def take_due(core: Core, payment_id: int) -> bool:
@@ -96,18 +98,21 @@ def apply_all(core: Core, account: ProviderAccount, facts: tuple[Fact, ...], roa
         tell(core, ReportedFact(account, fact, road))
 
 
-def schedule_next(core: Core, row: AnyRow, *, answered: bool = True) -> None:
-    """Set the next query of a payment that was just asked about; none for one that is settled.
+def schedule_next(
+    core: Core, row: AnyRow, *, answered: bool = True, is_unsettled: bool = False, is_waiting: bool = False
+) -> None:
+    """Set the next query of a payment that was just asked about; none for one that is settled. `is_unsettled`: it has
+    ended, and money is reserved for it still; `is_waiting`: that the worker has something to do about it now.
 
     Somebody may have named it while it was asked: that answer may be older than their message, so it is asked again."""
     moment = None
-    if row.status in OPEN_PAYMENT:
+    if row.status in OPEN_PAYMENT or is_unsettled:
         now, rules = core.clock.now(), core.rules.ask
         jitter = random.random()  # noqa: S311 - spreads queries, keeps no secret
         moment = next_ask(now=now, asked=row.queries, expires_at=row.expires_at, rules=rules, jitter=jitter)
     elif row.status in UNPAID_END:
         moment = expiry.late_ask_after(core, row.expires_at, row.problem, answered=answered)
-    if row.status in OPEN_PAYMENT | UNPAID_END and _named_since_asked(row):
+    if row.status in OPEN_PAYMENT | UNPAID_END and (is_waiting or _named_since_asked(row)):
         moment = core.clock.now() + timedelta(seconds=READ_GAP_SECONDS)
     core.transact(
         lambda tx: payment_rows.set_next_query(tx, row.slot, row.id, status=row.status, moment=moment),

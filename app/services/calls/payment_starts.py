@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from app.domain.numbers import slot_of_number, slot_of_user
-from app.domain.status import OPEN_PAYMENT, Cause, PaymentStatus, next_payment_status
+from app.domain.status import OPEN_PAYMENT, PAYABLE, Cause, PaymentStatus, next_payment_status
 from app.providers.errors import Unknown
 from app.providers.facts import Started
 from app.providers.http import deadline
@@ -16,7 +16,7 @@ from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
 from app.services.base.idempotency import Keyed, find_key
 from app.services.base.sanitize import printable
-from app.services.calls.payment_closing import cancel
+from app.services.calls.payment_cancels import cancel
 from app.services.calls.payment_queries import Answer, apply_all, ask
 from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
 from app.services.payments import intents, payment_rows
@@ -37,7 +37,7 @@ def start_payment(core: Core, payment_id: int, written: Any = None) -> Any:
     row = written or core.read(lambda tx: payment_rows.payment(tx, slot_of_number(payment_id), payment_id))
     if row is not None and row.status == PaymentStatus.FAILED and row.action is None and row.problem:
         raise _declined_before(row)
-    if row is None or row.status not in OPEN_PAYMENT or row.action is not None or row.expires_at <= core.clock.now():
+    if row is None or row.status not in PAYABLE or row.action is not None or row.expires_at <= core.clock.now():
         return None
     account = core.registry.get(row.provider_account)
     if account is None:

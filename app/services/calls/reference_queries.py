@@ -22,7 +22,7 @@ from sqlalchemy import select, update
 
 from app.domain.facts import Ref
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
-from app.domain.schedule import HINT_GAP_SECONDS, NOT_FOUND_ASK_SECONDS, backoff_seconds
+from app.domain.schedule import HINT_GAP_SECONDS, LONG_SILENCE_CAP_SECONDS, NOT_FOUND_ASK_SECONDS, backoff_seconds
 from app.models.asks import Ask
 from app.models.base import AnyRow
 from app.models.orders import Payment
@@ -37,14 +37,15 @@ from app.services.calls import payment_queries
 from app.services.calls.provider_call import call_provider
 from app.services.facts import claims, inbox
 from app.services.payments import payment_rows
+from app.services.refunds import refund_asks
+from app.services.refunds.refund_asks import WHOLE_PAYMENT
 
 MOST_TRIES = 24
 """So often a provider is asked about a payment of ours, without an answer, before a person is shown the message."""
 RETRY_CAP_SECONDS = 3600
-WHOLE_PAYMENT = ""
-"""Stands in `asks.refund` for a question about the payment and all its refunds."""
-UNANSWERED, NOT_FOUND = "ask_unanswered", "ask_not_found"
-"""Why a kept message is shown: the provider gave no answer; no payment of that name came to be known here."""
+UNANSWERED, NOT_FOUND, NOT_SIZED = "ask_unanswered", "ask_not_found", "refund_size_unknown"
+"""Why a kept message is shown: the provider gave no answer; no payment of that name came to be known here. And why a
+payment is listed by `tillbook refunds overdue`: its provider says that something went back, and not how much."""
 DUE = LeaseQueue(Ask.__table__, "next_try_at", "due_asks", counts="tries", stamps="asked_at")
 _a, _p = Ask.__table__.c, Payment.__table__.c
 _log = structlog.get_logger(__name__)
@@ -104,6 +105,7 @@ def _row(
         "asked_at": None,
         "next_try_at": tx.now,
         "tries": 0,
+        "end_reason": "",
     }
 
 
@@ -137,7 +139,7 @@ def _raise_again(tx: Tx, known: AnyRow) -> None:
     gap = timedelta(seconds=HINT_GAP_SECONDS)
     moment = tx.now if known.asked_at is None else min(max(tx.now, known.asked_at + gap), tx.now + gap)
     again = update(Ask).where(_a.slot == known.slot, _a.id == known.id)
-    tx.execute(again.values(raised_at=tx.now, next_try_at=moment, tries=0))
+    tx.execute(again.values(raised_at=tx.now, next_try_at=moment, tries=0, ended_by=None, end_reason=""))
 
 
 def _keep_message(tx: Tx, row: dict[str, Any], ask_id: int, message: Message | None) -> None:
@@ -180,10 +182,17 @@ def _ask_provider(core: Core, row: AnyRow) -> None:
         payment=payment.id,
     )
     payment_queries.apply_all(core, account, called.answer or (), "query")
-    if called.answer:
-        _set_next(core, row, None)
-    else:
+    if not called.answer:
         _later(core, row, UNANSWERED)
+    elif any(fact.refunds_unknown for fact in called.answer) and not _is_sized(core, row):
+        _later(core, row, NOT_SIZED)
+    else:
+        _set_next(core, row, None)
+
+
+def _is_sized(core: Core, row: AnyRow) -> bool:
+    """Whether a refund of the payment was told on any road; that is what ends a question about its refunds."""
+    return core.read(lambda tx: refund_asks.is_told(tx, row.slot, row.payment_id))
 
 
 def _look_for_payment(core: Core, row: AnyRow) -> None:
@@ -239,9 +248,13 @@ def _number_by_sweep(tx: Tx, account: str, theirs: str) -> int | None:
 
 
 def _later(core: Core, row: AnyRow, why: str) -> None:
-    """Again when it is time; shown to a person when it has been asked long enough."""
-    pause = _pause(row)
+    """Again when it is time; shown to a person when it has been asked long enough.
+
+    What no message stands behind has nothing to show, so it is asked about until it ends."""
+    pause = _pause(row, endless=why == NOT_SIZED or row.message_id is None)
     if pause is not None:
+        if row.tries == MOST_TRIES:
+            _log.warning(why, provider_account=row.provider_account, payment=row.payment_id)
         _set_next(core, row, core.clock.now() + timedelta(seconds=pause))
         return
     _log.warning(why, provider_account=row.provider_account, payment=row.payment_id, theirs=row.theirs)
@@ -250,11 +263,11 @@ def _later(core: Core, row: AnyRow, why: str) -> None:
     _set_next(core, row, None)
 
 
-def _pause(row: AnyRow) -> float | None:
+def _pause(row: AnyRow, *, endless: bool) -> float | None:
     if row.payment_id is None:
         return NOT_FOUND_ASK_SECONDS[row.tries - 1] if row.tries <= len(NOT_FOUND_ASK_SECONDS) else None
     if row.tries >= MOST_TRIES:
-        return None
+        return LONG_SILENCE_CAP_SECONDS if endless else None
     return backoff_seconds(row.tries, random.random(), RETRY_CAP_SECONDS)  # noqa: S311 - keeps no secret
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select, update
 
 from app.domain.facts import Fact, content_of, fact_of
 from app.domain.numbers import slot_of_reference
@@ -68,6 +68,12 @@ def scan_due(core: Core, account: ProviderAccount, feed: str, every: timedelta) 
         row = _go_on(core, row, cursor, lease=LEASE)
     _go_on(core, row, row.cursor, lease=timedelta(0))
     return True
+
+
+def any_due(feeds: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+    """Whether one of these feeds, each with its provider account, is due at the moment `now`."""
+    named = or_(false(), *[and_(_s.provider_account == account, _s.feed == feed) for account, feed in feeds])
+    return select(_s.feed).where(named, _s.next_at <= bindparam("now")).exists()
 
 
 def listed(tx: Tx) -> Sequence[AnyRow]:

@@ -17,7 +17,15 @@ from dataclasses import replace
 import structlog
 
 from app import metrics
-from app.domain.deciding import Booking, Decision, Standing, decide_paid, decide_unmatched, decide_unpaid
+from app.domain.deciding import (
+    Booking,
+    Decision,
+    Standing,
+    decide_authorized,
+    decide_paid,
+    decide_unmatched,
+    decide_unpaid,
+)
 from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
@@ -36,7 +44,7 @@ from app.services.facts.record import (
     write_new,
 )
 from app.services.ledger import post
-from app.services.payments import bookings, payment_rows, provider_reports, store_orders
+from app.services.payments import authorizations, bookings, payment_rows, provider_reports, store_orders
 from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_asks, refund_facts, requests
@@ -172,10 +180,11 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment)
     if payment.provider_account != reported.account.name:
         return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
     standing = Standing(PaymentStatus(payment.status), OrderStatus(order.status))
-    if fact.kind is Kind.PAID:
+    if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
         price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
-        expected = Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner)
-        return decide_paid(standing, mismatch(fact, expected), tx.core.rules.policy)
+        why = mismatch(fact, Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner))
+        is_paid = fact.kind is Kind.PAID
+        return decide_paid(standing, why, tx.core.rules.policy) if is_paid else decide_authorized(standing, why)
     if fact.kind in UNPAID_CAUSES:
         return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], foreign(fact.account, fact.live, account, live))
     return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
@@ -217,6 +226,8 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
         return _unmatched(tx, stored, decision)
     _move_and_book(tx, stored, decision, locked)
     applied = _settled(tx, stored, decision, payment_id)
+    if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
+        authorizations.make_due(tx, stored.reported, locked.payment)
     if fact.kind is Kind.PAID:
         if fact.refunds_unknown:
             refund_asks.ask_for_refunds(tx, stored.reported.slot, locked.payment.id)

@@ -1,23 +1,44 @@
-"""Messages that could not simply be applied: kept raw with the reason, listed for the operator, replayable."""
+"""Messages that could not simply be applied: kept raw with the reason, listed for the operator, replayable.
+
+They hold what providers wrote about payers, and grow with the traffic. One that is settled (replayed, resolved, or put
+aside and answered) is kept for some months more, then deleted; one that waits for a person is kept until then.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 
-from sqlalchemy import select, update
+import structlog
+from sqlalchemy import bindparam, delete, select, update
 
 from app.domain.numbers import slot_of_number
-from app.models.base import AnyRow
+from app.models.asks import Ask
+from app.models.base import AnyRow, Moment
 from app.models.orders import KeptMessage
 from app.models.slot_guard import sweep
 from app.providers.facts import Message
-from app.services.base.context import Tx
+from app.services.base.context import Core, Tx
 from app.services.base.sanitize import printable, storable_text
 from app.services.base.upsert import insert_numbered
 
 DETAIL_LENGTH = 2000
 _NEVER_KEPT = frozenset({"authorization", "cookie", "x-api-key", "proxy-authorization"})
-_m = KeptMessage.__table__.c
+_m, _a = KeptMessage.__table__.c, Ask.__table__.c
+_IS_OLD = (
+    _m.resolved_at < bindparam("before", type_=Moment()),
+    # A message that was put aside is shown should its question find no answer.
+    ~select(_a.id).where(_a.slot == _m.slot, _a.message_id == _m.id, _a.next_try_at.is_not(None)).exists(),
+)
+_OLD = (
+    select(_m.id)
+    .prefix_with(sweep("old_messages"))
+    .where(_m.resolved_at.is_not(None), *_IS_OLD)
+    .order_by(_m.resolved_at)
+)
+_DELETE = delete(KeptMessage).where(_m.slot == bindparam("at_slot"), _m.id == bindparam("at_id"), *_IS_OLD)
+_log = structlog.get_logger(__name__)
 
 
 def keep(tx: Tx, slot: int, account: str, message: Message, reason: str, detail: str, *, aside: bool = False) -> int:
@@ -91,3 +112,15 @@ def show(tx: Tx, number: int, reason: str) -> None:
 
 def resolve(tx: Tx, number: int) -> None:
     tx.execute(update(KeptMessage).where(_m.slot == slot_of_number(number), _m.id == number).values(resolved_at=tx.now))
+
+
+def delete_old(core: Core, limit: int) -> int:
+    """Delete settled messages that were kept as long as the installation wants, at most `limit`; how many."""
+    before = core.clock.now() - timedelta(days=core.rules.message_days)
+    numbers = core.read(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))
+    for number in numbers:
+        where = {"at_slot": slot_of_number(number), "at_id": number, "before": before}
+        core.transact(partial(Tx.execute, statement=_DELETE, values=where))
+    if numbers:
+        _log.info("old_messages_deleted", messages=len(numbers))
+    return len(numbers)

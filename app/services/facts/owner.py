@@ -86,8 +86,9 @@ def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
 
 
 def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:
-    """The fact, checked, with its buyer. Claims a purchase for them, if it is one that nobody owns yet."""
-    reported = checked(reported, core.clock.now())
+    """The fact, checked, with the account whose money it is, and its buyer. Claims a purchase for them, if it is one
+    that nobody owns yet."""
+    reported = _addressed(core, reported)
     if reported.fact.ref.ours is not None or not _is_a_stores(reported):
         return reported
     return core.alone(lambda tx: _with_buyer(tx, reported, _look(tx, reported)[0], holder))
@@ -96,10 +97,18 @@ def place(core: Core, reported: ReportedFact, holder: str | None = None) -> Repo
 def place_unless_told(core: Core, reported: ReportedFact) -> ReportedFact | Applied:
     """The fact with its buyer, as `place` gives it. For a store's fact that was told before, and of which one more
     telling cannot change anything, what became of it: found in one read."""
-    reported = checked(reported, core.clock.now())
+    reported = _addressed(core, reported)
     if reported.fact.ref.ours is not None or not _is_a_stores(reported):
         return reported
     return core.alone(lambda tx: _placed_or_told(tx, reported))
+
+
+def _addressed(core: Core, reported: ReportedFact) -> ReportedFact:
+    """The fact, checked, with the account whose money it is: an address may receive for several merchants."""
+    reported = checked(reported, core.clock.now())
+    if reported.fact.account in (None, reported.account.provider.account):
+        return reported
+    return replace(reported, account=core.registry.whose(reported.account, reported.fact.account))
 
 
 def _is_a_stores(reported: ReportedFact) -> bool:

@@ -177,7 +177,7 @@ def _apply(core: Core, reported: ReportedFact, row: AnyRow) -> Applied:
     """Where it lies; or, now that its buyer is known, where the buyer's data are. Two transactions then, each of one
     slot and safe to repeat: should this process die between them, the next look finds the first one done."""
     placed = place(core, reported)
-    if placed.slot == row.slot:
+    if placed.slot == row.slot and placed.account.name == row.provider_account:
         return core.transact(partial(apply_stored, reported=placed, fact_id=row.id))
     applied = tell(core, reported)
     if applied.outcome is not Outcome.CONFLICT:

@@ -20,7 +20,7 @@ from app.services.payments import payment_rows
 from app.services.refunds import refund_facts
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
-HANDLED = frozenset({Kind.PAID, *UNPAID_CAUSES}) | REFUND_KINDS
+HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS
 """The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
 NewRows = tuple[RowInsert, list[dict[str, Any]]]
 """Rows to insert, and how."""

@@ -25,7 +25,7 @@ from app.providers.errors import Forged
 from app.providers.facts import Message, Received
 from app.providers.http import deadline
 from app.providers.registry import ProviderAccount
-from app.services.accounts.users import ensure_user
+from app.services.accounts.users import lock_user
 from app.services.base.context import Core, Tx, as_of
 from app.services.base.errors import DomainError, UnknownProviderAccount
 from app.services.base.leases import LeaseQueue
@@ -123,7 +123,7 @@ def _keep(core: Core, account_name: str, user_id: str, body: bytes, received: Re
         known = _known(tx, row)
         if known is not None:
             return known
-        ensure_user(tx, user_id)
+        lock_user(tx, user_id)
         if _is_over_a_limit(tx, row["slot"], user_id, row["unproven"]):
             raise TooManyReceipts(retry_after=TOO_MANY_RETRY_SECONDS)
         number = core.numbers.next(slot)
@@ -143,7 +143,7 @@ def _known(tx: Tx, row: dict[str, Any]) -> int | None:
 
 
 def _is_over_a_limit(tx: Tx, slot: int, user_id: str, unproven: int) -> bool:
-    """Two requests at one moment may both pass: one receipt too many does no harm, a lock on the user would."""
+    """The caller has locked the user, so that requests at the same time are counted one by one."""
     unsettled = select(func.count(), func.coalesce(func.sum(_r.unproven), 0)).where(
         _r.slot == slot, _r.user_id == user_id, _r.next_try_at.is_not(None)
     )
@@ -203,7 +203,10 @@ def _is_over(tx: Tx, row: AnyRow, turn: Turn, *, proved: bool) -> bool:
     if not turn.waiting or proved:
         return not turn.waiting
     if row.status != "pending":
-        return turn.denied or _is_over_a_limit(tx, row.slot, row.user_id, len(turn.waiting))
+        if turn.denied:
+            return True
+        lock_user(tx, row.user_id)
+        return _is_over_a_limit(tx, row.slot, row.user_id, len(turn.waiting))
     return _denials(row, turn) >= MOST_DENIALS * _turns_needed(turn)
 
 

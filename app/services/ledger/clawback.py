@@ -16,10 +16,11 @@ from datetime import datetime
 from sqlalchemy import and_, bindparam, case, func, or_, select
 
 from app.domain import refunding
+from app.domain.clawback import Step, Taken, step_to, taken_from
 from app.domain.debts import OWED_BY_USERS
 from app.domain.ledger import EXPIRY, ISSUANCE, JOURNAL, AccountName, Lot, Transfer, debt_of, system
 from app.domain.limits import LedgerRules
-from app.domain.refunding import Clawback, Step, Taken, step_to, taken_from
+from app.domain.refunding import Clawback
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
 from app.models.base import AnyRow
 from app.models.ledger import LOTS, TRANSFERS

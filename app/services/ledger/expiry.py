@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import and_, bindparam, func, or_, select
 
 from app.domain.ledger import AccountName
 from app.domain.limits import LedgerRules
@@ -25,23 +25,25 @@ from app.services.ledger.spends import DEFAULTS
 A, H, L = ACCOUNTS.c, HOLDS.c, LOTS.c
 BATCH = 200
 
-_HOLDS = (
+_HELD_TOO_LONG = (
     select(H.slot, H.id)
     .prefix_with(sweep("due_ledger"))
-    .where(H.state == hold_rows.OPEN, H.expires_at <= bindparam("p_now"))
-    .order_by(H.expires_at)
-    .limit(bindparam("p_limit"))
+    .where(H.state == hold_rows.OPEN, H.expires_at <= bindparam("now"))
 )
 # Coins that a hold keeps past their expiry are not due: they would be found again and again.
-_LOTS = (
+_EXPIRED = (
     select(A.slot, A.user_id, A.code, A.asset, A.environment)
     .prefix_with(sweep("due_ledger"))
     .join(LOTS, and_(L.slot == A.slot, L.account_id == A.id))
-    .where(L.remaining > 0, L.expires_at <= bindparam("p_now"))
+    .where(L.remaining > 0, L.expires_at <= bindparam("now"))
     .group_by(A.slot, A.id, A.user_id, A.code, A.asset, A.environment, A.held)
     .having(func.sum(L.remaining) > A.held)
-    .limit(bindparam("p_limit"))
 )
+_HOLDS = _HELD_TOO_LONG.order_by(H.expires_at).limit(bindparam("most"))
+_LOTS = _EXPIRED.limit(bindparam("most"))
+
+ANY_DUE = or_(_HELD_TOO_LONG.exists(), _EXPIRED.exists())
+"""Whether there is any candidate at the moment `now`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class DueLots:
 
 def due(session: Connected, *, at: datetime, limit: int = BATCH) -> list[DueHold | DueLots]:
     """Candidates over all slots: holds first, since what they let go of may then expire."""
-    values = {"p_now": at, "p_limit": limit}
+    values = {"now": at, "most": limit}
     holds = [DueHold(row.slot, row.id) for row in session.connection().execute(_HOLDS, values)]
-    rows = session.connection().execute(_LOTS, {**values, "p_limit": max(1, limit - len(holds))})
+    rows = session.connection().execute(_LOTS, {**values, "most": max(1, limit - len(holds))})
     return [*holds, *(DueLots(row[0], AccountName(*row[1:])) for row in rows)]
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import and_, bindparam, case, func, select
+from sqlalchemy import and_, bindparam, case, func, or_, select
 
-from app.domain.ledger import WALLET, AccountName, InvalidTransfer
+from app.domain.ledger import OWED, WALLET, AccountName, InvalidTransfer
 from app.models.ledger import ACCOUNTS, HOLDS, TRANSFERS
-from app.services.base.statements import Statement, make_row_type
+from app.services.base.statements import Statement
 from app.services.base.transaction import Connected
 from app.services.ledger import accounts, hold_rows
 from app.services.ledger.hold_rows import OPEN
@@ -22,6 +21,8 @@ _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 OTHER = ACCOUNTS.alias("other")
 PAGE = 50
 LONGEST_PAGE = 500
+_AFTER_ALL = 2**63 - 1
+"""A version that no posting reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,23 @@ class Balance:
     @property
     def available(self) -> int:
         return self.balance - self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """Refunded coins that were spent. Whatever enters the wallet repays first: see `LedgerTransaction.repay`."""
+
+    asset: str
+    environment: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a user has and owes, by asset and environment."""
+
+    balances: tuple[Balance, ...]
+    debts: tuple[Debt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +84,18 @@ _OVER = (
     .scalar_subquery()
 )
 """What an account holds beyond the time of its holds: that is over for whoever looks."""
-_BALANCES = Statement(
-    select(A.asset, A.environment, A.balance, (A.held - _OVER).label("held"), A.frozen)
-    .where(A.slot == bindparam("p_slot"), A.user_id == bindparam("p_user"), A.code == WALLET)
+_HOLDINGS = Statement(
+    select(A.code, A.asset, A.environment, A.balance, (A.held - _OVER).label("held"), A.frozen)
+    .where(A.slot == bindparam("p_slot"), A.user_id == bindparam("p_user"), or_(A.code == WALLET, A.code == OWED))
     .order_by(A.asset, A.environment)
 )
 _OTHER_ID = case((T.debit_id == T.book_id, T.credit_id), else_=T.debit_id)
+_BOOK = select(A.id).where(*accounts.named()).scalar_subquery()
 _LINES = (
     select(
         T.version,
         T.id,
-        T.debit_id,
-        T.book_id,
-        T.amount,
+        case((T.debit_id == T.book_id, -T.amount), else_=T.amount).label("gained"),
         T.balance,
         T.kind,
         T.reference,
@@ -87,10 +104,10 @@ _LINES = (
         T.created_at,
     )
     .join(OTHER, and_(OTHER.c.slot == T.slot, OTHER.c.id == _OTHER_ID))
-    .where(T.slot == bindparam("p_slot"), T.book_id == bindparam("p_book"))
+    .where(T.slot == bindparam("slot"), T.book_id == _BOOK)
     .limit(bindparam("p_limit"))
 )
-_Posting: Any = make_row_type("Posting", _LINES.selected_columns)
+"""The columns are the fields of Line, in their order."""
 _FORWARD = Statement(_LINES.where(T.version > bindparam("p_cursor")).order_by(T.version))
 _BACKWARD = Statement(_LINES.where(T.version < bindparam("p_cursor")).order_by(T.version.desc()))
 _VERSION = select(T.created_at, T.balance).where(
@@ -98,15 +115,24 @@ _VERSION = select(T.created_at, T.balance).where(
 )
 
 
-def balances(session: Connected, slot: int, user_id: str, *, at: datetime | None = None) -> tuple[Balance, ...]:
-    """Every wallet of the user, by asset and environment. Holds whose time is over at that moment do not count.
+def holdings(session: Connected, slot: int, user_id: str, *, at: datetime | None = None) -> Holdings:
+    """Every wallet of the user and every debt, in one statement. Holds whose time is over at that moment do not count.
 
     Coins that expired a moment ago may still be counted: the worker, or the next spend, takes them out by a transfer.
     """
-    rows = _BALANCES.rows(session, {"p_slot": slot, "p_user": user_id, "p_at": at or _NO_TIME})
-    return tuple(
-        [Balance(asset, place, amount, int(held), bool(frozen)) for asset, place, amount, held, frozen in rows]
-    )
+    rows = _HOLDINGS.rows(session, {"p_slot": slot, "p_user": user_id, "p_at": at or _NO_TIME})
+    balances, debts = [], []
+    for code, asset, environment, amount, held, frozen in rows:
+        if code == WALLET:
+            balances.append(Balance(asset, environment, amount, int(held), bool(frozen)))
+        elif amount > 0:
+            debts.append(Debt(asset, environment, amount))
+    return Holdings(tuple(balances), tuple(debts))
+
+
+def balances(session: Connected, slot: int, user_id: str, *, at: datetime | None = None) -> tuple[Balance, ...]:
+    """Every wallet of the user."""
+    return holdings(session, slot, user_id, at=at).balances
 
 
 def balance(session: Connected, slot: int, account: AccountName, *, at: datetime | None = None) -> Balance:
@@ -131,17 +157,14 @@ def statement(
 ) -> StatementPage:
     """A page of postings in the order of their versions, which have no gaps. The cursor is a version."""
     _must_keep(account)
-    book = accounts.find(session, slot, account)
-    if book is None:
-        return StatementPage((), None)
     limit = max(1, min(limit, LONGEST_PAGE))
-    start = cursor if cursor is not None else (book.version + 1 if newest_first else 0)
-    values = {"p_slot": slot, "p_book": book.id, "p_cursor": start, "p_limit": limit}
-    page = (_BACKWARD if newest_first else _FORWARD).rows(session, values)
-    rows = [_Posting._make(row) for row in page]
-    last = rows[-1].version if rows else None
-    more = last is not None and (last > 1 if newest_first else last < book.version)
-    return StatementPage(tuple([_line(row) for row in rows]), last if more else None)
+    start = cursor if cursor is not None else (_AFTER_ALL if newest_first else 0)
+    # One line more than is wanted tells whether there is another page.
+    values = {**accounts.keys((slot, account)), "p_cursor": start, "p_limit": limit + 1}
+    rows = (_BACKWARD if newest_first else _FORWARD).rows(session, values)
+    more = len(rows) > limit
+    lines = tuple([Line(*row) for row in rows[:limit]])
+    return StatementPage(lines, lines[-1].version if more else None)
 
 
 def balance_at(session: Connected, slot: int, account: AccountName, moment: datetime) -> int:
@@ -168,8 +191,3 @@ def balance_at(session: Connected, slot: int, account: AccountName, moment: date
 def _must_keep(account: AccountName) -> None:
     if not account.keeps_balance:
         raise InvalidTransfer("a system account has no statement: its balance is the sum of its legs")
-
-
-def _line(row: Any) -> Line:
-    amount = -row.amount if row.debit_id == row.book_id else row.amount
-    return Line(row.version, row.id, amount, row.balance, row.kind, row.reference, row.note, row.other, row.created_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, or_, select
 
 from app.domain.numbers import slot_of_number
 from app.domain.schedule import grace_end, next_late_ask
@@ -18,13 +18,21 @@ from app.services.base.statements import write_rows
 from app.services.payments import payment_rows
 
 _o, _p = Order.__table__.c, Payment.__table__.c
-_OPEN_PAYMENT_OF_ORDER = (
-    select(_p.id).where(_p.slot == _o.slot, _p.order_id == _o.id, _p.status.in_(sorted(OPEN_PAYMENT))).exists()
-)
+_IS_OPEN = or_(*[_p.status == status for status in sorted(OPEN_PAYMENT)])
+_OPEN_PAYMENT_OF_ORDER = select(_p.id).where(_p.slot == _o.slot, _p.order_id == _o.id, _IS_OPEN).exists()
 
 
 class NotClosed(Exception):
     """The payment cannot be closed by hand. The text says why."""
+
+
+_OVER = (
+    select(_o.slot, _o.id)
+    .prefix_with(sweep("due_payments"))
+    .where(_o.status == OrderStatus.OPEN, _o.expires_at <= bindparam("now"), ~_OPEN_PAYMENT_OF_ORDER)
+)
+ANY_OVER = _OVER.exists()
+"""Whether `expire_due_orders` has anything to do at the moment `now`."""
 
 
 def lapse_payment(tx: Tx, row: AnyRow) -> None:
@@ -102,14 +110,8 @@ def late_ask_after(core: Core, expires_at: datetime, problem: str, *, answered: 
 
 def expire_due_orders(core: Core, limit: int) -> int:
     """End orders whose time is over and whose payments have all ended unpaid; how many were looked at."""
-    over = (
-        select(_o.slot, _o.id)
-        .prefix_with(sweep("due_payments"))
-        .where(_o.status == OrderStatus.OPEN, _o.expires_at <= core.clock.now(), ~_OPEN_PAYMENT_OF_ORDER)
-        .order_by(_o.expires_at)
-        .limit(limit)
-    )
-    rows = core.read(lambda tx: tx.execute(over).all())
+    over = _OVER.order_by(_o.expires_at).limit(limit)
+    rows = core.read(lambda tx: tx.execute(over, {"now": tx.now}).all())
     return sum(expire_order(core, row.slot, row.id) for row in rows)
 
 

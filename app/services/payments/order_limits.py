@@ -12,6 +12,7 @@ from app.domain.status import OrderStatus
 from app.models.base import Moment
 from app.models.orders import Order, Payment
 from app.providers.registry import ProviderAccount
+from app.providers.verbs import least_seconds
 from app.services.base.context import Tx
 from app.services.base.errors import TooLittleTime, TooManyOpenOrders, TooManyStarts
 from app.services.base.statements import Statement
@@ -76,13 +77,9 @@ def check_limits(tx: Tx, slot: int, user_id: str, *, new_order: bool) -> None:
 def check_time(account: ProviderAccount, expires_at: datetime, now: datetime) -> None:
     """Raises TooLittleTime for a payment that the provider would refuse because it ends too soon."""
     left = (expires_at - now).total_seconds()
-    if left <= least_seconds(account):
-        raise TooLittleTime(seconds_left=max(0, math.floor(left)), least_seconds=least_seconds(account))
-
-
-def least_seconds(account: ProviderAccount) -> int:
-    """The provider takes a payment only if more time than this is left; 0 where it does not say so."""
-    return int(getattr(account.provider, "least_seconds", 0))
+    least = least_seconds(account.provider)
+    if left <= least:
+        raise TooLittleTime(seconds_left=max(0, math.floor(left)), least_seconds=least)
 
 
 def _seconds_until(moment: datetime, now: datetime) -> int:

@@ -6,15 +6,18 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, select
+from sqlalchemy import Select, and_, bindparam, case, or_, select
 
 from app.domain.numbers import MAX_NUMBER
+from app.domain.status import OPEN_PAYMENT
 from app.models.orders import Order, Payment
 from app.services.base.statements import Statement, make_row_type
 from app.services.base.transaction import Connected
 
 _o, _p = Order.__table__.c, Payment.__table__.c
-_PAYMENT_COLUMNS = [column for column in _p if column.name != "intent"]
+# What the client does next is long, and is shown of open payments only.
+_ACTION = case((or_(*[_p.status == status for status in sorted(OPEN_PAYMENT)]), _p.action)).label("action")
+_PAYMENT_COLUMNS = [_ACTION if column.name == "action" else column for column in _p if column.name != "intent"]
 _ShownOrder: Any = make_row_type("ShownOrder", _o)
 _ShownPayment: Any = make_row_type("ShownPayment", _PAYMENT_COLUMNS)
 _ORDER_WIDTH = len(list(_o))

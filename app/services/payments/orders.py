@@ -14,7 +14,7 @@ from app.domain.facts import Ref
 from app.domain.money import MAX_MINOR, Money
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.schedule import next_ask
-from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
+from app.domain.status import OPEN_PAYMENT, PAYABLE, OrderStatus, PaymentStatus
 from app.models.catalogue import Product
 from app.models.orders import IdempotencyKey, Order, Payment, User
 from app.providers.facts import Intent
@@ -78,7 +78,8 @@ _OWN_ORDER = (
     .where(_o.slot == bindparam("slot"), _o.id == bindparam("id"), _o.user_id == bindparam("user"))
 )
 _READ_OWN_ORDER = Statement(lambda _: _OWN_ORDER)
-_LOCK_OWN_ORDER = Statement(lambda _: _OWN_ORDER.with_for_update(of=[Order]))
+# The user too: attempts to pay two orders at the same time are counted one by one.
+_LOCK_OWN_ORDER = Statement(lambda _: _OWN_ORDER.with_for_update(key_share=True, of=[Order, User]))
 _ATTEMPTS = Statement(
     lambda _: select(func.coalesce(func.max(_p.attempt), 0).label("made")).where(
         _p.slot == bindparam("slot"), _p.order_id == bindparam("order")
@@ -223,7 +224,7 @@ def _judged(
 def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
     """The user's order; any order for a caller who speaks for all users (None). Raises NotFound: the order of another
     user is as absent as one that never was."""
-    found = core.read(lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id))
+    found = core.alone(lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id))
     if found is None or user_id not in (None, found[0].user_id):
         raise NotFound(order=str(order_id))
     return OrderView(*found)
@@ -232,12 +233,13 @@ def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
 def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> list[OrderView]:
     """The user's orders, newest first, older than the cursor `before`."""
     slot = slot_of_user(user_id)
-    found = core.read(lambda tx: order_rows.orders_of_user(tx, slot, user_id, before=before, most=limit))
+    found = core.alone(lambda tx: order_rows.orders_of_user(tx, slot, user_id, before=before, most=limit))
     return [OrderView(order, payments) for order, payments in found]
 
 
 def open_payments(view: OrderView) -> list[Any]:
-    return [payment for payment in view.payments if payment.status in OPEN_PAYMENT]
+    """Those that the payer has still to pay. What is authorized is the worker's to capture."""
+    return [payment for payment in view.payments if payment.status in PAYABLE]
 
 
 def _buyer(tx: Tx, slot: int, wanted: NewOrder, request: Keyed) -> Any:

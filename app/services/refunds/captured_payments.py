@@ -138,6 +138,7 @@ def standing(captured: CapturedPayment, refunds: Sequence[AnyRow], news: AnyRow 
 
 def refund_fact(row: AnyRow) -> RefundFact:
     content = row.content
+    fee = content.get("dispute_fee_minor")
     return RefundFact(
         Kind(row.kind),
         content["refund"] or "",
@@ -146,6 +147,8 @@ def refund_fact(row: AnyRow) -> RefundFact:
         content["total_minor"],
         content["share"],
         content.get("spares"),
+        content.get("occurrence") or "",
+        (fee, content["dispute_fee_currency"]) if fee is not None else None,
     )
 
 

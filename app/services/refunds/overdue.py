@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 
 from app.domain.numbers import slot_of_number
-from app.domain.refunding import OPEN_REFUND, Origin, RefundCause, RefundStatus
+from app.domain.refunding import OPEN_REFUND, RefundCause, RefundStatus
 from app.models.asks import Ask
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Payment
@@ -19,7 +19,7 @@ from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.sanitize import problem_text
 from app.services.payments import payment_rows
-from app.services.refunds import refund_rows, refund_status
+from app.services.refunds import refund_asks, refund_rows, refund_status
 from app.services.refunds.refund_asks import WHOLE_PAYMENT
 
 OVERDUE_AFTER = timedelta(days=3)
@@ -58,10 +58,8 @@ def listed(core: Core, limit: int) -> Overdue:
 
 
 def _without_size(tx: Tx, limit: int) -> list[AnyRow]:
-    """Payments of which money went back, as the provider says, that were asked about, and of which no refund is known:
-    they wait for the next bill."""
-    known = or_(_r.origin == Origin.PROVIDER, _r.status == RefundStatus.DONE)
-    refund_known = select(_r.id).where(_r.slot == _a.slot, _r.payment_id == _a.payment_id, known).exists()
+    """Payments of which money went back, as the provider says, that were asked about, and of which no refund was told:
+    they are asked about until one is, perhaps by the next bill, or a person ends it."""
     went_back = (
         select(_f.id)
         .where(
@@ -73,10 +71,16 @@ def _without_size(tx: Tx, limit: int) -> list[AnyRow]:
         .exists()
     )
     wanted = (
-        select(_p.slot, _p.id, _p.provider_account, _p.theirs, _p.paid_at, _a.raised_at, _a.tries)
+        select(_p.slot, _p.id, _p.provider_account, _p.theirs, _p.paid_at, _a.raised_at, _a.tries, _a.next_try_at)
         .prefix_with(sweep("operator"))
         .join(Ask, (_a.slot == _p.slot) & (_a.payment_id == _p.id))
-        .where(_a.refund == WHOLE_PAYMENT, _a.next_try_at.is_(None), went_back, ~refund_known)
+        .where(
+            _a.refund == WHOLE_PAYMENT,
+            _a.asked_at.is_not(None),
+            _a.ended_by.is_(None),
+            went_back,
+            ~refund_asks.told(_a.slot, _a.payment_id),
+        )
         .order_by(_a.raised_at, _p.id)
         .limit(limit)
     )
@@ -92,6 +96,7 @@ def recent(core: Core, limit: int) -> list[AnyRow]:
 def end_by_hand(core: Core, refund_id: int, *, by: str, reason: str) -> None:
     """End an open refund, or stop asking about one that failed, because a person has found out that nothing goes back.
     Its reserved coins are free again. Should its provider say one day that money went back all the same, that counts.
+    With the number of a payment: stop asking how much of it went back.
 
     Raises NotEnded.
     """
@@ -103,7 +108,9 @@ def end_by_hand(core: Core, refund_id: int, *, by: str, reason: str) -> None:
     def work(tx: Tx) -> None:
         row = refund_rows.refund(tx, slot, refund_id)
         if row is None:
-            raise NotEnded("there is no such refund")
+            if not refund_asks.end(tx, refund_id, by=name, reason=problem_text(why)):
+                raise NotEnded("there is no such refund, and no payment of which a refund is asked for")
+            return
         order = payment_rows.lock_order(tx, slot, row.order_id)
         payment = payment_rows.lock_payment(tx, slot, row.payment_id)
         row = refund_rows.refund(tx, slot, refund_id) or row
@@ -116,7 +123,7 @@ def end_by_hand(core: Core, refund_id: int, *, by: str, reason: str) -> None:
             raise NotEnded(f"it is {row.status}: that is decided")
 
     core.transact(work)
-    _log.warning("refund_ended_by_hand", refund=refund_id, by=name, reason=why)
+    _log.warning("refund_ended_by_hand", number=refund_id, by=name, reason=why)
 
 
 def alarm_once(tx: Tx, row: AnyRow) -> bool:

@@ -1,24 +1,27 @@
 """Questions to a provider about all refunds of one payment: written down here, put by `calls.reference_queries`.
 
-A provider may say that something of a payment went back and not how much; then the refunds themselves are asked for.
+A provider may say that something of a payment went back and not how much; then the refunds themselves are asked for,
+until one of them is told, on any road, or a person ends the question by name.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, Exists, select, update
 
+from app.domain.numbers import slot_of_number
 from app.models.asks import Ask
+from app.models.orders import FactRow
 from app.services.base.context import Tx
 from app.services.base.upsert import insert_if_new
-from app.services.refunds import refund_rows
+from app.services.refunds.refund_rows import COUNTED, STATUS_KINDS
 
 WHOLE_PAYMENT = ""
 """Stands in `asks.refund` for a question about the payment and all its refunds."""
 ASK_AGAIN_AFTER = timedelta(days=1)
 """The provider goes on saying so with every answer; the question is not raised again before that."""
-_a = Ask.__table__.c
+_a, _f = Ask.__table__.c, FactRow.__table__.c
 
 
 def ask_for_refunds(tx: Tx, slot: int, payment_id: int) -> None:
@@ -32,20 +35,45 @@ def ask_for_refunds(tx: Tx, slot: int, payment_id: int) -> None:
         "raised_at": now,
         "next_try_at": now,
         "tries": 0,
+        "end_reason": "",
     }
     if insert_if_new(tx, Ask.__table__, row):
         return
     tx.execute(
         update(Ask)
-        .where(*_of_payment(slot, payment_id), _a.next_try_at.is_(None), _a.raised_at <= now - ASK_AGAIN_AFTER)
+        .where(
+            *_of_payment(slot, payment_id),
+            _a.next_try_at.is_(None),
+            _a.ended_by.is_(None),
+            _a.raised_at <= now - ASK_AGAIN_AFTER,
+        )
         .values(raised_at=now, next_try_at=now, tries=0)
     )
 
 
 def ask_unless_known(tx: Tx, slot: int, payment_id: int) -> None:
-    """The provider says of a payment that was told before that something went back: news if no refund of it is here."""
-    if not refund_rows.of_payment(tx, slot, payment_id):
+    """The provider says once more that a payment was made, and that something went back: news if no refund was told."""
+    if not is_told(tx, slot, payment_id):
         ask_for_refunds(tx, slot, payment_id)
+
+
+def is_told(tx: Tx, slot: int, payment_id: int) -> bool:
+    """Whether any provider's word about a refund of this payment is here: done, undone, in progress or failed."""
+    return bool(tx.execute(select(told(slot, payment_id))).scalar_one())
+
+
+def told(slot: int | ColumnElement[int], payment_id: int | ColumnElement[int]) -> Exists:
+    """Such a word as a condition. A refund of ours that was refused, of which the provider knows nothing, is none."""
+    words = (_f.kind.in_(STATUS_KINDS), _f.outcome.in_(COUNTED))
+    return select(_f.id).where(_f.slot == slot, _f.payment_id == payment_id, *words).exists()
+
+
+def end(tx: Tx, payment_id: int, *, by: str, reason: str) -> bool:
+    """A person has found out what went back, or that nothing did: the provider is asked no more. False if there was no
+    such question. The same word of the provider does not raise it again; a message that names the payment does."""
+    mine = (*_of_payment(slot_of_number(payment_id), payment_id), _a.next_try_at.is_not(None))
+    ended = update(Ask).where(*mine).values(next_try_at=None, ended_by=by, end_reason=reason)
+    return tx.connection().execute(ended).rowcount == 1
 
 
 def is_asked(tx: Tx, slot: int, payment_id: int) -> bool:

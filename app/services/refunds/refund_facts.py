@@ -29,13 +29,14 @@ from app.services.refunds.refund_rows import STATUS_KINDS
 
 _SIZED = (Kind.REFUNDED, Kind.REFUND_UNDONE)
 """Of these alone it is certain that there was a payment."""
+_NEWS = ("amount_minor", "total_minor", "share", "dispute_fee_minor")
 _WAITS = Decision(Outcome.PARKED, Mismatch.BEFORE_PAYMENT)
 
 
 def says_more(known: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    """Whether a later telling of one refund brings a size that the first did not: one road tells this refund alone,
-    another the total so far."""
-    return any(known[name] is None and told[name] is not None for name in ("amount_minor", "total_minor", "share"))
+    """Whether a later telling of one refund brings what the first did not: one road tells this refund alone, another
+    the total so far, another the fee of the dispute."""
+    return any(known.get(name) is None and told[name] is not None for name in _NEWS)
 
 
 def take_in(tx: Tx, slot: int, fact_id: int, locked: LockedPayment | None) -> tuple[Decision, int | None]:

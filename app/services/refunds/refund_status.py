@@ -124,6 +124,8 @@ def new_row(captured: CapturedPayment, **values: Any) -> dict[str, Any]:
         "rechecks": 0,
         "alarmed_at": None,
         "ended_by": None,
+        "dispute_fee_minor": None,
+        "dispute_fee_currency": None,
         **values,
     }
 
@@ -154,6 +156,8 @@ def _values(
     before, after = RefundStatus(row.status), _after(row, told)
     undone = of_amount(told.undone, captured.paid_minor) if captured.paid_minor else 0
     values: dict[str, Any] = {"status": after, "done_at": told.done_at, "undone_minor": undone, "coins": coins}
+    fee, currency = told.dispute_fee or (None, None)
+    values |= {"dispute_fee_minor": fee, "dispute_fee_currency": currency}
     if row.origin == Origin.PROVIDER:
         minor = told.minor if captured.currency is not None else None
         values |= {"amount_minor": minor, "currency": captured.currency if minor else None, "created_at": told.at}

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.money import Money
@@ -15,6 +15,8 @@ from app.providers import Clock
 from plugins.sandbox.mapping import moment, written
 
 PAGE_SIZE = 50
+HOLD = timedelta(days=7)
+"""So long the payer's bank keeps money reserved; then the authorisation is over."""
 
 
 class Refused(Exception):
@@ -31,6 +33,8 @@ class SimulatedRefund:
     amount: int
     at: datetime
     status: str = "DONE"
+    attempt: int = 1
+    dispute_fee: int | None = None
 
 
 @dataclass
@@ -80,6 +84,8 @@ class SimulatedPayment:
             "amount": refund.amount,
             "currency": self.asked["currency"],
             "at": written(refund.at),
+            "attempt": refund.attempt,
+            **({} if refund.dispute_fee is None else {"dispute_fee": refund.dispute_fee}),
         }
 
 
@@ -119,12 +125,25 @@ class Books:
             return list(self._of(merchant))
 
     def pay(self, payment: SimulatedPayment) -> bool:
-        """True if it is paid by this call; False if it was paid before."""
+        """True if it is paid by this call, or, with a card, reserved; False if it was before."""
         with self._lock:
             if self._aged(payment).status == "CLOSED":
                 raise Refused(409, "CLOSED")
-            if payment.status == "PAID":
+            if payment.status in ("PAID", "AUTHORIZED"):
                 return False
+            by_card = payment.asked["way"] == "card"
+            payment.status, payment.at = "AUTHORIZED" if by_card else "PAID", self._clock.now()
+            return True
+
+    def capture(self, payment: SimulatedPayment, asked: Mapping[str, Any]) -> bool:
+        """True if the reserved money is taken by this call; False if it was before."""
+        with self._lock:
+            if asked != {"amount": payment.asked["amount"], "currency": payment.asked["currency"]}:
+                raise Refused(400, "BAD_REQUEST")
+            if self._aged(payment).status == "PAID":
+                return False
+            if payment.status != "AUTHORIZED":
+                raise Refused(409, "NOT_AUTHORIZED")
             payment.status, payment.at = "PAID", self._clock.now()
             return True
 
@@ -157,8 +176,10 @@ class Books:
             return payment.refunds[-1], True
 
     def set_refund(self, refund: SimulatedRefund, status: str) -> None:
-        """The provider decides later: DONE, FAILED, or REVERSED."""
+        """The provider decides later: DONE, FAILED, or REVERSED. One that had failed or come back, and is done after
+        all, is done in another attempt."""
         with self._lock:
+            refund.attempt += status == "DONE" and refund.status in ("FAILED", "REVERSED")
             refund.status, refund.at = status, self._clock.now()
 
     def find_refund(self, merchant: str | None, number: str) -> tuple[SimulatedPayment, SimulatedRefund]:
@@ -179,10 +200,12 @@ class Books:
         return (payment for payment in self._payments if merchant in (None, payment.merchant))
 
     def _aged(self, payment: SimulatedPayment) -> SimulatedPayment:
-        """A payment past its time is closed: nobody can pay it any more."""
+        """A payment past its time is closed: nobody can pay it any more, or capture it."""
         expires = moment(payment.asked["expires_at"])
         if payment.status == "WAITING" and expires <= self._clock.now():
             payment.status, payment.at = "CLOSED", expires
+        if payment.status == "AUTHORIZED" and payment.at + HOLD <= self._clock.now():
+            payment.status, payment.at = "CLOSED", payment.at + HOLD
         return payment
 
 

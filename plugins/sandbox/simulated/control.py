@@ -54,6 +54,12 @@ def control_panel(simulator: Simulator) -> Blueprint:
         payment = books.find(None, number=number)
         return payment.shown_refund(simulator.console_refund(payment, int(asked_document()["amount"])))
 
+    @control.post("/payments/<number>/disputes")
+    def dispute(number: str) -> dict[str, Any]:
+        """The payer's bank takes money back: `{"amount": 600, "fee": 150}`."""
+        payment, asked = books.find(None, number=number), asked_document()
+        return payment.shown_refund(simulator.dispute(payment, int(asked["amount"]), int(asked["fee"])))
+
     @control.post("/refunds/<number>/status")
     def refund_status(number: str) -> dict[str, Any]:
         """The provider decides: DONE, FAILED, or REVERSED."""

@@ -53,6 +53,14 @@ def merchant_api(simulator: Simulator) -> Blueprint:
             simulator.notify(payment, {"event": "payment", "payment": payment.shown()})
         return _answer(simulator, {"payment": payment.shown()})
 
+    @api.post("/payments/<number>/capture")
+    @api.post("/payments/id/<theirs>/capture")
+    def capture(number: str | None = None, theirs: str | None = None) -> Response:
+        payment = books.find(g.merchant, number=number, theirs=theirs)
+        if books.capture(payment, asked_document()):
+            simulator.notify(payment, {"event": "payment", "payment": payment.shown()})
+        return _answer(simulator, {"payment": payment.shown()})
+
     @api.post("/payments/<number>/refunds")
     @api.post("/payments/id/<theirs>/refunds")
     def refund(number: str | None = None, theirs: str | None = None) -> Response:

@@ -83,6 +83,14 @@ class Simulator:
         self.notify(payment, {"event": "refund", "refund": payment.shown_refund(refund)})
         return refund
 
+    def dispute(self, payment: SimulatedPayment, amount: int, fee: int) -> SimulatedRefund:
+        """The payer's bank takes money back, and the merchant pays a fee for that; the merchant is told."""
+        asked = {"number": f"dis_{next(self._events)}", "amount": amount, "currency": payment.asked["currency"]}
+        refund, _ = self.books.refund(payment, asked)
+        refund.dispute_fee = fee
+        self.notify(payment, {"event": "refund", "refund": payment.shown_refund(refund)})
+        return refund
+
     def decide_refund(self, payment: SimulatedPayment, refund: SimulatedRefund, status: str) -> None:
         """Do, fail or reverse a refund; the merchant is told."""
         self.books.set_refund(refund, status)

@@ -70,7 +70,7 @@ def test_each_status_of_a_refund(word: str, kind: Kind) -> None:
 
 
 def test_the_tables_have_no_row_that_is_not_tested() -> None:
-    assert set(PAYMENT_STATUS) == {"WAITING", "PAID", "FAILED", "CLOSED"}
+    assert set(PAYMENT_STATUS) == {"WAITING", "AUTHORIZED", "PAID", "FAILED", "CLOSED"}
     assert set(REFUND_STATUS) == {"WAITING", "DONE", "FAILED", "REVERSED"}
     assert set(ERRORS.values()) == {Declined, Retryable, Misconfigured, Unknown}
 

@@ -21,12 +21,14 @@ MERCHANT, SECRET = "m-ours", "ours: a secret of more than 32 bytes"
 OTHER, OTHERS_SECRET = "m-other", "theirs: a secret of more than 32 bytes"
 EXTRAS: dict[str, dict[str, Any]] = {"bank": {"bank": "icbc"}}
 PAYER = "payer@example.org"
-WAYS = ("page", "qr", "bank")
+WAYS = ("page", "qr", "bank", "card")
 
 
 class SandboxWorld(World):
     plugin = plugin
-    traits = Traits(verbs=("refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS), takes_back=True)
+    traits = Traits(
+        verbs=("capture", "refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS), takes_back=True
+    )
     left_out: ClassVar[Mapping[str, str]] = {
         "rotations": "one secret, and no second one beside it: a new secret is a new configuration",
         "proofs": "a notification is its bytes; nobody hands in a proof",
@@ -62,7 +64,12 @@ class SandboxWorld(World):
 
     def pay(self, intent: Intent) -> tuple[Message, ...]:
         self._delivered()
-        self.simulator.pay(self.simulator.books.find(MERCHANT, number=intent.ref.ours))
+        payment = self.simulator.books.find(MERCHANT, number=intent.ref.ours)
+        self.simulator.pay(payment)
+        if payment.status == "AUTHORIZED":
+            self._delivered()
+            self.simulator.books.capture(payment, {"amount": 600, "currency": "CNY"})
+            self.simulator.notify(payment, {"event": "payment", "payment": payment.shown()})
         return self._delivered()
 
     def payments(self, intent: Intent) -> int:
@@ -74,6 +81,9 @@ class SandboxWorld(World):
         return {
             "paid": Sample(self._signed({"event": "payment", "payment": _payment("PAID")}), (Kind.PAID,)),
             "closed": Sample(self._signed({"event": "payment", "payment": _payment("CLOSED")}), (Kind.CLOSED,)),
+            "authorized": Sample(
+                self._signed({"event": "payment", "payment": _payment("AUTHORIZED")}), (Kind.AUTHORIZED,)
+            ),
             "failed": Sample(self._signed({"event": "payment", "payment": _payment("FAILED")}), (Kind.FAILED,)),
             "refunded": Sample(self._signed(refund), (Kind.REFUNDED,)),
             "refund failed": Sample(self._signed(refund_failed), (Kind.REFUND_FAILED,)),

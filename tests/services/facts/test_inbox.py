@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from app.providers.facts import Message, Received, Reply
+from app.providers.facts import Message, Received, Ref, Reply
 from app.providers.registry import ProviderAccount, Registry
+from app.services.calls.reference_queries import raise_ask
 from app.services.facts import inbox
 from app.services.intake import notifications
 from app.services.intake.notifications import NotReplayed
+from app.worker import Worker
 from tests.support.world import World
+
+DAY = 24 * 3600
 
 
 def kept(world: World) -> list[Any]:
@@ -109,3 +115,64 @@ def test_an_authentic_message_that_says_nothing_usable_is_kept_for_a_person(worl
     puzzled = replace(world, core=replace(world.core, registry=registry))
     assert puzzled.receive(Message("notification", b"{}")).status == 200
     assert [(row.reason, row.detail) for row in kept(world)] == [("note", "an event of tomorrow")]
+
+
+# --- how long they are kept ---
+
+
+def all_kept(world: World) -> set[int]:
+    wanted = text("/* sweep: operator */ SELECT id FROM messages")
+    return set(world.core.read(lambda tx: tx.scalars(wanted).all()))
+
+
+def keep(world: World, *, aside: bool = False, slot: int = 7) -> int:
+    message = Message("notification", b"what a provider wrote about a payer")
+    return world.core.transact(lambda tx: inbox.keep(tx, slot, "sandbox", message, "parked", "", aside=aside))
+
+
+def test_a_settled_message_is_deleted_when_it_was_kept_long_enough_and_a_waiting_one_is_not(world: World) -> None:
+    waits, resolved, aside = keep(world), keep(world), keep(world, aside=True, slot=8)
+    world.clock.advance(10 * DAY)
+    world.core.transact(lambda tx: inbox.resolve(tx, resolved))
+    world.clock.advance(89 * DAY)
+    Worker(world.core).run_once()
+    assert all_kept(world) == {waits, resolved}, "settled 99 days ago, 89 days ago, and not at all"
+    world.clock.advance(2 * DAY)
+    Worker(world.core).run_once()
+    assert all_kept(world) == {waits}
+    world.clock.advance(4000 * DAY)
+    Worker(world.core).run_once()
+    assert all_kept(world) == {waits}
+    assert aside not in all_kept(world)
+
+
+def test_the_setting_says_how_long_a_settled_message_is_kept(world: World) -> None:
+    short = world.with_rules(replace(world.core.rules, message_days=2))
+    keep(short, aside=True)
+    short.clock.advance(DAY)
+    Worker(short.core).run_once()
+    assert len(all_kept(short)) == 1
+    short.clock.advance(DAY + 1)
+    Worker(short.core).run_once()
+    assert all_kept(short) == set()
+
+
+def test_a_message_whose_question_is_still_asked_is_kept(world: World) -> None:
+    """It was put aside, and has to be there should its question find no answer."""
+    short = world.with_rules(replace(world.core.rules, message_days=1))
+    message = Message("notification", b"names a payment that nobody knows here")
+    assert raise_ask(short.core, short.account, Ref(theirs="somebody's"), message)
+    short.clock.advance(2 * DAY)
+    assert inbox.delete_old(short.core, 100) == 0
+    for _ in range(20):
+        short.clock.advance(timedelta(hours=12).total_seconds())
+        Worker(short.core).run_once()
+    assert [row.reason for row in kept(short)] == ["ask_not_found"]
+
+
+def test_many_old_messages_are_deleted_in_bounded_steps(world: World) -> None:
+    for slot in range(5):
+        keep(world, aside=True, slot=slot)
+    world.clock.advance(100 * DAY)
+    assert [inbox.delete_old(world.core, 2) for _ in range(4)] == [2, 2, 1, 0]
+    assert all_kept(world) == set()

@@ -23,7 +23,7 @@ from app.domain.ledger import (
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import debit
 from app.services.base.transaction import Sessions, read
-from app.services.ledger import debts, post, spend
+from app.services.ledger import holdings, post, spend
 from app.services.ledger.reversals import Reverse, reverse
 from tests.support.wallet_owner import DAY, NOW, WalletOwner, code
 
@@ -158,7 +158,7 @@ def test_a_spend_that_is_reversed_after_its_lot_expired_repays_the_debt_first(ow
     owner.now += days * DAY
     _reverse(owner, spent)
     owner.sweep()
-    owed = read(owner.sessions, lambda session: debts.owed(session, owner.slot, owner.user))
+    owed = read(owner.sessions, lambda session: holdings(session, owner.slot, owner.user)).debts
     assert owed == ()
     assert owner.balance().balance == (0 if days else 4)
     assert owner.findings() == []
