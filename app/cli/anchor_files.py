@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from app.domain.proof.anchors import AnchorHeader, AnchorUnreadable, contents, proved_header, signed_lines
+from app.domain.proof.rows import UNREADABLE
 from app.domain.seals import Seals
 from app.services.audit.anchors import anchor_lines, audit_against
 from app.services.audit.orders import Finding
@@ -59,9 +60,9 @@ def write(core: Core, file: Path) -> None:
             written.flush()
             os.fsync(written.fileno())
         fresh.rename(file)
-    except (OSError, ValueError, TypeError, OverflowError) as error:
+    except (OSError, *UNREADABLE) as error:
         fresh.unlink(missing_ok=True)
-        raise NotAnAnchor(f"no anchor is written to {file}: {error}") from None
+        raise NotAnAnchor(f"no anchor is written to {file}: {error!r}") from None
 
 
 def refuse_to_replace(file: Path) -> None:

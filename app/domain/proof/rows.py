@@ -22,6 +22,8 @@ class Finding:
     what: str
 
 
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What reading a row raises that somebody edited: a text that is no time, JSON of another shape, no number."""
 Report = Callable[[str, object, str], None]
 """Gets table, row and what is wrong with it."""
 

@@ -23,6 +23,7 @@ from app.domain.proof.anchors import (
     check_of,
     said_by,
 )
+from app.domain.proof.rows import UNREADABLE
 from app.models.base import AnyRow
 from app.models.catalogue import Claim
 from app.models.ledger import ACCOUNTS, MARKS, TRANSFERS
@@ -190,8 +191,8 @@ def _compare_slot(sessions: Sessions, part: AnchoredSlot) -> list[Finding]:
         try:
             findings.extend(_compare_accounts(tx, part))
             findings.extend(_compare_rows(tx, part))
-        except (ValueError, TypeError, OverflowError) as error:  # a text that is no time, no JSON or no number
-            findings.append(_changed(part.slot, f"a row in it cannot be read: {error}"))
+        except UNREADABLE as error:
+            findings.append(_changed(part.slot, f"a row in it cannot be read: {error!r}"))
     return findings
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from app.domain.proof.rows import UNREADABLE
 from app.services.audit import ledger as ledger_audit
 from app.services.audit.checkpoints import audit_checkpoints
 from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
@@ -51,5 +52,5 @@ def _as_far_as_readable(proof: Iterator[Finding]) -> Iterator[Finding]:
     """A row that somebody made unreadable ends its proof, and is a finding; the other proofs go on."""
     try:
         yield from proof
-    except (ValueError, TypeError, OverflowError) as error:  # a text that is no time, no JSON or no number
-        yield Finding("unreadable", f"a row of orders, facts, refunds or keys cannot be read: {error}")
+    except UNREADABLE as error:
+        yield Finding("unreadable", f"a row of orders, facts, refunds or keys cannot be read: {error!r}")
