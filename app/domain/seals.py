@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from uuid import UUID
 
 from app.domain.ledger import microseconds
@@ -101,5 +102,5 @@ def _spelled(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_spelled(member) for member in value]
     if isinstance(value, float) and value.is_integer():
-        return int(value)
+        return int(Decimal(repr(value)))  # 1e+308 comes back as 10^308, and not as the number that the float is
     return value

@@ -10,13 +10,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, text
+from sqlalchemy import delete, insert, select, text
 
 from app.domain.deciding import Late, Policy
 from app.domain.facts import content_of
 from app.domain.money import Money
 from app.domain.numbers import slot_of_reference, slot_of_user
-from app.models.orders import FactRow, Order, Payment
+from app.models.orders import FactRow, IdempotencyKey, Order, Payment
 from app.providers.facts import Fact, Kind, Ref
 from app.providers.registry import ProviderAccount, Registry
 from app.services.accounts.catalog import import_products, parse_catalogue
@@ -48,7 +48,12 @@ def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
     order, payment = view.order, world.payment(view.payments[0].id)
     fact = paid_fact(world, payment.id, ref=Ref(ours=str(payment.id), theirs=payment.theirs))
 
+    keys: list[Any] = []
+
     def forget(session: Any) -> None:
+        mine = (IdempotencyKey.slot == order.slot, IdempotencyKey.resource_id == order.id)
+        keys.extend(row._asdict() for row in session.execute(select(*IdempotencyKey.__table__.c).where(*mine)))
+        session.execute(delete(IdempotencyKey).where(*mine))
         session.execute(delete(FactRow).where(FactRow.slot == order.slot, FactRow.payment_id == payment.id))
         session.execute(delete(Payment).where(Payment.slot == order.slot, Payment.id == payment.id))
         session.execute(delete(Order).where(Order.slot == order.slot, Order.id == order.id))
@@ -56,6 +61,7 @@ def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
     def remember(session: Any) -> None:
         session.execute(insert(Order).values(**order._asdict()))
         session.execute(insert(Payment).values(**payment._asdict()))
+        session.execute(insert(IdempotencyKey), keys)
 
     world.core.transact(forget)
     return fact, lambda: world.core.transact(remember)

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, select
 from app.models.orders import IdempotencyKey
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, refusal
-from app.services.base.statements import Statement, make_row_type, named
+from app.services.base.statements import Flight, Sent, Statement, make_row_type, named
 from app.services.base.upsert import insertion_if_new
 
 NO_RESOURCE = 0
@@ -153,6 +153,18 @@ def claim_key(tx: Tx, slot: int, request: Keyed, resource_id: int) -> int | None
 def claim_or_stop(tx: Tx, slot: int, request: Keyed, resource_id: int) -> None:
     """Bind the key inside `remembering`: where another request was faster, this transaction is undone."""
     known = claim_key(tx, slot, request, resource_id)
+    if known is not None:
+        raise _Answered(known)
+
+
+def add_claim(tx: Tx, flight: Flight, slot: int, request: Keyed, resource_id: int) -> Sent:
+    """Bind the key to the resource by a statement of this flight; `stop_unless_new` looks at what came of it."""
+    return flight.add(_CLAIM, [_row(tx, slot, request, resource_id, None)])[0]
+
+
+def stop_unless_new(tx: Tx, slot: int, request: Keyed, claim: Sent) -> None:
+    """After the flight: where another request was faster, this transaction is undone (see `claim_or_stop`)."""
+    known = None if claim.count == 1 else find_key(tx, slot, request)
     if known is not None:
         raise _Answered(known)
 

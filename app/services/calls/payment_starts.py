@@ -70,14 +70,12 @@ def _usable(started: Started) -> Started:
 def _record_started(core: Core, row: Any, started: Started) -> Any:
     """The row as it is now; None if somebody else has changed it, too."""
     action = dict(started.action)
-
-    def work(tx: Tx) -> Any:
-        if row.status == PaymentStatus.CREATED and payment_rows.started(tx, row.slot, row.id, action):
-            return row._replace(status=PaymentStatus.PENDING, action=action) if hasattr(row, "_replace") else None
-        payment_rows.record_start(tx, row.slot, row.id, Cause.STARTED, action=action, problem="")
-        return None
-
-    return core.transact(work)
+    if row.status == PaymentStatus.CREATED and core.alone(
+        lambda tx: payment_rows.started(tx, row.slot, row.id, action)
+    ):
+        return row._replace(status=PaymentStatus.PENDING, action=action) if hasattr(row, "_replace") else None
+    core.transact(lambda tx: payment_rows.record_start(tx, row.slot, row.id, Cause.STARTED, action=action, problem=""))
+    return None
 
 
 _CAUSES = {CallEnd.DECLINED: Cause.DECLINED, CallEnd.UNKNOWN: Cause.UNANSWERED}

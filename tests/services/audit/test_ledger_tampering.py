@@ -221,7 +221,8 @@ def _is_named(lively: Lively, intruder: Intruder, row: str) -> None:
 
 
 def test_every_column_of_every_table_of_the_ledger_has_its_edit() -> None:
-    tables = {table for module in (ledger,) for table in _tables_of(module.__name__)} | {"freezes"}
+    # Seals of grants are proven where the other seals are: test_seals.
+    tables = {table for module in (ledger,) for table in _tables_of(module.__name__)} - {"grant_seals"} | {"freezes"}
     assert {table: set(edits) for table, edits in EDITS.items()} == {
         table: {column.name for column in Base.metadata.tables[table].columns} for table in tables
     }
