@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from app.cli import anchor_files
 from app.cli.house import house
 from app.services.audit import run as books
 from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
@@ -25,12 +26,29 @@ Tell = Callable[[str], None]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Keep the state here, and go on from it if it is there.",
 )
-def audit(quiet: bool, state: Path | None) -> None:
+@click.option(
+    "--anchor",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write into this new file what is there now. Keep it where nobody who has the database can change it.",
+)
+@click.option(
+    "--against",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Also prove that everything that this anchor names is there, unchanged. May be given more than once.",
+)
+def audit(quiet: bool, state: Path | None, anchor: Path | None, against: tuple[Path, ...]) -> None:
     """Recompute balances from postings and orders from facts. Exits 1 and lists what differs.
 
     The seal stands for all chains of the ledger: keep it elsewhere to prove later that nothing was rewritten since.
+    An anchor goes on proving so while the books are in use. A file that is no anchor: exits 2.
     """
     core = house().core
+    if anchor:
+        anchor_files.refuse_to_replace(anchor)
+    if (anchor or against) and not core.rules.ledger.seals.key:
+        click.echo(anchor_files.NO_KEY, err=True)
+    headers = {file: anchor_files.header_of(file, core.rules.ledger.seals) for file in against}
     try:
         ledger = kept_in(state) or AuditState()
     except ValueError as error:
@@ -38,10 +56,14 @@ def audit(quiet: bool, state: Path | None) -> None:
     as_of = AsOf(core.rules.ledger, core.clock.now)
     with shown(quiet=quiet, keep=keep_in(state)) as (watch, tell):
         findings = books.audit(core.sessions, as_of, tell, ledger=ledger, watch=watch)
+    for file, header in headers.items():
+        findings += anchor_files.compare(core, file, header, books.MOST_FINDINGS)
     for finding in findings:
         click.echo(f"{finding.what}: {finding.detail}")
     if state:
         state.unlink(missing_ok=True)
+    if anchor:
+        anchor_files.write(core, anchor)
     if not quiet:
         click.echo(f"ledger: {ledger.transfers} transfers in {ledger.accounts} books, seal {ledger.seal or 'none'}")
     click.echo("audit: balanced" if not findings else f"audit: {len(findings)} findings")

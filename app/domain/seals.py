@@ -69,6 +69,10 @@ class Seals:
     def of(self, what: str, content: list[object]) -> bytes:
         return _seal(self.key, what, content)
 
+    def fits(self, what: str, content: list[object], seal: bytes) -> bool:
+        """Whether it is a seal of one of the keys. Without a key: whether it is the seal that anybody can work out."""
+        return any(hmac.compare_digest(_seal(key, what, content), seal) for key in (self.key, *self.former))
+
     def must_have(self, made_at: datetime) -> bool:
         """Whether what was made at that moment must bear a seal of a key."""
         return self.since is not None and made_at >= self.since
@@ -81,7 +85,7 @@ class Seals:
 
 
 def _sealed(table: str, row: Mapping[str, object]) -> list[object]:
-    content = [_spelled(row[column]) for column in SEALED[table]]
+    content = [spelled(row[column]) for column in SEALED[table]]
     if table == "refunds" and row["origin"] == "provider":
         names = SEALED[table]
         content = [None if name in FOLLOWS_FACTS else value for name, value in zip(names, content, strict=True)]
@@ -93,14 +97,14 @@ def _seal(key: bytes, what: str, content: list[object]) -> bytes:
     return hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
 
 
-def _spelled(value: object) -> object:
+def spelled(value: object) -> object:
     """The value as every database gives it back: moments in microseconds, whole numbers without a point."""
     if isinstance(value, datetime):
         return microseconds(value.astimezone(UTC))
     if isinstance(value, Mapping):
-        return {str(name): _spelled(member) for name, member in value.items()}
+        return {str(name): spelled(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_spelled(member) for member in value]
+        return [spelled(member) for member in value]
     if isinstance(value, float) and value.is_integer():
         return int(Decimal(repr(value)))  # 1e+308 comes back as 10^308, and not as the number that the float is
     return value

@@ -24,6 +24,7 @@ SLOTTED = frozenset(
         "reports",
         "accounts",
         "transfers",
+        "grant_seals",
         "lots",
         "lot_uses",
         "holds",
@@ -31,7 +32,6 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
-        "grant_seals",
     }
 )
 SWEEPS = frozenset(

@@ -3,6 +3,7 @@ payment is credited once, and that nothing was written by anybody else."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 
 from app.services.audit import ledger as ledger_audit
@@ -33,10 +34,22 @@ def audit(
     findings = [
         Finding(f"ledger_{found.table}", f"slot {found.slot}, {found.row}: {found.what}") for found in proved.findings
     ]
-    proofs = (audit_checkpoints, audit_orders, audit_once)
-    found = (proof(sessions, progress) for proof in proofs)
-    for finding in chain(chain.from_iterable(found), audit_seals(sessions, as_of.rules.seals, progress)):
+    proofs = (
+        audit_checkpoints(sessions, progress),
+        audit_orders(sessions, progress),
+        audit_once(sessions, progress),
+        audit_seals(sessions, as_of.rules.seals, progress),
+    )
+    for finding in chain.from_iterable(map(_as_far_as_readable, proofs)):
         findings.append(finding)
         if len(findings) >= MOST_FINDINGS:
             break
     return findings
+
+
+def _as_far_as_readable(proof: Iterator[Finding]) -> Iterator[Finding]:
+    """A row that somebody made unreadable ends its proof, and is a finding; the other proofs go on."""
+    try:
+        yield from proof
+    except (ValueError, TypeError, OverflowError) as error:  # a text that is no time, no JSON or no number
+        yield Finding("unreadable", f"a row of orders, facts, refunds or keys cannot be read: {error}")

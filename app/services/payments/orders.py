@@ -34,6 +34,7 @@ from app.services.base.idempotency import (
     KEPT,
     Keyed,
     add_claim,
+    claim_or_stop,
     decided_once,
     remembering,
     resource_of,
@@ -163,19 +164,13 @@ def create_order(core: Core, wanted: NewOrder, request: Keyed) -> Placed:
         order = _order_row(tx, slot, wanted, buyer, account)
         check_time(account, order.expires_at, tx.now)
         check_limits(tx, slot, wanted.user_id, new_order=True)
-<<<<<<< HEAD
         payment = _payment_row(tx, order, 1, account, pay_by, str(buyer.token), buyer.store_ids, request)
-        claim_or_stop(tx, slot, request, order.id)
-        _insert(tx, [order], payment)
-=======
-        payment = _payment_row(tx, order, 1, account, pay_by, str(buyer.token), buyer.store_ids)
         flight = Flight(tx)
         claim = add_claim(tx, flight, slot, request, order.id)
         flight.add(_INSERT_ORDER, [order._asdict()], wrong=NumberTaken)
         flight.add(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
         flight.land()
         stop_unless_new(tx, slot, request, claim)
->>>>>>> hot
         return Placed(order.id, payment.id, OrderView(order, [payment]))
 
     def repeated(order_id: int) -> Placed:
@@ -190,7 +185,6 @@ def add_payment(core: Core, user_id: str, order_id: int, pay_by: PayBy, request:
     slot = slot_of_user(user_id)
 
     def decide(tx: Tx) -> int:
-<<<<<<< HEAD
         order, attempts = _own_order(tx, _LOCK_OWN_ORDER, user_id, order_id, request)
         if attempts.made_id is not None:
             repeated_attempts.check_same_attempt(attempts, order_id, pay_by)
@@ -198,14 +192,9 @@ def add_payment(core: Core, user_id: str, order_id: int, pay_by: PayBy, request:
         account, valid = _judged(tx, order, attempts, pay_by)
         token, store_ids = str(order.token), order.store_ids or {}
         payment = _payment_row(tx, order, attempts.attempts + 1, account, valid, token, store_ids, request)
-        _insert(tx, [], payment)
-=======
-        order, account, valid, made = _judged(tx, _LOCK_OWN_ORDER, user_id, order_id, pay_by)
-        payment = _payment_row(tx, order, made + 1, account, valid, str(order.token), order.store_ids or {})
         flight = Flight(tx)
         flight.add(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
         flight.land()
->>>>>>> hot
         return int(payment.id)
 
     return decided_once(core, slot, request, decide)
