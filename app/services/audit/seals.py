@@ -118,7 +118,7 @@ def _named(tx: Transaction, name: str, row: AnyRow) -> str:
     told = content.get("theirs") or content.get("ours") or "-"
     money = _money(content.get("amount_minor"), content.get("currency"))
     user = _user(tx, row)
-    return f"fact {row.id} ({row.kind} {told} of {row.provider_account}{money}{user}; `tillbook facts list {told}`) "
+    return f"fact {row.id} ({row.kind} {told} of {row.provider_account}{money}{user}; `tillbook facts find {told}`) "
 
 
 def _user(tx: Transaction, row: AnyRow) -> str:
