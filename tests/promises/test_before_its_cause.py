@@ -29,6 +29,7 @@ def _forget(world: World, view: Any) -> tuple[Any, Any]:
     _run(world, "DELETE FROM facts WHERE slot = :slot AND payment_id = :id", slot=payment.slot, id=payment.id)
     _run(world, "DELETE FROM payments WHERE slot = :slot AND id = :id", slot=payment.slot, id=payment.id)
     _run(world, "DELETE FROM orders WHERE slot = :slot AND id = :id", slot=order.slot, id=order.id)
+    _run(world, "DELETE FROM idempotency WHERE slot = :slot AND resource_id = :id", slot=order.slot, id=order.id)
     return order, payment
 
 

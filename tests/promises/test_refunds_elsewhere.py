@@ -137,7 +137,7 @@ def test_refunds_follow_money_that_is_matched_later(world: World) -> None:
     back = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(ref, refund="r1"))
     assert [buyer.tell(fact).outcome for fact in (paid, back)] == ["parked", "applied"]
     assert (world.money("suspense"), world.money("sales"), buyer.coins) == (400, 0, 0)
-    row = {**world.payment(buyer.payment_id)._mapping, "id": number, "theirs": None, "attempt": 2}
+    row = {**world.payment(buyer.payment_id)._mapping, "id": number, "theirs": None, "attempt": 2, "request": None}
     world.core.transact(lambda s: s.execute(insert(Payment).values(row)))
     assert buyer.tell(paid).outcome == "applied"
     assert (world.money("suspense"), world.money("sales"), world.money("clearing:sandbox")) == (0, 400, -400)

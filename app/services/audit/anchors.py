@@ -6,7 +6,8 @@ anchor says nothing about those. Slot by slot, each as of one moment, in memory 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -88,9 +89,10 @@ def _claim(row: AnyRow) -> AnchoredClaim:
 
 def _anchored(tx: Transaction, slot: int, table: str) -> list[AnchoredRow]:
     anchored = []
-    for row in _rows(tx, slot, table):
-        said = said_by(row["content"]) if table == "facts" else 0
-        anchored.append(AnchoredRow(row["id"], check_of(table, row, said), said, _ABOUT[table](row)))
+    with closing(_rows(tx, slot, table)) as rows:
+        for row in rows:
+            said = said_by(row["content"]) if table == "facts" else 0
+            anchored.append(AnchoredRow(row["id"], check_of(table, row, said), said, _ABOUT[table](row)))
     return anchored
 
 
@@ -99,11 +101,12 @@ def _claims_after(tx: Transaction, after: tuple[Any, ...]) -> Sequence[AnyRow]:
     return tx.execute(wanted).all()
 
 
-def _rows(tx: Transaction, slot: int, table: str) -> Iterator[Mapping[str, Any]]:
-    """All rows of the table in that slot, with the user to whom each belongs, in a stream."""
-    result = tx.connection().execute(_SELECTED[table](slot), execution_options={"yield_per": PAGE})
-    for row in result:
-        yield row._asdict()
+def _rows(tx: Transaction, slot: int, table: str) -> Generator[Mapping[str, Any], None, None]:
+    """All rows of the table in that slot, with the user to whom each belongs, in a stream. `close` it: a row that
+    cannot be read leaves it open."""
+    with tx.connection().execute(_SELECTED[table](slot), execution_options={"yield_per": PAGE}) as result:
+        for row in result:
+            yield row._asdict()
 
 
 def _orders(slot: int) -> Select[Any]:
@@ -247,12 +250,15 @@ def _compare_marks(tx: Transaction, slot: int, accounts: Sequence[AnchoredAccoun
 def _compare_rows(tx: Transaction, part: AnchoredSlot) -> Iterator[Finding]:
     for table, rows in part.rows.items():
         missing = {row.id: row for row in rows}
-        for row in _rows(tx, part.slot, table) if missing else ():
-            anchored = missing.pop(row["id"], None)
-            if anchored is not None and check_of(table, row, anchored.said) != anchored.check:
-                now = _ABOUT[table](row)
-                differs = "" if now == anchored.about else f"; now it is {now}"
-                yield _changed(part.slot, f"{_shown(table, anchored)}{differs}; see {_SEE[table](row)}")
+        if not missing:
+            continue
+        with closing(_rows(tx, part.slot, table)) as stored:
+            for row in stored:
+                anchored = missing.pop(row["id"], None)
+                if anchored is not None and check_of(table, row, anchored.said) != anchored.check:
+                    now = _ABOUT[table](row)
+                    differs = "" if now == anchored.about else f"; now it is {now}"
+                    yield _changed(part.slot, f"{_shown(table, anchored)}{differs}; see {_SEE[table](row)}")
         for anchored in missing.values():
             yield _gone(part.slot, _shown(table, anchored))
 

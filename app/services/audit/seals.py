@@ -69,7 +69,7 @@ def _keys_without_resource(tx: Transaction, slot: int) -> list[Finding]:
     gone = select(_k.caller, _k.key, _k.resource_id).where(_k.slot == slot, _k.resource_id != NO_RESOURCE, ~or_(*there))
     oldest = tx.scalar(select(func.min(_k.created_at)).where(_k.slot == slot))
     key = select(_k.resource_id).where(_k.slot == slot, _k.resource_id == _r.id).exists()
-    unasked = select(_r.id, _r.payment_id).where(_r.slot == slot, _r.origin == Origin.ASKED, _r.created_at >= oldest)
+    unasked = select(_r.id, _r.payment_id).where(_r.slot == slot, _r.origin == Origin.ASKED, _r.created_at > oldest)
     return [
         *(
             Finding("key_without_resource", f"key {row.key!r} of {row.caller} stands for {row.resource_id}: it is gone")

@@ -86,7 +86,7 @@ def read(sessions: Sessions, work: Callable[[Transaction], T], *, snapshot: bool
 @overload
 def read(sessions: Sessions, work: Callable[[W], T], make: Make[W], *, snapshot: bool = False) -> T: ...
 def read(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transaction, *, snapshot: bool = False) -> T:
-    """Run `work` in a transaction that only reads. With `snapshot` all its statements see the
+    """Run `work` in a transaction that only reads; it is rolled back. With `snapshot` all its statements see the
     database as of one moment. Repeated like `transact`: a pooled connection may have died since it was last used."""
     engine: Engine = sessions.kw["bind"]
     options: dict[str, Any] = {READ_ONLY: True}
@@ -97,9 +97,7 @@ def read(sessions: Sessions, work: Callable[[Any], T], make: Make[Any] = Transac
             with engine.connect() as connection:
                 reading = connection.execution_options(**options)
                 reading.begin()  # by hand: statements that run on the driver's cursor do not make SQLAlchemy begin
-                found = work(make(reading))
-                reading.commit()  # after a ROLLBACK psycopg forgets all statements that it has prepared
-                return found
+                return work(make(reading))
         except DBAPIError as error:
             _pause_after(error, attempt, ATTEMPTS)
     raise AssertionError("unreachable")

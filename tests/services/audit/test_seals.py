@@ -48,6 +48,7 @@ class Shop:
         self.paid, self.open = world.order("alice"), world.order("bob")
         world.pay(self.paid.payments[0].id)
         world.deliver()
+        world.clock.advance(60)
         self.refund = self.ask_refund(100)
         nobodys = Ref(ours=str(4096 * 7 + 5), theirs="unheard-of")
         told(world, replace(paid_fact(world, self.paid.payments[0].id), ref=nobodys))
