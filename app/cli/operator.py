@@ -63,7 +63,7 @@ def list_facts(outcome: str, theirs: str | None, limit: int) -> None:
     if outcome == "not_ours" and theirs is None:
         raise click.UsageError("--outcome not_ours needs --theirs NUMBER; `tillbook scans list` counts them")
     core = house().core
-    for each in core.read(lambda tx: fact_search.shown(tx, parked.listed(tx, outcome, limit, theirs))):
+    for each in core.read(lambda tx: fact_search.described(tx, parked.listed(tx, outcome, limit, theirs))):
         click.echo(_fact_line(each))
 
 

@@ -43,7 +43,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
         policy=Clawback(body.policy) if body.policy else None,
         caller=caller().name,
     )
-    return _refund(refund_calls.ask(core(), wanted, request))
+    return _refund(refund_calls.request_refund(core(), wanted, request))
 
 
 @blueprint.get("/refunds/<number>")
@@ -51,7 +51,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
 @blueprint.output(shapes.RefundOut)
 def show_refund(number: str) -> Any:
     """One refund. One that is not settled is taken a step further first, if that is due."""
-    return _refund(refund_calls.shown(core(), _number(number)))
+    return _refund(refund_calls.refund_for_reader(core(), _number(number)))
 
 
 @blueprint.get("/refunds")

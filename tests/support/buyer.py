@@ -92,7 +92,7 @@ class Buyer:
 
     def ask_and_send(self, amount: int | None = None, *, key: str | None = None) -> AnyRow:
         """Ask for a refund as the API does: it is sent at once."""
-        return refund_calls.ask(self.world.core, *self._wanted(amount, None, key))
+        return refund_calls.request_refund(self.world.core, *self._wanted(amount, None, key))
 
     def _wanted(self, amount: int | None, policy: Clawback | None, key: str | None) -> tuple[Wanted, Keyed]:
         request = keyed("backend:test", key or f"k-{next(_keys)}", "refund", {"payment": self.payment_id, "a": amount})

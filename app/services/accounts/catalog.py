@@ -171,12 +171,6 @@ def check_for_sale(product: Any, sku: str, now: datetime) -> None:
         raise UnknownProduct(sku=sku)
 
 
-def store_ids_of(tx: Tx, sku: str) -> Mapping[str, str]:
-    """The stores' own ids of a product, for sale or not; empty if it is not known any more."""
-    found: Mapping[str, str] | None = tx.execute(select(_p.store_ids).where(_p.sku == sku)).scalar_one_or_none()
-    return found or {}
-
-
 def product_of_store(tx: Tx, provider_account: str, store_id: str) -> AnyRow | None:
     """The product that a store sells under this id, also when it is no longer for sale: it was bought there."""
     rows = tx.execute(select(*_p))

@@ -40,15 +40,16 @@ _NAMED = re.compile(r"%\((\w+)\)s")
 """A value in a text for psycopg."""
 
 
-class next_head(GenericFunction[bytes]):  # noqa: N801 - SQLAlchemy finds it as `func.next_head`
+class NextHead(GenericFunction[bytes]):
     """The chain of `app.domain.ledger.next_head`, computed by the database."""
 
+    name = identifier = "next_head"
     type = LargeBinary()
     inherit_cache = True
 
 
-@compiles(next_head, "postgresql")
-def _next_head_on_postgres(element: next_head, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(NextHead, "postgresql")
+def _next_head_on_postgres(element: NextHead, compiler: SQLCompiler, **kw: Any) -> str:
     head, fingerprint, lot, at_us = (compiler.process(part, **kw) for part in element.clauses)
     return f"sha256({head} || {fingerprint} || int8send({lot}) || int8send({at_us}))"
 

@@ -71,20 +71,20 @@ def work_on_due(core: Core, refund_id: int) -> bool:
     return True
 
 
-def ask(core: Core, wanted: requests.Wanted, key: Keyed) -> AnyRow:
+def request_refund(core: Core, wanted: requests.Wanted, key: Keyed) -> AnyRow:
     """Ask for a refund for the app's backend: written down and taken in one transaction, then sent; how far it has
-    come. What goes wrong after it was written down is the worker's to repeat. Raises like `requests.ask`."""
-    asked = requests.ask(core, wanted, key, lease=True)
-    if asked.leased is None:
-        return shown(core, asked.number)
+    come. What goes wrong after it was written down is the worker's to repeat. Raises like `requests.write_request`."""
+    written = requests.write_request(core, wanted, key, lease=True)
+    if written.leased is None:
+        return refund_for_reader(core, written.number)
     try:
-        return _go(core, _Errand(asked.leased, fits=True))
+        return _go(core, _Errand(written.leased, fits=True))
     except Exception:
-        _log.exception("refund_not_continued", refund=asked.number)
-        return requests.view(core, asked.number)
+        _log.exception("refund_not_continued", refund=written.number)
+        return requests.view(core, written.number)
 
 
-def shown(core: Core, refund_id: int) -> AnyRow:
+def refund_for_reader(core: Core, refund_id: int) -> AnyRow:
     """A refund for whoever looks at it. One that is not settled is taken a step further first, if that is due. Raises
     NotFound."""
     row = requests.view(core, refund_id)

@@ -33,7 +33,7 @@ class ShownFact:
     product: str | None
 
 
-def shown(tx: Tx, rows: Sequence[AnyRow]) -> list[ShownFact]:
+def described(tx: Tx, rows: Sequence[AnyRow]) -> list[ShownFact]:
     """These facts with user and product: by their payment's order, else by what the store names."""
     return [_shown(tx, row) for row in rows]
 
@@ -51,7 +51,7 @@ def find(tx: Tx, number: str) -> list[ShownFact]:
     for slot, payment_id in sorted(places, key=str):
         for row in tx.execute(_in_slot(slot, payment_id, number, ours)):
             found[row.id] = row
-    return shown(tx, sorted(found.values(), key=lambda row: (row.recorded_at, row.id))[:MOST_FOUND])
+    return described(tx, sorted(found.values(), key=lambda row: (row.recorded_at, row.id))[:MOST_FOUND])
 
 
 def _in_slot(slot: int, payment_id: int | None, number: str, ours: int | None) -> Select[Any]:

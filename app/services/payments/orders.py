@@ -276,7 +276,7 @@ def _buyer(tx: Tx, slot: int, wanted: NewOrder, request: Keyed) -> Any:
         "caller": request.caller,
         "key": request.key,
         "wanted_sku": wanted.sku,
-        "request": repeated_attempts.name_of(slot, request),
+        "request": repeated_attempts.request_name(slot, request),
     }
     found = named(_Buyer, _BUYER.row(tx, keys))
     if found is None:
@@ -371,5 +371,5 @@ def _payment_row(
         last_query_at=None,
         hinted_at=None,
         queries=0,
-        request=repeated_attempts.name_of(order.slot, request),
+        request=repeated_attempts.request_name(order.slot, request),
     )

@@ -44,14 +44,16 @@ _ATTEMPTS = Statement(
 )
 
 
-def name_of(slot: int, request: Keyed) -> uuid.UUID:
+def request_name(slot: int, request: Keyed) -> uuid.UUID:
     """What names the attempt that a request makes, whether or not its key is still known."""
     return keyed_uuid(slot, f"payment:{request.caller}", request.key)
 
 
 def attempts_of(tx: Tx, slot: int, order_id: int, request: Keyed) -> Any:
     """How many attempts to pay the order were made (`attempts`), and which of all attempts this request made."""
-    return named(_Attempts, _ATTEMPTS.row(tx, {"slot": slot, "order": order_id, "request": name_of(slot, request)}))
+    return named(
+        _Attempts, _ATTEMPTS.row(tx, {"slot": slot, "order": order_id, "request": request_name(slot, request)})
+    )
 
 
 def check_same_order(made: Any, order: Any, wanted: Any) -> None:

@@ -59,8 +59,8 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Asked:
-    """A refund that was asked for."""
+class WrittenRequest:
+    """A refund that is written down."""
 
     number: int
     leased: Any = None
@@ -69,10 +69,10 @@ class Asked:
 
 def request(core: Core, wanted: Wanted, key: Keyed) -> int:
     """Write the refund down and reserve its coins; its number. The worker sends it."""
-    return ask(core, wanted, key, lease=False).number
+    return write_request(core, wanted, key, lease=False).number
 
 
-def ask(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Asked:
+def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> WrittenRequest:
     """Write the refund down, reserve its coins and take it for the asker (`lease`), in one transaction. The key stands
     for the first answer, yes or no.
 
@@ -110,7 +110,7 @@ def ask(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Asked:
         return number
 
     number = decided_for_owner(core, slot, owned, decide)
-    return Asked(number, leased.get(number))
+    return WrittenRequest(number, leased.get(number))
 
 
 def _still_known(row: AnyRow, wanted: Wanted) -> int:

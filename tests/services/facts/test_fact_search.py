@@ -22,7 +22,7 @@ def find(world: World, number: object) -> list[ShownFact]:
 
 
 def listed(world: World) -> list[ShownFact]:
-    return world.core.read(lambda tx: fact_search.shown(tx, parked.listed(tx, "parked", 10)))
+    return world.core.read(lambda tx: fact_search.described(tx, parked.listed(tx, "parked", 10)))
 
 
 def test_a_parked_fact_of_an_order_shows_its_user_and_product(world: World) -> None:
