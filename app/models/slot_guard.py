@@ -32,6 +32,11 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "gifts",
+        "gift_parts",
+        "gift_arrivals",
+        "recalls",
+        "recall_answers",
     }
 )
 SWEEPS = frozenset(
@@ -40,6 +45,7 @@ SWEEPS = frozenset(
         "due_receipts",
         "due_reports",
         "due_asks",
+        "due_gifts",
         "named_by_provider",
         "old_messages",
         "audit",
