@@ -45,6 +45,7 @@ from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
 from app.domain.seals import Seals
+from app.gift_settings import GiftSettings
 from app.setting_faults import nearest, sentences
 
 DEFAULT_FILE = "tillbook.toml"
@@ -218,6 +219,7 @@ class Settings(BaseSettings):
     """What becomes of refunded coins that are spent; a request for a refund may say otherwise."""
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    gifts: GiftSettings = Field(default_factory=GiftSettings)
     user_jwt: UserJwt | None = None
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     provider_accounts: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -397,4 +399,5 @@ def _secrets_folder() -> Path | None:
 
 
 _MODELS: dict[str, type[BaseModel]] = {"user_jwt": UserJwt, "ledger": LedgerSettings, "audit": AuditSettings}
+_MODELS["gifts"] = GiftSettings
 _TABLES = frozenset({*_MODELS, "api_keys", "provider_accounts"})

@@ -160,7 +160,13 @@ class Gift:
         """Into the receiver's wallet, lot by lot."""
         return [
             self._transfer(
-                GIFT_RECEIVED, f"{self.number}:{position}", self.transit, self.given_to, part.amount, GIFT_RECEIVED, part.lot
+                GIFT_RECEIVED,
+                f"{self.number}:{position}",
+                self.transit,
+                self.given_to,
+                part.amount,
+                GIFT_RECEIVED,
+                part.lot,
             )
             for position, part in enumerate(parts)
         ]
@@ -196,7 +202,14 @@ class Gift:
         )
 
     def _transfer(
-        self, scope: str, key: str, debit: AccountName, credit: AccountName, amount: int, kind: str, lot: Lot | None = None
+        self,
+        scope: str,
+        key: str,
+        debit: AccountName,
+        credit: AccountName,
+        amount: int,
+        kind: str,
+        lot: Lot | None = None,
     ) -> Transfer:
         return Transfer(
             scope=scope,

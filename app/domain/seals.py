@@ -30,6 +30,10 @@ SEALED: Mapping[str, tuple[str, ...]] = {
         *("id", "order_id", "payment_id", "provider_account", "theirs", "number_there", "origin", "policy"),
         *("reason", "caller", "amount_minor", "currency", "created_at"),
     ),
+    "gifts": (
+        *("id", "giver", "receiver", "asset", "environment", "amount", "message", "reference", "actor", "request"),
+        "created_at",
+    ),
     "idempotency": ("slot", "caller", "key", "fingerprint", "resource_id", "refusal", "created_at"),
 }
 """The columns of each table that are sealed, in this order."""
@@ -101,6 +105,8 @@ def spelled(value: object) -> object:
     """The value as every database gives it back: moments in microseconds, whole numbers without a point."""
     if isinstance(value, datetime):
         return microseconds(value.astimezone(UTC))
+    if isinstance(value, UUID):
+        return value.hex
     if isinstance(value, Mapping):
         return {str(name): spelled(member) for name, member in value.items()}
     if isinstance(value, list | tuple):

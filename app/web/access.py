@@ -232,15 +232,16 @@ def _user_id(claim: object) -> str:
     return check_user_id(str(claim))
 
 
-def needs(scope: str) -> Callable[[View], View]:
-    """Let only callers with this scope in; the view finds them in `caller()`."""
+def needs(scope: str, *, or_user: bool = False) -> Callable[[View], View]:
+    """Let only callers with this scope in; the view finds them in `caller()`. With `or_user` a user's own token gets
+    in without it, and the view decides."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             gate: Gate = current_app.extensions["tillbook_gate"]
             admitted = gate.admit(request.headers.get("Authorization"))
-            if scope not in admitted.scopes:
+            if scope not in admitted.scopes and not (or_user and admitted.user_id is not None):
                 raise Forbidden(f"this needs the scope {scope!r}", scope=scope)
             g.caller = admitted
             return view(*args, **kwargs)

@@ -18,6 +18,7 @@ from sqlalchemy import and_, bindparam, case, func, or_, select
 from app.domain import refunding
 from app.domain.clawback import Step, Taken, step_to, taken_from
 from app.domain.debts import OWED_BY_USERS
+from app.domain.gifts import TRANSIT
 from app.domain.ledger import EXPIRY, ISSUANCE, JOURNAL, AccountName, Lot, Transfer, debt_of, system
 from app.domain.limits import LedgerRules
 from app.domain.refunding import Clawback
@@ -27,6 +28,7 @@ from app.models.ledger import LOTS, TRANSFERS
 from app.services.base.transaction import Connected
 from app.services.ledger import hold_rows, holds
 from app.services.ledger.accounts import Place
+from app.services.ledger.given_coins import GIVEN
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.ledger.spends import DEFAULTS
 
@@ -58,7 +60,7 @@ _EXPIRED_UNUSED = (
 )
 """Coins of a grant that expired: out of the lot that it made, or out of one in which its coins were given back."""
 _LOTS_OF_PAYMENT = (
-    select(_L.version, _L.bonus)
+    select(_L.version, _L.bonus, GIVEN.label("given"))
     .where(
         _L.slot == bindparam("p_slot"), _L.payment == bindparam("p_payment"), _L.account_id == bindparam("p_account")
     )
@@ -138,8 +140,12 @@ def claw(
     words: StatementText,
     at: datetime,
     rules: LedgerRules = DEFAULTS,
+    recall: bool = False,
 ) -> list[ClawbackResult]:
     """Bring the books to the targets of all claims of one purchase; what was booked, by claim. The caller commits.
+
+    With `recall`, coins that were given away are asked back first from where they are: they count as gone at once, and
+    the caller writes down that they are asked for (`Step.recall`).
 
     `ending` are the holds of the refund that this is about: they are let go of, and their coins used. `spare` are the
     holds of other refunds of the same purchase: used as far as coins are missing.
@@ -147,9 +153,9 @@ def claw(
     places = _places(slot, claims)
     with LedgerTransaction(session, rules, places, at) as books:
         if not _expire(books, slot, claims):
-            return _claw(books, slot, claims, policy, ending, spare, words)
+            return _claw(books, slot, claims, policy, ending, spare, words, recall)
     with LedgerTransaction(session, rules, places, at) as books:
-        return _claw(books, slot, claims, policy, ending, spare, words)
+        return _claw(books, slot, claims, policy, ending, spare, words, recall)
 
 
 def _expire(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> bool:
@@ -171,11 +177,21 @@ def _claw(
     ending: Sequence[uuid.UUID],
     spare: Sequence[uuid.UUID],
     words: StatementText,
+    recall: bool,
 ) -> list[ClawbackResult]:
     known = booked(books.session, slot, [claim.grant for claim in claims])
     lots = _lots_of_purchase(books, slot, claims)
+    given = Counter({wallet: int(rows[0].given) for wallet, rows in lots.items() if rows and recall})
+    for claim in claims if recall else ():
+        given[claim.wallet] -= known[claim.grant].taken.recalled
     _let_go_of(books, slot, ending)
-    outcomes = [_settle(books, slot, claim, known[claim.grant], policy, spare, words, lots) for claim in claims]
+    outcomes = []
+    for claim in claims:
+        outcome = _settle(
+            books, slot, claim, known[claim.grant], policy, spare, words, lots, max(0, given[claim.wallet])
+        )
+        given[claim.wallet] -= outcome.step.recall
+        outcomes.append(outcome)
     _tidy(books, slot, claims)
     return outcomes
 
@@ -199,14 +215,22 @@ def _settle(
     spare: Sequence[uuid.UUID],
     words: StatementText,
     lots: Mapping[AccountName, Sequence[AnyRow]],
+    given: int,
 ) -> ClawbackResult:
     wallet = books.book(slot, claim.wallet)
-    missing = claim.target - known.taken.accounted - wallet.available
+    missing = claim.target - known.taken.accounted - given - wallet.available
     if missing > 0:
         _draw(books, slot, claim.wallet, spare, missing)
     debt = books.debt(slot, claim.wallet)
     owing = debt.balance if debt is not None else 0
-    step = step_to(claim.target, known.taken, available=wallet.available, debt=owing, policy=policy)
+    own = 0
+    if given:
+        books.load_lots(wallet)
+        left = wallet.lots or {}
+        own = sum(left[row.version].remaining for row in lots[claim.wallet] if row.version in left)
+    step = step_to(
+        claim.target, known.taken, available=wallet.available, debt=owing, policy=policy, own=own, elsewhere=given
+    )
     for transfer in _transfers(claim, step, words, known.times):
         _book(books, slot, claim, transfer, lots[claim.wallet])
     return ClawbackResult(claim.wallet.asset, step)
@@ -215,8 +239,8 @@ def _settle(
 def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: int) -> list[Transfer]:
     """The transfers of a step. Their keys count the transfers that this grant has already caused."""
     wallet = claim.wallet
-    issuance, losses, house = (
-        system(code, wallet.asset, wallet.environment) for code in (ISSUANCE, LOSSES, OWED_BY_USERS)
+    issuance, losses, house, transit = (
+        system(code, wallet.asset, wallet.environment) for code in (ISSUANCE, LOSSES, OWED_BY_USERS, TRANSIT)
     )
     debt = debt_of(wallet)
     rows = (
@@ -226,6 +250,7 @@ def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: i
         (refunding.UNFORGIVEN, issuance, losses, step.unforgive),
         (refunding.DEBT_CANCELLED, debt, house, step.cancel),
         (refunding.RETURNED, issuance, wallet, step.give_back),
+        (refunding.RECALLED, transit, issuance, step.recall),
     )
     moving = [row for row in rows if row[3]]
     return [

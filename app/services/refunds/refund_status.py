@@ -82,6 +82,21 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     return wanted.changes or moved
 
 
+def settle_rest(tx: Tx, captured: CapturedPayment, words: StatementText, policy: Clawback) -> None:
+    """Coins that were asked back from others are no longer there: take from the buyer what the policy says. The caller
+    has locked the order, and booked that they were not there."""
+    refunds = refunds_of(tx, captured)
+    wanted = settlement.plan(tx, captured, standing(captured, refunds))
+    outcomes = settlement.settle(
+        tx, captured, wanted, policy=policy, words=words, ending=[], others=under_way(refunds), recall=False
+    )
+    coins = settlement.coins_of(captured, wanted, outcomes)
+    for row in refunds:
+        if number_of(row) in coins:
+            refund_rows.change(tx, row, {"coins": coins[number_of(row)]})
+    _freeze(tx, captured, policy, outcomes, next((row.id for row in refunds if str(row.id) == words.reference), None))
+
+
 def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause, values: Mapping[str, Any]) -> bool:
     """Take a refund along for a cause of our own, and write the values with it; one that ends gives its reserved coins
     back. False if the cause changes nothing."""

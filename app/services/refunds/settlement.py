@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from app.domain.gifts import GiftClawback
 from app.domain.ledger import Lot, Transfer, system
 from app.domain.refunding import MONEY_KINDS, REFUND, REFUND_UNDONE, Clawback, Refunded, RefundStatus, of_amount
 from app.models.base import AnyRow
@@ -20,6 +21,7 @@ from app.services.base.context import Tx
 from app.services.base.transaction import Transaction
 from app.services.ledger import clawback, post
 from app.services.ledger.clawback import Booked, ClawbackResult, ClawbackTarget, StatementText
+from app.services.refunds import recall_rows
 from app.services.refunds.captured_payments import CapturedPayment
 
 
@@ -67,15 +69,17 @@ def settle(
     words: StatementText,
     ending: Sequence[AnyRow],
     others: Sequence[AnyRow],
+    recall: bool = True,
 ) -> list[ClawbackResult]:
     """Book the plan. `ending` are refunds of ours that end with this: their reserved coins are let go of first, and
-    used. `others` are under way: what they have reserved is used as far as coins are missing."""
+    used. `others` are under way: what they have reserved is used as far as coins are missing. Coins that were given
+    away are asked back where they are now, if that is the setting and `recall` does not say that they have been."""
     at = tx.now
     if wanted.steps:
         post(tx, captured.slot, [_money(captured, step, words.reference) for step in wanted.steps], at=at)
     if not wanted.claims or not (wanted.changes or ending):
         return []
-    return clawback.claw(
+    outcomes = clawback.claw(
         tx,
         captured.slot,
         wanted.claims,
@@ -85,7 +89,12 @@ def settle(
         words=words,
         at=at,
         rules=tx.core.rules.ledger,
+        recall=recall and tx.core.rules.gifts.clawback is GiftClawback.RECEIVER_FIRST,
     )
+    for claim, outcome in zip(wanted.claims, outcomes, strict=True):
+        if outcome.step.recall:
+            recall_rows.add(tx, captured, claim, outcome.step.recall, policy=policy, words=words)
+    return outcomes
 
 
 def money_targets(captured: CapturedPayment, now: Refunded) -> list[tuple[Transfer, int]]:
@@ -132,12 +141,12 @@ def _booked_coins(wanted: Plan, outcomes: Sequence[ClawbackResult]) -> dict[str,
     sums: dict[str, dict[str, int]] = defaultdict(lambda: {"taken": 0, "debt": 0, "forgiven": 0})
     for claim in wanted.claims:
         taken, entry = wanted.known[claim.grant].taken, sums[claim.wallet.asset]
-        entry["taken"] += taken.coins
+        entry["taken"] += taken.coins + taken.recalled
         entry["debt"] += taken.owed
         entry["forgiven"] += taken.forgiven
     for outcome in outcomes:
         step, entry = outcome.step, sums[outcome.asset]
-        entry["taken"] += step.take - step.give_back
+        entry["taken"] += step.take + step.recall - step.give_back
         entry["debt"] += step.owe - step.cancel
         entry["forgiven"] += step.forgive - step.unforgive
     return sums
