@@ -1,4 +1,4 @@
-"""A purchase is refunded after its coins were given away: they are taken where they are, and the rest from the buyer."""
+"""A purchase is refunded after its coins were given away: they are taken where they are, the rest from the buyer."""
 
 from __future__ import annotations
 

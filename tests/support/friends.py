@@ -124,9 +124,7 @@ class Friends:
     def work(self, seconds: float = 61) -> None:
         """The worker, when what was under way has fallen due."""
         self.world.clock.advance(seconds)
-        worker = Worker(self.world.core)
-        worker.run_once()
-        worker.run_once()
+        Worker(self.world.core).run_once()
 
     @property
     def in_transit(self) -> int:
