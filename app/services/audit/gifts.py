@@ -18,6 +18,7 @@ from app.domain.gifts import EXPIRED_RECALLED, GIFT, GIFT_RECALLED, GIFT_RECEIVE
 from app.domain.ledger import Lot, Transfer
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.proof.gifts import TransitSums, is_piece_of
+from app.domain.refunding import RECALLED, UNRECALLED
 from app.models.base import AnyRow
 from app.models.gifts import GIFT_ARRIVALS, GIFT_PARTS, GIFTS, RECALL_ANSWERS, RECALLS
 from app.models.ledger import ACCOUNTS, LOTS, TRANSFERS
@@ -25,7 +26,7 @@ from app.models.slot_guard import sweep
 from app.services.audit.orders import Finding, Progress
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.gifts import gift_rows
-from app.services.ledger import idempotency, reversals
+from app.services.ledger import clawback, idempotency, reversals
 from app.services.ledger.idempotency import STORED, Stored
 from app.services.refunds import recall_rows
 
@@ -69,6 +70,10 @@ class _SlotOfGifts:
         self._sums = TransitSums()
         self._made = 0
         """How many transfers of KINDS the rows explain."""
+        self._wanted: Counter[uuid.UUID] = Counter()
+        """What recalls have asked for, by the transfer that had credited the coins to the buyer."""
+        self._missing: Counter[uuid.UUID] = Counter()
+        """What of that was no longer there."""
 
     def run(self) -> Found:
         for gift in self._rows(GIFTS, _G.id):
@@ -77,6 +82,7 @@ class _SlotOfGifts:
             yield from self._arrival(arrival)
         for recall in self._rows(RECALLS, _R.id):
             yield from self._recall(recall)
+        yield from self._grants()
         for answer in self._rows(RECALL_ANSWERS, _W.recall_id, _W.gift_id):
             yield from self._answer(answer)
         for difference in self._sums.differences(self._legs()):
@@ -114,10 +120,11 @@ class _SlotOfGifts:
             .where(*wanted)
             .order_by(_P.position)
         ).all()
-        for place, (part, row) in enumerate(zip(parts, lots, strict=False)):
-            lot = Lot(*row[3:])
-            if row.position != place or row.account_id != sent.book_id or not is_piece_of(part, lot, row.granted):
-                yield "gift_parts", f"{name}: part {place} is no piece of lot {part.source}"
+        if [row.position for row in lots] != list(range(len(parts))):
+            yield "gift_parts", f"{name}: a part of it is missing, or has no lot"
+        for part, row in zip(parts, lots, strict=False):
+            if row.account_id != sent.book_id or not is_piece_of(part, Lot(*row[3:]), row.granted):
+                yield "gift_parts", f"{name}: part {row.position} is no piece of lot {part.source}"
 
     def _return(self, gift: Gift, row: AnyRow, sent: Stored, name: str) -> Found:
         back = gift.returned(sent.id, row.reason)
@@ -157,10 +164,23 @@ class _SlotOfGifts:
     def _recall(self, recall: AnyRow) -> Found:
         """What is still wanted counts as taken until it is known that it is not there."""
         done = recall.status == recall_rows.DONE
+        self._wanted[recall.grant_id] += recall.wanted
+        self._missing[recall.grant_id] += recall.wanted - recall.taken if done else 0
         self._sums.came[recall.asset, recall.environment] += recall.taken if done else recall.wanted
         told = sum(self._taken(recall.id, int(gift)) for gift in recall.asked)
         if told != recall.taken:
             yield "recall_taken", f"recall {recall.id} has {recall.taken}, and those asked have given {told}"
+
+    def _grants(self) -> Found:
+        """The buyer's side has booked what was asked for, and what was no longer there."""
+        grants = sorted(self._wanted)
+        for start in range(0, len(grants), PAGE):
+            booked = clawback.booked(self._tx, self._slot, grants[start : start + PAGE])
+            for grant in grants[start : start + PAGE]:
+                there = (booked[grant].sums[RECALLED], booked[grant].sums[UNRECALLED])
+                derived = (self._wanted[grant], self._missing[grant])
+                if there != derived:
+                    yield "recall_booked", f"grant {grant}: asked and missing are {there}, derived {derived}"
 
     def _taken(self, recall: int, gift: int) -> int:
         """What was given up for a recall by the receiver of that gift."""
