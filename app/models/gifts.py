@@ -150,6 +150,8 @@ class Recall(Base):
     places: Mapped[list[str]] = mapped_column(Json)
     """Numbers of the gifts whose receivers are still to be asked, in this order."""
     asked: Mapped[list[str]] = mapped_column(Json)
+    round: Mapped[int] = mapped_column(SmallInteger)
+    """1: coins of the refunded kind (paid or bonus) are asked for; 2: the purchase's others."""
     policy: Mapped[str] = mapped_column(String(16))
     reference: Mapped[str] = mapped_column(String(128))
     note: Mapped[str] = mapped_column(String(255))
@@ -176,13 +178,14 @@ class RecallAnswer(Base):
 
     __tablename__ = "recall_answers"
     __table_args__ = (
-        PrimaryKeyConstraint("slot", "recall_id", "gift_id"),
+        PrimaryKeyConstraint("slot", "recall_id", "gift_id", "round"),
         CheckConstraint("taken >= 0", name="taken"),
     )
 
     slot: Mapped[int] = mapped_column(Integer)
     recall_id: Mapped[int] = mapped_column(BigInteger)
     gift_id: Mapped[int] = mapped_column(BigInteger)
+    round: Mapped[int] = mapped_column(SmallInteger)
     asset: Mapped[str] = mapped_column(String(16))
     environment: Mapped[str] = mapped_column(String(8))
     taken: Mapped[int] = mapped_column(BigInteger)

@@ -87,13 +87,14 @@ def upgrade() -> None:
         sa.Column("slot", sa.Integer(), nullable=False),
         sa.Column("recall_id", sa.BigInteger(), nullable=False),
         sa.Column("gift_id", sa.BigInteger(), nullable=False),
+        sa.Column("round", sa.SmallInteger(), nullable=False),
         sa.Column("asset", sa.String(length=16), nullable=False),
         sa.Column("environment", sa.String(length=8), nullable=False),
         sa.Column("taken", sa.BigInteger(), nullable=False),
         sa.Column("onward", JSON, nullable=False),
         sa.Column("at", MOMENT, nullable=False),
         sa.CheckConstraint("taken >= 0", name=op.f("ck_recall_answers_taken")),
-        sa.PrimaryKeyConstraint("slot", "recall_id", "gift_id", name=op.f("pk_recall_answers")),
+        sa.PrimaryKeyConstraint("slot", "recall_id", "gift_id", "round", name=op.f("pk_recall_answers")),
     )
     op.create_table(
         "gift_parts",
@@ -143,6 +144,7 @@ def upgrade() -> None:
         sa.Column("taken", sa.BigInteger(), nullable=False),
         sa.Column("places", JSON, nullable=False),
         sa.Column("asked", JSON, nullable=False),
+        sa.Column("round", sa.SmallInteger(), nullable=False),
         sa.Column("policy", sa.String(length=16), nullable=False),
         sa.Column("reference", sa.String(length=128), nullable=False),
         sa.Column("note", sa.String(length=255), nullable=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,8 @@ from app.domain.numbers import slot_of_user
 from app.domain.refunding import Clawback
 from app.models.gifts import RECALLS
 from app.providers.facts import Kind
+from app.services.ledger.consumption import consumed_share
+from app.services.ledger.deferred import deferred_revenue
 from app.services.refunds.requests import CoinsGivenAway
 from tests.support.buyer import Buyer
 from tests.support.friends import POLICIES, Friends, buyer_in, friends_in
@@ -265,3 +268,55 @@ def test_held_coins_of_a_receiver_stay_held_and_the_buyer_owes_them(friends: Fri
     assert (friends.coins("ann", "bob"), ann.debt) == ([0, 16], 16)
     assert friends.balance("bob").held == 16
     friends.assert_balanced()
+
+
+# --- what is deferred, and what was used ---
+
+
+def _deferred(friends: Friends) -> tuple[int, int]:
+    """Coins and money of all lots that are worth something."""
+    found = friends.world.core.read(deferred_revenue).values()
+    return sum(each.coins for each in found), sum(each.value_minor for each in found)
+
+
+def _receivers(friends: Friends, *, in_one_slot: bool) -> tuple[str, str]:
+    """Two users, in the slot of ann or in others."""
+    if not in_one_slot:
+        return "bob", "cem"
+    there = (f"user-{number}" for number in itertools.count() if slot_of_user(f"user-{number}") == slot_of_user("ann"))
+    return next(there), next(there)
+
+
+@pytest.mark.parametrize("in_one_slot", [False, True])
+@pytest.mark.parametrize("refunded", [0, 1, 300, 599, 600])
+def test_value_follows_the_money_to_wherever_the_coins_are(friends: Friends, refunded: int, in_one_slot: bool) -> None:
+    ann = buyer_in(friends, "ann")
+    bob, cem = _receivers(friends, in_one_slot=in_one_slot)
+    friends.give("ann", bob, 36)
+    friends.give(bob, cem, 10)
+    assert _deferred(friends)[1] == 600
+    if refunded:
+        ann.tell(ann.fact(Kind.REFUNDED, 1, refund="r1", money=refunded))
+        friends.work()
+    assert 0 <= 600 - refunded - _deferred(friends)[1] <= 2, "each lot is rounded down"
+    assert ann.debt == 0
+    friends.assert_balanced()
+
+
+@pytest.mark.parametrize("in_one_slot", [False, True])
+def test_what_a_receiver_keeps_of_a_refunded_purchase_is_worth_nothing(world: World, in_one_slot: bool) -> None:
+    friends = friends_in(world, clawback=GiftClawback.GIVER_ONLY)
+    ann = buyer_in(friends, "ann")
+    bob, _ = _receivers(friends, in_one_slot=in_one_slot)
+    friends.give("ann", bob, 66)
+    ann.tell(ann.fact(Kind.REFUNDED, 1, refund="r1", money=600))
+    assert (_deferred(friends)[1], friends.coins(bob)) == (0, [66])
+
+
+@pytest.mark.parametrize("in_one_slot", [False, True])
+def test_given_coins_count_as_used_by_the_buyer(friends: Friends, in_one_slot: bool) -> None:
+    ann = buyer_in(friends, "ann")
+    bob, _ = _receivers(friends, in_one_slot=in_one_slot)
+    friends.give("ann", bob, 33)
+    share = friends.world.core.read(lambda tx: consumed_share(tx, ann.slot, str(ann.payment_id)))
+    assert share == 50_000

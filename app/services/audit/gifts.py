@@ -83,7 +83,7 @@ class _SlotOfGifts:
         for recall in self._rows(RECALLS, _R.id):
             yield from self._recall(recall)
         yield from self._grants()
-        for answer in self._rows(RECALL_ANSWERS, _W.recall_id, _W.gift_id):
+        for answer in self._rows(RECALL_ANSWERS, _W.recall_id, _W.gift_id, _W.round):
             yield from self._answer(answer)
         for difference in self._sums.differences(self._legs()):
             yield "transit", difference
@@ -188,7 +188,7 @@ class _SlotOfGifts:
         if row is None:
             return 0
         wanted = (_W.slot == slot_of_user(row.receiver), _W.recall_id == recall, _W.gift_id == gift)
-        return int(self._tx.scalar(select(_W.taken).where(*wanted)) or 0)
+        return int(self._tx.scalar(select(func.sum(_W.taken)).where(*wanted)) or 0)
 
     def _answer(self, answer: AnyRow) -> Found:
         name = f"answer of gift {answer.gift_id} to recall {answer.recall_id}"
@@ -199,11 +199,13 @@ class _SlotOfGifts:
             yield "recall_unknown", f"{name}: nobody has asked for it"
             return
         gift, given = gift_rows.gift_in(row), gift_rows.parts(self._tx, row.id)
+        bonus = recall.bonus == (answer.round == recall_rows.OWN_KIND)
         received = [transfer.id_in(self._slot) for transfer in gift.received(given)]
         possible = [
             gift.recalled(recall.id, position, 1, received[position], expired=expired).id_in(self._slot)
             for position in range(len(given))
             for expired in (False, True)
+            if given[position].lot.bonus == bonus
         ]
         stored = self._stored(possible)
         self._made += len(stored)

@@ -19,10 +19,14 @@ from app.services.base.context import Tx
 from app.services.base.upsert import insertion_if_new
 from app.services.ledger.idempotency import Raced
 from app.services.ledger.ledger_transaction import LedgerTransaction
+from app.services.refunds import recall_rows
 
 _T, _G, _P, _A = TRANSFERS.c, GIFTS.c, GIFT_PARTS.c, RECALL_ANSWERS.c
 _ANSWER = select(*_A).where(
-    _A.slot == bindparam("p_slot"), _A.recall_id == bindparam("p_recall"), _A.gift_id == bindparam("p_gift")
+    _A.slot == bindparam("p_slot"),
+    _A.recall_id == bindparam("p_recall"),
+    _A.gift_id == bindparam("p_gift"),
+    _A.round == bindparam("p_round"),
 )
 _ADD_ANSWER = insertion_if_new(RECALL_ANSWERS)
 _LOTS = select(_T.id, _T.version).where(_T.slot == bindparam("p_slot"), _T.id.in_(bindparam("p_ids", expanding=True)))
@@ -75,7 +79,7 @@ def answer(tx: Tx, recall: AnyRow, gift: Gift, parts: Sequence[GiftPart]) -> Any
     slot, most = slot_of_user(gift.receiver), recall.wanted - recall.taken
     places = [gift.given_to, gift.transit, *(system(code, gift.asset, gift.environment) for code in (EXPIRED, JOURNAL))]
     with LedgerTransaction(tx, tx.core.rules.ledger, [(slot, name) for name in places], tx.now) as books:
-        known = _answer(tx, slot, recall.id, gift.number)
+        known = _answer(tx, slot, recall, gift)
         if known is not None:
             return known
         books.expire(slot, gift.given_to)
@@ -90,27 +94,28 @@ def answer(tx: Tx, recall: AnyRow, gift: Gift, parts: Sequence[GiftPart]) -> Any
         left = most - _take_expired(tx, books, slot, recall, gift, pieces, most)
         taken = most - left + _take(books, slot, recall, gift, pieces, left)
     _add(tx, slot, recall, gift, taken, [str(row.id) for row in onward])
-    decided = _answer(tx, slot, recall.id, gift.number)
+    decided = _answer(tx, slot, recall, gift)
     if decided is None:
         raise RuntimeError(f"the answer to recall {recall.id} was not written")
     return decided
 
 
-def _answer(tx: Tx, slot: int, recall: int, gift: int) -> AnyRow | None:
-    return tx.execute(_ANSWER, {"p_slot": slot, "p_recall": recall, "p_gift": gift}).one_or_none()
+def _answer(tx: Tx, slot: int, recall: AnyRow, gift: Gift) -> AnyRow | None:
+    values = {"p_slot": slot, "p_recall": recall.id, "p_gift": gift.number, "p_round": recall.round}
+    return tx.execute(_ANSWER, values).one_or_none()
 
 
 def _pieces(tx: Tx, slot: int, recall: AnyRow, gift: Gift, parts: Sequence[GiftPart]) -> list[_Piece]:
-    """The lots with coins of the payment that the gift made here, those of the refunded kind (paid or bonus) first."""
+    """The lots with coins of the payment, and of the kind that this round asks for, that the gift made here."""
     payment = str(recall.payment_id)
+    bonus = recall.bonus == (recall.round == recall_rows.OWN_KIND)
     ids = {
         position: transfer.id_in(slot)
         for position, (part, transfer) in enumerate(zip(parts, gift.received(parts), strict=True))
-        if part.lot.payment == payment
+        if part.lot.payment == payment and part.lot.bonus == bonus
     }
     lots = {row.id: row.version for row in tx.execute(_LOTS, {"p_slot": slot, "p_ids": list(ids.values())})}
-    order = sorted(ids, key=lambda position: (parts[position].lot.bonus != recall.bonus, position))
-    return [_Piece(position, ids[position], lots[ids[position]]) for position in order]
+    return [_Piece(position, ids[position], lots[ids[position]]) for position in sorted(ids)]
 
 
 def _onward(tx: Tx, slot: int, account: int, recall: AnyRow, pieces: Sequence[_Piece]) -> Sequence[AnyRow]:
@@ -153,6 +158,7 @@ def _add(tx: Tx, slot: int, recall: AnyRow, gift: Gift, taken: int, onward: list
         "slot": slot,
         "recall_id": recall.id,
         "gift_id": gift.number,
+        "round": recall.round,
         "asset": gift.asset,
         "environment": gift.environment,
         "taken": taken,

@@ -50,9 +50,12 @@ def advance(core: Core, number: int) -> bool:
         recall = core.read(lambda tx: recall_rows.find(tx, number))
         if recall is None or recall.status == recall_rows.DONE:
             return True
-        if not recall.places or recall.taken == recall.wanted:
+        if recall.taken == recall.wanted or not (recall.places or recall.round == recall_rows.OWN_KIND):
             core.transact(partial(_finish, number=number))
             return True
+        if not recall.places:
+            core.transact(partial(_begin_second_round, number=number))
+            continue
         if not _ask(core, recall, int(recall.places[0])):
             return False
     return False
@@ -65,26 +68,33 @@ def _ask(core: Core, recall: AnyRow, gift: int) -> bool:
     row = journey.view(core, gift)
     if row.status == GiftStatus.RETURNED:
         # The coins are back in the wallet that they came from, and were not there when its user was asked.
-        core.transact(partial(_note, number=recall.id, gift=gift, taken=0, onward=()))
+        core.transact(partial(_note, asked=recall, gift=gift, taken=0, onward=()))
         return True
     parts = core.read(lambda tx: gift_rows.parts(tx, gift))
     answered = core.transact(lambda tx: holders.answer(tx, recall, gift_rows.gift_in(row), parts))
     if isinstance(answered, UnderWay):
         ended = [journey.advance(core, each) for each in answered.gifts]
         return all(ended)
-    core.transact(partial(_note, number=recall.id, gift=gift, taken=answered.taken, onward=answered.onward))
+    core.transact(partial(_note, asked=recall, gift=gift, taken=answered.taken, onward=answered.onward))
     return True
 
 
-def _note(tx: Tx, number: int, gift: int, taken: int, onward: Sequence[str]) -> None:
-    """Write an answer down, unless somebody has."""
-    recall = recall_rows.lock(tx, number)
-    if str(gift) not in recall.places:
+def _note(tx: Tx, asked: AnyRow, gift: int, taken: int, onward: Sequence[str]) -> None:
+    """Write an answer down, unless somebody has. `asked` is the recall as it stood when it asked."""
+    recall = recall_rows.lock(tx, asked.id)
+    if str(gift) not in recall.places or recall.round != asked.round:
         return
     places = [place for place in recall.places if place != str(gift)]
-    asked = [*recall.asked, str(gift)]
-    places += [place for place in onward if place not in asked and place not in places]
-    recall_rows.change(tx, recall, places=places, asked=asked, taken=recall.taken + taken, next_try_at=tx.now)
+    everybody = list(dict.fromkeys([*recall.asked, str(gift)]))
+    places += [place for place in onward if place not in everybody and place not in places]
+    recall_rows.change(tx, recall, places=places, asked=everybody, taken=recall.taken + taken, next_try_at=tx.now)
+
+
+def _begin_second_round(tx: Tx, number: int) -> None:
+    """Ask everybody again, for the purchase's coins of the other kind."""
+    recall = recall_rows.lock(tx, number)
+    if recall.round == recall_rows.OWN_KIND and not recall.places:
+        recall_rows.change(tx, recall, places=recall.asked, round=recall_rows.OTHER_KIND)
 
 
 def _finish(tx: Tx, number: int) -> None:

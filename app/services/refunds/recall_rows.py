@@ -19,6 +19,8 @@ from app.services.ledger.given_coins import gifts_of_payment
 from app.services.refunds.captured_payments import CapturedPayment
 
 OPEN, DONE = "open", "done"
+OWN_KIND, OTHER_KIND = 1, 2
+"""The rounds of a recall: coins of the refunded kind (paid or bonus) first, wherever they are; then the others."""
 _R = RECALLS.c
 _RECALL = select(*_R).where(_R.slot == bindparam("p_slot"), _R.id == bindparam("p_id"))
 _LOCK = _RECALL.with_for_update()
@@ -43,6 +45,7 @@ def add(
         "taken": 0,
         "places": [str(number) for number in gifts],
         "asked": [],
+        "round": OWN_KIND,
         "policy": policy,
         "reference": words.reference,
         "note": words.note,

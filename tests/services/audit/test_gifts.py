@@ -75,6 +75,7 @@ EDITS = {
         "id": "id = id + 4096000000",
         "asset": "asset = 'gem'",
         "environment": "environment = 'live'",
+        "bonus": "bonus = NOT bonus",
         "grant_id": "grant_id = '0123456789abcdef0123456789abcdef'",
         "wanted": "wanted = wanted + 1",
         "taken": "taken = taken - 1",
@@ -85,6 +86,7 @@ EDITS = {
         "slot": "slot = slot + 1",
         "recall_id": "recall_id = recall_id + 4096000000",
         "gift_id": "gift_id = gift_id + 4096000000",
+        "round": "round = round + 7",
         "asset": "asset = 'gem'",
         "environment": "environment = 'live'",
         "taken": "taken = taken + 1",
@@ -94,7 +96,7 @@ HARMLESS = {
     "gifts": {"ended_at", "next_try_at", "tries"},
     "gift_arrivals": {"at"},
     "recalls": {
-        *("payment_id", "theirs", "bonus", "places", "policy", "reference", "note"),
+        *("payment_id", "theirs", "places", "round", "policy", "reference", "note"),
         *("created_at", "done_at", "next_try_at", "tries"),
     },
     "recall_answers": {"onward", "at"},
@@ -162,7 +164,7 @@ def _one(table: str) -> str:
     if table == "recalls":
         return "id = (SELECT MAX(id) FROM recalls WHERE taken > 0 AND wanted > taken)"
     if table == "recall_answers":
-        return "(recall_id, gift_id) IN (SELECT recall_id, gift_id FROM recall_answers ORDER BY taken DESC LIMIT 1)"
+        return "(recall_id, gift_id, round) IN (SELECT recall_id, gift_id, round FROM recall_answers ORDER BY taken DESC LIMIT 1)"
     key = "id" if table == "gifts" else "gift_id"
     first = f"{key} = (SELECT MIN({key}) FROM {table})"
     return f"{first} AND position = 1" if table == "gift_parts" else first
