@@ -164,7 +164,8 @@ def _one(table: str) -> str:
     if table == "recalls":
         return "id = (SELECT MAX(id) FROM recalls WHERE taken > 0 AND wanted > taken)"
     if table == "recall_answers":
-        return "(recall_id, gift_id, round) IN (SELECT recall_id, gift_id, round FROM recall_answers ORDER BY taken DESC LIMIT 1)"
+        key = "recall_id, gift_id, round"
+        return f"({key}) IN (SELECT {key} FROM recall_answers ORDER BY taken DESC LIMIT 1)"
     key = "id" if table == "gifts" else "gift_id"
     first = f"{key} = (SELECT MIN({key}) FROM {table})"
     return f"{first} AND position = 1" if table == "gift_parts" else first
