@@ -181,9 +181,12 @@ def _claw(
 ) -> list[ClawbackResult]:
     known = booked(books.session, slot, [claim.grant for claim in claims])
     lots = _lots_of_purchase(books, slot, claims)
-    given = Counter({wallet: int(rows[0].given) for wallet, rows in lots.items() if rows and recall})
-    for claim in claims if recall else ():
-        given[claim.wallet] -= known[claim.grant].taken.recalled
+    given = Counter[AccountName]()
+    for wallet, rows in lots.items() if recall else ():
+        given[wallet] = int(rows[0].given) if rows else 0
+    for claim in claims:
+        if given[claim.wallet]:
+            given[claim.wallet] -= known[claim.grant].taken.recalled
     _let_go_of(books, slot, ending)
     outcomes = []
     for claim in claims:
