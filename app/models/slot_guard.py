@@ -32,6 +32,7 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "events",
         "gifts",
         "gift_parts",
         "gift_arrivals",
@@ -53,6 +54,7 @@ SWEEPS = frozenset(
         "due_ledger",
         "operator",
         "checkpoint",
+        "events",
     }
 )
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from apiflask import APIBlueprint
 
+from app.domain import representations
 from app.domain.gifts import GiftRequest
 from app.domain.numbers import parse_number
 from app.services.base.errors import NotFound
@@ -19,10 +19,6 @@ from app.web.context import core
 from app.web.schemas import idempotency_key
 
 blueprint = APIBlueprint("gifts", __name__, url_prefix="/v1", tag="Wallets")
-_SHOWN = (
-    *("giver", "receiver", "asset", "environment", "amount", "message", "reference", "status", "reason"),
-    *("created_at", "ended_at"),
-)
 
 
 @blueprint.post("/gifts")
@@ -49,7 +45,7 @@ def create_gift(body: shapes.GiftIn) -> Any:
         reference=body.reference,
         actor="" if who.user_id is not None else who.name,
     )
-    return _shown(journey.give(core(), wanted, request)._asdict())
+    return representations.gift(journey.give(core(), wanted, request)._asdict())
 
 
 @blueprint.get("/gifts/<number>")
@@ -63,7 +59,7 @@ def show_gift(number: str) -> Any:
     row = journey.view(core(), parsed)
     if caller().user_id not in (None, row.giver, row.receiver):
         raise NotFound(gift=number)
-    return _shown(row._asdict())
+    return representations.gift(row._asdict())
 
 
 @blueprint.get("/gifts")
@@ -74,8 +70,7 @@ def list_gifts(query: shapes.GiftsQuery) -> Any:
     """What a user gave and got, newest first. A gift on its way to the user is listed when it has come in."""
     user_id = caller().user(query.user)
     rows, following = journey.of_user(core(), user_id, before=parse_number(query.before), limit=query.limit)
-    return {"gifts": [_shown(row) for row in rows], "next": str(following) if following is not None else None}
-
-
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"number": str(row["id"]), **{name: row[name] for name in _SHOWN}}
+    return {
+        "gifts": [representations.gift(row) for row in rows],
+        "next": str(following) if following is not None else None,
+    }

@@ -5,10 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from app.domain import representations
 from app.domain.books import Book
+from app.domain.event_types import EventType
 from app.domain.gifts import MOST_PARTS, Gift, GiftPart, GiftRequest, GiftStatus, giftable, part_of
 from app.domain.ledger import InsufficientFunds, Lot, moment_of
 from app.domain.limits import LedgerRules, periods, start_us
@@ -78,7 +81,11 @@ def send(tx: Tx, wanted: GiftRequest, request: uuid.UUID) -> int:
         lots = giftable(book, rules.ledger.spend_order, books.at_us, paid=rules.gifts.paid)
         parts = _parts(tx, book, _uses(book, lots, wanted.amount))
         books.take_back(slot, transfer, [lot.version for lot in lots])
-    _add(tx, slot, gift, wanted.reference, request)
+        row = _row(tx, slot, gift, wanted.reference, request)
+        books.tell(book, EventType.GIFT_SENT, {"gift": representations.gift(row)}, gift.actor)
+    (added,) = gift_rows.ADD_GIFT.run(tx, [row])
+    if added.count == 0:
+        raise NumberTaken
     gift_rows.ADD_PARTS.run(tx, gift_rows.part_rows(slot, number, book.id, parts))
     return number
 
@@ -88,12 +95,12 @@ def day_start(at: datetime, rules: LedgerRules) -> datetime:
     return moment_of(start_us(periods(at, rules.zone).day, rules.zone))
 
 
-def end(tx: Tx, gift: Gift, arrived: AnyRow) -> None:
+def end(tx: Tx, row: AnyRow, arrived: AnyRow) -> None:
     """Write down what the receiver's slot decided; where it refused, the coins go back. Harmless to repeat."""
     if arrived.accepted:
-        gift_rows.end(tx, gift.number, GiftStatus.RECEIVED, "", tx.now)
-    elif gift_rows.end(tx, gift.number, GiftStatus.RETURNED, arrived.reason, tx.now):
-        _put_back(tx, gift, arrived.reason)
+        gift_rows.end(tx, row.id, GiftStatus.RECEIVED, "", tx.now)
+    elif gift_rows.end(tx, row.id, GiftStatus.RETURNED, arrived.reason, tx.now):
+        _put_back(tx, row, arrived.reason)
 
 
 def _keep_within_day(tx: Tx, slot: int, wanted: GiftRequest) -> None:
@@ -128,8 +135,9 @@ def _part(row: AnyRow, remaining: int, amount: int) -> GiftPart:
     return part_of(lot, row.granted, remaining, amount, row.version)
 
 
-def _add(tx: Tx, slot: int, gift: Gift, reference: str, request: uuid.UUID) -> None:
-    row = {
+def _row(tx: Tx, slot: int, gift: Gift, reference: str, request: uuid.UUID) -> dict[str, Any]:
+    """The gift as it is first written down."""
+    row: dict[str, Any] = {
         "slot": slot,
         "id": gift.number,
         "giver": gift.giver,
@@ -148,15 +156,12 @@ def _add(tx: Tx, slot: int, gift: Gift, reference: str, request: uuid.UUID) -> N
         "next_try_at": tx.now + timedelta(seconds=LEASE_SECONDS),
         "tries": 0,
     }
-    row["seal"] = tx.core.rules.ledger.seals.of_row("gifts", row)
-    (added,) = gift_rows.ADD_GIFT.run(tx, [row])
-    if added.count == 0:
-        raise NumberTaken
+    return {**row, "seal": tx.core.rules.ledger.seals.of_row("gifts", row)}
 
 
-def _put_back(tx: Tx, gift: Gift, reason: str) -> None:
+def _put_back(tx: Tx, row: AnyRow, reason: str) -> None:
     """Into the lots that the coins came from; what has expired meanwhile expires there. Raises BalanceOverflow."""
-    slot = slot_of_number(gift.number)
+    gift, slot = gift_rows.gift_in(row), slot_of_number(row.id)
     sent = idempotency.find_transfer(tx, slot, gift.sent().id_in(slot))
     if sent is None:
         raise RuntimeError(f"gift {gift.number} is written down, and its transfer is not there")
@@ -164,3 +169,6 @@ def _put_back(tx: Tx, gift: Gift, reason: str) -> None:
     with LedgerTransaction(tx, tx.core.rules.ledger, places_of(slot, [transfer]), tx.now) as books:
         books.give_back(slot, transfer, plan_return(reversals.uses_of(tx, sent), sent.amount))
         books.expire(slot, gift.given_from)
+        ended = {**row._asdict(), "status": GiftStatus.RETURNED, "reason": reason, "ended_at": tx.now}
+        book = books.book(slot, gift.given_from)
+        books.tell(book, EventType.GIFT_RETURNED, {"gift": representations.gift(ended)}, gift.actor)

@@ -80,7 +80,7 @@ def advance(core: Core, number: int) -> bool:
     parts = core.read(lambda tx: gift_rows.parts(tx, number))
     arrived = core.transact(lambda tx: receiver.arrive(tx, row, parts))
     try:
-        core.transact(lambda tx: giver.end(tx, gift_rows.gift_in(row), arrived))
+        core.transact(lambda tx: giver.end(tx, row, arrived))
     except BalanceOverflow:
         # Refused, and the giver has come so near to 2^63 meanwhile that the coins find no room. They stay in transit.
         _log.error("gift_cannot_return", gift=number, reason=arrived.reason)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.domain import representations
 from app.domain.books import Book
-from app.domain.gifts import Gift, GiftPart, GiftReason
+from app.domain.event_types import EventType
+from app.domain.gifts import Gift, GiftPart, GiftReason, GiftStatus
 from app.domain.ledger import MAX_AMOUNT
 from app.domain.numbers import slot_of_user
 from app.models.base import AnyRow
@@ -33,6 +35,10 @@ def arrive(tx: Tx, row: AnyRow, parts: Sequence[GiftPart]) -> AnyRow:
             books.post(slot, transfer)
         if reason is None and any(part.lot.expires_at is not None for part in parts):
             books.expire(slot, gift.given_to)
+        if reason is None:
+            ended = {**row._asdict(), "status": GiftStatus.RECEIVED, "ended_at": tx.now}
+            book = books.book(slot, gift.given_to)
+            books.tell(book, EventType.GIFT_RECEIVED, {"gift": representations.gift(ended)}, gift.actor)
     _add(tx, slot, row, reason)
     decided = gift_rows.arrival(tx, slot, gift.number)
     if decided is None:
