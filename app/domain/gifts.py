@@ -82,7 +82,7 @@ NO_GIFT_LIMIT = GiftLimit()
 
 @dataclass(frozen=True, slots=True)
 class GiftRequest:
-    """What is to be given. `actor` is the backend that asks; empty where the giver's own token does."""
+    """What is to be given. `actor` is the caller: the backend, or the giver's own token."""
 
     giver: str
     receiver: str

@@ -8,6 +8,7 @@ from apiflask import APIBlueprint
 
 from app.domain import representations
 from app.domain.gifts import GiftRequest
+from app.domain.ledger import LONGEST
 from app.domain.numbers import parse_number
 from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
@@ -43,7 +44,7 @@ def create_gift(body: shapes.GiftIn) -> Any:
         environment=body.environment,
         message=body.message,
         reference=body.reference,
-        actor="" if who.user_id is not None else who.name,
+        actor=who.name[: LONGEST["actor"]],  # a user's id alone may have as many characters
     )
     return representations.gift(journey.give(core(), wanted, request)._asdict())
 

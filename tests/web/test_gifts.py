@@ -75,6 +75,14 @@ def test_users_give_themselves_only_where_the_settings_allow_it(world: World, en
     assert (refused.status_code, refused.get_json()["code"]) == (403, "gifts_not_allowed")
 
 
+def test_a_user_with_the_longest_id_gives(world: World, engine: Engine) -> None:
+    backend, _, _ = _clients(world, engine, by_users=True)
+    name = "u" * 128
+    backend.post("/v1/grants", {"user": name, "asset": "coin", "amount": 5, "reason": "a prize"})
+    made = ApiClient(backend.client, token(name)).post("/v1/gifts", {"receiver": "bob", "asset": "coin", "amount": 5})
+    assert (made.status_code, made.get_json()["status"]) == (201, "received")
+
+
 def test_a_user_gives_from_the_own_wallet_alone(world: World, engine: Engine) -> None:
     _, ann, bob = _clients(world, engine, by_users=True)
     body = {"receiver": "bob", "asset": "coin", "amount": 1}
