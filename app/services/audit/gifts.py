@@ -1,7 +1,7 @@
 """Proves gifts and recalls: each is in the books of both its slots, once, alike, and ended as both slots say.
 
-One slot at a time, as of one moment. Rows of another slot are read where a row here names them. What is written later
-on a gift's way is read first, so that traffic in between is no finding where slots lie in several databases.
+One slot at a time, as of one moment. Rows of another slot are read where a row here names them: those were written
+before it and are read after it, so traffic in between is no finding even where slots lie in several databases.
 """
 
 from __future__ import annotations
