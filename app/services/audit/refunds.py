@@ -62,7 +62,7 @@ def check_captured(
 
 def _times(booked: Booked) -> int:
     """An operator's reversal also names the credit as its cause, but is not a refund's."""
-    return sum(booked.counts[kind] for kind in KINDS)
+    return sum(booked.counts.get(kind, 0) for kind in KINDS)
 
 
 def _check_refund(
