@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import structlog
-from sqlalchemy import Connection, CursorResult, Engine, Executable, ScalarResult
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.models.engine import READ_ONLY
+from app.services.base.statements import Connected, Transaction
 
+__all__ = ["ATTEMPTS", "Connected", "Sessions", "Transaction", "alone", "read", "transact"]
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 1.0
@@ -24,34 +26,6 @@ _LOST = ("08", "57P0", "XX000")  # connection lost, server going down: a COMMIT 
 Sessions = sessionmaker[Session]
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
-
-
-class Connected(Protocol):
-    """A transaction in progress, of which no more is needed than its connection."""
-
-    def connection(self) -> Connection: ...
-
-
-class Transaction:
-    """A transaction in progress. It runs SQLAlchemy's statements, and knows nothing of objects: rows are written and
-    read by statements alone, so that a reader sees every one of them."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def connection(self) -> Connection:
-        return self._connection
-
-    def execute(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
-        return self._connection.execute(statement, values)
-
-    def scalars(self, statement: Executable, values: Any = None) -> ScalarResult[Any]:
-        return self._connection.scalars(statement, values)
-
-    def scalar(self, statement: Executable, values: Any = None) -> Any:
-        return self._connection.scalar(statement, values)
 
 
 W = TypeVar("W", bound=Transaction)

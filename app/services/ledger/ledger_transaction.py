@@ -277,23 +277,17 @@ class LedgerTransaction:
 
     def load_lots(self, book: Book, also: Sequence[int] = ()) -> None:
         """Read the lots with something left, and those named, unless they are there already."""
-        where = {"slot": book.slot, "account_id": book.id}
         if book.lots is None:
             # Lots that were made in this block are not in the database yet.
-            new = [
-                lot_rows.lot_left(*(lot[name] for name in lot_rows.LOT_STATE))
-                for lot in self._lots
-                if _is_in(lot, book)
-            ]
-            book.load([*(lot_rows.lot_left(*row) for row in lot_rows.LOTS_LEFT.rows(self.session, where)), *new])
+            made = [lot for lot in self._lots if (lot["slot"], lot["account_id"]) == (book.slot, book.id)]
+            new = [lot_rows.lot_left(*(lot[name] for name in lot_rows.LOT_STATE)) for lot in made]
+            book.load([*lot_rows.lots_left(self.session, book), *new])
             self.touch(book)
         loaded = book.lots or {}
-        for lot in also:
-            if lot not in loaded:
-                loaded |= {
-                    row[0]: lot_rows.lot_left(*row)
-                    for row in lot_rows.ONE_LOT.rows(self.session, {**where, "lot": lot})
-                }
+        for version in also:
+            lot = None if version in loaded else lot_rows.one_lot(self.session, book, version)
+            if lot is not None:
+                loaded[version] = lot
         book.lots = loaded
 
     def _make_lot(self, book: Book, transfer: Transfer, fingerprint: bytes) -> Entry:
@@ -391,7 +385,3 @@ def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.Place]:
     for transfer in transfers:
         places |= {(slot, transfer.debit), (slot, transfer.credit), (slot, transfer.book)}
     return places
-
-
-def _is_in(lot: dict[str, Any], book: Book) -> bool:
-    return (lot["slot"], lot["account_id"]) == (book.slot, book.id)
