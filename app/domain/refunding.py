@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
+from operator import itemgetter
 
 from app.domain.facts import Kind
 
@@ -157,13 +158,21 @@ def refunded(facts: Iterable[RefundFact], paid_minor: int | None, own: Mapping[s
     by_number: dict[str, list[RefundFact]] = {}
     for fact in facts:
         by_number.setdefault(fact.number, []).append(fact)
-    histories = [_History.of(number, told, (own or {}).get(number)) for number, told in sorted(by_number.items())]
-    counting = _Counting(paid_minor)
-    for moment in sorted((moment for history in histories for moment in history.moments()), key=_Moment.place):
+    histories, moments, counting = list[_History](), list[_Moment](), _Counting(paid_minor)
+    for number in sorted(by_number):
+        history = _History.of(number, by_number[number], (own or {}).get(number))
+        histories.append(history)
+        moments += history.moments()
+    for moment in sorted(moments, key=_Moment.place):
         counting.count(moment)
-    refunds = [told for history in histories if (told := history.told(counting)) is not None]
-    order = sorted(refunds, key=lambda told: (told.done_at or told.at, told.number))
-    return Refunded(min(counting.level, WHOLE), {told.number: told for told in order})
+    refunds = list[tuple[datetime, str, RefundTold]]()
+    for history in histories:
+        told = history.told(counting)
+        if told is not None:
+            refunds.append((told.done_at or told.at, told.number, told))
+    return Refunded(
+        min(counting.level, WHOLE), {number: told for _, number, told in sorted(refunds, key=itemgetter(0, 1))}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +24,16 @@ from app.services.refunds.captured_payments import CapturedPayment
 
 _FATES = ("taken", "debt", "forgiven")
 """What may become of refunded coins."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyTarget:
+    """One leg of a captured payment's money, and how much of that is to be taken back from where it went."""
+
+    leg: Transfer
+    cause: uuid.UUID
+    """The id of the leg's transfer."""
+    target: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +74,30 @@ def settle(tx: Tx, wanted: Settlement) -> Settled:
     if not wanted.has_to_be_booked:
         return Settled()
     slot, captured = wanted.captured.slot, wanted.captured
-    claims = claims_of(captured, wanted.refunded)
+    legs, claims = money_targets(captured, wanted.refunded), claims_of(captured, wanted.refunded)
     places = clawback.places_of_claims(slot, claims)
-    for leg in captured.money_legs:
-        journal = system(JOURNAL, leg.credit.asset, leg.credit.environment)
-        places |= {(slot, leg.credit), (slot, _clearing(captured, leg)), (slot, journal)}
+    for money in legs:
+        house = money.leg.credit
+        journal = system(JOURNAL, house.asset, house.environment)
+        places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
         if not clawback.expire_due(books, slot, claims):
-            return _book(books, wanted, claims)
+            return _book(books, wanted, legs, claims)
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
-        return _book(books, wanted, claims)
+        return _book(books, wanted, legs, claims)
 
 
-def _book(books: LedgerTransaction, wanted: Settlement, claims: Sequence[ClawbackTarget]) -> Settled:
+def _book(
+    books: LedgerTransaction, wanted: Settlement, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+) -> Settled:
     captured, slot = wanted.captured, wanted.captured.slot
-    known = by_cause(books.session, captured)
+    known = booked_before(books.session, slot, legs, claims)
     changed, results = False, list[ClawbackResult]()
-    for leg, target in money_targets(captured, wanted.refunded):
-        done = known[leg.id_in(slot)]
-        minor = target - returned(done)
+    for money in legs:
+        done = known[money.cause]
+        minor = money.target - returned(done)
         if minor:
-            books.post(slot, _money(captured, leg, minor, done.times, wanted.words.reference))
+            books.post(slot, _money(captured, money, minor, done.times, wanted.words.reference))
             changed = True
     for claim in claims:
         changed |= claim.target != accounted(known[claim.grant], claim.target)
@@ -103,13 +116,13 @@ def _book(books: LedgerTransaction, wanted: Settlement, claims: Sequence[Clawbac
     return Settled(changed, owing, _coins_by_refund(wanted, claims, known, results))
 
 
-def money_targets(captured: CapturedPayment, now: Refunded) -> list[tuple[Transfer, int]]:
+def money_targets(captured: CapturedPayment, now: Refunded) -> list[MoneyTarget]:
     """How much of each leg must have been taken back. Money that was moved out of suspense is refunded from where it
     went, so nothing stays refunded from suspense itself."""
-    if not captured.money_legs:
-        return []
-    *left, last = captured.money_legs
-    return [*((leg, 0) for leg in left), (last, of_amount(now.part, last.amount))]
+    targets = [MoneyTarget(leg, leg.id_in(captured.slot), 0) for leg in captured.money_legs]
+    if targets:
+        targets[-1] = replace(targets[-1], target=of_amount(now.part, targets[-1].leg.amount))
+    return targets
 
 
 def claims_of(captured: CapturedPayment, now: Refunded) -> list[ClawbackTarget]:
@@ -193,28 +206,30 @@ def accounted(known: Booked, target: int) -> int:
     return max(taken.by_refunds, min(target, taken.accounted))
 
 
-def by_cause(session: Connected, captured: CapturedPayment) -> Mapping[uuid.UUID, Booked]:
-    """What the books hold about the refunds of this captured payment."""
-    return clawback.booked(session, captured.slot, captured.ids([*captured.money_legs, *captured.grants]))
+def booked_before(
+    session: Connected, slot: int, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+) -> Mapping[uuid.UUID, Booked]:
+    """What the books hold about the refunds of a captured payment, by the transfer that was taken back."""
+    return clawback.booked(session, slot, [*(money.cause for money in legs), *(claim.grant for claim in claims)])
 
 
-def _clearing(captured: CapturedPayment, leg: Transfer) -> AccountName:
+def _clearing(captured: CapturedPayment, house: AccountName) -> AccountName:
     """The account of what the provider owes us: money goes back out of it."""
-    return system(f"clearing:{captured.paid.provider_account}", leg.credit.asset, leg.credit.environment)
+    return system(f"clearing:{captured.paid.provider_account}", house.asset, house.environment)
 
 
-def _money(captured: CapturedPayment, leg: Transfer, minor: int, times: int, reference: str) -> Transfer:
+def _money(captured: CapturedPayment, money: MoneyTarget, minor: int, times: int, reference: str) -> Transfer:
     """So much is still to be taken out of where one leg put the money. Counting what was booked for that leg before
     gives each step a key of its own."""
-    cause, clearing = leg.id_in(captured.slot), _clearing(captured, leg)
-    debit, credit = (leg.credit, clearing) if minor > 0 else (clearing, leg.credit)
+    house, clearing = money.leg.credit, _clearing(captured, money.leg.credit)
+    debit, credit = (house, clearing) if minor > 0 else (clearing, house)
     return Transfer(
-        scope=f"refund:{cause.hex}",
+        scope=f"refund:{money.cause.hex}",
         key=str(times),
         debit=debit,
         credit=credit,
         amount=abs(minor),
         kind=MONEY_KINDS[minor < 0],
         reference=reference,
-        cause=cause,
+        cause=money.cause,
     )
