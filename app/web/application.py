@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiflask import APIFlask
-from flask import abort, request
+from flask import request
 from flask_swagger_ui import get_swaggerui_blueprint
 from sqlalchemy import Engine
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -16,7 +16,7 @@ from app.request_buffer import LARGEST_BODY
 from app.web import errors, health, ledger, monitoring, openapi, orders, receipts, refunds, reports, transfers, webhooks
 from app.web.access import Gate
 from app.web.chunked_bodies import ChunkedBodies
-from app.web.strict_json import StrictJson
+from app.web.strict_json import StrictJson, refuse_other_content
 
 VERSION = "0.1.0"
 
@@ -26,6 +26,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app = APIFlask(__name__, title="Tillbook", version=VERSION, docs_path=None, spec_path="/openapi.json")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json = StrictJson(app)
+    app.before_request(refuse_other_content)
     house = house or build_house(settings, engine=_engine(app, settings))
     app.extensions["tillbook_house"] = house
     app.extensions["tillbook"] = house.core
@@ -45,7 +46,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     ):
         app.register_blueprint(blueprint)
     app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Tillbook"}))
-    _before_each_request(app, house)
+    _keep_keys_fresh(app, house)
     app.wsgi_app = ChunkedBodies(app.wsgi_app, LARGEST_BODY)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
@@ -62,16 +63,11 @@ def _engine(app: APIFlask, settings: Settings) -> Engine:
         return prepare(db.engine, durable=settings.database_durable)
 
 
-def _before_each_request(app: APIFlask, house: House) -> None:
-    """A body for the API is JSON and says so: what a web form of another site can send is refused.
-
-    Providers' public keys are renewed by the worker; once a minute they are copied into the process, so that no plugin
-    ever has to wait for the database.
-    """
+def _keep_keys_fresh(app: APIFlask, house: House) -> None:
+    """Providers' public keys are renewed by the worker; this copies them into the process once a minute, so that no
+    plugin ever has to wait for the database."""
 
     @app.before_request
-    def prepare_request() -> None:
-        if request.path.startswith("/v1/") and request.content_length and not request.is_json:
-            abort(415)
+    def reload() -> None:
         if request.endpoint is not None and not request.endpoint.startswith("health."):
             house.reload_keys()
