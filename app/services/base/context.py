@@ -134,7 +134,7 @@ class Tx(Transaction):
     __slots__ = ("core", "now")
 
     def __init__(self, connection: Connection, core: Core) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self.core = core
         self.now = core.clock.now()
 

@@ -49,8 +49,12 @@ def post(
         for each, transfer in by_id.items():
             if each in books.known:
                 posted.append(_repeat(session, slot, transfer))
-            else:
-                posted.append(_post(books, slot, transfer))
+                continue
+            if transfer.debit.user_id:
+                available = books.available(slot, transfer.debit, transfer.amount)
+                if available < transfer.amount:
+                    raise InsufficientFunds(f"{transfer.amount} wanted, {available} available")
+            posted.append(books.post(slot, transfer))
     return tuple(posted)
 
 
@@ -62,11 +66,3 @@ def _repeat(session: Connected, slot: int, transfer: Transfer) -> Posted:
     if code == BalanceOverflow.code:
         raise BalanceOverflow(f"the key {transfer.key!r} was refused before")
     raise KeyConflict(f"the key {transfer.key!r} was refused before: {code}", "")
-
-
-def _post(books: LedgerTransaction, slot: int, transfer: Transfer) -> Posted:
-    if transfer.debit.user_id:
-        available = books.available(slot, transfer.debit, transfer.amount)
-        if available < transfer.amount:
-            raise InsufficientFunds(f"{transfer.amount} wanted, {available} available")
-    return books.post(slot, transfer)

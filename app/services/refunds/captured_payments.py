@@ -106,7 +106,11 @@ def refunds_of(tx: Transaction, captured: CapturedPayment) -> list[AnyRow]:
 
 def own_amounts(refunds: Iterable[AnyRow]) -> dict[str, int]:
     """What we asked for, by the number under which the provider knows it: some roads tell a total only."""
-    return {str(row.id): row.amount_minor for row in refunds if row.origin != Origin.PROVIDER}
+    own = dict[str, int]()
+    for row in refunds:
+        if row.origin != Origin.PROVIDER:
+            own[str(row.id)] = row.amount_minor
+    return own
 
 
 def number_of(refund: AnyRow) -> str:
