@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 
 from sqlalchemy import and_, bindparam, case, func, or_, select
 
@@ -99,20 +98,15 @@ class StatementText:
     note: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Booked:
     """What the ledger holds under one cause: sums, and numbers of transfers, by kind."""
 
     sums: Mapping[str, int]
     counts: Mapping[str, int]
-
-    @cached_property
-    def times(self) -> int:
-        return sum(self.counts.values())
-
-    @cached_property
-    def taken(self) -> Taken:
-        return taken_from(self.sums)
+    times: int
+    """How many transfers of all kinds."""
+    taken: Taken
 
 
 def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
@@ -126,7 +120,10 @@ def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mappin
         sums[row.cause_id][row.kind], counts[row.cause_id][row.kind] = int(row.total), int(row.times)
     for row in connection.execute(_EXPIRED_UNUSED, values):
         sums[row.grant_id][EXPIRY] = int(row.total)
-    return {cause: Booked(sums[cause], counts[cause]) for cause in sums}
+    found = dict[uuid.UUID, Booked]()
+    for cause, by_kind in sums.items():
+        found[cause] = Booked(by_kind, counts[cause], sum(counts[cause].values()), taken_from(by_kind))
+    return found
 
 
 def places_of_claims(slot: int, claims: Sequence[ClawbackTarget]) -> set[Place]:

@@ -202,8 +202,7 @@ def returned(known: Booked) -> int:
 
 def accounted(known: Booked, target: int) -> int:
     """What is taken already; what an operator reversed or what expired unused counts, but is never given back."""
-    taken = known.taken
-    return max(taken.by_refunds, min(target, taken.accounted))
+    return max(known.taken.by_refunds, min(target, known.taken.accounted))
 
 
 def booked_before(
