@@ -158,6 +158,10 @@ class LedgerTransaction:
             event = Event(kind, book.name.user_id, self.at, data, cause_in(self.session, actor))
             self._outbox.add(book.slot, book.id, event)
 
+    def tell_of(self, slot: int, name: AccountName, event: Event) -> None:
+        """An event of what this change of the books is made for, written at the end beside that account."""
+        self._outbox.add(slot, self._books[slot, name].id, event)
+
     def give_back(self, slot: int, transfer: Transfer, uses: Sequence[tuple[int, int]]) -> Posted:
         """Book a credit that restores lots instead of making one."""
         book = self._books[slot, transfer.book]
