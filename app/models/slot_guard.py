@@ -47,6 +47,7 @@ SWEEPS = frozenset(
         "due_ledger",
         "operator",
         "checkpoint",
+        "lists",
     }
 )
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -11,16 +12,29 @@ from app.domain.status import PAYABLE
 from app.providers.http import deadline
 from app.providers.verbs import capabilities
 from app.services.accounts.catalog import products_for_sale
-from app.services.base.errors import Invalid, NotFound
+from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
+from app.services.base.list_pages import ListPlace, TimeSpan
 from app.services.calls import payment_queries, payment_starts
 from app.services.payments import orders
+from app.services.payments.order_rows import OrderFilter
 from app.services.payments.orders import NewOrder, OrderView, PayBy
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.context import core
+from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("orders", __name__, url_prefix="/v1", tag="Orders")
+ORDERS = ListShape(
+    "orders",
+    "orders",
+    (NUMBER,),
+    (
+        *("number", "user", "environment", "product", "title", "quantity", "amount_minor", "currency", "status"),
+        *("created_at", "expires_at", "paid_at", "payment", "provider_account", "way", "grants"),
+    ),
+)
+ALL_ORDERS = replace(ORDERS, name="all-orders", place=(MOMENT, NUMBER))
 
 
 @blueprint.get("/products")
@@ -72,22 +86,28 @@ def create_order(body: schemas.OrderIn) -> Any:
     written = placed.written.payments[0] if placed.written else None
     started = payment_starts.start_payment(core(), placed.payment_id, written)
     if placed.written is not None and started is not None:
-        return _order(OrderView(placed.written.order, [started]))
-    return _order(orders.view_order(core(), user_id, placed.order_id))
+        return shown_order(OrderView(placed.written.order, [started]))
+    return shown_order(orders.view_order(core(), user_id, placed.order_id))
 
 
 @blueprint.get("/orders")
 @needs("read")
 @blueprint.input(schemas.OrdersQuery, location="query", arg_name="query")
 @blueprint.output(schemas.OrdersOut)
+@blueprint.doc(responses=CSV_RESPONSE)
 def list_orders(query: schemas.OrdersQuery) -> Any:
-    """The user's orders, newest first."""
-    before = parse_number(query.before) if query.before else None
-    if query.before and before is None:
-        raise Invalid("not the `next` of a page", field="before")
-    views = orders.list_orders(core(), caller().user(query.user), before=before, limit=query.limit)
-    following = str(views[-1].order.id) if len(views) == query.limit else None
-    return {"orders": [_order(view) for view in views], "next": following}
+    """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users."""
+    user_id, house = caller().user_if_named(query.user), core()
+    wanted = OrderFilter(user_id, query.status, TimeSpan(query.since, query.until))
+    shape = ALL_ORDERS if user_id is None else ORDERS
+    return list_answer(
+        shape,
+        query,
+        _place(shape, query),
+        lambda place, most: orders.list_orders(house, wanted, place, most),
+        shown_order,
+        order_in_table,
+    )
 
 
 @blueprint.get("/orders/<number>")
@@ -105,7 +125,7 @@ def show_order(number: str, query: schemas.UserQuery) -> Any:
     view = orders.view_order(core(), user_id, order_id)
     if _ask(view):
         view = orders.view_order(core(), user_id, order_id)
-    return _order(view)
+    return shown_order(view)
 
 
 @blueprint.post("/orders/<number>/payments")
@@ -120,7 +140,7 @@ def add_payment(number: str, body: schemas.PaymentIn) -> Any:
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "add_payment", content)
     payment_id = payment_starts.pay_again(core(), user_id, order_id, _pay_by(body), request)
     payment_starts.start_payment(core(), payment_id)
-    return _order(orders.view_order(core(), user_id, order_id))
+    return shown_order(orders.view_order(core(), user_id, order_id))
 
 
 def _ask(view: OrderView) -> bool:
@@ -137,6 +157,14 @@ def _pay_by(body: schemas.PayByIn) -> PayBy:
     return PayBy(body.provider_account, body.way, body.extra, body.return_url)
 
 
+def _place(shape: ListShape, query: schemas.OrdersQuery) -> ListPlace | None:
+    """Where the page begins; `before` takes the number of an order of the user's, too."""
+    if query.cursor is not None or query.before is None:
+        return shape.place_of(query.cursor)
+    number = parse_number(query.before)
+    return (number,) if number is not None and shape is ORDERS else shape.place_of(query.before, "before")
+
+
 def _number(text: str) -> int:
     number = parse_number(text)
     if number is None:
@@ -144,7 +172,8 @@ def _number(text: str) -> int:
     return number
 
 
-def _order(view: OrderView) -> dict[str, Any]:
+def shown_order(view: OrderView) -> dict[str, Any]:
+    """An order as the API shows it."""
     order = view.order
     return {
         "number": str(order.id),
@@ -161,6 +190,19 @@ def _order(view: OrderView) -> dict[str, Any]:
         "expires_at": order.expires_at,
         "paid_at": order.paid_at,
         "payments": [_payment(payment) for payment in view.payments],
+    }
+
+
+def order_in_table(view: OrderView) -> dict[str, Any]:
+    """An order as a line of a table, with the payment that bought it."""
+    order = shown_order(view)
+    bought_by = [payment for payment in order["payments"] if payment["number"] == str(view.order.paid_payment_id)]
+    payment = bought_by[0] if bought_by else dict.fromkeys(("number", "provider_account", "way"))
+    return {
+        **order,
+        "payment": payment["number"],
+        "provider_account": payment["provider_account"],
+        "way": payment["way"],
     }
 
 

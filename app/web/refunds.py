@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -13,15 +15,29 @@ from app.services.accounts import freezes
 from app.services.accounts.users import check_user_id
 from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
+from app.services.base.list_pages import TimeSpan
 from app.services.calls import refund_calls
-from app.services.refunds import requests
+from app.services.refunds import refund_lists
+from app.services.refunds.refund_lists import RefundFilter
 from app.services.refunds.requests import Wanted
 from app.web import refund_schemas as shapes
 from app.web import schemas
-from app.web.access import caller, needs
+from app.web.access import Caller, caller, needs
 from app.web.context import core
+from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
+REFUNDS = ListShape(
+    "refunds",
+    "refunds",
+    (MOMENT, NUMBER),
+    (
+        *("number", "order", "payment", "user", "provider_account", "origin", "status", "amount_minor", "currency"),
+        *("undone_minor", "dispute_fee_minor", "dispute_fee_currency", "reason", "policy", "problem", "created_at"),
+        *("done_at", "coins"),
+    ),
+)
+REFUNDS_OF_ORDER = replace(REFUNDS, name="order-refunds")
 
 
 @blueprint.post("/refunds")
@@ -43,24 +59,41 @@ def create_refund(body: shapes.RefundIn) -> Any:
         policy=Clawback(body.policy) if body.policy else None,
         caller=caller().name,
     )
-    return _refund(refund_calls.request_refund(core(), wanted, request))
+    return shown_refund(refund_calls.request_refund(core(), wanted, request))
 
 
 @blueprint.get("/refunds/<number>")
-@needs("refund")
+@needs("refund", "read")
 @blueprint.output(shapes.RefundOut)
 def show_refund(number: str) -> Any:
-    """One refund. One that is not settled is taken a step further first, if that is due."""
-    return _refund(refund_calls.refund_for_reader(core(), _number(number)))
+    """One refund; for a user's token, of an order of that user. One that is not settled is taken a step further first,
+    if that is due."""
+    refund_id, who = _number(number), caller()
+    if who.user_id is not None:
+        refund_lists.check_owner(core(), who.user_id, refund_id)
+    return _shown_to(who)(refund_calls.refund_for_reader(core(), refund_id))
 
 
 @blueprint.get("/refunds")
-@needs("refund")
+@needs("refund", "read")
 @blueprint.input(shapes.RefundsQuery, location="query", arg_name="query")
 @blueprint.output(shapes.RefundsOut)
+@blueprint.doc(responses=CSV_RESPONSE)
 def list_refunds(query: shapes.RefundsQuery) -> Any:
-    """All refunds of an order, oldest first: those we asked for, and those that the provider decided."""
-    return {"refunds": [_refund(row) for row in requests.of_order(core(), _number(query.order))]}
+    """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else newest first,
+    of the user, or, for a backend's key without `user`, of all users."""
+    who, house = caller(), core()
+    order_id = None if query.order is None else _number(query.order)
+    wanted = RefundFilter(order_id, who.user_if_named(query.user), query.status, TimeSpan(query.since, query.until))
+    shape = REFUNDS if order_id is None else REFUNDS_OF_ORDER
+    return list_answer(
+        shape,
+        query,
+        shape.place_of(query.cursor),
+        lambda place, most: refund_lists.list_refunds(house, wanted, place, most),
+        _shown_to(who),
+        lambda row: {**_shown_to(who)(row), "user": row.user_id},
+    )
 
 
 @blueprint.post("/wallets/freeze")
@@ -106,7 +139,8 @@ def _number(text: str) -> int:
     return number
 
 
-def _refund(row: AnyRow) -> dict[str, Any]:
+def shown_refund(row: AnyRow) -> dict[str, Any]:
+    """A refund as the API shows it."""
     plain = ("provider_account", "origin", "amount_minor", "currency", "undone_minor", "reason", "policy", "status")
     return {
         "number": str(row.id),
@@ -125,6 +159,12 @@ def _refund(row: AnyRow) -> dict[str, Any]:
             )
         },
     }
+
+
+def _shown_to(who: Caller) -> Callable[[AnyRow], dict[str, Any]]:
+    """How the API shows refunds. What went wrong with the provider, and what it charges, is not told to users."""
+    hidden = {"problem": "", "dispute_fee_minor": None, "dispute_fee_currency": None} if who.user_id is not None else {}
+    return lambda row: {**shown_refund(row), **hidden}
 
 
 def _freeze(row: AnyRow) -> dict[str, Any]:
