@@ -16,6 +16,7 @@ from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend, grant
 from app.services import ledger
 from app.services.base.list_pages import ListPlace, TimeSpan
+from app.services.calls import refund_calls
 from app.services.ledger.transfer_lists import ListedTransfer, TransferFilter, list_transfers, view_transfer
 from app.web.list_schemas import TRANSFER_KINDS
 from tests.support.buyer import Buyer
@@ -87,8 +88,6 @@ def test_what_a_user_owes_has_transfers_of_its_own(world: World) -> None:
     request = Spend(buyer.user, "coin", 66, "s", environment="sandbox")
     world.core.transact(lambda tx: ledger.spend(tx, buyer.slot, request, at=tx.now))
     number = buyer.ask()
-    from app.services.calls import refund_calls
-
     refund_calls.work_on_due(world.core, number)
     debt = debt_of(wallet(buyer.user, "coin", "sandbox"))
     assert [(t.kind, t.amount, t.user) for t in _listed(world, TransferFilter(debt))] == [
