@@ -5,8 +5,11 @@ from __future__ import annotations
 import click
 
 from app.cli.house import house
+from app.cli.lists import Table, list_options, span_of, time_options, write_list
+from app.domain.refunding import RefundStatus
 from app.models.base import AnyRow
-from app.services.refunds import overdue
+from app.services.refunds import overdue, refund_lists
+from app.services.refunds.refund_lists import RefundFilter
 
 
 @click.group()
@@ -15,11 +18,22 @@ def refunds() -> None:
 
 
 @refunds.command("list")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-def list_refunds(limit: int) -> None:
-    """The newest refunds, newest first."""
-    for row in overdue.recent(house().core, limit):
-        click.echo(_line(row))
+@click.option("--user", help="Only those of this user's orders.")
+@click.option("--status", type=click.Choice([str(status) for status in RefundStatus]))
+@time_options
+@list_options
+def list_refunds(
+    user: str | None, status: str | None, since: str | None, until: str | None, limit: int | None, as_csv: bool
+) -> None:
+    """The refunds of all users, or of one, newest first."""
+    core = house().core
+    wanted = RefundFilter(None, user, None if status is None else RefundStatus(status), span_of(since, until))
+    write_list(
+        lambda place, most: refund_lists.list_refunds(core, wanted, place, most),
+        limit,
+        _line,
+        _table() if as_csv else None,
+    )
 
 
 @refunds.command("overdue")
@@ -53,6 +67,12 @@ def end_refund(number: int, name: str, reason: str) -> None:
     except overdue.NotEnded as error:
         raise click.ClickException(f"{number}: {error}") from None
     click.echo(f"{number}: ended")
+
+
+def _table() -> Table[AnyRow]:
+    from app.web.refunds import REFUNDS, shown_refund  # late: other commands need not load the web's framework
+
+    return REFUNDS.columns, lambda row: {**shown_refund(row), "user": row.user_id}
 
 
 def _line(row: AnyRow) -> str:

@@ -20,9 +20,9 @@ _QUOTED = re.compile(r"[\",;\t\r\n]|^\s|\s$")
 """Texts that need quotation marks. The semicolon and the tab separate cells in some countries' spreadsheets."""
 
 
-def csv_line(values: Iterable[object]) -> str:
+def csv_line(values: Iterable[object], end: str = LINE_END) -> str:
     """One line of the table with its end."""
-    return ",".join([_cell(value) for value in values]) + LINE_END
+    return ",".join([_cell(value) for value in values]) + end
 
 
 def _cell(value: object) -> str:

@@ -1,0 +1,67 @@
+"""How the commands that list something are asked, and how they write what they found: a line each, or CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any, TypeVar
+
+import click
+
+from app.cli.house import moment_of
+from app.domain.csv_text import csv_line
+from app.services.base.list_pages import ListPage, ListPlace, TimeSpan
+
+AT_ONCE = 1000
+"""So many rows are read, and in memory, at a time."""
+LINES = 100
+"""So many are listed if no number is given; a CSV file has all."""
+Row = TypeVar("Row")
+Command = TypeVar("Command", bound=Callable[..., Any])
+Table = tuple[tuple[str, ...], Callable[[Row], Mapping[str, Any]]]
+"""The columns of a CSV file, and what a row has in them."""
+
+
+def list_options(command: Command) -> Command:
+    """The options `--limit` and `--csv`."""
+    command = click.option("--limit", type=click.IntRange(1), help=f"{LINES} if not given; with --csv, all.")(command)
+    return click.option("--csv", "as_csv", is_flag=True, help="As CSV with a line of names (docs/api.md).")(command)
+
+
+def time_options(command: Command) -> Command:
+    """The options `--since` and `--until`."""
+    command = click.option("--until", metavar="ISO-TIME", help="Made before that moment.")(command)
+    return click.option("--since", metavar="ISO-TIME", help="Made then or later: 2026-03-01T00:00:00Z.")(command)
+
+
+def span_of(since: str | None, until: str | None) -> TimeSpan:
+    """Raises click's error for what is no time."""
+    return TimeSpan(None if since is None else moment_of(since), None if until is None else moment_of(until))
+
+
+def write_list(
+    read: Callable[[ListPlace | None, int], ListPage[Row]],
+    limit: int | None,
+    line: Callable[[Row], str],
+    table: Table[Row] | None,
+) -> None:
+    """Write the rows, each as its `line`; or as CSV, where there is a table."""
+    if table is None:
+        for row in islice(_rows(read, limit or LINES), limit or LINES):
+            click.echo(line(row))
+        return
+    columns, entry = table
+    click.echo(csv_line(columns, end="\n"), nl=False)
+    for row in islice(_rows(read, limit or AT_ONCE), limit):
+        cells = entry(row)
+        click.echo(csv_line([cells[name] for name in columns], end="\n"), nl=False)
+
+
+def _rows(read: Callable[[ListPlace | None, int], ListPage[Row]], wanted: int) -> Iterator[Row]:
+    place: ListPlace | None = None
+    while True:
+        page = read(place, min(wanted, AT_ONCE))
+        yield from page.rows
+        place = page.next
+        if place is None:
+            return
