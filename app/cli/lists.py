@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from typing import Any, TypeVar
 
 import click
@@ -47,21 +46,25 @@ def write_list(
 ) -> None:
     """Write the rows, each as its `line`; or as CSV, where there is a table."""
     if table is None:
-        for row in islice(_rows(read, limit or LINES), limit or LINES):
+        for row in rows_of(read, limit or LINES):
             click.echo(line(row))
         return
     columns, entry = table
     click.echo(csv_line(columns, end="\n"), nl=False)
-    for row in islice(_rows(read, limit or AT_ONCE), limit):
+    for row in rows_of(read, limit):
         cells = entry(row)
         click.echo(csv_line([cells[name] for name in columns], end="\n"), nl=False)
 
 
-def _rows(read: Callable[[ListPlace | None, int], ListPage[Row]], wanted: int) -> Iterator[Row]:
+def rows_of(read: Callable[[ListPlace | None, int], ListPage[Row]], limit: int | None) -> Iterator[Row]:
+    """The first `limit` rows, or all."""
     place: ListPlace | None = None
+    left = limit
     while True:
-        page = read(place, min(wanted, AT_ONCE))
+        page = read(place, AT_ONCE if left is None else min(left, AT_ONCE))
         yield from page.rows
         place = page.next
-        if place is None:
+        if left is not None:
+            left -= len(page.rows)
+        if place is None or left == 0:
             return
