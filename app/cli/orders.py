@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from app.cli.house import house
@@ -29,7 +31,7 @@ def list_orders(
     core = house().core
     wanted = OrderFilter(user, None if status is None else OrderStatus(status), span_of(since, until))
     write_list(
-        lambda place, most: order_service.list_orders(core, wanted, place, most),
+        partial(order_service.list_orders, core, wanted),
         limit,
         _line,
         _table() if as_csv else None,

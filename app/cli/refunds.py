@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from app.cli.house import house
@@ -29,7 +31,7 @@ def list_refunds(
     core = house().core
     wanted = RefundFilter(None, user, None if status is None else RefundStatus(status), span_of(since, until))
     write_list(
-        lambda place, most: refund_lists.list_refunds(core, wanted, place, most),
+        partial(refund_lists.list_refunds, core, wanted),
         limit,
         _line,
         _table() if as_csv else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from app.cli.house import house
@@ -64,7 +66,7 @@ def list_holds(
     core = house().core
     wanted = HoldFilter(user, state, made=span_of(since, until))
     write_list(
-        lambda place, most: wallet_lists.list_holds(core, wanted, place, most),
+        partial(wallet_lists.list_holds, core, wanted),
         limit,
         _hold_line,
         _table_of_holds() if as_csv else None,

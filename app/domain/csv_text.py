@@ -26,7 +26,7 @@ def csv_line(values: Iterable[object], end: str = LINE_END) -> str:
 
 
 def _cell(value: object) -> str:
-    """Nothing for None, ISO 8601 in UTC for a moment, JSON for a list or an object."""
+    """Nothing for None, ISO 8601 in UTC for a moment, JSON with sorted names for a list or an object."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -40,7 +40,7 @@ def _spelt(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, (Sequence, dict)) and not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return str(value)
 
 

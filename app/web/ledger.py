@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
@@ -53,10 +54,10 @@ def show_statement(query: schemas.StatementQuery) -> Any:
 
     def read(place: ListPlace | None, most: int) -> ListPage[Line]:
         page = house.alone(
-            lambda session: ledger.statement(
-                session,
-                slot_of_user(user_id),
-                account,
+            partial(
+                ledger.statement,
+                slot=slot_of_user(user_id),
+                account=account,
                 cursor=place[0] if place else None,
                 limit=most,
                 newest_first=query.order == "newest_first",
@@ -64,7 +65,7 @@ def show_statement(query: schemas.StatementQuery) -> Any:
         )
         return ListPage(page.lines, None if page.cursor is None else (page.cursor,))
 
-    return list_answer(STATEMENT, query, STATEMENT.place_of(query.cursor), read, lambda line: line)
+    return list_answer(STATEMENT, query, read)
 
 
 @blueprint.post("/spends")

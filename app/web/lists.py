@@ -34,6 +34,7 @@ MOMENT = microseconds(datetime(9999, 12, 31, tzinfo=UTC))
 NUMBER = MAX_NUMBER
 UUID = 2**128 - 1
 """The largest of each kind of number that a place is made of."""
+FORMATS = ("application/json", "text/csv")
 CSV_RESPONSE: Any = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 """What the OpenAPI document says of an answer that may be CSV."""
 Row = TypeVar("Row")
@@ -60,16 +61,12 @@ class ListShape:
     columns: tuple[str, ...]
     """In an order that does not change: new ones come at the end."""
 
-    def cursor(self, place: ListPlace | None) -> str | None:
-        if place is None:
-            return None
+    def cursor(self, place: ListPlace) -> str:
         content = json.dumps([self.name, *place], separators=(",", ":"))
         return urlsafe_b64encode(content.encode()).rstrip(b"=").decode()
 
-    def place_of(self, cursor: str | None, field: str = "cursor") -> ListPlace | None:
+    def place_of(self, cursor: str, field: str = "cursor") -> ListPlace:
         """Raises Invalid for a text that this list never gave."""
-        if cursor is None:
-            return None
         try:
             name, *place = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         except (ValueError, TypeError, RecursionError):
@@ -83,26 +80,29 @@ class ListShape:
 def list_answer(
     shape: ListShape,
     query: ListQuery,
-    place: ListPlace | None,
     read: Read[Row],
-    shown: Callable[[Row], Any],
+    shown: Callable[[Row], Any] | None = None,
+    *,
     in_table: Callable[[Row], Any] | None = None,
+    place: ListPlace | None = None,
 ) -> Any:
-    """A page of the list, or its CSV file. `shown` is an entry as JSON has it; `in_table` has the columns of the file,
-    where that is something else. For a file, `read` and they are called after the request."""
-    if wants_csv(query):
+    """A page of the list, or its CSV file. `shown` is an entry as JSON has it, if that is not the row; `in_table` has
+    the columns of the file, where that is something else. A file calls them, and `read`, after the request. `place` is
+    where the answer begins if there is no cursor."""
+    if query.cursor is not None:
+        place = shape.place_of(query.cursor)
+    if query.format == "csv" or (query.format is None and request.accept_mimetypes.best_match(FORMATS) == FORMATS[1]):
         return csv_answer(shape, place, read, in_table or shown)
     page = read(place, query.limit)
-    return {shape.member: [shown(row) for row in page.rows], "next": shape.cursor(page.next)}
+    return {
+        shape.member: page.rows if shown is None else [shown(row) for row in page.rows],
+        "next": None if page.next is None else shape.cursor(page.next),
+    }
 
 
-def wants_csv(query: ListQuery) -> bool:
-    if query.format is not None:
-        return query.format == "csv"
-    return request.accept_mimetypes.best_match(("application/json", "text/csv")) == "text/csv"
-
-
-def csv_answer(shape: ListShape, place: ListPlace | None, read: Read[Row], entry: Callable[[Row], Any]) -> Response:
+def csv_answer(
+    shape: ListShape, place: ListPlace | None, read: Read[Row], entry: Callable[[Row], Any] | None
+) -> Response:
     """Everything from that place on. What goes wrong before the first line is sent is an error like any other; a file
     that cannot be read to its end is cut off, which a reader of HTTP notices. Raises TooManyDownloads."""
     if not _downloads.acquire(blocking=False):
@@ -134,12 +134,13 @@ class _Permit:
 
 
 def _lines(
-    shape: ListShape, page: ListPage[Row], read: Read[Row], entry: Callable[[Row], Any], permit: _Permit
+    shape: ListShape, page: ListPage[Row], read: Read[Row], entry: Callable[[Row], Any] | None, permit: _Permit
 ) -> Iterator[str]:
     try:
         yield csv_line(shape.columns)
         while True:
-            yield "".join([csv_line(_cells(shape.columns, entry(row))) for row in page.rows])
+            entries = page.rows if entry is None else map(entry, page.rows)
+            yield "".join([csv_line(_cells(shape.columns, one)) for one in entries])
             if page.next is None:
                 return
             page = read(page.next, ROWS_AT_ONCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -103,10 +104,10 @@ def list_orders(query: schemas.OrdersQuery) -> Any:
     return list_answer(
         shape,
         query,
-        _place(shape, query),
-        lambda place, most: orders.list_orders(house, wanted, place, most),
+        partial(orders.list_orders, house, wanted),
         shown_order,
-        order_in_table,
+        in_table=order_in_table,
+        place=None if query.before is None else _place_before(shape, query.before),
     )
 
 
@@ -157,12 +158,11 @@ def _pay_by(body: schemas.PayByIn) -> PayBy:
     return PayBy(body.provider_account, body.way, body.extra, body.return_url)
 
 
-def _place(shape: ListShape, query: schemas.OrdersQuery) -> ListPlace | None:
-    """Where the page begins; `before` takes the number of an order of the user's, too."""
-    if query.cursor is not None or query.before is None:
-        return shape.place_of(query.cursor)
-    number = parse_number(query.before)
-    return (number,) if number is not None and shape is ORDERS else shape.place_of(query.before, "before")
+def _place_before(shape: ListShape, before: str) -> ListPlace:
+    """Where a page begins that is asked for by the older name of the cursor: by the number of one of the user's orders,
+    too."""
+    number = parse_number(before)
+    return (number,) if number is not None and shape is ORDERS else shape.place_of(before, "before")
 
 
 def _number(text: str) -> int:

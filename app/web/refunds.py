@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -89,10 +90,9 @@ def list_refunds(query: shapes.RefundsQuery) -> Any:
     return list_answer(
         shape,
         query,
-        shape.place_of(query.cursor),
-        lambda place, most: refund_lists.list_refunds(house, wanted, place, most),
+        partial(refund_lists.list_refunds, house, wanted),
         _shown_to(who),
-        lambda row: {**_shown_to(who)(row), "user": row.user_id},
+        in_table=lambda row: {**_shown_to(who)(row), "user": row.user_id},
     )
 
 

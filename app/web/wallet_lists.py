@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -69,8 +70,7 @@ def list_lots(query: shapes.LotsQuery) -> Any:
     return list_answer(
         LOTS,
         query,
-        LOTS.place_of(query.cursor),
-        lambda place, most: wallet_lists.list_lots(house, wanted, place, most),
+        partial(wallet_lists.list_lots, house, wanted),
         shown_lot,
     )
 
@@ -88,8 +88,7 @@ def list_holds(query: shapes.HoldsQuery) -> Any:
     return list_answer(
         HOLDS,
         query,
-        HOLDS.place_of(query.cursor),
-        lambda place, most: wallet_lists.list_holds(house, wanted, place, most),
+        partial(wallet_lists.list_holds, house, wanted),
         lambda hold: shown_hold(hold, who),
     )
 
@@ -126,8 +125,7 @@ def list_transfers(query: shapes.TransfersQuery) -> Any:
     return list_answer(
         shape,
         query,
-        shape.place_of(query.cursor),
-        lambda place, most: transfer_lists.list_transfers(house, wanted, place, most),
+        partial(transfer_lists.list_transfers, house, wanted),
         shown_transfer_to(who),
     )
 

@@ -100,7 +100,7 @@ def test_an_order_names_the_payment_that_bought_it(world: World, http: FlaskClie
         shown = backend.get("/v1/orders", **query).get_json()["orders"]
         assert [line["payment"] for line in lines] == ["", *(order["payments"][0]["number"] for order in shown[1:])]
         assert [line["provider_account"] for line in lines] == ["", "sandbox", "sandbox"]
-        assert lines[0]["grants"].startswith('[{"asset":"coin","amount":60')
+        assert lines[0]["grants"].startswith('[{"amount":60,"asset":"coin","bonus":false')
 
 
 def test_no_cell_is_a_formula(world: World, http: FlaskClient) -> None:

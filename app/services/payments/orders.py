@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -259,7 +260,7 @@ def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
 
 def list_orders(core: Core, wanted: OrderFilter, place: ListPlace | None, limit: int) -> ListPage[OrderView]:
     """A page of orders, newest first: those of one user, or of all."""
-    page = core.alone(lambda tx: order_rows.orders_listed(tx, wanted, place, limit))
+    page = core.alone(partial(order_rows.orders_listed, wanted=wanted, place=place, most=limit))
     return ListPage([OrderView(order, payments) for order, payments in page.rows], page.next)
 
 
