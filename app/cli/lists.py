@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import click
@@ -17,7 +17,7 @@ LINES = 100
 """So many are listed if no number is given; a CSV file has all."""
 Row = TypeVar("Row")
 Command = TypeVar("Command", bound=Callable[..., Any])
-Table = tuple[tuple[str, ...], Callable[[Row], Mapping[str, Any]]]
+Table = tuple[tuple[str, ...], Callable[[Row], Iterable[Any]]]
 """The columns of a CSV file, and what a row has in them."""
 
 
@@ -52,8 +52,7 @@ def write_list(
     columns, entry = table
     click.echo(csv_line(columns, end="\n"), nl=False)
     for row in rows_of(read, limit):
-        cells = entry(row)
-        click.echo(csv_line([cells[name] for name in columns], end="\n"), nl=False)
+        click.echo(csv_line(entry(row), end="\n"), nl=False)
 
 
 def rows_of(read: Callable[[ListPlace | None, int], ListPage[Row]], limit: int | None) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import itemgetter
 
 import click
 
@@ -41,7 +42,8 @@ def list_orders(
 def _table() -> Table[OrderView]:
     from app.web.orders import ORDERS, order_in_table  # late: other commands need not load the web's framework
 
-    return ORDERS.columns, order_in_table
+    cells = itemgetter(*ORDERS.columns)
+    return ORDERS.columns, lambda view: cells(order_in_table(view))
 
 
 def _line(view: OrderView) -> str:

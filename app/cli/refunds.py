@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import itemgetter
 
 import click
 
@@ -74,7 +75,8 @@ def end_refund(number: int, name: str, reason: str) -> None:
 def _table() -> Table[AnyRow]:
     from app.web.refunds import REFUNDS, shown_refund  # late: other commands need not load the web's framework
 
-    return REFUNDS.columns, lambda row: {**shown_refund(row), "user": row.user_id}
+    cells = itemgetter(*REFUNDS.columns)
+    return REFUNDS.columns, lambda row: cells({**shown_refund(row), "user": row.user_id})
 
 
 def _line(row: AnyRow) -> str:

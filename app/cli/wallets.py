@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 
 import click
 
@@ -74,9 +75,9 @@ def list_holds(
 
 
 def _table_of_holds() -> Table[ListedHold]:
-    from app.web.wallet_lists import HOLDS, shown_hold  # late: other commands need not load the web's framework
+    from app.web.wallet_lists import HOLDS  # late: other commands need not load the web's framework
 
-    return HOLDS.columns, shown_hold
+    return HOLDS.columns, attrgetter(*HOLDS.columns)
 
 
 def _hold_line(hold: ListedHold) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 LINE_END = "\r\n"
@@ -27,21 +27,17 @@ def csv_line(values: Iterable[object], end: str = LINE_END) -> str:
 
 def _cell(value: object) -> str:
     """Nothing for None, ISO 8601 in UTC for a moment, JSON with sorted names for a list or an object."""
+    if isinstance(value, str):
+        return _text(value)
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, int):
-        return str(int(value))
-    return _text(_spelt(value))
-
-
-def _spelt(value: object) -> str:
+        return str(value).lower() if isinstance(value, bool) else str(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, (Sequence, dict)) and not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return str(value)
+    if isinstance(value, list | dict):
+        value = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _text(str(value))
 
 
 def _text(text: str) -> str:

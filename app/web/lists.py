@@ -87,8 +87,8 @@ def list_answer(
     place: ListPlace | None = None,
 ) -> Any:
     """A page of the list, or its CSV file. `shown` is an entry as JSON has it, if that is not the row; `in_table` has
-    the columns of the file, where that is something else. A file calls them, and `read`, after the request. `place` is
-    where the answer begins if there is no cursor."""
+    the columns of the file, as names of a dictionary or as fields, where that is something else. A file calls them, and
+    `read`, after the request. `place` is where the answer begins if there is no cursor."""
     if query.cursor is not None:
         place = shape.place_of(query.cursor)
     if query.format == "csv" or (query.format is None and request.accept_mimetypes.best_match(FORMATS) == FORMATS[1]):
@@ -136,11 +136,12 @@ class _Permit:
 def _lines(
     shape: ListShape, page: ListPage[Row], read: Read[Row], entry: Callable[[Row], Any] | None, permit: _Permit
 ) -> Iterator[str]:
+    by_name, by_field = itemgetter(*shape.columns), attrgetter(*shape.columns)
     try:
         yield csv_line(shape.columns)
         while True:
             entries = page.rows if entry is None else map(entry, page.rows)
-            yield "".join([csv_line(_cells(shape.columns, one)) for one in entries])
+            yield "".join([csv_line(by_name(one) if isinstance(one, dict) else by_field(one)) for one in entries])
             if page.next is None:
                 return
             page = read(page.next, ROWS_AT_ONCE)
@@ -149,8 +150,3 @@ def _lines(
         raise
     finally:
         permit.give_back()
-
-
-def _cells(columns: tuple[str, ...], entry: Any) -> tuple[Any, ...]:
-    """The columns of an entry, which is a dictionary or an object."""
-    return tuple((itemgetter if isinstance(entry, dict) else attrgetter)(*columns)(entry))

@@ -195,14 +195,12 @@ def shown_order(view: OrderView) -> dict[str, Any]:
 
 def order_in_table(view: OrderView) -> dict[str, Any]:
     """An order as a line of a table, with the payment that bought it."""
-    order = shown_order(view)
-    bought_by = [payment for payment in order["payments"] if payment["number"] == str(view.order.paid_payment_id)]
-    payment = bought_by[0] if bought_by else dict.fromkeys(("number", "provider_account", "way"))
+    bought_by = next((payment for payment in view.payments if payment.id == view.order.paid_payment_id), None)
     return {
-        **order,
-        "payment": payment["number"],
-        "provider_account": payment["provider_account"],
-        "way": payment["way"],
+        **shown_order(OrderView(view.order, [])),
+        "payment": None if bought_by is None else str(bought_by.id),
+        "provider_account": None if bought_by is None else bought_by.provider_account,
+        "way": None if bought_by is None else bought_by.way,
     }
 
 

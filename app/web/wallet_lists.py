@@ -15,8 +15,8 @@ from app.domain.ledger import WALLET, AccountName, wallet
 from app.services.base.errors import Invalid
 from app.services.base.list_pages import TimeSpan
 from app.services.ledger import transfer_lists, wallet_lists
-from app.services.ledger.transfer_lists import ListedTransfer, TransferFilter
-from app.services.ledger.wallet_lists import HoldFilter, ListedHold, ListedLot, LotFilter
+from app.services.ledger.transfer_lists import TransferFilter
+from app.services.ledger.wallet_lists import HoldFilter, LotFilter
 from app.web import list_schemas as shapes
 from app.web.access import Caller, caller, needs
 from app.web.context import core
@@ -71,7 +71,6 @@ def list_lots(query: shapes.LotsQuery) -> Any:
         LOTS,
         query,
         partial(wallet_lists.list_lots, house, wanted),
-        shown_lot,
     )
 
 
@@ -89,7 +88,7 @@ def list_holds(query: shapes.HoldsQuery) -> Any:
         HOLDS,
         query,
         partial(wallet_lists.list_holds, house, wanted),
-        lambda hold: shown_hold(hold, who),
+        _shown_to(who),
     )
 
 
@@ -100,7 +99,8 @@ def list_holds(query: shapes.HoldsQuery) -> Any:
 def show_hold(hold_id: uuid.UUID, query: shapes.OneQuery) -> Any:
     """One hold as it stands."""
     who = caller()
-    return shown_hold(wallet_lists.view_hold(core(), who.user_if_named(query.user), hold_id), who)
+    hold = wallet_lists.view_hold(core(), who.user_if_named(query.user), hold_id)
+    return hold if who.user_id is None else replace(hold, actor=None)
 
 
 @blueprint.get("/transfers")
@@ -126,7 +126,7 @@ def list_transfers(query: shapes.TransfersQuery) -> Any:
         shape,
         query,
         partial(transfer_lists.list_transfers, house, wanted),
-        shown_transfer_to(who),
+        _shown_to(who),
     )
 
 
@@ -138,7 +138,8 @@ def show_transfer(transfer_id: uuid.UUID, query: shapes.OneQuery) -> Any:
     """One transfer, with the lots that it made, used, or gave back to."""
     who = caller()
     found, lots = transfer_lists.view_transfer(core(), who.user_if_named(query.user), transfer_id)
-    return {**shown_transfer_to(who)(found), "lots": lots}
+    told = {"user": found.user, "lots": lots}
+    return {**asdict(found), **told} if who.user_id is None else {**asdict(found), **told, "actor": None}
 
 
 def _short_time(query: shapes.TransfersQuery) -> tuple[datetime, datetime]:
@@ -153,24 +154,6 @@ def _short_time(query: shapes.TransfersQuery) -> tuple[datetime, datetime]:
     return query.since, until
 
 
-def shown_lot(lot: ListedLot) -> dict[str, Any]:
-    """A lot as the API shows it."""
-    return {
-        **asdict(lot),
-        "kind": "bonus" if lot.bonus else "paid",
-        "source": lot.kind,
-        "order": None if lot.order is None else str(lot.order),
-        "payment": None if lot.payment is None else str(lot.payment),
-    }
-
-
-def shown_hold(hold: ListedHold, who: Caller | None = None) -> dict[str, Any]:
-    """A hold as the API shows it. Users are not told who of the app's people made it."""
-    shown = {**asdict(hold), "rest": hold.rest}
-    return {**shown, "actor": None} if who is not None and who.user_id is not None else shown
-
-
-def shown_transfer_to(who: Caller) -> Callable[[ListedTransfer], dict[str, Any]]:
-    """How the API shows transfers. Users are not told who of the app's people asked for them."""
-    hidden = {"actor": None} if who.user_id is not None else {}
-    return lambda transfer: {**asdict(transfer), "user": transfer.user, **hidden}
+def _shown_to(who: Caller) -> Callable[[Any], Any] | None:
+    """How holds and transfers are shown, if not as they are: users are not told who of the app's people made them."""
+    return None if who.user_id is None else lambda entry: replace(entry, actor=None)

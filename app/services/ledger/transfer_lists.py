@@ -69,7 +69,8 @@ class ListedTransfer:
     balance: int
     reference: str
     note: str
-    actor: str
+    actor: str | None
+    """Who asked for it; empty for the service itself. None: that is not told."""
     cause: uuid.UUID | None
     """The hold that it captured, or the transfer that it reversed."""
     at: datetime

@@ -62,18 +62,22 @@ class ListedLot:
     granted: int
     left: int
     expires_at: datetime | None
-    order: int | None
-    """The order of the user's that bought them."""
-    payment: int | None
+    order: str | None
+    """Number of the order of the user's that bought them."""
+    payment: str | None
     product: str
     value_minor: int
     currency: str
     transfer: uuid.UUID
-    """What brought them in: a transfer of this kind, with its reference and note."""
-    kind: str
+    """What brought them in, with its kind (`source`), its reference and its note."""
+    source: str
     reference: str
     note: str
     created_at: datetime
+
+    @property
+    def kind(self) -> str:
+        return "bonus" if self.bonus else "paid"
 
 
 _LEFT = case((A.open_lot == L.version, A.open_left), else_=L.remaining)
@@ -129,8 +133,8 @@ def list_lots(core: Core, wanted: LotFilter, place: ListPlace | None, limit: int
     return page_of(core.read(read), limit, lambda lot: (lot.lot,))
 
 
-def _orders_of(tx: Tx, user_id: str, payments: set[str]) -> dict[str, tuple[int, int]]:
-    """The orders of the user's that these payments bought, by the payment as the lots name it: order and payment."""
+def _orders_of(tx: Tx, user_id: str, payments: set[str]) -> dict[str, str]:
+    """The numbers of the orders of the user's that these payments bought, by payment."""
     numbers = {number for number in map(parse_number, payments) if number is not None}
     if not numbers:
         return {}
@@ -139,11 +143,11 @@ def _orders_of(tx: Tx, user_id: str, payments: set[str]) -> dict[str, tuple[int,
         .join_from(Payment.__table__, Order.__table__, and_(_o.slot == _p.slot, _o.id == _p.order_id))
         .where(_p.slot.in_({slot_of_number(number) for number in numbers}), _p.id.in_(numbers), _o.user_id == user_id)
     )
-    return {str(row.id): (row.order_id, row.id) for row in tx.execute(wanted)}
+    return {str(row.id): str(row.order_id) for row in tx.execute(wanted)}
 
 
-def _lot(row: Any, orders: dict[str, tuple[int, int]]) -> ListedLot:
-    order, payment = orders.get(row.payment, (None, None))
+def _lot(row: Any, orders: dict[str, str]) -> ListedLot:
+    order = orders.get(row.payment)
     return ListedLot(
         lot=row.version,
         bonus=bool(row.bonus),
@@ -151,12 +155,12 @@ def _lot(row: Any, orders: dict[str, tuple[int, int]]) -> ListedLot:
         left=row.left,
         expires_at=row.expires_at,
         order=order,
-        payment=payment,
+        payment=None if order is None else row.payment,
         product=row.product,
         value_minor=row.value_minor,
         currency=row.currency,
         transfer=row.id,
-        kind=row.kind,
+        source=row.kind,
         reference=row.reference,
         note=row.note,
         created_at=row.created_at,
@@ -191,7 +195,8 @@ class ListedHold:
     state: str
     reference: str
     note: str
-    actor: str
+    actor: str | None
+    """Who made it. None: that is not told."""
     created_at: datetime
     expires_at: datetime
 

@@ -72,19 +72,19 @@ def test_a_lot_tells_what_is_left_of_it_when_it_expires_and_which_order_bought_i
     _spend(world, 20, "s")  # the bonus that expires first and the next one, then 8 of the first order's coins
     lots = _lots(world, shown="all")
     assert [(lot.order, lot.bonus, lot.granted, lot.left) for lot in lots] == [
-        (first, False, 60, 52),
-        (first, True, 6, 0),
-        (second, False, 60, 60),
-        (second, True, 6, 0),
+        (str(first), False, 60, 52),
+        (str(first), True, 6, 0),
+        (str(second), False, 60, 60),
+        (str(second), True, 6, 0),
     ]
     assert [lot.expires_at for lot in lots] == [None, world.clock.now() + 30 * DAY] * 2
     assert [(lot.product, lot.value_minor, lot.currency) for lot in lots[:2]] == [
         ("coins-60", 600, "CNY"),
         ("coins-60", 0, ""),
     ]
-    assert [(lot.kind, lot.reference) for lot in lots[:2]] == [("purchase", str(first)), ("bonus", str(first))]
+    assert [(lot.source, lot.reference) for lot in lots[:2]] == [("purchase", str(first)), ("bonus", str(first))]
     order = world.order_row(first)
-    assert {lot.payment for lot in lots[:2]} == {order.paid_payment_id}
+    assert {lot.payment for lot in lots[:2]} == {str(order.paid_payment_id)}
 
 
 def test_what_is_left_of_all_lots_is_the_balance_whatever_is_spent(world: World) -> None:
@@ -104,7 +104,7 @@ def test_lots_are_found_by_kind_and_by_when_they_expire(world: World) -> None:
     _grant(world, 8, "g2", days=3)
     _grant(world, 9, "g3", days=10)
     found = _lots(world, "live")
-    assert [(lot.granted, lot.order, lot.payment, lot.kind, lot.reference, lot.note) for lot in found] == [
+    assert [(lot.granted, lot.order, lot.payment, lot.source, lot.reference, lot.note) for lot in found] == [
         (amount, None, None, "grant", "gift-1", "welcome") for amount in (7, 8, 9)
     ]
     soon = world.clock.now() + 3 * DAY
