@@ -9,6 +9,7 @@ import click
 
 from app.cli.house import house
 from app.cli.lists import Table, list_options, span_of, time_options, write_list
+from app.domain import list_tables
 from app.domain.status import OrderStatus
 from app.services.payments import orders as order_service
 from app.services.payments.order_rows import OrderFilter
@@ -40,10 +41,8 @@ def list_orders(
 
 
 def _table() -> Table[OrderView]:
-    from app.web.orders import ORDERS, order_in_table  # late: other commands need not load the web's framework
-
-    cells = itemgetter(*ORDERS.columns)
-    return ORDERS.columns, lambda view: cells(order_in_table(view))
+    cells = itemgetter(*list_tables.ORDERS)
+    return list_tables.ORDERS, lambda view: cells(list_tables.order(view.order, view.payments))
 
 
 def _line(view: OrderView) -> str:

@@ -9,6 +9,7 @@ import click
 
 from app.cli.house import house
 from app.cli.lists import Table, list_options, span_of, time_options, write_list
+from app.domain import list_tables
 from app.domain.refunding import RefundStatus
 from app.models.base import AnyRow
 from app.services.refunds import overdue, refund_lists
@@ -73,10 +74,8 @@ def end_refund(number: int, name: str, reason: str) -> None:
 
 
 def _table() -> Table[AnyRow]:
-    from app.web.refunds import REFUNDS, shown_refund  # late: other commands need not load the web's framework
-
-    cells = itemgetter(*REFUNDS.columns)
-    return REFUNDS.columns, lambda row: cells({**shown_refund(row), "user": row.user_id})
+    cells = itemgetter(*list_tables.REFUNDS)
+    return list_tables.REFUNDS, lambda row: cells(list_tables.refund(row))
 
 
 def _line(row: AnyRow) -> str:

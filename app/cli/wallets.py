@@ -8,7 +8,8 @@ from operator import attrgetter
 import click
 
 from app.cli.house import house
-from app.cli.lists import Table, list_options, span_of, time_options, write_list
+from app.cli.lists import list_options, span_of, time_options, write_list
+from app.domain import list_tables
 from app.domain.numbers import slot_of_user
 from app.services.accounts import freezes
 from app.services.base.errors import NotFound
@@ -70,14 +71,8 @@ def list_holds(
         partial(wallet_lists.list_holds, core, wanted),
         limit,
         _hold_line,
-        _table_of_holds() if as_csv else None,
+        (list_tables.HOLDS, attrgetter(*list_tables.HOLDS)) if as_csv else None,
     )
-
-
-def _table_of_holds() -> Table[ListedHold]:
-    from app.web.wallet_lists import HOLDS  # late: other commands need not load the web's framework
-
-    return HOLDS.columns, attrgetter(*HOLDS.columns)
 
 
 def _hold_line(hold: ListedHold) -> str:

@@ -32,6 +32,7 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "events",
     }
 )
 SWEEPS = frozenset(
@@ -47,6 +48,7 @@ SWEEPS = frozenset(
         "due_ledger",
         "operator",
         "checkpoint",
+        "events",
         "lists",
     }
 )

@@ -15,6 +15,7 @@ from app.models.engine import engine_options, prepare
 from app.request_buffer import LARGEST_BODY
 from app.web import (
     errors,
+    events,
     health,
     ledger,
     monitoring,
@@ -54,6 +55,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         receipts.blueprint,
         refunds.blueprint,
         reports.blueprint,
+        events.blueprint,
         webhooks.blueprint,
         health.blueprint,
         monitoring.blueprint,

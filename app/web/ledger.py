@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
 
+from app.domain import list_tables
 from app.domain.ledger import InsufficientFunds, Posted, Refused, wallet
 from app.domain.numbers import slot_of_user
 from app.domain.spending import HoldRequest, Spend
@@ -21,12 +22,7 @@ from app.web.context import core
 from app.web.lists import CSV_RESPONSE, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("ledger", __name__, url_prefix="/v1", tag="Wallets")
-STATEMENT = ListShape(
-    "statement",
-    "lines",
-    (NUMBER,),
-    ("version", "transfer", "amount", "balance", "kind", "reference", "note", "other", "at"),
-)
+STATEMENT = ListShape("statement", "lines", (NUMBER,), list_tables.STATEMENT)
 
 T = TypeVar("T")
 

@@ -59,7 +59,6 @@ class ListShape:
     place: tuple[int, ...]
     """The largest value of each number in a place."""
     columns: tuple[str, ...]
-    """In an order that does not change: new ones come at the end."""
 
     def cursor(self, place: ListPlace) -> str:
         content = json.dumps([self.name, *place], separators=(",", ":"))

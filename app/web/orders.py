@@ -8,8 +8,8 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
+from app.domain import list_tables, representations
 from app.domain.numbers import parse_number
-from app.domain.status import PAYABLE
 from app.providers.http import deadline
 from app.providers.verbs import capabilities
 from app.services.accounts.catalog import products_for_sale
@@ -26,15 +26,7 @@ from app.web.context import core
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("orders", __name__, url_prefix="/v1", tag="Orders")
-ORDERS = ListShape(
-    "orders",
-    "orders",
-    (NUMBER,),
-    (
-        *("number", "user", "environment", "product", "title", "quantity", "amount_minor", "currency", "status"),
-        *("created_at", "expires_at", "paid_at", "payment", "provider_account", "way", "grants"),
-    ),
-)
+ORDERS = ListShape("orders", "orders", (NUMBER,), list_tables.ORDERS)
 ALL_ORDERS = replace(ORDERS, name="all-orders", place=(MOMENT, NUMBER))
 
 
@@ -87,8 +79,8 @@ def create_order(body: schemas.OrderIn) -> Any:
     written = placed.written.payments[0] if placed.written else None
     started = payment_starts.start_payment(core(), placed.payment_id, written)
     if placed.written is not None and started is not None:
-        return shown_order(OrderView(placed.written.order, [started]))
-    return shown_order(orders.view_order(core(), user_id, placed.order_id))
+        return _order(OrderView(placed.written.order, [started]))
+    return _order(orders.view_order(core(), user_id, placed.order_id))
 
 
 @blueprint.get("/orders")
@@ -105,8 +97,8 @@ def list_orders(query: schemas.OrdersQuery) -> Any:
         shape,
         query,
         partial(orders.list_orders, house, wanted),
-        shown_order,
-        in_table=order_in_table,
+        _order,
+        in_table=lambda view: list_tables.order(view.order, view.payments),
         place=None if query.before is None else _place_before(shape, query.before),
     )
 
@@ -126,7 +118,7 @@ def show_order(number: str, query: schemas.UserQuery) -> Any:
     view = orders.view_order(core(), user_id, order_id)
     if _ask(view):
         view = orders.view_order(core(), user_id, order_id)
-    return shown_order(view)
+    return _order(view)
 
 
 @blueprint.post("/orders/<number>/payments")
@@ -141,7 +133,7 @@ def add_payment(number: str, body: schemas.PaymentIn) -> Any:
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "add_payment", content)
     payment_id = payment_starts.pay_again(core(), user_id, order_id, _pay_by(body), request)
     payment_starts.start_payment(core(), payment_id)
-    return shown_order(orders.view_order(core(), user_id, order_id))
+    return _order(orders.view_order(core(), user_id, order_id))
 
 
 def _ask(view: OrderView) -> bool:
@@ -172,45 +164,5 @@ def _number(text: str) -> int:
     return number
 
 
-def shown_order(view: OrderView) -> dict[str, Any]:
-    """An order as the API shows it."""
-    order = view.order
-    return {
-        "number": str(order.id),
-        "user": order.user_id,
-        "environment": order.environment,
-        "product": order.sku,
-        "title": order.title,
-        "quantity": order.quantity,
-        "amount_minor": order.amount_minor,
-        "currency": order.currency,
-        "grants": order.grants,
-        "status": order.status,
-        "created_at": order.created_at,
-        "expires_at": order.expires_at,
-        "paid_at": order.paid_at,
-        "payments": [_payment(payment) for payment in view.payments],
-    }
-
-
-def order_in_table(view: OrderView) -> dict[str, Any]:
-    """An order as a line of a table, with the payment that bought it."""
-    bought_by = next((payment for payment in view.payments if payment.id == view.order.paid_payment_id), None)
-    return {
-        **shown_order(OrderView(view.order, [])),
-        "payment": None if bought_by is None else str(bought_by.id),
-        "provider_account": None if bought_by is None else bought_by.provider_account,
-        "way": None if bought_by is None else bought_by.way,
-    }
-
-
-def _payment(payment: Any) -> dict[str, Any]:
-    return {
-        "number": str(payment.id),
-        "provider_account": payment.provider_account,
-        "way": payment.way,
-        "status": payment.status,
-        "action": payment.action if payment.status in PAYABLE else None,
-        "created_at": payment.created_at,
-        "paid_at": payment.paid_at,
-    }
+def _order(view: OrderView) -> dict[str, Any]:
+    return representations.order(view.order, view.payments)

@@ -9,6 +9,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
+from app.domain import list_tables, representations
 from app.domain.numbers import parse_number, slot_of_user
 from app.domain.refunding import Clawback
 from app.models.base import AnyRow
@@ -28,17 +29,10 @@ from app.web.context import core
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
-REFUNDS = ListShape(
-    "refunds",
-    "refunds",
-    (MOMENT, NUMBER),
-    (
-        *("number", "order", "payment", "user", "provider_account", "origin", "status", "amount_minor", "currency"),
-        *("undone_minor", "dispute_fee_minor", "dispute_fee_currency", "reason", "policy", "problem", "created_at"),
-        *("done_at", "coins"),
-    ),
-)
+REFUNDS = ListShape("refunds", "refunds", (MOMENT, NUMBER), list_tables.REFUNDS)
 REFUNDS_OF_ORDER = replace(REFUNDS, name="order-refunds")
+NOT_TOLD_TO_USERS = {"problem": "", "dispute_fee_minor": None, "dispute_fee_currency": None}
+"""What went wrong with the provider, and what it charges."""
 
 
 @blueprint.post("/refunds")
@@ -60,7 +54,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
         policy=Clawback(body.policy) if body.policy else None,
         caller=caller().name,
     )
-    return shown_refund(refund_calls.request_refund(core(), wanted, request))
+    return representations.refund(refund_calls.request_refund(core(), wanted, request))
 
 
 @blueprint.get("/refunds/<number>")
@@ -92,7 +86,7 @@ def list_refunds(query: shapes.RefundsQuery) -> Any:
         query,
         partial(refund_lists.list_refunds, house, wanted),
         _shown_to(who),
-        in_table=lambda row: {**_shown_to(who)(row), "user": row.user_id},
+        in_table=_shown_to(who, list_tables.refund),
     )
 
 
@@ -120,7 +114,7 @@ def unfreeze(body: shapes.FreezeIn) -> Any:
 @blueprint.output(shapes.FreezesOut)
 def list_freezes(query: shapes.FreezesQuery) -> Any:
     """Who froze and unfroze the user's wallets, and why, oldest first."""
-    return {"freezes": [_freeze(row) for row in freezes.history(core(), check_user_id(query.user))]}
+    return {"freezes": [representations.freeze(row) for row in freezes.history(core(), check_user_id(query.user))]}
 
 
 def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
@@ -129,7 +123,7 @@ def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), what, body.model_dump(mode="json"))
     wanted = freezes.Change(user_id, body.environment, body.asset, frozen, body.reason, caller().name)
     number = freezes.change(core(), wanted, request)
-    return _freeze(freezes.entry(core(), slot_of_user(user_id), number))
+    return representations.freeze(freezes.entry(core(), slot_of_user(user_id), number))
 
 
 def _number(text: str) -> int:
@@ -139,38 +133,8 @@ def _number(text: str) -> int:
     return number
 
 
-def shown_refund(row: AnyRow) -> dict[str, Any]:
-    """A refund as the API shows it."""
-    plain = ("provider_account", "origin", "amount_minor", "currency", "undone_minor", "reason", "policy", "status")
-    return {
-        "number": str(row.id),
-        "order": str(row.order_id),
-        "payment": str(row.payment_id),
-        **{
-            name: getattr(row, name)
-            for name in (
-                *plain,
-                "dispute_fee_minor",
-                "dispute_fee_currency",
-                "problem",
-                "coins",
-                "created_at",
-                "done_at",
-            )
-        },
-    }
-
-
-def _shown_to(who: Caller) -> Callable[[AnyRow], dict[str, Any]]:
-    """How the API shows refunds. What went wrong with the provider, and what it charges, is not told to users."""
-    hidden = {"problem": "", "dispute_fee_minor": None, "dispute_fee_currency": None} if who.user_id is not None else {}
-    return lambda row: {**shown_refund(row), **hidden}
-
-
-def _freeze(row: AnyRow) -> dict[str, Any]:
-    return {
-        "number": str(row.id),
-        "user": row.user_id,
-        "refund": str(row.refund_id) if row.refund_id is not None else None,
-        **{name: getattr(row, name) for name in ("asset", "environment", "frozen", "reason", "actor", "at")},
-    }
+def _shown_to(
+    who: Caller, shown: Callable[[AnyRow], dict[str, Any]] = representations.refund
+) -> Callable[[AnyRow], dict[str, Any]]:
+    """How refunds are shown to that caller."""
+    return shown if who.user_id is None else lambda row: {**shown(row), **NOT_TOLD_TO_USERS}

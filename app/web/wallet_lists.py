@@ -11,6 +11,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
+from app.domain import list_tables
 from app.domain.ledger import WALLET, AccountName, wallet
 from app.services.base.errors import Invalid
 from app.services.base.list_pages import TimeSpan
@@ -23,33 +24,9 @@ from app.web.context import core
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, UUID, ListShape, list_answer
 
 blueprint = APIBlueprint("wallet_lists", __name__, url_prefix="/v1", tag="Wallets")
-LOTS = ListShape(
-    "lots",
-    "lots",
-    (NUMBER,),
-    (
-        *("lot", "kind", "granted", "left", "expires_at", "order", "payment", "product", "value_minor", "currency"),
-        *("transfer", "source", "reference", "note", "created_at"),
-    ),
-)
-HOLDS = ListShape(
-    "holds",
-    "holds",
-    (MOMENT, UUID),
-    (
-        *("id", "user", "asset", "environment", "state", "amount", "captured", "released", "rest", "reference", "note"),
-        *("actor", "created_at", "expires_at"),
-    ),
-)
-TRANSFERS = ListShape(
-    "transfers",
-    "transfers",
-    (NUMBER,),
-    (
-        *("id", "kind", "user", "asset", "environment", "amount", "debit", "credit", "version", "balance"),
-        *("reference", "note", "actor", "cause", "at"),
-    ),
-)
+LOTS = ListShape("lots", "lots", (NUMBER,), list_tables.LOTS)
+HOLDS = ListShape("holds", "holds", (MOMENT, UUID), list_tables.HOLDS)
+TRANSFERS = ListShape("transfers", "transfers", (NUMBER,), list_tables.TRANSFERS)
 ALL_TRANSFERS = replace(TRANSFERS, name="all-transfers", place=(MOMENT, UUID))
 
 

@@ -9,12 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import lists, main
+from app.domain.list_tables import HOLDS, ORDERS, REFUNDS
 from app.domain.spending import HoldRequest
 from app.services.calls import refund_calls
 from app.services.ledger import holds
-from app.web.orders import ORDERS
-from app.web.refunds import REFUNDS
-from app.web.wallet_lists import HOLDS
 from tests.support.buyer import Buyer
 from tests.support.world import World
 
@@ -59,7 +57,7 @@ def test_orders_are_listed_by_status_time_and_user(buyers: list[Buyer]) -> None:
 
 def test_a_file_of_orders_has_all_in_the_columns_of_the_api(buyers: list[Buyer]) -> None:
     found = table("orders", "list")
-    assert tuple(found[0]) == ORDERS.columns
+    assert tuple(found[0]) == ORDERS
     assert [line["number"] for line in found] == [str(buyer.order_id) for buyer in reversed(buyers)]
     assert [line["payment"] for line in found] == [str(buyer.payment_id) for buyer in reversed(buyers)]
     assert len(table("orders", "list", "--limit", "1")) == 1
@@ -88,7 +86,7 @@ def test_refunds_are_listed_by_status_and_user_with_their_user_in_the_file(buyer
     (done,) = run("refunds", "list", "--status", "done")
     assert f"payment={buyers[0].payment_id}" in done
     found = table("refunds", "list", "--user", buyers[1].user)
-    assert tuple(found[0]) == REFUNDS.columns
+    assert tuple(found[0]) == REFUNDS
     assert [(line["user"], line["status"], line["amount_minor"]) for line in found] == [
         (buyers[1].user, "created", "600")
     ]
@@ -100,7 +98,7 @@ def test_holds_of_a_user_are_listed_by_state(buyers: list[Buyer], world: World) 
     world.core.transact(lambda tx: holds.hold(tx, buyer.slot, request, at=tx.now))
     assert run("wallets", "holds", buyer.user, "--state", "captured") == []
     found = table("wallets", "holds", buyer.user)
-    assert tuple(found[0]) == HOLDS.columns
+    assert tuple(found[0]) == HOLDS
     assert (found[0]["amount"], found[0]["reference"], found[0]["actor"]) == ("5", "room-1", "'=x")
     (line,) = run("wallets", "holds", buyer.user)
     assert line.startswith(f"{request.id_in(buyer.slot)}  ")
