@@ -22,6 +22,8 @@ GIFT, GIFT_RECEIVED = "gift", "gift_received"
 GIFT_RECALLED, EXPIRED_RECALLED = "gift_recalled", "gift_expired_recalled"
 """The kinds of the transfers that take given coins from their receiver when their purchase is refunded: out of the
 wallet, and out of what the house has already because it expired there unused."""
+GIFT_KINDS = (GIFT, GIFT_RECEIVED, GIFT_RECALLED, EXPIRED_RECALLED)
+"""The kinds of transfer that only gifts and their recalls make."""
 MOST_PARTS = 500
 """One gift takes from so many lots at the most: each becomes a lot of the receiver."""
 

@@ -26,7 +26,7 @@ from app.providers.http import HttpResponse, RequestsClient, deadline
 from app.services.accounts.users import check_user_id
 from app.services.base.errors import DomainError, Invalid
 
-USER_SCOPES = frozenset({"orders", "read", "receipts"})
+USER_SCOPES = frozenset({"orders", "read", "receipts", "gift"})
 LONGEST_TOKEN = 8192
 LEEWAY_SECONDS = 30
 JWKS_SECONDS = 3.0
@@ -232,17 +232,16 @@ def _user_id(claim: object) -> str:
     return check_user_id(str(claim))
 
 
-def needs(scope: str, *, or_user: bool = False) -> Callable[[View], View]:
-    """Let only callers with this scope in; the view finds them in `caller()`. With `or_user` a user's own token gets
-    in without it, and the view decides."""
+def needs(*scopes: str) -> Callable[[View], View]:
+    """Let only callers with one of these scopes in; the view finds them in `caller()`."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             gate: Gate = current_app.extensions["tillbook_gate"]
             admitted = gate.admit(request.headers.get("Authorization"))
-            if scope not in admitted.scopes and not (or_user and admitted.user_id is not None):
-                raise Forbidden(f"this needs the scope {scope!r}", scope=scope)
+            if admitted.scopes.isdisjoint(scopes):
+                raise Forbidden(f"this needs the scope {' or '.join(map(repr, scopes))}", scope=scopes[0])
             g.caller = admitted
             return view(*args, **kwargs)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from app.web.schemas import PAGE, Asset, In, Number, Out, PageSize, PositiveInt, UserId, UserQuery
+from app.web.schemas import Asset, In, NextCursor, Number, Out, PositiveInt, UserId
 
 Environment = Literal["live", "sandbox"]
 
@@ -22,11 +22,6 @@ class GiftIn(In):
         default="", description="From the giver to the receiver: both statements show it."
     )
     reference: Annotated[str, StringConstraints(max_length=128)] = Field(default="", description="The app's own.")
-
-
-class GiftsQuery(UserQuery):
-    before: Number | None = Field(default=None, description="Cursor: the `next` of the page before.")
-    limit: PageSize = PAGE
 
 
 class GiftOut(Out):
@@ -50,4 +45,4 @@ class GiftOut(Out):
 
 class GiftsOut(Out):
     gifts: list[GiftOut]
-    next: Number | None = Field(description="Cursor of the next page; null at the end.")
+    next: NextCursor

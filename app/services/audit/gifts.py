@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, select, tuple_, union
 
-from app.domain.gifts import EXPIRED_RECALLED, GIFT, GIFT_RECALLED, GIFT_RECEIVED, TRANSIT, Gift, GiftPart, GiftStatus
+from app.domain.gifts import GIFT_KINDS, TRANSIT, Gift, GiftPart, GiftStatus
 from app.domain.ledger import Lot, Transfer
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.proof.gifts import TransitSums, is_piece_of
@@ -31,8 +31,6 @@ from app.services.ledger.idempotency import STORED, Stored
 from app.services.refunds import recall_rows
 
 PAGE = 500
-KINDS = (GIFT, GIFT_RECEIVED, GIFT_RECALLED, EXPIRED_RECALLED)
-"""The kinds of transfer that only gifts and their recalls make."""
 _SAME = ("giver", "receiver", "asset", "environment", "amount", "message", "reference")
 _G, _P, _V, _R, _W = GIFTS.c, GIFT_PARTS.c, GIFT_ARRIVALS.c, RECALLS.c, RECALL_ANSWERS.c
 _A, _T, _L = ACCOUNTS.c, TRANSFERS.c, LOTS.c
@@ -69,7 +67,7 @@ class _SlotOfGifts:
         self._slot = slot
         self._sums = TransitSums()
         self._made = 0
-        """How many transfers of KINDS the rows explain."""
+        """How many transfers of GIFT_KINDS the rows explain."""
         self._wanted: Counter[uuid.UUID] = Counter()
         """What recalls have asked for, by the transfer that had credited the coins to the buyer."""
         self._missing: Counter[uuid.UUID] = Counter()
@@ -177,7 +175,8 @@ class _SlotOfGifts:
         for start in range(0, len(grants), PAGE):
             booked = clawback.booked(self._tx, self._slot, grants[start : start + PAGE])
             for grant in grants[start : start + PAGE]:
-                there = (booked[grant].sums[RECALLED], booked[grant].sums[UNRECALLED])
+                sums = booked[grant].sums
+                there = (sums.get(RECALLED, 0), sums.get(UNRECALLED, 0))
                 derived = (self._wanted[grant], self._missing[grant])
                 if there != derived:
                     yield "recall_booked", f"grant {grant}: asked and missing are {there}, derived {derived}"
@@ -247,7 +246,7 @@ class _SlotOfGifts:
         return Counter({(row.asset, row.environment): int(row.total) for row in self._tx.execute(wanted)})
 
     def _unexplained(self) -> Found:
-        there = (_T.slot == self._slot, _T.kind.in_(KINDS))
+        there = (_T.slot == self._slot, _T.kind.in_(GIFT_KINDS))
         booked = self._tx.scalar(select(func.count()).select_from(TRANSFERS).where(*there))
         if booked != self._made:
             yield "transfer_unexplained", f"{booked} transfers of gifts and recalls, {self._made} expected"

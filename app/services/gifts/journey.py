@@ -24,6 +24,7 @@ from app.models.base import AnyRow
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_once
+from app.services.base.list_pages import ListPage, ListPlace, page_of
 from app.services.gifts import gift_rows, giver, receiver
 from app.services.gifts.giver import GiftLimitReached
 
@@ -107,10 +108,11 @@ def view(core: Core, number: int) -> AnyRow:
     return row
 
 
-def of_user(core: Core, user_id: str, *, before: int | None, limit: int) -> tuple[list[Mapping[str, Any]], int | None]:
-    """A page of the gifts that a user gave or got, newest first, and the cursor of the next one."""
+def of_user(core: Core, user_id: str, place: ListPlace | None, limit: int) -> ListPage[Mapping[str, Any]]:
+    """A page of the gifts that a user gave or got, newest first."""
+    before = None if place is None else place[0]
     rows = core.read(lambda tx: gift_rows.of_user(tx, slot_of_user(user_id), user_id, before, limit + 1))
-    return rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None
+    return page_of(rows, limit, lambda row: (row["id"],))
 
 
 def _still_known(row: AnyRow, wanted: GiftRequest) -> int:
