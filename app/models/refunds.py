@@ -90,6 +90,14 @@ class Refund(Base):
         CheckConstraint("status <> 'done' OR done_at IS NOT NULL", name="done_at_a_moment"),
         Index(None, "slot", "payment_id"),
         Index(None, "slot", "order_id"),
+        # Without the slot, for the number that a person reads out: the provider's of the refund, or of the trade.
+        Index("ix_refunds_theirs", "theirs"),
+        Index(
+            "ix_refunds_number_there",
+            "number_there",
+            postgresql_where=text("number_there IS NOT NULL"),
+            sqlite_where=text("number_there IS NOT NULL"),
+        ),
         Index(
             "ix_refunds_due",
             "next_query_at",
