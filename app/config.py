@@ -59,8 +59,8 @@ SHORTEST_SECRET = 32
 SHORTEST_RSA_BITS = 2048
 """RFC 7518, section 3.3: a key of this size or larger must be used with RS256."""
 API_KEY_PREFIX = "tbk_"
-SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"})
-Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"]
+SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "search"})
+Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "search"]
 KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Algorithm = Literal["HS256", "RS256", "ES256"]
 
@@ -209,8 +209,9 @@ class Settings(BaseSettings):
     most_open_orders: int = Field(default=50, ge=1, le=1000)
     """How many open orders a user may have at one time."""
     most_starts_per_minute: int = Field(default=30, ge=1, le=1000)
-    message_days: int = Field(default=90, ge=1, le=3650)
     """How many payments a user may start within a minute."""
+    message_days: int = Field(default=90, ge=1, le=3650)
+    call_days: int = Field(default=180, ge=1, le=3650)
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT
     surplus_payment: Surplus = Surplus.HOLD
@@ -315,9 +316,8 @@ def _split(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 def _where(line: str) -> str:
     """A hint for a setting that stands in the file though only the environment is asked for it."""
-    name = line.partition(": ")[0]
-    only = PLACES | set(Serving.model_fields)
-    return f"; set {ENVIRONMENT_PREFIX}{name.upper()} in the environment" if name in only else ""
+    name, there = line.partition(": ")[0], PLACES | set(Serving.model_fields)
+    return f"; set {ENVIRONMENT_PREFIX}{name.upper()} in the environment" if name in there else ""
 
 
 def _unknown_variables() -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""What happened beside the state of orders and payments: calls to providers, facts that were told again, what people did
-by hand. Nothing is decided by these rows; whoever looks into an order reads them.
+"""What happened beside the state of orders and payments: calls to providers, facts that were told again, what people
+did by hand. Nothing is decided by these rows; whoever looks into an order reads them.
 
-They have no foreign keys: the check of one would wait for whoever has locked the payment, and the rows of calls go by an
-age of their own.
+They have no foreign keys: the check of one would wait for whoever has locked the payment, and the rows of calls go by
+an age of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ class CallMade(Base):
 
     slot: Mapped[int] = mapped_column(Integer, primary_key=True)
     id: Mapped[int] = mapped_column(Big, primary_key=True)
-    """Given when the call began."""
     payment_id: Mapped[int | None] = mapped_column(Big)
     refund_id: Mapped[int | None] = mapped_column(Big)
     receipt_id: Mapped[int | None] = mapped_column(Big)
@@ -74,9 +73,7 @@ class Telling(Base):
     message_id: Mapped[str | None] = mapped_column(String(255))
     at: Mapped[datetime] = mapped_column(Moment)
 
-    __table_args__ = (
-        PrimaryKeyConstraint("slot", "fact_id", "road"),
-    )
+    __table_args__ = (PrimaryKeyConstraint("slot", "fact_id", "road"),)
 
 
 class Intervention(Base):

@@ -67,6 +67,8 @@ class Rules:
     """Payments that one user may start within a minute."""
     message_days: int = 90
     """How long a kept message that is settled is kept."""
+    call_days: int = 180
+    """How long it is remembered how a call to a provider ended."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)
