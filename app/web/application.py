@@ -13,7 +13,20 @@ from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
 from app.request_buffer import LARGEST_BODY
-from app.web import errors, health, ledger, monitoring, openapi, orders, receipts, refunds, reports, transfers, webhooks
+from app.web import (
+    errors,
+    health,
+    ledger,
+    lookup,
+    monitoring,
+    openapi,
+    orders,
+    receipts,
+    refunds,
+    reports,
+    transfers,
+    webhooks,
+)
 from app.web.access import Gate
 from app.web.chunked_bodies import ChunkedBodies
 from app.web.strict_json import StrictJson, refuse_other_content
@@ -40,6 +53,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         receipts.blueprint,
         refunds.blueprint,
         reports.blueprint,
+        lookup.blueprint,
         webhooks.blueprint,
         health.blueprint,
         monitoring.blueprint,

@@ -70,21 +70,24 @@ def _row(called: ProviderCall[Any], facts: Sequence[Fact], payment: int | None) 
 
 
 def delete_old(core: Core, first_slot: int) -> tuple[int, int]:
-    """Delete rows that were kept as long as the installation wants, in a range of slots that begins here; how many,
-    and the slot to go on at: 0 when all slots were looked at.
+    """Delete rows that were kept as long as the installation wants, in the first range of slots from here on that has
+    any; how many, and the slot to go on at: 0 when all slots were gone through.
 
     Slot by slot, since the numbers of a slot's rows rise with their time: that needs no index beside the key.
     """
     before = number_at(core.clock.now() - timedelta(days=core.rules.call_days))
-    slots = range(first_slot, min(first_slot + SLOTS_AT_ONCE, SLOTS))
-    found = select(_c.slot).where(_c.slot.in_(slots), _c.id < before).distinct()
-    deleted = sum(
-        core.transact(partial(_delete, slot=slot, before=before))
-        for slot in core.read(lambda tx: list(tx.scalars(found)))
-    )
-    if deleted:
-        _log.info("old_calls_deleted", calls=deleted)
-    return deleted, (first_slot if deleted else slots.stop % SLOTS)
+    for first in range(first_slot, SLOTS, SLOTS_AT_ONCE):
+        slots = core.read(partial(_slots_with_old, first=first, before=before))
+        if slots:
+            deleted = sum(core.transact(partial(_delete, slot=slot, before=before)) for slot in slots)
+            _log.info("old_calls_deleted", calls=deleted)
+            return deleted, first
+    return 0, 0
+
+
+def _slots_with_old(tx: Tx, *, first: int, before: int) -> list[int]:
+    slots = range(first, min(first + SLOTS_AT_ONCE, SLOTS))
+    return list(tx.scalars(select(_c.slot).where(_c.slot.in_(slots), _c.id < before).distinct()))
 
 
 def _delete(tx: Tx, *, slot: int, before: int) -> int:
