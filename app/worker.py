@@ -269,8 +269,9 @@ class Worker:
         waits for this, so all slots are seldom gone through."""
         if time.monotonic() < self._look_for_old_calls_at:
             return 0
-        deleted, self._old_calls_from = call_log.delete_old(self._core, self._old_calls_from)
-        if not self._old_calls_from:
+        deleted, go_on_at = call_log.delete_old(self._core, self._old_calls_from)
+        self._old_calls_from = go_on_at or 0
+        if go_on_at is None:
             self._look_for_old_calls_at = time.monotonic() + OLD_CALLS_SECONDS
         return deleted
 

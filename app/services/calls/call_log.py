@@ -69,9 +69,9 @@ def _row(called: ProviderCall[Any], facts: Sequence[Fact], payment: int | None) 
     }
 
 
-def delete_old(core: Core, first_slot: int) -> tuple[int, int]:
+def delete_old(core: Core, first_slot: int = 0) -> tuple[int, int | None]:
     """Delete rows that were kept as long as the installation wants, in the first range of slots from here on that has
-    any; how many, and the slot to go on at: 0 when all slots were gone through.
+    any; how many, and the slot to go on at: None when all slots were gone through.
 
     Slot by slot, since the numbers of a slot's rows rise with their time: that needs no index beside the key.
     """
@@ -82,7 +82,7 @@ def delete_old(core: Core, first_slot: int) -> tuple[int, int]:
             deleted = sum(core.transact(partial(_delete, slot=slot, before=before)) for slot in slots)
             _log.info("old_calls_deleted", calls=deleted)
             return deleted, first
-    return 0, 0
+    return 0, None
 
 
 def _slots_with_old(tx: Tx, *, first: int, before: int) -> list[int]:
