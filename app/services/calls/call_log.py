@@ -19,7 +19,7 @@ from app.domain.numbers import SLOTS, number_at
 from app.models.history import CallMade
 from app.services.base.context import Core, Tx
 from app.services.base.upsert import insertion_if_new
-from app.services.calls.provider_call import ProviderCall
+from app.services.calls.provider_call import CallRecord, ProviderCall
 
 LONGEST_SAID = 128
 """Characters of the kinds of facts in an answer; more are cut."""
@@ -38,20 +38,19 @@ def keep(tx: Tx, called: ProviderCall[Any], facts: Sequence[Fact] = (), *, payme
 
     The number was given with the call: a transaction that is repeated writes no second row.
     """
-    keep_all(tx, [(called, facts, payment)])
+    if called.record is not None:
+        _INSERT.run(tx, [_row(called, called.record, facts, payment)])
 
 
 def keep_all(tx: Tx, calls: Iterable[tuple[ProviderCall[Any], Sequence[Fact], int | None]]) -> None:
     """Write these calls down, in one statement where they are few."""
-    rows = [row for called, facts, payment in calls if (row := _row(called, facts, payment)) is not None]
+    made = [(called, called.record, facts, payment) for called, facts, payment in calls]
+    rows = [_row(called, record, facts, payment) for called, record, facts, payment in made if record is not None]
     if rows:
         _INSERT.run(tx, rows)
 
 
-def _row(called: ProviderCall[Any], facts: Sequence[Fact], payment: int | None) -> dict[str, Any] | None:
-    record = called.record
-    if record is None:
-        return None
+def _row(called: ProviderCall[Any], record: CallRecord, facts: Sequence[Fact], payment: int | None) -> dict[str, Any]:
     subject = record.subject
     return {
         "slot": subject.slot,

@@ -73,7 +73,8 @@ def _record_started(core: Core, row: Any, called: ProviderCall[Started], started
     action = dict(started.action)
 
     def first(tx: Tx) -> bool:
-        call_log.keep(tx, called, started.facts)
+        if called.record is not None:  # seldom where the start is a signature of our own
+            call_log.keep(tx, called, started.facts)
         return payment_rows.started(tx, row.slot, row.id, action)
 
     if row.status == PaymentStatus.CREATED and core.alone(first):
