@@ -82,7 +82,7 @@ _SENTENCES = {
     ),
     EntryKind.MESSAGE: "message {number} of {provider_account} was kept: {what}: {detail}",
     EntryKind.FACT: "{provider_account} told by {road} that it is {what} {money} {about}: {outcome} {told}",
-    EntryKind.TOLD_AGAIN: "fact {number} was told again by {road} {told}",
+    EntryKind.TOLD_AGAIN: "fact {number} ({what}) was told again by {road} {told}",
     EntryKind.TRANSFER: "booked: {what} {money} {told} {by}",
     EntryKind.REFUND_MADE: "refund {number} {money} of payment {payment} ({what}) {by}",
     EntryKind.REFUND_DONE: "refund {number} {money} of payment {payment} was done",
