@@ -124,5 +124,6 @@ def rules_of(settings: Settings) -> Rules:
         message_days=settings.message_days,
         call_days=settings.call_days,
         clawback=settings.clawback_policy,
-        ledger=replace(settings.ledger.rules(), seals=settings.audit.seals()),
+        event_days=settings.events.days,
+        ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
     )

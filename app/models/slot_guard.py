@@ -35,6 +35,7 @@ SLOTTED = frozenset(
         "provider_calls",
         "tellings",
         "interventions",
+        "events",
     }
 )
 SWEEPS = frozenset(
@@ -51,6 +52,7 @@ SWEEPS = frozenset(
         "due_ledger",
         "operator",
         "checkpoint",
+        "events",
     }
 )
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)

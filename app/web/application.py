@@ -15,6 +15,7 @@ from app.models.engine import engine_options, prepare
 from app.request_buffer import LARGEST_BODY
 from app.web import (
     errors,
+    events,
     health,
     ledger,
     lookup,
@@ -54,6 +55,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         refunds.blueprint,
         reports.blueprint,
         lookup.blueprint,
+        events.blueprint,
         webhooks.blueprint,
         health.blueprint,
         monitoring.blueprint,

@@ -72,6 +72,7 @@ class EntryOut(Out):
         "freeze",
         "unfreeze",
         "intervention",
+        "event",
         "message_settled",
         "order_expired",
     ]

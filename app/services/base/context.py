@@ -69,6 +69,8 @@ class Rules:
     """How long a kept message that is settled is kept."""
     call_days: int = 180
     """How long it is remembered how a call to a provider ended."""
+    event_days: int = 30
+    """How long events are kept for readers of the feed."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)

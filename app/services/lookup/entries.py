@@ -24,6 +24,7 @@ class EntryKind(StrEnum):
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
     INTERVENTION = "intervention"
+    EVENT = "event"
     MESSAGE_SETTLED = "message_settled"
     ORDER_EXPIRED = "order_expired"
 
@@ -89,6 +90,7 @@ _SENTENCES = {
     EntryKind.FREEZE: "wallets were frozen {about} {by}",
     EntryKind.UNFREEZE: "wallets were unfrozen {by}",
     EntryKind.INTERVENTION: "by hand: {what} {about} {by}",
+    EntryKind.EVENT: "the backend is told: {what} {told}",
     EntryKind.MESSAGE_SETTLED: "message {number} needed nobody any more",
     EntryKind.ORDER_EXPIRED: "the time of order {number} was over",
 }

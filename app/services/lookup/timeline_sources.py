@@ -13,9 +13,11 @@ from sqlalchemy import ColumnElement, Select, Text, and_, cast, or_, select
 
 from app.domain.deciding import Booking
 from app.domain.facts import Kind
+from app.domain.ledger import microseconds
 from app.domain.numbers import slot_of_number
 from app.models.asks import Ask
 from app.models.base import AnyRow
+from app.models.events import EVENTS
 from app.models.history import CallMade, Intervention, Telling
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.orders import FactRow, KeptMessage
@@ -28,13 +30,15 @@ from app.services.refunds.captured_payments import number_of
 
 MOST_CAPTURES = 100
 """Facts about money of one order whose transfers are looked for."""
+MOST_CAUSES = 100
+"""Facts of one order whose events are looked for; what shows the order itself is found beside."""
 MOST_QUESTIONS = 100
 """Questions that messages raised about one order whose messages are looked for."""
 UNFINISHED_WITHIN = timedelta(days=1)
 """How long a question without an end is shown: a later one overwrites its stamp."""
 _f, _t, _c, _m = (table.__table__.c for table in (FactRow, Telling, CallMade, KeptMessage))
 _r, _z, _i, _a, _s = (table.__table__.c for table in (Refund, Freeze, Intervention, Ask, Receipt))
-_x = TRANSFERS.c
+_x, _e = TRANSFERS.c, EVENTS.c
 _debit, _credit = ACCOUNTS.alias("debit"), ACCOUNTS.alias("credit")
 
 
@@ -344,6 +348,30 @@ def _receipts(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         )
 
 
+def _events(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+    """The events of the user that show the order, a payment or a refund of it, or that a fact about it caused. Their
+    bodies are JSON, in which each of these numbers is a text of its own."""
+    facts = select(_f.id).where(_f.slot == subject.slot, _f.payment_id.in_(subject.payment_ids))
+    numbers = [subject.order.id, *subject.payment_ids, *tx.scalars(facts.order_by(_f.id).limit(MOST_CAUSES))]
+    told = [cast(_e.body, Text).contains(f'"{number}"', autoescape=True) for number in numbers]
+    wanted = select(*_e).where(
+        _e.slot == subject.slot,
+        _e.user_id == subject.order.user_id,
+        _e.version >= microseconds(subject.order.created_at),
+        or_(*told),
+    )
+    for row in tx.execute(window.of(wanted, _e.at, _e.id)):
+        in_feed = "" if row.position is None else f"place {row.position} in the feed"
+        yield Entry(
+            at=row.at,
+            kind=EntryKind.EVENT,
+            number=str(row.id),
+            what=row.type,
+            outcome="waiting" if row.position is None else "in_feed",
+            detail=in_feed,
+        )
+
+
 def _is_receipt_of(subject: Subject) -> tuple[ColumnElement[bool], ...]:
     """Those of the user that tell this order. What each purchase became is kept as JSON, in which the order's number is
     a text of its own."""
@@ -363,4 +391,5 @@ SOURCES: tuple[Source, ...] = (
     _freezes,
     _interventions,
     _receipts,
+    _events,
 )

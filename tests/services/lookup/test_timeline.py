@@ -60,7 +60,8 @@ def test_a_lost_notification_is_read_from_the_queries(world: World) -> None:
     world.pay(payment_id)
     world.clock.advance(20)
     worker.run_once()
-    kinds = [(entry.kind, entry.what, entry.road, entry.outcome) for entry in everything(world, view.order.id)]
+    entries = [entry for entry in everything(world, view.order.id) if entry.kind is not EntryKind.EVENT]
+    kinds = [(entry.kind, entry.what, entry.road, entry.outcome) for entry in entries]
     assert kinds[:8] == [
         (EntryKind.ORDER_MADE, "coins-60", None, None),
         (EntryKind.PAYMENT_MADE, "page", None, "paid"),
@@ -259,6 +260,30 @@ def test_every_kind_of_entry_has_a_sentence(world: World) -> None:
         assert said
         assert "None" not in said
         assert "{" not in said.replace("so {x}", "")
+
+
+def test_what_the_backend_is_told_about_the_order_is_shown_and_nothing_else(world: World) -> None:
+    view = world.order()
+    payment_id = view.payments[0].id
+    other = world.order(key="k2")
+    for order in (view, other):
+        world.pay(order.payments[0].id)
+        world.deliver()
+    world.clock.advance(60)
+    refunded(world, payment_id, 300)
+    events = shown(world, view.order.id, EntryKind.EVENT)
+    assert sorted(entry.what for entry in events) == [
+        "coins.clawed_back",
+        "coins.clawed_back",
+        "coins.credited",
+        "coins.credited",
+        "order.paid",
+        "refund.done",
+        "refund.requested",
+    ]
+    assert {entry.outcome for entry in events} == {"waiting"}
+    Worker(world.core).run_once()
+    assert {entry.outcome for entry in shown(world, view.order.id, EntryKind.EVENT)} == {"in_feed"}
 
 
 def test_a_refund_fact_shows_its_share_of_money(world: World) -> None:
