@@ -24,8 +24,11 @@ blueprint = APIBlueprint("lookup", __name__, url_prefix="/v1", tag="Lookup")
 @needs("search")
 @blueprint.input(shapes.SearchQuery, location="query", arg_name="query")
 @blueprint.output(shapes.SearchOut)
-def search(query: shapes.SearchQuery) -> Any:
-    """Everything that a number names: ours of any kind, a provider's, a store's transaction id, a UUID, a user's id."""
+def search_by_number(query: shapes.SearchQuery) -> Any:
+    """Everything that a number names.
+
+    The number may be ours of any kind, a provider's, a store's transaction id, a UUID, or a user's id.
+    """
     return {"found": [_named(thing) for thing in things_named(core(), query.number)]}
 
 
@@ -34,8 +37,11 @@ def search(query: shapes.SearchQuery) -> Any:
 @blueprint.input(shapes.TimelineQuery, location="query", arg_name="query")
 @blueprint.output(shapes.TimelineOut)
 def show_timeline(number: str, query: shapes.TimelineQuery) -> Any:
-    """Everything that happened to an order, oldest first: facts from every road, calls to the provider with outcome and
-    latency, kept messages, what was booked, refunds, freezes, and what people did, with name and reason."""
+    """Everything that happened to an order, oldest first.
+
+    Facts from every road, calls to the provider with outcome and latency, kept messages, what was booked, refunds,
+    freezes, events, and what people did, with name and reason.
+    """
     order_id = parse_number(number)
     if order_id is None:
         raise NotFound
