@@ -93,7 +93,7 @@ class EntryOut(Out):
     )
     provider_account: str | None = Field(description="The provider account.", examples=["sandbox"])
     what: str = Field(
-        description="Product, way, verb, kind of fact or transfer, type of event, why a message is kept, act of a person.",
+        description="Product, way, verb, kind of fact or transfer, type of event, why a message is kept, or an act.",
         examples=["query"],
     )
     road: str | None = Field(description="How a fact or a message reached us.", examples=["notification"])
