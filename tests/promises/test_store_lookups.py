@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
+from app.services.accounts.users import record_consent
 from app.services.base.transaction import Sessions
 from app.services.lookup.entries import EntryKind
 from app.services.lookup.search import things_named
 from app.services.lookup.timeline import timeline
+from app.worker import Worker
 from tests.promises import test_receipts_bounded
 from tests.promises.test_receipts_bounded import Kiosk
 from tests.promises.test_store_purchases import PRODUCT, Store
-from tests.support.world import build_world
+from tests.support.world import START, build_world
 
 kiosk = test_receipts_bounded.kiosk
 
@@ -37,6 +39,20 @@ def test_a_purchase_that_got_no_order_is_found_by_its_claim_and_its_fact(store: 
     assert found.keys() == {"purchase", "fact"}
     assert found["purchase"].user == found["fact"].user == "alice"
     assert found["fact"].status == "parked unknown_product"
+
+
+def test_what_the_store_was_told_of_the_purchase_is_in_the_timeline(engine: Engine, sessions: Sessions) -> None:
+    store = Store(build_world(engine, sessions), answer_refund_questions=True)
+    device = store.device()
+    number = device.buy(PRODUCT)
+    store.core.transact(lambda tx: record_consent(tx, "alice", START))
+    device.ask_refund(number)
+    store.deliver()
+    Worker(store.core).run_once()
+    (payment,) = [thing for thing in things_named(store.core, number) if thing.kind == "payment"]
+    assert payment.order is not None
+    calls = [entry for entry in timeline(store.core, payment.order).entries if entry.kind is EntryKind.CALL]
+    assert [(entry.what, entry.payment) for entry in calls] == [("fulfil", int(payment.number))]
 
 
 def test_the_receipt_and_every_question_about_it_are_in_the_orders_timeline(kiosk: Kiosk) -> None:

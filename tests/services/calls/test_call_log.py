@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import event, insert, select
 
+from app import metrics
 from app.domain.facts import Fact, Kind, Ref
 from app.domain.numbers import slot_of_number
 from app.domain.refunding import Clawback
@@ -152,6 +154,42 @@ def test_a_plain_repeat_writes_nothing_and_a_new_road_writes_one_row(world: Worl
         payment_queries.ask(world.core, payment_id)
     (row,) = world.core.read(lambda tx: tx.execute(wanted).all())
     assert (row.road, row.differs, row.message_id) == ("query", "", None)
+
+
+def counted() -> Counter[tuple[str, str]]:
+    """Calls to the sandbox by verb and end, as monitoring counts them in this process."""
+    (family,) = metrics.PROVIDER_CALLS.collect()
+    found: Counter[tuple[str, str]] = Counter()
+    for sample in family.samples:
+        if sample.name.endswith("_count") and sample.labels["provider_account"] == "sandbox":
+            found[sample.labels["verb"], sample.labels["end"]] = int(sample.value)
+    return found
+
+
+def test_no_call_is_forgotten_whatever_it_is_made_for(world: World) -> None:
+    """As many rows as monitoring counts calls: started, asked, captured, shut, refunded, asked about again."""
+    before = counted()
+    provider = altered(world)
+    captured = world.order("carl", key="k3", way="card").payments[0].id
+    world.pay(captured)
+    world.deliver()
+    paid, unpaid = world.order("ann").payments[0].id, world.order("bob", key="k2").payments[0].id
+    world.pay(paid)
+    world.deliver()
+    worker = Worker(world.core)
+    refusals = (Unknown("no answer"), None)
+    for number, provider.refusal in enumerate(refusals):
+        world.clock.advance(60)
+        wanted = Wanted(paid, None, 100, "r", Clawback.DEBT, "backend:desk")
+        refund_calls.request_refund(world.core, wanted, keyed("backend:desk", f"r{number}", "refund", {}))
+    assert reference_queries.raise_ask(world.core, world.account, Ref(ours=str(paid)))
+    for seconds in (6, 30, 1800, 901, 3600):
+        world.clock.advance(seconds)
+        worker.run_once()
+    assert world.payment(unpaid).status == "closed"
+    made = counted() - before
+    assert Counter((row.verb, row.outcome) for row in remembered(world)) == made
+    assert {verb for verb, _ in made} >= {"start", "query", "refund"}
 
 
 def test_old_calls_are_deleted_and_younger_ones_are_kept(world: World) -> None:
