@@ -33,6 +33,7 @@ SHAPES = {
     "/v1/wallet/lots": wallet_lists.LOTS,
     "/v1/holds": wallet_lists.HOLDS,
     "/v1/transfers": wallet_lists.TRANSFERS,
+    "/v1/wallets/freezes": refunds.FREEZES,
 }
 
 
@@ -65,6 +66,8 @@ def _fill(world: World, http: FlaskClient) -> None:
         backend.post("/v1/holds", hold)
         spend = {"user": "alice", "asset": "coin", "amount": number + 1}
         backend.post("/v1/spends", spend)
+    for what in ("freeze", "unfreeze"):
+        backend.post(f"/v1/wallets/{what}", {"user": "alice", "reason": f"={what}"})
 
 
 @pytest.mark.parametrize("path", sorted(SHAPES))
@@ -220,16 +223,36 @@ def test_a_file_that_cannot_be_read_to_its_end_does_not_end(world: World, http: 
         next(pieces)
 
 
-def test_so_many_files_are_sent_at_a_time_and_the_next_one_waits(world: World, http: FlaskClient) -> None:
+@pytest.mark.parametrize(
+    ("credentials", "most"), [(BACKEND_KEY, lists.MOST_DOWNLOADS), (token("alice"), lists.MOST_DOWNLOADS_OF_USERS)]
+)
+def test_so_many_files_are_sent_at_a_time_and_the_next_one_waits(
+    credentials: str, most: int, world: World, http: FlaskClient
+) -> None:
     _write_statement(world, "alice", 2 * lists.ROWS_AT_ONCE)
-    alice = ApiClient(http, token("alice"))
-    taken = [alice.get("/v1/statement", format="csv") for _ in range(lists.MOST_DOWNLOADS)]
-    full = alice.get("/v1/statement", format="csv")
+    client = ApiClient(http, credentials)
+
+    def file() -> TestResponse:
+        return client.get("/v1/statement", format="csv", user="alice")
+
+    taken = [file() for _ in range(most)]
+    full = file()
     assert (full.status_code, full.get_json()["code"], full.headers["Retry-After"]) == (503, "too_many_downloads", "2")
-    assert alice.get("/v1/statement").status_code == 200, "a page is no file"
+    assert client.get("/v1/statement", user="alice").status_code == 200, "a page is no file"
     assert _take(taken[0]) == 2 * lists.ROWS_AT_ONCE
-    again = alice.get("/v1/statement", format="csv")
+    again = file()
     assert again.status_code == 200, "one was read to its end"
-    taken[1].close()
-    assert alice.get("/v1/statement", format="csv").status_code == 200, "one was given up"
     again.close()
+    last = file()
+    assert last.status_code == 200, "one was given up"
+    for answer in (last, *taken):
+        answer.close()
+
+
+def test_files_of_users_do_not_take_the_places_of_the_backend(world: World, http: FlaskClient) -> None:
+    _write_statement(world, "alice", 2 * lists.ROWS_AT_ONCE)
+    of_user = ApiClient(http, token("alice")).get("/v1/statement", format="csv")
+    of_backend = ApiClient(http, BACKEND_KEY).get("/v1/statement", format="csv", user="alice")
+    assert (of_user.status_code, of_backend.status_code) == (200, 200)
+    for answer in (of_user, of_backend):
+        answer.close()
