@@ -111,6 +111,8 @@ def hold(held: Any) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """A representation as plain JSON: moments in UTC with a `Z`, UUIDs and words as texts."""
+    if type(value) in _PLAIN:  # most are: the events of the money path pass here
+        return value
     if isinstance(value, dict):
         members = dict[str, Any]()
         for name, member in value.items():
@@ -119,7 +121,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(member) for member in value]
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        moment = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return f"{moment.isoformat()[:-6]}Z"
     if isinstance(value, uuid.UUID):
         return str(value)
     return value
