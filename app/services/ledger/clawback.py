@@ -9,7 +9,6 @@ opens the books (`places_of_claims`), asks what was booked once nothing is left 
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
