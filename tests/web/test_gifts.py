@@ -146,6 +146,14 @@ def test_the_list_pages_by_cursor(world: World, engine: Engine) -> None:
     assert ([gift["number"] for gift in rest["gifts"]], rest["next"]) == ([numbers[0]], None)
 
 
+def test_a_search_finds_a_gift_by_its_number(world: World, engine: Engine) -> None:
+    backend, _, _ = _clients(world, engine)
+    number = backend.post("/v1/gifts", _gift()).get_json()["number"]
+    (found,) = backend.get("/v1/search", number=number).get_json()["found"]
+    assert (found["kind"], found["user"], found["status"]) == ("gift", "ann", "received")
+    assert backend.get(found["link"]).status_code == 200
+
+
 def test_the_list_is_a_file_as_well(world: World, engine: Engine) -> None:
     backend, ann, _ = _clients(world, engine)
     number = backend.post("/v1/gifts", _gift(message="for you")).get_json()["number"]
