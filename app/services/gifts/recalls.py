@@ -45,7 +45,7 @@ def work_on_due(core: Core, number: int) -> bool:
 
 
 def advance(core: Core, number: int) -> bool:
-    """Ask on until the recall is done; False if it has to wait, for a gift that cannot end or for its next turn."""
+    """Ask on until the recall is done, MOST_STEPS times at the most. False if it waits for a gift that cannot end."""
     for _ in range(MOST_STEPS):
         recall = core.read(lambda tx: recall_rows.find(tx, number))
         if recall is None or recall.status == recall_rows.DONE:
@@ -58,7 +58,7 @@ def advance(core: Core, number: int) -> bool:
             continue
         if not _ask(core, recall, int(recall.places[0])):
             return False
-    return False
+    return True  # the last answer has made it due at once
 
 
 def _ask(core: Core, recall: AnyRow, gift: int) -> bool:
