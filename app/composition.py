@@ -124,4 +124,5 @@ def rules_of(settings: Settings) -> Rules:
         message_days=settings.message_days,
         clawback=settings.clawback_policy,
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals()),
+        assets=settings.assets,
     )

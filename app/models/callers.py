@@ -1,6 +1,7 @@
 """Who calls from the app's backend: callers, their keys, what they may do at the most, and what they did today.
 
-Nothing of it is a user's, so it lies in no slot: a few rows for the whole installation, read by each process into a copy.
+Nothing of it is a user's, so it lies in no slot: a few rows for the whole installation, of which each process keeps a
+copy.
 """
 
 from __future__ import annotations

@@ -71,6 +71,8 @@ class Rules:
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)
     """In which order lots are spent, and how much a user may spend."""
+    assets: frozenset[str] = frozenset()
+    """What callers may grant and debit beside the assets of products."""
 
 
 class Bulkheads:
