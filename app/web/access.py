@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import jwt
 import structlog
 from flask import current_app, g, request
+from pydantic import BaseModel
 
 from app.caller_settings import CallerSettings
 from app.config import API_KEY_PREFIX, ApiKey, UserJwt
@@ -90,6 +91,11 @@ class Caller:
     def actor(self) -> str:
         """Who does it, as it is written down: `backend:shop`, or `backend:shop/mei`."""
         return f"{self.name}/{self.agent}" if self.agent else self.name
+
+    def content(self, body: BaseModel) -> dict[str, Any]:
+        """What a request's key stands for: the body, and who is behind the backend where that is said."""
+        content = body.model_dump(mode="json")
+        return {**content, "actor": self.agent} if self.agent else content
 
     def user(self, named: str | None) -> str:
         """The user that the request is about. Users speak for themselves; the backend must name one."""

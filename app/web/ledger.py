@@ -48,6 +48,7 @@ def show_statement(query: schemas.StatementQuery) -> Any:
             cursor=query.cursor,
             limit=query.limit,
             newest_first=query.order == "newest_first",
+            with_actors=caller().user_id is None,
         ),
     )
     return {"lines": page.lines, "next": page.cursor}
@@ -69,13 +70,13 @@ def create_spend(body: schemas.SpendIn) -> Any:
         environment=body.environment,
         reference=body.reference,
         note=body.note,
-        actor=caller().name,
+        actor=caller().actor,
     )
     return spent(slot_of_user(user_id), request)
 
 
 def spent(slot: int, request: Spend) -> Posted:
-    """Spend or debit. Raises the refusal, which is committed by then."""
+    """Raises the refusal, which is committed by then."""
 
     def work(tx: Tx) -> Posted | Refused:
         return ledger.spend(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)

@@ -53,6 +53,7 @@ class RefundOut(Out):
     )
     dispute_fee_currency: str | None
     reason: str
+    actor: str = Field(description="Who asked for it: `backend:<caller>/<actor>`; empty if nobody of yours did.")
     policy: Policy
     status: Literal["created", "pending", "unknown", "done", "declined", "undone"]
     problem: str = Field(description="Why it was declined or is unknown: the provider's words, or a person's.")

@@ -182,6 +182,7 @@ class ProblemOut(Out):
     title: str
     status: int
     code: str
+    request_id: str = Field(description="Of this request, as in the header X-Request-Id and in the service's log.")
     detail: str | None = None
     errors: list[dict[str, Any]] | None = None
     field: str | None = Field(default=None, description="The field at fault, or the one that differs.")
@@ -263,6 +264,7 @@ class LineOut(Out):
     note: str
     other: str = Field(description="Code of the account on the other side.")
     at: datetime
+    actor: str = Field(description="Who asked for it: `backend:<caller>/<actor>`. Empty in what a user reads.")
 
 
 class StatementOut(Out):

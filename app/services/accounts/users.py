@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import bindparam, exists, or_, select, update
@@ -14,7 +15,7 @@ from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS
 from app.models.orders import User
 from app.services.base.context import Tx
-from app.services.base.errors import Invalid
+from app.services.base.errors import DomainError, Invalid
 from app.services.base.upsert import insert_if_new
 
 LONGEST_USER_ID = 128
@@ -26,6 +27,13 @@ _IS_KNOWN = select(
         exists().where(_a.slot == bindparam("p_slot"), _a.user_id == bindparam("p_user")),
     )
 )
+
+
+class UnknownUser(DomainError):
+    """Nobody has seen this user: the name may be mistyped."""
+
+    code = "unknown_user"
+    remembered = False
 
 
 def check_user_id(user_id: str) -> str:
@@ -66,9 +74,11 @@ def find_user(tx: Tx, user_id: str) -> AnyRow | None:
     return tx.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one_or_none()
 
 
-def is_known(tx: Tx, user_id: str) -> bool:
-    """Whether this user has ever ordered, handed in a receipt, or had an account in the books."""
-    return bool(tx.scalar(_IS_KNOWN, {"p_slot": slot_of_user(user_id), "p_user": user_id}))
+def check_known(tx: Tx, user_ids: Iterable[str]) -> None:
+    """Raises UnknownUser for the first who never ordered, handed in no receipt, and has no account in the books."""
+    for user_id in sorted(set(user_ids)):
+        if not tx.scalar(_IS_KNOWN, {"p_slot": slot_of_user(user_id), "p_user": user_id}):
+            raise UnknownUser(user=user_id)
 
 
 def uuid_of(token: str | None) -> uuid.UUID | None:
