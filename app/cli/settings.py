@@ -73,7 +73,8 @@ def _rights_of_file(checked: _Checked) -> Iterator[Line]:
 
 
 def _credentials(checked: _Checked) -> Iterator[Line]:
-    jwt, keys = checked.settings.user_jwt, checked.settings.api_keys
+    jwt, rows = checked.settings.user_jwt, [row for row in _keys_in_database(checked) if row.revoked_at is None]
+    keys = bool(checked.settings.api_keys or rows)
     if jwt is None:
         nobody = checked.in_production and not keys
         text = "user tokens: there is no [user_jwt], so no user can order or see a wallet"
@@ -88,15 +89,14 @@ def _credentials(checked: _Checked) -> Iterator[Line]:
         yield Line(Verdict.OK, f"user tokens: {jwt.algorithm}, with the {kind} given here{more}")
     if jwt is not None and jwt.audience is None:
         yield Line(Verdict.WARNING, "user tokens: no audience is set, so tokens made for another service pass, too")
-    yield from _api_keys(checked)
+    yield from _api_keys(checked, rows)
 
 
-def _api_keys(checked: _Checked) -> Iterator[Line]:
-    """The keys in the settings and those in the database, as far as there is one with the newest schema."""
+def _api_keys(checked: _Checked, rows: Sequence[AnyRow]) -> Iterator[Line]:
+    """The keys in the settings, and those of the database that are not revoked."""
     settings, now = checked.settings, checked.parts.core.clock.now()
     if settings.api_keys:
         yield Line(Verdict.OK, f"API keys: {', '.join(sorted(settings.api_keys))}")
-    rows = [row for row in _keys_in_database(checked) if row.revoked_at is None]
     if rows:
         yield Line(Verdict.OK, f"API keys in the database: {', '.join(sorted(row.name for row in rows))}")
     elif not settings.api_keys:
@@ -109,9 +109,13 @@ def _api_keys(checked: _Checked) -> Iterator[Line]:
     for name, end in sorted(ends.items()):
         if end is not None and end <= now + timedelta(days=WARN_DAYS):
             yield Line(Verdict.WARNING, f"API key {name}: it ends at {end:%Y-%m-%d %H:%M} UTC: give its caller another")
+    calling = {key.caller or name for name, key in settings.api_keys.items()} | {row.caller for row in rows}
+    for name in sorted(settings.callers.keys() - calling):
+        yield Line(Verdict.WARNING, f"callers.{name}: no API key is of this caller, so its caps hold nobody")
 
 
 def _keys_in_database(checked: _Checked) -> Sequence[AnyRow]:
+    """None where the database has another schema: that is told by a line of its own."""
     engine = checked.parts.engine
     return checked.parts.core.read(listed) if schema.current(engine) == schema.newest() else ()
 
