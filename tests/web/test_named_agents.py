@@ -76,12 +76,13 @@ def test_a_key_stands_for_the_person_too(
     order: dict[str, Any] = alice.post("/v1/orders", order_body()).get_json()
     world.pay(int(order["payments"][0]["number"]))
     world.deliver()
-    body: dict[str, Any] = {
+    bodies: dict[str, dict[str, Any]] = {
         "grants": {**WHERE, "amount": 5, "reason": "r"},
         "debits": {**WHERE, "amount": 5, "reason": "r"},
         "wallets/freeze": {"user": "alice", "environment": "sandbox", "reason": "r"},
         "refunds": {"order": order["number"], "reason": "r"},
-    }[path]
+    }
+    body = bodies[path]
     assert mei.post(f"/v1/{path}", body, key="k").status_code == 201
     assert mei.post(f"/v1/{path}", body, key="k").status_code == 201
     for other in (_backend_of(http, "lin"), ApiClient(http, BACKEND_KEY)):

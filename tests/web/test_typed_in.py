@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -76,8 +77,8 @@ def test_an_asset_of_a_product_imported_a_moment_ago_is_one_at_once(backend: Api
 
 def test_an_asset_of_a_product_that_is_no_longer_for_sale_is_still_one(world: World, engine: Engine) -> None:
     now = world.clock.now()
-    for catalogue in (CATALOGUE + GEM, CATALOGUE):
-        world.core.transact(lambda tx, text=catalogue: import_products(tx, parse_catalogue(text), now))
+    for catalogue in map(parse_catalogue, (CATALOGUE + GEM, CATALOGUE)):
+        world.core.transact(partial(import_products, catalogue=catalogue, now=now))
     backend = ApiClient(build_client(world, engine), BACKEND_KEY)
     assert backend.post("/v1/grants", _grant(asset="gem")).status_code == 201
 
