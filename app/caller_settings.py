@@ -29,8 +29,8 @@ SHORTEST_RSA_BITS = 2048
 MOST_OTHER_KEYS = 8
 """Secrets or public keys of users' tokens that count beside the first."""
 API_KEY_PREFIX = "tbk_"
-SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"})
-Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"]
+SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "events"})
+Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "events"]
 KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Asset = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
 AssetOrEvery = Annotated[str, StringConstraints(pattern=UNIT_PATTERN)]

@@ -20,7 +20,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     StringConstraints,
     ValidationError,
     field_validator,
@@ -35,10 +34,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from app.audit_settings import AuditSettings
 from app.caller_settings import (
     API_KEY_PREFIX,
     SCOPES,
-    SHORTEST_SECRET,
     ApiKey,
     Asset,
     CallerSettings,
@@ -50,7 +49,7 @@ from app.domain.deciding import Late, Surplus
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
-from app.domain.seals import Seals
+from app.event_settings import EventSettings
 from app.setting_faults import nearest, sentences
 
 __all__ = [
@@ -113,28 +112,6 @@ class LedgerSettings(BaseModel):
         return LedgerRules(order, limits, zone, self.zone_since)
 
 
-class AuditSettings(BaseModel):
-    """The keys that seal rows: nobody who has only the database can write one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    key: SecretStr | None = None
-    former_keys: list[SecretStr] = Field(default_factory=list)  # they sealed earlier rows
-    since: AwareDatetime | None = None  # when the first key was set: from then on the audit wants the seal of a key
-
-    @model_validator(mode="after")
-    def _whole(self) -> AuditSettings:
-        if any(key and len(key.get_secret_value()) < SHORTEST_SECRET for key in (self.key, *self.former_keys)):
-            raise ValueError(f"a key is shorter than {SHORTEST_SECRET} characters")
-        if (self.key is None) != (self.since is None):
-            raise ValueError("key and since go together: since is the moment when the first key was set")
-        return self
-
-    def seals(self) -> Seals:
-        key, former = self.key or SecretStr(""), [each.get_secret_value().encode() for each in self.former_keys]
-        return Seals(key.get_secret_value().encode(), tuple(former), self.since)
-
-
 class Settings(BaseSettings):
     """Everything that an installation can decide."""
 
@@ -152,8 +129,9 @@ class Settings(BaseSettings):
     most_open_orders: int = Field(default=50, ge=1, le=1000)
     """How many open orders a user may have at one time."""
     most_starts_per_minute: int = Field(default=30, ge=1, le=1000)
-    message_days: int = Field(default=90, ge=1, le=3650)
     """How many payments a user may start within a minute."""
+    message_days: int = Field(default=90, ge=1, le=3650)
+    """How long a kept message is kept after it is settled."""
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT
     surplus_payment: Surplus = Surplus.HOLD
@@ -161,6 +139,7 @@ class Settings(BaseSettings):
     """What becomes of refunded coins that are spent; a request for a refund may say otherwise."""
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    events: EventSettings = Field(default_factory=EventSettings)
     user_jwt: UserJwt | None = None
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     callers: dict[KeyName, CallerSettings] = Field(default_factory=dict)
@@ -339,5 +318,10 @@ def _secrets_folder() -> Path | None:
     return Path(named)
 
 
-_MODELS: dict[str, type[BaseModel]] = {"user_jwt": UserJwt, "ledger": LedgerSettings, "audit": AuditSettings}
+_MODELS: dict[str, type[BaseModel]] = {
+    "user_jwt": UserJwt,
+    "ledger": LedgerSettings,
+    "audit": AuditSettings,
+    "events": EventSettings,
+}
 _TABLES = frozenset({*_MODELS, "api_keys", "callers", "provider_accounts"})

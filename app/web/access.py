@@ -295,15 +295,15 @@ def _user_id(claim: object) -> str:
     return check_user_id(str(claim))
 
 
-def needs(scope: str) -> Callable[[View], View]:
-    """Let only callers with this scope in; the view finds them in `caller()`."""
+def needs(*scopes: str) -> Callable[[View], View]:
+    """Let only callers with one of these scopes in; the view finds them in `caller()`."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             admitted = g.caller if "caller" in g else _admit()
-            if scope not in admitted.scopes:
-                raise Forbidden(f"this needs the scope {scope!r}", scope=scope)
+            if admitted.scopes.isdisjoint(scopes):
+                raise Forbidden(f"this needs the scope {' or '.join(map(repr, scopes))}", scope=scopes[0])
             return view(*args, **kwargs)
 
         return guarded  # type: ignore[return-value]

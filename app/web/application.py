@@ -18,6 +18,7 @@ from app.services.accounts.declared_assets import DeclaredAssets
 from app.web import (
     answer_headers,
     errors,
+    events,
     health,
     ledger,
     monitoring,
@@ -27,6 +28,7 @@ from app.web import (
     refunds,
     reports,
     transfers,
+    wallet_lists,
     webhooks,
 )
 from app.web.access import Gate
@@ -57,9 +59,11 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         orders.blueprint,
         ledger.blueprint,
         transfers.blueprint,
+        wallet_lists.blueprint,
         receipts.blueprint,
         refunds.blueprint,
         reports.blueprint,
+        events.blueprint,
         webhooks.blueprint,
         health.blueprint,
         monitoring.blueprint,

@@ -20,7 +20,7 @@ _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """Before every hold: all of them count."""
 OTHER = ACCOUNTS.alias("other")
 PAGE = 50
-LONGEST_PAGE = 500
+LONGEST_PAGE = 1000
 _AFTER_ALL = 2**63 - 1
 """A version that no posting reaches."""
 
@@ -69,8 +69,8 @@ class Line:
     other: str
     """Code of the account on the other side."""
     at: datetime
-    actor: str = ""
-    """Who asked for it; empty unless the reader is told."""
+    actor: str | None = None
+    """Who asked for it; None unless the reader is told."""
 
 
 @dataclass(frozen=True, slots=True)
