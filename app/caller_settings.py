@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -29,8 +29,10 @@ SHORTEST_RSA_BITS = 2048
 MOST_OTHER_KEYS = 8
 """Secrets or public keys of users' tokens that count beside the first."""
 API_KEY_PREFIX = "tbk_"
-SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "events"})
-Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "events"]
+Scope = Literal[
+    "orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "search", "events"
+]
+SCOPES: frozenset[str] = frozenset(get_args(Scope))
 KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Asset = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
 AssetOrEvery = Annotated[str, StringConstraints(pattern=UNIT_PATTERN)]

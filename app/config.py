@@ -132,6 +132,7 @@ class Settings(BaseSettings):
     """How many payments a user may start within a minute."""
     message_days: int = Field(default=90, ge=1, le=3650)
     """How long a kept message is kept after it is settled."""
+    call_days: int = Field(default=180, ge=1, le=3650)
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT
     surplus_payment: Surplus = Surplus.HOLD
@@ -245,9 +246,8 @@ def _split(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 def _where(line: str) -> str:
     """A hint for a setting that stands in the file though only the environment is asked for it."""
-    name = line.partition(": ")[0]
-    only = PLACES | set(Serving.model_fields)
-    return f"; set {ENVIRONMENT_PREFIX}{name.upper()} in the environment" if name in only else ""
+    name, there = line.partition(": ")[0], PLACES | set(Serving.model_fields)
+    return f"; set {ENVIRONMENT_PREFIX}{name.upper()} in the environment" if name in there else ""
 
 
 def _unknown_variables() -> Iterator[str]:
