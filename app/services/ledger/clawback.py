@@ -119,29 +119,32 @@ def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mappin
     for row in session.connection().execute(_BOOKED, {"p_slot": slot, "p_causes": list(causes)}):
         sums[row.cause_id][row.kind], counts[row.cause_id][row.kind] = int(row.total), int(row.times)
     found = dict[uuid.UUID, Booked]()
-    for cause, by_kind in sums.items():
-        found[cause] = Booked(by_kind, counts[cause], sum(counts[cause].values()), taken_from(by_kind))
+    for cause in causes:
+        found[cause] = Booked(sums[cause], counts[cause], sum(counts[cause].values()), taken_from(sums[cause]))
     return found
 
 
 def places_of_claims(slot: int, claims: Sequence[ClawbackTarget]) -> set[Place]:
     """The accounts that taking back may touch. Debts are locked later, after their wallets, as everybody does."""
-    names: set[AccountName] = set()
+    places: set[Place] = set()
     for claim in claims:
-        asset, environment = claim.wallet.asset, claim.wallet.environment
-        houses = (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL)
-        names |= {claim.wallet, *(system(code, asset, environment) for code in houses)}
-    return {(slot, name) for name in names}
+        places.add((slot, claim.wallet))
+        for code in (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL):
+            places.add((slot, system(code, claim.wallet.asset, claim.wallet.environment)))
+    return places
 
 
 def expire_due(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> bool:
     """Whether anything expired: that is to be written before the books are asked what was done (`booked`), since what
     expired unused is gone already."""
-    expired = False
-    for wallet in {claim.wallet: None for claim in claims}:
-        before = books.book(slot, wallet).version
-        books.expire(slot, wallet)
-        expired |= books.book(slot, wallet).version != before
+    expired, seen = False, set[AccountName]()
+    for claim in claims:
+        if claim.wallet not in seen:
+            seen.add(claim.wallet)
+            book = books.book(slot, claim.wallet)
+            before = book.version
+            books.expire(slot, claim.wallet)
+            expired |= book.version != before
     return expired
 
 
@@ -192,8 +195,8 @@ def _settle(
     for transfer in _transfers(claim, step, words, known.times):
         if transfer.kind == refunding.CLAWBACK:
             # Lots of one kind with the grant (paid or bonus) first, then the purchase's others.
-            of_kind = [row.version for row in lots[claim.wallet] if bool(row.bonus) == claim.lot.bonus]
-            books.take_back(slot, transfer, [*of_kind, *(row.version for row in lots[claim.wallet])])
+            rows = sorted(lots[claim.wallet], key=lambda row: bool(row.bonus) != claim.lot.bonus)
+            books.take_back(slot, transfer, [row.version for row in rows])
         else:
             if transfer.kind in (refunding.DEBT, refunding.DEBT_CANCELLED):
                 books.debt(slot, claim.wallet, make=True)
