@@ -17,7 +17,7 @@ from app.web import lookup_schemas as shapes
 from app.web.access import needs
 from app.web.context import core
 
-_READ_AT = {"refund": "/v1/refunds", "transfer": "/v1/transfers", "hold": "/v1/holds"}
+_READ_AT = {"refund": "/v1/refunds", "transfer": "/v1/transfers", "hold": "/v1/holds", "gift": "/v1/gifts"}
 blueprint = APIBlueprint("lookup", __name__, url_prefix="/v1", tag="Lookup")
 
 
