@@ -60,13 +60,14 @@ def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
 
 
 def payment(row: Any) -> dict[str, Any]:
-    """A payment; what the client does next is shown while the payer has still to pay."""
+    """A payment; what the client does next is shown while the payer has still to pay. The rows by which facts are
+    applied are read without that: it is nothing that an event about money says."""
     return {
         "number": str(row.id),
         "provider_account": row.provider_account,
         "way": row.way,
         "status": row.status,
-        "action": row.action if row.status in PAYABLE else None,
+        "action": getattr(row, "action", None) if row.status in PAYABLE else None,
         "created_at": row.created_at,
         "paid_at": row.paid_at,
     }

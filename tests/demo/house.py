@@ -24,7 +24,7 @@ from tests.demo.patience import wait_for
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BIN = Path(sys.executable).parent
-SCOPES = ["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze"]
+SCOPES = ["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "search"]
 STOP_SECONDS = 15
 """Then what has not ended is killed, with all that it started."""
 

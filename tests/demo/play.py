@@ -84,6 +84,9 @@ class Play:
         press_pay(order["payments"][0]["action"]["url"])
         say("  paid, and Alipay's notification never arrives")
         self.expect(95, "found by the worker")
+        say("  everything that happened to that order, as whoever helps alice reads it:")
+        for entry in self.backend.get(f"/v1/orders/{order['number']}/timeline")["entries"]:
+            say(f"    {entry['at'][11:19]}  {entry['text']}")
 
     def scene_storm(self) -> None:
         say("3. Alipay, the notification arrives fifty times at once")
