@@ -50,6 +50,7 @@ from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
 from app.event_settings import EventSettings
+from app.gift_settings import GiftSettings
 from app.setting_faults import nearest, sentences
 
 __all__ = [
@@ -141,6 +142,7 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     events: EventSettings = Field(default_factory=EventSettings)
+    gifts: GiftSettings = Field(default_factory=GiftSettings)
     user_jwt: UserJwt | None = None
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     callers: dict[KeyName, CallerSettings] = Field(default_factory=dict)
@@ -323,5 +325,6 @@ _MODELS: dict[str, type[BaseModel]] = {
     "ledger": LedgerSettings,
     "audit": AuditSettings,
     "events": EventSettings,
+    "gifts": GiftSettings,
 }
 _TABLES = frozenset({*_MODELS, "api_keys", "callers", "provider_accounts"})

@@ -26,6 +26,10 @@ HOLDS = (
     *("id", "user", "asset", "environment", "state", "amount", "captured", "released", "rest", "reference", "note"),
     *("actor", "created_at", "expires_at"),
 )
+GIFTS = (
+    *("number", "giver", "receiver", "asset", "environment", "amount", "message", "reference", "status", "reason"),
+    *("created_at", "ended_at"),
+)
 TRANSFERS = (
     *("id", "kind", "user", "asset", "environment", "amount", "debit", "credit", "version", "balance"),
     *("reference", "note", "actor", "cause", "at"),

@@ -35,7 +35,7 @@ from app.services.base.errors import DomainError, Invalid
 from app.web import user_rates
 from app.web.request_log import record
 
-USER_SCOPES = frozenset({"orders", "read", "receipts"})
+USER_SCOPES = frozenset({"orders", "read", "receipts", "gift"})
 LONGEST_TOKEN = 8192
 LONGEST_ACTOR = 64
 """Characters of `Tillbook-Actor`; with the caller's name before it, it fits into every table."""

@@ -78,6 +78,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "payment_not_paid": (409, "There is no money of this payment that could go back."),
     "refund_exceeds_payment": (409, "The amount is more than is left of the payment."),
     "refund_not_supported": (409, "This provider decides about refunds by itself."),
+    "coins_given_away": (409, "Coins of this purchase were given to others: it is not refunded."),
     # Wallets. A new Idempotency-Key asks anew.
     "insufficient_funds": (409, "The wallet has fewer coins available than the request wants."),
     "spend_limit": (409, "The user's spend limit for the day or the month does not allow that."),
@@ -89,6 +90,10 @@ ERRORS: dict[str, tuple[int, str]] = {
     "hold_exceeded": (409, "The amount is more than the hold still reserves."),
     "not_reversible": (409, "A transfer of this kind cannot be reversed."),
     "reversal_exceeds": (409, "The amount is more than is left of the transfer."),
+    # Gifts
+    "gifts_not_allowed": (403, "The settings do not allow this caller to give."),
+    "gift_to_self": (422, "Giver and receiver are one user."),
+    "gift_limit": (409, "The gift is more than one gift, or the gifts of one day, may be."),
     # Not the caller's fault
     "internal_error": (500, "An unexpected error. The service has logged it."),
     "provider_misconfigured": (502, "The provider does not accept our credentials or settings."),

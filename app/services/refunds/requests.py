@@ -26,6 +26,7 @@ from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_for_owner
 from app.services.base.upsert import insert_if_new, insert_numbered
 from app.services.ledger import clawback
+from app.services.ledger.given_coins import gifts_of_payment
 from app.services.payments import payment_rows
 from app.services.refunds import refund_asks, refund_events, refund_rows, refund_status, settlement
 from app.services.refunds.captured_payments import CapturedPayment, captured_payment, refunds_of, standing, under_way
@@ -45,6 +46,12 @@ class RefundExceedsPayment(DomainError):
 
 class RefundNotSupported(DomainError):
     code = "refund_not_supported"
+
+
+class CoinsGivenAway(DomainError):
+    """Coins of the purchase were given to others, and the settings say that such a purchase is not refunded."""
+
+    code = "coins_given_away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +242,7 @@ def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow | N
 def _make(
     tx: Tx, captured: CapturedPayment, siblings: Sequence[AnyRow], wanted: Wanted, number: int, *, lease: bool
 ) -> dict[str, Any]:
-    """The row of a new refund. Raises RefundNotSupported, RefundExceedsPayment, KeyReused."""
+    """The row of a new refund. Raises RefundNotSupported, RefundExceedsPayment, CoinsGivenAway, KeyReused."""
     if captured.payment is None or not captured.paid_minor or not _can_refund(tx.core, captured.payment):
         raise RefundNotSupported
     refunds = [row for row in siblings if row.theirs == captured.theirs]
@@ -244,6 +251,8 @@ def _make(
     amount = left if wanted.amount_minor is None else wanted.amount_minor
     if not 0 < amount <= left:
         raise RefundExceedsPayment(amount_minor=amount, left_minor=left, currency=captured.currency)
+    if not tx.core.rules.gifts.refundable and _has_given(tx, captured):
+        raise CoinsGivenAway(payment=str(captured.payment.id))
     policy = wanted.policy or tx.core.rules.clawback
     row = {**_new(tx, captured, amount, wanted.reason, policy, Origin.ASKED, wanted.caller), "id": number}
     if lease:
@@ -255,6 +264,12 @@ def _make(
     before = part + Fraction(going, captured.paid_minor)
     _reserve(tx, captured, number, before, before + Fraction(amount, captured.paid_minor))
     return row
+
+
+def _has_given(tx: Tx, captured: CapturedPayment) -> bool:
+    """Whether the buyer gave any of the purchase's coins away."""
+    lots = {(grant.credit, grant.lot.payment) for grant in captured.grants if grant.lot is not None}
+    return any(gifts_of_payment(tx, captured.slot, wallet, payment) for wallet, payment in sorted(lots))
 
 
 def _lease(tx: Tx, siblings: Sequence[AnyRow]) -> dict[str, Any]:
