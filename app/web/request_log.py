@@ -1,7 +1,7 @@
 """Each request has an id, which every log line of it bears, and leaves one line when it is answered.
 
 The id is the caller's own (`X-Request-Id`) where that is short and plain, else a new one; the answer bears it, and so
-does a problem document. This is the outermost layer, so what is refused before Flask sees it has an id and a line, too.
+does a problem document. This is the outermost layer, so what is refused before Flask sees it has an id, too.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class RequestRecord:
     code: str | None = None
     """Of the problem document that answered it."""
     status: int = 500
+    has_line: bool = False
+    """Whether a line of another kind tells of its end already."""
 
 
 class RequestLog:
@@ -60,7 +62,7 @@ class RequestLog:
         try:
             body = self._application(environ, cast("StartResponse", start))
         finally:
-            if self._lines:
+            if self._lines and not found.has_line:
                 self._write(found, environ["REQUEST_METHOD"], time.perf_counter() - begun)
         return ClosingIterator(body, _forget)
 
