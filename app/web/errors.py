@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from app.domain.ledger import KeyConflict, LedgerError
 from app.services.base.errors import DomainError
 from app.web.answer_headers import PLAIN_FIELDS
-from app.web.request_log import RequestRecord, of_environ, record
+from app.web.request_log import RequestRecord, record
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -139,7 +139,7 @@ def outside_application(code: str) -> WSGIApplication:
     status, title = ERRORS[code]
 
     def answering(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = json.dumps(_members(status, code, title, of_environ(environ)))
+        body = json.dumps(_members(status, code, title, record()))
         answer = WerkzeugResponse(body, status, content_type=CONTENT_TYPE)
         answer.headers["Connection"] = "close"
         answer.headers.update(PLAIN_FIELDS)
@@ -151,8 +151,8 @@ def outside_application(code: str) -> WSGIApplication:
 def _members(status: int, code: str, title: str, asked: RequestRecord) -> dict[str, Any]:
     """What every problem document has. The request's record learns the code."""
     asked.code = code
-    kind = f"https://tillbook.invalid/problems/{code}"
-    return {"type": kind, "title": title, "status": status, "code": code, "request_id": asked.id}
+    members = {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": status, "code": code}
+    return {**members, "request_id": asked.id} if asked.id else members
 
 
 def _document(status: int, code: str, title: str, detail: str, members: Mapping[str, Any]) -> Response:

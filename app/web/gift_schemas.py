@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from app.web.schemas import Asset, In, NextCursor, Number, Out, PositiveInt, UserId
+from app.web.schemas import Asset, In, NewUser, NextCursor, Number, Out, PositiveInt, UserId
 
 Environment = Literal["live", "sandbox"]
 
@@ -22,6 +22,7 @@ class GiftIn(In):
         default="", description="From the giver to the receiver: both statements show it."
     )
     reference: Annotated[str, StringConstraints(max_length=128)] = Field(default="", description="The app's own.")
+    new_user: NewUser = None
 
 
 class GiftOut(Out):

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from app.domain.spending import LONGEST_HOLD_SECONDS
 from app.services.ledger.batches import MOST
-from app.web.schemas import Asset, In, Moment, Name, Out, PositiveInt, PostedOut, SpendIn, UserId, UserQuery
+from app.web.schemas import Asset, In, Moment, Name, NewUser, Out, PositiveInt, PostedOut, SpendIn, UserId, UserQuery
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Reference = Annotated[str, StringConstraints(max_length=128)]
@@ -40,12 +40,7 @@ class GrantIn(In):
     reference: Reference = ""
     expires_at: Moment | None = None
     product: Name | None = None
-    new_user: bool | None = Field(
-        default=None,
-        exclude=True,
-        description="Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is "
-        "named, since people mistype. No part of what the Idempotency-Key stands for.",
-    )
+    new_user: NewUser = None
 
 
 class DebitIn(In):

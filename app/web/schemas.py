@@ -36,6 +36,14 @@ Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,18}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Asset = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
+NewUser = Annotated[
+    bool | None,
+    Field(
+        exclude=True,
+        description="Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is "
+        "named, since people mistype. No part of what the Idempotency-Key stands for.",
+    ),
+]
 PositiveInt = Annotated[int, Field(strict=True, gt=0, le=2**63 - 1)]
 
 
