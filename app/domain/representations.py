@@ -74,7 +74,8 @@ def payment(row: Any) -> dict[str, Any]:
 
 def refund(row: Any) -> dict[str, Any]:
     shown = {name: getattr(row, name) for name in _REFUND}
-    return {"number": str(row.id), "order": str(row.order_id), "payment": str(row.payment_id), **shown}
+    numbers = {"number": str(row.id), "order": str(row.order_id), "payment": str(row.payment_id)}
+    return {**numbers, "actor": row.caller, **shown}
 
 
 def freeze(row: Any) -> dict[str, Any]:
@@ -110,6 +111,7 @@ def line(transfer: Transfer, posted: Posted) -> dict[str, Any]:
         "note": transfer.note,
         "other": (transfer.credit if is_debit else transfer.debit).code,
         "at": posted.at,
+        "actor": transfer.actor,
     }
 
 

@@ -78,6 +78,8 @@ class Rules:
     """In which order lots are spent, and how much a user may spend."""
     gifts: GiftRules = field(default_factory=GiftRules)
     """Whether and how much users may give to each other."""
+    assets: frozenset[str] = frozenset()
+    """What callers may grant and debit beside the assets of products."""
 
 
 class Bulkheads:

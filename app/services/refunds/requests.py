@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+from app.domain.caps import NO_CAPS, REFUNDS, CallerCaps
 from app.domain.ledger import AccountName
 from app.domain.numbers import keyed_number, slot_of_number
 from app.domain.refunding import WHOLE, Clawback, Origin, RefundStatus, left_to_refund, of_amount
@@ -19,6 +20,7 @@ from app.domain.status import OrderStatus
 from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.providers.verbs import Refunds
+from app.services.accounts import caller_caps
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_for_owner
@@ -63,6 +65,8 @@ class Wanted:
     reason: str
     policy: Clawback | None
     caller: str
+    """Who asks, as it is written down: the backend, and the person behind it if that is said."""
+    caps: CallerCaps = NO_CAPS
 
 
 @dataclass(slots=True)
@@ -84,8 +88,9 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
     for the first answer, yes or no.
 
     The number follows from caller and key, so a request that comes again when its key is forgotten is still one refund.
-    Raises NotFound, PaymentNotPaid, RefundNotSupported, RefundExceedsPayment, KeyReused. Refunds of one payment are
-    made one after the other, under the lock of its order, so their sum can't pass what was paid.
+    Raises NotFound, PaymentNotPaid, RefundNotSupported, RefundExceedsPayment, KeyReused, OverCallCap, OverDayCap.
+    Refunds of one payment are made one after the other, under the lock of its order, so their sum can't pass what was
+    paid.
     """
     slot = slot_of_number(wanted.payment_id or wanted.order_id or 0)
     leased: dict[int, Any] = {}
@@ -111,6 +116,7 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
             raise PaymentNotPaid(payment=str(paid.id))
         siblings = [other for other in refunds if other.payment_id == paid.id]
         row = _make(tx, captured, siblings, wanted, number, lease=lease)
+        caller_caps.count(tx, wanted.caps, REFUNDS, row["currency"], order.environment, row["amount_minor"])
         leased.clear()
         if row["queries"]:
             leased[number] = refund_rows.RefundRow(**row)
