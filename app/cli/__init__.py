@@ -9,7 +9,20 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import logs
-from app.cli import audit, callers, find, installation, operator, orders, refunds, reports, scans, settings, wallets
+from app.cli import (
+    audit,
+    callers,
+    find,
+    gifts,
+    installation,
+    operator,
+    orders,
+    refunds,
+    reports,
+    scans,
+    settings,
+    wallets,
+)
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
 
@@ -45,6 +58,7 @@ for _command in (
     find.find,
     orders.orders,
     refunds.refunds,
+    gifts.gifts,
     scans.scans,
     wallets.wallets,
     reports.report,
