@@ -245,9 +245,15 @@ def needs(scope: str) -> Callable[[View], View]:
             g.caller = admitted
             return view(*args, **kwargs)
 
+        guarded.scopes = {scope, *scopes_of(view)}  # type: ignore[attr-defined]
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def scopes_of(view: Callable[..., Any]) -> frozenset[str]:
+    """The scopes that the view `needs`."""
+    return frozenset(getattr(view, "scopes", ()))
 
 
 def caller() -> Caller:

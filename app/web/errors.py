@@ -114,6 +114,11 @@ def problem(code: str, detail: str = "", /, **members: Any) -> Response:
     return _document(status, code, title, detail, members)
 
 
+def type_of(code: str) -> str:
+    """The URI that names the code."""
+    return f"https://tillbook.invalid/problems/{code}"
+
+
 def outside_application(code: str) -> WSGIApplication:
     """An application that answers every request with the problem document of this code: for what is refused before
     Flask sees it. The connection ends with it, since the rest of the request is not read."""
@@ -124,7 +129,7 @@ def outside_application(code: str) -> WSGIApplication:
 
 
 def _members(status: int, code: str, title: str) -> dict[str, Any]:
-    return {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": status, "code": code}
+    return {"type": type_of(code), "title": title, "status": status, "code": code}
 
 
 def _document(status: int, code: str, title: str, detail: str, members: Mapping[str, Any]) -> Response:

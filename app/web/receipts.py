@@ -22,7 +22,7 @@ blueprint = APIBlueprint("receipts", __name__, url_prefix="/v1", tag="Store purc
 @needs("receipts")
 @blueprint.input(schemas.UserQuery, location="query", arg_name="query")
 @blueprint.output(schemas.AccountTokenOut)
-def account_token(query: schemas.UserQuery) -> Any:
+def show_account_token(query: schemas.UserQuery) -> Any:
     """The user's account token, a UUID: give it to the store with every purchase. It never changes."""
     user_id = caller().user(query.user)
 

@@ -13,7 +13,8 @@ from app.domain.trial_balance import TrialSheet, as_json
 from app.services.ledger.trial_balance import trial_balance
 from app.web.access import needs
 from app.web.context import core
-from app.web.schemas import Asset, In, Out
+from app.web.fields import Asset, At, Environment, ShownAsset
+from app.web.schemas import In, Out
 
 MOST_DAYS = 4
 """At most this many days without a checkpoint are added up for one request. Two are always there: a day is closed a day
@@ -32,37 +33,45 @@ def _within_reach(moment: datetime) -> datetime:
 
 class TrialBalanceQuery(In):
     at: Annotated[AwareDatetime, AfterValidator(_within_reach)] | None = Field(
-        default=None, description="Everything booked up to that moment; at present, if not given."
+        default=None,
+        description="Everything booked up to that moment; at present, if not given.",
+        examples=["2026-11-28T09:30:00Z"],
     )
     asset: Asset | None = Field(default=None, description="Only this one.")
 
 
-Whole = Annotated[str, Field(description="A whole number of any size, as decimal text.", pattern=r"^-?[0-9]+$")]
+Whole = Annotated[
+    str, Field(description="A whole number of any size, as decimal text.", pattern=r"^-?[0-9]+$", examples=["600"])
+]
 
 
-class LineOut(Out):
-    account: str
-    owner: Literal["house", "users"] = Field(description="`users`: the accounts of that code of all users together.")
+class TrialLineOut(Out):
+    account: str = Field(description="Code of the account.", examples=["sales"])
+    owner: Literal["house", "users"] = Field(
+        description="`users`: the accounts of that code of all users together.", examples=["house"]
+    )
     debits: Whole
     credits: Whole
     balance: Whole
 
 
-class SheetOut(Out):
-    asset: str
-    environment: Literal["live", "sandbox"]
-    balanced: bool
+class TrialSheetOut(Out):
+    asset: ShownAsset
+    environment: Environment
+    balanced: bool = Field(description="Debits and credits are alike.", examples=[True])
     debits: Whole
     credits: Whole
     balance: Whole
-    lines: list[LineOut]
+    lines: list[TrialLineOut] = Field(description="One for each account.")
 
 
 class TrialBalanceOut(Out):
-    at: datetime
-    balanced: bool = Field(description="All sheets sum to zero, those left out as well.")
-    sheets: list[SheetOut]
-    left_out: int = Field(description="Sheets that are not shown, for the answer would be too long: ask by `asset`.")
+    at: At = Field(description="What was booked up to and including that moment counts.")
+    balanced: bool = Field(description="All sheets sum to zero, those left out as well.", examples=[True])
+    sheets: list[TrialSheetOut] = Field(description="By asset and environment.")
+    left_out: int = Field(
+        description="Sheets that are not shown, for the answer would be too long: ask by `asset`.", examples=[0]
+    )
 
 
 @blueprint.get("/ledger/trial-balance")
