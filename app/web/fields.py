@@ -6,16 +6,17 @@ there already is shown as it is.
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, Field, StrictBool, StrictInt, StringConstraints
 from typing_extensions import TypeAliasType
 
-from app.providers.limits import is_usable_moment
-
 MOST_PAGE = 200
+LONGEST_EXTRA = 1024
+"""Characters of a member of `extra`."""
 
 _USER = Field(description="The user, by the name that the app has for them.", examples=["alice"])
 _SKU = Field(description="The product, by its `sku`.", examples=["coins-60"])
@@ -50,6 +51,14 @@ Environment = TypeAliasType(
 )
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 """Free text. No database keeps a NUL character."""
+ExtraName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+ExtraValue = (
+    Annotated[Text, StringConstraints(max_length=LONGEST_EXTRA)]
+    | StrictBool
+    | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+    | None
+)
+"""What ways of paying need besides: plain values."""
 Reference = Annotated[
     Text,
     StringConstraints(max_length=128),
@@ -66,12 +75,22 @@ At = Annotated[datetime, Field(description="When.", examples=["2026-11-28T09:30:
 MoneyMinor = Annotated[int, Field(description="Money in minor units: 600 is 6.00 CNY.", examples=[600])]
 
 
-def _usable(moment: datetime) -> datetime:
-    if not is_usable_moment(moment):
-        raise ValueError("out of range")
-    return moment
+_WRITTEN = re.compile(
+    r"^(197[1-9]|19[89][0-9]|2[0-8][0-9]{2}|29[0-8][0-9]|299[0-8])-[0-9]{2}-[0-9]{2}"
+    r"T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+)
+"""A moment as RFC 3339 writes it, far enough from the ends of the calendar to be reckoned with in every zone."""
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_usable), Field(examples=["2026-11-28T09:30:00Z"])]
-"""With a zone, and far enough from the ends of the calendar to be reckoned with."""
+def _as_written(text: Any) -> Any:
+    if not isinstance(text, str) or not _WRITTEN.fullmatch(text):
+        raise ValueError("not a moment of the years 1971 to 2998, as RFC 3339 writes it")
+    return text
+
+
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_as_written),
+    Field(examples=["2026-11-28T09:30:00Z"], json_schema_extra={"pattern": _WRITTEN.pattern}),
+]
 PageSize = Annotated[int, Field(gt=0, le=MOST_PAGE, description="How many at most.", examples=[50])]

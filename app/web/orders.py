@@ -11,7 +11,7 @@ from app.domain.status import PAYABLE
 from app.providers.http import deadline
 from app.providers.verbs import capabilities
 from app.services.accounts.catalog import products_for_sale
-from app.services.base.errors import Invalid, NotFound
+from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
 from app.services.calls import payment_queries, payment_starts
 from app.services.payments import orders
@@ -82,9 +82,7 @@ def create_order(body: schemas.OrderIn) -> Any:
 @blueprint.output(schemas.OrdersOut)
 def list_orders(query: schemas.OrdersQuery) -> Any:
     """The user's orders, newest first."""
-    before = parse_number(query.before) if query.before else None
-    if query.before and before is None:
-        raise Invalid("not the `next` of a page", field="before")
+    before = _number(query.before) if query.before else None
     views = orders.list_orders(core(), caller().user(query.user), before=before, limit=query.limit)
     following = str(views[-1].order.id) if len(views) == query.limit else None
     return {"orders": [_order(view) for view in views], "next": following}

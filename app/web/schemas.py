@@ -18,6 +18,8 @@ from app.web.fields import (
     At,
     Currency,
     Environment,
+    ExtraName,
+    ExtraValue,
     Moment,
     MoneyMinor,
     Name,
@@ -131,7 +133,7 @@ class PayByIn(In):
     way: Annotated[Text, StringConstraints(min_length=1, max_length=32)] = Field(
         description="The way of paying, one of the provider account's.", examples=["page"]
     )
-    extra: dict[str, Any] = Field(
+    extra: dict[ExtraName, ExtraValue] = Field(
         default_factory=dict,
         max_length=MOST_EXTRA,
         description="What this way needs: `GET /v1/providers` has its JSON Schema.",

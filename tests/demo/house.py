@@ -19,12 +19,14 @@ from typing import Any
 
 import requests
 
+from app.config import SCOPES as ALL_SCOPES
+
 from tests.demo.patience import wait_for
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BIN = Path(sys.executable).parent
-SCOPES = ["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze"]
+SCOPES = sorted(ALL_SCOPES)
 STOP_SECONDS = 15
 """Then what has not ended is killed, with all that it started."""
 

@@ -44,6 +44,20 @@ class UnknownWay(DomainError):
     code = "unknown_way"
 
 
+class ExtraNotAccepted(DomainError):
+    """The member `errors` says what is wrong."""
+
+    code = "extra_not_accepted"
+
+
+class CurrencyNotTaken(DomainError):
+    code = "currency_not_taken"
+
+
+class AmountTooLarge(DomainError):
+    code = "amount_too_large"
+
+
 class KeyReused(DomainError):
     """The member `field` names the first field that differs from the request that used the key before."""
 

@@ -26,6 +26,8 @@ CODES: dict[str, tuple[str, ...]] = {
     ),
     "app.web.orders.add_payment": (
         "balance_overflow",
+        "currency_not_taken",
+        "extra_not_accepted",
         "forbidden",
         "idempotency_key_missing",
         "idempotency_key_reused",
@@ -44,7 +46,9 @@ CODES: dict[str, tuple[str, ...]] = {
         "user_missing",
     ),
     "app.web.orders.create_order": (
+        "amount_too_large",
         "balance_overflow",
+        "extra_not_accepted",
         "forbidden",
         "idempotency_key_missing",
         "idempotency_key_reused",
@@ -65,6 +69,7 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.orders.list_orders": (
         "forbidden",
         "invalid_request",
+        "not_found",
         "user_missing",
     ),
     "app.web.orders.list_products": (),

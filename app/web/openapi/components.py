@@ -68,6 +68,10 @@ def _plain(schema: Schema) -> Schema:
     for key in _SCHEMAS:
         if isinstance(made.get(key), dict):
             made[key] = _plain(made[key])
+    if len(made.get("patternProperties", {})) == 1:  # of a dict: generators of clients know the two others
+        [(pattern, value)] = made.pop("patternProperties").items()
+        made["propertyNames"] = {"pattern": pattern}
+        made["additionalProperties"] = _plain(value)
     return _said_outside(made)
 
 

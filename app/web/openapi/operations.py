@@ -16,6 +16,7 @@ from app.web.access import USER_SCOPES, scopes_of
 from app.web.openapi.codes import CODES
 from app.web.openapi.components import Mode, Schema, reference
 from app.web.openapi.examples import example_of
+from app.web.openapi.links import links_of
 from app.web.openapi.parameters import IDEMPOTENCY_KEY, path_parameters, query_parameters
 from app.web.openapi.problems import EVERYWHERE, WITH_BODY, WITH_QUERY, problem_responses
 
@@ -127,7 +128,8 @@ class Operation:
         answers: dict[str, Any] = {}
         if self.answer is not None:
             content = _json(reference(self.answer), schemas, whole=True)
-            answers[str(said["status_code"])] = {"description": said["description"] or "Done.", "content": content}
+            answer = {"description": said["description"] or "Done.", "content": content}
+            answers[str(said["status_code"])] = answer | ({"links": links} if (links := links_of(self.id)) else {})
         for status, more in (self._said.get("responses") or {}).items():
             answer = answers.setdefault(str(status), {"description": "Done.", "content": {}})
             answer["content"].update(more.get("content", {}))

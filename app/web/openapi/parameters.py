@@ -24,7 +24,7 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "in": "header",
     "required": True,
     "description": "One for each thing you want done; repeating a request with its key never does it twice.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     "example": "7f6d1f0c-order-1",
 }
 
