@@ -49,17 +49,17 @@ class Running:
         )
 
     def start(self, name: str, *command: str) -> None:
-        log = (self.folder / f"{name}.log").open("wb")
-        self.processes.append(
-            subprocess.Popen(
-                [BIN / command[0], *command[1:]],
-                cwd=ROOT,
-                env=self.environ,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # a group that can be ended as a whole; Ctrl-C comes to us alone
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.processes.append(
+                subprocess.Popen(
+                    [BIN / command[0], *command[1:]],
+                    cwd=ROOT,
+                    env=self.environ,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # a group that can be ended as a whole; Ctrl-C comes to us alone
+                )
             )
-        )
 
     def stop(self) -> None:
         """End all processes and wait for that."""

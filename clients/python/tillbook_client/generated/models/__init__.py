@@ -1,0 +1,137 @@
+"""Contains all the data models used in inputs/outputs"""
+
+from .account_token import AccountToken
+from .balance import Balance
+from .balance_at import BalanceAt
+from .batch import Batch
+from .batch_request import BatchRequest
+from .capture_request import CaptureRequest
+from .coins import Coins
+from .consent import Consent
+from .consent_request import ConsentRequest
+from .debit_request import DebitRequest
+from .debt import Debt
+from .environment import Environment
+from .fault import Fault
+from .freeze import Freeze
+from .freeze_request import FreezeRequest
+from .freezes import Freezes
+from .grant import Grant
+from .grant_item import GrantItem
+from .grant_request import GrantRequest
+from .hold import Hold
+from .hold_request import HoldRequest
+from .hold_state import HoldState
+from .item import Item
+from .item_details import ItemDetails
+from .line import Line
+from .order import Order
+from .order_request import OrderRequest
+from .order_request_extra import OrderRequestExtra
+from .order_status import OrderStatus
+from .orders import Orders
+from .payment import Payment
+from .payment_action_type_0 import PaymentActionType0
+from .payment_request import PaymentRequest
+from .payment_request_extra import PaymentRequestExtra
+from .payment_status import PaymentStatus
+from .policy import Policy
+from .posted import Posted
+from .problem import Problem
+from .product import Product
+from .product_prices import ProductPrices
+from .product_store_ids import ProductStoreIds
+from .products import Products
+from .provider import Provider
+from .providers import Providers
+from .purchase import Purchase
+from .purchase_status import PurchaseStatus
+from .read_statement_order import ReadStatementOrder
+from .receipt import Receipt
+from .receipt_request import ReceiptRequest
+from .receipt_status import ReceiptStatus
+from .refund import Refund
+from .refund_origin import RefundOrigin
+from .refund_request import RefundRequest
+from .refund_status import RefundStatus
+from .refunds import Refunds
+from .reverse_request import ReverseRequest
+from .spend_item import SpendItem
+from .spend_request import SpendRequest
+from .statement import Statement
+from .trial_balance import TrialBalance
+from .trial_line import TrialLine
+from .trial_line_owner import TrialLineOwner
+from .trial_sheet import TrialSheet
+from .wallet import Wallet
+from .way import Way
+from .way_extra import WayExtra
+
+__all__ = (
+    "AccountToken",
+    "Balance",
+    "BalanceAt",
+    "Batch",
+    "BatchRequest",
+    "CaptureRequest",
+    "Coins",
+    "Consent",
+    "ConsentRequest",
+    "DebitRequest",
+    "Debt",
+    "Environment",
+    "Fault",
+    "Freeze",
+    "FreezeRequest",
+    "Freezes",
+    "Grant",
+    "GrantItem",
+    "GrantRequest",
+    "Hold",
+    "HoldRequest",
+    "HoldState",
+    "Item",
+    "ItemDetails",
+    "Line",
+    "Order",
+    "OrderRequest",
+    "OrderRequestExtra",
+    "OrderStatus",
+    "Orders",
+    "Payment",
+    "PaymentActionType0",
+    "PaymentRequest",
+    "PaymentRequestExtra",
+    "PaymentStatus",
+    "Policy",
+    "Posted",
+    "Problem",
+    "Product",
+    "ProductPrices",
+    "ProductStoreIds",
+    "Products",
+    "Provider",
+    "Providers",
+    "Purchase",
+    "PurchaseStatus",
+    "ReadStatementOrder",
+    "Receipt",
+    "ReceiptRequest",
+    "ReceiptStatus",
+    "Refund",
+    "RefundOrigin",
+    "RefundRequest",
+    "RefundStatus",
+    "Refunds",
+    "ReverseRequest",
+    "SpendItem",
+    "SpendRequest",
+    "Statement",
+    "TrialBalance",
+    "TrialLine",
+    "TrialLineOwner",
+    "TrialSheet",
+    "Wallet",
+    "Way",
+    "WayExtra",
+)
