@@ -49,9 +49,7 @@ def test_the_client_of_openapi_python_client_does_the_main_job(service: Service,
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("npm_programs")
-def test_the_types_of_openapi_typescript_compile_strictly_and_do_the_main_job(
-    service: Service, tmp_path: Path
-) -> None:
+def test_the_types_of_openapi_typescript_compile_strictly_and_do_the_main_job(service: Service, tmp_path: Path) -> None:
     generate.generate_typescript(f"{service.url}/openapi.json", tmp_path / "schema.ts")
     shutil.copy(node.PACKAGE / "test" / "main_job.ts", tmp_path)
     (tmp_path / "node_modules").symlink_to(node.MODULES)

@@ -20,7 +20,6 @@ from typing import Any
 import requests
 
 from app.config import SCOPES as ALL_SCOPES
-
 from tests.demo.patience import wait_for
 
 HERE = Path(__file__).resolve().parent

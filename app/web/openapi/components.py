@@ -44,8 +44,13 @@ def schemas_of(models: Iterable[tuple[type[BaseModel], Mode]]) -> dict[str, Sche
 
 def parameter_schemas(model: type[BaseModel]) -> tuple[dict[str, Schema], frozenset[str]]:
     """The members of a model of a query, each as a schema, and the names of those that must be given."""
-    schema = _plain(model.model_json_schema(ref_template=PLACE + "{model}"))
-    members = {name: _without_null(member) for name, member in schema.get("properties", {}).items()}
+    made = model.model_json_schema(ref_template=PLACE + "{model}")
+    schema = _plain(made)
+    members = {}
+    for name, member in schema.get("properties", {}).items():
+        value = _without_null(member)
+        of = made.get("$defs", {}).get(value.get("$ref", "").removeprefix(PLACE), {})
+        members[name] = {key: of[key] for key in ("description", "examples") if key in of} | value
     return members, frozenset(schema.get("required", ()))
 
 
@@ -79,15 +84,13 @@ def _plain(schema: Schema) -> Schema:
 def _without_defaults(schema: Schema, schemas: dict[str, Schema]) -> Schema:
     """Defaults of members in words. A generator of types takes a member that has a default for one that is always
     there, in a request as well (openapi-typescript 7, 2026-11)."""
-    properties = {}
-    for name, member in schema.get("properties", {}).items():
+    for member in schema.get("properties", {}).values():
         default = member.pop("default", None)
         if default not in (None, "", {}):
             said = schemas.get(member.get("$ref", "").removeprefix(PLACE), {}) | member
             words = f"{said.get('description', '')} Not given: `{json.dumps(default).strip(chr(34))}`."
-            member = member | {"description": words.strip()}
-        properties[name] = member
-    return schema | ({"properties": properties} if properties else {})
+            member["description"] = words.strip()
+    return schema
 
 
 def _said_outside(schema: Schema) -> Schema:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from tillbook_client.answers import Refused, expect
 from tillbook_client.connection import connect, new_key
-from tillbook_client.repeats import Repeats, RepeatingTransport
+from tillbook_client.repeats import RepeatingTransport, Repeats
 from tillbook_client.webhooks import NotGenuine, WebhookSecrets
 
 __all__ = [

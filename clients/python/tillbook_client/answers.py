@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 from tillbook_client.generated.models import Problem
@@ -26,5 +27,13 @@ def expect(kind: type[T], response: Response[Any]) -> T:
     parsed = response.parsed
     if isinstance(parsed, kind):
         return parsed
-    problem = parsed if isinstance(parsed, Problem) else None
+    problem = parsed if isinstance(parsed, Problem) else _problem_in(response.content)
     raise Refused(int(response.status_code), problem.code if problem else "unexpected", problem)
+
+
+def _problem_in(content: bytes) -> Problem | None:
+    """The problem document of a status that the generated part does not know: a newer service may have more."""
+    try:
+        return Problem.from_dict(json.loads(content))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

@@ -7,7 +7,7 @@ import uuid
 import httpx
 
 from tillbook_client.generated.client import AuthenticatedClient
-from tillbook_client.repeats import Repeats, RepeatingTransport
+from tillbook_client.repeats import RepeatingTransport, Repeats
 
 TIMEOUT_SECONDS = 30.0
 """Longer than the service waits for a provider when it starts a payment."""

@@ -57,8 +57,9 @@ class WebhookSecrets:
 
     def _is_signed(self, signed: bytes, signatures: Iterable[str]) -> bool:
         wanted = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in self._keys]
-        given = [value.encode() for version, _, value in (each.partition(",") for each in signatures) if version == _VERSION]
-        return any([hmac.compare_digest(one, other) for one in wanted for other in given])
+        parts = (each.partition(",") for each in signatures)
+        given = [value.encode() for version, _, value in parts if version == _VERSION]
+        return any(hmac.compare_digest(one, other) for one in wanted for other in given)
 
 
 def _key(secret: str) -> bytes:

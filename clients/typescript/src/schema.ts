@@ -2170,6 +2170,10 @@ export interface operations {
                  * @example coin
                  */
                 asset?: string;
+                /**
+                 * @description `live`, or `sandbox` for what a provider's sandbox paid.
+                 * @example live
+                 */
                 environment?: components["schemas"]["Environment"];
                 /**
                  * @description The moment, with its zone.
@@ -4832,6 +4836,10 @@ export interface operations {
                  * @example coin
                  */
                 asset?: string;
+                /**
+                 * @description `live`, or `sandbox` for what a provider's sandbox paid.
+                 * @example live
+                 */
                 environment?: components["schemas"]["Environment"];
                 /**
                  * @description The `next` of the page before.
