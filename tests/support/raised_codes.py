@@ -52,6 +52,7 @@ class Source:
     """All modules of a package, with what their functions can raise."""
 
     def __init__(self, folder: Path) -> None:
+        self._root = folder.parent
         self.modules: dict[str, Module] = {}
         self.functions: dict[str, tuple[Module, str | None, _Function]] = {}
         self.classes: dict[str, tuple[Module, ast.ClassDef]] = {}
@@ -64,7 +65,7 @@ class Source:
                 self.methods.setdefault(node.name, set()).add(name)
 
     def _read(self, path: Path) -> None:
-        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = path.relative_to(self._root).with_suffix("").parts
         package = parts[-1] == "__init__"
         name = ".".join(parts[:-1] if package else parts)
         module = Module(name, ast.parse(path.read_text(encoding="utf-8")), package)
