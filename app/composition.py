@@ -123,5 +123,6 @@ def rules_of(settings: Settings) -> Rules:
         most_starts_per_minute=settings.most_starts_per_minute,
         message_days=settings.message_days,
         clawback=settings.clawback_policy,
-        ledger=replace(settings.ledger.rules(), seals=settings.audit.seals()),
+        event_days=settings.events.days,
+        ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
     )

@@ -32,6 +32,7 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "events",
     }
 )
 SWEEPS = frozenset(
@@ -47,6 +48,7 @@ SWEEPS = frozenset(
         "due_ledger",
         "operator",
         "checkpoint",
+        "events",
     }
 )
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)

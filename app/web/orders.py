@@ -6,8 +6,8 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
+from app.domain import representations
 from app.domain.numbers import parse_number
-from app.domain.status import PAYABLE
 from app.providers.http import deadline
 from app.providers.verbs import capabilities
 from app.services.accounts.catalog import products_for_sale
@@ -143,32 +143,4 @@ def _number(text: str) -> int:
 
 
 def _order(view: OrderView) -> dict[str, Any]:
-    order = view.order
-    return {
-        "number": str(order.id),
-        "user": order.user_id,
-        "environment": order.environment,
-        "product": order.sku,
-        "title": order.title,
-        "quantity": order.quantity,
-        "amount_minor": order.amount_minor,
-        "currency": order.currency,
-        "grants": order.grants,
-        "status": order.status,
-        "created_at": order.created_at,
-        "expires_at": order.expires_at,
-        "paid_at": order.paid_at,
-        "payments": [_payment(payment) for payment in view.payments],
-    }
-
-
-def _payment(payment: Any) -> dict[str, Any]:
-    return {
-        "number": str(payment.id),
-        "provider_account": payment.provider_account,
-        "way": payment.way,
-        "status": payment.status,
-        "action": payment.action if payment.status in PAYABLE else None,
-        "created_at": payment.created_at,
-        "paid_at": payment.paid_at,
-    }
+    return representations.order(view.order, view.payments)

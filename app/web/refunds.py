@@ -6,9 +6,9 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
+from app.domain import representations
 from app.domain.numbers import parse_number, slot_of_user
 from app.domain.refunding import Clawback
-from app.models.base import AnyRow
 from app.services.accounts import freezes
 from app.services.accounts.users import check_user_id
 from app.services.base.errors import NotFound
@@ -43,7 +43,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
         policy=Clawback(body.policy) if body.policy else None,
         caller=caller().name,
     )
-    return _refund(refund_calls.request_refund(core(), wanted, request))
+    return representations.refund(refund_calls.request_refund(core(), wanted, request))
 
 
 @blueprint.get("/refunds/<number>")
@@ -51,7 +51,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
 @blueprint.output(shapes.RefundOut)
 def show_refund(number: str) -> Any:
     """One refund. One that is not settled is taken a step further first, if that is due."""
-    return _refund(refund_calls.refund_for_reader(core(), _number(number)))
+    return representations.refund(refund_calls.refund_for_reader(core(), _number(number)))
 
 
 @blueprint.get("/refunds")
@@ -60,7 +60,7 @@ def show_refund(number: str) -> Any:
 @blueprint.output(shapes.RefundsOut)
 def list_refunds(query: shapes.RefundsQuery) -> Any:
     """All refunds of an order, oldest first: those we asked for, and those that the provider decided."""
-    return {"refunds": [_refund(row) for row in requests.of_order(core(), _number(query.order))]}
+    return {"refunds": [representations.refund(row) for row in requests.of_order(core(), _number(query.order))]}
 
 
 @blueprint.post("/wallets/freeze")
@@ -87,7 +87,7 @@ def unfreeze_wallet(body: shapes.FreezeIn) -> Any:
 @blueprint.output(shapes.FreezesOut)
 def list_freezes(query: shapes.FreezesQuery) -> Any:
     """Who froze and unfroze the user's wallets, and why, oldest first."""
-    return {"freezes": [_freeze(row) for row in freezes.history(core(), check_user_id(query.user))]}
+    return {"freezes": [representations.freeze(row) for row in freezes.history(core(), check_user_id(query.user))]}
 
 
 def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), what, body.model_dump(mode="json"))
     wanted = freezes.Change(user_id, body.environment, body.asset, frozen, body.reason, caller().name)
     number = freezes.change(core(), wanted, request)
-    return _freeze(freezes.entry(core(), slot_of_user(user_id), number))
+    return representations.freeze(freezes.entry(core(), slot_of_user(user_id), number))
 
 
 def _number(text: str) -> int:
@@ -104,33 +104,3 @@ def _number(text: str) -> int:
     if number is None:
         raise NotFound
     return number
-
-
-def _refund(row: AnyRow) -> dict[str, Any]:
-    plain = ("provider_account", "origin", "amount_minor", "currency", "undone_minor", "reason", "policy", "status")
-    return {
-        "number": str(row.id),
-        "order": str(row.order_id),
-        "payment": str(row.payment_id),
-        **{
-            name: getattr(row, name)
-            for name in (
-                *plain,
-                "dispute_fee_minor",
-                "dispute_fee_currency",
-                "problem",
-                "coins",
-                "created_at",
-                "done_at",
-            )
-        },
-    }
-
-
-def _freeze(row: AnyRow) -> dict[str, Any]:
-    return {
-        "number": str(row.id),
-        "user": row.user_id,
-        "refund": str(row.refund_id) if row.refund_id is not None else None,
-        **{name: getattr(row, name) for name in ("asset", "environment", "frozen", "reason", "actor", "at")},
-    }

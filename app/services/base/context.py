@@ -67,6 +67,8 @@ class Rules:
     """Payments that one user may start within a minute."""
     message_days: int = 90
     """How long a kept message that is settled is kept."""
+    event_days: int = 30
+    """How long events are kept for readers of the feed."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)

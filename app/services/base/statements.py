@@ -235,14 +235,19 @@ class Flight:
         self._checks: list[tuple[list[Sent], int, Callable[[], Exception]]] = []
 
     def add(
-        self, statement: Statement | RowInsert, values: Any, *, wrong: Callable[[], Exception] | None = None
+        self,
+        statement: Statement | RowInsert,
+        values: Any,
+        *,
+        wrong: Callable[[], Exception] | None = None,
+        rows: int = 1,
     ) -> list[Sent]:
         """Send `statement` with its values (of a RowInsert: with its rows). What `wrong` makes is raised after the
-        flight unless the statements touch as many rows as there are values."""
+        flight unless a RowInsert touches as many rows as it was given, and a Statement as many as `rows` says."""
         sent = statement.sent(self._connection.dialect, values)
         self._sent += sent
         if wrong is not None:
-            self._checks.append((sent, len(values) if isinstance(statement, RowInsert) else 1, wrong))
+            self._checks.append((sent, len(values) if isinstance(statement, RowInsert) else rows, wrong))
         return sent
 
     def land(self) -> None:

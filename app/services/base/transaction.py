@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
 import structlog
@@ -36,10 +36,12 @@ class Transaction:
     """A transaction in progress. It runs SQLAlchemy's statements, and knows nothing of objects: rows are written and
     read by statements alone, so that a reader sees every one of them."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "cause")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.cause: Mapping[str, Any] = {}
+        """What changes things in this transaction, for the events: empty unless it is a fact."""
 
     def connection(self) -> Connection:
         return self._connection

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ClauseElement, bindparam, case, select, update
 
 from app.domain.books import Book
-from app.domain.ledger import microseconds
+from app.domain.ledger import Lot, microseconds
 from app.domain.lots import NEVER, LotLeft
 from app.models.ledger import LOTS
 from app.services.base.statements import Sized, Statement
@@ -51,3 +51,21 @@ def remaining_values(book: Book) -> Iterator[dict[str, Any]]:
         for i, (lot, left) in enumerate(lots[start : start + LOTS_AT_ONCE]):
             values |= {f"lot_{i}": lot, f"left_{i}": left}
         yield values
+
+
+def made(book: Book, lot: Lot, granted: int, version: int, at: datetime) -> dict[str, Any]:
+    """The row of a lot that a credit of that version makes."""
+    return {
+        "slot": book.slot,
+        "account_id": book.id,
+        "version": version,
+        "granted": granted,
+        "remaining": granted,
+        "bonus": lot.bonus,
+        "expires_at": lot.expires_at,
+        "payment": lot.payment,
+        "product": lot.product,
+        "value_minor": lot.value_minor,
+        "currency": lot.currency,
+        "created_at": at,
+    }

@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, or_, select
+from sqlalchemy import Select, and_, bindparam, case, func, or_, select
 
 from app.domain.numbers import MAX_NUMBER
 from app.domain.status import OPEN_PAYMENT
@@ -23,6 +23,12 @@ _ShownOrder: Any = make_row_type("ShownOrder", _o)
 _ShownPayment: Any = make_row_type("ShownPayment", _PAYMENT_COLUMNS)
 _ORDER_WIDTH = len(list(_o))
 _PAYMENT_ID = [column.name for column in _PAYMENT_COLUMNS].index("id")
+
+_ALL = Payment.__table__.alias("all_payments")
+ATTEMPTS = (
+    select(func.count()).select_from(_ALL).where(_ALL.c.slot == _o.slot, _ALL.c.order_id == _o.id).scalar_subquery()
+)
+"""How many payments an order has, for statements that read the order."""
 
 OrderWithPayments = tuple[Any, list[Any]]
 """An order and its payments in the order in which they were made."""

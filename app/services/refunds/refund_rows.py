@@ -43,6 +43,11 @@ def of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
     return list(tx.execute(wanted.order_by(func.coalesce(_r.done_at, _r.created_at), _r.created_at, _r.id)))
 
 
+def changed(row: AnyRow, values: Mapping[str, Any]) -> Any:
+    """The row as it is with these values."""
+    return RefundRow(**{**row._asdict(), **values})
+
+
 def change(tx: Transaction, row: AnyRow, values: Mapping[str, Any]) -> bool:
     """Write what differs; True if anything did. The caller has locked the order, as every writer of refunds does."""
     changes = {name: value for name, value in values.items() if getattr(row, name) != value}

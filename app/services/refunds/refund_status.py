@@ -29,7 +29,7 @@ from app.services.base.context import Tx
 from app.services.base.upsert import insert_numbered
 from app.services.ledger import clawback
 from app.services.ledger.clawback import ClawbackResult, StatementText
-from app.services.refunds import refund_rows, settlement
+from app.services.refunds import refund_events, refund_rows, settlement
 from app.services.refunds.captured_payments import (
     CapturedPayment,
     captured_payment,
@@ -78,6 +78,7 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
         if told is not None:
             values = _values(tx, captured, row, told, coins.get(number, []))
             moved |= refund_rows.change(tx, row, values) and row.origin != Origin.PROVIDER
+            _tell(tx, captured, row, refund_rows.changed(row, values), is_new=number in made)
     _freeze(tx, captured, policy, outcomes, about.id if about is not None else made.get(fact.content["refund"] or ""))
     return wanted.changes or moved
 
@@ -89,7 +90,9 @@ def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause
     if after is None:
         return False
     due = row.next_query_at if after in OPEN_REFUND else None
-    refund_rows.change(tx, row, {"status": after, "next_query_at": due, **values})
+    wanted = {"status": after, "next_query_at": due, **values}
+    refund_rows.change(tx, row, wanted)
+    refund_events.tell_change(tx, row, refund_rows.changed(row, wanted), order.user_id)
     captured = captured_payment(tx, order, payment, row.theirs) if after not in OPEN_REFUND else None
     for wallet in {grant.credit for grant in captured.grants} if captured is not None else ():
         hold = clawback.hold_id(row.slot, wallet.user_id, settlement.hold_key(row.id, wallet.asset))
@@ -143,6 +146,14 @@ def _write_down(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_ac
         next_query_at=tx.now + FIRST_QUESTION,
     )
     return insert_numbered(tx, Refund.__table__, tx.core.numbers, row, tx.core.rules.ledger.seals.refund)
+
+
+def _tell(tx: Tx, captured: CapturedPayment, before: AnyRow, after: Any, *, is_new: bool) -> None:
+    user_id = captured.order.user_id if captured.order is not None else ""
+    if is_new:
+        refund_events.tell(tx, after, user_id)
+    else:
+        refund_events.tell_change(tx, before, after, user_id)
 
 
 def _after(row: AnyRow, told: RefundTold | None) -> RefundStatus:
