@@ -14,6 +14,7 @@ from typing import Any
 from app import create_app
 from app.config import Settings
 from app.web.openapi.codes import CODES
+from app.web.openapi.document import build_document
 from tests.clients import codes_of_views, node
 from tests.support.raised_codes import ROOT
 
@@ -25,8 +26,7 @@ COMMAND = "run `make clients` and commit what it writes"
 def document() -> dict[str, Any]:
     """The OpenAPI document of a service like any other."""
     app = create_app(Settings(env="test", database_url="sqlite://", public_url=codes_of_views.PUBLIC_URL))
-    found: dict[str, Any] = app.test_client().get("/openapi.json").get_json()
-    return found
+    return build_document(app, codes_of_views.PUBLIC_URL)
 
 
 def generate_python(source: str | Path, target: Path, *options: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
@@ -40,6 +41,8 @@ NOT_OF_AN_OPERATION = frozenset({"method_not_allowed", "schema_outdated", "batch
 """Answered before an operation is chosen, by /health/ready, or as a part of an answer with 200."""
 MODELS = "describe it in its `Field(description=…, examples=[…])`, or use a type of app/web/fields.py"
 
+PATHS = "describe it in PATH_PARAMETERS of app/web/openapi/parameters.py"
+
 
 @pytest.fixture(scope="module")
 def spec() -> dict[str, Any]:
@@ -63,6 +66,12 @@ def shown(schema: dict[str, Any], spec: dict[str, Any]) -> Any:
 
 def test_the_document_is_valid(spec: dict[str, Any]) -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(spec).iter_errors()] == []
+
+
+def test_the_document_is_served_as_it_is_made(http: FlaskClient, spec: dict[str, Any]) -> None:
+    served = http.get("/openapi.json")
+    assert served.content_type == "application/json"
+    assert served.get_json() | {"servers": spec["servers"]} == spec
 
 
 def test_the_server_is_where_the_installation_is_reached(spec: dict[str, Any]) -> None:
@@ -90,8 +99,9 @@ def test_an_operation_is_described(operation: Operation, described: dict[str, di
     assert scopes_of(operation.view), f"{where}: it needs a scope"
     assert all(f"`{scope}`" in found["description"] for scope in scopes_of(operation.view))
     for parameter in found["parameters"]:
-        assert parameter.get("description"), f"{where}: {parameter['name']}: {MODELS}"
-        assert "example" in parameter, f"{where}: {parameter['name']}: {MODELS}"
+        how = PATHS if parameter["in"] == "path" else MODELS
+        assert parameter.get("description"), f"{where}: {parameter['name']}: {how}"
+        assert "example" in parameter, f"{where}: {parameter['name']}: {how}"
 
 
 @every_operation

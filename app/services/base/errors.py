@@ -28,6 +28,12 @@ class Invalid(DomainError):
     code = "invalid_request"
 
 
+class NotACursor(DomainError):
+    """The member `field` names the member of the query."""
+
+    code = "not_a_cursor"
+
+
 class UnknownProduct(DomainError):
     code = "unknown_product"
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 CODES: dict[str, tuple[str, ...]] = {
+    "app.web.events.list_events": (
+        "cursor_too_old",
+        "not_a_cursor",
+    ),
+    "app.web.events.show_event": ("not_found",),
     "app.web.ledger.create_spend": (
         "balance_overflow",
         "forbidden",

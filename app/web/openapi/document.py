@@ -21,6 +21,7 @@ TAGS = {
     "Wallets": "What users have, spending it, reserving it, and what the backend books besides.",
     "Store purchases": "Proofs of purchases in a store.",
     "Refunds": "Money back to the payer, and frozen wallets.",
+    "Events": "Everything that changed, for the app's backend to follow.",
     "Reports": "Figures about the whole house.",
 }
 """Each tag of a blueprint, with what its operations are about."""
@@ -32,7 +33,7 @@ _SECURITY = {
 
 
 def build_document(app: APIFlask, public_url: str) -> dict[str, Any]:
-    """Raises LookupError or ValueError, saying what, if something is described nowhere."""
+    """Raises ValueError where two models would have one name."""
     operations = operations_of(app)
     models = [model for operation in operations for model in operation.models()]
     schemas = schemas_of([*models, (ProblemOut, "validation")])

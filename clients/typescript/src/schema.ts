@@ -94,6 +94,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that changed, in one order that never changes: who follows `next` misses nothing and reads nothing
+         * @description Everything that changed, in one order that never changes: who follows `next` misses nothing and reads nothing
+         *
+         *     twice. Events of one user come in the order in which they happened.
+         *
+         *     Needs the scope `events`.
+         */
+        get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events/{event_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One event, for as long as events are kept
+         * @description One event, for as long as events are kept.
+         *
+         *     Needs the scope `events`.
+         */
+        get: operations["readEvent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/grants": {
         parameters: {
             query?: never;
@@ -697,6 +743,34 @@ export interface components {
              */
             note?: string;
         };
+        Cause: {
+            /**
+             * @description A provider's word, a caller or person, or a rule of the installation.
+             * @example fact
+             * @enum {string}
+             */
+            by: "fact" | "caller" | "rule";
+            /**
+             * @description The caller or person.
+             * @example backend:game
+             */
+            name: string | null;
+            /**
+             * @description Number of the fact.
+             * @example 252286601203298480
+             */
+            fact: string | null;
+            /**
+             * @description How the fact came: notification, receipt, query, …
+             * @example notification
+             */
+            road: string | null;
+            /**
+             * @description Whose fact it is.
+             * @example sandbox
+             */
+            provider_account: string | null;
+        };
         Coins: {
             /**
              * @description What is counted: `coin`, or another virtual currency of the app.
@@ -854,6 +928,63 @@ export interface components {
          * @enum {string}
          */
         Environment: "live" | "sandbox";
+        Event: {
+            /**
+             * Format: uuid
+             * @description The same in the feed and in every delivery: apply an event once.
+             * @example 5c1f6a0e-77b2-8d41-9e03-2b8c4d5f6a10
+             */
+            id: string;
+            /**
+             * @description What happened.
+             * @example order.paid
+             */
+            type: components["schemas"]["EventType"];
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-11-28T09:30:00Z
+             */
+            timestamp: string;
+            /**
+             * @description Greater in every later event of the user: an older state never replaces a newer.
+             * @example 3
+             */
+            version: number;
+            /**
+             * @description Null for money that belongs to nobody known.
+             * @example alice
+             */
+            user: string | null;
+            /**
+             * @description The thing as the API shows it, as it was after the change.
+             * @example {
+             *       "number": "252286601203298479",
+             *       "status": "paid"
+             *     }
+             */
+            data: {
+                [key: string]: unknown;
+            };
+            /** @description Why it happened. */
+            cause: components["schemas"]["Cause"];
+        };
+        /** @enum {string} */
+        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen";
+        Events: {
+            /** @description In the order of the feed. */
+            events: components["schemas"]["Event"][];
+            /**
+             * @description Cursor: give it as `after` next time, also if there was no event.
+             * @example MTow
+             */
+            next: string;
+            /**
+             * @description There are more events now: ask again at once.
+             * @example false
+             */
+            more: boolean;
+        };
         Fault: {
             /**
              * @description The member at fault; empty: the whole.
@@ -1203,6 +1334,15 @@ export interface components {
              */
             at: string;
         };
+        /** @description Why `listEvents` was refused. */
+        ListEventsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example cursor_too_old
+             * @enum {string}
+             */
+            code: "cursor_too_old" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listFreezes` was refused. */
         ListFreezesProblem: {
             /**
@@ -1634,6 +1774,15 @@ export interface components {
              * @enum {string}
              */
             code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readEvent` was refused. */
+        ReadEventProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example database_unavailable
+             * @enum {string}
+             */
+            code: "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readOrder` was refused. */
         ReadOrderProblem: {
@@ -2521,6 +2670,246 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["CreateDebitProblem"];
+                };
+            };
+        };
+    };
+    listEvents: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Cursor: the `next` of the page before. Not given: the oldest event that is kept.
+                 * @example MTow
+                 */
+                after?: string;
+                /**
+                 * @description Only these types, with commas between them.
+                 * @example order.paid,coins.spent
+                 */
+                types?: string;
+                /**
+                 * @description Only events of this user.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description Seconds to wait for an event, if there is none after the cursor.
+                 * @example 20
+                 */
+                wait?: number;
+                /**
+                 * @description How many at most.
+                 * @example 50
+                 */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "events": [
+                     *         {
+                     *           "id": "5c1f6a0e-77b2-8d41-9e03-2b8c4d5f6a10",
+                     *           "type": "order.paid",
+                     *           "timestamp": "2026-11-28T09:30:00Z",
+                     *           "version": 3,
+                     *           "user": "alice",
+                     *           "data": {
+                     *             "number": "252286601203298479",
+                     *             "status": "paid"
+                     *           },
+                     *           "cause": {
+                     *             "by": "fact",
+                     *             "name": "backend:game",
+                     *             "fact": "252286601203298480",
+                     *             "road": "notification",
+                     *             "provider_account": "sandbox"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next": "MTow",
+                     *       "more": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Events"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEventsProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEventsProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEventsProblem"];
+                };
+            };
+            /** @description - `cursor_too_old`: Events after this cursor are not kept any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEventsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEventsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEventsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEventsProblem"];
+                };
+            };
+        };
+    };
+    readEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The event, by its `id`.
+                 * @example 5c1f6a0e-77b2-8d41-9e03-2b8c4d5f6a10
+                 */
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "5c1f6a0e-77b2-8d41-9e03-2b8c4d5f6a10",
+                     *       "type": "order.paid",
+                     *       "timestamp": "2026-11-28T09:30:00Z",
+                     *       "version": 3,
+                     *       "user": "alice",
+                     *       "data": {
+                     *         "number": "252286601203298479",
+                     *         "status": "paid"
+                     *       },
+                     *       "cause": {
+                     *         "by": "fact",
+                     *         "name": "backend:game",
+                     *         "fact": "252286601203298480",
+                     *         "road": "notification",
+                     *         "provider_account": "sandbox"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEventProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEventProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEventProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEventProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEventProblem"];
                 };
             };
         };

@@ -6,12 +6,18 @@ from .balance_at import BalanceAt
 from .batch import Batch
 from .batch_request import BatchRequest
 from .capture_request import CaptureRequest
+from .cause import Cause
+from .cause_by import CauseBy
 from .coins import Coins
 from .consent import Consent
 from .consent_request import ConsentRequest
 from .debit_request import DebitRequest
 from .debt import Debt
 from .environment import Environment
+from .event import Event
+from .event_data import EventData
+from .event_type import EventType
+from .events import Events
 from .fault import Fault
 from .freeze import Freeze
 from .freeze_request import FreezeRequest
@@ -74,12 +80,18 @@ __all__ = (
     "Batch",
     "BatchRequest",
     "CaptureRequest",
+    "Cause",
+    "CauseBy",
     "Coins",
     "Consent",
     "ConsentRequest",
     "DebitRequest",
     "Debt",
     "Environment",
+    "Event",
+    "EventData",
+    "EventType",
+    "Events",
     "Fault",
     "Freeze",
     "FreezeRequest",
