@@ -90,8 +90,7 @@ def read_feed(
     types: Collection[EventType] = (),
     user_id: str | None = None,
 ) -> FeedPage:
-    """A page of events after the cursor; None is the oldest that is kept. Raises NotACursor for a text that is none, and
-    CursorTooOld."""
+    """A page of events after the cursor; None is the oldest that is kept. Raises NotACursor and CursorTooOld."""
     start = None if after is None else _position_of(after)
     wanted = (
         select(*_COLUMNS)

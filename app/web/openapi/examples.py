@@ -13,13 +13,9 @@ _OF_TYPE: Mapping[str, Any] = {"string": "text", "integer": 1, "number": 1, "boo
 
 def example_of(schema: Schema, schemas: Mapping[str, Schema], *, whole: bool) -> Any:
     """A value that the schema allows. `whole`: with every member; otherwise with those that must be there."""
-    if schema.get("examples"):
-        return schema["examples"][0]
-    for key in ("const", "default"):
-        if key in schema:
-            return schema[key]
-    if "enum" in schema:
-        return schema["enum"][0]
+    said = [*schema.get("examples", []), *(schema[key] for key in ("const", "default") if key in schema)]
+    if said or "enum" in schema:
+        return [*said, *schema.get("enum", [])][0]
     if "$ref" in schema:
         return example_of(schemas[schema["$ref"].removeprefix(PLACE)], schemas, whole=whole)
     if "allOf" in schema:

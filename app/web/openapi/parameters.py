@@ -32,12 +32,11 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
 
 def path_parameters(rule: Rule) -> list[dict[str, Any]]:
     """One that nobody described is a text; the tests ask for its description."""
-    return [
-        _path_parameter(name, *PATH_PARAMETERS.get(name, ("", {"type": "string"}))) for name in sorted(rule.arguments)
-    ]
+    return [_path_parameter(name) for name in sorted(rule.arguments)]
 
 
-def _path_parameter(name: str, description: str, schema: Schema) -> dict[str, Any]:
+def _path_parameter(name: str) -> dict[str, Any]:
+    description, schema = PATH_PARAMETERS.get(name, ("", {"type": "string"}))
     return _parameter(name, "path", True, schema | {"description": description})
 
 
