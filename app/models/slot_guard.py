@@ -49,6 +49,7 @@ SWEEPS = frozenset(
         "operator",
         "checkpoint",
         "events",
+        "lists",
     }
 )
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)

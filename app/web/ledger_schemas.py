@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from app.domain.spending import LONGEST_HOLD_SECONDS
 from app.services.ledger.batches import MOST
+from app.services.ledger.wallet_lists import HoldState
 from app.web.fields import (
     Amount,
     Asset,
@@ -84,9 +85,7 @@ class HoldOut(Out):
     captured: int = Field(description="What of it was spent.", examples=[10])
     released: int = Field(description="What of it was given back.", examples=[0])
     rest: int = Field(description="What is still reserved.", examples=[15])
-    state: Literal["open", "captured", "released", "expired"] = Field(
-        description="How the hold stands.", examples=["open"]
-    )
+    state: HoldState = Field(description="How the hold stands.", examples=["open"])
     expires_at: At = Field(description="When it gives back what is left, by itself.")
     repeated: bool = Field(description="This key had been used for it before.", examples=[False])
 

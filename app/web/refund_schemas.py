@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import TypeAliasType
 
+from app.domain.refunding import RefundStatus
 from app.web.fields import (
     Asset,
     At,
@@ -20,7 +21,7 @@ from app.web.fields import (
     ShownUser,
     UserId,
 )
-from app.web.schemas import In, Out
+from app.web.schemas import In, NextCursor, Out, TimedListQuery
 
 Policy = TypeAliasType(
     "Policy",
@@ -58,8 +59,9 @@ class RefundIn(In):
         return self
 
 
-class RefundsQuery(In):
-    order: Number = Field(description="The order whose refunds are wanted.")
+class RefundsQuery(TimedListQuery):
+    order: Number | None = Field(default=None, description="Only those of this order, oldest first.")
+    status: RefundStatus | None = Field(default=None, description="Only those that stand so.", examples=["done"])
 
 
 class CoinsOut(Out):
@@ -89,7 +91,7 @@ class RefundOut(Out):
     dispute_fee_currency: ShownCurrency | None = Field(description="The currency of that fee.")
     reason: str = Field(description="Why, for people.", examples=["asked by the user"])
     policy: Policy
-    status: Literal["created", "pending", "unknown", "done", "declined", "undone"] = Field(
+    status: RefundStatus = Field(
         description="How far it has come. `unknown`: the provider did not say, and is asked again.", examples=["done"]
     )
     problem: str = Field(
@@ -101,7 +103,8 @@ class RefundOut(Out):
 
 
 class RefundsOut(Out):
-    refunds: list[RefundOut] = Field(description="Oldest first.")
+    refunds: list[RefundOut] = Field(description="Newest first; those of one order oldest first.")
+    next: NextCursor
 
 
 class FreezeIn(In):

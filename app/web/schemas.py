@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from app.domain.status import OrderStatus
 from app.providers.limits import UNSTORABLE
 from app.services.base.errors import DomainError
 from app.services.payments.orders import MOST_PIECES
@@ -78,6 +79,10 @@ class KeyMissing(DomainError):
     code = "idempotency_key_missing"
 
 
+class EmptyTimeSpan(DomainError):
+    code = "empty_time_span"
+
+
 class In(BaseModel):
     """A request body: unknown members are refused, and so is text that no database can keep."""
 
@@ -123,9 +128,46 @@ class UserQuery(In):
     user: UserId | None = Field(default=None, description="Backend keys only: whose.")
 
 
-class OrdersQuery(UserQuery):
-    before: Number | None = Field(default=None, description="Cursor: the `next` of the page before.")
-    limit: PageSize = PAGE
+Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
+_CURSOR = ["WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"]
+NextCursor = Annotated[
+    Cursor | None, Field(description="The `cursor` of the next page; null at the end.", examples=_CURSOR)
+]
+
+
+class ListQuery(UserQuery):
+    """How a list is read: a page as JSON, or as CSV everything from the cursor on."""
+
+    cursor: Cursor | None = Field(default=None, description="The `next` of the page before.", examples=_CURSOR)
+    limit: PageSize = Field(default=PAGE, description="Entries of a page. A CSV file has all that there are.")
+    format: Literal["json", "csv"] | None = Field(
+        default=None,
+        description="If not given, what the header `Accept` prefers: `application/json` or `text/csv`.",
+        examples=["json"],
+    )
+
+
+class TimedListQuery(ListQuery):
+    since: Moment | None = Field(default=None, description="Only what was made at that moment or later.")
+    until: Moment | None = Field(default=None, description="Only what was made before that moment.")
+
+    @field_validator("until")
+    @classmethod
+    def _after_since(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
+        since = info.data.get("since")
+        if until is not None and since is not None and until <= since:
+            raise EmptyTimeSpan
+        return until
+
+
+class OrdersQuery(TimedListQuery):
+    status: OrderStatus | None = Field(default=None, description="Only those that stand so.", examples=["paid"])
+    before: Cursor | None = Field(
+        default=None,
+        description="Older name of `cursor`. It takes the number of one of the user's orders, too.",
+        examples=["252286601203298479"],
+        json_schema_extra={"deprecated": True},
+    )
 
 
 class PayByIn(In):
@@ -206,7 +248,7 @@ class OrderOut(Out):
     amount_minor: MoneyMinor | None = Field(description="The price in minor units; null: the store decides it.")
     currency: ShownCurrency | None = Field(description="The currency of the price; null: the store decides it.")
     grants: list[GrantOut] = Field(description="What one piece gives.")
-    status: Literal["open", "paid", "expired"] = Field(description="How the order stands.", examples=["open"])
+    status: OrderStatus = Field(description="How the order stands.", examples=["open"])
     created_at: At
     expires_at: At = Field(description="Until when it can be paid.")
     paid_at: At | None = Field(description="When it was paid; null: it is not.")
@@ -215,7 +257,7 @@ class OrderOut(Out):
 
 class OrdersOut(Out):
     orders: list[OrderOut] = Field(description="Newest first.")
-    next: Number | None = Field(description="Cursor of the next page; null at the end.")
+    next: NextCursor
 
 
 class WayOut(Out):
@@ -264,48 +306,6 @@ class ProblemOut(BaseModel):
     )
 
 
-class AccountTokenOut(Out):
-    token: uuid.UUID = Field(
-        description="For the store, with every purchase.", examples=["2f1c7f0e-5b34-4c1d-9a68-0d7e5a3b9c42"]
-    )
-
-
-class ConsentIn(In):
-    user: UserId | None = Field(default=None, description="Backend keys only: whose.")
-    consented: Annotated[bool, Field(strict=True)] = Field(
-        description="The user agrees that a store is told how much was used.", examples=[True]
-    )
-
-
-class ConsentOut(Out):
-    user: ShownUser
-    consented: bool = Field(description="What is recorded now.", examples=[True])
-
-
-class ReceiptIn(BaseModel):
-    """The proof as the provider's plugin wants it (`docs/api.md`): a JSON object."""
-
-    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"transaction_id": "2000000000000001"}]})
-
-
-class PurchaseOut(Out):
-    transaction: str = Field(description="The store's id of the purchase.", examples=["2000000000000001"])
-    status: Literal["credited", "refunded", "pending", "held", "not_yours", "unknown"] = Field(
-        description="What it became.", examples=["credited"]
-    )
-    finish: bool = Field(description="The client may tell the store that it was delivered.", examples=[True])
-    product: ShownSku | None = Field(description="What was bought; null: not known here.")
-    order: Number | None = Field(description="The order that was made of it; null: none.")
-
-
-class ReceiptOut(Out):
-    receipt: Number
-    status: Literal["pending", "settled", "given_up"] = Field(
-        description="`pending`: the store is asked again.", examples=["settled"]
-    )
-    purchases: list[PurchaseOut] = Field(description="What the proof is about.")
-
-
 class BalanceOut(Out):
     asset: ShownAsset
     environment: Environment
@@ -329,13 +329,9 @@ class WalletOut(Out):
     debts: list[DebtOut] = Field(description="What the user owes.")
 
 
-class StatementQuery(UserQuery):
+class StatementQuery(ListQuery):
     asset: Asset = "coin"
     environment: Environment = "live"
-    cursor: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
-        default=None, description="The `next` of the page before.", examples=[50]
-    )
-    limit: PageSize = PAGE
     order: Literal["oldest_first", "newest_first"] = Field(
         default="oldest_first", description="Which come first.", examples=["newest_first"]
     )
@@ -355,7 +351,7 @@ class LineOut(Out):
 
 class StatementOut(Out):
     lines: list[LineOut] = Field(description="The postings of the wallet.")
-    next: int | None = Field(description="Cursor of the next page; null at the end.", examples=[50])
+    next: NextCursor
 
 
 class SpendIn(In):

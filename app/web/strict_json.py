@@ -9,6 +9,7 @@ from flask import abort, request
 from flask.json.provider import DefaultJSONProvider
 
 from app.providers.strict_json import LARGEST_EXPONENT, no_constant, unique_members
+from app.web.model_json import WrittenJson
 
 
 class StrictJson(DefaultJSONProvider):
@@ -20,6 +21,9 @@ class StrictJson(DefaultJSONProvider):
         return super().loads(
             s, object_pairs_hook=unique_members, parse_constant=no_constant, parse_float=_number, **kwargs
         )
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return obj.text if isinstance(obj, WrittenJson) else super().dumps(obj, **kwargs)
 
 
 def _number(text: str) -> int | float:

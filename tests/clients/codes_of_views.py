@@ -24,9 +24,19 @@ def operations() -> list[Operation]:
 
 
 def codes_of_views() -> dict[str, tuple[str, ...]]:
-    source = Source(ROOT / "app")
-    names = sorted({operation.view_name for operation in operations()})
-    return {name: tuple(sorted({LEDGER_CODES.get(code, code) for code in source.codes(name)})) for name in names}
+    source, found = Source(ROOT / "app"), {}
+    for operation in operations():
+        functions = [operation.view_name, *_validators(operation, source)]
+        codes = {LEDGER_CODES.get(code, code) for function in functions for code in source.codes(function)}
+        found[operation.view_name] = tuple(sorted(codes))
+    return dict(sorted(found.items()))
+
+
+def _validators(operation: Operation, source: Source) -> list[str]:
+    """The functions of the models that read the request."""
+    models = [model for model in (operation.body, *operation.queries) if model is not None]
+    classes = {f"{kind.__module__}.{kind.__name__}" for model in models for kind in model.__mro__}
+    return sorted(name for name in source.functions if name.rpartition(".")[0] in classes)
 
 
 def written() -> str:

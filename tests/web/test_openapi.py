@@ -97,7 +97,7 @@ def test_an_operation_is_described(operation: Operation, described: dict[str, di
     )
     assert 8 <= len(found["summary"]) <= 120, f"{where}: the first line of its docstring is a sentence of one line"
     assert scopes_of(operation.view), f"{where}: it needs a scope"
-    assert all(f"`{scope}`" in found["description"] for scope in scopes_of(operation.view))
+    assert all(f"`{scope}`" in found["description"] for group in scopes_of(operation.view) for scope in group)
     for parameter in found["parameters"]:
         how = PATHS if parameter["in"] == "path" else MODELS
         assert parameter.get("description"), f"{where}: {parameter['name']}: {how}"

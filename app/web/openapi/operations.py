@@ -104,15 +104,15 @@ class Operation:
         return said
 
     def _description(self, summary: str, rest: str) -> str:
-        scopes = " and ".join(f"`{scope}`" for scope in sorted(scopes_of(self.view)))
-        needs = f"Needs the scope{'s' if ' and ' in scopes else ''} {scopes}."
+        groups = [" or ".join(f"`{scope}`" for scope in group) for group in scopes_of(self.view)]
+        needs = f"Needs the scope{'s' if len(groups) > 1 else ''} {' and '.join(groups)}."
         return "\n\n".join(part for part in (summary.strip(), rest.strip(), needs) if part)
 
     def _security(self) -> list[dict[str, list[str]]]:
         """A user's token opens what all users may do; a backend's key opens what its scopes say."""
-        scopes = scopes_of(self.view)
-        users: list[dict[str, list[str]]] = [{"user": []}] if scopes <= USER_SCOPES else []
-        return [*users, {"backend": []}]
+        for_users = all(not USER_SCOPES.isdisjoint(group) for group in scopes_of(self.view))
+        schemes = ("user", "backend") if for_users else ("backend",)
+        return [{scheme: []} for scheme in schemes]
 
     def _parameters(self) -> list[dict[str, Any]]:
         found = [*path_parameters(self.rule)]

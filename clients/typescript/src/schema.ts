@@ -169,7 +169,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * The user's holds, newest first. One whose time is over is `expired`, at once
+         * @description The user's holds, newest first. One whose time is over is `expired`, at once.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["listHolds"];
         put?: never;
         /**
          * Reserve coins for some seconds. Sending it again with the same key shows the hold as it stands
@@ -178,6 +184,28 @@ export interface paths {
          *     Needs the scope `hold`.
          */
         post: operations["createHold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/holds/{hold_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One hold as it stands
+         * @description One hold as it stands.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["readHold"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -258,8 +286,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The user's orders, newest first
-         * @description The user's orders, newest first.
+         * Orders, newest first: the user's, or, for a backend's key without `user`, those of all users
+         * @description Orders, newest first: the user's, or, for a backend's key without `user`, those of all users.
          *
          *     Needs the scope `read`.
          */
@@ -405,10 +433,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * All refunds of an order, oldest first: those we asked for, and those that the provider decided
-         * @description All refunds of an order, oldest first: those we asked for, and those that the provider decided.
+         * Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else newest first,
+         * @description Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else newest first,
          *
-         *     Needs the scope `refund`.
+         *     of the user, or, for a backend's key without `user`, of all users.
+         *
+         *     Needs the scope `refund` or `read`.
          */
         get: operations["listRefunds"];
         put?: never;
@@ -436,10 +466,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One refund. One that is not settled is taken a step further first, if that is due
-         * @description One refund. One that is not settled is taken a step further first, if that is due.
+         * One refund; for a user's token, of an order of that user. One that is not settled is taken a step further first,
+         * @description One refund; for a user's token, of an order of that user. One that is not settled is taken a step further first,
          *
-         *     Needs the scope `refund`.
+         *     if that is due.
+         *
+         *     Needs the scope `refund` or `read`.
          */
         get: operations["readRefund"];
         put?: never;
@@ -494,6 +526,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The transfers of one account of the user by its versions; or, for a backend's key without `user`, those of all
+         * @description The transfers of one account of the user by its versions; or, for a backend's key without `user`, those of all
+         *
+         *     users and of the house from `since` on, of a day at most, by time.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["listTransfers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/transfers/batch": {
         parameters: {
             query?: never;
@@ -507,9 +563,31 @@ export interface paths {
          * Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one
          * @description Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one.
          *
-         *     Needs the scopes `grant` and `spend`.
+         *     Needs the scopes `spend` and `grant`.
          */
         post: operations["createBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/{transfer_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One transfer, with the lots that it made, used, or gave back to
+         * @description One transfer, with the lots that it made, used, or gave back to.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["readTransfer"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -552,6 +630,28 @@ export interface paths {
          *     Needs the scope `read`.
          */
         get: operations["readWallet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/wallet/lots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The lots of one wallet, oldest first: paid or bonus, what is left, when it expires, and what brought it in
+         * @description The lots of one wallet, oldest first: paid or bonus, what is left, when it expires, and what brought it in.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["listLots"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1233,6 +1333,78 @@ export interface components {
              */
             repeated: boolean;
         };
+        HoldRecord: {
+            /**
+             * Format: uuid
+             * @description The hold.
+             * @example 0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830
+             */
+            id: string;
+            /**
+             * @description The user, by the name that the app has for them.
+             * @example alice
+             */
+            user: string;
+            /**
+             * @description What is counted: `coin`, or another virtual currency of the app.
+             * @example coin
+             */
+            asset: string;
+            environment: components["schemas"]["Environment"];
+            /**
+             * @description What it reserved at first.
+             * @example 25
+             */
+            amount: number;
+            /**
+             * @description What of it was spent.
+             * @example 10
+             */
+            captured: number;
+            /**
+             * @description What of it was given back.
+             * @example 0
+             */
+            released: number;
+            /**
+             * @description What is still reserved.
+             * @example 15
+             */
+            rest: number;
+            /**
+             * @description How the hold stands.
+             * @example open
+             * @enum {string}
+             */
+            state: "open" | "captured" | "released" | "expired";
+            /**
+             * @description What the caller gave.
+             * @example sword-7
+             */
+            reference: string;
+            /**
+             * @description For people.
+             * @example a sword
+             */
+            note: string;
+            /**
+             * @description Who made it; null for a user's token.
+             * @example backend:game
+             */
+            actor: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it gives back what is left, by itself.
+             * @example 2026-11-28T09:30:00Z
+             */
+            expires_at: string;
+        };
         HoldRequest: {
             /**
              * @description Backend keys only: who spends.
@@ -1266,6 +1438,15 @@ export interface components {
              * @example 600
              */
             seconds: number;
+        };
+        Holds: {
+            /** @description Newest first. */
+            holds: components["schemas"]["HoldRecord"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
         };
         Item: {
             /**
@@ -1352,14 +1533,32 @@ export interface components {
              */
             code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listHolds` was refused. */
+        ListHoldsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example balance_overflow
+             * @enum {string}
+             */
+            code: "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listLots` was refused. */
+        ListLotsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example balance_overflow
+             * @enum {string}
+             */
+            code: "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listOrders` was refused. */
         ListOrdersProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example balance_overflow
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "unauthorized" | "user_missing";
+            code: "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listProducts` was refused. */
         ListProductsProblem: {
@@ -1383,11 +1582,122 @@ export interface components {
         ListRefundsProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example balance_overflow
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "unauthorized";
+            code: "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_downloads" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listTransfers` was refused. */
+        ListTransfersProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example balance_overflow
+             * @enum {string}
+             */
+            code: "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "list_too_long" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        Lot: {
+            /**
+             * @description Its name in its wallet: the version of the statement's line that brought it in.
+             * @example 1
+             */
+            lot: number;
+            kind: components["schemas"]["LotKind"];
+            /**
+             * @description What came in.
+             * @example 60
+             */
+            granted: number;
+            /**
+             * @description What of it is left.
+             * @example 35
+             */
+            left: number;
+            /**
+             * @description When what is left expires; null: never.
+             * @example 2026-11-28T09:30:00Z
+             */
+            expires_at: string | null;
+            /**
+             * @description The user's order that bought it; null for other coins.
+             * @example 252286601203298479
+             */
+            order: string | null;
+            /**
+             * @description The payment that bought it; null for other coins.
+             * @example 252286601203298479
+             */
+            payment: string | null;
+            /**
+             * @description The product that it came with; empty for none.
+             * @example coins-60
+             */
+            product: string;
+            /**
+             * @description The money that was paid for the whole lot, in minor units of `currency`.
+             * @example 600
+             */
+            value_minor: number;
+            /**
+             * @description The currency of the value; empty where there is none.
+             * @example CNY
+             */
+            currency: string;
+            /**
+             * Format: uuid
+             * @description The transfer.
+             * @example 0b9e6a52-3f41-8c07-a2d5-6e1f7b90c82f
+             */
+            transfer: string;
+            /**
+             * @description The kind of that transfer: `purchase`, `bonus`, `grant`, …
+             * @example purchase
+             */
+            source: string;
+            /**
+             * @description What the caller gave.
+             * @example sword-7
+             */
+            reference: string;
+            /**
+             * @description The reason of a grant.
+             * @example
+             */
+            note: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            created_at: string;
+        };
+        /**
+         * @description Paid for, or given on top.
+         * @example paid
+         * @enum {string}
+         */
+        LotKind: "paid" | "bonus";
+        LotPart: {
+            /**
+             * @description Its name in its wallet: the version of the statement's line that brought it in.
+             * @example 1
+             */
+            lot: number;
+            /**
+             * @description How much of it.
+             * @example 25
+             */
+            amount: number;
+        };
+        Lots: {
+            /** @description Oldest first. */
+            lots: components["schemas"]["Lot"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
+        };
         Order: {
             /**
              * @description A number of ours, in decimal.
@@ -1430,9 +1740,8 @@ export interface components {
             /**
              * @description How the order stands.
              * @example open
-             * @enum {string}
              */
-            status: "open" | "paid" | "expired";
+            status: components["schemas"]["OrderStatus"];
             /**
              * Format: date-time
              * @description When.
@@ -1497,12 +1806,14 @@ export interface components {
              */
             user?: string | null;
         };
+        /** @enum {string} */
+        OrderStatus: "open" | "paid" | "expired";
         Orders: {
             /** @description Newest first. */
             orders: components["schemas"]["Order"][];
             /**
-             * @description Cursor of the next page; null at the end.
-             * @example 252286601203298479
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
              */
             next: string | null;
         };
@@ -1784,6 +2095,15 @@ export interface components {
              */
             code: "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readHold` was refused. */
+        ReadHoldProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example database_unavailable
+             * @enum {string}
+             */
+            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readOrder` was refused. */
         ReadOrderProblem: {
             /**
@@ -1806,10 +2126,19 @@ export interface components {
         ReadStatementProblem: {
             /**
              * @description Stable: what programs go by.
+             * @example balance_overflow
+             * @enum {string}
+             */
+            code: "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readTransfer` was refused. */
+        ReadTransferProblem: {
+            /**
+             * @description Stable: what programs go by.
              * @example database_unavailable
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "unauthorized" | "user_missing";
+            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readTrialBalance` was refused. */
         ReadTrialBalanceProblem: {
@@ -1914,9 +2243,8 @@ export interface components {
             /**
              * @description How far it has come. `unknown`: the provider did not say, and is asked again.
              * @example done
-             * @enum {string}
              */
-            status: "created" | "pending" | "unknown" | "done" | "declined" | "undone";
+            status: components["schemas"]["RefundStatus"];
             /**
              * @description Why it was declined or is unknown: the provider's words, or a person's.
              * @example
@@ -1968,9 +2296,16 @@ export interface components {
             /** @description What becomes of coins that are spent already; not given: the setting says. */
             policy?: components["schemas"]["Policy"] | null;
         };
+        /** @enum {string} */
+        RefundStatus: "created" | "pending" | "unknown" | "done" | "declined" | "undone";
         Refunds: {
-            /** @description Oldest first. */
+            /** @description Newest first; those of one order oldest first. */
             refunds: components["schemas"]["Refund"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
         };
         /** @description Why `releaseHold` was refused. */
         ReleaseHoldProblem: {
@@ -2083,10 +2418,10 @@ export interface components {
             /** @description The postings of the wallet. */
             lines: components["schemas"]["Line"][];
             /**
-             * @description Cursor of the next page; null at the end.
-             * @example 50
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
              */
-            next: number | null;
+            next: string | null;
         };
         /** @description Why `submitReceipt` was refused. */
         SubmitReceiptProblem: {
@@ -2097,6 +2432,167 @@ export interface components {
              */
             code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "receipt_refused" | "receipt_too_large" | "too_large" | "too_many_receipts" | "too_many_transactions" | "unauthorized" | "unknown_provider_account" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        Transfer: {
+            /**
+             * Format: uuid
+             * @description The transfer.
+             * @example 0b9e6a52-3f41-8c07-a2d5-6e1f7b90c82f
+             */
+            id: string;
+            /**
+             * @description What kind of transfer: `purchase`, `spend`, …
+             * @example spend
+             */
+            kind: string;
+            /**
+             * @description Whose account it changed; null where it moved the house's own money.
+             * @example alice
+             */
+            user: string | null;
+            /**
+             * @description What is counted: `coin`, or another virtual currency of the app.
+             * @example coin
+             */
+            asset: string;
+            environment: components["schemas"]["Environment"];
+            /**
+             * @description How much moved.
+             * @example 25
+             */
+            amount: number;
+            /**
+             * @description Code of the account that it came from.
+             * @example wallet
+             */
+            debit: string;
+            /**
+             * @description Code of the account that it went to.
+             * @example revenue
+             */
+            credit: string;
+            /**
+             * @description The version of the user's account after it: its line in the statement.
+             * @example 2
+             */
+            version: number;
+            /**
+             * @description The balance of the user's account after it.
+             * @example 35
+             */
+            balance: number;
+            /**
+             * @description What the caller gave.
+             * @example sword-7
+             */
+            reference: string;
+            /**
+             * @description For people.
+             * @example a sword
+             */
+            note: string;
+            /**
+             * @description Who asked for it; empty for the service itself, null for a user's token.
+             * @example backend:game
+             */
+            actor: string | null;
+            /**
+             * @description The hold that it captured, or the transfer that it goes back to.
+             * @example 0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830
+             */
+            cause: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+        };
+        TransferDetails: {
+            /**
+             * Format: uuid
+             * @description The transfer.
+             * @example 0b9e6a52-3f41-8c07-a2d5-6e1f7b90c82f
+             */
+            id: string;
+            /**
+             * @description What kind of transfer: `purchase`, `spend`, …
+             * @example spend
+             */
+            kind: string;
+            /**
+             * @description Whose account it changed; null where it moved the house's own money.
+             * @example alice
+             */
+            user: string | null;
+            /**
+             * @description What is counted: `coin`, or another virtual currency of the app.
+             * @example coin
+             */
+            asset: string;
+            environment: components["schemas"]["Environment"];
+            /**
+             * @description How much moved.
+             * @example 25
+             */
+            amount: number;
+            /**
+             * @description Code of the account that it came from.
+             * @example wallet
+             */
+            debit: string;
+            /**
+             * @description Code of the account that it went to.
+             * @example revenue
+             */
+            credit: string;
+            /**
+             * @description The version of the user's account after it: its line in the statement.
+             * @example 2
+             */
+            version: number;
+            /**
+             * @description The balance of the user's account after it.
+             * @example 35
+             */
+            balance: number;
+            /**
+             * @description What the caller gave.
+             * @example sword-7
+             */
+            reference: string;
+            /**
+             * @description For people.
+             * @example a sword
+             */
+            note: string;
+            /**
+             * @description Who asked for it; empty for the service itself, null for a user's token.
+             * @example backend:game
+             */
+            actor: string | null;
+            /**
+             * @description The hold that it captured, or the transfer that it goes back to.
+             * @example 0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830
+             */
+            cause: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+            /** @description The lots that it made, used, or gave back to. */
+            lots: components["schemas"]["LotPart"][];
+        };
+        Transfers: {
+            /** @description In the order that was asked for. */
+            transfers: components["schemas"]["Transfer"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
+        };
         TrialBalance: {
             /**
              * Format: date-time
@@ -3057,6 +3553,177 @@ export interface operations {
             };
         };
     };
+    listHolds: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
+                 * @description Only what was made at that moment or later.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Only what was made before that moment.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                until?: string;
+                /**
+                 * @description Only those that stand so.
+                 * @example open
+                 */
+                state?: "open" | "captured" | "released" | "expired";
+                /**
+                 * @description Only of this asset.
+                 * @example coin
+                 */
+                asset?: string;
+                /**
+                 * @description Only of this environment.
+                 * @example live
+                 */
+                environment?: components["schemas"]["Environment"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "holds": [
+                     *         {
+                     *           "id": "0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830",
+                     *           "user": "alice",
+                     *           "asset": "coin",
+                     *           "environment": "live",
+                     *           "amount": 25,
+                     *           "captured": 10,
+                     *           "released": 0,
+                     *           "rest": 15,
+                     *           "state": "open",
+                     *           "reference": "sword-7",
+                     *           "note": "a sword",
+                     *           "actor": "backend:game",
+                     *           "created_at": "2026-11-28T09:30:00Z",
+                     *           "expires_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Holds"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListHoldsProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListHoldsProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListHoldsProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `empty_time_span`: `until` is not later than `since`.
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListHoldsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListHoldsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListHoldsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListHoldsProblem"];
+                };
+            };
+        };
+    };
     createHold: {
         parameters: {
             query?: never;
@@ -3203,6 +3870,120 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["CreateHoldProblem"];
+                };
+            };
+        };
+    };
+    readHold: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The hold, by its `id`.
+                 * @example 0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830
+                 */
+                hold_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830",
+                     *       "user": "alice",
+                     *       "asset": "coin",
+                     *       "environment": "live",
+                     *       "amount": 25,
+                     *       "captured": 10,
+                     *       "released": 0,
+                     *       "rest": 15,
+                     *       "state": "open",
+                     *       "reference": "sword-7",
+                     *       "note": "a sword",
+                     *       "actor": "backend:game",
+                     *       "created_at": "2026-11-28T09:30:00Z",
+                     *       "expires_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["HoldRecord"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadHoldProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadHoldProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadHoldProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadHoldProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadHoldProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadHoldProblem"];
                 };
             };
         };
@@ -3590,15 +4371,40 @@ export interface operations {
                  */
                 user?: string;
                 /**
-                 * @description Cursor: the `next` of the page before.
-                 * @example 252286601203298479
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
                  */
-                before?: string;
+                cursor?: string;
                 /**
-                 * @description How many at most.
+                 * @description Entries of a page. A CSV file has all that there are.
                  * @example 50
                  */
                 limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
+                 * @description Only what was made at that moment or later.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Only what was made before that moment.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                until?: string;
+                /**
+                 * @description Only those that stand so.
+                 * @example paid
+                 */
+                status?: components["schemas"]["OrderStatus"];
+                /**
+                 * @description Older name of `cursor`. It takes the number of one of the user's orders, too.
+                 * @example 252286601203298479
+                 */
+                before?: string;
             };
             header?: never;
             path?: never;
@@ -3652,10 +4458,15 @@ export interface operations {
                      *           ]
                      *         }
                      *       ],
-                     *       "next": "252286601203298479"
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
                      *     }
                      */
                     "application/json": components["schemas"]["Orders"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
                 };
             };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
@@ -3681,8 +4492,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ListOrdersProblem"];
                 };
             };
-            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListOrdersProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `empty_time_span`: `until` is not later than `since`.
+             */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3711,6 +4534,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
                 headers: {
@@ -4652,12 +5476,47 @@ export interface operations {
     };
     listRefunds: {
         parameters: {
-            query: {
+            query?: {
                 /**
-                 * @description The order whose refunds are wanted.
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
+                 * @description Only what was made at that moment or later.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Only what was made before that moment.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                until?: string;
+                /**
+                 * @description Only those of this order, oldest first.
                  * @example 252286601203298479
                  */
-                order: string;
+                order?: string;
+                /**
+                 * @description Only those that stand so.
+                 * @example done
+                 */
+                status?: components["schemas"]["RefundStatus"];
             };
             header?: never;
             path?: never;
@@ -4700,10 +5559,16 @@ export interface operations {
                      *           "created_at": "2026-11-28T09:30:00Z",
                      *           "done_at": "2026-11-28T09:30:00Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
                      *     }
                      */
                     "application/json": components["schemas"]["Refunds"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
                 };
             };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
@@ -4717,7 +5582,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ListRefundsProblem"];
                 };
             };
-            /** @description - `forbidden`: These credentials do not allow that. */
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4726,8 +5594,23 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ListRefundsProblem"];
                 };
             };
-            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            /**
+             * @description - `not_a_cursor`: This is not the `next` of a page of this list.
+             *     - `not_found`: There is no such thing, or it is not yours.
+             */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListRefundsProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `empty_time_span`: `until` is not later than `since`.
+             */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4756,6 +5639,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
                 headers: {
@@ -5221,6 +6105,21 @@ export interface operations {
                  */
                 user?: string;
                 /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
                  * @description What is counted: `coin`, or another virtual currency of the app.
                  * @example coin
                  */
@@ -5230,16 +6129,6 @@ export interface operations {
                  * @example live
                  */
                 environment?: components["schemas"]["Environment"];
-                /**
-                 * @description The `next` of the page before.
-                 * @example 50
-                 */
-                cursor?: number;
-                /**
-                 * @description How many at most.
-                 * @example 50
-                 */
-                limit?: number;
                 /**
                  * @description Which come first.
                  * @example newest_first
@@ -5273,10 +6162,15 @@ export interface operations {
                      *           "at": "2026-11-28T09:30:00Z"
                      *         }
                      *       ],
-                     *       "next": 50
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
                      *     }
                      */
                     "application/json": components["schemas"]["Statement"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
                 };
             };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
@@ -5295,6 +6189,24 @@ export interface operations {
              *     - `user_missing`: Name the user: the key of a backend stands for no user.
              */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadStatementProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadStatementProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5323,6 +6235,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
                 headers: {
@@ -5332,6 +6245,189 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ReadStatementProblem"];
+                };
+            };
+        };
+    };
+    listTransfers: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
+                 * @description Only what was made at that moment or later.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Only what was made before that moment.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                until?: string;
+                /**
+                 * @description With `user`: `coin` if not given.
+                 * @example coin
+                 */
+                asset?: string;
+                /**
+                 * @description With `user`: `live` if not given.
+                 * @example live
+                 */
+                environment?: components["schemas"]["Environment"];
+                /**
+                 * @description Only with `user`: the wallet, if not given, or what the user owes.
+                 * @example wallet
+                 */
+                account?: "wallet" | "debt";
+                /**
+                 * @description Only this kind.
+                 * @example spend
+                 */
+                kind?: "bonus" | "capture" | "clawback" | "clawback_returned" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "grant" | "payment" | "purchase" | "refund" | "refund_undone" | "reversal" | "spend" | "surplus" | "suspense" | "unforgiven";
+                /**
+                 * @description Which come first.
+                 * @example newest_first
+                 */
+                order?: "oldest_first" | "newest_first";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "transfers": [
+                     *         {
+                     *           "id": "0b9e6a52-3f41-8c07-a2d5-6e1f7b90c82f",
+                     *           "kind": "spend",
+                     *           "user": "alice",
+                     *           "asset": "coin",
+                     *           "environment": "live",
+                     *           "amount": 25,
+                     *           "debit": "wallet",
+                     *           "credit": "revenue",
+                     *           "version": 2,
+                     *           "balance": 35,
+                     *           "reference": "sword-7",
+                     *           "note": "a sword",
+                     *           "actor": "backend:game",
+                     *           "cause": "0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830",
+                     *           "at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Transfers"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListTransfersProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListTransfersProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListTransfersProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `empty_time_span`: `until` is not later than `since`.
+             *     - `list_too_long`: Name the user, or a time of a day at most, given by `since` and `until`.
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListTransfersProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListTransfersProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListTransfersProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListTransfersProblem"];
                 };
             };
         };
@@ -5492,6 +6588,127 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["CreateBatchProblem"];
+                };
+            };
+        };
+    };
+    readTransfer: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The transfer, by its `id`.
+                 * @example 0b9e6a52-3f41-8c07-a2d5-6e1f7b90c82f
+                 */
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0b9e6a52-3f41-8c07-a2d5-6e1f7b90c82f",
+                     *       "kind": "spend",
+                     *       "user": "alice",
+                     *       "asset": "coin",
+                     *       "environment": "live",
+                     *       "amount": 25,
+                     *       "debit": "wallet",
+                     *       "credit": "revenue",
+                     *       "version": 2,
+                     *       "balance": 35,
+                     *       "reference": "sword-7",
+                     *       "note": "a sword",
+                     *       "actor": "backend:game",
+                     *       "cause": "0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "lots": [
+                     *         {
+                     *           "lot": 1,
+                     *           "amount": 25
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TransferDetails"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTransferProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTransferProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTransferProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTransferProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTransferProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTransferProblem"];
                 };
             };
         };
@@ -5753,6 +6970,175 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ReadWalletProblem"];
+                };
+            };
+        };
+    };
+    listLots: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
+                 * @description What is counted: `coin`, or another virtual currency of the app.
+                 * @example coin
+                 */
+                asset?: string;
+                /**
+                 * @description `live`, or `sandbox` for what a provider's sandbox paid.
+                 * @example live
+                 */
+                environment?: components["schemas"]["Environment"];
+                /**
+                 * @description `left`: those with coins; `used_up`; or `all`.
+                 * @example left
+                 */
+                show?: "left" | "used_up" | "all";
+                /**
+                 * @description Only paid or only bonus coins.
+                 * @example paid
+                 */
+                kind?: components["schemas"]["LotKind"];
+                /**
+                 * @description Only coins that expire before that moment.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                expires_before?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "lots": [
+                     *         {
+                     *           "lot": 1,
+                     *           "kind": "paid",
+                     *           "granted": 60,
+                     *           "left": 35,
+                     *           "expires_at": "2026-11-28T09:30:00Z",
+                     *           "order": "252286601203298479",
+                     *           "payment": "252286601203298479",
+                     *           "product": "coins-60",
+                     *           "value_minor": 600,
+                     *           "currency": "CNY",
+                     *           "transfer": "0b9e6a52-3f41-8c07-a2d5-6e1f7b90c82f",
+                     *           "source": "purchase",
+                     *           "reference": "sword-7",
+                     *           "note": "",
+                     *           "created_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Lots"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListLotsProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListLotsProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListLotsProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListLotsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListLotsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListLotsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListLotsProblem"];
                 };
             };
         };

@@ -26,11 +26,28 @@ from .grant import Grant
 from .grant_item import GrantItem
 from .grant_request import GrantRequest
 from .hold import Hold
+from .hold_record import HoldRecord
+from .hold_record_state import HoldRecordState
 from .hold_request import HoldRequest
 from .hold_state import HoldState
+from .holds import Holds
 from .item import Item
 from .item_details import ItemDetails
 from .line import Line
+from .list_holds_format import ListHoldsFormat
+from .list_holds_state import ListHoldsState
+from .list_lots_format import ListLotsFormat
+from .list_lots_show import ListLotsShow
+from .list_orders_format import ListOrdersFormat
+from .list_refunds_format import ListRefundsFormat
+from .list_transfers_account import ListTransfersAccount
+from .list_transfers_format import ListTransfersFormat
+from .list_transfers_kind import ListTransfersKind
+from .list_transfers_order import ListTransfersOrder
+from .lot import Lot
+from .lot_kind import LotKind
+from .lot_part import LotPart
+from .lots import Lots
 from .order import Order
 from .order_request import OrderRequest
 from .order_request_extra import OrderRequestExtra
@@ -52,6 +69,7 @@ from .provider import Provider
 from .providers import Providers
 from .purchase import Purchase
 from .purchase_status import PurchaseStatus
+from .read_statement_format import ReadStatementFormat
 from .read_statement_order import ReadStatementOrder
 from .receipt import Receipt
 from .receipt_request import ReceiptRequest
@@ -65,6 +83,9 @@ from .reverse_request import ReverseRequest
 from .spend_item import SpendItem
 from .spend_request import SpendRequest
 from .statement import Statement
+from .transfer import Transfer
+from .transfer_details import TransferDetails
+from .transfers import Transfers
 from .trial_balance import TrialBalance
 from .trial_line import TrialLine
 from .trial_line_owner import TrialLineOwner
@@ -100,11 +121,28 @@ __all__ = (
     "GrantItem",
     "GrantRequest",
     "Hold",
+    "HoldRecord",
+    "HoldRecordState",
     "HoldRequest",
     "HoldState",
+    "Holds",
     "Item",
     "ItemDetails",
     "Line",
+    "ListHoldsFormat",
+    "ListHoldsState",
+    "ListLotsFormat",
+    "ListLotsShow",
+    "ListOrdersFormat",
+    "ListRefundsFormat",
+    "ListTransfersAccount",
+    "ListTransfersFormat",
+    "ListTransfersKind",
+    "ListTransfersOrder",
+    "Lot",
+    "LotKind",
+    "LotPart",
+    "Lots",
     "Order",
     "OrderRequest",
     "OrderRequestExtra",
@@ -126,6 +164,7 @@ __all__ = (
     "Providers",
     "Purchase",
     "PurchaseStatus",
+    "ReadStatementFormat",
     "ReadStatementOrder",
     "Receipt",
     "ReceiptRequest",
@@ -139,6 +178,9 @@ __all__ = (
     "SpendItem",
     "SpendRequest",
     "Statement",
+    "Transfer",
+    "TransferDetails",
+    "Transfers",
     "TrialBalance",
     "TrialLine",
     "TrialLineOwner",

@@ -31,7 +31,7 @@ class Order:
         amount_minor (int | None): The price in minor units; null: the store decides it.
         currency (None | str): The currency of the price; null: the store decides it.
         grants (list[Grant]): What one piece gives.
-        status (OrderStatus): How the order stands.
+        status (OrderStatus):
         created_at (datetime.datetime): When.
         expires_at (datetime.datetime): Until when it can be paid.
         paid_at (datetime.datetime | None): When it was paid; null: it is not.

@@ -18,7 +18,7 @@ class Orders:
     """
     Attributes:
         orders (list[Order]): Newest first.
-        next_ (None | str): Cursor of the next page; null at the end.
+        next_ (None | str): The `cursor` of the next page; null at the end.
     """
 
     orders: list[Order]

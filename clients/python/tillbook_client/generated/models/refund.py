@@ -35,7 +35,7 @@ class Refund:
         dispute_fee_currency (None | str): The currency of that fee.
         reason (str): Why, for people.
         policy (Policy): What becomes of refunded coins that are spent already.
-        status (RefundStatus): How far it has come. `unknown`: the provider did not say, and is asked again.
+        status (RefundStatus):
         problem (str): Why it was declined or is unknown: the provider's words, or a person's.
         coins (list[Coins]): What became of the coins, by asset.
         created_at (datetime.datetime): When.

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -17,10 +17,12 @@ T = TypeVar("T", bound="Refunds")
 class Refunds:
     """
     Attributes:
-        refunds (list[Refund]): Oldest first.
+        refunds (list[Refund]): Newest first; those of one order oldest first.
+        next_ (None | str): The `cursor` of the next page; null at the end.
     """
 
     refunds: list[Refund]
+    next_: None | str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -29,11 +31,15 @@ class Refunds:
             refunds_item = refunds_item_data.to_dict()
             refunds.append(refunds_item)
 
+        next_: None | str
+        next_ = self.next_
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
                 "refunds": refunds,
+                "next": next_,
             }
         )
 
@@ -51,8 +57,16 @@ class Refunds:
 
             refunds.append(refunds_item)
 
+        def _parse_next_(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        next_ = _parse_next_(d.pop("next"))
+
         refunds = cls(
             refunds=refunds,
+            next_=next_,
         )
 
         refunds.additional_properties = d

@@ -18,11 +18,11 @@ class Statement:
     """
     Attributes:
         lines (list[Line]): The postings of the wallet.
-        next_ (int | None): Cursor of the next page; null at the end.
+        next_ (None | str): The `cursor` of the next page; null at the end.
     """
 
     lines: list[Line]
-    next_: int | None
+    next_: None | str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -31,7 +31,7 @@ class Statement:
             lines_item = lines_item_data.to_dict()
             lines.append(lines_item)
 
-        next_: int | None
+        next_: None | str
         next_ = self.next_
 
         field_dict: dict[str, Any] = {}
@@ -57,10 +57,10 @@ class Statement:
 
             lines.append(lines_item)
 
-        def _parse_next_(data: object) -> int | None:
+        def _parse_next_(data: object) -> None | str:
             if data is None:
                 return data
-            return cast(int | None, data)
+            return cast(None | str, data)
 
         next_ = _parse_next_(d.pop("next"))
 

@@ -1,3 +1,4 @@
+import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -5,6 +6,8 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.list_orders_format import ListOrdersFormat
+from ...models.order_status import OrderStatus
 from ...models.orders import Orders
 from ...models.problem import Problem
 from ...types import UNSET, Response, Unset
@@ -13,17 +16,46 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     *,
     user: str | Unset = UNSET,
-    before: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
+    format_: ListOrdersFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    status: OrderStatus | Unset = UNSET,
+    before: str | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
 
     params["user"] = user
 
-    params["before"] = before
+    params["cursor"] = cursor
 
     params["limit"] = limit
+
+    json_format_: str | Unset = UNSET
+    if not isinstance(format_, Unset):
+        json_format_ = format_.value
+
+    params["format"] = json_format_
+
+    json_since: str | Unset = UNSET
+    if not isinstance(since, Unset):
+        json_since = since.isoformat()
+    params["since"] = json_since
+
+    json_until: str | Unset = UNSET
+    if not isinstance(until, Unset):
+        json_until = until.isoformat()
+    params["until"] = json_until
+
+    json_status: str | Unset = UNSET
+    if not isinstance(status, Unset):
+        json_status = status.value
+
+    params["status"] = json_status
+
+    params["before"] = before
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -58,6 +90,11 @@ def _parse_response(
         response_404 = Problem.from_dict(response.json())
 
         return response_404
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
 
     if response.status_code == 422:
         response_422 = Problem.from_dict(response.json())
@@ -95,19 +132,29 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
-    before: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
+    format_: ListOrdersFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    status: OrderStatus | Unset = UNSET,
+    before: str | Unset = UNSET,
 ) -> Response[Orders | Problem]:
-    """The user's orders, newest first
+    """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users
 
-     The user's orders, newest first.
+     Orders, newest first: the user's, or, for a backend's key without `user`, those of all users.
 
     Needs the scope `read`.
 
     Args:
         user (str | Unset):
-        before (str | Unset):
+        cursor (str | Unset):
         limit (int | Unset):  Default: 50.
+        format_ (ListOrdersFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        status (OrderStatus | Unset):
+        before (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -119,8 +166,13 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         user=user,
-        before=before,
+        cursor=cursor,
         limit=limit,
+        format_=format_,
+        since=since,
+        until=until,
+        status=status,
+        before=before,
     )
 
     response = client.get_httpx_client().request(
@@ -134,19 +186,29 @@ def sync(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
-    before: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
+    format_: ListOrdersFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    status: OrderStatus | Unset = UNSET,
+    before: str | Unset = UNSET,
 ) -> Orders | Problem | None:
-    """The user's orders, newest first
+    """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users
 
-     The user's orders, newest first.
+     Orders, newest first: the user's, or, for a backend's key without `user`, those of all users.
 
     Needs the scope `read`.
 
     Args:
         user (str | Unset):
-        before (str | Unset):
+        cursor (str | Unset):
         limit (int | Unset):  Default: 50.
+        format_ (ListOrdersFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        status (OrderStatus | Unset):
+        before (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -159,8 +221,13 @@ def sync(
     return sync_detailed(
         client=client,
         user=user,
-        before=before,
+        cursor=cursor,
         limit=limit,
+        format_=format_,
+        since=since,
+        until=until,
+        status=status,
+        before=before,
     ).parsed
 
 
@@ -168,19 +235,29 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
-    before: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
+    format_: ListOrdersFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    status: OrderStatus | Unset = UNSET,
+    before: str | Unset = UNSET,
 ) -> Response[Orders | Problem]:
-    """The user's orders, newest first
+    """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users
 
-     The user's orders, newest first.
+     Orders, newest first: the user's, or, for a backend's key without `user`, those of all users.
 
     Needs the scope `read`.
 
     Args:
         user (str | Unset):
-        before (str | Unset):
+        cursor (str | Unset):
         limit (int | Unset):  Default: 50.
+        format_ (ListOrdersFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        status (OrderStatus | Unset):
+        before (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -192,8 +269,13 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         user=user,
-        before=before,
+        cursor=cursor,
         limit=limit,
+        format_=format_,
+        since=since,
+        until=until,
+        status=status,
+        before=before,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -205,19 +287,29 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
-    before: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
+    format_: ListOrdersFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    status: OrderStatus | Unset = UNSET,
+    before: str | Unset = UNSET,
 ) -> Orders | Problem | None:
-    """The user's orders, newest first
+    """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users
 
-     The user's orders, newest first.
+     Orders, newest first: the user's, or, for a backend's key without `user`, those of all users.
 
     Needs the scope `read`.
 
     Args:
         user (str | Unset):
-        before (str | Unset):
+        cursor (str | Unset):
         limit (int | Unset):  Default: 50.
+        format_ (ListOrdersFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        status (OrderStatus | Unset):
+        before (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -231,7 +323,12 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             user=user,
-            before=before,
+            cursor=cursor,
             limit=limit,
+            format_=format_,
+            since=since,
+            until=until,
+            status=status,
+            before=before,
         )
     ).parsed

@@ -1,3 +1,4 @@
+import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -5,19 +6,56 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.list_refunds_format import ListRefundsFormat
 from ...models.problem import Problem
+from ...models.refund_status import RefundStatus
 from ...models.refunds import Refunds
-from ...types import UNSET, Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
-    order: str,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListRefundsFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    order: str | Unset = UNSET,
+    status: RefundStatus | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
 
+    params["user"] = user
+
+    params["cursor"] = cursor
+
+    params["limit"] = limit
+
+    json_format_: str | Unset = UNSET
+    if not isinstance(format_, Unset):
+        json_format_ = format_.value
+
+    params["format"] = json_format_
+
+    json_since: str | Unset = UNSET
+    if not isinstance(since, Unset):
+        json_since = since.isoformat()
+    params["since"] = json_since
+
+    json_until: str | Unset = UNSET
+    if not isinstance(until, Unset):
+        json_until = until.isoformat()
+    params["until"] = json_until
+
     params["order"] = order
+
+    json_status: str | Unset = UNSET
+    if not isinstance(status, Unset):
+        json_status = status.value
+
+    params["status"] = json_status
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -52,6 +90,11 @@ def _parse_response(
         response_404 = Problem.from_dict(response.json())
 
         return response_404
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
 
     if response.status_code == 422:
         response_422 = Problem.from_dict(response.json())
@@ -88,16 +131,34 @@ def _build_response(
 def sync_detailed(
     *,
     client: AuthenticatedClient,
-    order: str,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListRefundsFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    order: str | Unset = UNSET,
+    status: RefundStatus | Unset = UNSET,
 ) -> Response[Problem | Refunds]:
-    """All refunds of an order, oldest first: those we asked for, and those that the provider decided
+    """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
+    newest first,
 
-     All refunds of an order, oldest first: those we asked for, and those that the provider decided.
+     Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
+    newest first,
 
-    Needs the scope `refund`.
+    of the user, or, for a backend's key without `user`, of all users.
+
+    Needs the scope `refund` or `read`.
 
     Args:
-        order (str):
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListRefundsFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        order (str | Unset):
+        status (RefundStatus | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -108,7 +169,14 @@ def sync_detailed(
     """
 
     kwargs = _get_kwargs(
+        user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
+        since=since,
+        until=until,
         order=order,
+        status=status,
     )
 
     response = client.get_httpx_client().request(
@@ -121,16 +189,34 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient,
-    order: str,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListRefundsFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    order: str | Unset = UNSET,
+    status: RefundStatus | Unset = UNSET,
 ) -> Problem | Refunds | None:
-    """All refunds of an order, oldest first: those we asked for, and those that the provider decided
+    """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
+    newest first,
 
-     All refunds of an order, oldest first: those we asked for, and those that the provider decided.
+     Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
+    newest first,
 
-    Needs the scope `refund`.
+    of the user, or, for a backend's key without `user`, of all users.
+
+    Needs the scope `refund` or `read`.
 
     Args:
-        order (str):
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListRefundsFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        order (str | Unset):
+        status (RefundStatus | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -142,23 +228,48 @@ def sync(
 
     return sync_detailed(
         client=client,
+        user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
+        since=since,
+        until=until,
         order=order,
+        status=status,
     ).parsed
 
 
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
-    order: str,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListRefundsFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    order: str | Unset = UNSET,
+    status: RefundStatus | Unset = UNSET,
 ) -> Response[Problem | Refunds]:
-    """All refunds of an order, oldest first: those we asked for, and those that the provider decided
+    """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
+    newest first,
 
-     All refunds of an order, oldest first: those we asked for, and those that the provider decided.
+     Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
+    newest first,
 
-    Needs the scope `refund`.
+    of the user, or, for a backend's key without `user`, of all users.
+
+    Needs the scope `refund` or `read`.
 
     Args:
-        order (str):
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListRefundsFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        order (str | Unset):
+        status (RefundStatus | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -169,7 +280,14 @@ async def asyncio_detailed(
     """
 
     kwargs = _get_kwargs(
+        user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
+        since=since,
+        until=until,
         order=order,
+        status=status,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -180,16 +298,34 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient,
-    order: str,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListRefundsFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    order: str | Unset = UNSET,
+    status: RefundStatus | Unset = UNSET,
 ) -> Problem | Refunds | None:
-    """All refunds of an order, oldest first: those we asked for, and those that the provider decided
+    """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
+    newest first,
 
-     All refunds of an order, oldest first: those we asked for, and those that the provider decided.
+     Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
+    newest first,
 
-    Needs the scope `refund`.
+    of the user, or, for a backend's key without `user`, of all users.
+
+    Needs the scope `refund` or `read`.
 
     Args:
-        order (str):
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListRefundsFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        order (str | Unset):
+        status (RefundStatus | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -202,6 +338,13 @@ async def asyncio(
     return (
         await asyncio_detailed(
             client=client,
+            user=user,
+            cursor=cursor,
+            limit=limit,
+            format_=format_,
+            since=since,
+            until=until,
             order=order,
+            status=status,
         )
     ).parsed

@@ -90,11 +90,15 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
 ) -> Response[Problem | Refund]:
-    """One refund. One that is not settled is taken a step further first, if that is due
+    """One refund; for a user's token, of an order of that user. One that is not settled is taken a step
+    further first,
 
-     One refund. One that is not settled is taken a step further first, if that is due.
+     One refund; for a user's token, of an order of that user. One that is not settled is taken a step
+    further first,
 
-    Needs the scope `refund`.
+    if that is due.
+
+    Needs the scope `refund` or `read`.
 
     Args:
         number (str):
@@ -123,11 +127,15 @@ def sync(
     *,
     client: AuthenticatedClient,
 ) -> Problem | Refund | None:
-    """One refund. One that is not settled is taken a step further first, if that is due
+    """One refund; for a user's token, of an order of that user. One that is not settled is taken a step
+    further first,
 
-     One refund. One that is not settled is taken a step further first, if that is due.
+     One refund; for a user's token, of an order of that user. One that is not settled is taken a step
+    further first,
 
-    Needs the scope `refund`.
+    if that is due.
+
+    Needs the scope `refund` or `read`.
 
     Args:
         number (str):
@@ -151,11 +159,15 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
 ) -> Response[Problem | Refund]:
-    """One refund. One that is not settled is taken a step further first, if that is due
+    """One refund; for a user's token, of an order of that user. One that is not settled is taken a step
+    further first,
 
-     One refund. One that is not settled is taken a step further first, if that is due.
+     One refund; for a user's token, of an order of that user. One that is not settled is taken a step
+    further first,
 
-    Needs the scope `refund`.
+    if that is due.
+
+    Needs the scope `refund` or `read`.
 
     Args:
         number (str):
@@ -182,11 +194,15 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
 ) -> Problem | Refund | None:
-    """One refund. One that is not settled is taken a step further first, if that is due
+    """One refund; for a user's token, of an order of that user. One that is not settled is taken a step
+    further first,
 
-     One refund. One that is not settled is taken a step further first, if that is due.
+     One refund; for a user's token, of an order of that user. One that is not settled is taken a step
+    further first,
 
-    Needs the scope `refund`.
+    if that is due.
+
+    Needs the scope `refund` or `read`.
 
     Args:
         number (str):

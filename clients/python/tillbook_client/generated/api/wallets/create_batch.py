@@ -112,7 +112,7 @@ def sync_detailed(
 
      Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one.
 
-    Needs the scopes `grant` and `spend`.
+    Needs the scopes `spend` and `grant`.
 
     Args:
         idempotency_key (str):
@@ -148,7 +148,7 @@ def sync(
 
      Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one.
 
-    Needs the scopes `grant` and `spend`.
+    Needs the scopes `spend` and `grant`.
 
     Args:
         idempotency_key (str):
@@ -179,7 +179,7 @@ async def asyncio_detailed(
 
      Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one.
 
-    Needs the scopes `grant` and `spend`.
+    Needs the scopes `spend` and `grant`.
 
     Args:
         idempotency_key (str):
@@ -213,7 +213,7 @@ async def asyncio(
 
      Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one.
 
-    Needs the scopes `grant` and `spend`.
+    Needs the scopes `spend` and `grant`.
 
     Args:
         idempotency_key (str):

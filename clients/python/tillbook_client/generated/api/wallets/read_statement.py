@@ -7,6 +7,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.environment import Environment
 from ...models.problem import Problem
+from ...models.read_statement_format import ReadStatementFormat
 from ...models.read_statement_order import ReadStatementOrder
 from ...models.statement import Statement
 from ...types import UNSET, Response, Unset
@@ -15,16 +16,27 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     *,
     user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ReadStatementFormat | Unset = UNSET,
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
-    cursor: int | Unset = UNSET,
-    limit: int | Unset = 50,
     order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
 
     params["user"] = user
+
+    params["cursor"] = cursor
+
+    params["limit"] = limit
+
+    json_format_: str | Unset = UNSET
+    if not isinstance(format_, Unset):
+        json_format_ = format_.value
+
+    params["format"] = json_format_
 
     params["asset"] = asset
 
@@ -33,10 +45,6 @@ def _get_kwargs(
         json_environment = environment.value
 
     params["environment"] = json_environment
-
-    params["cursor"] = cursor
-
-    params["limit"] = limit
 
     json_order: str | Unset = UNSET
     if not isinstance(order, Unset):
@@ -72,6 +80,16 @@ def _parse_response(
         response_403 = Problem.from_dict(response.json())
 
         return response_403
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
 
     if response.status_code == 422:
         response_422 = Problem.from_dict(response.json())
@@ -109,10 +127,11 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ReadStatementFormat | Unset = UNSET,
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
-    cursor: int | Unset = UNSET,
-    limit: int | Unset = 50,
     order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
 ) -> Response[Problem | Statement]:
     """The postings of one wallet in the order of their versions, which have no gaps
@@ -123,11 +142,12 @@ def sync_detailed(
 
     Args:
         user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ReadStatementFormat | Unset):
         asset (str | Unset):  Default: 'coin'.
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
-        cursor (int | Unset):
-        limit (int | Unset):  Default: 50.
         order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
 
     Raises:
@@ -140,10 +160,11 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         user=user,
-        asset=asset,
-        environment=environment,
         cursor=cursor,
         limit=limit,
+        format_=format_,
+        asset=asset,
+        environment=environment,
         order=order,
     )
 
@@ -158,10 +179,11 @@ def sync(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ReadStatementFormat | Unset = UNSET,
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
-    cursor: int | Unset = UNSET,
-    limit: int | Unset = 50,
     order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
 ) -> Problem | Statement | None:
     """The postings of one wallet in the order of their versions, which have no gaps
@@ -172,11 +194,12 @@ def sync(
 
     Args:
         user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ReadStatementFormat | Unset):
         asset (str | Unset):  Default: 'coin'.
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
-        cursor (int | Unset):
-        limit (int | Unset):  Default: 50.
         order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
 
     Raises:
@@ -190,10 +213,11 @@ def sync(
     return sync_detailed(
         client=client,
         user=user,
-        asset=asset,
-        environment=environment,
         cursor=cursor,
         limit=limit,
+        format_=format_,
+        asset=asset,
+        environment=environment,
         order=order,
     ).parsed
 
@@ -202,10 +226,11 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ReadStatementFormat | Unset = UNSET,
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
-    cursor: int | Unset = UNSET,
-    limit: int | Unset = 50,
     order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
 ) -> Response[Problem | Statement]:
     """The postings of one wallet in the order of their versions, which have no gaps
@@ -216,11 +241,12 @@ async def asyncio_detailed(
 
     Args:
         user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ReadStatementFormat | Unset):
         asset (str | Unset):  Default: 'coin'.
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
-        cursor (int | Unset):
-        limit (int | Unset):  Default: 50.
         order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
 
     Raises:
@@ -233,10 +259,11 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         user=user,
-        asset=asset,
-        environment=environment,
         cursor=cursor,
         limit=limit,
+        format_=format_,
+        asset=asset,
+        environment=environment,
         order=order,
     )
 
@@ -249,10 +276,11 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ReadStatementFormat | Unset = UNSET,
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
-    cursor: int | Unset = UNSET,
-    limit: int | Unset = 50,
     order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
 ) -> Problem | Statement | None:
     """The postings of one wallet in the order of their versions, which have no gaps
@@ -263,11 +291,12 @@ async def asyncio(
 
     Args:
         user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ReadStatementFormat | Unset):
         asset (str | Unset):  Default: 'coin'.
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
-        cursor (int | Unset):
-        limit (int | Unset):  Default: 50.
         order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
 
     Raises:
@@ -282,10 +311,11 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             user=user,
-            asset=asset,
-            environment=environment,
             cursor=cursor,
             limit=limit,
+            format_=format_,
+            asset=asset,
+            environment=environment,
             order=order,
         )
     ).parsed
