@@ -2,7 +2,7 @@
 
 This module alone knows HTTP statuses. Use cases and the ledger raise errors with a code; the table gives the rest.
 A request that the OpenAPI document does not allow is answered 400, 413, 415 or 422. What is allowed and refused all the
-same, for what there is or was done before, is answered 403, 404, 409 or 429.
+same, for what there is or was done before, is answered 403, 404, 409, 410 or 429.
 """
 
 from __future__ import annotations
