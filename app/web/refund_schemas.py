@@ -21,7 +21,7 @@ from app.web.fields import (
     ShownUser,
     UserId,
 )
-from app.web.schemas import In, NextCursor, Out, TimedListQuery
+from app.web.schemas import In, ListQuery, NextCursor, Out, TimedListQuery
 
 Policy = TypeAliasType(
     "Policy",
@@ -114,7 +114,7 @@ class FreezeIn(In):
     reason: Reason
 
 
-class FreezesQuery(In):
+class FreezesQuery(ListQuery):
     user: UserId
 
 
@@ -132,3 +132,4 @@ class FreezeOut(Out):
 
 class FreezesOut(Out):
     freezes: list[FreezeOut] = Field(description="Oldest first.")
+    next: NextCursor

@@ -32,6 +32,11 @@ CODES: dict[str, tuple[str, ...]] = {
         "invalid_request",
         "user_missing",
     ),
+    "app.web.lookup.search_by_number": (),
+    "app.web.lookup.show_timeline": (
+        "not_a_cursor",
+        "not_found",
+    ),
     "app.web.orders.add_payment": (
         "balance_overflow",
         "currency_not_taken",
@@ -130,7 +135,12 @@ CODES: dict[str, tuple[str, ...]] = {
         "invalid_request",
         "not_found",
     ),
-    "app.web.refunds.list_freezes": ("invalid_request",),
+    "app.web.refunds.list_freezes": (
+        "balance_overflow",
+        "invalid_request",
+        "not_a_cursor",
+        "too_many_downloads",
+    ),
     "app.web.refunds.list_refunds": (
         "balance_overflow",
         "empty_time_span",

@@ -356,6 +356,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/orders/{number}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that happened to an order, oldest first
+         * @description Everything that happened to an order, oldest first.
+         *
+         *     Facts from every road, calls to the provider with outcome and latency, kept messages, what was booked, refunds,
+         *     freezes, events, and what people did, with name and reason.
+         *
+         *     Needs the scope `search`.
+         */
+        get: operations["readTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/products": {
         parameters: {
             query?: never;
@@ -474,6 +499,30 @@ export interface paths {
          *     Needs the scope `refund` or `read`.
          */
         get: operations["readRefund"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that a number names
+         * @description Everything that a number names.
+         *
+         *     The number may be ours of any kind, a provider's, a store's transaction id, a UUID, or a user's id.
+         *
+         *     Needs the scope `search`.
+         */
+        get: operations["searchByNumber"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1022,6 +1071,95 @@ export interface components {
              */
             amount: number;
         };
+        Entry: {
+            /**
+             * Format: date-time
+             * @description When it was written down here; of a call, when it began.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+            /**
+             * @description What kind of thing happened.
+             * @example call
+             * @enum {string}
+             */
+            kind: "order_made" | "payment_made" | "receipt" | "call" | "call_unfinished" | "message" | "fact" | "told_again" | "transfer" | "refund_made" | "refund_done" | "freeze" | "unfreeze" | "intervention" | "event" | "message_settled" | "order_expired";
+            /**
+             * @description Of the thing itself.
+             * @example 252286601203302575
+             */
+            number: string;
+            /**
+             * @description The payment that it is about.
+             * @example 252286601203302575
+             */
+            payment: string | null;
+            /**
+             * @description The refund's number: ours, or the provider's where the provider decided it.
+             * @example null
+             */
+            refund: string | null;
+            /**
+             * @description The provider account.
+             * @example sandbox
+             */
+            provider_account: string | null;
+            /**
+             * @description Product, way, verb, kind of fact or transfer, type of event, why a message is kept, or an act.
+             * @example query
+             */
+            what: string;
+            /**
+             * @description How a fact or a message reached us.
+             * @example notification
+             */
+            road: string | null;
+            /**
+             * @description What became of it.
+             * @example answered
+             */
+            outcome: string | null;
+            /**
+             * @description More, in the words of the log.
+             * @example paid
+             */
+            detail: string;
+            /**
+             * @description Of a fact: when it happened, by the provider's clock.
+             * @example 2026-11-28T09:30:00Z
+             */
+            happened_at: string | null;
+            /**
+             * @description How long a call took, in milliseconds.
+             * @example 85
+             */
+            ms: number | null;
+            /**
+             * @description Minor units of a currency, or coins.
+             * @example 600
+             */
+            amount: number | null;
+            /**
+             * @description The currency or asset of the amount.
+             * @example CNY
+             */
+            asset: string | null;
+            /**
+             * @description Who did it.
+             * @example operator:kim
+             */
+            actor: string | null;
+            /**
+             * @description Why that person did it.
+             * @example asked by the user
+             */
+            reason: string | null;
+            /**
+             * @description The entry in plain words. For people: it may change.
+             * @example sandbox was called: query about payment 252286601203302575: answered in 85 ms (paid)
+             */
+            text: string;
+        };
         /**
          * @description `live`, or `sandbox` for what a provider's sandbox paid.
          * @example live
@@ -1177,6 +1315,11 @@ export interface components {
         Freezes: {
             /** @description Oldest first. */
             freezes: components["schemas"]["Freeze"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
         };
         Grant: {
             /**
@@ -1528,10 +1671,10 @@ export interface components {
         ListFreezesProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example balance_overflow
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "unauthorized";
+            code: "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listHolds` was refused. */
         ListHoldsProblem: {
@@ -1697,6 +1840,64 @@ export interface components {
              * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
              */
             next: string | null;
+        };
+        Named: {
+            /**
+             * @description What it is; `purchase` and `agreement` are a store's.
+             * @example payment
+             * @enum {string}
+             */
+            kind: "order" | "payment" | "refund" | "receipt" | "fact" | "message" | "transfer" | "hold" | "purchase" | "agreement" | "user";
+            /**
+             * @description Its number; of a user the id.
+             * @example 252286601203302575
+             */
+            number: string;
+            /**
+             * @description Whose it is.
+             * @example alice
+             */
+            user: string | null;
+            /**
+             * @description As the thing itself shows it; of a transfer its kind.
+             * @example paid
+             */
+            status: string | null;
+            /**
+             * @description The order that it belongs to.
+             * @example 252286601203298479
+             */
+            order: string | null;
+            /**
+             * @description The provider account.
+             * @example sandbox
+             */
+            provider_account: string | null;
+            /**
+             * @description `live` or `sandbox`.
+             * @example live
+             */
+            environment: string | null;
+            /**
+             * @description The provider's own number of it.
+             * @example sbx_1
+             */
+            theirs: string | null;
+            /**
+             * @description When it was made, or first told of.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string | null;
+            /**
+             * @description Where the thing is read; null for what only the command line shows.
+             * @example /v1/orders/252286601203298479
+             */
+            link: string | null;
+            /**
+             * @description Where everything that happened to its order is read.
+             * @example /v1/orders/252286601203298479/timeline
+             */
+            timeline: string | null;
         };
         Order: {
             /**
@@ -2131,6 +2332,15 @@ export interface components {
              */
             code: "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readTimeline` was refused. */
+        ReadTimelineProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example database_unavailable
+             * @enum {string}
+             */
+            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readTransfer` was refused. */
         ReadTransferProblem: {
             /**
@@ -2337,6 +2547,19 @@ export interface components {
              */
             code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "not_reversible" | "reversal_exceeds" | "too_large" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        Search: {
+            /** @description Each thing once. Empty if the number names nothing. */
+            found: components["schemas"]["Named"][];
+        };
+        /** @description Why `searchByNumber` was refused. */
+        SearchByNumberProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example database_unavailable
+             * @enum {string}
+             */
+            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `setConsent` was refused. */
         SetConsentProblem: {
             /**
@@ -2432,6 +2655,15 @@ export interface components {
              */
             code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "receipt_refused" | "receipt_too_large" | "too_large" | "too_many_receipts" | "too_many_transactions" | "unauthorized" | "unknown_provider_account" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        Timeline: {
+            /** @description Oldest first. */
+            entries: components["schemas"]["Entry"][];
+            /**
+             * @description Cursor of the next page; null at the end.
+             * @example 1795858200000000-2
+             */
+            next: string | null;
+        };
         Transfer: {
             /**
              * Format: uuid
@@ -5124,6 +5356,133 @@ export interface operations {
             };
         };
     };
+    readTimeline: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The `next` of the page before.
+                 * @example 1795858200000000-2
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page.
+                 * @example 50
+                 */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "entries": [
+                     *         {
+                     *           "at": "2026-11-28T09:30:00Z",
+                     *           "kind": "call",
+                     *           "number": "252286601203302575",
+                     *           "payment": "252286601203302575",
+                     *           "refund": null,
+                     *           "provider_account": "sandbox",
+                     *           "what": "query",
+                     *           "road": "notification",
+                     *           "outcome": "answered",
+                     *           "detail": "paid",
+                     *           "happened_at": "2026-11-28T09:30:00Z",
+                     *           "ms": 85,
+                     *           "amount": 600,
+                     *           "asset": "CNY",
+                     *           "actor": "operator:kim",
+                     *           "reason": "asked by the user",
+                     *           "text": "sandbox was called: query about payment 252286601203302575: answered in 85 ms (paid)"
+                     *         }
+                     *       ],
+                     *       "next": "1795858200000000-2"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTimelineProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTimelineProblem"];
+                };
+            };
+            /**
+             * @description - `not_a_cursor`: This is not the `next` of a page of this list.
+             *     - `not_found`: There is no such thing, or it is not yours.
+             */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTimelineProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTimelineProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTimelineProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTimelineProblem"];
+                };
+            };
+        };
+    };
     listProducts: {
         parameters: {
             query?: never;
@@ -5945,6 +6304,103 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ReadRefundProblem"];
+                };
+            };
+        };
+    };
+    searchByNumber: {
+        parameters: {
+            query: {
+                /**
+                 * @description Any number: ours, a provider's, a store's transaction id, a UUID, or a user's id.
+                 * @example 252286601203302575
+                 */
+                number: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "found": [
+                     *         {
+                     *           "kind": "payment",
+                     *           "number": "252286601203302575",
+                     *           "user": "alice",
+                     *           "status": "paid",
+                     *           "order": "252286601203298479",
+                     *           "provider_account": "sandbox",
+                     *           "environment": "live",
+                     *           "theirs": "sbx_1",
+                     *           "at": "2026-11-28T09:30:00Z",
+                     *           "link": "/v1/orders/252286601203298479",
+                     *           "timeline": "/v1/orders/252286601203298479/timeline"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Search"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SearchByNumberProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SearchByNumberProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SearchByNumberProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SearchByNumberProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SearchByNumberProblem"];
                 };
             };
         };
@@ -7301,6 +7757,21 @@ export interface operations {
                  * @example alice
                  */
                 user: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -7328,10 +7799,16 @@ export interface operations {
                      *           "refund": "252286601203298479",
                      *           "at": "2026-11-28T09:30:00Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
                      *     }
                      */
                     "application/json": components["schemas"]["Freezes"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
                 };
             };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
@@ -7347,6 +7824,24 @@ export interface operations {
             };
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFreezesProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFreezesProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7375,6 +7870,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
                 headers: {

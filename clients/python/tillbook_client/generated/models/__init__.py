@@ -13,6 +13,8 @@ from .consent import Consent
 from .consent_request import ConsentRequest
 from .debit_request import DebitRequest
 from .debt import Debt
+from .entry import Entry
+from .entry_kind import EntryKind
 from .environment import Environment
 from .event import Event
 from .event_data import EventData
@@ -34,6 +36,7 @@ from .holds import Holds
 from .item import Item
 from .item_details import ItemDetails
 from .line import Line
+from .list_freezes_format import ListFreezesFormat
 from .list_holds_format import ListHoldsFormat
 from .list_holds_state import ListHoldsState
 from .list_lots_format import ListLotsFormat
@@ -48,6 +51,8 @@ from .lot import Lot
 from .lot_kind import LotKind
 from .lot_part import LotPart
 from .lots import Lots
+from .named import Named
+from .named_kind import NamedKind
 from .order import Order
 from .order_request import OrderRequest
 from .order_request_extra import OrderRequestExtra
@@ -80,9 +85,11 @@ from .refund_request import RefundRequest
 from .refund_status import RefundStatus
 from .refunds import Refunds
 from .reverse_request import ReverseRequest
+from .search import Search
 from .spend_item import SpendItem
 from .spend_request import SpendRequest
 from .statement import Statement
+from .timeline import Timeline
 from .transfer import Transfer
 from .transfer_details import TransferDetails
 from .transfers import Transfers
@@ -108,6 +115,8 @@ __all__ = (
     "ConsentRequest",
     "DebitRequest",
     "Debt",
+    "Entry",
+    "EntryKind",
     "Environment",
     "Event",
     "EventData",
@@ -129,6 +138,7 @@ __all__ = (
     "Item",
     "ItemDetails",
     "Line",
+    "ListFreezesFormat",
     "ListHoldsFormat",
     "ListHoldsState",
     "ListLotsFormat",
@@ -143,6 +153,8 @@ __all__ = (
     "LotKind",
     "LotPart",
     "Lots",
+    "Named",
+    "NamedKind",
     "Order",
     "OrderRequest",
     "OrderRequestExtra",
@@ -175,9 +187,11 @@ __all__ = (
     "RefundStatus",
     "Refunds",
     "ReverseRequest",
+    "Search",
     "SpendItem",
     "SpendRequest",
     "Statement",
+    "Timeline",
     "Transfer",
     "TransferDetails",
     "Transfers",

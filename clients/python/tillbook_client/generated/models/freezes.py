@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -18,9 +18,11 @@ class Freezes:
     """
     Attributes:
         freezes (list[Freeze]): Oldest first.
+        next_ (None | str): The `cursor` of the next page; null at the end.
     """
 
     freezes: list[Freeze]
+    next_: None | str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -29,11 +31,15 @@ class Freezes:
             freezes_item = freezes_item_data.to_dict()
             freezes.append(freezes_item)
 
+        next_: None | str
+        next_ = self.next_
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
                 "freezes": freezes,
+                "next": next_,
             }
         )
 
@@ -51,8 +57,16 @@ class Freezes:
 
             freezes.append(freezes_item)
 
+        def _parse_next_(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        next_ = _parse_next_(d.pop("next"))
+
         freezes = cls(
             freezes=freezes,
+            next_=next_,
         )
 
         freezes.additional_properties = d

@@ -6,18 +6,32 @@ import httpx
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.freezes import Freezes
+from ...models.list_freezes_format import ListFreezesFormat
 from ...models.problem import Problem
-from ...types import UNSET, Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     user: str,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListFreezesFormat | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
 
     params["user"] = user
+
+    params["cursor"] = cursor
+
+    params["limit"] = limit
+
+    json_format_: str | Unset = UNSET
+    if not isinstance(format_, Unset):
+        json_format_ = format_.value
+
+    params["format"] = json_format_
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -47,6 +61,16 @@ def _parse_response(
         response_403 = Problem.from_dict(response.json())
 
         return response_403
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
 
     if response.status_code == 422:
         response_422 = Problem.from_dict(response.json())
@@ -84,6 +108,9 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     user: str,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListFreezesFormat | Unset = UNSET,
 ) -> Response[Freezes | Problem]:
     """Who froze and unfroze the user's wallets, and why, oldest first
 
@@ -93,6 +120,9 @@ def sync_detailed(
 
     Args:
         user (str):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListFreezesFormat | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -104,6 +134,9 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
     )
 
     response = client.get_httpx_client().request(
@@ -117,6 +150,9 @@ def sync(
     *,
     client: AuthenticatedClient,
     user: str,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListFreezesFormat | Unset = UNSET,
 ) -> Freezes | Problem | None:
     """Who froze and unfroze the user's wallets, and why, oldest first
 
@@ -126,6 +162,9 @@ def sync(
 
     Args:
         user (str):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListFreezesFormat | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -138,6 +177,9 @@ def sync(
     return sync_detailed(
         client=client,
         user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
     ).parsed
 
 
@@ -145,6 +187,9 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     user: str,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListFreezesFormat | Unset = UNSET,
 ) -> Response[Freezes | Problem]:
     """Who froze and unfroze the user's wallets, and why, oldest first
 
@@ -154,6 +199,9 @@ async def asyncio_detailed(
 
     Args:
         user (str):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListFreezesFormat | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -165,6 +213,9 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -176,6 +227,9 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     user: str,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListFreezesFormat | Unset = UNSET,
 ) -> Freezes | Problem | None:
     """Who froze and unfroze the user's wallets, and why, oldest first
 
@@ -185,6 +239,9 @@ async def asyncio(
 
     Args:
         user (str):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListFreezesFormat | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -198,5 +255,8 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             user=user,
+            cursor=cursor,
+            limit=limit,
+            format_=format_,
         )
     ).parsed
