@@ -32,6 +32,7 @@ class NamedOut(Out):
         "message",
         "transfer",
         "hold",
+        "gift",
         "purchase",
         "agreement",
         "user",

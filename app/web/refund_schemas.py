@@ -90,6 +90,10 @@ class RefundOut(Out):
     )
     dispute_fee_currency: ShownCurrency | None = Field(description="The currency of that fee.")
     reason: str = Field(description="Why, for people.", examples=["asked by the user"])
+    actor: str | None = Field(
+        description="Who asked for it; empty if nobody of yours did, null for a user's token.",
+        examples=["backend:game"],
+    )
     policy: Policy
     status: RefundStatus = Field(
         description="How far it has come. `unknown`: the provider did not say, and is asked again.", examples=["done"]

@@ -294,6 +294,10 @@ class ProblemOut(BaseModel):
     title: str = Field(description="The code in words.", examples=["The request is not valid."])
     status: int = Field(description="The HTTP status.", examples=[422])
     code: str = Field(description="Stable: what programs go by.", examples=["invalid_request"])
+    request_id: str = Field(
+        description="Of this request, as in the header X-Request-Id and in the service's log.",
+        examples=["01JDS3GZ0C8V2M5QK7R9T4W6XY"],
+    )
     detail: str | None = Field(
         default=None, description="More about this case, for people.", examples=["not the `next` of a page"]
     )
@@ -347,6 +351,10 @@ class LineOut(Out):
     note: str = Field(description="For people.", examples=[""])
     other: str = Field(description="Code of the account on the other side.", examples=["issuance"])
     at: At
+    actor: str | None = Field(
+        description="Who asked for it; empty for the service itself, null for a user's token.",
+        examples=["backend:game"],
+    )
 
 
 class StatementOut(Out):

@@ -10,7 +10,17 @@ from app.web.errors import CONTENT_TYPE, ERRORS, RETRY_SECONDS, type_of
 from app.web.openapi.components import PLACE, Schema
 
 PROBLEM = "Problem"
-EVERYWHERE = ("unauthorized", "forbidden", "keys_unavailable", "database_unavailable", "internal_error")
+EVERYWHERE = (
+    "unauthorized",
+    "forbidden",
+    "bad_actor",
+    "too_many_requests",
+    "keys_unavailable",
+    "database_unavailable",
+    "internal_error",
+)
+"""What every caller may meet: the last is ours."""
+REQUEST_ID = "01JDS3GZ0C8V2M5QK7R9T4W6XY"
 WITH_BODY = ("bad_request", "too_large", "unsupported_media_type", "invalid_request")
 WITH_QUERY = ("invalid_request",)
 _RETRY_AFTER: dict[str, Any] = {
@@ -78,4 +88,4 @@ def _response(operation_id: str, status: int, codes: list[str]) -> dict[str, Any
 
 def _example(code: str) -> dict[str, Any]:
     status, title = ERRORS[code]
-    return {"type": type_of(code), "title": title, "status": status, "code": code}
+    return {"type": type_of(code), "title": title, "status": status, "code": code, "request_id": REQUEST_ID}
