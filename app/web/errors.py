@@ -100,7 +100,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "reversal_exceeds": (409, "The amount is more than is left of the transfer."),
     # Gifts
     "gifts_not_allowed": (403, "The settings do not allow this caller to give."),
-    "gift_to_self": (422, "Giver and receiver are one user."),
+    "gift_to_self": (409, "Giver and receiver are one user."),
     "gift_limit": (409, "The gift is more than one gift, or the gifts of one day, may be."),
     # Not the caller's fault
     "internal_error": (500, "An unexpected error. The service has logged it."),

@@ -19,6 +19,9 @@ class Closed(DomainError):
 class Shut(Closed):
     pass
 
+class Gone(DomainError):
+    code = Closed.code
+
 class Late(DomainError):
     code = "late"
 """
@@ -34,7 +37,7 @@ def post():
 """
 USE_CASES = """
 from app.services.base import errors
-from app.services.base.errors import Closed, DomainError, Late, NotFound, Shut
+from app.services.base.errors import Closed, DomainError, Gone, Late, NotFound, Shut
 
 SHOWN = {"late": Late}
 
@@ -83,6 +86,9 @@ def turned():
 
 def inherited():
     raise Shut("shut")
+
+def borrowed():
+    raise Gone
 
 def by_annotation(shop: Shop):
     shop.order.close()
@@ -157,6 +163,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
         ("passed_on", {"not_found"}),
         ("turned", {"late"}),
         ("inherited", {"closed"}),
+        ("borrowed", {"closed"}),
         ("by_annotation", {"closed"}),
         ("by_property", {"late"}),
         ("by_table", {"late", "closed"}),

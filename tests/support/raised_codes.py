@@ -130,9 +130,13 @@ class Source:
     def code_of(self, error: str) -> str:
         """The class's code, its own or inherited."""
         for name in self.line_of(error):
-            for member in self.classes[name][1].body if name in self.classes else []:
-                if isinstance(member, ast.Assign) and ast.unparse(member.targets[0]) == "code":
-                    return str(ast.literal_eval(member.value))
+            module, node = self.classes.get(name, (None, None))
+            for member in node.body if node is not None else ():
+                if module is None or not isinstance(member, ast.Assign) or ast.unparse(member.targets[0]) != "code":
+                    continue
+                if isinstance(member.value, ast.Attribute):  # that of another error
+                    return self.code_of(self.full_name(module, member.value.value) or "")
+                return str(ast.literal_eval(member.value))
         raise LookupError(error)
 
     def member(self, owner: str, name: str) -> str | None:

@@ -140,6 +140,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/gifts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a user gave and got, newest first. A gift on its way to the user is listed when it has come in
+         * @description What a user gave and got, newest first. A gift on its way to the user is listed when it has come in.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["listGifts"];
+        put?: never;
+        /**
+         * Give coins of one user to another, with the expiry, the value and the origin that they have
+         * @description Give coins of one user to another, with the expiry, the value and the origin that they have.
+         *
+         *     The answer says how far the gift has come; it goes on by itself. What the receiver cannot take comes back.
+         *
+         *     Needs the scope `spend` or `gift`.
+         */
+        post: operations["createGift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/gifts/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One gift: for the backend, for its giver and for its receiver
+         * @description One gift: for the backend, for its giver and for its receiver.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["readGift"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/grants": {
         parameters: {
             query?: never;
@@ -791,10 +843,10 @@ export interface components {
         AddPaymentProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "balance_overflow" | "currency_not_taken" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "order_not_open" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_payments" | "too_many_starts" | "unauthorized" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "currency_not_taken" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "order_not_open" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_payments" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Balance: {
             /**
@@ -865,10 +917,10 @@ export interface components {
         CaptureHoldProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "hold_closed" | "hold_exceeded" | "hold_expired" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "unauthorized" | "unsupported_media_type" | "wallet_frozen";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "hold_closed" | "hold_exceeded" | "hold_expired" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "wallet_frozen";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         CaptureRequest: {
             /**
@@ -970,37 +1022,46 @@ export interface components {
         CreateBatchProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_large" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createDebit` was refused. */
         CreateDebitProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "spend_limit" | "too_large" | "unauthorized" | "unsupported_media_type" | "wallet_frozen";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "spend_limit" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type" | "wallet_frozen";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `createGift` was refused. */
+        CreateGiftProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "gift_limit" | "gift_to_self" | "gifts_not_allowed" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createGrant` was refused. */
         CreateGrantProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_large" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createHold` was refused. */
         CreateHoldProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "spend_limit" | "too_large" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "spend_limit" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createOrder` was refused. */
         CreateOrderProblem: {
@@ -1009,25 +1070,25 @@ export interface components {
              * @example amount_too_large
              * @enum {string}
              */
-            code: "amount_too_large" | "bad_request" | "balance_overflow" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_price" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+            code: "amount_too_large" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_price" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createRefund` was refused. */
         CreateRefundProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "payment_not_paid" | "refund_exceeds_payment" | "refund_not_supported" | "too_large" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "coins_given_away" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "over_call_cap" | "over_day_cap" | "payment_not_paid" | "refund_exceeds_payment" | "refund_not_supported" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createSpend` was refused. */
         CreateSpendProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "spend_limit" | "too_large" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "spend_limit" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         DebitRequest: {
             /**
@@ -1208,7 +1269,7 @@ export interface components {
             cause: components["schemas"]["Cause"];
         };
         /** @enum {string} */
-        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen";
+        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "gift.sent" | "gift.received" | "gift.returned";
         Events: {
             /** @description In the order of the feed. */
             events: components["schemas"]["Event"][];
@@ -1307,14 +1368,118 @@ export interface components {
         FreezeWalletProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Freezes: {
             /** @description Oldest first. */
             freezes: components["schemas"]["Freeze"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
+        };
+        Gift: {
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description Who gave.
+             * @example alice
+             */
+            giver: string;
+            /**
+             * @description Who gets the coins.
+             * @example bob
+             */
+            receiver: string;
+            /**
+             * @description What is counted: `coin`, or another virtual currency of the app.
+             * @example coin
+             */
+            asset: string;
+            environment: components["schemas"]["Environment"];
+            /**
+             * @description How much of the asset.
+             * @example 25
+             */
+            amount: number;
+            /**
+             * @description From the giver to the receiver.
+             * @example Well played!
+             */
+            message: string;
+            /**
+             * @description The app's own.
+             * @example match-12
+             */
+            reference: string;
+            /**
+             * @description `sent`: on its way; it ends by itself, as `received` or, with the coins back, as `returned`.
+             * @example received
+             * @enum {string}
+             */
+            status: "sent" | "received" | "returned";
+            /**
+             * @description Why it was returned; empty for others.
+             * @example
+             * @enum {string}
+             */
+            reason: "" | "receiver_frozen" | "receiver_limit" | "balance_overflow";
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            created_at: string;
+            /**
+             * @description When it ended; null: it is on its way.
+             * @example 2026-11-28T09:30:00Z
+             */
+            ended_at: string | null;
+        };
+        GiftRequest: {
+            /**
+             * @description Backend keys only: who gives.
+             * @example alice
+             */
+            user?: string | null;
+            /**
+             * @description Who gets the coins.
+             * @example bob
+             */
+            receiver: string;
+            /**
+             * @description What is counted: `coin`, or another virtual currency of the app.
+             * @example coin
+             */
+            asset: string;
+            /**
+             * @description How much of the asset.
+             * @example 25
+             */
+            amount: number;
+            /** @description `live`, or `sandbox` for what a provider's sandbox paid. Not given: `live`. */
+            environment?: components["schemas"]["Environment"];
+            /**
+             * @description From the giver to the receiver: both statements show it.
+             * @example Well played!
+             */
+            message?: string;
+            /**
+             * @description The app's own.
+             * @example sword-7
+             */
+            reference?: string;
+        };
+        Gifts: {
+            /** @description Newest first. */
+            gifts: components["schemas"]["Gift"][];
             /**
              * @description The `cursor` of the next page; null at the end.
              * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
@@ -1382,6 +1547,11 @@ export interface components {
              */
             product?: string | null;
             /**
+             * @description Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is named, since people mistype. No part of what the Idempotency-Key stands for.
+             * @example true
+             */
+            new_user?: boolean | null;
+            /**
              * @description Give bonus coins. (enum property replaced by openapi-typescript)
              * @enum {string}
              */
@@ -1430,6 +1600,11 @@ export interface components {
              * @example coins-60
              */
             product?: string | null;
+            /**
+             * @description Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is named, since people mistype. No part of what the Idempotency-Key stands for.
+             * @example true
+             */
+            new_user?: boolean | null;
         };
         Hold: {
             /**
@@ -1657,87 +1832,101 @@ export interface components {
              * @example 2026-11-28T09:30:00Z
              */
             at: string;
+            /**
+             * @description Who asked for it; empty for the service itself, null for a user's token.
+             * @example backend:game
+             */
+            actor: string | null;
         };
         /** @description Why `listEvents` was refused. */
         ListEventsProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example cursor_too_old
+             * @example bad_actor
              * @enum {string}
              */
-            code: "cursor_too_old" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "unauthorized";
+            code: "bad_actor" | "cursor_too_old" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listFreezes` was refused. */
         ListFreezesProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example balance_overflow
+             * @example bad_actor
              * @enum {string}
              */
-            code: "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listGifts` was refused. */
+        ListGiftsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listHolds` was refused. */
         ListHoldsProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example balance_overflow
+             * @example bad_actor
              * @enum {string}
              */
-            code: "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listLots` was refused. */
         ListLotsProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example balance_overflow
+             * @example bad_actor
              * @enum {string}
              */
-            code: "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listOrders` was refused. */
         ListOrdersProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example balance_overflow
+             * @example bad_actor
              * @enum {string}
              */
-            code: "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listProducts` was refused. */
         ListProductsProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example bad_actor
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listProviders` was refused. */
         ListProvidersProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example bad_actor
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listRefunds` was refused. */
         ListRefundsProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example balance_overflow
+             * @example bad_actor
              * @enum {string}
              */
-            code: "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_downloads" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listTransfers` was refused. */
         ListTransfersProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example balance_overflow
+             * @example bad_actor
              * @enum {string}
              */
-            code: "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "list_too_long" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "list_too_long" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Lot: {
             /**
@@ -1847,7 +2036,7 @@ export interface components {
              * @example payment
              * @enum {string}
              */
-            kind: "order" | "payment" | "refund" | "receipt" | "fact" | "message" | "transfer" | "hold" | "purchase" | "agreement" | "user";
+            kind: "order" | "payment" | "refund" | "receipt" | "fact" | "message" | "transfer" | "hold" | "gift" | "purchase" | "agreement" | "user";
             /**
              * @description Its number; of a user the id.
              * @example 252286601203302575
@@ -2154,6 +2343,11 @@ export interface components {
              */
             code: string;
             /**
+             * @description Of this request, as in the header X-Request-Id and in the service's log.
+             * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+             */
+            request_id: string;
+            /**
              * @description More about this case, for people.
              * @example not the `next` of a page
              */
@@ -2273,100 +2467,109 @@ export interface components {
         ReadAccountTokenProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example bad_actor
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readBalanceAt` was refused. */
         ReadBalanceAtProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example bad_actor
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readEvent` was refused. */
         ReadEventProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example bad_actor
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readGift` was refused. */
+        ReadGiftProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readHold` was refused. */
         ReadHoldProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example bad_actor
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readOrder` was refused. */
         ReadOrderProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example balance_overflow
+             * @example bad_actor
              * @enum {string}
              */
-            code: "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readRefund` was refused. */
         ReadRefundProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example balance_overflow
+             * @example bad_actor
              * @enum {string}
              */
-            code: "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readStatement` was refused. */
         ReadStatementProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example balance_overflow
+             * @example bad_actor
              * @enum {string}
              */
-            code: "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readTimeline` was refused. */
         ReadTimelineProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example bad_actor
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readTransfer` was refused. */
         ReadTransferProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example bad_actor
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readTrialBalance` was refused. */
         ReadTrialBalanceProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example checkpoints_behind
+             * @example bad_actor
              * @enum {string}
              */
-            code: "checkpoints_behind" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "unauthorized";
+            code: "bad_actor" | "checkpoints_behind" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readWallet` was refused. */
         ReadWalletProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example bad_actor
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Receipt: {
             /**
@@ -2449,6 +2652,11 @@ export interface components {
              * @example asked by the user
              */
             reason: string;
+            /**
+             * @description Who asked for it; empty if nobody of yours did, null for a user's token.
+             * @example backend:game
+             */
+            actor: string | null;
             policy: components["schemas"]["Policy"];
             /**
              * @description How far it has come. `unknown`: the provider did not say, and is asked again.
@@ -2521,10 +2729,10 @@ export interface components {
         ReleaseHoldProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example balance_overflow
+             * @example bad_actor
              * @enum {string}
              */
-            code: "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         ReverseRequest: {
             /**
@@ -2542,10 +2750,10 @@ export interface components {
         ReverseTransferProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "not_reversible" | "reversal_exceeds" | "too_large" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "not_reversible" | "reversal_exceeds" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Search: {
             /** @description Each thing once. Empty if the number names nothing. */
@@ -2555,19 +2763,19 @@ export interface components {
         SearchByNumberProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example database_unavailable
+             * @example bad_actor
              * @enum {string}
              */
-            code: "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `setConsent` was refused. */
         SetConsentProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_large" | "unauthorized" | "unsupported_media_type" | "user_missing";
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         SpendItem: {
             /**
@@ -2650,10 +2858,10 @@ export interface components {
         SubmitReceiptProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "receipt_refused" | "receipt_too_large" | "too_large" | "too_many_receipts" | "too_many_transactions" | "unauthorized" | "unknown_provider_account" | "unsupported_media_type" | "user_missing";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "receipt_refused" | "receipt_too_large" | "too_large" | "too_many_receipts" | "too_many_requests" | "too_many_transactions" | "unauthorized" | "unknown_provider_account" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Timeline: {
             /** @description Oldest first. */
@@ -2907,10 +3115,10 @@ export interface components {
         UnfreezeWalletProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_request
+             * @example bad_actor
              * @enum {string}
              */
-            code: "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Wallet: {
             /**
@@ -2977,6 +3185,15 @@ export interface operations {
                     "application/json": components["schemas"]["AccountToken"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAccountTokenProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -3003,6 +3220,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAccountTokenProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3081,6 +3309,15 @@ export interface operations {
                     "application/json": components["schemas"]["BalanceAt"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadBalanceAtProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -3107,6 +3344,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadBalanceAtProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3172,7 +3420,10 @@ export interface operations {
                     "application/json": components["schemas"]["Consent"];
                 };
             };
-            /** @description - `bad_request`: The request is not readable. */
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3225,6 +3476,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetConsentProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3304,7 +3566,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -3326,7 +3589,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["CreateDebitProblem"];
                 };
             };
-            /** @description - `forbidden`: These credentials do not allow that. */
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `over_call_cap`: This caller may not move as much in one call.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3340,6 +3606,8 @@ export interface operations {
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
              *     - `spend_limit`: The user's spend limit for the day or the month does not allow that.
+             *     - `unknown_asset`: There is no such asset: no product grants it, and the setting `assets` does not name it.
+             *     - `unknown_user`: Nobody has seen this user. If the name is right, send `new_user: true`.
              *     - `wallet_frozen`: The wallet is frozen.
              */
             409: {
@@ -3371,6 +3639,20 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateDebitProblem"];
+                };
+            };
+            /**
+             * @description - `over_day_cap`: This caller may not move as much in one day. Wait for the next, or have the cap raised.
+             *     - `too_many_requests`: The user asks too often. Wait, then repeat the request.
+             */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3472,6 +3754,15 @@ export interface operations {
                     "application/json": components["schemas"]["Events"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEventsProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -3513,6 +3804,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEventsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3588,6 +3890,15 @@ export interface operations {
                     "application/json": components["schemas"]["Event"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEventProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -3617,6 +3928,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ReadEventProblem"];
                 };
             };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEventProblem"];
+                };
+            };
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
@@ -3638,6 +3960,458 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ReadEventProblem"];
+                };
+            };
+        };
+    };
+    listGifts: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "gifts": [
+                     *         {
+                     *           "number": "252286601203298479",
+                     *           "giver": "alice",
+                     *           "receiver": "bob",
+                     *           "asset": "coin",
+                     *           "environment": "live",
+                     *           "amount": 25,
+                     *           "message": "Well played!",
+                     *           "reference": "match-12",
+                     *           "status": "received",
+                     *           "reason": "",
+                     *           "created_at": "2026-11-28T09:30:00Z",
+                     *           "ended_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Gifts"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListGiftsProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListGiftsProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListGiftsProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListGiftsProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListGiftsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListGiftsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListGiftsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListGiftsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListGiftsProblem"];
+                };
+            };
+        };
+    };
+    createGift: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "receiver": "bob",
+                 *       "asset": "coin",
+                 *       "amount": 25
+                 *     }
+                 */
+                "application/json": components["schemas"]["GiftRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "giver": "alice",
+                     *       "receiver": "bob",
+                     *       "asset": "coin",
+                     *       "environment": "live",
+                     *       "amount": 25,
+                     *       "message": "Well played!",
+                     *       "reference": "match-12",
+                     *       "status": "received",
+                     *       "reason": "",
+                     *       "created_at": "2026-11-28T09:30:00Z",
+                     *       "ended_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Gift"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `gifts_not_allowed`: The settings do not allow this caller to give.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `gift_limit`: The gift is more than one gift, or the gifts of one day, may be.
+             *     - `gift_to_self`: Giver and receiver are one user.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
+             *     - `wallet_frozen`: The wallet is frozen.
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGiftProblem"];
+                };
+            };
+        };
+    };
+    readGift: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "giver": "alice",
+                     *       "receiver": "bob",
+                     *       "asset": "coin",
+                     *       "environment": "live",
+                     *       "amount": 25,
+                     *       "message": "Well played!",
+                     *       "reference": "match-12",
+                     *       "status": "received",
+                     *       "reason": "",
+                     *       "created_at": "2026-11-28T09:30:00Z",
+                     *       "ended_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Gift"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadGiftProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadGiftProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadGiftProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadGiftProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadGiftProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadGiftProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadGiftProblem"];
                 };
             };
         };
@@ -3690,7 +4464,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -3712,7 +4487,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["CreateGrantProblem"];
                 };
             };
-            /** @description - `forbidden`: These credentials do not allow that. */
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `over_call_cap`: This caller may not move as much in one call.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3724,6 +4502,8 @@ export interface operations {
             /**
              * @description - `balance_overflow`: The balance would pass 2^63 - 1.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `unknown_asset`: There is no such asset: no product grants it, and the setting `assets` does not name it.
+             *     - `unknown_user`: Nobody has seen this user. If the name is right, send `new_user: true`.
              */
             409: {
                 headers: {
@@ -3754,6 +4534,20 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateGrantProblem"];
+                };
+            };
+            /**
+             * @description - `over_day_cap`: This caller may not move as much in one day. Wait for the next, or have the cap raised.
+             *     - `too_many_requests`: The user asks too often. Wait, then repeat the request.
+             */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3877,6 +4671,15 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListHoldsProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -3924,6 +4727,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListHoldsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4005,7 +4819,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -4075,6 +4890,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateHoldProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4154,6 +4980,15 @@ export interface operations {
                     "application/json": components["schemas"]["HoldRecord"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadHoldProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -4189,6 +5024,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadHoldProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4267,7 +5113,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -4351,6 +5198,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["CaptureHoldProblem"];
                 };
             };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CaptureHoldProblem"];
+                };
+            };
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
@@ -4412,6 +5270,15 @@ export interface operations {
                     "application/json": components["schemas"]["Hold"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReleaseHoldProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -4453,6 +5320,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReleaseHoldProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4539,6 +5417,15 @@ export interface operations {
                     "application/json": components["schemas"]["TrialBalance"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTrialBalanceProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -4562,6 +5449,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTrialBalanceProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4701,6 +5599,15 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListOrdersProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -4748,6 +5655,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListOrdersProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4855,7 +5773,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -4947,6 +5866,7 @@ export interface operations {
             };
             /**
              * @description - `too_many_open_orders`: The user has too many open orders. Pay one, or wait until one expires.
+             *     - `too_many_requests`: The user asks too often. Wait, then repeat the request.
              *     - `too_many_starts`: The user has started too many payments within a minute. Wait, then repeat the request.
              */
             429: {
@@ -5062,6 +5982,15 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadOrderProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -5106,6 +6035,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadOrderProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5217,7 +6157,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -5309,6 +6250,7 @@ export interface operations {
             };
             /**
              * @description - `too_many_open_orders`: The user has too many open orders. Pay one, or wait until one expires.
+             *     - `too_many_requests`: The user asks too often. Wait, then repeat the request.
              *     - `too_many_starts`: The user has started too many payments within a minute. Wait, then repeat the request.
              */
             429: {
@@ -5417,6 +6359,15 @@ export interface operations {
                     "application/json": components["schemas"]["Timeline"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTimelineProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -5452,6 +6403,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTimelineProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5525,6 +6487,15 @@ export interface operations {
                     "application/json": components["schemas"]["Products"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListProductsProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -5539,6 +6510,17 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListProductsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5612,6 +6594,15 @@ export interface operations {
                     "application/json": components["schemas"]["Providers"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListProvidersProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -5626,6 +6617,17 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListProvidersProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5712,7 +6714,10 @@ export interface operations {
                     "application/json": components["schemas"]["Receipt"];
                 };
             };
-            /** @description - `bad_request`: The request is not readable. */
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5797,7 +6802,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["SubmitReceiptProblem"];
                 };
             };
-            /** @description - `too_many_receipts`: Too many of the user's receipts wait for the store. Try later. */
+            /**
+             * @description - `too_many_receipts`: Too many of the user's receipts wait for the store. Try later.
+             *     - `too_many_requests`: The user asks too often. Wait, then repeat the request.
+             */
             429: {
                 headers: {
                     /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
@@ -5904,6 +6912,7 @@ export interface operations {
                      *           "dispute_fee_minor": 1500,
                      *           "dispute_fee_currency": "CNY",
                      *           "reason": "asked by the user",
+                     *           "actor": "backend:game",
                      *           "policy": "debt",
                      *           "status": "done",
                      *           "problem": "",
@@ -5928,6 +6937,15 @@ export interface operations {
                      *     252286601203298479,alice,paid
                      */
                     "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListRefundsProblem"];
                 };
             };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
@@ -5980,6 +6998,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListRefundsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6058,6 +7087,7 @@ export interface operations {
                      *       "dispute_fee_minor": 1500,
                      *       "dispute_fee_currency": "CNY",
                      *       "reason": "asked by the user",
+                     *       "actor": "backend:game",
                      *       "policy": "debt",
                      *       "status": "done",
                      *       "problem": "",
@@ -6077,7 +7107,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -6099,7 +7130,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["CreateRefundProblem"];
                 };
             };
-            /** @description - `forbidden`: These credentials do not allow that. */
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `over_call_cap`: This caller may not move as much in one call.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6119,6 +7153,7 @@ export interface operations {
             };
             /**
              * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `coins_given_away`: Coins of this purchase were given to others: it is not refunded.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `payment_not_paid`: There is no money of this payment that could go back.
              *     - `refund_exceeds_payment`: The amount is more than is left of the payment.
@@ -6153,6 +7188,20 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateRefundProblem"];
+                };
+            };
+            /**
+             * @description - `over_day_cap`: This caller may not move as much in one day. Wait for the next, or have the cap raised.
+             *     - `too_many_requests`: The user asks too often. Wait, then repeat the request.
+             */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6218,6 +7267,7 @@ export interface operations {
                      *       "dispute_fee_minor": 1500,
                      *       "dispute_fee_currency": "CNY",
                      *       "reason": "asked by the user",
+                     *       "actor": "backend:game",
                      *       "policy": "debt",
                      *       "status": "done",
                      *       "problem": "",
@@ -6234,6 +7284,15 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Refund"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRefundProblem"];
                 };
             };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
@@ -6277,6 +7336,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRefundProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6351,6 +7421,15 @@ export interface operations {
                     "application/json": components["schemas"]["Search"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SearchByNumberProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -6374,6 +7453,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SearchByNumberProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6451,7 +7541,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -6521,6 +7612,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateSpendProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6615,7 +7717,8 @@ export interface operations {
                      *           "reference": "252286601203298479",
                      *           "note": "",
                      *           "other": "issuance",
-                     *           "at": "2026-11-28T09:30:00Z"
+                     *           "at": "2026-11-28T09:30:00Z",
+                     *           "actor": "backend:game"
                      *         }
                      *       ],
                      *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
@@ -6627,6 +7730,15 @@ export interface operations {
                      *     252286601203298479,alice,paid
                      */
                     "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadStatementProblem"];
                 };
             };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
@@ -6673,6 +7785,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadStatementProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6757,7 +7880,7 @@ export interface operations {
                  * @description Only this kind.
                  * @example spend
                  */
-                kind?: "bonus" | "capture" | "clawback" | "clawback_returned" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "grant" | "payment" | "purchase" | "refund" | "refund_undone" | "reversal" | "spend" | "surplus" | "suspense" | "unforgiven";
+                kind?: "bonus" | "capture" | "clawback" | "clawback_recalled" | "clawback_returned" | "clawback_unrecalled" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "gift" | "gift_expired_recalled" | "gift_recalled" | "gift_received" | "grant" | "payment" | "purchase" | "refund" | "refund_undone" | "reversal" | "spend" | "surplus" | "suspense" | "unforgiven";
                 /**
                  * @description Which come first.
                  * @example newest_first
@@ -6808,6 +7931,15 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListTransfersProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -6856,6 +7988,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListTransfersProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6953,7 +8096,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -6975,7 +8119,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["CreateBatchProblem"];
                 };
             };
-            /** @description - `forbidden`: These credentials do not allow that. */
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `over_call_cap`: This caller may not move as much in one call.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6987,6 +8134,8 @@ export interface operations {
             /**
              * @description - `balance_overflow`: The balance would pass 2^63 - 1.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `unknown_asset`: There is no such asset: no product grants it, and the setting `assets` does not name it.
+             *     - `unknown_user`: Nobody has seen this user. If the name is right, send `new_user: true`.
              */
             409: {
                 headers: {
@@ -7017,6 +8166,20 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateBatchProblem"];
+                };
+            };
+            /**
+             * @description - `over_day_cap`: This caller may not move as much in one day. Wait for the next, or have the cap raised.
+             *     - `too_many_requests`: The user asks too often. Wait, then repeat the request.
+             */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7103,6 +8266,15 @@ export interface operations {
                     "application/json": components["schemas"]["TransferDetails"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTransferProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -7138,6 +8310,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTransferProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7220,7 +8403,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -7302,6 +8486,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ReverseTransferProblem"];
                 };
             };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseTransferProblem"];
+                };
+            };
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
@@ -7373,6 +8568,15 @@ export interface operations {
                     "application/json": components["schemas"]["Wallet"];
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadWalletProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -7399,6 +8603,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadWalletProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7523,6 +8738,15 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListLotsProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -7567,6 +8791,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListLotsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7648,7 +8883,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -7718,6 +8954,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["FreezeWalletProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7811,6 +9058,15 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFreezesProblem"];
+                };
+            };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
@@ -7852,6 +9108,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFreezesProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7933,7 +9200,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `bad_request`: The request is not readable.
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
              *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
              */
             400: {
@@ -8003,6 +9271,17 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnfreezeWalletProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {

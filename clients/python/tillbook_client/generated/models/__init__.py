@@ -24,6 +24,11 @@ from .fault import Fault
 from .freeze import Freeze
 from .freeze_request import FreezeRequest
 from .freezes import Freezes
+from .gift import Gift
+from .gift_reason import GiftReason
+from .gift_request import GiftRequest
+from .gift_status import GiftStatus
+from .gifts import Gifts
 from .grant import Grant
 from .grant_item import GrantItem
 from .grant_request import GrantRequest
@@ -37,6 +42,7 @@ from .item import Item
 from .item_details import ItemDetails
 from .line import Line
 from .list_freezes_format import ListFreezesFormat
+from .list_gifts_format import ListGiftsFormat
 from .list_holds_format import ListHoldsFormat
 from .list_holds_state import ListHoldsState
 from .list_lots_format import ListLotsFormat
@@ -126,6 +132,11 @@ __all__ = (
     "Freeze",
     "FreezeRequest",
     "Freezes",
+    "Gift",
+    "GiftReason",
+    "GiftRequest",
+    "GiftStatus",
+    "Gifts",
     "Grant",
     "GrantItem",
     "GrantRequest",
@@ -139,6 +150,7 @@ __all__ = (
     "ItemDetails",
     "Line",
     "ListFreezesFormat",
+    "ListGiftsFormat",
     "ListHoldsFormat",
     "ListHoldsState",
     "ListLotsFormat",

@@ -32,6 +32,8 @@ class GrantItem:
         reference (str | Unset): What the caller wants to find the posting by.
         expires_at (datetime.datetime | None | Unset): When what is left expires; not given: never.
         product (None | str | Unset): The product that the coins are as if bought with.
+        new_user (bool | None | Unset): Whether the user may be one that nobody has seen. If not given: only where no
+            Tillbook-Actor is named, since people mistype. No part of what the Idempotency-Key stands for.
     """
 
     user: str
@@ -44,6 +46,7 @@ class GrantItem:
     reference: str | Unset = UNSET
     expires_at: datetime.datetime | None | Unset = UNSET
     product: None | str | Unset = UNSET
+    new_user: bool | None | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         user = self.user
@@ -78,6 +81,12 @@ class GrantItem:
         else:
             product = self.product
 
+        new_user: bool | None | Unset
+        if isinstance(self.new_user, Unset):
+            new_user = UNSET
+        else:
+            new_user = self.new_user
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -98,6 +107,8 @@ class GrantItem:
             field_dict["expires_at"] = expires_at
         if product is not UNSET:
             field_dict["product"] = product
+        if new_user is not UNSET:
+            field_dict["new_user"] = new_user
 
         return field_dict
 
@@ -153,6 +164,15 @@ class GrantItem:
 
         product = _parse_product(d.pop("product", UNSET))
 
+        def _parse_new_user(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        new_user = _parse_new_user(d.pop("new_user", UNSET))
+
         grant_item = cls(
             user=user,
             asset=asset,
@@ -164,6 +184,7 @@ class GrantItem:
             reference=reference,
             expires_at=expires_at,
             product=product,
+            new_user=new_user,
         )
 
         return grant_item

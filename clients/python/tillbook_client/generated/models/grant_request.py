@@ -24,6 +24,8 @@ class GrantRequest:
         reference (str | Unset): What the caller wants to find the posting by.
         expires_at (datetime.datetime | None | Unset): When what is left expires; not given: never.
         product (None | str | Unset): The product that the coins are as if bought with.
+        new_user (bool | None | Unset): Whether the user may be one that nobody has seen. If not given: only where no
+            Tillbook-Actor is named, since people mistype. No part of what the Idempotency-Key stands for.
     """
 
     user: str
@@ -34,6 +36,7 @@ class GrantRequest:
     reference: str | Unset = UNSET
     expires_at: datetime.datetime | None | Unset = UNSET
     product: None | str | Unset = UNSET
+    new_user: bool | None | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         user = self.user
@@ -64,6 +67,12 @@ class GrantRequest:
         else:
             product = self.product
 
+        new_user: bool | None | Unset
+        if isinstance(self.new_user, Unset):
+            new_user = UNSET
+        else:
+            new_user = self.new_user
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -82,6 +91,8 @@ class GrantRequest:
             field_dict["expires_at"] = expires_at
         if product is not UNSET:
             field_dict["product"] = product
+        if new_user is not UNSET:
+            field_dict["new_user"] = new_user
 
         return field_dict
 
@@ -131,6 +142,15 @@ class GrantRequest:
 
         product = _parse_product(d.pop("product", UNSET))
 
+        def _parse_new_user(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        new_user = _parse_new_user(d.pop("new_user", UNSET))
+
         grant_request = cls(
             user=user,
             asset=asset,
@@ -140,6 +160,7 @@ class GrantRequest:
             reference=reference,
             expires_at=expires_at,
             product=product,
+            new_user=new_user,
         )
 
         return grant_request

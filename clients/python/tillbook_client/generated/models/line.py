@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 from uuid import UUID
 
 from attrs import define as _attrs_define
@@ -24,6 +24,7 @@ class Line:
         note (str): For people.
         other (str): Code of the account on the other side.
         at (datetime.datetime): When.
+        actor (None | str): Who asked for it; empty for the service itself, null for a user's token.
     """
 
     version: int
@@ -35,6 +36,7 @@ class Line:
     note: str
     other: str
     at: datetime.datetime
+    actor: None | str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,6 +58,9 @@ class Line:
 
         at = self.at.isoformat()
 
+        actor: None | str
+        actor = self.actor
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -69,6 +74,7 @@ class Line:
                 "note": note,
                 "other": other,
                 "at": at,
+                "actor": actor,
             }
         )
 
@@ -95,6 +101,13 @@ class Line:
 
         at = datetime.datetime.fromisoformat(d.pop("at"))
 
+        def _parse_actor(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        actor = _parse_actor(d.pop("actor"))
+
         line = cls(
             version=version,
             transfer=transfer,
@@ -105,6 +118,7 @@ class Line:
             note=note,
             other=other,
             at=at,
+            actor=actor,
         )
 
         line.additional_properties = d

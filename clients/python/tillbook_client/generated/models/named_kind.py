@@ -4,6 +4,7 @@ from enum import StrEnum
 class NamedKind(StrEnum):
     AGREEMENT = "agreement"
     FACT = "fact"
+    GIFT = "gift"
     HOLD = "hold"
     MESSAGE = "message"
     ORDER = "order"

@@ -24,6 +24,7 @@ class Problem:
         title (str): The code in words.
         status (int): The HTTP status.
         code (str): Stable: what programs go by.
+        request_id (str): Of this request, as in the header X-Request-Id and in the service's log.
         detail (None | str | Unset): More about this case, for people.
         errors (list[Fault] | None | Unset): What is not valid: one entry for each fault.
         field (None | str | Unset): The field at fault, or the one that differs.
@@ -34,6 +35,7 @@ class Problem:
     title: str
     status: int
     code: str
+    request_id: str
     detail: None | str | Unset = UNSET
     errors: list[Fault] | None | Unset = UNSET
     field: None | str | Unset = UNSET
@@ -48,6 +50,8 @@ class Problem:
         status = self.status
 
         code = self.code
+
+        request_id = self.request_id
 
         detail: None | str | Unset
         if isinstance(self.detail, Unset):
@@ -87,6 +91,7 @@ class Problem:
                 "title": title,
                 "status": status,
                 "code": code,
+                "request_id": request_id,
             }
         )
         if detail is not UNSET:
@@ -112,6 +117,8 @@ class Problem:
         status = d.pop("status")
 
         code = d.pop("code")
+
+        request_id = d.pop("request_id")
 
         def _parse_detail(data: object) -> None | str | Unset:
             if data is None:
@@ -167,6 +174,7 @@ class Problem:
             title=title,
             status=status,
             code=code,
+            request_id=request_id,
             detail=detail,
             errors=errors,
             field=field,

@@ -34,6 +34,7 @@ class Refund:
             told none.
         dispute_fee_currency (None | str): The currency of that fee.
         reason (str): Why, for people.
+        actor (None | str): Who asked for it; empty if nobody of yours did, null for a user's token.
         policy (Policy): What becomes of refunded coins that are spent already.
         status (RefundStatus):
         problem (str): Why it was declined or is unknown: the provider's words, or a person's.
@@ -53,6 +54,7 @@ class Refund:
     dispute_fee_minor: int | None
     dispute_fee_currency: None | str
     reason: str
+    actor: None | str
     policy: Policy
     status: RefundStatus
     problem: str
@@ -88,6 +90,9 @@ class Refund:
 
         reason = self.reason
 
+        actor: None | str
+        actor = self.actor
+
         policy = self.policy.value
 
         status = self.status.value
@@ -122,6 +127,7 @@ class Refund:
                 "dispute_fee_minor": dispute_fee_minor,
                 "dispute_fee_currency": dispute_fee_currency,
                 "reason": reason,
+                "actor": actor,
                 "policy": policy,
                 "status": status,
                 "problem": problem,
@@ -182,6 +188,13 @@ class Refund:
 
         reason = d.pop("reason")
 
+        def _parse_actor(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        actor = _parse_actor(d.pop("actor"))
+
         policy = Policy(d.pop("policy"))
 
         status = RefundStatus(d.pop("status"))
@@ -224,6 +237,7 @@ class Refund:
             dispute_fee_minor=dispute_fee_minor,
             dispute_fee_currency=dispute_fee_currency,
             reason=reason,
+            actor=actor,
             policy=policy,
             status=status,
             problem=problem,
