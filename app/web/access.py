@@ -311,9 +311,16 @@ def needs(*scopes: str) -> Callable[[View], View]:
                 raise Forbidden(f"this needs the scope {' or '.join(map(repr, scopes))}", scope=scopes[0])
             return view(*args, **kwargs)
 
+        guarded.scopes = (scopes, *scopes_of(view))  # type: ignore[attr-defined]
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def scopes_of(view: Callable[..., Any]) -> tuple[tuple[str, ...], ...]:
+    """The scopes that the view `needs`: one of each group."""
+    found: tuple[tuple[str, ...], ...] = getattr(view, "scopes", ())
+    return found
 
 
 def _admit() -> Caller:

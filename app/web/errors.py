@@ -1,6 +1,8 @@
 """Every error that callers see: its code, its HTTP status and its title, as an RFC 9457 problem document.
 
 This module alone knows HTTP statuses. Use cases and the ledger raise errors with a code; the table gives the rest.
+A request that the OpenAPI document does not allow is answered 400, 413, 415 or 422. What is allowed and refused all the
+same, for what there is or was done before, is answered 403, 404, 409, 410 or 429.
 """
 
 from __future__ import annotations
@@ -40,10 +42,13 @@ ERRORS: dict[str, tuple[int, str]] = {
         "Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.",
     ),
     "bad_actor": (400, "The header Tillbook-Actor is 1 to 64 printable ASCII characters."),
-    "user_missing": (400, "Name the user: the key of a backend stands for no user."),
+    "user_missing": (403, "Name the user: the key of a backend stands for no user."),
     "unauthorized": (401, "The credentials are missing, expired or wrong."),
     "forbidden": (403, "These credentials do not allow that."),
     "cursor_too_old": (410, "Events after this cursor are not kept any more."),
+    "not_a_cursor": (404, "This is not the `next` of a page of this list."),
+    "empty_time_span": (409, "`until` is not later than `since`."),
+    "list_too_long": (409, "Name the user, or a time of a day at most, given by `since` and `until`."),
     "not_found": (404, "There is no such thing, or it is not yours."),
     "method_not_allowed": (405, "This address does not take that method."),
     "too_large": (413, "The body is too large."),
@@ -57,22 +62,25 @@ ERRORS: dict[str, tuple[int, str]] = {
         429,
         "This caller may not move as much in one day. Wait for the next, or have the cap raised.",
     ),
-    "unknown_asset": (422, "There is no such asset: no product grants it, and the setting `assets` does not name it."),
-    "unknown_user": (422, "Nobody has seen this user. If the name is right, send `new_user: true`."),
+    "unknown_asset": (409, "There is no such asset: no product grants it, and the setting `assets` does not name it."),
+    "unknown_user": (409, "Nobody has seen this user. If the name is right, send `new_user: true`."),
     # Orders and payments
-    "unknown_product": (422, "This product is not for sale."),
-    "no_price": (422, "The product has no price in a currency of this provider."),
-    "unknown_provider_account": (422, "There is no such provider account."),
-    "unknown_way": (422, "The provider account has no such way of paying."),
+    "unknown_product": (409, "This product is not for sale."),
+    "no_price": (409, "The product has no price in a currency of this provider."),
+    "unknown_provider_account": (409, "There is no such provider account."),
+    "unknown_way": (409, "The provider account has no such way of paying."),
+    "extra_not_accepted": (409, "This way of paying needs other members in `extra`."),
+    "currency_not_taken": (409, "The provider account does not take the order's currency."),
+    "amount_too_large": (409, "So many of the product cost more than can be paid at once."),
     "order_not_open": (409, "The order is paid or expired. It takes no further payment."),
     "too_many_payments": (409, "Too many payment attempts for this order. Make a new order."),
     "too_little_time": (409, "Too little time is left to pay this order. Make a new order."),
     "too_many_open_orders": (429, "The user has too many open orders. Pay one, or wait until one expires."),
     "too_many_starts": (429, "The user has started too many payments within a minute. Wait, then repeat the request."),
     "payment_declined": (409, "The provider refused to make the payment."),
-    "receipt_refused": (422, "This is not a proof of a purchase in this app."),
+    "receipt_refused": (409, "This is not a proof of a purchase in this app."),
     "receipt_too_large": (413, "The proof is longer than this provider's proofs are."),
-    "too_many_transactions": (422, "The receipt has too many transactions. Send them in parts."),
+    "too_many_transactions": (409, "The receipt has too many transactions. Send them in parts."),
     "too_many_receipts": (429, "Too many of the user's receipts wait for the store. Try later."),
     # Refunds
     "payment_not_paid": (409, "There is no money of this payment that could go back."),
@@ -92,7 +100,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "reversal_exceeds": (409, "The amount is more than is left of the transfer."),
     # Gifts
     "gifts_not_allowed": (403, "The settings do not allow this caller to give."),
-    "gift_to_self": (422, "Giver and receiver are one user."),
+    "gift_to_self": (409, "Giver and receiver are one user."),
     "gift_limit": (409, "The gift is more than one gift, or the gifts of one day, may be."),
     # Not the caller's fault
     "internal_error": (500, "An unexpected error. The service has logged it."),
@@ -133,6 +141,11 @@ def problem(code: str, detail: str = "", /, **members: Any) -> Response:
     return _document(status, code, title, detail, members)
 
 
+def type_of(code: str) -> str:
+    """The URI that names the code."""
+    return f"https://tillbook.invalid/problems/{code}"
+
+
 def outside_application(code: str) -> WSGIApplication:
     """An application that answers every request with the problem document of this code: for what is refused before
     Flask sees it. The connection ends with it, since the rest of the request is not read."""
@@ -151,7 +164,7 @@ def outside_application(code: str) -> WSGIApplication:
 def _members(status: int, code: str, title: str, asked: RequestRecord) -> dict[str, Any]:
     """What every problem document has. The request's record learns the code."""
     asked.code = code
-    members = {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": status, "code": code}
+    members = {"type": type_of(code), "title": title, "status": status, "code": code}
     return {**members, "request_id": asked.id} if asked.id else members
 
 
@@ -182,7 +195,10 @@ def register(app: APIFlask) -> None:
 
 
 def _refused(error: DomainError) -> Response:
-    return problem(error.code, error.detail, **error.members)
+    members = dict(error.members)
+    if isinstance(members.get("errors"), list):  # use cases do not know where in the request their input was
+        members["errors"] = [{"in": "json", **fault} for fault in members["errors"]]
+    return problem(error.code, error.detail, **members)
 
 
 def _refused_by_ledger(error: LedgerError) -> Response:

@@ -13,7 +13,7 @@ from apiflask import APIBlueprint
 
 from app.domain import list_tables
 from app.domain.ledger import WALLET, AccountName, wallet
-from app.services.base.errors import Invalid
+from app.services.base.errors import DomainError
 from app.services.base.list_pages import TimeSpan
 from app.services.ledger import transfer_lists, wallet_lists
 from app.services.ledger.transfer_lists import TransferFilter
@@ -28,6 +28,12 @@ LOTS = ListShape("lots", "lots", (NUMBER,), list_tables.LOTS)
 HOLDS = ListShape("holds", "holds", (MOMENT, UUID), list_tables.HOLDS)
 TRANSFERS = ListShape("transfers", "transfers", (NUMBER,), list_tables.TRANSFERS)
 ALL_TRANSFERS = replace(TRANSFERS, name="all-transfers", place=(MOMENT, UUID))
+
+
+class ListTooLong(DomainError):
+    """The member `field` names the member of the query that is missing, or too far from another."""
+
+    code = "list_too_long"
 
 
 @blueprint.get("/wallet/lots")
@@ -108,12 +114,12 @@ def show_transfer(transfer_id: uuid.UUID, query: shapes.OneQuery) -> Any:
 def _short_time(query: shapes.TransfersQuery) -> tuple[datetime, datetime]:
     """From when to when the transfers of all users are listed."""
     if query.account is not None:
-        raise Invalid("name the user whose account it is", field="account")
+        raise ListTooLong("Name the user whose account it is.", field="account")
     if query.since is None:
-        raise Invalid("name the user, or the time from which on the transfers of all users are wanted", field="since")
+        raise ListTooLong(field="since")
     until = query.until or query.since + shapes.MOST_TIME
     if until - query.since > shapes.MOST_TIME:
-        raise Invalid(f"without `user`, at most {shapes.MOST_TIME} after `since`", field="until")
+        raise ListTooLong(f"Without `user`, at most {shapes.MOST_TIME} after `since`.", field="until")
     return query.since, until
 
 

@@ -57,7 +57,7 @@ def _refusal(answer: Any) -> tuple[int, str, str | None, str | None]:
 
 
 def test_an_asset_that_nothing_grants_is_refused_and_leaves_no_trace(backend: ApiClient, world: World) -> None:
-    wrong = (422, "unknown_asset", "cion", None)
+    wrong = (409, "unknown_asset", "cion", None)
     assert _refusal(backend.post("/v1/grants", _grant(asset="cion"))) == wrong
     assert _refusal(backend.post("/v1/debits", _grant(asset="cion"))) == wrong
     for together in (True, False):
@@ -71,7 +71,7 @@ def test_an_asset_that_nothing_grants_is_refused_and_leaves_no_trace(backend: Ap
 
 def test_an_asset_of_a_product_imported_a_moment_ago_is_one_at_once(backend: ApiClient, world: World) -> None:
     assert backend.post("/v1/grants", _grant()).status_code == 201
-    assert backend.post("/v1/grants", _grant(asset="gem"), key="g").status_code == 422
+    assert backend.post("/v1/grants", _grant(asset="gem"), key="g").status_code == 409
     now = world.clock.now()
     world.core.transact(lambda tx: import_products(tx, parse_catalogue(CATALOGUE + GEM), now))
     assert backend.post("/v1/grants", _grant(asset="gem"), key="g").status_code == 201, "the refusal is not kept"
@@ -90,14 +90,14 @@ def test_the_settings_may_name_assets_that_no_product_grants(world: World, engin
     there = world.with_rules(rules_of(settings))
     backend = ApiClient(build_client(there, engine), BACKEND_KEY)
     assert backend.post("/v1/grants", _grant(asset="ticket")).status_code == 201
-    assert backend.post("/v1/grants", _grant(asset="tickets")).status_code == 422
+    assert backend.post("/v1/grants", _grant(asset="tickets")).status_code == 409
 
 
 # --- users ---
 
 
 def test_a_person_who_mistypes_a_user_is_told_so_and_may_insist_with_the_same_key(mei: ApiClient, world: World) -> None:
-    wrong = (422, "unknown_user", None, "alcie")
+    wrong = (409, "unknown_user", None, "alcie")
     assert _refusal(mei.post("/v1/grants", _grant(user="alcie"), key="k")) == wrong
     assert _refusal(mei.post("/v1/debits", _grant(user="alcie"))) == wrong
     for together in (True, False):
@@ -113,7 +113,7 @@ def test_a_person_who_mistypes_a_user_is_told_so_and_may_insist_with_the_same_ke
 
 
 def test_a_program_may_give_the_first_coins_unless_it_says_that_the_user_is_known(backend: ApiClient) -> None:
-    assert _refusal(backend.post("/v1/grants", _grant(new_user=False))) == (422, "unknown_user", None, "alice")
+    assert _refusal(backend.post("/v1/grants", _grant(new_user=False))) == (409, "unknown_user", None, "alice")
     assert backend.post("/v1/grants", _grant()).status_code == 201
     assert backend.post("/v1/grants", _grant(new_user=False)).status_code == 201
 

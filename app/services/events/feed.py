@@ -22,7 +22,7 @@ from app.domain.numbers import SLOTS, slot_of_user
 from app.models.events import EVENTS, FEEDS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
-from app.services.base.errors import DomainError, Invalid, NotFound
+from app.services.base.errors import DomainError, NotACursor, NotFound
 from app.services.base.statements import Flight, Statement
 from app.services.base.upsert import insert_if_new
 
@@ -90,8 +90,7 @@ def read_feed(
     types: Collection[EventType] = (),
     user_id: str | None = None,
 ) -> FeedPage:
-    """A page of events after the cursor; None is the oldest that is kept. Raises Invalid for a text that is no cursor,
-    CursorTooOld."""
+    """A page of events after the cursor; None is the oldest that is kept. Raises NotACursor and CursorTooOld."""
     start = None if after is None else _position_of(after)
     wanted = (
         select(*_COLUMNS)
@@ -188,5 +187,5 @@ def _position_of(cursor: str) -> int:
         text = ""
     version, _, position = text.partition(":")
     if version != "1" or not position.isascii() or not position.isdecimal() or len(position) > 18:
-        raise Invalid("not the `next` of a page", field="after")
+        raise NotACursor(field="after")
     return int(position)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain.numbers import slot_of_number
 from app.services.base.context import Core, Tx
-from app.services.base.errors import Invalid, NotFound
+from app.services.base.errors import NotACursor, NotFound
 from app.services.lookup.entries import Entry
 from app.services.lookup.timeline_sources import SOURCES, Window, subject_of_order
 
@@ -32,7 +32,7 @@ class TimelinePage:
 
 
 def timeline(core: Core, order_id: int, *, cursor: str | None = None, limit: int = MOST_ENTRIES) -> TimelinePage:
-    """A page of the order's timeline, oldest first. Raises NotFound, and Invalid for what is no cursor."""
+    """A page of the order's timeline, oldest first. Raises NotFound and NotACursor."""
     since, shown = _place(cursor)
     limit = max(1, min(limit, MOST_ENTRIES))
 
@@ -70,4 +70,4 @@ def _place(cursor: str | None) -> tuple[datetime, int]:
             return _EPOCH + timedelta(microseconds=int(found[1])), int(found[2])
     except OverflowError:
         pass
-    raise Invalid("not the `next` of a page", field="cursor")
+    raise NotACursor(field="cursor")
