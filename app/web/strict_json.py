@@ -20,7 +20,7 @@ class StrictJson(DefaultJSONProvider):
         return super().loads(s, object_pairs_hook=unique_members, parse_constant=no_constant, **kwargs)
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
-        return obj.text if isinstance(obj, WrittenJson) else super().dumps(obj, **kwargs)
+        return obj if isinstance(obj, WrittenJson) else super().dumps(obj, **kwargs)
 
 
 def refuse_other_content() -> None:
