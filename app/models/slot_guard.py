@@ -32,6 +32,9 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "provider_calls",
+        "tellings",
+        "interventions",
         "events",
     }
 )
@@ -42,6 +45,7 @@ SWEEPS = frozenset(
         "due_reports",
         "due_asks",
         "named_by_provider",
+        "search",
         "old_messages",
         "audit",
         "report",

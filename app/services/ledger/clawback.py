@@ -9,12 +9,11 @@ opens the books (`places_of_claims`), asks what was booked once nothing is left 
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, case, func, or_, select
+from sqlalchemy import and_, bindparam, case, func, literal, or_, select, union_all
 
 from app.domain import refunding
 from app.domain.clawback import Step, Taken, step_to, taken_from
@@ -42,7 +41,7 @@ _BY_CAUSE = (
 _GRANT = TRANSFERS.alias("grant_")
 _OF_GRANT = case((_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id), else_=_GRANT.c.id)
 _EXPIRED_UNUSED = (
-    select(_OF_GRANT.label("grant_id"), func.sum(_T.amount).label("total"))
+    select(_OF_GRANT.label("grant_id"), literal(EXPIRY).label("kind"), literal(0).label("times"), func.sum(_T.amount))
     .select_from(_GRANT)
     .join(TRANSFERS, and_(_T.slot == _GRANT.c.slot, _T.book_id == _GRANT.c.book_id, _T.lot == _GRANT.c.version))
     .where(
@@ -58,6 +57,7 @@ _EXPIRED_UNUSED = (
     .group_by(_OF_GRANT)
 )
 """Coins of a grant that expired: out of the lot that it made, or out of one in which its coins were given back."""
+_BOOKED = union_all(_BY_CAUSE, _EXPIRED_UNUSED)
 _LOTS_OF_PAYMENT = (
     select(_L.version, _L.bonus)
     .where(
@@ -114,12 +114,10 @@ def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mappin
     """What was booked because of each of these transfers."""
     if not causes:
         return {}
-    sums, counts = defaultdict[uuid.UUID, dict[str, int]](dict), defaultdict[uuid.UUID, dict[str, int]](dict)
-    connection, values = session.connection(), {"p_slot": slot, "p_causes": list(causes)}
-    for row in connection.execute(_BY_CAUSE, values):
+    sums: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
+    counts: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
+    for row in session.connection().execute(_BOOKED, {"p_slot": slot, "p_causes": list(causes)}):
         sums[row.cause_id][row.kind], counts[row.cause_id][row.kind] = int(row.total), int(row.times)
-    for row in connection.execute(_EXPIRED_UNUSED, values):
-        sums[row.grant_id][EXPIRY] = int(row.total)
     found = dict[uuid.UUID, Booked]()
     for cause in causes:
         found[cause] = Booked(sums[cause], counts[cause], sum(counts[cause].values()), taken_from(sums[cause]))
