@@ -129,4 +129,6 @@ def rules_of(settings: Settings) -> Rules:
         clawback=settings.clawback_policy,
         event_days=settings.events.days,
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
+        gifts=settings.gifts.rules(),
+        assets=settings.assets,
     )

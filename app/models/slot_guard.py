@@ -36,6 +36,11 @@ SLOTTED = frozenset(
         "tellings",
         "interventions",
         "events",
+        "gifts",
+        "gift_parts",
+        "gift_arrivals",
+        "recalls",
+        "recall_answers",
     }
 )
 SWEEPS = frozenset(
@@ -44,6 +49,7 @@ SWEEPS = frozenset(
         "due_receipts",
         "due_reports",
         "due_asks",
+        "due_gifts",
         "named_by_provider",
         "search",
         "old_messages",
