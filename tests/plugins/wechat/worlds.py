@@ -11,11 +11,20 @@ from typing import Any, ClassVar
 
 from app.domain.money import Money
 from app.providers import HttpClient, HttpResponse, Intent, KeyStore, Kind, Message, Ref, Reply, StoredKey, Tools
-from app.providers.testing.conformance import BodyPart, Document, HeaderPart, Sample, Traits, World, make_intent
+from app.providers.testing.conformance import (
+    BodyPart,
+    Document,
+    HeaderPart,
+    Rotation,
+    Sample,
+    Traits,
+    World,
+    make_intent,
+)
 from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
 from plugins.wechat import plugin
 from plugins.wechat.simulated.books import Order
-from plugins.wechat.simulated.keys import SimulatorConfig, generate_config
+from plugins.wechat.simulated.keys import Certified, SimulatorConfig, certified, generate_config
 from plugins.wechat.simulated.wechat import SimulatedWeChat
 from plugins.wechat.simulator import create_simulator
 from plugins.wechat.v2.signing import V2Key
@@ -173,6 +182,9 @@ class V3World(WeChatWorld):
         HeaderPart("wechatpay-signature"),
     )
     certificates, public_key, kind = True, False, "certificate"
+    left_out: ClassVar[Mapping[str, str]] = {
+        name: reason for name, reason in WeChatWorld.left_out.items() if name != "rotations"
+    }
 
     def __init__(self, clock: FixedClock, config: SimulatorConfig | None = None) -> None:
         super().__init__(clock, config)
@@ -284,18 +296,52 @@ class V3World(WeChatWorld):
         headers = self.wechat.signer.answer_headers(body, wanted)
         return Message("notification", body, {name.lower(): value for name, value in headers.items()})
 
+    def rotations(self) -> Mapping[str, Rotation]:
+        """The certificate in use and its successor, both held."""
+        keys, successor = self.keys(), self.config.successor
+        keys.put(StoredKey(successor.serial, successor.certificate_pem.encode()))
+        old, new = self._signed_by(self.config.platform), self._signed_by(self.config.successor)
+        unknown = self._signed_by(certified("Tenpay.com sign"))
+        under_a_held_number = [
+            replace(unknown, headers={**unknown.headers, "wechatpay-serial": held.headers["wechatpay-serial"]})
+            for held in (old, new)
+        ]
+        # Each key is good under its own number only: the old key may have been stolen.
+        swapped = replace(old, headers={**old.headers, "wechatpay-serial": new.headers["wechatpay-serial"]})
+        refused = (unknown, *under_a_held_number, swapped)
+        return {"two certificates": Rotation((old, new), refused, self.settings(), keys)}
+
+    def _signed_by(self, key: Certified) -> Message:
+        """A genuine notification of a payment, as WeChat Pay sends it while that certificate is in use."""
+        told = SimulatedWeChat(replace(self.config, platform=key), now=self.clock.now)
+        return told.signer.notification("TRANSACTION.SUCCESS", "transaction", self.transaction())
+
 
 class PublicKeyWorld(V3World):
     """A new merchant: only the platform public key, no certificates, nothing to refresh."""
 
     traits = Traits(verbs=("refund", "cancel", "scan"), freshness=FIVE_MINUTES)
     certificates, public_key, kind = False, True, "public_key"
+    left_out = WeChatWorld.left_out
+    rotations = World.rotations
 
 
 class MigratingWorld(V3World):
-    """In the middle of the migration: both kinds of signatures arrive by turns."""
+    """In the middle of the migration: both kinds of signatures arrive by turns, and the certificates change, too."""
 
     certificates, public_key, kind = True, True, "migrating"
+
+    def rotations(self) -> Mapping[str, Rotation]:
+        by_certificates = super().rotations()["two certificates"]
+        old, public = by_certificates.read[0], self._by_the_public_key(self.config)
+        strange = self._by_the_public_key(replace(self.config, public=certified("never shown")))
+        migration = replace(by_certificates, read=(old, public, old), refused=(strange,))
+        return {"two certificates": by_certificates, "a certificate and the public key": migration}
+
+    def _by_the_public_key(self, config: SimulatorConfig) -> Message:
+        told = SimulatedWeChat(config, now=self.clock.now)
+        told.situation.kind = "public_key"
+        return told.signer.notification("TRANSACTION.SUCCESS", "transaction", self.transaction())
 
 
 class V2World(WeChatWorld):
