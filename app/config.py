@@ -208,9 +208,9 @@ class Settings(BaseSettings):
     order_minutes: int = Field(default=30, ge=1, le=24 * 60)
     most_open_orders: int = Field(default=50, ge=1, le=1000)
     """How many open orders a user may have at one time."""
-    most_starts_per_minute: int = Field(default=30, ge=1, le=1000)
-    message_days: int = Field(default=90, ge=1, le=3650)
-    """How many payments a user may start within a minute."""
+    most_starts_per_minute: int = Field(default=30, ge=1, le=1000)  # payments that a user may start
+    message_days: int = Field(default=90, ge=1, le=3650)  # how long a kept message that is settled is kept
+    question_days: int = Field(default=90, ge=1, le=3650)  # and a question to a provider that has ended
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT
     surplus_payment: Surplus = Surplus.HOLD

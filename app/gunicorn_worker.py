@@ -24,6 +24,7 @@ from typing import Any
 import structlog
 from gunicorn.workers.gthread import ThreadWorker
 
+from app import problem_documents
 from app.request_buffer import NotTaken, RequestBuffer
 
 HEAD_SECONDS = 10.0
@@ -221,15 +222,10 @@ def _limit_threads_wait(sock: socket.socket) -> None:
 
 def _answer(refusal: NotTaken) -> bytes:
     """A problem document, as the application writes them."""
-    document = {
-        "type": f"https://tillbook.invalid/problems/{refusal.code}",
-        "title": refusal.title,
-        "status": refusal.status.value,
-        "code": refusal.code,
-    }
-    body = json.dumps(document).encode()
+    status = refusal.status
+    body = json.dumps(problem_documents.members_of(status.value, refusal.code, refusal.title)).encode()
     head = (
-        f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {problem_documents.CONTENT_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -181,7 +181,7 @@ class Worker:
         yield Lane("facts that wait", self._waiting_facts)
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
-        yield Lane("old messages", self._old_messages)
+        yield Lane("old rows", self._old_rows)
 
     def _queue_round(self, queue: Queue, *, only: tuple[str, ...] = (), never: tuple[str, ...] = ()) -> int:
         now = self._core.clock.now()
@@ -242,14 +242,15 @@ class Worker:
         applied, self._parked_after = parked_facts.sweep(self._core, self._parked_after)
         return refunds + applied
 
-    def _old_messages(self) -> int:
-        """Kept messages that are settled and old. Nobody waits for this, so it is seldom looked for."""
+    def _old_rows(self) -> int:
+        """Kept messages that are settled, and questions that have ended, and are old. Nobody waits for this, so it is
+        seldom looked for."""
         if time.monotonic() < self._look_for_old_at:
             return 0
-        deleted = inbox.delete_old(self._core, BATCH)
-        if deleted < BATCH:
+        deleted = [delete_old(self._core, BATCH) for delete_old in (inbox.delete_old, reference_queries.delete_old)]
+        if max(deleted) < BATCH:
             self._look_for_old_at = time.monotonic() + OLD_SECONDS
-        return deleted
+        return sum(deleted)
 
     def _keys_round(self) -> int:
         """Copies providers' public keys into this process, and lets plugins renew theirs, each on its own timer."""

@@ -42,6 +42,7 @@ SWEEPS = frozenset(
         "due_asks",
         "named_by_provider",
         "old_messages",
+        "old_asks",
         "audit",
         "report",
         "due_ledger",

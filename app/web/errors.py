@@ -19,12 +19,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from app.domain.ledger import KeyConflict, LedgerError
+from app.problem_documents import CONTENT_TYPE, members_of
 from app.services.base.errors import DomainError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-CONTENT_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
 RETRY_SECONDS = 2
 """Retry-After of a 503: the cause is usually over by then."""
@@ -118,17 +118,13 @@ def outside_application(code: str) -> WSGIApplication:
     """An application that answers every request with the problem document of this code: for what is refused before
     Flask sees it. The connection ends with it, since the rest of the request is not read."""
     status, title = ERRORS[code]
-    answer = WerkzeugResponse(json.dumps(_members(status, code, title)), status, content_type=CONTENT_TYPE)
+    answer = WerkzeugResponse(json.dumps(members_of(status, code, title)), status, content_type=CONTENT_TYPE)
     answer.headers["Connection"] = "close"
     return answer
 
 
-def _members(status: int, code: str, title: str) -> dict[str, Any]:
-    return {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": status, "code": code}
-
-
 def _document(status: int, code: str, title: str, detail: str, members: Mapping[str, Any]) -> Response:
-    body = _members(status, code, title)
+    body = members_of(status, code, title)
     if detail and detail != title:
         body["detail"] = detail
     response = jsonify({**members, **body})

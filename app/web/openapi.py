@@ -6,7 +6,7 @@ from typing import Any
 
 from apiflask import APIFlask
 
-from app.web.errors import CONTENT_TYPE
+from app.problem_documents import CONTENT_TYPE
 from app.web.schemas import LONGEST_KEY, ProblemOut
 
 _KEY_HEADER = {

@@ -67,6 +67,8 @@ class Rules:
     """Payments that one user may start within a minute."""
     message_days: int = 90
     """How long a kept message that is settled is kept."""
+    question_days: int = 90
+    """How long a question to a provider that has ended is kept after it was asked last."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)

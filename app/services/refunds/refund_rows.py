@@ -9,12 +9,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, literal_column, select, update
 
 from app.domain.facts import REFUND_KINDS, Kind
-from app.domain.refunding import OPEN_REFUND
+from app.domain.refunding import OPEN_REFUND, Origin
+from app.domain.seals import SEALED
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
+from app.services.base.context import Tx
 from app.services.base.statements import make_row_type
 from app.services.base.transaction import Transaction
 
@@ -43,12 +45,24 @@ def of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
     return list(tx.execute(wanted.order_by(func.coalesce(_r.done_at, _r.created_at), _r.created_at, _r.id)))
 
 
-def change(tx: Transaction, row: AnyRow, values: Mapping[str, Any]) -> bool:
-    """Write what differs; True if anything did. The caller has locked the order, as every writer of refunds does."""
+def change(tx: Tx, row: AnyRow, values: Mapping[str, Any]) -> bool:
+    """Write what differs; True if anything did. The caller has locked the order, as every writer of refunds does.
+
+    What is sealed of a refund of ours is sealed anew: the amount of an automatic one may shrink before it is sent."""
     changes = {name: value for name, value in values.items() if getattr(row, name) != value}
     if changes:
+        if row.origin != Origin.PROVIDER and not changes.keys().isdisjoint(SEALED["refunds"]):
+            changes["seal"] = _seal_after(tx, row, changes)
         tx.execute(update(Refund).where(_r.slot == row.slot, _r.id == row.id).values(**changes))
     return bool(changes)
+
+
+def _seal_after(tx: Tx, row: AnyRow, changes: Mapping[str, Any]) -> bytes | None:
+    """The seal of the changed row. A wrong one stays wrong, to be found."""
+    seals, before, seal = tx.core.rules.ledger.seals, row._asdict(), row.seal
+    if seal is None or not seals.fits_row("refunds", before, bytes(seal)):
+        return None if seal is None else bytes(seal)
+    return seals.refund({**before, **changes})
 
 
 def postponed(tx: Transaction, slot: int, refund_id: int, *, moment: datetime, problem: str) -> AnyRow | None:

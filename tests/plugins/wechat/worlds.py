@@ -10,26 +10,19 @@ from functools import cache
 from typing import Any, ClassVar
 
 from app.domain.money import Money
-from app.providers import HttpClient, HttpResponse, Intent, KeyStore, Kind, Message, Ref, Reply, StoredKey, Tools
-from app.providers.testing.conformance import (
-    BodyPart,
-    Document,
-    HeaderPart,
-    Rotation,
-    Sample,
-    Traits,
-    World,
-    make_intent,
-)
+from app.providers import HttpClient, Intent, KeyStore, Kind, Message, Ref, Reply, StoredKey, Tools
+from app.providers.testing import conformance
+from app.providers.testing.conformance import BodyPart, Document, HeaderPart, Sample, Traits, World, make_intent
 from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
 from plugins.wechat import plugin
 from plugins.wechat.simulated.books import Order
-from plugins.wechat.simulated.keys import Certified, SimulatorConfig, certified, generate_config
+from plugins.wechat.simulated.keys import SimulatorConfig, generate_config
 from plugins.wechat.simulated.wechat import SimulatedWeChat
 from plugins.wechat.simulator import create_simulator
 from plugins.wechat.v2.signing import V2Key
 from plugins.wechat.v2.xml import write_xml
-from tests.plugins.wechat.odd_messages import odd_envelopes, odd_xml
+from tests.plugins.wechat.odd_messages import Unsigned, odd_envelopes, odd_xml
+from tests.plugins.wechat.rotations import PlatformRotations
 
 FIVE_MINUTES = timedelta(minutes=5)
 API_URL = "https://wechat.simulated.example"
@@ -53,21 +46,6 @@ def our_config() -> SimulatorConfig:
 def other_config() -> SimulatorConfig:
     """Another merchant, or an impostor: everything differs."""
     return generate_config(mchid="1900000222", appid="wxffffffffffffffff")
-
-
-class Unsigned:
-    """Success, without WeChat Pay's signature."""
-
-    def __init__(self, inner: HttpClient) -> None:
-        self._inner = inner
-
-    def request(self, method: str, url: str, **options: Any) -> HttpResponse:
-        answer = self._inner.request(method, url, **options)
-        headers = {name: value for name, value in answer.headers.items() if not name.startswith("wechatpay-")}
-        body = answer.body
-        if b"<sign>" in body:
-            body = body[: body.index(b"<sign>")] + body[body.index(b"</sign>") + len(b"</sign>") :]
-        return HttpResponse(answer.status, headers, body)
 
 
 class WeChatWorld(World):
@@ -296,25 +274,10 @@ class V3World(WeChatWorld):
         headers = self.wechat.signer.answer_headers(body, wanted)
         return Message("notification", body, {name.lower(): value for name, value in headers.items()})
 
-    def rotations(self) -> Mapping[str, Rotation]:
-        """The certificate in use and its successor, both held."""
-        keys, successor = self.keys(), self.config.successor
-        keys.put(StoredKey(successor.serial, successor.certificate_pem.encode()))
-        old, new = self._signed_by(self.config.platform), self._signed_by(self.config.successor)
-        unknown = self._signed_by(certified("Tenpay.com sign"))
-        under_a_held_number = [
-            replace(unknown, headers={**unknown.headers, "wechatpay-serial": held.headers["wechatpay-serial"]})
-            for held in (old, new)
-        ]
-        # Each key is good under its own number only: the old key may have been stolen.
-        swapped = replace(old, headers={**old.headers, "wechatpay-serial": new.headers["wechatpay-serial"]})
-        refused = (unknown, *under_a_held_number, swapped)
-        return {"two certificates": Rotation((old, new), refused, self.settings(), keys)}
-
-    def _signed_by(self, key: Certified) -> Message:
-        """A genuine notification of a payment, as WeChat Pay sends it while that certificate is in use."""
-        told = SimulatedWeChat(replace(self.config, platform=key), now=self.clock.now)
-        return told.signer.notification("TRANSACTION.SUCCESS", "transaction", self.transaction())
+    def rotations(self) -> Mapping[str, conformance.Rotation]:
+        by_turns = PlatformRotations(self.config, self.transaction(), self.clock.now, self.settings(), self.keys)
+        certificates = {"two certificates": by_turns.of_certificates()}
+        return certificates | ({"the migration": by_turns.to_the_public_key()} if self.public_key else {})
 
 
 class PublicKeyWorld(V3World):
@@ -330,18 +293,6 @@ class MigratingWorld(V3World):
     """In the middle of the migration: both kinds of signatures arrive by turns, and the certificates change, too."""
 
     certificates, public_key, kind = True, True, "migrating"
-
-    def rotations(self) -> Mapping[str, Rotation]:
-        by_certificates = super().rotations()["two certificates"]
-        old, public = by_certificates.read[0], self._by_the_public_key(self.config)
-        strange = self._by_the_public_key(replace(self.config, public=certified("never shown")))
-        migration = replace(by_certificates, read=(old, public, old), refused=(strange,))
-        return {"two certificates": by_certificates, "a certificate and the public key": migration}
-
-    def _by_the_public_key(self, config: SimulatorConfig) -> Message:
-        told = SimulatedWeChat(config, now=self.clock.now)
-        told.situation.kind = "public_key"
-        return told.signer.notification("TRANSACTION.SUCCESS", "transaction", self.transaction())
 
 
 class V2World(WeChatWorld):
