@@ -40,9 +40,11 @@ def of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
 
 
 def of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
-    """In the order in which they were done; those that are not, by when they were asked for or first told of."""
+    """In the order in which they were done; those that are not, by when they were asked for or first told of. Those of
+    one moment by their numbers at the provider: our own numbers say only which was told first."""
     wanted = select(*_r).where(_r.slot == slot, _r.order_id == order_id)
-    return list(tx.execute(wanted.order_by(func.coalesce(_r.done_at, _r.created_at), _r.created_at, _r.id)))
+    moment, number = func.coalesce(_r.done_at, _r.created_at), func.coalesce(_r.number_there, "")
+    return list(tx.execute(wanted.order_by(moment, _r.created_at, number, _r.id)))
 
 
 def change(tx: Tx, row: AnyRow, values: Mapping[str, Any]) -> bool:
