@@ -40,11 +40,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from app.audit_settings import AuditSettings
 from app.domain.deciding import Late, Surplus
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
-from app.domain.seals import Seals
+from app.event_settings import EventSettings
 from app.setting_faults import nearest, sentences
 
 DEFAULT_FILE = "tillbook.toml"
@@ -59,8 +60,8 @@ SHORTEST_SECRET = 32
 SHORTEST_RSA_BITS = 2048
 """RFC 7518, section 3.3: a key of this size or larger must be used with RS256."""
 API_KEY_PREFIX = "tbk_"
-SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"})
-Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report"]
+SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "events"})
+Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "events"]
 KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Algorithm = Literal["HS256", "RS256", "ES256"]
 
@@ -170,28 +171,6 @@ class LedgerSettings(BaseModel):
         return LedgerRules(order, limits, zone, self.zone_since)
 
 
-class AuditSettings(BaseModel):
-    """The keys that seal rows: nobody who has only the database can write one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    key: SecretStr | None = None
-    former_keys: list[SecretStr] = Field(default_factory=list)  # they sealed earlier rows
-    since: AwareDatetime | None = None  # when the first key was set: from then on the audit wants the seal of a key
-
-    @model_validator(mode="after")
-    def _whole(self) -> AuditSettings:
-        if any(key and len(key.get_secret_value()) < SHORTEST_SECRET for key in (self.key, *self.former_keys)):
-            raise ValueError(f"a key is shorter than {SHORTEST_SECRET} characters")
-        if (self.key is None) != (self.since is None):
-            raise ValueError("key and since go together: since is the moment when the first key was set")
-        return self
-
-    def seals(self) -> Seals:
-        key, former = self.key or SecretStr(""), [each.get_secret_value().encode() for each in self.former_keys]
-        return Seals(key.get_secret_value().encode(), tuple(former), self.since)
-
-
 class Settings(BaseSettings):
     """Everything that an installation can decide."""
 
@@ -208,9 +187,12 @@ class Settings(BaseSettings):
     order_minutes: int = Field(default=30, ge=1, le=24 * 60)
     most_open_orders: int = Field(default=50, ge=1, le=1000)
     """How many open orders a user may have at one time."""
-    most_starts_per_minute: int = Field(default=30, ge=1, le=1000)  # payments that a user may start
-    message_days: int = Field(default=90, ge=1, le=3650)  # how long a kept message that is settled is kept
-    question_days: int = Field(default=90, ge=1, le=3650)  # and a question to a provider that has ended
+    most_starts_per_minute: int = Field(default=30, ge=1, le=1000)
+    """How many payments a user may start within a minute."""
+    message_days: int = Field(default=90, ge=1, le=3650)
+    """How long a kept message is kept after it is settled."""
+    question_days: int = Field(default=90, ge=1, le=3650)
+    """How long a question to a provider is kept after it has ended."""
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT
     surplus_payment: Surplus = Surplus.HOLD
@@ -218,6 +200,7 @@ class Settings(BaseSettings):
     """What becomes of refunded coins that are spent; a request for a refund may say otherwise."""
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    events: EventSettings = Field(default_factory=EventSettings)
     user_jwt: UserJwt | None = None
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     provider_accounts: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -396,5 +379,10 @@ def _secrets_folder() -> Path | None:
     return Path(named)
 
 
-_MODELS: dict[str, type[BaseModel]] = {"user_jwt": UserJwt, "ledger": LedgerSettings, "audit": AuditSettings}
+_MODELS: dict[str, type[BaseModel]] = {
+    "user_jwt": UserJwt,
+    "ledger": LedgerSettings,
+    "audit": AuditSettings,
+    "events": EventSettings,
+}
 _TABLES = frozenset({*_MODELS, "api_keys", "provider_accounts"})

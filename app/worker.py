@@ -27,6 +27,7 @@ from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
 from app.services.base.statements import Statement
 from app.services.calls import fulfilment, payment_closing, payment_queries, reference_queries, refund_calls, scans
+from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
 from app.services.intake import receipts
@@ -47,6 +48,7 @@ FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
 SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
+EVENTS = "events without a position"
 """Kinds of work beside the queues."""
 _log = structlog.get_logger(__name__)
 
@@ -161,6 +163,7 @@ class Worker:
             SCANS: scans.any_due(feeds),
             ORDERS: expiry.ANY_OVER,
             LEDGER: ledger_expiry.ANY_DUE,
+            EVENTS: event_feed.ANY_UNPLACED,
         }
 
     def _lanes(self) -> Iterator[Lane]:
@@ -181,6 +184,7 @@ class Worker:
         yield Lane("facts that wait", self._waiting_facts)
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
+        yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
         yield Lane("old rows", self._old_rows)
 
     def _queue_round(self, queue: Queue, *, only: tuple[str, ...] = (), never: tuple[str, ...] = ()) -> int:
@@ -243,11 +247,12 @@ class Worker:
         return refunds + applied
 
     def _old_rows(self) -> int:
-        """Kept messages that are settled, and questions that have ended, and are old. Nobody waits for this, so it is
-        seldom looked for."""
+        """Kept messages that are settled, questions that have ended, and events, when they are old. Nobody waits for
+        this, so it is seldom looked for."""
         if time.monotonic() < self._look_for_old_at:
             return 0
-        deleted = [delete_old(self._core, BATCH) for delete_old in (inbox.delete_old, reference_queries.delete_old)]
+        kinds = (inbox.delete_old, reference_queries.delete_old, event_feed.delete_old)
+        deleted = [delete_old(self._core, BATCH) for delete_old in kinds]
         if max(deleted) < BATCH:
             self._look_for_old_at = time.monotonic() + OLD_SECONDS
         return sum(deleted)

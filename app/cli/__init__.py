@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import logs
-from app.cli import audit, installation, operator, refunds, reports, scans, settings, wallets
+from app.cli import audit, installation, operator, orders, refunds, reports, scans, settings, wallets
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
 
@@ -41,6 +41,7 @@ for _command in (
     operator.messages,
     operator.facts,
     operator.payments,
+    orders.orders,
     refunds.refunds,
     scans.scans,
     wallets.wallets,

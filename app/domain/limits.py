@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, tzinfo
 from functools import lru_cache
 
+from app.domain.event_types import ALL_TYPES, EventType
 from app.domain.ledger import MAX_AMOUNT, microseconds
 from app.domain.lots import SpendOrder
 from app.domain.seals import Seals
@@ -32,6 +33,8 @@ class LedgerRules:
     earlier cannot be derived again."""
     seals: Seals = field(default_factory=Seals)
     """The keys with which rows are sealed."""
+    events: frozenset[EventType] = ALL_TYPES
+    """The types of events that are written. The backend wants no others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "events",
     }
 )
 SWEEPS = frozenset(
@@ -48,6 +49,8 @@ SWEEPS = frozenset(
         "due_ledger",
         "operator",
         "checkpoint",
+        "events",
+        "lists",
     }
 )
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)

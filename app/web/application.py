@@ -13,7 +13,21 @@ from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
 from app.request_buffer import LARGEST_BODY
-from app.web import errors, health, ledger, monitoring, openapi, orders, receipts, refunds, reports, transfers, webhooks
+from app.web import (
+    errors,
+    events,
+    health,
+    ledger,
+    monitoring,
+    openapi,
+    orders,
+    receipts,
+    refunds,
+    reports,
+    transfers,
+    wallet_lists,
+    webhooks,
+)
 from app.web.access import Gate
 from app.web.chunked_bodies import ChunkedBodies
 from app.web.strict_json import StrictJson, refuse_other_content
@@ -37,9 +51,11 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         orders.blueprint,
         ledger.blueprint,
         transfers.blueprint,
+        wallet_lists.blueprint,
         receipts.blueprint,
         refunds.blueprint,
         reports.blueprint,
+        events.blueprint,
         webhooks.blueprint,
         health.blueprint,
         monitoring.blueprint,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
 
+from app.domain import list_tables, representations
 from app.domain.numbers import parse_number, slot_of_user
 from app.domain.refunding import Clawback
 from app.models.base import AnyRow
@@ -13,15 +17,22 @@ from app.services.accounts import freezes
 from app.services.accounts.users import check_user_id
 from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
+from app.services.base.list_pages import TimeSpan
 from app.services.calls import refund_calls
-from app.services.refunds import requests
+from app.services.refunds import refund_lists
+from app.services.refunds.refund_lists import RefundFilter
 from app.services.refunds.requests import Wanted
 from app.web import refund_schemas as shapes
 from app.web import schemas
-from app.web.access import caller, needs
+from app.web.access import Caller, caller, needs
 from app.web.context import core
+from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
+REFUNDS = ListShape("refunds", "refunds", (MOMENT, NUMBER), list_tables.REFUNDS)
+REFUNDS_OF_ORDER = replace(REFUNDS, name="order-refunds")
+NOT_TOLD_TO_USERS = {"problem": "", "dispute_fee_minor": None, "dispute_fee_currency": None}
+"""What went wrong with the provider, and what it charges."""
 
 
 @blueprint.post("/refunds")
@@ -43,24 +54,40 @@ def create_refund(body: shapes.RefundIn) -> Any:
         policy=Clawback(body.policy) if body.policy else None,
         caller=caller().name,
     )
-    return _refund(refund_calls.request_refund(core(), wanted, request))
+    return representations.refund(refund_calls.request_refund(core(), wanted, request))
 
 
 @blueprint.get("/refunds/<number>")
-@needs("refund")
+@needs("refund", "read")
 @blueprint.output(shapes.RefundOut)
 def show_refund(number: str) -> Any:
-    """One refund. One that is not settled is taken a step further first, if that is due."""
-    return _refund(refund_calls.refund_for_reader(core(), _number(number)))
+    """One refund; for a user's token, of an order of that user. One that is not settled is taken a step further first,
+    if that is due."""
+    refund_id, who = _number(number), caller()
+    if who.user_id is not None:
+        refund_lists.check_owner(core(), who.user_id, refund_id)
+    return _shown_to(who)(refund_calls.refund_for_reader(core(), refund_id))
 
 
 @blueprint.get("/refunds")
-@needs("refund")
+@needs("refund", "read")
 @blueprint.input(shapes.RefundsQuery, location="query", arg_name="query")
 @blueprint.output(shapes.RefundsOut)
+@blueprint.doc(responses=CSV_RESPONSE)
 def list_refunds(query: shapes.RefundsQuery) -> Any:
-    """All refunds of an order, oldest first: those we asked for, and those that the provider decided."""
-    return {"refunds": [_refund(row) for row in requests.of_order(core(), _number(query.order))]}
+    """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else newest first,
+    of the user, or, for a backend's key without `user`, of all users."""
+    who, house = caller(), core()
+    order_id = None if query.order is None else _number(query.order)
+    wanted = RefundFilter(order_id, who.user_if_named(query.user), query.status, TimeSpan(query.since, query.until))
+    shape = REFUNDS if order_id is None else REFUNDS_OF_ORDER
+    return list_answer(
+        shape,
+        query,
+        partial(refund_lists.list_refunds, house, wanted),
+        _shown_to(who),
+        in_table=_shown_to(who, list_tables.refund),
+    )
 
 
 @blueprint.post("/wallets/freeze")
@@ -87,7 +114,7 @@ def unfreeze(body: shapes.FreezeIn) -> Any:
 @blueprint.output(shapes.FreezesOut)
 def list_freezes(query: shapes.FreezesQuery) -> Any:
     """Who froze and unfroze the user's wallets, and why, oldest first."""
-    return {"freezes": [_freeze(row) for row in freezes.history(core(), check_user_id(query.user))]}
+    return {"freezes": [representations.freeze(row) for row in freezes.history(core(), check_user_id(query.user))]}
 
 
 def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
@@ -96,7 +123,7 @@ def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), what, body.model_dump(mode="json"))
     wanted = freezes.Change(user_id, body.environment, body.asset, frozen, body.reason, caller().name)
     number = freezes.change(core(), wanted, request)
-    return _freeze(freezes.entry(core(), slot_of_user(user_id), number))
+    return representations.freeze(freezes.entry(core(), slot_of_user(user_id), number))
 
 
 def _number(text: str) -> int:
@@ -106,31 +133,8 @@ def _number(text: str) -> int:
     return number
 
 
-def _refund(row: AnyRow) -> dict[str, Any]:
-    plain = ("provider_account", "origin", "amount_minor", "currency", "undone_minor", "reason", "policy", "status")
-    return {
-        "number": str(row.id),
-        "order": str(row.order_id),
-        "payment": str(row.payment_id),
-        **{
-            name: getattr(row, name)
-            for name in (
-                *plain,
-                "dispute_fee_minor",
-                "dispute_fee_currency",
-                "problem",
-                "coins",
-                "created_at",
-                "done_at",
-            )
-        },
-    }
-
-
-def _freeze(row: AnyRow) -> dict[str, Any]:
-    return {
-        "number": str(row.id),
-        "user": row.user_id,
-        "refund": str(row.refund_id) if row.refund_id is not None else None,
-        **{name: getattr(row, name) for name in ("asset", "environment", "frozen", "reason", "actor", "at")},
-    }
+def _shown_to(
+    who: Caller, shown: Callable[[AnyRow], dict[str, Any]] = representations.refund
+) -> Callable[[AnyRow], dict[str, Any]]:
+    """How refunds are shown to that caller."""
+    return shown if who.user_id is None else lambda row: {**shown(row), **NOT_TOLD_TO_USERS}

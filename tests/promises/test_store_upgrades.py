@@ -5,14 +5,12 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from app.domain.numbers import slot_of_user
 from app.providers.facts import Message, Reply
 from app.services.accounts.catalog import import_products, parse_catalogue
-from app.services.base.context import Tx
-from app.services.payments import order_rows
-from app.services.refunds import refund_rows
+from app.services.refunds import requests
 from app.worker import Worker
 from plugins.apple.transactions import SUBSCRIPTION
 from tests.promises.test_store_purchases import Store
@@ -124,13 +122,10 @@ class _HoldingStore(Store):
 def _refunds(store: Store, user: str = "alice") -> list[tuple[str, str, object]]:
     """The refunds of the user's orders, by the moment at which the period began."""
 
-    def shown(tx: Tx) -> list[tuple[str, str, object]]:
-        page = order_rows.orders_of_user(tx, slot_of_user(user), user, before=None, most=100)
-        orders = sorted((order for order, _ in page), key=lambda order: order.paid_at)
-        rows = [row for order in orders for row in refund_rows.of_order(tx, order.slot, order.id)]
-        return [(row.number_there, row.status, row.coins) for row in rows]
-
-    return store.core.read(shown)
+    wanted = text("SELECT id FROM orders WHERE slot = :slot AND user_id = :user ORDER BY paid_at")
+    orders = store.core.read(lambda tx: list(tx.scalars(wanted, {"slot": slot_of_user(user), "user": user})))
+    rows = [row for order in orders for row in requests.of_order(store.core, order)]
+    return [(row.number_there, row.status, row.coins) for row in rows]
 
 
 def test_a_refund_that_is_reversed_on_an_upgraded_period_leaves_what_the_upgrade_gave_back(

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from app.domain import account_events as marks
+from app.domain import representations
+from app.domain.event_types import EventType
 from app.domain.ledger import WALLET, AccountName, wallet
 from app.domain.numbers import keyed_uuid, slot_of_user
 from app.models.base import AnyRow
@@ -99,6 +101,9 @@ def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None, re
             book = books.book(slot, name)
             book.frozen = wanted.frozen
             books.mark(book, entry_made.kind, entry_made.subject, 0, entry_made.content())
+        kind = EventType.WALLET_FROZEN if wanted.frozen else EventType.WALLET_UNFROZEN
+        shown = {"freeze": representations.freeze(entry_made)}
+        books.tell(books.book(slot, names[0]), kind, shown, wanted.actor)
     return number
 
 

@@ -69,6 +69,8 @@ class Rules:
     """How long a kept message that is settled is kept."""
     question_days: int = 90
     """How long a question to a provider that has ended is kept after it was asked last."""
+    event_days: int = 30
+    """How long events are kept for readers of the feed."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)

@@ -26,6 +26,7 @@ from app.domain.deciding import (
     decide_unmatched,
     decide_unpaid,
 )
+from app.domain.event_types import EventType
 from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
@@ -33,6 +34,7 @@ from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
+from app.services.events.outbox import Event
 from app.services.facts.record import (
     UNPAID_CAUSES,
     Applied,
@@ -44,7 +46,7 @@ from app.services.facts.record import (
     write_new,
 )
 from app.services.ledger import post
-from app.services.payments import authorizations, bookings, payment_rows, provider_reports, store_orders
+from app.services.payments import authorizations, bookings, payment_events, payment_rows, provider_reports, store_orders
 from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_asks, refund_facts, requests
@@ -218,6 +220,12 @@ def _why_unmatched(reported: ReportedFact) -> Mismatch:
 def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment | None) -> Applied:
     """Do what was decided, and write down what became of the fact unless its new row says it already."""
     fact, payment_id = stored.reported.fact, None if locked is None else int(locked.payment.id)
+    tx.cause = {
+        "by": "fact",
+        "fact": str(stored.fact_id),
+        "road": stored.reported.road,
+        "provider_account": stored.reported.account.name,
+    }
     if stored.reported.faults:
         return _settled(tx, stored, decision, payment_id)
     if fact.kind in REFUND_KINDS:
@@ -278,6 +286,8 @@ def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
     if not stored.in_suspense:
         money = bookings.of_reported(reported)
         bookings.book(tx, reported.slot, bookings.unmatched(money, decision.booking))
+        if reported.fact.kind is Kind.PAID and decision.outcome is Outcome.PARKED and stored.previous is None:
+            write_rows(tx, payment_events.of_unmatched(tx, reported, stored.fact_id))
     applied = _settled(tx, stored, decision, None)
     if reported.fact.kind is Kind.PAID:
         early_refunds.take_up(tx, reported, None)
@@ -305,16 +315,31 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
     if decision.order is not None and not locked.is_new:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
+    events = _events(tx, stored, decision, locked)
     money, booking = bookings.of_reported(stored.reported), decision.booking
     transfers = bookings.transfers_of(money, order, payment.id, booking, from_suspense=stored.in_suspense)
     if transfers:
-        post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves)
+        post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves, told=events)
     else:
-        write_rows(tx, moves)
+        write_rows(tx, [*moves, *payment_events.moves(order, events, tx.now)])
     if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
         provider_reports.note_report(tx, stored.reported, payment.id)
     if decision.payment in UNPAID_END:
         expire_if_over(tx, order, tx.now)
+
+
+def _events(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> list[Event]:
+    """What the app's backend is told of the payment and its order, beside the coins."""
+    fact = stored.reported.fact
+    if decision.order is not None and decision.payment is not None:
+        return payment_events.moved(tx, locked, decision.payment, decision.order, fact.at)
+    before = stored.previous
+    is_news = before is None or before.payment_id is None or before.outcome != decision.outcome
+    if fact.kind is not Kind.PAID or decision.outcome not in NEEDS_A_PERSON or not is_news:
+        return []
+    is_surplus = decision.outcome is Outcome.SURPLUS or decision.reason == Mismatch.LATE
+    kind = EventType.PAYMENT_SURPLUS if is_surplus else EventType.PAYMENT_HELD
+    return payment_events.of_money(tx, kind, locked, decision.payment, paid_at=fact.at)
 
 
 def report_fact(reported: ReportedFact, applied: Applied) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import insert
 
 from app.domain import account_events as marks
 from app.domain.books import Book
+from app.domain.event_types import EventType
 from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
 from app.domain.limits import LedgerRules, periods
 from app.domain.spending import Capture, HoldRequest, refusal
@@ -87,6 +88,8 @@ def make(books: LedgerTransaction, slot: int, request: HoldRequest, *, limited: 
     book.held += held.amount
     books.mark(book, marks.HELD if limited else marks.RESERVED, held.id, held.amount, held.fingerprint)
     _add(books.session, book.id, held, (request.reference, request.note, request.actor))
+    if limited:
+        books.tell_of_hold(EventType.HOLD_MADE, held, request.actor)
     return held
 
 
@@ -130,9 +133,11 @@ def capture(
         books.book(slot, account).held -= amount
         left = replace(found, captured=found.captured + amount)
         if request.final and left.rest:
-            _let_go(books, left, CAPTURED)
+            left = _let_go(books, left, CAPTURED)
         else:
-            books.write_hold(replace(left, state=OPEN if left.rest else CAPTURED))
+            left = replace(left, state=OPEN if left.rest else CAPTURED)
+            books.write_hold(left)
+        books.tell_of_hold(EventType.HOLD_CAPTURED, left, request.actor)
         return posted
 
 

@@ -8,42 +8,37 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from app.domain import account_events
+from app.domain import account_events, coin_events, representations
 from app.domain.account_events import REFUSED, Mark, refusal_content
 from app.domain.books import Book, Entry
 from app.domain.debts import repayment
-from app.domain.ledger import (
-    AccountName,
-    Posted,
-    Refused,
-    Transfer,
-    debt_of,
-    microseconds,
-    moment_of,
-)
+from app.domain.event_types import EventType
+from app.domain.ledger import AccountName, Posted, Refused, Transfer, debt_of, microseconds, moment_of
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
 from app.domain.spending import GRANT
-from app.models.ledger import GRANT_SEALS, LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
+from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.statements import Flight, LostRace, Move, RowInsert
 from app.services.base.transaction import Connected
+from app.services.events.outbox import Event, Outbox, cause_in
 from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.idempotency import Raced
 
-_EVENTS = {
+_MARKS = {
     hold_rows.OPEN: account_events.LOWERED,
     hold_rows.CAPTURED: account_events.FINISHED,
     hold_rows.RELEASED: account_events.RELEASED,
     hold_rows.EXPIRED: account_events.EXPIRED,
 }
-"""The event that a hold leaves when it lets go of coins and is in that state then."""
+"""The mark that a hold leaves when it lets go of coins and is in that state then."""
+_ENDS = {hold_rows.RELEASED: EventType.HOLD_RELEASED, hold_rows.EXPIRED: EventType.HOLD_EXPIRED}
 _ADD_TRANSFERS = RowInsert(TRANSFERS, lambda insert: insert.on_conflict_do_nothing())
 _ADD_LOTS, _ADD_USES, _ADD_MARKS = RowInsert(LOTS), RowInsert(LOT_USES), RowInsert(MARKS)
 _ADD_SEALS = RowInsert(GRANT_SEALS)
@@ -97,6 +92,7 @@ class LedgerTransaction:
         self._refusals: list[dict[str, Any]] = []
         self._marks: list[dict[str, Any]] = []
         self._seals: list[dict[str, Any]] = []
+        self._outbox = Outbox(ACCOUNTS, at)
         self._holds: dict[uuid.UUID, Held] = {}
 
     def __enter__(self) -> LedgerTransaction:
@@ -155,6 +151,16 @@ class LedgerTransaction:
         fingerprint = transfer.fingerprint(slot)
         entry = book.take_held(transfer.amount, fingerprint, self.at_us, self.rules.spend_order)
         return self._enter(book, transfer, entry)
+
+    def tell(self, book: Book, kind: EventType, data: Mapping[str, Any], actor: str = "") -> None:
+        """An event about this account's user, written at the end."""
+        if kind in self.rules.events:
+            event = Event(kind, book.name.user_id, self.at, data, cause_in(self.session, actor))
+            self._outbox.add(book.slot, book.id, event)
+
+    def tell_of(self, slot: int, name: AccountName, event: Event) -> None:
+        """An event of what this change of the books is made for, written at the end beside that account."""
+        self._outbox.add(slot, self._books[slot, name].id, event)
 
     def give_back(self, slot: int, transfer: Transfer, uses: Sequence[tuple[int, int]]) -> Posted:
         """Book a credit that restores lots instead of making one."""
@@ -228,16 +234,24 @@ class LedgerTransaction:
 
     def end_hold(self, held: Held, state: str) -> Held:
         """Nothing of it stays reserved. What the user may spend today grows by it."""
+        book = self.book(held.slot, held.account)
         if held.limited:
-            book = self.book(held.slot, held.account)
             book.uncount_spent(held.rest, periods(held.created_at, self.rules.zone))
-        return self.lower_hold(held, held.rest, state)
+        done = self.lower_hold(held, held.rest, state)
+        if held.limited and state in _ENDS:
+            self.tell_of_hold(_ENDS[state], done)
+        return done
+
+    def tell_of_hold(self, kind: EventType, held: Held, actor: str = "") -> None:
+        """An event about a hold of a caller, as the hold stands now."""
+        shown = {"wallet": representations.wallet(held.account), "hold": representations.hold(held)}
+        self.tell(self.book(held.slot, held.account), kind, shown, actor)
 
     def lower_hold(self, held: Held, amount: int, state: str) -> Held:
         """Reserve less: so much of the hold is let go of, and that is its state then."""
         book = self.book(held.slot, held.account)
         book.held -= amount
-        self.mark(book, _EVENTS[state], held.id, amount, held.fingerprint)
+        self.mark(book, _MARKS[state], held.id, amount, held.fingerprint)
         done = replace(held, released=held.released + amount, state=state)
         self.write_hold(done)
         return done
@@ -277,23 +291,17 @@ class LedgerTransaction:
 
     def load_lots(self, book: Book, also: Sequence[int] = ()) -> None:
         """Read the lots with something left, and those named, unless they are there already."""
-        where = {"slot": book.slot, "account_id": book.id}
         if book.lots is None:
             # Lots that were made in this block are not in the database yet.
-            new = [
-                lot_rows.lot_left(*(lot[name] for name in lot_rows.LOT_STATE))
-                for lot in self._lots
-                if _is_in(lot, book)
-            ]
-            book.load([*(lot_rows.lot_left(*row) for row in lot_rows.LOTS_LEFT.rows(self.session, where)), *new])
+            made = [lot for lot in self._lots if (lot["slot"], lot["account_id"]) == (book.slot, book.id)]
+            new = [lot_rows.lot_left(*(lot[name] for name in lot_rows.LOT_STATE)) for lot in made]
+            book.load([*lot_rows.lots_left(self.session, book), *new])
             self.touch(book)
         loaded = book.lots or {}
-        for lot in also:
-            if lot not in loaded:
-                loaded |= {
-                    row[0]: lot_rows.lot_left(*row)
-                    for row in lot_rows.ONE_LOT.rows(self.session, {**where, "lot": lot})
-                }
+        for version in also:
+            lot = None if version in loaded else lot_rows.one_lot(self.session, book, version)
+            if lot is not None:
+                loaded[version] = lot
         book.lots = loaded
 
     def _make_lot(self, book: Book, transfer: Transfer, fingerprint: bytes) -> Entry:
@@ -303,22 +311,8 @@ class LedgerTransaction:
         expires_us = NEVER if lot.expires_at is None else microseconds(lot.expires_at)
         left = LotLeft(0, 0, lot.bonus, expires_us)
         entry = book.credit_lot(transfer.amount, left, fingerprint, self.rules.spend_order, self.at_us)
-        self._lots.append(
-            {
-                "slot": book.slot,
-                "account_id": book.id,
-                "version": entry.version,
-                "granted": transfer.amount,
-                "remaining": transfer.amount,
-                "bonus": lot.bonus,
-                "expires_at": lot.expires_at,
-                "payment": lot.payment,
-                "product": lot.product,
-                "value_minor": lot.value_minor,
-                "currency": lot.currency,
-                "created_at": self.at if entry.at_us == self.at_us else moment_of(entry.at_us),
-            }
-        )
+        at = self.at if entry.at_us == self.at_us else moment_of(entry.at_us)
+        self._lots.append(lot_rows.made(book, lot, transfer.amount, entry.version, at))
         return entry
 
     def _enter(self, book: Book, transfer: Transfer, entry: Entry) -> Posted:
@@ -345,6 +339,9 @@ class LedgerTransaction:
                 "actor": transfer.actor,
             }
         )
+        kind = coin_events.event_of(transfer)
+        if kind in self.rules.events:
+            self.tell(book, kind, coin_events.shown(transfer, posted), transfer.actor)
         for position, (lot, amount) in enumerate(entry.uses):
             use = {"slot": book.slot, "account_id": book.id, "version": entry.version}
             self._uses.append({**use, "lot": lot, "position": position, "amount": amount})
@@ -382,6 +379,7 @@ class LedgerTransaction:
             if book.written:
                 for values in lot_rows.remaining_values(book):
                     flight.add(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
+        self._outbox.board(flight)
         flight.land()
 
 
@@ -391,7 +389,3 @@ def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.Place]:
     for transfer in transfers:
         places |= {(slot, transfer.debit), (slot, transfer.credit), (slot, transfer.book)}
     return places
-
-
-def _is_in(lot: dict[str, Any], book: Book) -> bool:
-    return (lot["slot"], lot["account_id"]) == (book.slot, book.id)

@@ -7,6 +7,7 @@ it does nothing if anything is unusual. Then the same question is answered under
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,13 +26,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.domain.ledger import Posted, Refused, microseconds, moment_of
+from app.domain import coin_events
+from app.domain.event_types import EventType
+from app.domain.ledger import Posted, Refused, Transfer, microseconds, moment_of
 from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
 from app.domain.lots import rank_of_now
 from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
-from app.services.base.statements import Statement
+from app.services.base.statements import Flight, Move, Statement
 from app.services.base.transaction import Connected
+from app.services.events import outbox
+from app.services.events.outbox import Event
 from app.services.ledger import accounts
 from app.services.ledger.idempotency import Raced, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
@@ -181,8 +186,26 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
         "t_note": transfer.note,
         "t_actor": transfer.actor,
     }
-    if ENTER.count(session, values) == 0:
+    told = _told(session, slot, transfer, posted, at) if EventType.COINS_SPENT in rules.events else None
+    if not _entered(session, values, told):
         accounts.lock(session, [(slot, transfer.credit)])
-        if ENTER.count(session, values) == 0:
+        if not _entered(session, values, told):
             raise Raced
     return posted
+
+
+def _entered(session: Connected, values: Mapping[str, Any], told: Move | None) -> bool:
+    """Whether the transfer is in the books now. Its event is written beside it, in the same flight."""
+    flight = Flight(session)
+    entered = flight.add(ENTER, values)
+    if told is not None:
+        flight.add(*told)
+    flight.land()
+    return entered[0].count == 1
+
+
+def _told(session: Connected, slot: int, transfer: Transfer, posted: Posted, at: datetime) -> Move:
+    data = coin_events.shown(transfer, posted)
+    user_id = transfer.debit.user_id
+    event = Event(EventType.COINS_SPENT, user_id, posted.at, data, outbox.cause_in(session, transfer.actor))
+    return outbox.move(TRANSFERS, slot, posted.id, event, written_at=at)

@@ -15,7 +15,7 @@ from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.sanitize import problem_text
 from app.services.base.statements import write_rows
-from app.services.payments import payment_rows
+from app.services.payments import payment_events, payment_rows
 
 _o, _p = Order.__table__.c, Payment.__table__.c
 _IS_OPEN = or_(*[_p.status == status for status in sorted(OPEN_PAYMENT)])
@@ -132,5 +132,8 @@ def expire_if_over(tx: Tx, order: AnyRow, now: datetime) -> bool:
     payments = payment_rows.payments_of_order(tx, order.slot, order.id)
     if any(payment.status in OPEN_PAYMENT for payment in payments):
         return False
-    write_rows(tx, [(payment_rows.MOVE_ORDER, payment_rows.order_move(order, after))])
+    now_is = payment_rows.OrderRow._make(tuple(order))._replace(status=after)
+    events = payment_events.of_order(tx, now_is, payments)
+    moves = [(payment_rows.MOVE_ORDER, payment_rows.order_move(order, after))]
+    write_rows(tx, [*moves, *payment_events.moves(order, events, tx.now)])
     return True

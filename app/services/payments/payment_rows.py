@@ -26,6 +26,7 @@ from app.models.orders import FactRow, Order, Payment, User
 from app.services.base.context import Tx
 from app.services.base.statements import Statement, make_row_type
 from app.services.base.transaction import Connected
+from app.services.payments import order_rows
 
 LAPSED_PROBLEM = "lapsed: the provider knew of no payment when time and grace were over"
 GIVEN_UP_PROBLEM = "given up: unpaid a week after its time, and the provider did not close it"
@@ -96,6 +97,7 @@ _LOCK = Statement(
             *(column.label(f"p_{column.name}") for column in _PAYMENT_COLUMNS),
             _u.token.label("owner"),
             EARLY_REFUND,
+            order_rows.ATTEMPTS,
         )
         .join(Payment, (_p.slot == _o.slot) & (_p.order_id == _o.id))
         .join(User, (_u.slot == _o.slot) & (_u.id == _o.user_id))
@@ -210,6 +212,8 @@ class LockedPayment:
     """The account token of the order's user."""
     early_refund: bool
     """Whether the slot keeps a refund that was told before its payment: seldom."""
+    attempts: int = 1
+    """How many payments the order has, this one among them."""
     is_new: bool = False
     """Made by this transaction, and written with its fact: nobody else can see it yet."""
 
@@ -220,8 +224,8 @@ def lock(tx: Connected, slot: int, payment_id: int) -> LockedPayment | None:
     if row is None:
         return None
     orders_end = len(OrderRow._fields)
-    order, payment = OrderRow._make(row[:orders_end]), PaymentRow._make(row[orders_end:-2])
-    return LockedPayment(order, payment, str(row[-2]), bool(row[-1]))
+    order, payment = OrderRow._make(row[:orders_end]), PaymentRow._make(row[orders_end:-3])
+    return LockedPayment(order, payment, str(row[-3]), bool(row[-2]), int(row[-1]))
 
 
 def fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> Any:
@@ -255,13 +259,7 @@ def complete_fact(tx: Tx, row: Any, content: dict[str, Any]) -> None:
 
 
 def settle_fact(
-    tx: Tx,
-    slot: int,
-    fact_id: int,
-    decision: Decision,
-    payment_id: int | None,
-    *,
-    from_suspense: bool = False,
+    tx: Tx, slot: int, fact_id: int, decision: Decision, payment_id: int | None, *, from_suspense: bool = False
 ) -> None:
     """Write down what became of a recorded fact."""
     values = {

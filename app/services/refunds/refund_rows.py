@@ -47,6 +47,11 @@ def of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
     return list(tx.execute(wanted.order_by(moment, _r.created_at, number, _r.id)))
 
 
+def changed(row: AnyRow, values: Mapping[str, Any]) -> Any:
+    """The row as it is with these values."""
+    return RefundRow(**{**row._asdict(), **values})
+
+
 def change(tx: Tx, row: AnyRow, values: Mapping[str, Any]) -> bool:
     """Write what differs; True if anything did. The caller has locked the order, as every writer of refunds does.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.domain.ledger import AccountName
 from app.domain.numbers import keyed_number, slot_of_number
-from app.domain.refunding import Clawback, Origin, RefundStatus, left_to_refund, of_amount
+from app.domain.refunding import WHOLE, Clawback, Origin, RefundStatus, left_to_refund, of_amount
 from app.domain.schedule import LEASE_SECONDS
 from app.domain.status import OrderStatus
 from app.models.base import AnyRow
@@ -25,7 +25,7 @@ from app.services.base.idempotency import Keyed, decided_for_owner
 from app.services.base.upsert import insert_if_new, insert_numbered
 from app.services.ledger import clawback
 from app.services.payments import payment_rows
-from app.services.refunds import refund_asks, refund_rows, refund_status, settlement
+from app.services.refunds import refund_asks, refund_events, refund_rows, refund_status, settlement
 from app.services.refunds.captured_payments import CapturedPayment, captured_payment, refunds_of, standing, under_way
 
 ONE_BY_ONE_SECONDS = 3
@@ -245,6 +245,7 @@ def _make(
     row["seal"] = tx.core.rules.ledger.seals.of_row("refunds", row)
     if not insert_if_new(tx, Refund.__table__, row):
         raise KeyReused
+    _tell(tx, captured, row)
     before = part + Fraction(going, captured.paid_minor)
     _reserve(tx, captured, number, before, before + Fraction(amount, captured.paid_minor))
     return row
@@ -290,14 +291,22 @@ def _new(
 
 def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback) -> int:
     row = _new(tx, captured, amount, SURPLUS_REASON, policy, Origin.AUTOMATIC, "")
-    return insert_numbered(tx, Refund.__table__, tx.core.numbers, row, tx.core.rules.ledger.seals.refund)
+    number = insert_numbered(tx, Refund.__table__, tx.core.numbers, row, tx.core.rules.ledger.seals.refund)
+    _tell(tx, captured, {**row, "id": number, "seal": None})
+    return number
+
+
+def _tell(tx: Tx, captured: CapturedPayment, row: dict[str, Any]) -> None:
+    user_id = captured.order.user_id if captured.order is not None else ""
+    refund_events.tell(tx, refund_rows.RefundRow(**row), user_id)
 
 
 def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction, after: Fraction) -> None:
     """The coins that this refund will take back, as far as the wallet still has them."""
     needs: dict[AccountName, int] = {}
+    before, after = min(before, WHOLE), min(after, WHOLE)
     for grant in captured.grants:
-        need = of_amount(min(after, Fraction(1)), grant.amount) - of_amount(min(before, Fraction(1)), grant.amount)
+        need = of_amount(after, grant.amount) - of_amount(before, grant.amount)
         needs[grant.credit] = needs.get(grant.credit, 0) + need
     for wallet, need in needs.items():
         if need:

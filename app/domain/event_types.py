@@ -1,0 +1,90 @@
+"""What the app's backend is told of: the types of events, and when each is told.
+
+An event is a change of one thing, with the thing as the API shows it at that moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    ORDER_PAID = "order.paid"
+    ORDER_EXPIRED = "order.expired"
+    PAYMENT_HELD = "payment.held"
+    PAYMENT_SURPLUS = "payment.surplus"
+    PAYMENT_PARKED = "payment.parked"
+    COINS_CREDITED = "coins.credited"
+    COINS_SPENT = "coins.spent"
+    COINS_EXPIRED = "coins.expired"
+    COINS_CLAWED_BACK = "coins.clawed_back"
+    COINS_RETURNED = "coins.returned"
+    DEBT_OPENED = "debt.opened"
+    DEBT_REPAID = "debt.repaid"
+    HOLD_MADE = "hold.made"
+    HOLD_CAPTURED = "hold.captured"
+    HOLD_RELEASED = "hold.released"
+    HOLD_EXPIRED = "hold.expired"
+    REFUND_REQUESTED = "refund.requested"
+    REFUND_PENDING = "refund.pending"
+    REFUND_DONE = "refund.done"
+    REFUND_DECLINED = "refund.declined"
+    REFUND_UNDONE = "refund.undone"
+    WALLET_FROZEN = "wallet.frozen"
+    WALLET_UNFROZEN = "wallet.unfrozen"
+
+
+@dataclass(frozen=True, slots=True)
+class EventMeaning:
+    """When an event of a type is told, and which things its `data` shows, by the names of its members."""
+
+    when: str
+    shows: tuple[str, ...]
+
+
+ALL_TYPES = frozenset(EventType)
+_ORDER, _PAYMENT = ("order",), ("payment", "order")
+_LINE, _HOLD = ("wallet", "line"), ("wallet", "hold")
+MEANINGS: dict[EventType, EventMeaning] = {
+    EventType.ORDER_PAID: EventMeaning("The money for the order came in. Its coins are credited with it.", _ORDER),
+    EventType.ORDER_EXPIRED: EventMeaning(
+        "The time of the order is over and nobody paid. Money that comes later can still pay it.", _ORDER
+    ),
+    EventType.PAYMENT_HELD: EventMeaning(
+        "Money came in that is not what the payment asked for (another amount, product or owner). A person decides.",
+        _PAYMENT,
+    ),
+    EventType.PAYMENT_SURPLUS: EventMeaning(
+        "Money came in for an order that is paid already, or too late by the policy. It waits or goes back.", _PAYMENT
+    ),
+    EventType.PAYMENT_PARKED: EventMeaning(
+        "A provider confirmed money that matches no order here. It waits for its order, or for a person.", ("fact",)
+    ),
+    EventType.COINS_CREDITED: EventMeaning("Coins came into a wallet: bought, as a bonus, or granted.", _LINE),
+    EventType.COINS_SPENT: EventMeaning("Coins left a wallet: spent, captured from a hold, or debited.", _LINE),
+    EventType.COINS_EXPIRED: EventMeaning("Coins left a wallet because their time was over.", _LINE),
+    EventType.COINS_CLAWED_BACK: EventMeaning(
+        "Coins left a wallet because money went back, a credit was reversed, or to repay a debt.", _LINE
+    ),
+    EventType.COINS_RETURNED: EventMeaning(
+        "Coins came back into a wallet: a spend was reversed, or a refund was undone.", _LINE
+    ),
+    EventType.DEBT_OPENED: EventMeaning(
+        "Refunded coins were spent already: the user owes them. The line is one of the debt.", _LINE
+    ),
+    EventType.DEBT_REPAID: EventMeaning("A debt became smaller: repaid by coins that came in, or cancelled.", _LINE),
+    EventType.HOLD_MADE: EventMeaning("Coins were reserved.", _HOLD),
+    EventType.HOLD_CAPTURED: EventMeaning("Reserved coins were spent, all or a part of them.", _HOLD),
+    EventType.HOLD_RELEASED: EventMeaning("What was still reserved was given back by the caller.", _HOLD),
+    EventType.HOLD_EXPIRED: EventMeaning("What was still reserved was given back because its time was over.", _HOLD),
+    EventType.REFUND_REQUESTED: EventMeaning("A refund was written down, by request or by a policy.", ("refund",)),
+    EventType.REFUND_PENDING: EventMeaning(
+        "The provider works on the refund, or the answer to our request is unknown (`status`).", ("refund",)
+    ),
+    EventType.REFUND_DONE: EventMeaning("The money went back to the payer.", ("refund",)),
+    EventType.REFUND_DECLINED: EventMeaning("The refund did not happen. Reserved coins are free again.", ("refund",)),
+    EventType.REFUND_UNDONE: EventMeaning("Money of a refund that was done came back to the merchant.", ("refund",)),
+    EventType.WALLET_FROZEN: EventMeaning("A wallet refuses spends and holds from now on.", ("freeze",)),
+    EventType.WALLET_UNFROZEN: EventMeaning("A wallet allows spends and holds again.", ("freeze",)),
+}

@@ -1,0 +1,128 @@
+"""The things of the service as callers see them: in answers of the API, and in events.
+
+Each function takes a row (its columns by name) and gives a dictionary, with moments and UUIDs as such; `plain` turns
+these into texts. Nothing else is shown anywhere, and nowhere in another shape.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.ledger import AccountName, Posted, Transfer
+from app.domain.status import PAYABLE
+
+_REFUND = (
+    "provider_account",
+    "origin",
+    "amount_minor",
+    "currency",
+    "undone_minor",
+    "reason",
+    "policy",
+    "status",
+    "dispute_fee_minor",
+    "dispute_fee_currency",
+    "problem",
+    "coins",
+    "created_at",
+    "done_at",
+)
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""Types whose values are JSON already."""
+_FREEZE = ("asset", "environment", "frozen", "reason", "actor", "at")
+
+
+def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
+    """An order with its payments, in the order in which they were made."""
+    return {
+        "number": str(row.id),
+        "user": row.user_id,
+        "environment": row.environment,
+        "product": row.sku,
+        "title": row.title,
+        "quantity": row.quantity,
+        "amount_minor": row.amount_minor,
+        "currency": row.currency,
+        "grants": row.grants,
+        "status": row.status,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "paid_at": row.paid_at,
+        "payments": [payment(each) for each in payments],
+    }
+
+
+def payment(row: Any) -> dict[str, Any]:
+    """A payment; what the client does next is shown while the payer has still to pay."""
+    return {
+        "number": str(row.id),
+        "provider_account": row.provider_account,
+        "way": row.way,
+        "status": row.status,
+        "action": row.action if row.status in PAYABLE else None,
+        "created_at": row.created_at,
+        "paid_at": row.paid_at,
+    }
+
+
+def refund(row: Any) -> dict[str, Any]:
+    shown = {name: getattr(row, name) for name in _REFUND}
+    return {"number": str(row.id), "order": str(row.order_id), "payment": str(row.payment_id), **shown}
+
+
+def freeze(row: Any) -> dict[str, Any]:
+    """An entry about wallets that were frozen or unfrozen."""
+    return {
+        "number": str(row.id),
+        "user": row.user_id,
+        "refund": str(row.refund_id) if row.refund_id is not None else None,
+        **{name: getattr(row, name) for name in _FREEZE},
+    }
+
+
+def wallet(name: AccountName) -> dict[str, Any]:
+    """Whose wallet, and of which asset."""
+    return {"user": name.user_id, "asset": name.asset, "environment": name.environment}
+
+
+def line(transfer: Transfer, posted: Posted) -> dict[str, Any]:
+    """A transfer as its line stands in the statement of the account that it changes."""
+    is_debit = transfer.debit == transfer.book
+    return {
+        "version": posted.version,
+        "transfer": posted.id,
+        "amount": -posted.amount if is_debit else posted.amount,
+        "balance": posted.balance,
+        "kind": transfer.kind,
+        "reference": transfer.reference,
+        "note": transfer.note,
+        "other": (transfer.credit if is_debit else transfer.debit).code,
+        "at": posted.at,
+    }
+
+
+def hold(held: Any) -> dict[str, Any]:
+    names = ("id", "amount", "captured", "released", "rest", "state", "expires_at")
+    return {name: getattr(held, name) for name in names}
+
+
+def plain(value: Any) -> Any:
+    """A representation as plain JSON: moments in UTC with a `Z`, UUIDs and words as texts."""
+    if type(value) in _PLAIN:  # most are: the events of the money path pass here
+        return value
+    if isinstance(value, dict):
+        members = dict[str, Any]()
+        for name, member in value.items():
+            members[name] = member if type(member) in _PLAIN else plain(member)
+        return members
+    if isinstance(value, list | tuple):
+        return [plain(member) for member in value]
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return f"{moment.isoformat()[:-6]}Z"
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    return value

@@ -1,0 +1,102 @@
+"""Events about orders, and about money that came in for them.
+
+They are told beside the rows that change. An order is shown with all its payments, as they are after the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Table
+
+from app.domain import representations
+from app.domain.event_types import EventType
+from app.domain.status import OrderStatus, PaymentStatus
+from app.models.orders import FactRow, Order
+from app.services.base.context import Tx
+from app.services.base.reported_fact import ReportedFact
+from app.services.base.statements import Move
+from app.services.events import outbox
+from app.services.events.outbox import Event
+from app.services.payments import order_rows
+from app.services.payments.payment_rows import LockedPayment
+
+_ORDERS, _FACTS = cast(Table, Order.__table__), cast(Table, FactRow.__table__)
+_OF_ORDER = {OrderStatus.PAID: EventType.ORDER_PAID, OrderStatus.EXPIRED: EventType.ORDER_EXPIRED}
+
+
+def is_told(tx: Tx, kind: EventType) -> bool:
+    """Whether the backend wants events of that type."""
+    return kind in tx.core.rules.ledger.events
+
+
+def moves(order: Any, events: Iterable[Event], at: datetime) -> list[Move]:
+    """The events of an order, as statements that may fly with those that change its row."""
+    return [outbox.move(_ORDERS, order.slot, order.id, event, written_at=at) for event in events]
+
+
+def of_order(tx: Tx, order: Any, payments: list[Any]) -> list[Event]:
+    """The event of an order that has moved, with the rows as they are now. None for a status that is not told."""
+    kind = _OF_ORDER.get(order.status)
+    if kind is None or not is_told(tx, kind):
+        return []
+    return [_event(tx, kind, order, {"order": representations.order(order, payments)})]
+
+
+def of_money(
+    tx: Tx, kind: EventType, locked: LockedPayment, payment: PaymentStatus | None, *, paid_at: datetime
+) -> list[Event]:
+    """The event of money that came in for a payment and did not buy its order. `payment` is the new status, if the
+    payment moved."""
+    if not is_told(tx, kind):
+        return []
+    row = locked.payment
+    if payment is not None:
+        row = row._replace(status=payment, paid_at=paid_at if payment is PaymentStatus.PAID else None)
+    data = {"order": str(locked.order.id), "user": locked.order.user_id, "payment": representations.payment(row)}
+    return [_event(tx, kind, locked.order, data)]
+
+
+def of_unmatched(tx: Tx, reported: ReportedFact, fact_id: int) -> list[Move]:
+    """The event of verified money for which there is no payment here."""
+    if not is_told(tx, EventType.PAYMENT_PARKED):
+        return []
+    fact = reported.fact
+    shown = {
+        "number": str(fact_id),
+        "provider_account": reported.account.name,
+        "environment": "live" if fact.live else "sandbox",
+        "provider_number": fact.ref.theirs,
+        "payment": fact.ref.ours,
+        "amount_minor": fact.money.minor if fact.money is not None else None,
+        "currency": fact.money.currency if fact.money is not None else None,
+        "product": fact.product,
+        "at": fact.at,
+    }
+    user_id = reported.buyer or ""
+    event = Event(EventType.PAYMENT_PARKED, user_id, tx.now, {"fact": shown}, outbox.cause_in(tx))
+    return [outbox.move(_FACTS, reported.slot, fact_id, event, written_at=tx.now)]
+
+
+def moved(tx: Tx, locked: LockedPayment, payment: PaymentStatus, order: OrderStatus, at: datetime) -> list[Event]:
+    """The event of an order that a fact has moved, with its payment."""
+    kind = _OF_ORDER.get(order)
+    if kind is None or not is_told(tx, kind):
+        return []
+    row = locked.payment._replace(status=payment, paid_at=at)
+    after = locked.order._replace(status=order, paid_payment_id=row.id, paid_at=at)
+    return of_order(tx, after, _payments(tx, locked, row))
+
+
+def _payments(tx: Tx, locked: LockedPayment, row: Any) -> list[Any]:
+    """All payments of the order; the database is asked only if there are others."""
+    if locked.attempts <= 1:
+        return [row]
+    found = order_rows.order_with_payments(tx, locked.order.slot, locked.order.id)
+    return [row if each.id == row.id else each for each in found[1]] if found is not None else [row]
+
+
+def _event(tx: Tx, kind: EventType, order: Any, data: dict[str, Any]) -> Event:
+    return Event(kind, order.user_id, tx.now, data, outbox.cause_in(tx))
