@@ -126,7 +126,10 @@ def rules_of(settings: Settings) -> Rules:
         most_starts_per_minute=settings.most_starts_per_minute,
         message_days=settings.message_days,
         question_days=settings.question_days,
+        call_days=settings.call_days,
         clawback=settings.clawback_policy,
         event_days=settings.events.days,
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
+        gifts=settings.gifts.rules(),
+        assets=settings.assets,
     )

@@ -7,6 +7,8 @@ from typing import Any
 CONTENT_TYPE = "application/problem+json"
 
 
-def members_of(status: int, code: str, title: str) -> dict[str, Any]:
-    """The standard members, and the code by which programs tell refusals apart."""
-    return {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": status, "code": code}
+def members_of(status: int, code: str, title: str, request_id: str) -> dict[str, Any]:
+    """What every problem document has: the standard members, the code by which programs tell refusals apart, and the
+    request that was refused."""
+    kind = f"https://tillbook.invalid/problems/{code}"
+    return {"type": kind, "title": title, "status": status, "code": code, "request_id": request_id}

@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import logs
-from app.cli import audit, installation, operator, orders, refunds, reports, scans, settings, wallets
+from app.cli import audit, callers, find, installation, operator, orders, refunds, reports, scans, settings, wallets
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
 
@@ -37,10 +37,12 @@ for _command in (
     settings.check,
     installation.worker,
     installation.products,
-    settings.keys,
+    callers.keys,
+    callers.callers,
     operator.messages,
     operator.facts,
     operator.payments,
+    find.find,
     orders.orders,
     refunds.refunds,
     scans.scans,

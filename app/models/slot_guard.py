@@ -32,7 +32,15 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "provider_calls",
+        "tellings",
+        "interventions",
         "events",
+        "gifts",
+        "gift_parts",
+        "gift_arrivals",
+        "recalls",
+        "recall_answers",
     }
 )
 SWEEPS = frozenset(
@@ -41,7 +49,9 @@ SWEEPS = frozenset(
         "due_receipts",
         "due_reports",
         "due_asks",
+        "due_gifts",
         "named_by_provider",
+        "search",
         "old_messages",
         "old_asks",
         "audit",

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.domain.refunding import RefundStatus
-from app.web.schemas import Asset, In, NextCursor, Number, Out, PositiveInt, TimedListQuery, UserId
+from app.web.schemas import Asset, In, ListQuery, NextCursor, Number, Out, PositiveInt, TimedListQuery, UserId
 
 Environment = Literal["live", "sandbox"]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -55,6 +55,7 @@ class RefundOut(Out):
     )
     dispute_fee_currency: str | None
     reason: str
+    actor: str | None = Field(description="Who asked for it; empty if nobody of yours did, null for a user's token.")
     policy: Policy
     status: Literal["created", "pending", "unknown", "done", "declined", "undone"]
     problem: str = Field(description="Why it was declined or is unknown: the provider's words, or a person's.")
@@ -75,7 +76,7 @@ class FreezeIn(In):
     reason: Reason
 
 
-class FreezesQuery(In):
+class FreezesQuery(ListQuery):
     user: UserId
 
 
@@ -93,3 +94,4 @@ class FreezeOut(Out):
 
 class FreezesOut(Out):
     freezes: list[FreezeOut]
+    next: NextCursor

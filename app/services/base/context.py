@@ -14,6 +14,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from app.domain.deciding import Policy
+from app.domain.gifts import GiftRules
 from app.domain.limits import LedgerRules
 from app.domain.numbers import NumberSource
 from app.domain.refunding import Clawback
@@ -69,12 +70,18 @@ class Rules:
     """How long a kept message that is settled is kept."""
     question_days: int = 90
     """How long a question to a provider that has ended is kept after it was asked last."""
+    call_days: int = 180
+    """How long it is remembered how a call to a provider ended."""
     event_days: int = 30
     """How long events are kept for readers of the feed."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)
     """In which order lots are spent, and how much a user may spend."""
+    gifts: GiftRules = field(default_factory=GiftRules)
+    """Whether and how much users may give to each other."""
+    assets: frozenset[str] = frozenset()
+    """What callers may grant and debit beside the assets of products."""
 
 
 class Bulkheads:

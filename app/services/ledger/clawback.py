@@ -9,15 +9,17 @@ opens the books (`places_of_claims`), asks what was booked once nothing is left 
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, case, func, or_, select
+from sqlalchemy import and_, bindparam, case, func, literal, or_, select, union_all
 
 from app.domain import refunding
 from app.domain.clawback import Step, Taken, step_to, taken_from
 from app.domain.debts import OWED_BY_USERS
+from app.domain.gifts import TRANSIT
 from app.domain.ledger import EXPIRY, ISSUANCE, JOURNAL, AccountName, Lot, Transfer, debt_of, system
 from app.domain.limits import LedgerRules
 from app.domain.refunding import Clawback
@@ -27,6 +29,7 @@ from app.models.ledger import LOTS, TRANSFERS
 from app.services.base.transaction import Connected
 from app.services.ledger import hold_rows, holds
 from app.services.ledger.accounts import Place
+from app.services.ledger.given_coins import GIVEN
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.ledger.spends import DEFAULTS
 
@@ -41,7 +44,7 @@ _BY_CAUSE = (
 _GRANT = TRANSFERS.alias("grant_")
 _OF_GRANT = case((_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id), else_=_GRANT.c.id)
 _EXPIRED_UNUSED = (
-    select(_OF_GRANT.label("grant_id"), func.sum(_T.amount).label("total"))
+    select(_OF_GRANT.label("grant_id"), literal(EXPIRY).label("kind"), literal(0).label("times"), func.sum(_T.amount))
     .select_from(_GRANT)
     .join(TRANSFERS, and_(_T.slot == _GRANT.c.slot, _T.book_id == _GRANT.c.book_id, _T.lot == _GRANT.c.version))
     .where(
@@ -57,8 +60,9 @@ _EXPIRED_UNUSED = (
     .group_by(_OF_GRANT)
 )
 """Coins of a grant that expired: out of the lot that it made, or out of one in which its coins were given back."""
+_BOOKED = union_all(_BY_CAUSE, _EXPIRED_UNUSED)
 _LOTS_OF_PAYMENT = (
-    select(_L.version, _L.bonus)
+    select(_L.version, _L.bonus, GIVEN.label("given"))
     .where(
         _L.slot == bindparam("p_slot"), _L.payment == bindparam("p_payment"), _L.account_id == bindparam("p_account")
     )
@@ -115,35 +119,35 @@ def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mappin
         return {}
     sums: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
     counts: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
-    connection, values = session.connection(), {"p_slot": slot, "p_causes": list(causes)}
-    for row in connection.execute(_BY_CAUSE, values):
+    for row in session.connection().execute(_BOOKED, {"p_slot": slot, "p_causes": list(causes)}):
         sums[row.cause_id][row.kind], counts[row.cause_id][row.kind] = int(row.total), int(row.times)
-    for row in connection.execute(_EXPIRED_UNUSED, values):
-        sums[row.grant_id][EXPIRY] = int(row.total)
     found = dict[uuid.UUID, Booked]()
-    for cause, by_kind in sums.items():
-        found[cause] = Booked(by_kind, counts[cause], sum(counts[cause].values()), taken_from(by_kind))
+    for cause in causes:
+        found[cause] = Booked(sums[cause], counts[cause], sum(counts[cause].values()), taken_from(sums[cause]))
     return found
 
 
 def places_of_claims(slot: int, claims: Sequence[ClawbackTarget]) -> set[Place]:
     """The accounts that taking back may touch. Debts are locked later, after their wallets, as everybody does."""
-    names: set[AccountName] = set()
+    places: set[Place] = set()
     for claim in claims:
-        asset, environment = claim.wallet.asset, claim.wallet.environment
-        houses = (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL)
-        names |= {claim.wallet, *(system(code, asset, environment) for code in houses)}
-    return {(slot, name) for name in names}
+        places.add((slot, claim.wallet))
+        for code in (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL):
+            places.add((slot, system(code, claim.wallet.asset, claim.wallet.environment)))
+    return places
 
 
 def expire_due(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> bool:
     """Whether anything expired: that is to be written before the books are asked what was done (`booked`), since what
     expired unused is gone already."""
-    expired = False
-    for wallet in {claim.wallet: None for claim in claims}:
-        before = books.book(slot, wallet).version
-        books.expire(slot, wallet)
-        expired |= books.book(slot, wallet).version != before
+    expired, seen = False, set[AccountName]()
+    for claim in claims:
+        if claim.wallet not in seen:
+            seen.add(claim.wallet)
+            book = books.book(slot, claim.wallet)
+            before = book.version
+            books.expire(slot, claim.wallet)
+            expired |= book.version != before
     return expired
 
 
@@ -157,17 +161,31 @@ def claw(
     ending: Sequence[uuid.UUID],
     spare: Sequence[uuid.UUID],
     words: StatementText,
+    recall: bool = False,
 ) -> list[ClawbackResult]:
     """Bring the books to the targets of all claims of one purchase; what was booked, by claim.
 
     `known` is what was booked before, read under the locks of `books`. `ending` are the holds of the refund that this
     is about: they are let go of, and their coins used. `spare` are the holds of other refunds of the same purchase:
-    used as far as coins are missing.
+    used as far as coins are missing. With `recall`, coins that were given away are asked back from where they are: they
+    count as gone at once, and the caller writes down that they are asked for (`Step.recall`).
     """
     lots = _lots_of_purchase(books, slot, claims)
+    given = Counter[AccountName]()
+    for wallet, rows in lots.items() if recall else ():
+        given[wallet] = int(rows[0].given) if rows else 0
+    for claim in claims:
+        if given[claim.wallet]:
+            given[claim.wallet] -= known[claim.grant].taken.recalled
     for number in ending:
         _let_go_of(books, slot, number)
-    results = [_settle(books, slot, claim, known[claim.grant], policy, spare, words, lots) for claim in claims]
+    results = []
+    for claim in claims:
+        result = _settle(
+            books, slot, claim, known[claim.grant], policy, spare, words, lots, max(0, given[claim.wallet])
+        )
+        given[claim.wallet] -= result.step.recall
+        results.append(result)
     for wallet in lots:  # what a hold kept from expiring, and coins that were let go of while something is owed
         books.expire(slot, wallet)
         books.repay(slot, wallet)
@@ -183,19 +201,25 @@ def _settle(
     spare: Sequence[uuid.UUID],
     words: StatementText,
     lots: Mapping[AccountName, Sequence[AnyRow]],
+    given: int,
 ) -> ClawbackResult:
     wallet, taken = books.book(slot, claim.wallet), known.taken
-    missing = claim.target - taken.accounted - wallet.available
+    missing = claim.target - taken.accounted - given - wallet.available
     if missing > 0:
         _draw(books, slot, claim.wallet, spare, missing)
     debt = books.debt(slot, claim.wallet)
     owing = debt.balance if debt is not None else 0
-    step = step_to(claim.target, taken, available=wallet.available, debt=owing, policy=policy)
+    own = 0
+    if given:
+        books.load_lots(wallet)
+        left = wallet.lots or {}
+        own = sum(left[row.version].remaining for row in lots[claim.wallet] if row.version in left)
+    step = step_to(claim.target, taken, available=wallet.available, debt=owing, policy=policy, own=own, elsewhere=given)
     for transfer in _transfers(claim, step, words, known.times):
         if transfer.kind == refunding.CLAWBACK:
             # Lots of one kind with the grant (paid or bonus) first, then the purchase's others.
-            of_kind = [row.version for row in lots[claim.wallet] if bool(row.bonus) == claim.lot.bonus]
-            books.take_back(slot, transfer, [*of_kind, *(row.version for row in lots[claim.wallet])])
+            rows = sorted(lots[claim.wallet], key=lambda row: bool(row.bonus) != claim.lot.bonus)
+            books.take_back(slot, transfer, [row.version for row in rows])
         else:
             if transfer.kind in (refunding.DEBT, refunding.DEBT_CANCELLED):
                 books.debt(slot, claim.wallet, make=True)
@@ -209,6 +233,7 @@ def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: i
     issuance = system(ISSUANCE, wallet.asset, wallet.environment)
     losses = system(LOSSES, wallet.asset, wallet.environment)
     house = system(OWED_BY_USERS, wallet.asset, wallet.environment)
+    transit = system(TRANSIT, wallet.asset, wallet.environment)
     transfers: list[Transfer] = []
     for kind, debit, credit, amount in (
         (refunding.CLAWBACK, wallet, issuance, step.take),
@@ -217,6 +242,7 @@ def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: i
         (refunding.UNFORGIVEN, issuance, losses, step.unforgive),
         (refunding.DEBT_CANCELLED, debt, house, step.cancel),
         (refunding.RETURNED, issuance, wallet, step.give_back),
+        (refunding.RECALLED, transit, issuance, step.recall),
     ):
         if amount:
             transfers.append(
