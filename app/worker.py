@@ -263,13 +263,15 @@ class Worker:
         return refunds + applied
 
     def _old_rows(self) -> int:
-        """Kept messages that are settled and old, and old events. Nobody waits for this, so it is seldom looked for."""
+        """Kept messages that are settled, questions that have ended, and events, when they are old. Nobody waits for
+        this, so it is seldom looked for."""
         if time.monotonic() < self._look_for_old_at:
             return 0
-        deleted = max(inbox.delete_old(self._core, BATCH), event_feed.delete_old(self._core, BATCH))
-        if deleted < BATCH:
+        kinds = (inbox.delete_old, reference_queries.delete_old, event_feed.delete_old)
+        deleted = [delete_old(self._core, BATCH) for delete_old in kinds]
+        if max(deleted) < BATCH:
             self._look_for_old_at = time.monotonic() + OLD_SECONDS
-        return deleted
+        return sum(deleted)
 
     def _old_calls(self) -> int:
         """What is remembered of calls to providers, as long as the installation wants: a range of slots a round. Nobody

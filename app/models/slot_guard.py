@@ -53,6 +53,7 @@ SWEEPS = frozenset(
         "named_by_provider",
         "search",
         "old_messages",
+        "old_asks",
         "audit",
         "report",
         "due_ledger",

@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from app.domain.ledger import KeyConflict, LedgerError
+from app.problem_documents import CONTENT_TYPE, members_of
 from app.services.base.errors import DomainError
 from app.web.answer_headers import PLAIN_FIELDS
 from app.web.request_log import RequestRecord, record
@@ -28,7 +29,6 @@ from app.web.request_log import RequestRecord, record
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-CONTENT_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
 RETRY_SECONDS = 2
 """Retry-After of a 503: the cause is usually over by then."""
@@ -141,11 +141,6 @@ def problem(code: str, detail: str = "", /, **members: Any) -> Response:
     return _document(status, code, title, detail, members)
 
 
-def type_of(code: str) -> str:
-    """The URI that names the code."""
-    return f"https://tillbook.invalid/problems/{code}"
-
-
 def outside_application(code: str) -> WSGIApplication:
     """An application that answers every request with the problem document of this code: for what is refused before
     Flask sees it. The connection ends with it, since the rest of the request is not read."""
@@ -164,8 +159,7 @@ def outside_application(code: str) -> WSGIApplication:
 def _members(status: int, code: str, title: str, asked: RequestRecord) -> dict[str, Any]:
     """What every problem document has. The request's record learns the code."""
     asked.code = code
-    members = {"type": type_of(code), "title": title, "status": status, "code": code}
-    return {**members, "request_id": asked.id} if asked.id else members
+    return members_of(status, code, title, asked.id)
 
 
 def _document(status: int, code: str, title: str, detail: str, members: Mapping[str, Any]) -> Response:

@@ -68,6 +68,8 @@ class Rules:
     """Payments that one user may start within a minute."""
     message_days: int = 90
     """How long a kept message that is settled is kept."""
+    question_days: int = 90
+    """How long a question to a provider that has ended is kept after it was asked last."""
     call_days: int = 180
     """How long it is remembered how a call to a provider ended."""
     event_days: int = 30
