@@ -124,5 +124,6 @@ def rules_of(settings: Settings) -> Rules:
         message_days=settings.message_days,
         clawback=settings.clawback_policy,
         event_days=settings.events.days,
+        push=settings.events.push(),
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
     )

@@ -107,6 +107,13 @@ def hold(held: Any) -> dict[str, Any]:
     return {name: getattr(held, name) for name in names}
 
 
+def delivery(row: Any) -> dict[str, Any]:
+    """An event for an endpoint, and what the last attempt came to."""
+    names = ("type", "status", "attempts", "latency_ms", "problem", "answer", "tried_at")
+    shown = {name: getattr(row, name) for name in names}
+    return {"event": row.event_id, "user": row.user_id or None, "next_at": row.next_at, "code": row.code, **shown}
+
+
 def plain(value: Any) -> Any:
     """A representation as plain JSON: moments in UTC with a `Z`, UUIDs and words as texts."""
     if isinstance(value, dict):

@@ -1,5 +1,16 @@
 """Rows and constraints, no behaviour. Every table of user data has `slot` first in its keys."""
 
-from app.models import asks, catalogue, checkpoints, events, ledger, orders, receipts, refunds, reports
+from app.models import asks, catalogue, checkpoints, endpoints, events, ledger, orders, receipts, refunds, reports
 
-__all__ = ["asks", "catalogue", "checkpoints", "events", "ledger", "orders", "receipts", "refunds", "reports"]
+__all__ = [
+    "asks",
+    "catalogue",
+    "checkpoints",
+    "endpoints",
+    "events",
+    "ledger",
+    "orders",
+    "receipts",
+    "refunds",
+    "reports",
+]

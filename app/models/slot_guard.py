@@ -33,6 +33,7 @@ SLOTTED = frozenset(
         "refusals",
         "marks",
         "events",
+        "deliveries",
     }
 )
 SWEEPS = frozenset(
@@ -49,6 +50,7 @@ SWEEPS = frozenset(
         "operator",
         "checkpoint",
         "events",
+        "deliveries",
     }
 )
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)

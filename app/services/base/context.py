@@ -14,6 +14,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from app.domain.deciding import Policy
+from app.domain.endpoints import PushRules
 from app.domain.limits import LedgerRules
 from app.domain.numbers import NumberSource
 from app.domain.refunding import Clawback
@@ -69,6 +70,8 @@ class Rules:
     """How long a kept message that is settled is kept."""
     event_days: int = 30
     """How long events are kept for readers of the feed."""
+    push: PushRules = field(default_factory=PushRules)
+    """How events are sent to endpoints."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)

@@ -92,7 +92,7 @@ def read_feed(
 ) -> FeedPage:
     """A page of events after the cursor; None is the oldest that is kept. Raises Invalid for a text that is no cursor,
     CursorTooOld."""
-    start = None if after is None else _position_of(after)
+    start = None if after is None else position_of(after)
     wanted = (
         select(*_COLUMNS)
         .prefix_with(sweep("events"))
@@ -181,7 +181,8 @@ def cursor_at(position: int) -> str:
     return base64.urlsafe_b64encode(f"1:{position}".encode()).decode().rstrip("=")
 
 
-def _position_of(cursor: str) -> int:
+def position_of(cursor: str) -> int:
+    """The position behind which a reader with that cursor goes on. Raises Invalid for a text that is no cursor."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError, ValueError):
