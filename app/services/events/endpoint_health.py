@@ -10,7 +10,7 @@ import random
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import bindparam, func, update
+from sqlalchemy import bindparam, func, select, update
 
 from app.domain.delivery_schedule import AnswerMeaning, is_to_be_paused, probe_pause
 from app.domain.schedule import LEASE_SECONDS
@@ -29,8 +29,9 @@ _FAILED = (
     update(ENDPOINTS)
     .where(_e.id == bindparam("endpoint"))
     .values(failures=_e.failures + 1, failing_since=func.coalesce(_e.failing_since, bindparam("at", type_=Moment)))
-    .returning(_e.failures, _e.failing_since, _e.paused_at)
+    .returning(_e.failures, _e.failing_since)
 )
+_LOCKED = select(_e.paused_at, _e.probe_at).where(_e.id == bindparam("endpoint")).with_for_update()
 _CLAIM_PROBE = (
     update(ENDPOINTS)
     .where(_e.id == bindparam("endpoint"), _e.probe_at <= bindparam("at"), _e.paused_at.is_(None))
@@ -61,9 +62,12 @@ def note_failure(core: Core, row: AnyRow, meaning: AnswerMeaning, problem: str) 
     or if it is paused."""
 
     def work(tx: Tx) -> tuple[datetime | None, str]:
-        known = tx.execute(_FAILED, {"endpoint": row.id, "at": tx.now}).one()
-        if known.paused_at is not None:
+        before = tx.execute(_LOCKED, {"endpoint": row.id}).one_or_none()
+        if before is None or before.paused_at is not None:
             return None, ""
+        if before.probe_at is not None and not is_down(row) and meaning is not AnswerMeaning.GONE:
+            return before.probe_at, ""  # sent at the same time as what has shown that the endpoint is down: no news
+        known = tx.execute(_FAILED, {"endpoint": row.id, "at": tx.now}).one()
         if meaning is AnswerMeaning.GONE:
             why = "the receiver answered 410 Gone: it wants nothing any more"
         elif is_to_be_paused(known.failing_since, tx.now):
