@@ -14,6 +14,7 @@ from app.models.base import db
 from app.models.engine import engine_options, prepare
 from app.request_buffer import LARGEST_BODY
 from app.web import (
+    endpoints,
     errors,
     events,
     health,
@@ -54,6 +55,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         refunds.blueprint,
         reports.blueprint,
         events.blueprint,
+        endpoints.blueprint,
         webhooks.blueprint,
         health.blueprint,
         monitoring.blueprint,

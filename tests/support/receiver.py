@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.receiver.got.append(message)
         self.receiver.answer(self, message)
 
-    do_GET = do_POST  # a redirection that is followed would come as one
+    do_GET = do_POST  # noqa: N815 - the name is the library's; a redirection that is followed would come so
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from sqlalchemy import bindparam, func, select, update
 
-from app.domain import webhook_signatures
+from app.domain import representations, webhook_signatures
 from app.domain.endpoints import MOST_ENDPOINTS, MOST_SECRETS, BadAddress, DeclaredEndpoint, PushRules, checked_url
 from app.domain.event_types import EventType
 from app.domain.numbers import slot_of_reference
@@ -31,6 +31,8 @@ from app.services.events import feed
 
 FROM_SETTINGS, BY_API, BY_OPERATOR = "settings", "api", "operator"
 """Who made an endpoint."""
+MOST_COUNTED = 1000
+"""Open deliveries of an endpoint are counted up to this number."""
 NOT_NAMED = "the settings do not name it any more"
 _e, _d = ENDPOINTS.c, DELIVERIES.c
 _THERE = select(ENDPOINTS).where(_e.removed_at.is_(None))
@@ -236,3 +238,39 @@ def _changeable(tx: Tx, name: str) -> AnyRow:
 
 def _is_valid(secret: dict[str, Any], now: datetime) -> bool:
     return secret["until"] is None or datetime.fromisoformat(secret["until"]) > now
+
+
+# --- what is shown ---
+
+
+def shown_endpoints(tx: Tx) -> list[dict[str, Any]]:
+    """All of them, as callers see them."""
+    return [shown_endpoint(tx, row) for row in all_endpoints(tx)]
+
+
+def shown_endpoint(tx: Tx, row: AnyRow) -> dict[str, Any]:
+    """An endpoint as callers see it: how it is, and how much waits for it."""
+    some_open = (
+        select(_d.id)
+        .prefix_with(sweep("deliveries"))
+        .where(_d.endpoint_id == row.id, _d.next_at.is_not(None))
+        .limit(MOST_COUNTED)
+        .subquery()
+    )
+    return representations.endpoint(
+        row,
+        behind=max(newest_position(tx) - row.planned, 0),
+        open_deliveries=int(tx.scalar(select(func.count()).select_from(some_open)) or 0),
+        secrets=_secrets_of(tx, row),
+    )
+
+
+def newest_secret(tx: Tx, row: AnyRow) -> str:
+    """What a receiver verifies with from now on. Empty for an endpoint that the settings have given up."""
+    return next(iter(signing_secrets(tx.core.rules.push, row, tx.now)), "")
+
+
+def _secrets_of(tx: Tx, row: AnyRow) -> list[tuple[str, str | None]]:
+    if row.origin == FROM_SETTINGS:
+        return [(secret, None) for secret in signing_secrets(tx.core.rules.push, row, tx.now)]
+    return [(each["secret"], each["until"]) for each in row.secrets if _is_valid(each, tx.now)]

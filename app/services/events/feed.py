@@ -31,6 +31,8 @@ FEED = "all"
 PLACED_AT_ONCE = 500
 """Events that get their positions in one transaction."""
 LONGEST_PAGE = 200
+LONGEST_CURSOR_TEXT = 64
+"""Characters of a cursor of the feed; real ones are shorter."""
 _e, _n = EVENTS.c, FEEDS.c
 _COLUMNS = (_e.slot, _e.id, _e.user_id, _e.type, _e.at, _e.version, _e.body, _e.position)
 _LOCK = select(_n.placed).where(_n.name == FEED).with_for_update()
