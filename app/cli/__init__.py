@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import logs
-from app.cli import audit, installation, operator, refunds, reports, scans, settings, wallets
+from app.cli import audit, endpoints, events, installation, operator, refunds, reports, scans, settings, wallets
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
 
@@ -43,6 +43,8 @@ for _command in (
     operator.payments,
     refunds.refunds,
     scans.scans,
+    endpoints.endpoints,
+    events.events,
     wallets.wallets,
     reports.report,
     reports.recount_checkpoints,

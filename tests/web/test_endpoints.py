@@ -149,7 +149,7 @@ def test_a_test_message_is_sent_once_and_its_answer_shown(backend: ApiClient) ->
         (message,) = receiver.got
     assert (answer["taken"], answer["code"], answer["answer"]) == (False, 418, "no tea")
     assert message.is_signed_with(secret)
-    assert (message.content["type"], message.content["test"]) == ("endpoint.test", True)
+    assert (message.content["type"], message.content["cause"]) == ("endpoint.test", {"by": "test"})
     assert backend.get("/v1/endpoints/game/deliveries").json["deliveries"] == []
     assert backend.get("/v1/events").json["events"] == []
 

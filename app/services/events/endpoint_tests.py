@@ -16,6 +16,7 @@ from app.services.base.sanitize import storable_text
 from app.services.events import endpoints
 from app.services.events.delivery_rounds import as_body
 from app.services.events.endpoint_client import KEPT_OF_ANSWER, Attempt, EndpointClient
+from app.services.events.example_events import BY_TEST
 from app.services.events.outbox import event_id
 
 TEST_TYPE = "endpoint.test"
@@ -29,7 +30,7 @@ def send_test(core: Core, name: str) -> Attempt:
     if not secrets:
         raise Invalid("no secret is there to sign with", field="secrets")
     new = event_id(0, now)
-    content = {"id": new, "type": TEST_TYPE, "timestamp": now, "test": True, "data": {"endpoint": name}}
+    content = {"id": new, "type": TEST_TYPE, "timestamp": now, "data": {"endpoint": name}, "cause": BY_TEST}
     body = as_body(plain(content))
     try:
         client = EndpointClient(row.url, core.rules.push, 1)
