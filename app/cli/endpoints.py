@@ -27,9 +27,7 @@ def endpoints() -> None:
 @endpoints.command("add")
 @click.argument("name")
 @click.argument("url")
-@click.option(
-    "--type", "types", multiple=True, type=click.Choice(TYPE_NAMES), help="Only this type; repeatable."
-)
+@click.option("--type", "types", multiple=True, type=click.Choice(TYPE_NAMES), help="Only this type; repeatable.")
 @click.option("--after", help="Cursor of the feed behind which events are sent. Not given: from now on.")
 @_ACTOR
 def add_endpoint(name: str, url: str, types: tuple[str, ...], after: str | None, actor: str) -> None:

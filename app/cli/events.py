@@ -25,9 +25,7 @@ def events() -> None:
 
 @events.command("tail")
 @click.option("--after", help="A cursor, or `oldest`. Not given: from now on.")
-@click.option(
-    "--type", "types", multiple=True, type=click.Choice(TYPE_NAMES), help="Only this type; repeatable."
-)
+@click.option("--type", "types", multiple=True, type=click.Choice(TYPE_NAMES), help="Only this type; repeatable.")
 @click.option("--user", help="Only events of this user.")
 @click.option("--no-follow", is_flag=True, help="End when everything that is there has been shown.")
 def tail(after: str | None, types: tuple[str, ...], user: str | None, no_follow: bool) -> None:

@@ -27,6 +27,7 @@ _NOBODY = (
     IPv6Network("2001::/23"),  # protocol assignments, with Teredo, which hides an IPv4 address (RFC 4380)
     IPv6Network("2001:db8::/32"),
     IPv6Network("3fff::/20"),  # documentation, RFC 9637
+    ip_network("192.0.0.0/24"),  # protocol assignments, RFC 6890, and a cloud's metadata; some Pythons call it global
     ip_network("192.88.99.0/24"),  # relays of 6to4, RFC 7526
 )
 

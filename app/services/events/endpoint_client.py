@@ -53,8 +53,17 @@ class Attempt:
 class EndpointClient:
     """Connections to one endpoint, kept open until `close`. Safe to share between threads."""
 
-    def __init__(self, url: str, rules: PushRules, most: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        rules: PushRules,
+        most: int,
+        *,
+        attempt_seconds: float = ATTEMPT_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
         """`most`: connections that are kept. Raises ValueError for a URL that no endpoint may have."""
+        self._attempt_seconds, self._answer_seconds = attempt_seconds, answer_seconds
         parts = urlsplit(checked_url(url, allow_private=rules.allow_private))
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         host = parts.hostname or ""
@@ -76,7 +85,7 @@ class EndpointClient:
             return Attempt(status, round((time.monotonic() - started) * 1000), answer, problem)
 
         try:
-            with _within(ATTEMPT_SECONDS):
+            with _within(self._attempt_seconds):
                 response = self._pool.urlopen(
                     "POST",
                     self._target,
@@ -84,13 +93,13 @@ class EndpointClient:
                     headers={"Content-Type": "application/json", "User-Agent": _USER_AGENT, **headers},
                     retries=False,
                     redirect=False,
-                    timeout=Timeout(connect=CONNECT_SECONDS, read=ATTEMPT_SECONDS),
+                    timeout=Timeout(connect=CONNECT_SECONDS, read=self._attempt_seconds),
                     preload_content=False,
                     decode_content=False,
                 )
         except (HTTPError, OSError, ValueError) as error:
             return attempt(None, b"", _words(error))
-        with _within(ANSWER_SECONDS):
+        with _within(self._answer_seconds):
             answer = _beginning(response)
         return attempt(response.status, answer, "" if 200 <= response.status < 300 else f"HTTP {response.status}")
 
