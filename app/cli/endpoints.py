@@ -112,7 +112,7 @@ def test_endpoint(name: str) -> None:
 @click.argument("name")
 @click.option("--status", type=click.Choice(deliveries.STATUSES))
 @click.option("--user")
-@click.option("--limit", type=click.IntRange(1, deliveries.LARGEST_PAGE), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, deliveries.MOST_LISTED), default=50, show_default=True)
 def list_deliveries(name: str, status: str | None, user: str | None, limit: int) -> None:
     """What was and is to be sent there, the newest events first, each with its last attempt."""
 

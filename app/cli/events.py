@@ -38,7 +38,7 @@ def tail(after: str | None, types: tuple[str, ...], user: str | None, no_follow:
     wanted = [EventType(each) for each in types]
     try:
         while True:
-            page = feed.read_feed(core, cursor, limit=feed.LONGEST_PAGE, types=wanted, user_id=user)
+            page = feed.read_feed(core, cursor, limit=feed.LARGEST_PAGE, types=wanted, user_id=user)
             cursor = page.cursor
             for row in page.events:
                 click.echo(json.dumps(plain(feed.as_sent(row)), ensure_ascii=False))

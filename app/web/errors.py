@@ -40,6 +40,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "user_missing": (400, "Name the user: the key of a backend stands for no user."),
     "unauthorized": (401, "The credentials are missing, expired or wrong."),
     "forbidden": (403, "These credentials do not allow that."),
+    "cursor_too_old": (410, "Events after this cursor are not kept any more."),
     "not_found": (404, "There is no such thing, or it is not yours."),
     "method_not_allowed": (405, "This address does not take that method."),
     "too_large": (413, "The body is too large."),

@@ -1,208 +1,293 @@
-"""Promise 9: the app's backend learns of every change, at least once, signed, in order for each user."""
+"""Promise 9: the app's backend is told of every change that concerns it, with the thing as the API shows it."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, text
 
-from app.domain.event_examples import USER
-from app.domain.event_types import EventType
-from app.services.events import catalogue
-from app.services.events.delivery_rounds import Dispatcher
+from app.domain.deciding import Late, Policy, Surplus
+from app.domain.refunding import Clawback
+from app.providers.facts import Kind
+from app.services.base.context import Rules
+from app.services.events import feed
+from app.services.payments import expiry
 from app.worker import Worker
-from tests.promises.test_resumable import each_step
-from tests.support.databases import sessions_for
-from tests.support.faults import Fuse, Injected, fused_engine, raising
-from tests.support.processes import place_of
-from tests.support.receiver import (
-    AppliesOnce,
-    Message,
-    add,
-    answering,
-    deliveries_of,
-    dying,
-    pushing,
-    receiving,
-    send_round,
-    tell,
-)
+from tests.support.buyer import Buyer
+from tests.support.web_client import BACKEND_KEY, ApiClient, build_client
 from tests.support.world import World
 
-PATIENCE_SECONDS = 60
-LEASE = 61
 
+class Told:
+    """What a backend has read of the feed."""
 
-def until(what: Callable[[], bool]) -> None:
-    """Wait for something that another thread does. Test machines are slow and shared."""
-    ends = time.monotonic() + PATIENCE_SECONDS
-    while not what():
-        assert time.monotonic() < ends, "it did not happen"
-        time.sleep(0.02)
+    def __init__(self, world: World, api: ApiClient) -> None:
+        self.world, self.api = world, api
+        self.cursor: str | None = None
 
-
-def send_all(world: World) -> None:
-    dispatcher = Dispatcher(world.core)
-    while dispatcher.run_once():
-        pass
-
-
-@pytest.mark.timeout(300)
-def test_a_worker_killed_anywhere_while_sending_is_followed_by_another_and_nothing_is_missed(world: World) -> None:
-    here = pushing(world)
-    recipe = AppliesOnce()
-
-    def applied(handler: BaseHTTPRequestHandler, message: Message) -> None:
-        recipe.apply(message)
-        answering(200)(handler, message)
-
-    def told(at: int) -> tuple[()]:
-        here.clock.advance(LEASE)
-        for number in (1, 2):
-            tell(here.core, f"user-{at}", number)
-        return ()
-
-    with receiving(applied) as receiver:
-        secret = add(here.core, receiver)
-        with place_of(here) as place:
-            killed = each_step(place, send_round, told)
-        assert killed >= 10
-        here.clock.advance(LEASE)
-        send_all(here)
-    assert recipe.numbers == {f"user-{at}": [1, 2] for at in range(1, killed + 2)}
-    assert all(message.is_signed_with(secret) for message in receiver.got)
-    assert {row.status for row in deliveries_of(here.core)} == {"done"}
-    bodies: dict[str, set[bytes]] = {}
-    for message in receiver.got:
-        bodies.setdefault(message.id, set()).add(message.body)
-    assert all(len(each) == 1 for each in bodies.values()), "an event is the same bytes in every attempt"
-    assert len(receiver.got) > len(bodies), "a worker that died between answer and note has sent again"
-
-
-def test_a_worker_that_fails_at_any_statement_loses_and_doubles_no_delivery(world: World) -> None:
-    """The database fails, and the process lives on: nothing is planned twice, nothing is left out."""
-    here = pushing(world)
-    fuse = Fuse(raising)
-    engine = fused_engine(world.core.sessions.kw["bind"].url.render_as_string(hide_password=False), fuse)
-    core = replace(here.core, sessions=sessions_for(engine))
-    with receiving() as receiver:
-        add(here.core, receiver)
-        at = 0
-        while True:
-            at += 1
-            here.clock.advance(LEASE)
-            for number in (1, 2):
-                tell(here.core, f"user-{at}", number)
-            with fuse.armed(at):
-                try:
-                    Dispatcher(core).run_once()
-                except Injected:
-                    continue
-                if not fuse.has_blown:
-                    break
-        engine.dispose()
-        here.clock.advance(LEASE)
-        send_all(here)
-    assert at > 10
-    rows = deliveries_of(here.core)
-    assert len(rows) == 2 * at
-    assert {row.status for row in rows} == {"done"}
-    for number in range(1, at + 1):
-        seen = receiver.of(f"user-{number}")
-        assert sorted(set(seen)) == [1, 2]
-        assert seen == sorted(seen)
-
-
-def test_two_workers_at_once_send_each_event_once_and_in_order(world: World) -> None:
-    here = pushing(world)
-    users = [f"user-{number}" for number in range(8)]
-    with receiving() as receiver:
-        add(here.core, receiver)
-        for number in range(5):
-            for user in users:
-                tell(here.core, user, number)
-        with ThreadPoolExecutor(2) as threads:
-            list(threads.map(lambda _: send_all(here), range(2)))
-        send_all(here)
-    for user in users:
-        assert receiver.of(user) == [0, 1, 2, 3, 4]
-    assert len({message.id for message in receiver.got}) == len(receiver.got) == 40
-
-
-def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_id(world: World) -> None:
-    here = pushing(world)
-    recipe = AppliesOnce()
-
-    def does_it_and_dies_the_first_time(handler: BaseHTTPRequestHandler, message: Message) -> None:
-        (dying if recipe.apply(message) else answering(200))(handler, message)
-
-    with receiving(does_it_and_dies_the_first_time) as receiver:
-        add(here.core, receiver)
-        for number in (1, 2, 3):
-            tell(here.core, "alice", number)
-        for _ in range(4):
-            send_all(here)
-            here.clock.advance(60)
-    assert receiver.of("alice") == [1, 1, 2, 2, 3, 3]
-    assert recipe.numbers == {"alice": [1, 2, 3]}
-
-
-@pytest.mark.timeout(300)
-def test_an_endpoint_that_hangs_holds_up_no_other(world: World) -> None:
-    here = pushing(world)
-    released = threading.Event()
-
-    def hanging(handler: BaseHTTPRequestHandler, message: Message) -> None:
-        released.wait(PATIENCE_SECONDS)
-        answering(200)(handler, message)
-
-    with receiving(hanging) as stuck, receiving() as healthy:
-        add(here.core, stuck, "stuck")
-        add(here.core, healthy, "healthy")
-        worker = Worker(here.core)
-        thread = threading.Thread(target=worker.run)
-        thread.start()
-        try:
-            tell(here.core, "alice", 1)
-            until(lambda: len(stuck.got) == 1)
-            for number in (2, 3):
-                tell(here.core, "alice", number)
-                until(lambda wanted=number: healthy.of("alice")[-1:] == [wanted])  # type: ignore[misc]
-            assert stuck.of("alice") == [1], "it has not been answered yet"
-        finally:
-            released.set()
-            worker.stop.set()
-            thread.join()
-    assert healthy.of("alice") == [1, 2, 3]
-
-
-def test_a_purchase_is_told_as_the_catalogue_says(world: World) -> None:
-    here = pushing(world)
-    with receiving() as receiver:
-        add(here.core, receiver)
-        here.pay(here.order().payments[0].id)
-        here.deliver()
-        worker = Worker(here.core)
-        while worker.run_once():
+    def news(self) -> list[dict[str, Any]]:
+        while feed.place_events(self.world.core):
             pass
-    told = [message.content for message in receiver.got]
-    assert {each["user"] for each in told} == {"alice"}
-    assert [each["version"] for each in told] == sorted({each["version"] for each in told})
-    types = [each["type"] for each in told]
-    assert sorted(types) == ["coins.credited", "coins.credited", "order.paid"]
-    for each in told:
-        assert shape(each) == shape(catalogue.example(EventType(each["type"])))
-    assert USER not in {each["user"] for each in told}
+        answer = self.api.get("/v1/events", limit="200", **({"after": self.cursor} if self.cursor else {}))
+        assert answer.status_code == 200, answer.text
+        assert answer.json is not None
+        self.cursor = answer.json["next"]
+        events: list[dict[str, Any]] = answer.json["events"]
+        return events
+
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.news()]
 
 
-def shape(value: Any) -> Any:
-    """The names in a document, without what they stand for."""
-    if isinstance(value, dict):
-        return {name: shape(member) for name, member in value.items()}
-    return [shape(member) for member in value[:1]] if isinstance(value, list) else ""
+@pytest.fixture
+def api(world: World, engine: Engine) -> ApiClient:
+    return ApiClient(build_client(world, engine), BACKEND_KEY)
+
+
+@pytest.fixture
+def told(world: World, api: ApiClient) -> Iterator[Told]:
+    yield Told(world, api)
+    world.assert_balanced()
+
+
+def test_a_paid_order_is_told_with_its_coins_as_the_api_shows_both(world: World, told: Told, api: ApiClient) -> None:
+    buyer = Buyer(world)
+    assert told.types() == []
+    buyer.pay()
+    events = told.news()
+    assert [event["type"] for event in events] == ["order.paid", "coins.credited", "coins.credited"]
+    paid, coins, bonus = events
+    assert paid["data"]["order"] == api.get(f"/v1/orders/{buyer.order_id}").json
+    lines = api.get("/v1/statement", user=buyer.user, environment="sandbox").json
+    assert lines is not None
+    assert [coins["data"]["line"], bonus["data"]["line"]] == lines["lines"]
+    assert coins["data"]["wallet"] == {"user": buyer.user, "asset": "coin", "environment": "sandbox"}
+    for event in events:
+        assert event["user"] == buyer.user
+        cause = event["cause"]
+        assert (cause["by"], cause["road"], cause["provider_account"]) == ("fact", "notification", "sandbox")
+        assert cause["fact"].isdecimal()
+    assert [event["version"] for event in events] == sorted({event["version"] for event in events})
+
+
+def test_the_same_news_by_another_road_tells_nothing_more(world: World, told: Told) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    told.news()
+    buyer.pay()
+    buyer.tell(buyer.paid(), "query")
+    assert told.types() == []
+
+
+def test_an_order_with_two_payments_is_told_with_both(world: World, told: Told, api: ApiClient) -> None:
+    buyer = Buyer(world)
+    body = {"provider_account": "sandbox", "way": "page", "user": buyer.user}
+    order = api.post(f"/v1/orders/{buyer.order_id}/payments", body).json
+    assert order is not None
+    world.pay(int(order["payments"][-1]["number"]))
+    world.deliver()
+    (paid,) = [event for event in told.news() if event["type"] == "order.paid"]
+    assert len(paid["data"]["order"]["payments"]) == 2
+    assert paid["data"]["order"] == api.get(f"/v1/orders/{buyer.order_id}").json
+
+
+def test_an_order_that_nobody_paid_is_told_as_expired(world: World, told: Told, api: ApiClient) -> None:
+    buyer = Buyer(world)
+    world.clock.advance(86400)
+    Worker(world.core).run_once()
+    world.clock.advance(8 * 86400)
+    Worker(world.core).run_once()
+    expiry.expire_due_orders(world.core, 10)
+    (expired,) = told.news()
+    assert (expired["type"], expired["cause"]["by"], expired["cause"]["road"]) == ("order.expired", "fact", "query")
+    assert expired["data"]["order"] == api.get(f"/v1/orders/{buyer.order_id}").json
+
+
+def test_money_that_is_not_as_asked_is_told_as_held(world: World, told: Told) -> None:
+    buyer = Buyer(world)
+    buyer.tell(replace(buyer.paid(), money=replace(buyer.paid().money, minor=599)))  # type: ignore[type-var]
+    (held,) = told.news()
+    assert held["type"] == "payment.held"
+    assert held["data"]["payment"]["status"] == "held"
+    assert held["data"]["order"] == str(buyer.order_id)
+    buyer.tell(replace(buyer.paid(), money=replace(buyer.paid().money, minor=599)), "query")  # type: ignore[type-var]
+    assert told.types() == []
+
+
+def test_money_for_a_paid_order_is_told_as_surplus_and_late_money_by_the_policy(world: World, told: Told) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    told.news()
+    second = replace(buyer.paid(), ref=replace(buyer.paid().ref, theirs="another-trade"))
+    buyer.tell(second)
+    buyer.tell(second, "query")
+    (surplus,) = told.news()
+    assert (surplus["type"], surplus["data"]["payment"]["number"]) == ("payment.surplus", str(buyer.payment_id))
+
+
+def test_late_money_that_the_policy_gives_back_is_told_with_its_refund(world: World, told: Told) -> None:
+    strict = world.with_rules(Rules(policy=Policy(late=Late.REFUND, surplus=Surplus.REFUND)))
+    buyer = Buyer(strict)
+    world.clock.advance(8 * 86400)
+    Worker(strict.core).run_once()
+    expiry.expire_due_orders(strict.core, 10)
+    assert "order.expired" in told.types()
+    buyer.tell(buyer.paid())
+    assert told.types() == ["payment.surplus", "refund.requested"]
+
+
+def test_money_that_matches_no_order_is_told_as_parked_once(world: World, told: Told) -> None:
+    buyer = Buyer(world)
+    stranger = replace(buyer.paid(), ref=replace(buyer.paid().ref, ours="28677", theirs="unheard-of"))
+    buyer.tell(stranger)
+    buyer.tell(stranger, "query")
+    Worker(world.core).run_once()
+    (parked,) = told.news()
+    assert (parked["type"], parked["user"]) == ("payment.parked", None)
+    fact = parked["data"]["fact"]
+    assert (fact["provider_number"], fact["amount_minor"], fact["currency"]) == ("unheard-of", 600, "CNY")
+
+
+def test_each_step_of_a_refund_is_told_with_its_coins(world: World, told: Told, api: ApiClient) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    told.news()
+    refund = buyer.ask(300)
+    (requested,) = told.news()
+    assert (requested["type"], requested["cause"]["name"]) == ("refund.requested", "backend:test")
+    assert requested["data"]["refund"] == api.get("/v1/refunds", order=str(buyer.order_id)).json["refunds"][0]  # type: ignore[index]
+    buyer.work(refund)
+    events = told.news()
+    assert [event["type"] for event in events] == ["coins.clawed_back", "coins.clawed_back", "refund.done"]
+    assert events[-1]["data"]["refund"] == api.get(f"/v1/refunds/{refund}").json
+    buyer.tell(buyer.fact(Kind.REFUND_UNDONE, 9, refund=str(refund)))
+    assert told.types() == ["coins.returned", "coins.returned", "refund.undone"]
+
+
+def test_a_refund_that_is_declined_and_one_without_an_answer_are_told(world: World, told: Told) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    told.news()
+    world.simulator.books.next_refunds.append("REFUSED")
+    buyer.work(buyer.ask())
+    assert told.types() == ["refund.requested", "refund.declined"]
+    world.simulator.faults.set(timeout_after=1)
+    refund = buyer.ask()
+    assert buyer.work(refund) == "unknown"
+    requested, pending = told.news()
+    assert (requested["type"], pending["type"]) == ("refund.requested", "refund.pending")
+    assert pending["data"]["refund"]["status"] == "unknown"
+
+
+def test_a_providers_refund_of_spent_coins_opens_a_debt_that_later_coins_repay(world: World, told: Told) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    buyer.spend(50)
+    told.news()
+    buyer.tell(buyer.fact(Kind.REFUNDED, 5, refund="theirs-1", money=600))
+    types = told.types()
+    assert {"coins.clawed_back", "debt.opened", "refund.done"} == set(types)
+    buyer.earn(60)
+    events = told.news()
+    assert [event["type"] for event in events] == ["coins.credited", "coins.clawed_back", "debt.repaid"]
+    assert events[-1]["data"]["line"]["balance"] == 0
+
+
+def test_a_refund_under_the_policy_freeze_is_told_with_the_freezing(world: World, told: Told) -> None:
+    buyer = Buyer(world.with_rules(Rules(clawback=Clawback.FREEZE)))
+    buyer.pay()
+    buyer.spend(66)
+    told.news()
+    buyer.tell(buyer.fact(Kind.REFUNDED, 5, refund="theirs-1", money=600))
+    frozen = [event for event in told.news() if event["type"] == "wallet.frozen"]
+    assert [event["data"]["freeze"]["frozen"] for event in frozen] == [True]
+
+
+def test_holds_are_told_with_how_they_stand(world: World, told: Told, api: ApiClient) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    told.news()
+    body = {"user": buyer.user, "asset": "coin", "amount": 20, "seconds": 600, "environment": "sandbox"}
+    hold = api.post("/v1/holds", body).json
+    assert hold is not None
+    (made,) = told.news()
+    assert made["type"] == "hold.made"
+    assert made["data"]["hold"] == {name: value for name, value in hold.items() if name != "repeated"}
+    api.post(f"/v1/holds/{hold['id']}/capture", {"amount": 5})
+    assert told.types() == ["coins.spent", "hold.captured"]
+    released = api.post(f"/v1/holds/{hold['id']}/release", {}).json
+    (event,) = told.news()
+    assert released is not None
+    assert (event["type"], event["data"]["hold"]["released"]) == ("hold.released", 15)
+    api.post("/v1/holds", body)
+    world.clock.advance(601)
+    Worker(world.core).run_once()
+    assert told.types() == ["hold.made", "hold.expired"]
+
+
+def test_grants_spends_reversals_and_freezes_are_told(world: World, told: Told, api: ApiClient) -> None:
+    about = {"user": "alice", "asset": "coin"}
+    api.post("/v1/grants", {**about, "amount": 50, "reason": "a prize"})
+    spent = api.post("/v1/spends", {**about, "amount": 20, "reference": "sword"})
+    assert spent.json is not None
+    api.post(f"/v1/transfers/{spent.json['id']}/reverse", {"reason": "a mistake"})
+    api.post("/v1/debits", {**about, "amount": 5, "reason": "a correction"})
+    api.post("/v1/wallets/freeze", {**about, "reason": "a look"})
+    api.post("/v1/wallets/unfreeze", {**about, "reason": "looked"})
+    events = told.news()
+    assert [event["type"] for event in events] == [
+        "coins.credited",
+        "coins.spent",
+        "coins.returned",
+        "coins.spent",
+        "wallet.frozen",
+        "wallet.unfrozen",
+    ]
+    assert {event["cause"]["by"] for event in events} == {"caller"}
+    assert len({event["cause"]["name"] for event in events}) == 1
+    lines = api.get("/v1/statement", user="alice").json
+    assert lines is not None
+    assert [event["data"]["line"] for event in events[:4]] == lines["lines"]
+    freezes = api.get("/v1/wallets/freezes", user="alice").json
+    assert freezes is not None
+    assert [event["data"]["freeze"] for event in events[4:]] == freezes["freezes"]
+
+
+def test_a_refused_or_repeated_spend_tells_nothing(world: World, told: Told, api: ApiClient) -> None:
+    about = {"user": "alice", "asset": "coin"}
+    api.post("/v1/grants", {**about, "amount": 50, "reason": "a prize"})
+    told.news()
+    assert api.post("/v1/spends", {**about, "amount": 60}).status_code == 409
+    for _ in range(3):
+        api.post("/v1/spends", {**about, "amount": 7}, key="once")
+    assert told.types() == ["coins.spent"]
+
+
+def test_every_coin_that_moves_is_told_so_that_a_reader_can_keep_the_same_books(world: World, told: Told) -> None:
+    buyer = Buyer(world)
+    buyer.pay()
+    buyer.spend(1)
+    buyer.work(buyer.ask(300))
+    buyer.earn(13)
+    events = told.news()
+    world.clock.advance(40 * 86400)
+    Worker(world.core).run_once()
+    events += told.news()
+    assert "coins.expired" in {event["type"] for event in events}
+    coins = sum(event["data"]["line"]["amount"] for event in events if event["type"].startswith("coins."))
+    assert coins == world.coins(buyer.user)
+    query = text("/* sweep: audit */ SELECT count(*) FROM events WHERE position IS NULL")
+    assert world.core.read(lambda tx: tx.execute(query).scalar_one()) == 0
+
+
+def test_the_feed_waits_for_an_event_and_is_not_for_users(world: World, api: ApiClient, told: Told) -> None:
+    assert api.get("/v1/events", wait="1").json == {"events": [], "next": "MTow", "more": False}
+    for bad in ({"wait": "21"}, {"types": "coins.stolen"}, {"after": "nonsense"}, {"limit": "0"}):
+        answer = api.get("/v1/events", **bad)
+        assert (answer.status_code, answer.json["errors" if "after" not in bad else "code"] is not None) == (422, True)  # type: ignore[index]
+    Buyer(world).pay()
+    (first, *_) = told.news()
+    assert api.get(f"/v1/events/{first['id']}").json == first

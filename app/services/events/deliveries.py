@@ -32,7 +32,7 @@ from app.services.events.feed import FEED
 
 PLANNED_AT_ONCE = 500
 """Events of the feed that one transaction turns into deliveries."""
-LARGEST_PAGE = 200
+MOST_LISTED = 200
 WAITING, FAILED, DONE, GIVEN_UP = "waiting", "failed", "done", "given_up"
 STATUSES = (WAITING, FAILED, DONE, GIVEN_UP)
 LEASES = LeaseQueue(DELIVERIES, "next_at", "deliveries", counts="attempts")
@@ -192,7 +192,7 @@ def list_deliveries(
         wanted = wanted.where(_d.user_id == user_id)
     if before is not None:
         wanted = wanted.where(_d.position < before)
-    return tx.execute(wanted.order_by(_d.position.desc()).limit(min(limit, LARGEST_PAGE + 1))).all()
+    return tx.execute(wanted.order_by(_d.position.desc()).limit(min(limit, MOST_LISTED + 1))).all()
 
 
 def resend_event(tx: Tx, name: str, event_id: uuid.UUID) -> int:

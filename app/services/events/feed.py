@@ -30,7 +30,7 @@ FEED = "all"
 """The name of the one feed of a database."""
 PLACED_AT_ONCE = 500
 """Events that get their positions in one transaction."""
-LONGEST_PAGE = 200
+LARGEST_PAGE = 200
 LONGEST_CURSOR_TEXT = 64
 """Characters of a cursor of the feed; real ones are shorter."""
 _e, _n = EVENTS.c, FEEDS.c
@@ -104,7 +104,7 @@ def read_feed(
         wanted = wanted.where(_e.type.in_(sorted(types)))
     if user_id is not None:
         wanted = wanted.where(_e.slot == slot_of_user(user_id), _e.user_id == user_id)
-    page = wanted.order_by(_e.position).limit(min(limit, LONGEST_PAGE) + 1)
+    page = wanted.order_by(_e.position).limit(min(limit, LARGEST_PAGE) + 1)
 
     def work(tx: Tx) -> FeedPage:
         feed = tx.execute(select(_n.placed, _n.deleted).where(_n.name == FEED)).one_or_none()

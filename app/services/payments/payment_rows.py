@@ -259,13 +259,7 @@ def complete_fact(tx: Tx, row: Any, content: dict[str, Any]) -> None:
 
 
 def settle_fact(
-    tx: Tx,
-    slot: int,
-    fact_id: int,
-    decision: Decision,
-    payment_id: int | None,
-    *,
-    from_suspense: bool = False,
+    tx: Tx, slot: int, fact_id: int, decision: Decision, payment_id: int | None, *, from_suspense: bool = False
 ) -> None:
     """Write down what became of a recorded fact."""
     values = {

@@ -12,7 +12,9 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from app.domain.books import Book
+from app.domain.event_types import ALL_TYPES, EventType
 from app.domain.ledger import KeyConflict, Lot, Posted, Transfer, system
+from app.domain.limits import LedgerRules
 from app.domain.spending import HoldRequest, Spend
 from app.services.base.transaction import Sessions, transact
 from app.services.ledger import post, spend
@@ -65,33 +67,39 @@ def _order(owner: WalletOwner, number: str) -> list[Transfer]:
     ]
 
 
-def test_a_paid_order_of_a_known_user_takes_four_statements(owner: WalletOwner, books: Sessions) -> None:
+@pytest.mark.parametrize(("events", "expected"), [(frozenset(), 4), (ALL_TYPES, 5)], ids=["untold", "told"])
+def test_a_paid_order_of_a_known_user_takes_four_statements_and_one_for_its_events(
+    owner: WalletOwner, books: Sessions, events: frozenset[EventType], expected: int
+) -> None:
+    owner.rules = LedgerRules(events=events)
     for number in ("1", "2"):
         owner.do(post, _order(owner, number))
     with statements(books) as seen:
         owner.do(post, _order(owner, "3"))
-    assert len(seen) == 4, seen
+    assert len(seen) == expected, seen
 
 
-def test_a_spend_takes_two_statements_and_the_long_way_six_or_with_several_lots_seven(
-    owner: WalletOwner, books: Sessions
+@pytest.mark.parametrize(("events", "told"), [(frozenset(), 0), (ALL_TYPES, 1)], ids=["untold", "told"])
+def test_a_spend_takes_two_statements_and_the_long_way_six_or_with_several_lots_seven_and_one_for_its_events(
+    owner: WalletOwner, books: Sessions, events: frozenset[EventType], told: int
 ) -> None:
+    owner.rules = LedgerRules(events=events)
     for number in ("1", "2"):
         owner.do(post, _order(owner, number))
     owner.spend(1)
     owner.spend(1)
     with statements(books) as seen:
         owner.spend(1)
-    assert len(seen) == 2, seen
+    assert len(seen) == 2 + told, seen
     owner.credit(10, lot=Lot(bonus=True, expires_at=NOW + 2 * HOUR))
     owner.spend(1)  # this one reads the number of `revenue`, once for a process and slot
     owner.credit(10, lot=Lot(bonus=True, expires_at=NOW + HOUR))
     with statements(books) as seen:
         owner.spend(1)
-    assert len(seen) == 6, seen
+    assert len(seen) == 6 + told, seen
     with statements(books) as seen:
         owner.spend(15)
-    assert len(seen) == 7, seen
+    assert len(seen) == 7 + told, seen
     assert owner.findings() == []
 
 
