@@ -42,6 +42,7 @@ _ENDPOINT = (
     "made_by",
     "made_at",
 )
+_PLAIN = frozenset({str, int, bool, type(None)})
 _FREEZE = ("asset", "environment", "frozen", "reason", "actor", "at")
 
 
@@ -144,12 +145,15 @@ def delivery(row: Any) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """A representation as plain JSON: moments in UTC with a `Z`, UUIDs and words as texts."""
+    if type(value) in _PLAIN:  # most are: the events of the money path pass here
+        return value
     if isinstance(value, dict):
         return {name: plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
         return [plain(member) for member in value]
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        moment = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return f"{moment.isoformat()[:-6]}Z"
     if isinstance(value, uuid.UUID):
         return str(value)
     return value

@@ -7,7 +7,7 @@ waited for a lock that another change of the user held gets a greater version th
 
 from __future__ import annotations
 
-import secrets
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +73,8 @@ def cause_in(tx: Connected, actor: str = "") -> Mapping[str, Any]:
 def event_id(slot: int, at: datetime) -> uuid.UUID:
     """A new UUID (version 7, RFC 9562): 48 bits of milliseconds, 62 random bits, the slot in the last 12."""
     ms = microseconds(at) // 1000 & (1 << 48) - 1
-    value = (ms << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62) | (secrets.randbits(50) << 12) | slot
+    chance = int.from_bytes(os.urandom(8), "big")
+    value = (ms << 80) | (7 << 76) | (chance >> 52 << 64) | (2 << 62) | ((chance & (1 << 50) - 1) << 12) | slot
     return uuid.UUID(int=value)
 
 
