@@ -47,7 +47,8 @@ ANY_DUE = (
     .prefix_with(sweep("deliveries"))
     .where(
         *_AWAKE,
-        or_(_e.planned < _PLACED, _ANY_OPEN & or_(_e.probe_at.is_(None), _e.probe_at <= bindparam("now"))),
+        or_(_e.probe_at.is_(None), _e.probe_at <= bindparam("now")),
+        or_(_e.planned < _PLACED, _ANY_OPEN),
     )
     .exists()
 )
@@ -134,7 +135,7 @@ def plan_deliveries(core: Core, number: int) -> int:
 def _warn_of_gap(tx: Tx, endpoint: AnyRow) -> None:
     """An endpoint that was paused for longer than events are kept has missed some: a person has to know."""
     deleted = tx.scalar(select(func.max(_n.deleted)).where(_n.name == FEED)) or 0
-    if endpoint.planned < deleted and endpoint.planned > 0:
+    if endpoint.planned < deleted:
         _log.error("events_not_kept", endpoint=endpoint.name, after=endpoint.planned, kept_after=deleted)
 
 

@@ -79,17 +79,23 @@ class Dispatcher:
 
 
 def send_due(core: Core, number: int, stop: threading.Event | None = None) -> int:
-    """One bounded round for one endpoint: write deliveries for what is new in the feed, and send what is due. How many
-    things were done."""
+    """One bounded round for one endpoint: send what is due, and write deliveries for what is new in the feed if too
+    little is due. How many things were done.
+
+    What is not looked at yet waits in the feed: while an endpoint is down, or slower than the feed, no rows pile up.
+    """
     row = core.read(lambda tx: deliveries.active_endpoint(tx, number))
     if row is None:
         return 0
-    planned = deliveries.plan_deliveries(core, number) if row.planned < row.placed else 0
-    if not endpoint_health.is_down(row):
-        return planned + _send_all(core, row, deliveries.due_deliveries(core, number, ROUND), stop)
-    if not endpoint_health.claim_probe(core, row):
-        return planned
-    return planned + _send_all(core, row, deliveries.due_deliveries(core, number, 1), stop)
+    is_down = endpoint_health.is_down(row)
+    if is_down and not endpoint_health.claim_probe(core, row):
+        return 0
+    most, planned = 1 if is_down else ROUND, 0
+    due = deliveries.due_deliveries(core, number, most)
+    if len(due) < most and row.planned < row.placed:
+        planned = deliveries.plan_deliveries(core, number)
+        due = deliveries.due_deliveries(core, number, most)
+    return planned + _send_all(core, row, due, stop)
 
 
 def _send_all(core: Core, row: AnyRow, numbers: Sequence[int], stop: threading.Event | None) -> int:

@@ -159,6 +159,24 @@ def test_an_endpoint_that_is_down_for_an_hour_is_tried_by_one_delivery_at_a_time
     assert endpoint(here.core).probe_at is None
 
 
+def test_while_an_endpoint_is_down_what_is_new_waits_in_the_feed_and_no_rows_pile_up(here: World) -> None:
+    with receiving(answering(500)) as receiver:
+        add(here.core, receiver)
+        for number in range(10):
+            tell(here.core, f"user-{number}", 1)
+        send_all(here)
+        rows = len(deliveries_of(here.core))
+        for number in range(10, 20):
+            tell(here.core, f"user-{number}", 1)
+        here.clock.advance(3600)
+        send_all(here)
+        assert len(deliveries_of(here.core)) == rows == 10
+        receiver.answer = answering(200)
+        here.clock.advance(3600)
+        send_all(here)
+    assert [row.status for row in deliveries_of(here.core)] == ["done"] * 20
+
+
 def test_two_workers_do_not_probe_at_once(here: World) -> None:
     with receiving(answering(500)) as receiver:
         add(here.core, receiver)
