@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -34,6 +34,8 @@ PLANNED_AT_ONCE = 500
 """Events of the feed that one transaction turns into deliveries."""
 MOST_LISTED = 200
 WAITING, FAILED, DONE, GIVEN_UP = "waiting", "failed", "done", "given_up"
+DEFERRED = timedelta(minutes=5)
+"""What is blocked is put off for so long at a time: not for as long as what blocks it, which may end at any moment."""
 STATUSES = (WAITING, FAILED, DONE, GIVEN_UP)
 LEASES = LeaseQueue(DELIVERIES, "next_at", "deliveries", counts="attempts")
 _d, _e, _v, _n = DELIVERIES.c, ENDPOINTS.c, EVENTS.c, FEEDS.c
@@ -74,6 +76,24 @@ _HEADS = (
     )
     .order_by(_d.next_at, _d.position)
     .limit(bindparam("most"))
+)
+_DEFER = (
+    update(DELIVERIES)
+    .prefix_with(sweep("deliveries"))
+    .where(
+        _d.endpoint_id == bindparam("endpoint"),
+        _d.next_at <= bindparam("now"),
+        _d.user_id != "",
+        exists().where(
+            _earlier.c.slot == _d.slot,
+            _earlier.c.endpoint_id == _d.endpoint_id,
+            _earlier.c.user_id == _d.user_id,
+            _earlier.c.position < _d.position,
+            _earlier.c.next_at > bindparam("now"),
+            _earlier.c.status == FAILED,
+        ),
+    )
+    .values(next_at=bindparam("until"))
 )
 
 
@@ -173,6 +193,19 @@ def due_deliveries(core: Core, endpoint_id: int, limit: int) -> list[int]:
     return core.read(lambda tx: list(tx.scalars(_HEADS, values)))
 
 
+def defer_blocked(core: Core, endpoint_id: int) -> None:
+    """Put off what cannot be sent because an earlier one of its user has failed and rests: else every look for what is
+    due would go through all of it. Whoever ends the earlier one wakes the others (`wake_user`)."""
+    now = core.clock.now()
+    core.transact(lambda tx: tx.execute(_DEFER, {"endpoint": endpoint_id, "now": now, "until": now + DEFERRED}))
+
+
+def wake_user(tx: Tx, row: AnyRow) -> None:
+    """What was put off behind a delivery of that user may be sent."""
+    his = (_d.slot == row.slot, _d.endpoint_id == row.endpoint_id, _d.user_id == row.user_id)
+    tx.execute(update(DELIVERIES).where(*his, _d.status == WAITING, _d.next_at > tx.now).values(next_at=tx.now))
+
+
 def find_delivery(tx: Tx, endpoint_id: int, event_id: uuid.UUID) -> AnyRow:
     """Raises NotFound."""
     mine = (_d.slot == event_id.int % SLOTS, _d.endpoint_id == endpoint_id, _d.event_id == event_id)
@@ -205,7 +238,9 @@ def resend_event(tx: Tx, name: str, event_id: uuid.UUID) -> int:
     if event is None:
         raise NotFound(event=str(event_id))
     _insert(tx, _OPEN_ONE, [_new(tx, endpoint.id, event)])
-    return int(find_delivery(tx, endpoint.id, event_id).id)
+    row = find_delivery(tx, endpoint.id, event_id)
+    wake_user(tx, row)
+    return int(row.id)
 
 
 def resend_since(tx: Tx, name: str, since: datetime) -> int:
@@ -242,7 +277,9 @@ def end_delivery(tx: Tx, row: AnyRow, why: str) -> bool:
     """Give an open delivery up; False if it is not open any more."""
     ended = {"status": GIVEN_UP, "next_at": None, "problem": problem_text(why)}
     mine = (_d.slot == row.slot, _d.id == row.id, _d.next_at.is_not(None))
-    return tx.execute(update(DELIVERIES).where(*mine).values(ended)).rowcount == 1
+    is_open = tx.execute(update(DELIVERIES).where(*mine).values(ended)).rowcount == 1
+    wake_user(tx, row)
+    return is_open
 
 
 def find_event_of(tx: Tx, row: AnyRow) -> AnyRow | None:

@@ -95,6 +95,8 @@ def send_due(core: Core, number: int, stop: threading.Event | None = None) -> in
     if len(due) < most and row.planned < row.placed:
         planned = deliveries.plan_deliveries(core, number)
         due = deliveries.due_deliveries(core, number, most)
+    if len(due) < most:
+        deliveries.defer_blocked(core, number)
     return planned + _send_all(core, row, due, stop)
 
 
@@ -218,6 +220,8 @@ def _write_done(tx: Tx, delivery: AnyRow, attempt: Attempt) -> None:
     """The receiver has it, whatever else was written about the delivery meanwhile."""
     done = {"status": deliveries.DONE, "next_at": None, "tried_at": tx.now, **_seen(attempt)}
     tx.execute(update(DELIVERIES).where(_d.slot == delivery.slot, _d.id == delivery.id).values(done))
+    if delivery.status == deliveries.FAILED:
+        deliveries.wake_user(tx, delivery)
 
 
 def _write_failed(tx: Tx, delivery: AnyRow, failed: dict[str, object]) -> None:

@@ -150,11 +150,11 @@ def resume_endpoint(tx: Tx, name: str) -> int:
     row = find_endpoint(tx, name, lock=True)
     healthy = {"failures": 0, "failing_since": None, "probe_at": None}
     tx.execute(update(ENDPOINTS).where(_e.id == row.id).values(paused_at=None, paused_why="", paused_by="", **healthy))
-    # What had failed rests for up to a day. Whoever resumes an endpoint has repaired it.
+    # What had failed rests for up to a day, and what is behind it. Whoever resumes an endpoint has repaired it.
     tx.execute(
         update(DELIVERIES)
         .prefix_with(sweep("deliveries"))
-        .where(_d.endpoint_id == row.id, _d.next_at > tx.now, _d.status == "failed")
+        .where(_d.endpoint_id == row.id, _d.next_at > tx.now)
         .values(next_at=tx.now)
     )
     _log.info("endpoint_resumed", endpoint=name)

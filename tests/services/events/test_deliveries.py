@@ -12,7 +12,7 @@ from app.domain.event_types import EventType
 from app.services.base.errors import NotFound
 from app.services.events import deliveries, endpoint_health, endpoints
 from app.services.events.delivery_rounds import Dispatcher
-from app.worker import Worker
+from app.worker import DELIVERIES, Worker
 from tests.support.receiver import (
     Message,
     Receiver,
@@ -101,6 +101,28 @@ def test_a_failed_event_holds_the_later_ones_of_its_user_and_nobody_elses(here: 
     assert receiver.of("alice") == [1, 1, 1, 2, 3]
     assert receiver.of("bob") == [1, 2, 3]
     assert {message.body for message in receiver.got if message.id == receiver.got[0].id} == {receiver.got[0].body}
+
+
+def test_while_a_users_event_rests_the_worker_has_nothing_to_look_for(here: World) -> None:
+    """What is behind it is put off, and follows at once when the first is taken."""
+    with receiving(lambda h, m: answering(500 if m.user == "alice" else 200)(h, m)) as receiver:
+        add(here.core, receiver)
+        for number in (1, 2, 3):
+            tell(here.core, "alice", number)
+        tell(here.core, "bob", 1)
+        worker = Worker(here.core)
+        while worker.run_once():
+            pass
+        assert DELIVERIES not in worker._due_kinds()
+        tell(here.core, "alice", 4)
+        assert DELIVERIES in worker._due_kinds()
+        worker.run_once()
+        assert DELIVERIES not in worker._due_kinds()
+        receiver.answer = answering(200)
+        here.clock.advance(6)
+        while worker.run_once():
+            pass
+    assert receiver.of("alice") == [1, 1, 2, 3, 4]
 
 
 def test_money_of_nobody_known_waits_for_no_other(here: World) -> None:
