@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine
@@ -22,7 +23,7 @@ from app.providers.http import RequestsClient
 from app.providers.registry import Registry, build_accounts
 from app.providers.tools import Clock, Tools
 from app.providers.verbs import least_seconds
-from app.services.accounts.provider_keys import DatabaseKeys
+from app.services.accounts.provider_keys import COPY_SECONDS, DatabaseKeys
 from app.services.base.context import Core, ProviderClock, Rules, SystemClock
 from app.services.base.transaction import Sessions
 
@@ -40,8 +41,10 @@ class House:
 
     def reload_keys(self) -> None:
         """Copy providers' public keys into this process, unless that was done less than a minute ago."""
+        before = self.core.clock.now() - timedelta(seconds=COPY_SECONDS)
         for store in self.keys.values():
-            store.reload_if_old()
+            if store.copied_at <= before:
+                store.reload_if_old()
 
 
 def database_url(settings: Settings) -> URL:

@@ -9,7 +9,19 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import logs
-from app.cli import audit, endpoints, events, installation, operator, refunds, reports, scans, settings, wallets
+from app.cli import (
+    audit,
+    endpoints,
+    events,
+    installation,
+    operator,
+    orders,
+    refunds,
+    reports,
+    scans,
+    settings,
+    wallets,
+)
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
 
@@ -41,6 +53,7 @@ for _command in (
     operator.messages,
     operator.facts,
     operator.payments,
+    orders.orders,
     refunds.refunds,
     scans.scans,
     endpoints.endpoints,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+from operator import itemgetter
+
 import click
 
 from app.cli.house import house
+from app.cli.lists import Table, list_options, span_of, time_options, write_list
+from app.domain import list_tables
+from app.domain.refunding import RefundStatus
 from app.models.base import AnyRow
-from app.services.refunds import overdue
+from app.services.refunds import overdue, refund_lists
+from app.services.refunds.refund_lists import RefundFilter
 
 
 @click.group()
@@ -15,11 +22,22 @@ def refunds() -> None:
 
 
 @refunds.command("list")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-def list_refunds(limit: int) -> None:
-    """The newest refunds, newest first."""
-    for row in overdue.recent(house().core, limit):
-        click.echo(_line(row))
+@click.option("--user", help="Only those of this user's orders.")
+@click.option("--status", type=click.Choice([str(status) for status in RefundStatus]))
+@time_options
+@list_options
+def list_refunds(
+    user: str | None, status: str | None, since: str | None, until: str | None, limit: int | None, as_csv: bool
+) -> None:
+    """The refunds of all users, or of one, newest first."""
+    core = house().core
+    wanted = RefundFilter(None, user, None if status is None else RefundStatus(status), span_of(since, until))
+    write_list(
+        partial(refund_lists.list_refunds, core, wanted),
+        limit,
+        _line,
+        _table() if as_csv else None,
+    )
 
 
 @refunds.command("overdue")
@@ -53,6 +71,11 @@ def end_refund(number: int, name: str, reason: str) -> None:
     except overdue.NotEnded as error:
         raise click.ClickException(f"{number}: {error}") from None
     click.echo(f"{number}: ended")
+
+
+def _table() -> Table[AnyRow]:
+    cells = itemgetter(*list_tables.REFUNDS)
+    return list_tables.REFUNDS, lambda row: cells(list_tables.refund(row))
 
 
 def _line(row: AnyRow) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 
 import click
 
 from app.cli.house import house, moment_of
+from app.domain.csv_text import csv_line
 from app.domain.trial_balance import Line, TrialBalance, as_json, numbers_of
 from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
@@ -28,12 +27,13 @@ def report_deferred_revenue() -> None:
     parts = house()
     zone = parts.core.rules.ledger.zone
     figures = parts.core.read(lambda session: deferred_revenue(session, zone=zone), snapshot=True)
-    rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(["environment", "product", "month", "asset", "coins", "currency", "value_minor"])
-    for about, sums in figures.items():
-        rows.writerow(
-            [about.environment, about.product, about.month, about.asset, sums.coins, about.currency, sums.value_minor]
-        )
+    rows: list[list[object]] = [["environment", "product", "month", "asset", "coins", "currency", "value_minor"]]
+    rows += (
+        [about.environment, about.product, about.month, about.asset, sums.coins, about.currency, sums.value_minor]
+        for about, sums in figures.items()
+    )
+    for row in rows:
+        click.echo(csv_line(row, end="\n"), nl=False)
 
 
 @report.command("trial-balance")

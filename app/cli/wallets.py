@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+from operator import attrgetter
+
 import click
 
 from app.cli.house import house
+from app.cli.lists import list_options, span_of, time_options, write_list
+from app.domain import list_tables
 from app.domain.numbers import slot_of_user
 from app.services.accounts import freezes
 from app.services.base.errors import NotFound
+from app.services.ledger import wallet_lists
+from app.services.ledger.wallet_lists import HoldFilter, HoldState, ListedHold
 
 
 @click.group()
 def wallets() -> None:
-    """Wallets of users: freezing them, and who did so."""
+    """Wallets of users: freezing them, who did so, and what is reserved in them."""
 
 
 def _freezing(name: str, done: str) -> None:
@@ -47,3 +54,29 @@ def freezing_history(user: str) -> None:
     for row in freezes.history(house().core, user):
         what = f"{row.asset or 'all'} {'frozen' if row.frozen else 'unfrozen'}"
         click.echo(f"{row.at:%Y-%m-%d %H:%M:%S}  {row.environment}  {what} by {row.actor}: {row.reason}")
+
+
+@wallets.command("holds")
+@click.argument("user")
+@click.option("--state", type=click.Choice(["open", "captured", "released", "expired"]))
+@time_options
+@list_options
+def list_holds(
+    user: str, state: HoldState | None, since: str | None, until: str | None, limit: int | None, as_csv: bool
+) -> None:
+    """What is and was reserved in the wallets of USER, newest first."""
+    core = house().core
+    wanted = HoldFilter(user, state, made=span_of(since, until))
+    write_list(
+        partial(wallet_lists.list_holds, core, wanted),
+        limit,
+        _hold_line,
+        (list_tables.HOLDS, attrgetter(*list_tables.HOLDS)) if as_csv else None,
+    )
+
+
+def _hold_line(hold: ListedHold) -> str:
+    return (
+        f"{hold.id}  {hold.created_at:%Y-%m-%d %H:%M:%S}  {hold.environment}  {hold.state}  {hold.amount} {hold.asset}"
+        f"  rest={hold.rest} until={hold.expires_at:%Y-%m-%d %H:%M:%S}  by {hold.actor or '-'}  {hold.reference}"
+    ).rstrip()

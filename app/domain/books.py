@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from app.domain.account_events import Mark, first_head
 from app.domain.ledger import EXPIRED, EXPIRY, MAX_AMOUNT, AccountName, BalanceOverflow, Transfer, next_head, system
 from app.domain.limits import Periods
-from app.domain.lots import LotLeft, SpendOrder, in_spend_order, plan, preferring, rank, rank_of_now
+from app.domain.lots import LotLeft, SpendOrder, fresh_and_stale, plan, preferring, rank, rank_of_now
 
 RECHECK = 0
 """In place of a spend order: another lot may come before the open one."""
@@ -218,9 +218,7 @@ class Book:
         return self.lots
 
     def _split(self, order: SpendOrder, at_us: int) -> tuple[list[LotLeft], list[LotLeft]]:
-        """Lots that can be spent, and lots that have expired, each in spend order."""
-        lots = in_spend_order((lot for lot in self._loaded().values() if lot.remaining), order)
-        return [lot for lot in lots if not lot.expired(at_us)], [lot for lot in lots if lot.expired(at_us)]
+        return fresh_and_stale(self._loaded().values(), order, at_us)
 
     def _take_from(self, lots: Sequence[LotLeft], amount: int, fingerprint: bytes, at_us: int) -> Entry:
         uses = plan(lots, amount)

@@ -49,6 +49,15 @@ def in_spend_order(lots: Iterable[LotLeft], order: SpendOrder) -> list[LotLeft]:
     return sorted(lots, key=lambda lot: (rank(lot.expires_us, lot.bonus, order), lot.version))
 
 
+def fresh_and_stale(lots: Iterable[LotLeft], order: SpendOrder, at_us: int) -> tuple[list[LotLeft], list[LotLeft]]:
+    """Of the lots with something left: those that can be spent, and those that have expired, each in spend order."""
+    fresh, stale = list[LotLeft](), list[LotLeft]()
+    for lot in lots:
+        if lot.remaining:
+            (stale if lot.expires_us <= at_us else fresh).append(lot)
+    return in_spend_order(fresh, order), in_spend_order(stale, order) if stale else stale
+
+
 def plan(lots: Sequence[LotLeft], amount: int) -> list[tuple[int, int]] | None:
     """How to take `amount` from lots that are already in order: (version, amount) of each. None: not enough."""
     uses: list[tuple[int, int]] = []

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
+from operator import attrgetter, itemgetter
 
 from app.domain.facts import Kind
 
 SHARES = 100_000
 """A fact's `share` is in parts per this many."""
 NOTHING, WHOLE = Fraction(0), Fraction(1)
+_AT, _MONEY, _TOTAL, _SHARE = (attrgetter(name) for name in ("at", "money", "total", "share"))
 
 
 class RefundStatus(StrEnum):
@@ -157,13 +159,20 @@ def refunded(facts: Iterable[RefundFact], paid_minor: int | None, own: Mapping[s
     by_number: dict[str, list[RefundFact]] = {}
     for fact in facts:
         by_number.setdefault(fact.number, []).append(fact)
-    histories = [_History.of(number, told, (own or {}).get(number)) for number, told in sorted(by_number.items())]
-    counting = _Counting(paid_minor)
-    for moment in sorted((moment for history in histories for moment in history.moments()), key=_Moment.place):
+    histories, moments, counting = list[_History](), list[_Moment](), _Counting(paid_minor)
+    for number in sorted(by_number):
+        history = _History.of(number, by_number[number], (own or {}).get(number))
+        histories.append(history)
+        moments += history.moments()
+    for moment in sorted(moments, key=_Moment.place):
         counting.count(moment)
-    refunds = [told for history in histories if (told := history.told(counting)) is not None]
-    order = sorted(refunds, key=lambda told: (told.done_at or told.at, told.number))
-    return Refunded(min(counting.level, WHOLE), {told.number: told for told in order})
+    refunds = list[tuple[datetime, str, RefundTold]]()
+    for history in histories:
+        told = history.told(counting)
+        if told is not None:
+            refunds.append((told.done_at or told.at, told.number, told))
+    refunds.sort(key=itemgetter(0, 1))
+    return Refunded(min(counting.level, WHOLE), {number: told for _, number, told in refunds})
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +203,17 @@ class _History:
 
     @classmethod
     def of(cls, number: str, facts: Sequence[RefundFact], own: int | None) -> _History:
-        done = [fact for fact in facts if fact.kind is Kind.REFUNDED]
-        others = [fact for fact in facts if fact.kind in (Kind.REFUND_PENDING, Kind.REFUND_FAILED)]
-        minor = _largest(fact.money for fact in done)
+        done, others = list[RefundFact](), list[RefundFact]()
+        for fact in facts:
+            if fact.kind is Kind.REFUNDED:
+                done.append(fact)
+            elif fact.kind in (Kind.REFUND_PENDING, Kind.REFUND_FAILED):
+                others.append(fact)
+        minor = _largest(map(_MONEY, done))
         if minor is None:
-            minor = own if own is not None else _largest(fact.money for fact in others)
-        total, share = _largest(fact.total for fact in done), _largest(fact.share for fact in done)
-        whole = RefundFact(Kind.REFUNDED, number, min(fact.at for fact in done), minor, total, share) if done else None
+            minor = own if own is not None else _largest(map(_MONEY, others))
+        total, share = _largest(map(_TOTAL, done)), _largest(map(_SHARE, done))
+        whole = RefundFact(Kind.REFUNDED, number, min(map(_AT, done)), minor, total, share) if done else None
         return cls(number, facts, whole, minor, own is not None)
 
     def moments(self) -> Iterator[_Moment]:
@@ -211,7 +224,7 @@ class _History:
             for fact in undone:
                 if again is None or fact.money is not None or fact.at > again:
                     yield _Moment(max(fact.at, self.done.at), self.number, money=fact.money)
-            failed = max((fact.at for fact in self._of(Kind.REFUND_FAILED)), default=self.done.at)
+            failed = max(map(_AT, self._of(Kind.REFUND_FAILED)), default=self.done.at)
             if failed > (again or self.done.at):
                 yield _Moment(failed, self.number, becomes=RefundStatus.DECLINED)
         elif not self._is_known:
@@ -220,7 +233,7 @@ class _History:
 
     def told(self, counting: _Counting) -> RefundTold | None:
         """None for a taking back whose refund nobody has told."""
-        at = min(fact.at for fact in self.facts)
+        at = min(map(_AT, self.facts))
         if self.done is not None:
             part, undone, status = counting.of(self.number)
             minor = counting.minor_of(part) if self.minor is None else self.minor
@@ -258,7 +271,11 @@ class _History:
 
 
 def _largest(sizes: Iterable[int | None]) -> int | None:
-    return max((size for size in sizes if size is not None), default=None)
+    largest: int | None = None
+    for size in sizes:
+        if size is not None and (largest is None or size > largest):
+            largest = size
+    return largest
 
 
 class _Counting:

@@ -43,6 +43,7 @@ _ENDPOINT = (
     "made_at",
 )
 _PLAIN = frozenset({str, int, bool, type(None)})
+"""Types whose values are JSON already."""
 _FREEZE = ("asset", "environment", "frozen", "reason", "actor", "at")
 
 
@@ -148,7 +149,10 @@ def plain(value: Any) -> Any:
     if type(value) in _PLAIN:  # most are: the events of the money path pass here
         return value
     if isinstance(value, dict):
-        return {name: plain(member) for name, member in value.items()}
+        members = dict[str, Any]()
+        for name, member in value.items():
+            members[name] = member if type(member) in _PLAIN else plain(member)
+        return members
     if isinstance(value, list | tuple):
         return [plain(member) for member in value]
     if isinstance(value, datetime):

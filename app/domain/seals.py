@@ -35,6 +35,9 @@ SEALED: Mapping[str, tuple[str, ...]] = {
 """The columns of each table that are sealed, in this order."""
 FOLLOWS_FACTS = frozenset({"amount_minor", "currency", "created_at"})
 """Of a refund that the provider decided: these follow from the facts, and the seal leaves them out."""
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""Types whose values every database gives back as they are."""
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,10 @@ class Seals:
 
 
 def _sealed(table: str, row: Mapping[str, object]) -> list[object]:
-    content = [spelled(row[column]) for column in SEALED[table]]
+    content: list[object] = []
+    for column in SEALED[table]:
+        value = row[column]
+        content.append(value if type(value) in _PLAIN else spelled(value))
     if table == "refunds" and row["origin"] == "provider":
         names = SEALED[table]
         content = [None if name in FOLLOWS_FACTS else value for name, value in zip(names, content, strict=True)]
@@ -93,16 +99,20 @@ def _sealed(table: str, row: Mapping[str, object]) -> list[object]:
 
 
 def _seal(key: bytes, what: str, content: list[object]) -> bytes:
-    text = json.dumps([what, *content], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
+    return hmac.digest(key, _canonical([what, *content]).encode("utf-8", "surrogatepass"), "sha256")
 
 
 def spelled(value: object) -> object:
     """The value as every database gives it back: moments in microseconds, whole numbers without a point."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, datetime):
         return microseconds(value.astimezone(UTC))
     if isinstance(value, Mapping):
-        return {str(name): spelled(member) for name, member in value.items()}
+        members = dict[str, object]()
+        for name, member in value.items():
+            members[str(name)] = member if type(member) in _PLAIN else spelled(member)
+        return members
     if isinstance(value, list | tuple):
         return [spelled(member) for member in value]
     if isinstance(value, float) and value.is_integer():

@@ -82,6 +82,8 @@ class Order(Base):
         _one_of("status", "open", "paid", "expired"),
         _one_of("environment", "live", "sandbox"),
         Index(None, "slot", "user_id", "id"),
+        # Without the slot: for the list of all users' orders, which is a sweep over all slots.
+        Index("ix_orders_listed", "status", "created_at", "id"),
         Index(
             "ix_orders_open",
             "expires_at",

@@ -90,6 +90,8 @@ class Refund(Base):
         CheckConstraint("status <> 'done' OR done_at IS NOT NULL", name="done_at_a_moment"),
         Index(None, "slot", "payment_id"),
         Index(None, "slot", "order_id"),
+        # Without the slot: for the list of all users' refunds, which is a sweep over all slots.
+        Index("ix_refunds_listed", "status", "created_at", "id"),
         Index(
             "ix_refunds_due",
             "next_query_at",

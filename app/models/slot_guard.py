@@ -51,6 +51,7 @@ SWEEPS = frozenset(
         "checkpoint",
         "events",
         "deliveries",
+        "lists",
     }
 )
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)

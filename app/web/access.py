@@ -232,16 +232,16 @@ def _user_id(claim: object) -> str:
     return check_user_id(str(claim))
 
 
-def needs(scope: str) -> Callable[[View], View]:
-    """Let only callers with this scope in; the view finds them in `caller()`."""
+def needs(*scopes: str) -> Callable[[View], View]:
+    """Let only callers with one of these scopes in; the view finds them in `caller()`."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             gate: Gate = current_app.extensions["tillbook_gate"]
             admitted = gate.admit(request.headers.get("Authorization"))
-            if scope not in admitted.scopes:
-                raise Forbidden(f"this needs the scope {scope!r}", scope=scope)
+            if admitted.scopes.isdisjoint(scopes):
+                raise Forbidden(f"this needs the scope {' or '.join(map(repr, scopes))}", scope=scopes[0])
             g.caller = admitted
             return view(*args, **kwargs)
 

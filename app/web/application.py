@@ -26,6 +26,7 @@ from app.web import (
     refunds,
     reports,
     transfers,
+    wallet_lists,
     webhooks,
 )
 from app.web.access import Gate
@@ -51,6 +52,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         orders.blueprint,
         ledger.blueprint,
         transfers.blueprint,
+        wallet_lists.blueprint,
         receipts.blueprint,
         refunds.blueprint,
         reports.blueprint,

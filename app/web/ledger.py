@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
 
+from app.domain import list_tables
 from app.domain.ledger import InsufficientFunds, Posted, Refused, wallet
 from app.domain.numbers import slot_of_user
 from app.domain.spending import HoldRequest, Spend
 from app.services import ledger
 from app.services.base.context import Tx, environment_of
 from app.services.base.errors import refusal
+from app.services.base.list_pages import ListPage, ListPlace
+from app.services.ledger import Line
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.context import core
+from app.web.lists import CSV_RESPONSE, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("ledger", __name__, url_prefix="/v1", tag="Wallets")
+STATEMENT = ListShape("statement", "lines", (NUMBER,), list_tables.STATEMENT)
 
 T = TypeVar("T")
 
@@ -36,21 +42,26 @@ def show_wallet(query: schemas.UserQuery) -> Any:
 @needs("read")
 @blueprint.input(schemas.StatementQuery, location="query", arg_name="query")
 @blueprint.output(schemas.StatementOut)
+@blueprint.doc(responses=CSV_RESPONSE)
 def show_statement(query: schemas.StatementQuery) -> Any:
     """The postings of one wallet in the order of their versions, which have no gaps."""
-    user_id = caller().user(query.user)
+    user_id, house = caller().user(query.user), core()
     account = wallet(user_id, query.asset, query.environment)
-    page = core().alone(
-        lambda session: ledger.statement(
-            session,
-            slot_of_user(user_id),
-            account,
-            cursor=query.cursor,
-            limit=query.limit,
-            newest_first=query.order == "newest_first",
-        ),
-    )
-    return {"lines": page.lines, "next": page.cursor}
+
+    def read(place: ListPlace | None, most: int) -> ListPage[Line]:
+        page = house.alone(
+            partial(
+                ledger.statement,
+                slot=slot_of_user(user_id),
+                account=account,
+                cursor=place[0] if place else None,
+                limit=most,
+                newest_first=query.order == "newest_first",
+            ),
+        )
+        return ListPage(page.lines, None if page.cursor is None else (page.cursor,))
+
+    return list_answer(STATEMENT, query, read)
 
 
 @blueprint.post("/spends")

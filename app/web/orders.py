@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
 
-from app.domain import representations
+from app.domain import list_tables, representations
 from app.domain.numbers import parse_number
 from app.providers.http import deadline
 from app.providers.verbs import capabilities
 from app.services.accounts.catalog import products_for_sale
-from app.services.base.errors import Invalid, NotFound
+from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
+from app.services.base.list_pages import ListPlace, TimeSpan
 from app.services.calls import payment_queries, payment_starts
 from app.services.payments import orders
+from app.services.payments.order_rows import OrderFilter
 from app.services.payments.orders import NewOrder, OrderView, PayBy
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.context import core
+from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("orders", __name__, url_prefix="/v1", tag="Orders")
+ORDERS = ListShape("orders", "orders", (NUMBER,), list_tables.ORDERS)
+ALL_ORDERS = replace(ORDERS, name="all-orders", place=(MOMENT, NUMBER))
 
 
 @blueprint.get("/products")
@@ -80,14 +87,20 @@ def create_order(body: schemas.OrderIn) -> Any:
 @needs("read")
 @blueprint.input(schemas.OrdersQuery, location="query", arg_name="query")
 @blueprint.output(schemas.OrdersOut)
+@blueprint.doc(responses=CSV_RESPONSE)
 def list_orders(query: schemas.OrdersQuery) -> Any:
-    """The user's orders, newest first."""
-    before = parse_number(query.before) if query.before else None
-    if query.before and before is None:
-        raise Invalid("not the `next` of a page", field="before")
-    views = orders.list_orders(core(), caller().user(query.user), before=before, limit=query.limit)
-    following = str(views[-1].order.id) if len(views) == query.limit else None
-    return {"orders": [_order(view) for view in views], "next": following}
+    """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users."""
+    user_id, house = caller().user_if_named(query.user), core()
+    wanted = OrderFilter(user_id, query.status, TimeSpan(query.since, query.until))
+    shape = ALL_ORDERS if user_id is None else ORDERS
+    return list_answer(
+        shape,
+        query,
+        partial(orders.list_orders, house, wanted),
+        _order,
+        in_table=lambda view: list_tables.order(view.order, view.payments),
+        place=None if query.before is None else _place_before(shape, query.before),
+    )
 
 
 @blueprint.get("/orders/<number>")
@@ -135,6 +148,13 @@ def _ask(view: OrderView) -> bool:
 
 def _pay_by(body: schemas.PayByIn) -> PayBy:
     return PayBy(body.provider_account, body.way, body.extra, body.return_url)
+
+
+def _place_before(shape: ListShape, before: str) -> ListPlace:
+    """Where a page begins that is asked for by the older name of the cursor: by the number of one of the user's orders,
+    too."""
+    number = parse_number(before)
+    return (number,) if number is not None and shape is ORDERS else shape.place_of(before, "before")
 
 
 def _number(text: str) -> int:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.web.schemas import Asset, In, Number, Out, PositiveInt, UserId
+from app.domain.refunding import RefundStatus
+from app.web.schemas import Asset, In, NextCursor, Number, Out, PositiveInt, TimedListQuery, UserId
 
 Environment = Literal["live", "sandbox"]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -28,8 +29,9 @@ class RefundIn(In):
         return self
 
 
-class RefundsQuery(In):
-    order: Number
+class RefundsQuery(TimedListQuery):
+    order: Number | None = Field(default=None, description="Only those of this order, oldest first.")
+    status: RefundStatus | None = None
 
 
 class CoinsOut(Out):
@@ -63,6 +65,7 @@ class RefundOut(Out):
 
 class RefundsOut(Out):
     refunds: list[RefundOut]
+    next: NextCursor
 
 
 class FreezeIn(In):

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
 
-from app.domain import representations
+from app.domain import list_tables, representations
 from app.domain.numbers import parse_number, slot_of_user
 from app.domain.refunding import Clawback
+from app.models.base import AnyRow
 from app.services.accounts import freezes
 from app.services.accounts.users import check_user_id
 from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
+from app.services.base.list_pages import TimeSpan
 from app.services.calls import refund_calls
-from app.services.refunds import requests
+from app.services.refunds import refund_lists
+from app.services.refunds.refund_lists import RefundFilter
 from app.services.refunds.requests import Wanted
 from app.web import refund_schemas as shapes
 from app.web import schemas
-from app.web.access import caller, needs
+from app.web.access import Caller, caller, needs
 from app.web.context import core
+from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
+REFUNDS = ListShape("refunds", "refunds", (MOMENT, NUMBER), list_tables.REFUNDS)
+REFUNDS_OF_ORDER = replace(REFUNDS, name="order-refunds")
+NOT_TOLD_TO_USERS = {"problem": "", "dispute_fee_minor": None, "dispute_fee_currency": None}
+"""What went wrong with the provider, and what it charges."""
 
 
 @blueprint.post("/refunds")
@@ -47,20 +58,36 @@ def create_refund(body: shapes.RefundIn) -> Any:
 
 
 @blueprint.get("/refunds/<number>")
-@needs("refund")
+@needs("refund", "read")
 @blueprint.output(shapes.RefundOut)
 def show_refund(number: str) -> Any:
-    """One refund. One that is not settled is taken a step further first, if that is due."""
-    return representations.refund(refund_calls.refund_for_reader(core(), _number(number)))
+    """One refund; for a user's token, of an order of that user. One that is not settled is taken a step further first,
+    if that is due."""
+    refund_id, who = _number(number), caller()
+    if who.user_id is not None:
+        refund_lists.check_owner(core(), who.user_id, refund_id)
+    return _shown_to(who)(refund_calls.refund_for_reader(core(), refund_id))
 
 
 @blueprint.get("/refunds")
-@needs("refund")
+@needs("refund", "read")
 @blueprint.input(shapes.RefundsQuery, location="query", arg_name="query")
 @blueprint.output(shapes.RefundsOut)
+@blueprint.doc(responses=CSV_RESPONSE)
 def list_refunds(query: shapes.RefundsQuery) -> Any:
-    """All refunds of an order, oldest first: those we asked for, and those that the provider decided."""
-    return {"refunds": [representations.refund(row) for row in requests.of_order(core(), _number(query.order))]}
+    """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else newest first,
+    of the user, or, for a backend's key without `user`, of all users."""
+    who, house = caller(), core()
+    order_id = None if query.order is None else _number(query.order)
+    wanted = RefundFilter(order_id, who.user_if_named(query.user), query.status, TimeSpan(query.since, query.until))
+    shape = REFUNDS if order_id is None else REFUNDS_OF_ORDER
+    return list_answer(
+        shape,
+        query,
+        partial(refund_lists.list_refunds, house, wanted),
+        _shown_to(who),
+        in_table=_shown_to(who, list_tables.refund),
+    )
 
 
 @blueprint.post("/wallets/freeze")
@@ -104,3 +131,10 @@ def _number(text: str) -> int:
     if number is None:
         raise NotFound
     return number
+
+
+def _shown_to(
+    who: Caller, shown: Callable[[AnyRow], dict[str, Any]] = representations.refund
+) -> Callable[[AnyRow], dict[str, Any]]:
+    """How refunds are shown to that caller."""
+    return shown if who.user_id is None else lambda row: {**shown(row), **NOT_TOLD_TO_USERS}

@@ -7,8 +7,19 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask import request
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from app.domain.status import OrderStatus
 from app.providers.limits import UNSTORABLE, is_usable_moment
 from app.services.base.errors import DomainError
 from app.services.payments.orders import MOST_PIECES
@@ -86,9 +97,40 @@ class UserQuery(In):
     user: UserId | None = Field(default=None, description="Backend keys only: whose.")
 
 
-class OrdersQuery(UserQuery):
-    before: Number | None = Field(default=None, description="Cursor: the `next` of the page before.")
-    limit: PageSize = PAGE
+Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
+NextCursor = Annotated[Cursor | None, Field(description="The `cursor` of the next page; null at the end.")]
+
+
+class ListQuery(UserQuery):
+    """How a list is read: a page as JSON, or as CSV everything from the cursor on."""
+
+    cursor: Cursor | None = Field(default=None, description="The `next` of the page before.")
+    limit: PageSize = Field(default=PAGE, description="Entries of a page. A CSV file has all that there are.")
+    format: Literal["json", "csv"] | None = Field(
+        default=None, description="If not given, what the header `Accept` prefers: `application/json` or `text/csv`."
+    )
+
+
+class TimedListQuery(ListQuery):
+    since: Moment | None = Field(default=None, description="Only what was made at that moment or later.")
+    until: Moment | None = Field(default=None, description="Only what was made before that moment.")
+
+    @field_validator("until")
+    @classmethod
+    def _after_since(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
+        since = info.data.get("since")
+        if until is not None and since is not None and until <= since:
+            raise ValueError("not later than `since`")
+        return until
+
+
+class OrdersQuery(TimedListQuery):
+    status: OrderStatus | None = None
+    before: Cursor | None = Field(
+        default=None,
+        description="Older name of `cursor`. It takes the number of one of the user's orders, too.",
+        json_schema_extra={"deprecated": True},
+    )
 
 
 class PayByIn(In):
@@ -157,7 +199,7 @@ class OrderOut(Out):
 
 class OrdersOut(Out):
     orders: list[OrderOut]
-    next: Number | None = Field(description="Cursor of the next page; null at the end.")
+    next: NextCursor
 
 
 class WayOut(Out):
@@ -243,13 +285,9 @@ class WalletOut(Out):
     debts: list[DebtOut]
 
 
-class StatementQuery(UserQuery):
+class StatementQuery(ListQuery):
     asset: Asset = "coin"
     environment: Literal["live", "sandbox"] = "live"
-    cursor: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
-        default=None, description="The `next` of the page before."
-    )
-    limit: PageSize = PAGE
     order: Literal["oldest_first", "newest_first"] = "oldest_first"
 
 
@@ -267,7 +305,7 @@ class LineOut(Out):
 
 class StatementOut(Out):
     lines: list[LineOut]
-    next: int | None = Field(description="Cursor of the next page; null at the end.")
+    next: NextCursor
 
 
 class SpendIn(In):

@@ -8,6 +8,7 @@ from flask import abort, request
 from flask.json.provider import DefaultJSONProvider
 
 from app.providers.strict_json import no_constant, unique_members
+from app.web.model_json import WrittenJson
 
 
 class StrictJson(DefaultJSONProvider):
@@ -17,6 +18,9 @@ class StrictJson(DefaultJSONProvider):
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         return super().loads(s, object_pairs_hook=unique_members, parse_constant=no_constant, **kwargs)
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return obj.text if isinstance(obj, WrittenJson) else super().dumps(obj, **kwargs)
 
 
 def refuse_other_content() -> None:

@@ -138,7 +138,10 @@ def test_another_users_token_does_not_see_refunds(
     order = paid_order(alice, world)
     refund = backend.post("/v1/refunds", {"order": order["number"], "reason": "r"}).get_json()
     mallory = ApiClient(http, token("mallory"))
-    assert mallory.get(f"/v1/refunds/{refund['number']}").status_code == 403
+    assert mallory.get(f"/v1/refunds/{refund['number']}").status_code == 404
+    assert mallory.get("/v1/refunds").get_json()["refunds"] == []
+    assert mallory.get("/v1/refunds", order=order["number"]).get_json()["refunds"] == []
+    assert mallory.get("/v1/refunds", user="alice").status_code == 403
 
 
 # --- one key, one answer ---

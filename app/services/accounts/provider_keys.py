@@ -26,7 +26,8 @@ class DatabaseKeys:
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: dict[str, StoredKey] = {}
-        self._loaded_at = clock.now() - timedelta(days=1)
+        self.copied_at = clock.now() - timedelta(days=1)
+        """When the copy in memory was made."""
 
     def get(self, name: str) -> StoredKey | None:
         return self._keys.get(name)
@@ -52,7 +53,7 @@ class DatabaseKeys:
 
     def reload_if_old(self) -> None:
         """Refresh the copy if it is older than a minute. One thread does it; the others go on with what there is."""
-        if self._clock.now() - self._loaded_at < timedelta(seconds=COPY_SECONDS):
+        if self._clock.now() - self.copied_at < timedelta(seconds=COPY_SECONDS):
             return
         if not self._lock.acquire(blocking=False):
             return
@@ -65,4 +66,4 @@ class DatabaseKeys:
         wanted = select(_k.name, _k.value, _k.expires_at).where(_k.provider_account == self._account)
         rows = read(self._sessions(), lambda session: session.execute(wanted).all())
         self._keys = {row.name: StoredKey(row.name, bytes(row.value), row.expires_at) for row in rows}
-        self._loaded_at = self._clock.now()
+        self.copied_at = self._clock.now()

@@ -38,13 +38,15 @@ def check_captured(
     else:
         captured = CapturedPayment(paid, order, payment, refund_rows.told_of_payment(session, paid.slot, payment.id))
     refunds = refunds_of(session, captured)
-    now, known = standing(captured, refunds), settlement.by_cause(session, captured)
-    for leg, target in settlement.money_targets(captured, now):
-        booked = known[leg.id_in(captured.slot)]
+    now = standing(captured, refunds)
+    legs, claims = settlement.money_targets(captured, now), settlement.claims_of(captured, now)
+    known = settlement.booked_before(session, captured.slot, legs, claims)
+    for money in legs:
+        booked = known[money.cause]
         made[captured.slot] += _times(booked)
-        if settlement.returned(booked) != target:
-            yield "refund_money", f"fact {paid.id}: {settlement.returned(booked)} went back, must be {target}"
-    for claim in settlement.claims_of(captured, now):
+        if settlement.returned(booked) != money.target:
+            yield "refund_money", f"fact {paid.id}: {settlement.returned(booked)} went back, must be {money.target}"
+    for claim in claims:
         booked = known[claim.grant]
         made[captured.slot] += _times(booked)
         accounted = settlement.accounted(booked, claim.target)
@@ -62,7 +64,7 @@ def check_captured(
 
 def _times(booked: Booked) -> int:
     """An operator's reversal also names the credit as its cause, but is not a refund's."""
-    return sum(booked.counts[kind] for kind in KINDS)
+    return sum(booked.counts.get(kind, 0) for kind in KINDS)
 
 
 def _check_refund(

@@ -16,10 +16,10 @@ import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import psycopg
-from sqlalchemy import ClauseElement, Connection, Table, bindparam
+from sqlalchemy import ClauseElement, Connection, CursorResult, Executable, ScalarResult, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
@@ -29,7 +29,6 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import LargeBinary
 
 from app.models import slot_guard
-from app.services.base.transaction import Connected
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
@@ -38,6 +37,36 @@ SIZES = (64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1)
 """How many rows one INSERT may have. Each size is a text of its own that the server prepares, so there are few."""
 _NAMED = re.compile(r"%\((\w+)\)s")
 """A value in a text for psycopg."""
+
+
+class Connected(Protocol):
+    """A transaction in progress, of which no more is needed than its connection."""
+
+    def connection(self) -> Connection: ...
+
+
+class Transaction:
+    """A transaction in progress. It runs SQLAlchemy's statements, and knows nothing of objects: rows are written and
+    read by statements alone, so that a reader sees every one of them."""
+
+    __slots__ = ("_connection", "cause")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.cause: Values = {}
+        """What changes things in this transaction, for the events: empty unless it is a fact."""
+
+    def connection(self) -> Connection:
+        return self._connection
+
+    def execute(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
+        return self._connection.execute(statement, values)
+
+    def scalars(self, statement: Executable, values: Any = None) -> ScalarResult[Any]:
+        return self._connection.scalars(statement, values)
+
+    def scalar(self, statement: Executable, values: Any = None) -> Any:
+        return self._connection.scalar(statement, values)
 
 
 class NextHead(GenericFunction[bytes]):
@@ -105,18 +134,6 @@ class Sent:
     values: list[Any] | dict[str, Any]
     rows: list[Row] = field(default_factory=list)
     count: int = 0
-
-    def take(self, cursor: Any) -> None:
-        self.count = cursor.rowcount
-        if not self.text.returns:
-            return
-        self.rows = cursor.fetchall()
-        if self.text.readers:
-            for number, row in enumerate(self.rows):
-                values = list(row)
-                for at, read in self.text.readers:
-                    values[at] = read(values[at])
-                self.rows[number] = tuple(values)
 
 
 class Statement:
@@ -287,21 +304,30 @@ def _run(connection: Connection, sent: Sequence[Sent]) -> None:
     do with them."""
     driver: Any = connection.connection.driver_connection
     try:
-        if not isinstance(driver, psycopg.Connection):
-            for part in sent:
-                part.take(driver.cursor().execute(part.text.sql, part.values))
-        elif len(sent) == 1:
-            part = sent[0]
-            part.take(driver.cursor().execute(part.text.sql, part.values))
-        else:
-            cursors = []
+        if len(sent) > 1 and isinstance(driver, psycopg.Connection):
             with driver.pipeline():
-                for part in sent:
-                    cursors.append(driver.cursor().execute(part.text.sql, part.values))
+                cursors = [driver.cursor().execute(part.text.sql, part.values) for part in sent]
             for part, cursor in zip(sent, cursors, strict=True):
-                part.take(cursor)
+                _take(part, cursor)
+        else:
+            for part in sent:
+                _take(part, driver.cursor().execute(part.text.sql, part.values))
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, sent[0].text.sql, error) from error
+
+
+def _take(sent: Sent, cursor: Any) -> None:
+    """The answer to a statement, its values as the columns' types give them."""
+    sent.count = cursor.rowcount
+    if not sent.text.returns:
+        return
+    sent.rows = cursor.fetchall()
+    if sent.text.readers:
+        for number, row in enumerate(sent.rows):
+            values = list(row)
+            for at, read in sent.text.readers:
+                values[at] = read(values[at])
+            sent.rows[number] = tuple(values)
 
 
 def _translated(connection: Connection, sql: str, error: Any) -> Exception:

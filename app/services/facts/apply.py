@@ -34,6 +34,7 @@ from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
+from app.services.events.outbox import Event
 from app.services.facts.record import (
     UNPAID_CAUSES,
     Applied,
@@ -314,20 +315,20 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
     if decision.order is not None and not locked.is_new:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
-    moves += _events(tx, stored, decision, locked)
+    events = _events(tx, stored, decision, locked)
     money, booking = bookings.of_reported(stored.reported), decision.booking
     transfers = bookings.transfers_of(money, order, payment.id, booking, from_suspense=stored.in_suspense)
     if transfers:
-        post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves)
+        post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves, told=events)
     else:
-        write_rows(tx, moves)
+        write_rows(tx, [*moves, *payment_events.moves(order, events, tx.now)])
     if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
         provider_reports.note_report(tx, stored.reported, payment.id)
     if decision.payment in UNPAID_END:
         expire_if_over(tx, order, tx.now)
 
 
-def _events(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> list[Move]:
+def _events(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> list[Event]:
     """What the app's backend is told of the payment and its order, beside the coins."""
     fact = stored.reported.fact
     if decision.order is not None and decision.payment is not None:

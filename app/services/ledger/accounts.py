@@ -110,7 +110,7 @@ WRITE = RowInsert(
 
 def keeps_state(name: AccountName) -> bool:
     """Whether the row of that account ever changes: users' accounts and journals."""
-    return name.keeps_balance or name.code == JOURNAL
+    return name.user_id != "" or name.code == JOURNAL
 
 
 def row_of(book: Book) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 What was done about a grant so far is in the ledger itself: every transfer made here names the grant's own transfer as
 its cause. So a clawback is booked as the difference to a target, under the wallet's lock, and repeating it books
-nothing. Coins of the purchase that a refund of ours has reserved are used before anything becomes a debt.
+nothing. Coins of the purchase that a refund of ours has reserved are used before anything becomes a debt. The caller
+opens the books (`places_of_claims`), asks what was booked once nothing is left to expire, and takes back in one block.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -102,59 +102,43 @@ class StatementText:
 class Booked:
     """What the ledger holds under one cause: sums, and numbers of transfers, by kind."""
 
-    sums: Counter[str]
-    counts: Counter[str]
-
-    @property
-    def times(self) -> int:
-        return self.counts.total()
-
-    @property
-    def taken(self) -> Taken:
-        return taken_from(self.sums)
+    sums: Mapping[str, int]
+    counts: Mapping[str, int]
+    times: int
+    """How many transfers of all kinds."""
+    taken: Taken
 
 
 def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
-    """What was booked because of each of these transfers; nothing for those without."""
-    found: dict[uuid.UUID, Booked] = defaultdict(lambda: Booked(Counter(), Counter()))
+    """What was booked because of each of these transfers."""
     if not causes:
-        return found
-    for row in session.connection().execute(_BY_CAUSE, {"p_slot": slot, "p_causes": list(causes)}):
-        found[row.cause_id].sums[row.kind] = int(row.total)
-        found[row.cause_id].counts[row.kind] = int(row.times)
-    for row in session.connection().execute(_EXPIRED_UNUSED, {"p_slot": slot, "p_causes": list(causes)}):
-        found[row.grant_id].sums[EXPIRY] = int(row.total)
+        return {}
+    sums: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
+    counts: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
+    connection, values = session.connection(), {"p_slot": slot, "p_causes": list(causes)}
+    for row in connection.execute(_BY_CAUSE, values):
+        sums[row.cause_id][row.kind], counts[row.cause_id][row.kind] = int(row.total), int(row.times)
+    for row in connection.execute(_EXPIRED_UNUSED, values):
+        sums[row.grant_id][EXPIRY] = int(row.total)
+    found = dict[uuid.UUID, Booked]()
+    for cause, by_kind in sums.items():
+        found[cause] = Booked(by_kind, counts[cause], sum(counts[cause].values()), taken_from(by_kind))
     return found
 
 
-def claw(
-    session: Connected,
-    slot: int,
-    claims: Sequence[ClawbackTarget],
-    *,
-    policy: Clawback,
-    ending: Sequence[uuid.UUID],
-    spare: Sequence[uuid.UUID],
-    words: StatementText,
-    at: datetime,
-    rules: LedgerRules = DEFAULTS,
-) -> list[ClawbackResult]:
-    """Bring the books to the targets of all claims of one purchase; what was booked, by claim. The caller commits.
-
-    `ending` are the holds of the refund that this is about: they are let go of, and their coins used. `spare` are the
-    holds of other refunds of the same purchase: used as far as coins are missing.
-    """
-    places = _places(slot, claims)
-    with LedgerTransaction(session, rules, places, at) as books:
-        if not _expire(books, slot, claims):
-            return _claw(books, slot, claims, policy, ending, spare, words)
-    with LedgerTransaction(session, rules, places, at) as books:
-        return _claw(books, slot, claims, policy, ending, spare, words)
+def places_of_claims(slot: int, claims: Sequence[ClawbackTarget]) -> set[Place]:
+    """The accounts that taking back may touch. Debts are locked later, after their wallets, as everybody does."""
+    names: set[AccountName] = set()
+    for claim in claims:
+        asset, environment = claim.wallet.asset, claim.wallet.environment
+        houses = (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL)
+        names |= {claim.wallet, *(system(code, asset, environment) for code in houses)}
+    return {(slot, name) for name in names}
 
 
-def _expire(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> bool:
-    """Whether anything expired: that is to be written before the books are asked what was done, since what expired
-    unused is gone already."""
+def expire_due(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> bool:
+    """Whether anything expired: that is to be written before the books are asked what was done (`booked`), since what
+    expired unused is gone already."""
     expired = False
     for wallet in {claim.wallet: None for claim in claims}:
         before = books.book(slot, wallet).version
@@ -163,31 +147,31 @@ def _expire(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget
     return expired
 
 
-def _claw(
+def claw(
     books: LedgerTransaction,
     slot: int,
     claims: Sequence[ClawbackTarget],
+    known: Mapping[uuid.UUID, Booked],
+    *,
     policy: Clawback,
     ending: Sequence[uuid.UUID],
     spare: Sequence[uuid.UUID],
     words: StatementText,
 ) -> list[ClawbackResult]:
-    known = booked(books.session, slot, [claim.grant for claim in claims])
+    """Bring the books to the targets of all claims of one purchase; what was booked, by claim.
+
+    `known` is what was booked before, read under the locks of `books`. `ending` are the holds of the refund that this
+    is about: they are let go of, and their coins used. `spare` are the holds of other refunds of the same purchase:
+    used as far as coins are missing.
+    """
     lots = _lots_of_purchase(books, slot, claims)
-    _let_go_of(books, slot, ending)
-    outcomes = [_settle(books, slot, claim, known[claim.grant], policy, spare, words, lots) for claim in claims]
-    _tidy(books, slot, claims)
-    return outcomes
-
-
-def _places(slot: int, claims: Sequence[ClawbackTarget]) -> list[Place]:
-    """Debts are locked later, after their wallets, as everybody does."""
-    names: set[AccountName] = set()
-    for claim in claims:
-        asset, environment = claim.wallet.asset, claim.wallet.environment
-        houses = (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL)
-        names |= {claim.wallet, *(system(code, asset, environment) for code in houses)}
-    return [(slot, name) for name in names]
+    for number in ending:
+        _let_go_of(books, slot, number)
+    results = [_settle(books, slot, claim, known[claim.grant], policy, spare, words, lots) for claim in claims]
+    for wallet in lots:  # what a hold kept from expiring, and coins that were let go of while something is owed
+        books.expire(slot, wallet)
+        books.repay(slot, wallet)
+    return results
 
 
 def _settle(
@@ -200,62 +184,56 @@ def _settle(
     words: StatementText,
     lots: Mapping[AccountName, Sequence[AnyRow]],
 ) -> ClawbackResult:
-    wallet = books.book(slot, claim.wallet)
-    missing = claim.target - known.taken.accounted - wallet.available
+    wallet, taken = books.book(slot, claim.wallet), known.taken
+    missing = claim.target - taken.accounted - wallet.available
     if missing > 0:
         _draw(books, slot, claim.wallet, spare, missing)
     debt = books.debt(slot, claim.wallet)
     owing = debt.balance if debt is not None else 0
-    step = step_to(claim.target, known.taken, available=wallet.available, debt=owing, policy=policy)
+    step = step_to(claim.target, taken, available=wallet.available, debt=owing, policy=policy)
     for transfer in _transfers(claim, step, words, known.times):
-        _book(books, slot, claim, transfer, lots[claim.wallet])
+        if transfer.kind == refunding.CLAWBACK:
+            # Lots of one kind with the grant (paid or bonus) first, then the purchase's others.
+            of_kind = [row.version for row in lots[claim.wallet] if bool(row.bonus) == claim.lot.bonus]
+            books.take_back(slot, transfer, [*of_kind, *(row.version for row in lots[claim.wallet])])
+        else:
+            if transfer.kind in (refunding.DEBT, refunding.DEBT_CANCELLED):
+                books.debt(slot, claim.wallet, make=True)
+            books.post(slot, transfer)
     return ClawbackResult(claim.wallet.asset, step)
 
 
 def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: int) -> list[Transfer]:
     """The transfers of a step. Their keys count the transfers that this grant has already caused."""
-    wallet = claim.wallet
-    issuance, losses, house = (
-        system(code, wallet.asset, wallet.environment) for code in (ISSUANCE, LOSSES, OWED_BY_USERS)
-    )
-    debt = debt_of(wallet)
-    rows = (
+    wallet, debt = claim.wallet, debt_of(claim.wallet)
+    issuance = system(ISSUANCE, wallet.asset, wallet.environment)
+    losses = system(LOSSES, wallet.asset, wallet.environment)
+    house = system(OWED_BY_USERS, wallet.asset, wallet.environment)
+    transfers: list[Transfer] = []
+    for kind, debit, credit, amount in (
         (refunding.CLAWBACK, wallet, issuance, step.take),
         (refunding.DEBT, house, debt, step.owe),
         (refunding.FORGIVEN, losses, issuance, step.forgive),
         (refunding.UNFORGIVEN, issuance, losses, step.unforgive),
         (refunding.DEBT_CANCELLED, debt, house, step.cancel),
         (refunding.RETURNED, issuance, wallet, step.give_back),
-    )
-    moving = [row for row in rows if row[3]]
-    return [
-        Transfer(
-            scope=f"clawback:{claim.grant.hex}",
-            key=str(times + number),
-            debit=debit,
-            credit=credit,
-            amount=amount,
-            kind=kind,
-            reference=words.reference,
-            note=words.note,
-            cause=claim.grant,
-            lot=_returned_lot(claim, amount) if kind == refunding.RETURNED else None,
-        )
-        for number, (kind, debit, credit, amount) in enumerate(moving)
-    ]
-
-
-def _book(
-    books: LedgerTransaction, slot: int, claim: ClawbackTarget, transfer: Transfer, lots: Sequence[AnyRow]
-) -> None:
-    if transfer.kind == refunding.CLAWBACK:
-        # Lots of one kind with the grant (paid or bonus) first, then the purchase's others.
-        own = sorted(lots, key=lambda row: bool(row.bonus) != claim.lot.bonus)
-        books.take_back(slot, transfer, [row.version for row in own])
-        return
-    if debt_of(claim.wallet) in (transfer.debit, transfer.credit):
-        books.debt(slot, claim.wallet, make=True)
-    books.post(slot, transfer)
+    ):
+        if amount:
+            transfers.append(
+                Transfer(
+                    scope=f"clawback:{claim.grant.hex}",
+                    key=str(times + len(transfers)),
+                    debit=debit,
+                    credit=credit,
+                    amount=amount,
+                    kind=kind,
+                    reference=words.reference,
+                    note=words.note,
+                    cause=claim.grant,
+                    lot=_returned_lot(claim, amount) if kind == refunding.RETURNED else None,
+                )
+            )
+    return transfers
 
 
 def _lots_of_purchase(
@@ -274,13 +252,6 @@ def _returned_lot(claim: ClawbackTarget, amount: int) -> Lot:
     """Coins that come back are a lot of their own, with what the first one said and its share of the value."""
     value = (2 * claim.lot.value_minor * amount + claim.granted) // (2 * claim.granted)
     return replace(claim.lot, value_minor=value, currency=claim.lot.currency if value else "")
-
-
-def _tidy(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> None:
-    """What a hold kept from expiring, and coins that were let go of while something is owed."""
-    for wallet in {claim.wallet for claim in claims}:
-        books.expire(slot, wallet)
-        books.repay(slot, wallet)
 
 
 # --- reservations: the coins of a refund that is under way ---
@@ -326,16 +297,16 @@ def release(
 ) -> None:
     """Let the reserved coins of one wallet go: the refund was declined. A debt made meanwhile is repaid first."""
     with LedgerTransaction(session, rules, [(slot, wallet)], at) as books:
-        _let_go_of(books, slot, holds)
+        for hold in holds:
+            _let_go_of(books, slot, hold)
         books.expire(slot, wallet)
         books.repay(slot, wallet)
 
 
-def _let_go_of(books: LedgerTransaction, slot: int, numbers: Sequence[uuid.UUID]) -> None:
-    for number in numbers:
-        held = books.find_hold(slot, number)
-        if held is not None and held.state == hold_rows.OPEN:
-            books.lower_hold(held, held.rest, hold_rows.RELEASED)
+def _let_go_of(books: LedgerTransaction, slot: int, number: uuid.UUID) -> None:
+    held = books.find_hold(slot, number)
+    if held is not None and held.state == hold_rows.OPEN:
+        books.lower_hold(held, held.rest, hold_rows.RELEASED)
 
 
 def _draw(books: LedgerTransaction, slot: int, wallet: AccountName, numbers: Sequence[uuid.UUID], missing: int) -> None:

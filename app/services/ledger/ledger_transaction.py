@@ -158,6 +158,10 @@ class LedgerTransaction:
             event = Event(kind, book.name.user_id, self.at, data, cause_in(self.session, actor))
             self._outbox.add(book.slot, book.id, event)
 
+    def tell_of(self, slot: int, name: AccountName, event: Event) -> None:
+        """An event of what this change of the books is made for, written at the end beside that account."""
+        self._outbox.add(slot, self._books[slot, name].id, event)
+
     def give_back(self, slot: int, transfer: Transfer, uses: Sequence[tuple[int, int]]) -> Posted:
         """Book a credit that restores lots instead of making one."""
         book = self._books[slot, transfer.book]
@@ -287,23 +291,17 @@ class LedgerTransaction:
 
     def load_lots(self, book: Book, also: Sequence[int] = ()) -> None:
         """Read the lots with something left, and those named, unless they are there already."""
-        where = {"slot": book.slot, "account_id": book.id}
         if book.lots is None:
             # Lots that were made in this block are not in the database yet.
-            new = [
-                lot_rows.lot_left(*(lot[name] for name in lot_rows.LOT_STATE))
-                for lot in self._lots
-                if _is_in(lot, book)
-            ]
-            book.load([*(lot_rows.lot_left(*row) for row in lot_rows.LOTS_LEFT.rows(self.session, where)), *new])
+            made = [lot for lot in self._lots if (lot["slot"], lot["account_id"]) == (book.slot, book.id)]
+            new = [lot_rows.lot_left(*(lot[name] for name in lot_rows.LOT_STATE)) for lot in made]
+            book.load([*lot_rows.lots_left(self.session, book), *new])
             self.touch(book)
         loaded = book.lots or {}
-        for lot in also:
-            if lot not in loaded:
-                loaded |= {
-                    row[0]: lot_rows.lot_left(*row)
-                    for row in lot_rows.ONE_LOT.rows(self.session, {**where, "lot": lot})
-                }
+        for version in also:
+            lot = None if version in loaded else lot_rows.one_lot(self.session, book, version)
+            if lot is not None:
+                loaded[version] = lot
         book.lots = loaded
 
     def _make_lot(self, book: Book, transfer: Transfer, fingerprint: bytes) -> Entry:
@@ -391,7 +389,3 @@ def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.Place]:
     for transfer in transfers:
         places |= {(slot, transfer.debit), (slot, transfer.credit), (slot, transfer.book)}
     return places
-
-
-def _is_in(lot: dict[str, Any], book: Book) -> bool:
-    return (lot["slot"], lot["account_id"]) == (book.slot, book.id)

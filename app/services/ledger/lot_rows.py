@@ -12,7 +12,7 @@ from app.domain.books import Book
 from app.domain.ledger import Lot, microseconds
 from app.domain.lots import NEVER, LotLeft
 from app.models.ledger import LOTS
-from app.services.base.statements import Sized, Statement
+from app.services.base.statements import Connected, Sized, Statement
 
 L = LOTS.c
 LOTS_AT_ONCE = 64
@@ -22,8 +22,8 @@ LOT_STATE = ("version", "remaining", "bonus", "expires_at")
 _LOT = select(*(L[name] for name in LOT_STATE)).where(
     L.slot == bindparam("slot"), L.account_id == bindparam("account_id")
 )
-LOTS_LEFT = Statement(_LOT.where(L.remaining > 0))
-ONE_LOT = Statement(_LOT.where(L.version == bindparam("lot")))
+_LOTS_LEFT = Statement(_LOT.where(L.remaining > 0))
+_ONE_LOT = Statement(_LOT.where(L.version == bindparam("lot")))
 
 
 def _remaining(size: int) -> ClauseElement:
@@ -38,6 +38,17 @@ def _remaining(size: int) -> ClauseElement:
 
 
 WRITE_REMAINING = Sized(_remaining, LOTS_AT_ONCE)
+
+
+def lots_left(session: Connected, book: Book) -> list[LotLeft]:
+    """The lots of that wallet with something left."""
+    rows = _LOTS_LEFT.rows(session, {"slot": book.slot, "account_id": book.id})
+    return [lot_left(*row) for row in rows]
+
+
+def one_lot(session: Connected, book: Book, version: int) -> LotLeft | None:
+    row = _ONE_LOT.row(session, {"slot": book.slot, "account_id": book.id, "lot": version})
+    return None if row is None else lot_left(*row)
 
 
 def lot_left(version: int, remaining: int, bonus: bool, expires_at: datetime | None) -> LotLeft:

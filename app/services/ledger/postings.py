@@ -18,6 +18,7 @@ from app.domain.ledger import (
 from app.domain.limits import LedgerRules
 from app.services.base.statements import Move
 from app.services.base.transaction import Connected
+from app.services.events.outbox import Event
 from app.services.ledger.idempotency import find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
@@ -30,13 +31,15 @@ def post(
     at: datetime,
     rules: LedgerRules | None = None,
     beside: Sequence[Move] = (),
+    told: Sequence[Event] = (),
 ) -> tuple[Posted, ...]:
     """Book all of them in this order, or none; accounts are made as needed. The caller commits.
 
     Repeating a transfer returns what the first one did. Raises KeyConflict if its key had other content or was
     refused, InsufficientFunds if a user's account lacks the coins, BalanceOverflow above 2^63 - 1. Give what belongs
     together in one call: locks are then taken in the one order that everybody keeps. `beside` are changes of other rows
-    that the caller has locked; they are sent with the rest.
+    that the caller has locked; they are sent with the rest. `told` are events of what the transfers are booked for:
+    they come before the transfers' own.
     """
     by_id, posted = dict[tuple[int, uuid.UUID], Transfer](), []
     for transfer in transfers:
@@ -46,11 +49,17 @@ def post(
     with LedgerTransaction(
         session, rules or LedgerRules(), places_of(slot, transfers), at, ids=by_id, beside=beside
     ) as books:
+        for event in told:
+            books.tell_of(slot, transfers[0].book, event)
         for each, transfer in by_id.items():
             if each in books.known:
                 posted.append(_repeat(session, slot, transfer))
-            else:
-                posted.append(_post(books, slot, transfer))
+                continue
+            if transfer.debit.user_id:
+                available = books.available(slot, transfer.debit, transfer.amount)
+                if available < transfer.amount:
+                    raise InsufficientFunds(f"{transfer.amount} wanted, {available} available")
+            posted.append(books.post(slot, transfer))
     return tuple(posted)
 
 
@@ -62,11 +71,3 @@ def _repeat(session: Connected, slot: int, transfer: Transfer) -> Posted:
     if code == BalanceOverflow.code:
         raise BalanceOverflow(f"the key {transfer.key!r} was refused before")
     raise KeyConflict(f"the key {transfer.key!r} was refused before: {code}", "")
-
-
-def _post(books: LedgerTransaction, slot: int, transfer: Transfer) -> Posted:
-    if transfer.debit.user_id:
-        available = books.available(slot, transfer.debit, transfer.amount)
-        if available < transfer.amount:
-            raise InsufficientFunds(f"{transfer.amount} wanted, {available} available")
-    return books.post(slot, transfer)

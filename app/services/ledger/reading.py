@@ -20,7 +20,7 @@ _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """Before every hold: all of them count."""
 OTHER = ACCOUNTS.alias("other")
 PAGE = 50
-LONGEST_PAGE = 500
+LONGEST_PAGE = 1000
 _AFTER_ALL = 2**63 - 1
 """A version that no posting reaches."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from app.domain.deciding import Booking
 from app.domain.grants import Grant, grants_of
@@ -25,7 +26,7 @@ KINDS = ("payment", "surplus", "suspense", "purchase", "bonus")
 """The kinds of transfer that only facts make."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MoneyFact:
     """The part of a paid fact that the books need."""
 
@@ -37,12 +38,12 @@ class MoneyFact:
     at: datetime
     theirs: str
 
-    @property
+    @cached_property
     def scope(self) -> str:
         """The name space of the transfers that this provider account's facts cause."""
         return f"fact:{self.provider_account}:{self.environment}"
 
-    @property
+    @cached_property
     def clearing(self) -> str:
         """The account of what the provider owes or has paid us."""
         return f"clearing:{self.provider_account}"

@@ -133,6 +133,7 @@ def expire_if_over(tx: Tx, order: AnyRow, now: datetime) -> bool:
     if any(payment.status in OPEN_PAYMENT for payment in payments):
         return False
     now_is = payment_rows.OrderRow._make(tuple(order))._replace(status=after)
+    events = payment_events.of_order(tx, now_is, payments)
     moves = [(payment_rows.MOVE_ORDER, payment_rows.order_move(order, after))]
-    write_rows(tx, [*moves, *payment_events.of_order(tx, now_is, payments)])
+    write_rows(tx, [*moves, *payment_events.moves(order, events, tx.now)])
     return True

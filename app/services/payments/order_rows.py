@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, bindparam, case, func, or_, select
 
-from app.domain.numbers import MAX_NUMBER
-from app.domain.status import OPEN_PAYMENT
+from app.domain.numbers import MAX_NUMBER, slot_of_user
+from app.domain.status import OPEN_PAYMENT, OrderStatus
 from app.models.orders import Order, Payment
+from app.models.slot_guard import sweep
+from app.services.base.list_pages import (
+    ListPage,
+    ListPlace,
+    SpanBounds,
+    TimeSpan,
+    beyond,
+    newest_of,
+    page_of,
+    place_at,
+    values_of,
+    within,
+)
 from app.services.base.statements import Statement, make_row_type
 from app.services.base.transaction import Connected
 
@@ -34,24 +49,46 @@ OrderWithPayments = tuple[Any, list[Any]]
 """An order and its payments in the order in which they were made."""
 
 
-def _with_payments(orders: Select[Any]) -> Select[Any]:
-    page = orders.subquery("page")
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Which orders are listed. Without a user: those of all users."""
+
+    user_id: str | None = None
+    status: OrderStatus | None = None
+    made: TimeSpan = field(default_factory=TimeSpan)
+
+
+def _with_payments(page: Subquery, *order: ColumnElement[Any], slot: ColumnElement[int]) -> Select[Any]:
     return (
         select(page, *(column.label(f"payment_{column.name}") for column in _PAYMENT_COLUMNS))
-        .select_from(page.outerjoin(Payment.__table__, and_(_p.slot == bindparam("slot"), _p.order_id == page.c.id)))
-        .order_by(page.c.id.desc(), _p.attempt)
+        .select_from(page.outerjoin(Payment.__table__, and_(_p.slot == slot, _p.order_id == page.c.id)))
+        .order_by(*order, _p.attempt)
     )
 
 
-_ONE = Statement(_with_payments(select(*_o).where(_o.slot == bindparam("slot"), _o.id == bindparam("id"))))
-_OF_USER = Statement(
-    _with_payments(
-        select(*_o)
-        .where(_o.slot == bindparam("slot"), _o.user_id == bindparam("user"), _o.id <= bindparam("last"))
-        .order_by(_o.id.desc())
-        .limit(bindparam("most"))
-    )
-)
+def _in_slot(orders: Select[Any]) -> Statement:
+    page = orders.where(_o.slot == bindparam("slot")).subquery("page")
+    return Statement(_with_payments(page, page.c.id.desc(), slot=bindparam("slot")))
+
+
+_ONE = _in_slot(select(*_o).where(_o.id == bindparam("id")))
+
+
+@cache
+def _of_user(by_status: bool, bounds: SpanBounds) -> Statement:
+    wanted = select(*_o).where(_o.user_id == bindparam("user"), _o.id <= bindparam("last"))
+    if by_status:
+        wanted = wanted.where(_o.status == bindparam("status"))
+    return _in_slot(wanted.where(*within(_o.created_at, bounds)).order_by(_o.id.desc()).limit(bindparam("most")))
+
+
+@cache
+def _of_all_users(status: OrderStatus | None, bounds: SpanBounds, goes_on: bool) -> Statement:
+    conditions = [*within(_o.created_at, bounds), *([beyond(_o.created_at, _o.id)] if goes_on else [])]
+    statuses = OrderStatus if status is None else [status]
+    page = newest_of([select(*_o).where(_o.status == one, *conditions) for one in statuses]).subquery("page")
+    listed = _with_payments(page, page.c.created_at.desc(), page.c.id.desc(), slot=page.c.slot)
+    return Statement(listed.prefix_with(sweep("lists")))
 
 
 def order_with_payments(tx: Connected, slot: int, order_id: int) -> OrderWithPayments | None:
@@ -59,10 +96,28 @@ def order_with_payments(tx: Connected, slot: int, order_id: int) -> OrderWithPay
     return found[0] if found else None
 
 
-def orders_of_user(tx: Connected, slot: int, user_id: str, *, before: int | None, most: int) -> list[OrderWithPayments]:
-    """The user's orders, newest first, older than the number `before`."""
-    last = MAX_NUMBER if before is None else before - 1
-    return _grouped(_OF_USER.rows(tx, {"slot": slot, "user": user_id, "last": last, "most": most}))
+def orders_listed(
+    tx: Connected, wanted: OrderFilter, place: ListPlace | None, most: int
+) -> ListPage[OrderWithPayments]:
+    """A page of orders, newest first."""
+    values: dict[str, Any] = {"status": wanted.status, "most": most + 1, **wanted.made.values()}
+    bounds = wanted.made.bounds()
+    if wanted.user_id is None:
+        statement = _of_all_users(wanted.status, bounds, place is not None)
+        return page_of(_grouped(statement.rows(tx, {**values, **values_of(place)})), most, _place_in_time)
+    last = MAX_NUMBER if place is None else place[0] - 1
+    values |= {"slot": slot_of_user(wanted.user_id), "user": wanted.user_id, "last": last}
+    statement = _of_user(wanted.status is not None, bounds)
+    return page_of(_grouped(statement.rows(tx, values)), most, _place_of_user)
+
+
+def _place_in_time(found: OrderWithPayments) -> ListPlace:
+    return place_at(found[0].created_at, found[0].id)
+
+
+def _place_of_user(found: OrderWithPayments) -> ListPlace:
+    """The numbers of one user's orders rise with time, and their index begins with the user."""
+    return (found[0].id,)
 
 
 def _grouped(rows: list[Any]) -> list[OrderWithPayments]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -40,10 +41,12 @@ from app.services.base.idempotency import (
     resource_of,
     stop_unless_new,
 )
+from app.services.base.list_pages import ListPage, ListPlace
 from app.services.base.statements import Flight, Statement, make_row_type, named
 from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.payments import intents, order_rows, payment_rows, repeated_attempts
 from app.services.payments.order_limits import check_limits, check_time
+from app.services.payments.order_rows import OrderFilter
 
 MOST_PAYMENTS = 10
 """Attempts to pay one order."""
@@ -255,11 +258,10 @@ def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
     return OrderView(*found)
 
 
-def list_orders(core: Core, user_id: str, *, before: int | None, limit: int) -> list[OrderView]:
-    """The user's orders, newest first, older than the cursor `before`."""
-    slot = slot_of_user(user_id)
-    found = core.alone(lambda tx: order_rows.orders_of_user(tx, slot, user_id, before=before, most=limit))
-    return [OrderView(order, payments) for order, payments in found]
+def list_orders(core: Core, wanted: OrderFilter, place: ListPlace | None, limit: int) -> ListPage[OrderView]:
+    """A page of orders, newest first: those of one user, or of all."""
+    page = core.alone(partial(order_rows.orders_listed, wanted=wanted, place=place, most=limit))
+    return ListPage([OrderView(order, payments) for order, payments in page.rows], page.next)
 
 
 def open_payments(view: OrderView) -> list[Any]:

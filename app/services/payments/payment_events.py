@@ -5,6 +5,7 @@ They are told beside the rows that change. An order is shown with all its paymen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, cast
 
@@ -31,17 +32,22 @@ def is_told(tx: Tx, kind: EventType) -> bool:
     return kind in tx.core.rules.ledger.events
 
 
-def of_order(tx: Tx, order: Any, payments: list[Any]) -> list[Move]:
+def moves(order: Any, events: Iterable[Event], at: datetime) -> list[Move]:
+    """The events of an order, as statements that may fly with those that change its row."""
+    return [outbox.move(_ORDERS, order.slot, order.id, event, written_at=at) for event in events]
+
+
+def of_order(tx: Tx, order: Any, payments: list[Any]) -> list[Event]:
     """The event of an order that has moved, with the rows as they are now. None for a status that is not told."""
     kind = _OF_ORDER.get(order.status)
     if kind is None or not is_told(tx, kind):
         return []
-    return [_beside_order(tx, kind, order, {"order": representations.order(order, payments)})]
+    return [_event(tx, kind, order, {"order": representations.order(order, payments)})]
 
 
 def of_money(
     tx: Tx, kind: EventType, locked: LockedPayment, payment: PaymentStatus | None, *, paid_at: datetime
-) -> list[Move]:
+) -> list[Event]:
     """The event of money that came in for a payment and did not buy its order. `payment` is the new status, if the
     payment moved."""
     if not is_told(tx, kind):
@@ -50,7 +56,7 @@ def of_money(
     if payment is not None:
         row = row._replace(status=payment, paid_at=paid_at if payment is PaymentStatus.PAID else None)
     data = {"order": str(locked.order.id), "user": locked.order.user_id, "payment": representations.payment(row)}
-    return [_beside_order(tx, kind, locked.order, data)]
+    return [_event(tx, kind, locked.order, data)]
 
 
 def of_unmatched(tx: Tx, reported: ReportedFact, fact_id: int) -> list[Move]:
@@ -74,7 +80,7 @@ def of_unmatched(tx: Tx, reported: ReportedFact, fact_id: int) -> list[Move]:
     return [outbox.move(_FACTS, reported.slot, fact_id, event, written_at=tx.now)]
 
 
-def moved(tx: Tx, locked: LockedPayment, payment: PaymentStatus, order: OrderStatus, at: datetime) -> list[Move]:
+def moved(tx: Tx, locked: LockedPayment, payment: PaymentStatus, order: OrderStatus, at: datetime) -> list[Event]:
     """The event of an order that a fact has moved, with its payment."""
     kind = _OF_ORDER.get(order)
     if kind is None or not is_told(tx, kind):
@@ -92,6 +98,5 @@ def _payments(tx: Tx, locked: LockedPayment, row: Any) -> list[Any]:
     return [row if each.id == row.id else each for each in found[1]] if found is not None else [row]
 
 
-def _beside_order(tx: Tx, kind: EventType, order: Any, data: dict[str, Any]) -> Move:
-    event = Event(kind, order.user_id, tx.now, data, outbox.cause_in(tx))
-    return outbox.move(_ORDERS, order.slot, order.id, event, written_at=tx.now)
+def _event(tx: Tx, kind: EventType, order: Any, data: dict[str, Any]) -> Event:
+    return Event(kind, order.user_id, tx.now, data, outbox.cause_in(tx))

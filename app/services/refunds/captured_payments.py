@@ -6,7 +6,6 @@ One of our payment numbers may have been paid twice; each capture has its own re
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,21 +32,21 @@ class CapturedPayment:
     """The stored facts about its refunds, and about those of other captures of the payment: those too that do not
     count."""
 
-    @property
+    @cached_property
     def slot(self) -> int:
         return int(self.paid.slot)
 
-    @property
+    @cached_property
     def theirs(self) -> str:
         return str(self.paid.content["theirs"])
 
-    @property
+    @cached_property
     def paid_minor(self) -> int | None:
         """None where the provider is a store that tells no amount."""
         minor: int | None = self.paid.content["amount_minor"]
         return minor
 
-    @property
+    @cached_property
     def currency(self) -> str | None:
         currency: str | None = self.paid.content["currency"]
         return currency
@@ -60,12 +59,12 @@ class CapturedPayment:
     @cached_property
     def money_legs(self) -> list[Transfer]:
         """The transfers of money that it made. More than one if it lay in suspense first: the last one counts."""
-        return [transfer for transfer in self._transfers if not transfer.credit.is_wallet]
+        return [transfer for transfer in self._transfers if not transfer.credit.user_id]
 
     @cached_property
     def grants(self) -> list[Transfer]:
         """The transfers of coins that it made."""
-        return [transfer for transfer in self._transfers if transfer.credit.is_wallet]
+        return [transfer for transfer in self._transfers if transfer.credit.user_id]
 
     @cached_property
     def _transfers(self) -> list[Transfer]:
@@ -75,9 +74,6 @@ class CapturedPayment:
         return bookings.transfers_of(
             money, self.order, self.paid.payment_id, booking, from_suspense=self.paid.from_suspense
         )
-
-    def ids(self, transfers: list[Transfer]) -> list[uuid.UUID]:
-        return [transfer.id_in(self.slot) for transfer in transfers]
 
 
 def captured_payment(tx: Transaction, order: AnyRow, payment: AnyRow, theirs: str | None) -> CapturedPayment | None:
@@ -110,7 +106,11 @@ def refunds_of(tx: Transaction, captured: CapturedPayment) -> list[AnyRow]:
 
 def own_amounts(refunds: Iterable[AnyRow]) -> dict[str, int]:
     """What we asked for, by the number under which the provider knows it: some roads tell a total only."""
-    return {str(row.id): row.amount_minor for row in refunds if row.origin != Origin.PROVIDER}
+    own = dict[str, int]()
+    for row in refunds:
+        if row.origin != Origin.PROVIDER:
+            own[str(row.id)] = row.amount_minor
+    return own
 
 
 def number_of(refund: AnyRow) -> str:
@@ -124,12 +124,12 @@ def standing(captured: CapturedPayment, refunds: Sequence[AnyRow], news: AnyRow 
     A fact without the provider's number of the payment is about the refund of ours that it names, else about the first
     capture.
     """
-    own, facts = own_amounts(refunds), []
+    own, facts = own_amounts(refunds), list[RefundFact]()
     for row in captured.told:
-        theirs, counts = row.content["theirs"], row.outcome in COUNTED and row.kind in STATUS_KINDS
-        about_it = theirs == captured.theirs
-        about_it |= theirs is None and (captured.is_first or row.content["refund"] in own)
-        if counts and about_it and (news is None or row.id != news.id):
+        if row.kind not in STATUS_KINDS or row.outcome not in COUNTED or (news is not None and row.id == news.id):
+            continue
+        theirs = row.content["theirs"]
+        if theirs == captured.theirs or (theirs is None and (captured.is_first or row.content["refund"] in own)):
             facts.append(refund_fact(row))
     if news is not None:
         facts.append(refund_fact(news))

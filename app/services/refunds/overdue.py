@@ -87,12 +87,6 @@ def _without_size(tx: Tx, limit: int) -> list[AnyRow]:
     return list(tx.execute(wanted))
 
 
-def recent(core: Core, limit: int) -> list[AnyRow]:
-    """The newest refunds of all payments, newest first."""
-    wanted = select(*_r).prefix_with(sweep("operator")).order_by(_r.created_at.desc(), _r.id.desc()).limit(limit)
-    return core.read(lambda tx: list(tx.execute(wanted)))
-
-
 def end_by_hand(core: Core, refund_id: int, *, by: str, reason: str) -> None:
     """End an open refund, or stop asking about one that failed, because a person has found out that nothing goes back.
     Its reserved coins are free again. Should its provider say one day that money went back all the same, that counts.

@@ -43,14 +43,16 @@ def take_in(tx: Tx, slot: int, fact_id: int, locked: LockedPayment | None) -> tu
     """What the recorded fact changes, and the payment that it is about, if there is one here."""
     if locked is None:
         return _take_in_unmatched(tx, refund_rows.fact(tx, slot, fact_id)), None
+    told, fact = refund_rows.told_of_payment(tx, slot, locked.payment.id), None
+    for row in told:
+        if row.id == fact_id:
+            fact = row
+    return _apply(tx, fact or refund_rows.fact(tx, slot, fact_id), locked, told), int(locked.payment.id)
+
+
+def _apply(tx: Tx, fact: AnyRow, locked: LockedPayment, told: Sequence[AnyRow]) -> Decision:
+    """What a fact changes about a locked payment. Safe to repeat."""
     order, payment = locked.order, locked.payment
-    told = refund_rows.told_of_payment(tx, slot, payment.id)
-    fact = next((row for row in told if row.id == fact_id), None) or refund_rows.fact(tx, slot, fact_id)
-    return _apply(tx, fact, order, payment, told), int(payment.id)
-
-
-def _apply(tx: Tx, fact: AnyRow, order: AnyRow, payment: AnyRow, told: Sequence[AnyRow]) -> Decision:
-    """What a fact changes about a payment whose order and row are locked. Safe to repeat."""
     if payment.provider_account != fact.provider_account:
         return Decision(Outcome.PARKED, Mismatch.OTHER_PROVIDER_ACCOUNT)
     strange = _strange(tx.core, fact, live=order.environment == "live")
@@ -114,7 +116,7 @@ def _apply_to(tx: Tx, fact: AnyRow, captured: CapturedPayment, refunds: Sequence
         return Decision(Outcome.PARKED, unusable)
     payment_id = captured.payment.id if captured.payment is not None else None
     changed = refund_status.follow(tx, captured, refunds, fact)
-    if payment_id is not None and any(row.origin == Origin.AUTOMATIC for row in refunds):
+    if payment_id is not None and Origin.AUTOMATIC in [row.origin for row in refunds]:
         # The fact counts from now on; the caller writes its final outcome.
         payment_rows.settle_fact(tx, captured.slot, fact.id, Decision(Outcome.NOTED), payment_id)
         requests.automatic_rest(tx, captured.slot, payment_id, captured.theirs)

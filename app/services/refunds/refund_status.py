@@ -28,8 +28,8 @@ from app.services.accounts import freezes
 from app.services.base.context import Tx
 from app.services.base.upsert import insert_numbered
 from app.services.ledger import clawback
-from app.services.ledger.clawback import ClawbackResult, StatementText
-from app.services.refunds import refund_events, refund_rows, settlement
+from app.services.ledger.clawback import StatementText
+from app.services.refunds import refund_events, refund_rows
 from app.services.refunds.captured_payments import (
     CapturedPayment,
     captured_payment,
@@ -38,6 +38,7 @@ from app.services.refunds.captured_payments import (
     standing,
     under_way,
 )
+from app.services.refunds.settlement import Settlement, hold_key, settle
 
 RECHECK_GAP = timedelta(days=1)
 """How often a refund is asked about that its provider called failed: some let it succeed later, and do not say so."""
@@ -52,7 +53,6 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     The caller has locked the order. `refunds` are those of the captured payment, as they are stored.
     """
     now = standing(captured, refunds, news=fact)
-    wanted = settlement.plan(tx, captured, now)
     known = {number_of(row): row for row in refunds}
     new = [told for number, told in now.refunds.items() if number not in known] if captured.payment is not None else []
     about = known.get(fact.content["refund"] or "") if fact.kind == Kind.REFUNDED else None
@@ -60,27 +60,22 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     open_rows = under_way(refunds)
     ending = [row for row in open_rows if _after(row, now.refunds.get(number_of(row))) not in OPEN_REFUND]
     made = {told.number: _write_down(tx, captured, told, fact.provider_account) for told in new}
-    outcomes = settlement.settle(
-        tx,
-        captured,
-        wanted,
-        policy=policy,
-        words=_words(fact, captured, about, made.get(fact.content["refund"] or "")),
-        ending=ending,
-        others=[row for row in open_rows if row not in ending],
-    )
-    rows = refunds_of(tx, captured) if made else refunds
-    coins = settlement.coins_of(captured, wanted, outcomes)
+    about_id = about.id if about is not None else made.get(fact.content["refund"] or "")
+    words = _words(fact, captured, about, about_id)
+    others = [row for row in open_rows if row not in ending]
+    settled = settle(tx, Settlement(captured, now, policy, words, ending, others))
     moved = False
-    for row in rows:
+    for row in refunds_of(tx, captured) if made else refunds:
         number = number_of(row)
         told = now.refunds.get(number)
         if told is not None:
-            values = _values(tx, captured, row, told, coins.get(number, []))
+            values = _values(tx, captured, row, told, settled.coins.get(number, []))
             moved |= refund_rows.change(tx, row, values) and row.origin != Origin.PROVIDER
             _tell(tx, captured, row, refund_rows.changed(row, values), is_new=number in made)
-    _freeze(tx, captured, policy, outcomes, about.id if about is not None else made.get(fact.content["refund"] or ""))
-    return wanted.changes or moved
+    if policy is Clawback.FREEZE and captured.order is not None:
+        for asset in settled.owing:
+            _freeze(tx, captured, asset, about_id)
+    return settled.changed or moved
 
 
 def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause, values: Mapping[str, Any]) -> bool:
@@ -95,7 +90,7 @@ def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause
     refund_events.tell_change(tx, row, refund_rows.changed(row, wanted), order.user_id)
     captured = captured_payment(tx, order, payment, row.theirs) if after not in OPEN_REFUND else None
     for wallet in {grant.credit for grant in captured.grants} if captured is not None else ():
-        hold = clawback.hold_id(row.slot, wallet.user_id, settlement.hold_key(row.id, wallet.asset))
+        hold = clawback.hold_id(row.slot, wallet.user_id, hold_key(row.id, wallet.asset))
         clawback.release(tx, row.slot, wallet, [hold], at=tx.now, rules=tx.core.rules.ledger)
     return True
 
@@ -181,19 +176,15 @@ def _values(
     return values
 
 
-def _words(fact: AnyRow, captured: CapturedPayment, about: AnyRow | None, made: int | None) -> StatementText:
+def _words(fact: AnyRow, captured: CapturedPayment, about: AnyRow | None, about_id: int | None) -> StatementText:
     payment_number = captured.payment.id if captured.payment is not None else captured.theirs
-    number = about.id if about is not None else made or payment_number
-    return StatementText(reference=str(number)[:128], note=str(about.reason if about is not None else fact.kind)[:255])
+    note = about.reason if about is not None else fact.kind
+    return StatementText(reference=str(about_id or payment_number)[:128], note=str(note)[:255])
 
 
-def _freeze(
-    tx: Tx, captured: CapturedPayment, policy: Clawback, outcomes: Sequence[ClawbackResult], refund_id: int | None
-) -> None:
-    if policy is not Clawback.FREEZE or captured.order is None:
-        return
-    for asset in {outcome.asset for outcome in outcomes if outcome.step.owe}:
-        change = freezes.Change(
-            captured.order.user_id, captured.order.environment, asset, True, "refunded coins were spent", freezes.POLICY
-        )
+def _freeze(tx: Tx, captured: CapturedPayment, asset: str, refund_id: int | None) -> None:
+    order = captured.order
+    if order is not None:
+        reason = "refunded coins were spent"
+        change = freezes.Change(order.user_id, order.environment, asset, True, reason, freezes.POLICY)
         freezes.apply(tx, captured.slot, change, refund_id=refund_id)

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.domain.ledger import AccountName
 from app.domain.numbers import keyed_number, slot_of_number
-from app.domain.refunding import Clawback, Origin, RefundStatus, left_to_refund, of_amount
+from app.domain.refunding import WHOLE, Clawback, Origin, RefundStatus, left_to_refund, of_amount
 from app.domain.schedule import LEASE_SECONDS
 from app.domain.status import OrderStatus
 from app.models.base import AnyRow
@@ -304,8 +304,9 @@ def _tell(tx: Tx, captured: CapturedPayment, row: dict[str, Any]) -> None:
 def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction, after: Fraction) -> None:
     """The coins that this refund will take back, as far as the wallet still has them."""
     needs: dict[AccountName, int] = {}
+    before, after = min(before, WHOLE), min(after, WHOLE)
     for grant in captured.grants:
-        need = of_amount(min(after, Fraction(1)), grant.amount) - of_amount(min(before, Fraction(1)), grant.amount)
+        need = of_amount(after, grant.amount) - of_amount(before, grant.amount)
         needs[grant.credit] = needs.get(grant.credit, 0) + need
     for wallet, need in needs.items():
         if need:

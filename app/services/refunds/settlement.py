@@ -7,94 +7,122 @@ are booked, under the lock of the order. So no road books twice, and no order of
 from __future__ import annotations
 
 import uuid
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from app.domain.ledger import Lot, Transfer, system
+from app.domain.ledger import JOURNAL, AccountName, Lot, Transfer, system
 from app.domain.refunding import MONEY_KINDS, REFUND, REFUND_UNDONE, Clawback, Refunded, RefundStatus, of_amount
 from app.models.base import AnyRow
 from app.services.base.context import Tx
-from app.services.base.transaction import Transaction
-from app.services.ledger import clawback, post
+from app.services.base.transaction import Connected
+from app.services.ledger import clawback
 from app.services.ledger.clawback import Booked, ClawbackResult, ClawbackTarget, StatementText
+from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.refunds.captured_payments import CapturedPayment
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What has to be booked for a captured payment now."""
-
-    refunded: Refunded
-    steps: list[MoneyStep]
-    claims: list[ClawbackTarget]
-    known: Mapping[uuid.UUID, Booked]
-    """What was booked before, by the transfer that it takes back."""
-    changes: bool
+_FATES = ("taken", "debt", "forgiven")
+"""What may become of refunded coins."""
 
 
 @dataclass(frozen=True, slots=True)
-class MoneyStep:
-    """What is still to be taken out of where one leg put the money. `times`: how often that was done before."""
+class MoneyTarget:
+    """One leg of a captured payment's money, and how much of that is to be taken back from where it went."""
 
     leg: Transfer
-    minor: int
-    times: int
+    cause: uuid.UUID
+    """The id of the leg's transfer."""
+    target: int
 
 
-def plan(tx: Transaction, captured: CapturedPayment, now: Refunded) -> Plan:
-    """The difference between the facts and the books, read under the lock of the order."""
-    known = by_cause(tx, captured)
-    steps = [_step(leg, target, known[leg.id_in(captured.slot)]) for leg, target in money_targets(captured, now)]
-    moving = [step for step in steps if step.minor]
-    claims = claims_of(captured, now)
-    open_claims = any(claim.target != accounted(known[claim.grant], claim.target) for claim in claims)
-    return Plan(now, moving, claims, known, bool(moving) or open_claims)
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What bringing the books there came to."""
+
+    changed: bool = False
+    """Whether money or coins had to be moved."""
+    owing: frozenset[str] = frozenset()
+    """The assets in which coins became a debt."""
+    coins: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What happened to the coins, by the refund's number at the provider."""
 
 
-def _step(leg: Transfer, target: int, known: Booked) -> MoneyStep:
-    return MoneyStep(leg, target - returned(known), known.times)
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a captured payment must stand, and the words and rules by which its books are brought there.
+
+    `ending` are refunds of ours that end with this: their reserved coins are let go of first, and used. `others` are
+    under way: what they have reserved is used as far as coins are missing.
+    """
+
+    captured: CapturedPayment
+    refunded: Refunded
+    policy: Clawback
+    words: StatementText
+    ending: Sequence[AnyRow]
+    others: Sequence[AnyRow]
+
+    @property
+    def has_to_be_booked(self) -> bool:
+        """Whether books may differ from the facts: only what was done once was ever booked."""
+        return bool(self.ending) or any(told.done_at is not None for told in self.refunded.refunds.values())
 
 
-def settle(
-    tx: Tx,
-    captured: CapturedPayment,
-    wanted: Plan,
-    *,
-    policy: Clawback,
-    words: StatementText,
-    ending: Sequence[AnyRow],
-    others: Sequence[AnyRow],
-) -> list[ClawbackResult]:
-    """Book the plan. `ending` are refunds of ours that end with this: their reserved coins are let go of first, and
-    used. `others` are under way: what they have reserved is used as far as coins are missing."""
-    at = tx.now
-    if wanted.steps:
-        post(tx, captured.slot, [_money(captured, step, words.reference) for step in wanted.steps], at=at)
-    if not wanted.claims or not (wanted.changes or ending):
-        return []
-    return clawback.claw(
-        tx,
-        captured.slot,
-        wanted.claims,
-        policy=policy,
-        ending=[hold for row in ending for hold in holds_of(captured, row)],
-        spare=[hold for row in others for hold in holds_of(captured, row)],
-        words=words,
-        at=at,
-        rules=tx.core.rules.ledger,
-    )
+def settle(tx: Tx, wanted: Settlement) -> Settled:
+    """Book the difference between the facts and the books, read under the locks of the order and of the wallets."""
+    if not wanted.has_to_be_booked:
+        return Settled()
+    slot, captured = wanted.captured.slot, wanted.captured
+    legs, claims = money_targets(captured, wanted.refunded), claims_of(captured, wanted.refunded)
+    places = clawback.places_of_claims(slot, claims)
+    for money in legs:
+        house = money.leg.credit
+        journal = system(JOURNAL, house.asset, house.environment)
+        places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
+    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
+        if not clawback.expire_due(books, slot, claims):
+            return _book(books, wanted, legs, claims)
+    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
+        return _book(books, wanted, legs, claims)
 
 
-def money_targets(captured: CapturedPayment, now: Refunded) -> list[tuple[Transfer, int]]:
+def _book(
+    books: LedgerTransaction, wanted: Settlement, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+) -> Settled:
+    captured, slot = wanted.captured, wanted.captured.slot
+    known = booked_before(books.session, slot, legs, claims)
+    changed, results = False, list[ClawbackResult]()
+    for money in legs:
+        done = known[money.cause]
+        minor = money.target - returned(done)
+        if minor:
+            books.post(slot, _money(captured, money, minor, done.times, wanted.words.reference))
+            changed = True
+    for claim in claims:
+        changed |= claim.target != accounted(known[claim.grant], claim.target)
+    if claims and (changed or wanted.ending):
+        results = clawback.claw(
+            books,
+            slot,
+            claims,
+            known,
+            policy=wanted.policy,
+            ending=_holds(captured, wanted.ending),
+            spare=_holds(captured, wanted.others),
+            words=wanted.words,
+        )
+    owing = frozenset(result.asset for result in results if result.step.owe)
+    return Settled(changed, owing, _coins_by_refund(wanted, claims, known, results))
+
+
+def money_targets(captured: CapturedPayment, now: Refunded) -> list[MoneyTarget]:
     """How much of each leg must have been taken back. Money that was moved out of suspense is refunded from where it
     went, so nothing stays refunded from suspense itself."""
-    if not captured.money_legs:
-        return []
-    *left, last = captured.money_legs
-    return [*((leg, 0) for leg in left), (last, of_amount(now.part, last.amount))]
+    targets = [MoneyTarget(leg, leg.id_in(captured.slot), 0) for leg in captured.money_legs]
+    if targets:
+        targets[-1] = replace(targets[-1], target=of_amount(now.part, targets[-1].leg.amount))
+    return targets
 
 
 def claims_of(captured: CapturedPayment, now: Refunded) -> list[ClawbackTarget]:
@@ -110,37 +138,35 @@ def claims_of(captured: CapturedPayment, now: Refunded) -> list[ClawbackTarget]:
     ]
 
 
-def coins_of(
-    captured: CapturedPayment, wanted: Plan, outcomes: Sequence[ClawbackResult]
+def _coins_by_refund(
+    wanted: Settlement,
+    claims: Sequence[ClawbackTarget],
+    known: Mapping[uuid.UUID, Booked],
+    results: Sequence[ClawbackResult],
 ) -> dict[str, list[dict[str, Any]]]:
     """What the books say happened to the coins, shared out among the refunds that stand, in the order in which they
     were done: so the shares follow from what was told and booked, not from the order of telling."""
-    booked = _booked_coins(wanted, outcomes)
-    level, found = Fraction(0), {}
+    booked: dict[str, dict[str, int]] = {}
+    for claim in claims:
+        taken, entry = known[claim.grant].taken, booked.setdefault(claim.wallet.asset, dict.fromkeys(_FATES, 0))
+        entry["taken"] += taken.coins
+        entry["debt"] += taken.owed
+        entry["forgiven"] += taken.forgiven
+    for result in results:
+        step, entry = result.step, booked[result.asset]
+        entry["taken"] += step.take - step.give_back
+        entry["debt"] += step.owe - step.cancel
+        entry["forgiven"] += step.forgive - step.unforgive
+    level, found = Fraction(0), dict[str, list[dict[str, Any]]]()
     for told in wanted.refunded.refunds.values():
         if told.status is not RefundStatus.DONE:
             continue
         before, level = level, min(wanted.refunded.part, level + told.part - told.undone)
-        due: Counter[str] = Counter()
-        for grant in captured.grants:
-            due[grant.credit.asset] += of_amount(level, grant.amount) - of_amount(before, grant.amount)
+        due = dict.fromkeys(booked, 0)
+        for claim in claims:
+            due[claim.wallet.asset] += of_amount(level, claim.granted) - of_amount(before, claim.granted)
         found[told.number] = [_share(asset, booked[asset], due[asset]) for asset in sorted(due) if due[asset]]
     return found
-
-
-def _booked_coins(wanted: Plan, outcomes: Sequence[ClawbackResult]) -> dict[str, dict[str, int]]:
-    sums: dict[str, dict[str, int]] = defaultdict(lambda: {"taken": 0, "debt": 0, "forgiven": 0})
-    for claim in wanted.claims:
-        taken, entry = wanted.known[claim.grant].taken, sums[claim.wallet.asset]
-        entry["taken"] += taken.coins
-        entry["debt"] += taken.owed
-        entry["forgiven"] += taken.forgiven
-    for outcome in outcomes:
-        step, entry = outcome.step, sums[outcome.asset]
-        entry["taken"] += step.take - step.give_back
-        entry["debt"] += step.owe - step.cancel
-        entry["forgiven"] += step.forgive - step.unforgive
-    return sums
 
 
 def _share(asset: str, booked: dict[str, int], due: int) -> dict[str, Any]:
@@ -165,35 +191,44 @@ def holds_of(captured: CapturedPayment, refund: AnyRow) -> list[uuid.UUID]:
     ]
 
 
+def _holds(captured: CapturedPayment, refunds: Sequence[AnyRow]) -> list[uuid.UUID]:
+    return [hold for row in refunds for hold in holds_of(captured, row)]
+
+
 def returned(known: Booked) -> int:
     """How much money of a leg the books say went back."""
-    return known.sums[REFUND] - known.sums[REFUND_UNDONE]
+    return known.sums.get(REFUND, 0) - known.sums.get(REFUND_UNDONE, 0)
 
 
 def accounted(known: Booked, target: int) -> int:
     """What is taken already; what an operator reversed or what expired unused counts, but is never given back."""
-    taken = known.taken
-    return max(taken.by_refunds, min(target, taken.accounted))
+    return max(known.taken.by_refunds, min(target, known.taken.accounted))
 
 
-def by_cause(tx: Transaction, captured: CapturedPayment) -> Mapping[uuid.UUID, Booked]:
-    """What the books hold about the refunds of this captured."""
-    return clawback.booked(tx, captured.slot, captured.ids([*captured.money_legs, *captured.grants]))
+def booked_before(
+    session: Connected, slot: int, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+) -> Mapping[uuid.UUID, Booked]:
+    """What the books hold about the refunds of a captured payment, by the transfer that was taken back."""
+    return clawback.booked(session, slot, [*(money.cause for money in legs), *(claim.grant for claim in claims)])
 
 
-def _money(captured: CapturedPayment, step: MoneyStep, reference: str) -> Transfer:
-    """Counting what was booked for that leg before gives each step a key of its own."""
-    leg = step.leg
-    clearing = system(f"clearing:{captured.paid.provider_account}", leg.credit.asset, leg.credit.environment)
-    cause = leg.id_in(captured.slot)
-    debit, credit = (leg.credit, clearing) if step.minor > 0 else (clearing, leg.credit)
+def _clearing(captured: CapturedPayment, house: AccountName) -> AccountName:
+    """The account of what the provider owes us: money goes back out of it."""
+    return system(f"clearing:{captured.paid.provider_account}", house.asset, house.environment)
+
+
+def _money(captured: CapturedPayment, money: MoneyTarget, minor: int, times: int, reference: str) -> Transfer:
+    """So much is still to be taken out of where one leg put the money. Counting what was booked for that leg before
+    gives each step a key of its own."""
+    house, clearing = money.leg.credit, _clearing(captured, money.leg.credit)
+    debit, credit = (house, clearing) if minor > 0 else (clearing, house)
     return Transfer(
-        scope=f"refund:{cause.hex}",
-        key=str(step.times),
+        scope=f"refund:{money.cause.hex}",
+        key=str(times),
         debit=debit,
         credit=credit,
-        amount=abs(step.minor),
-        kind=MONEY_KINDS[step.minor < 0],
+        amount=abs(minor),
+        kind=MONEY_KINDS[minor < 0],
         reference=reference,
-        cause=cause,
+        cause=money.cause,
     )

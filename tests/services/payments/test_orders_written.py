@@ -16,6 +16,7 @@ from app.domain.schedule import HINT_GAP_SECONDS
 from app.services.base.idempotency import keyed
 from app.services.calls import payment_queries, payment_starts
 from app.services.payments import orders, payment_rows
+from app.services.payments.order_rows import OrderFilter
 from app.services.payments.orders import NewOrder, PayBy
 from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, order_body, token
 from tests.support.world import World
@@ -122,7 +123,7 @@ def test_numbers_that_another_process_gave_out_are_replaced(world: World) -> Non
     made = orders.create_order(core, NewOrder("alice", "coins-60", 1, PAGE), request)
     assert made.order_id != order_id
     assert made.payment_id != payment_id
-    assert len(orders.list_orders(world.core, "alice", before=None, limit=10)) == 2
+    assert len(orders.list_orders(world.core, OrderFilter("alice"), None, 10).rows) == 2
     assert len(orders.view_order(world.core, "alice", order_id).payments) == 1
 
 
@@ -138,7 +139,7 @@ def test_payments_of_an_order_stand_in_the_order_of_making_whatever_the_clocks(w
     assert second < order.payments[0].id
     wanted = [order.payments[0].id, second, third]
     assert [one.id for one in orders.view_order(world.core, "alice", order.order.id).payments] == wanted
-    listed = orders.list_orders(world.core, "alice", before=None, limit=10)
+    listed = orders.list_orders(world.core, OrderFilter("alice"), None, 10).rows
     assert [one.id for one in listed[0].payments] == wanted
 
 
@@ -184,4 +185,4 @@ def test_a_backend_reads_an_order_without_naming_its_user(world: World, engine: 
     assert backend.get(f"/v1/orders/{number}", user="bob").status_code == 404
     assert backend.get("/v1/orders/12345").status_code == 404
     assert ApiClient(client, token("bob")).get(f"/v1/orders/{number}").status_code == 404
-    assert backend.get("/v1/orders").get_json()["code"] == "user_missing", "a list is of one user"
+    assert [order["number"] for order in backend.get("/v1/orders").get_json()["orders"]] == [number]

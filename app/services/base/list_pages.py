@@ -1,0 +1,98 @@
+"""Pages of lists: rows in a fixed order, and the place where the next page begins.
+
+A place is made of the columns that the list is ordered by, not of a count of rows: what is written while somebody reads
+page by page makes no row come twice and hides none.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, bindparam, select, tuple_, union_all
+
+from app.domain.ledger import microseconds, moment_of
+from app.models.base import Moment
+
+ListPlace = tuple[int, ...]
+"""Where a row stands in its list: the numbers that the list is ordered by; of a moment, its microseconds."""
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage(Generic[Row]):
+    """A part of a list. `next` is the place of its last row; None where the list ends."""
+
+    rows: Sequence[Row]
+    next: ListPlace | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpan:
+    """From `since` on, and before `until`. None: no bound."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def bounds(self) -> SpanBounds:
+        return self.since is not None, self.until is not None
+
+    def values(self) -> dict[str, datetime | None]:
+        return {"since": self.since, "until": self.until}
+
+
+SpanBounds = tuple[bool, bool]
+"""Whether a time span has a beginning, and whether it has an end."""
+
+
+def within(column: ColumnElement[datetime], bounds: SpanBounds) -> list[ColumnElement[bool]]:
+    """That a moment lies in a time span with these bounds; the statement's values are the span's."""
+    since, until = bounds
+    conditions = [column >= bindparam("since", type_=Moment)] if since else []
+    return [*conditions, column < bindparam("until", type_=Moment)] if until else conditions
+
+
+def page_of(rows: Sequence[Row], most: int, place: Callable[[Row], ListPlace]) -> ListPage[Row]:
+    """The first `most` rows. One row more was read, if there is one: it tells that there is another page."""
+    return ListPage(rows[:most], place(rows[most - 1]) if len(rows) > most else None)
+
+
+def beyond(
+    moment: ColumnElement[datetime], number: ColumnElement[Any], *, newest_first: bool = True
+) -> ColumnElement[bool]:
+    """What stands behind the place `place_moment`, `place_number` in a list by moment and number."""
+    here = tuple_(moment, number)
+    place = tuple_(bindparam("place_moment", type_=Moment), bindparam("place_number", type_=number.type))
+    return here < place if newest_first else here > place
+
+
+def newest_of(parts: Sequence[Select[Any]]) -> Select[Any]:
+    """The newest `most` rows of several lists, by `created_at` and `id`. Each list is read by its index, and no further
+    than `most` rows: an index that begins with the status gives no order over all statuses."""
+    read = []
+    for part in parts:
+        columns = part.selected_columns
+        read.append(part.order_by(columns.created_at.desc(), columns.id.desc()).limit(bindparam("most")).subquery())
+    found = union_all(*map(select, read)).subquery("found")
+    return select(found).order_by(found.c.created_at.desc(), found.c.id.desc()).limit(bindparam("most"))
+
+
+def place_at(moment: datetime, number: int) -> ListPlace:
+    """The place of a row in a list by moment and number."""
+    return microseconds(moment), number
+
+
+def values_of(place: ListPlace | None, number_type: Callable[[int], Any] = int) -> dict[str, Any]:
+    """The values for `beyond`; none for the first page, whose statement has no such condition."""
+    if place is None:
+        return {}
+    us, number = place
+    return {"place_moment": moment_of(us), "place_number": number_type(number)}
+
+
+def uuid_of(number: int) -> uuid.UUID:
+    """The UUID that stands in a place as this number."""
+    return uuid.UUID(int=number)

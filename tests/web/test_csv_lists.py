@@ -1,0 +1,235 @@
+"""Lists as CSV: what is in the files, and that they are sent without holding memory, connections or threads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tracemalloc
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, insert, text
+from sqlalchemy.exc import DBAPIError
+from werkzeug.test import TestResponse
+
+from app.domain.ledger import system, wallet
+from app.domain.numbers import slot_of_user
+from app.models.ledger import TRANSFERS
+from app.services.ledger import accounts
+from app.web import ledger, lists, orders, refunds, wallet_lists
+from tests.support.web_client import BACKEND_KEY, ApiClient, order_body, token
+from tests.support.world import World
+
+API = Path(__file__).resolve().parents[2] / "docs" / "api.md"
+FORMULA = '=HYPERLINK("https://evil.test","coins")'
+SHAPES = {
+    "/v1/statement": ledger.STATEMENT,
+    "/v1/orders": orders.ORDERS,
+    "/v1/refunds": refunds.REFUNDS,
+    "/v1/wallet/lots": wallet_lists.LOTS,
+    "/v1/holds": wallet_lists.HOLDS,
+    "/v1/transfers": wallet_lists.TRANSFERS,
+}
+
+
+def table(answer: TestResponse) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    assert answer.content_type == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+
+
+def as_cell(value: Any) -> str:
+    """What a plain value of the JSON answer is in the file, by the rule that the documentation tells."""
+    if isinstance(value, str):
+        return f"'{value}" if value.strip()[:1] in {"=", "+", "-", "@", "'"} else value
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _fill(world: World, http: FlaskClient) -> None:
+    alice, backend = ApiClient(http, token("alice")), ApiClient(http, BACKEND_KEY)
+    for reason in ("r", FORMULA):
+        order = alice.post("/v1/orders", order_body()).get_json()
+        world.pay(int(order["payments"][0]["number"]))
+        world.deliver()
+        world.clock.advance(10)
+        assert backend.post("/v1/refunds", {"order": order["number"], "reason": reason}).status_code == 201
+    alice.post("/v1/orders", order_body())
+    for number, reason in enumerate(("-1+1", "@x", '周年;礼包, "A"\r\nB', "plain")):
+        grant = {"user": "alice", "asset": "coin", "amount": 10, "reason": reason, "reference": "+86"}
+        backend.post("/v1/grants", grant)
+        hold = {"user": "alice", "asset": "coin", "amount": 2, "seconds": 60, "note": reason}
+        backend.post("/v1/holds", hold)
+        spend = {"user": "alice", "asset": "coin", "amount": number + 1}
+        backend.post("/v1/spends", spend)
+
+
+@pytest.mark.parametrize("path", sorted(SHAPES))
+def test_a_file_has_what_the_pages_have_in_the_columns_that_are_documented(
+    path: str, world: World, http: FlaskClient
+) -> None:
+    _fill(world, http)
+    backend = ApiClient(http, BACKEND_KEY)
+    shape = SHAPES[path]
+    lines = table(backend.get(path, user="alice", format="csv", limit="1"))
+    page = backend.get(path, user="alice", limit="200").get_json()[shape.member]
+    assert len(lines) == len(page) > 1
+    assert tuple(lines[0]) == shape.columns
+    for line, entry in zip(lines, page, strict=True):
+        shown = {name: as_cell(value) for name, value in entry.items() if not isinstance(value, list)}
+        assert {name: cell for name, cell in line.items() if name in shown} == {
+            name: cell for name, cell in shown.items() if name in shape.columns
+        }
+
+
+def test_the_columns_are_those_of_the_documentation() -> None:
+    rows = re.findall(r"^\| `(/v1/[a-z/]+)` \| `([a-z_, ]+)` \|$", API.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {path: tuple(columns.split(", ")) for path, columns in rows} == {
+        path: shape.columns for path, shape in SHAPES.items()
+    }
+
+
+def test_an_order_names_the_payment_that_bought_it(world: World, http: FlaskClient) -> None:
+    _fill(world, http)
+    backend = ApiClient(http, BACKEND_KEY)
+    for query in ({"user": "alice"}, {}):
+        lines = table(backend.get("/v1/orders", format="csv", **query))
+        shown = backend.get("/v1/orders", **query).get_json()["orders"]
+        assert [line["payment"] for line in lines] == ["", *(order["payments"][0]["number"] for order in shown[1:])]
+        assert [line["provider_account"] for line in lines] == ["", "sandbox", "sandbox"]
+        assert lines[0]["grants"].startswith('[{"amount":60,"asset":"coin","bonus":false')
+
+
+def test_no_cell_is_a_formula(world: World, http: FlaskClient) -> None:
+    _fill(world, http)
+    backend = ApiClient(http, BACKEND_KEY)
+    found = set()
+    for path in SHAPES:
+        for line in table(backend.get(path, user="alice", format="csv")):
+            for cell in line.values():
+                assert not cell.startswith(("=", "+", "@"))
+                assert not cell.startswith("-") or cell[1:].isdigit()
+                found.add(cell)
+    assert {f"'{FORMULA}", "'-1+1", "'@x", "'+86", "-1"} <= found
+
+
+def test_csv_is_asked_for_by_format_or_by_accept(alice: ApiClient) -> None:
+    def kind(accept: str | None, **query: str) -> str:
+        headers = {**alice.headers, **({"Accept": accept} if accept else {})}
+        answer = alice.client.get("/v1/statement", headers=headers, query_string=query)
+        assert answer.status_code == 200
+        return answer.mimetype
+
+    assert kind("text/csv") == kind(None, format="csv") == kind("application/json", format="csv") == "text/csv"
+    assert kind("text/csv;q=0.9, application/json;q=0.1") == "text/csv"
+    for accept in (None, "*/*", "application/json", "text/html,*/*;q=0.8", "application/json, text/csv;q=0.5"):
+        assert kind(accept) == "application/json"
+    assert kind("text/csv", format="json") == "application/json"
+
+
+def test_a_file_begins_after_the_cursor(world: World, http: FlaskClient) -> None:
+    _fill(world, http)
+    backend = ApiClient(http, BACKEND_KEY)
+    cursor = backend.get("/v1/orders", limit="1").get_json()["next"]
+    whole = table(backend.get("/v1/orders", format="csv"))
+    assert table(backend.get("/v1/orders", format="csv", cursor=cursor)) == whole[1:]
+    assert backend.get("/v1/orders", format="csv", cursor="x").get_json()["field"] == "cursor"
+
+
+def test_an_empty_list_is_a_file_with_its_columns(alice: ApiClient) -> None:
+    answer = alice.get("/v1/holds", format="csv")
+    assert answer.text == ",".join(wallet_lists.HOLDS.columns) + "\r\n"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="holds.csv"'
+
+
+# --- how it is sent ---
+
+
+def _write_statement(world: World, user: str, lines: int) -> None:
+    """A wallet with so many lines, written straight into the table: who reads them does not look at their chain."""
+    slot = slot_of_user(user)
+    name = wallet(user, "coin")
+
+    def work(tx: Any) -> None:
+        locked = accounts.lock(tx, [(slot, name), (slot, system("revenue", "coin"))])
+        book, revenue = locked.books[slot, name].id, locked.numbers[slot, system("revenue", "coin")]
+        row = {
+            "slot": slot,
+            "book_id": book,
+            "debit_id": book,
+            "credit_id": revenue,
+            "amount": 1,
+            "balance": 1,
+            "created_at": tx.now,
+            "hash": b"",
+            "kind": "spend",
+            "note": "n" * 200,
+        }
+        versions = range(1, lines + 1)
+        rows = [{**row, "version": v, "id": uuid.UUID(int=uuid.uuid4().int & ~0xFFF | slot)} for v in versions]
+        tx.execute(insert(TRANSFERS), rows)
+
+    world.core.transact(work)
+
+
+def _take(answer: TestResponse) -> int:
+    """Read the file piece by piece; how many lines it had after the columns."""
+    return sum(piece.count(b"\n") for piece in answer.iter_encoded()) - 1
+
+
+def test_a_long_file_takes_no_more_memory_than_a_short_one(world: World, http: FlaskClient, engine: Engine) -> None:
+    peaks, lines = [], (2 * lists.ROWS_AT_ONCE, 10 * lists.ROWS_AT_ONCE)
+    for user, many in zip(("short", "long"), lines, strict=True):
+        _write_statement(world, user, many)
+    _take(ApiClient(http, token("short")).get("/v1/statement", format="csv"))
+    for user, many in zip(("short", "long"), lines, strict=True):
+        client = ApiClient(http, token(user))
+        tracemalloc.start()
+        try:
+            assert _take(client.get("/v1/statement", format="csv")) == many
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0], "five times the lines"
+    assert peaks[1] < 8 * 2**20
+
+
+def test_no_connection_is_held_while_a_reader_takes_the_time(world: World, http: FlaskClient, engine: Engine) -> None:
+    _write_statement(world, "alice", lists.ROWS_AT_ONCE + 1)
+    pieces = iter(ApiClient(http, token("alice")).get("/v1/statement", format="csv").iter_encoded())
+    next(pieces)
+    next(pieces)
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert next(pieces).count(b"\n") == 1
+
+
+def test_a_file_that_cannot_be_read_to_its_end_does_not_end(world: World, http: FlaskClient, engine: Engine) -> None:
+    _write_statement(world, "alice", lists.ROWS_AT_ONCE + 1)
+    answer = ApiClient(http, token("alice")).get("/v1/statement", format="csv")
+    pieces = iter(answer.iter_encoded())
+    next(pieces)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE lot_uses RENAME TO gone_uses"))
+        connection.execute(text("DROP VIEW postings"))
+        connection.execute(text("ALTER TABLE transfers RENAME TO gone"))
+    next(pieces)
+    with pytest.raises(DBAPIError):
+        next(pieces)
+
+
+def test_so_many_files_are_sent_at_a_time_and_the_next_one_waits(world: World, http: FlaskClient) -> None:
+    _write_statement(world, "alice", 2 * lists.ROWS_AT_ONCE)
+    alice = ApiClient(http, token("alice"))
+    taken = [alice.get("/v1/statement", format="csv") for _ in range(lists.MOST_DOWNLOADS)]
+    full = alice.get("/v1/statement", format="csv")
+    assert (full.status_code, full.get_json()["code"], full.headers["Retry-After"]) == (503, "too_many_downloads", "2")
+    assert alice.get("/v1/statement").status_code == 200, "a page is no file"
+    assert _take(taken[0]) == 2 * lists.ROWS_AT_ONCE
+    again = alice.get("/v1/statement", format="csv")
+    assert again.status_code == 200, "one was read to its end"
+    taken[1].close()
+    assert alice.get("/v1/statement", format="csv").status_code == 200, "one was given up"
+    again.close()
