@@ -30,7 +30,7 @@ from tests.support.receiver import (
     dying,
     pushing,
     receiving,
-    send_round,
+    send_rounds,
     tell,
 )
 from tests.support.world import World
@@ -64,6 +64,8 @@ def test_a_worker_killed_anywhere_while_sending_is_followed_by_another_and_nothi
 
     def told(at: int) -> tuple[()]:
         here.clock.advance(LEASE)
+        send_all(here)  # the worker after the one that was killed
+        assert recipe.numbers == {f"user-{before}": [1, 2] for before in range(1, at)}
         for number in (1, 2):
             tell(here.core, f"user-{at}", number)
         return ()
@@ -71,10 +73,8 @@ def test_a_worker_killed_anywhere_while_sending_is_followed_by_another_and_nothi
     with receiving(applied) as receiver:
         secret = add(here.core, receiver)
         with place_of(here) as place:
-            killed = each_step(place, send_round, told)
+            killed = each_step(place, send_rounds, told)
         assert killed >= 10
-        here.clock.advance(LEASE)
-        send_all(here)
     assert recipe.numbers == {f"user-{at}": [1, 2] for at in range(1, killed + 2)}
     assert all(message.is_signed_with(secret) for message in receiver.got)
     assert {row.status for row in deliveries_of(here.core)} == {"done"}

@@ -187,11 +187,11 @@ def deliveries_of(core: Core, user: str | None = None) -> list[Any]:
     return [row for row in rows if user is None or row.user_id == user]
 
 
-def send_round(core: Core) -> int:
-    """What a worker does about events, once, in a process of its own."""
-    private = replace(core, rules=PRIVATE)
-    feed.place_events(private)
-    return Dispatcher(private).run_once()
+def send_rounds(core: Core) -> None:
+    """What a worker does about events until nothing is to be done, in a process of its own."""
+    dispatcher = Dispatcher(replace(core, rules=PRIVATE))
+    while dispatcher.run_once():
+        pass
 
 
 class AppliesOnce:
