@@ -125,6 +125,7 @@ def rules_of(settings: Settings) -> Rules:
         most_open_orders=settings.most_open_orders,
         most_starts_per_minute=settings.most_starts_per_minute,
         message_days=settings.message_days,
+        call_days=settings.call_days,
         clawback=settings.clawback_policy,
         event_days=settings.events.days,
         push=settings.events.push(),

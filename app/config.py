@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -60,8 +60,10 @@ SHORTEST_SECRET = 32
 SHORTEST_RSA_BITS = 2048
 """RFC 7518, section 3.3: a key of this size or larger must be used with RS256."""
 API_KEY_PREFIX = "tbk_"
-SCOPES = frozenset({"orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "events"})
-Scope = Literal["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "events"]
+Scope = Literal[
+    "orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "search", "events"
+]
+SCOPES: frozenset[str] = frozenset(get_args(Scope))
 KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Algorithm = Literal["HS256", "RS256", "ES256"]
 
@@ -191,6 +193,7 @@ class Settings(BaseSettings):
     """How many payments a user may start within a minute."""
     message_days: int = Field(default=90, ge=1, le=3650)
     """How long a kept message is kept after it is settled."""
+    call_days: int = Field(default=180, ge=1, le=3650)
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT
     surplus_payment: Surplus = Surplus.HOLD
@@ -296,9 +299,8 @@ def _split(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 def _where(line: str) -> str:
     """A hint for a setting that stands in the file though only the environment is asked for it."""
-    name = line.partition(": ")[0]
-    only = PLACES | set(Serving.model_fields)
-    return f"; set {ENVIRONMENT_PREFIX}{name.upper()} in the environment" if name in only else ""
+    name, there = line.partition(": ")[0], PLACES | set(Serving.model_fields)
+    return f"; set {ENVIRONMENT_PREFIX}{name.upper()} in the environment" if name in there else ""
 
 
 def _unknown_variables() -> Iterator[str]:

@@ -26,7 +26,15 @@ from app.services.accounts.provider_keys import DatabaseKeys
 from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
 from app.services.base.statements import Statement
-from app.services.calls import fulfilment, payment_closing, payment_queries, reference_queries, refund_calls, scans
+from app.services.calls import (
+    call_log,
+    fulfilment,
+    payment_closing,
+    payment_queries,
+    reference_queries,
+    refund_calls,
+    scans,
+)
 from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
@@ -45,6 +53,8 @@ IDLE_SECONDS = 1.0
 """What falls due is found by a look at the database after so long at the most."""
 WAITING_SECONDS = 30.0
 OLD_SECONDS = 600.0
+OLD_CALLS_SECONDS = 3600.0
+"""Between two goes through all slots for calls that are older than they are kept."""
 FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
@@ -102,6 +112,8 @@ class Worker:
         self._look_for_waiting_at = 0.0
         self._waiting_after = 0
         self._look_for_old_at = 0.0
+        self._look_for_old_calls_at = 0.0
+        self._old_calls_from = 0
         self._parked_after = parked_facts.START
         self._no_checkpoint_at: datetime | None = None
         self._dispatcher = delivery_rounds.Dispatcher(core)
@@ -195,6 +207,7 @@ class Worker:
         yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
         yield Lane(DELIVERIES, self._deliver, DELIVERIES)
         yield Lane("old rows", self._old_rows)
+        yield Lane("old calls", self._old_calls)
 
     def _queue_round(self, queue: Queue, *, only: tuple[str, ...] = (), never: tuple[str, ...] = ()) -> int:
         now = self._core.clock.now()
@@ -268,6 +281,17 @@ class Worker:
         """Events for endpoints. Each endpoint has a thread of its own while something is to be sent there; only
         `run_once` waits for them."""
         return self._dispatcher.start_lanes() if self._is_running else self._dispatcher.run_once()
+
+    def _old_calls(self) -> int:
+        """What is remembered of calls to providers, as long as the installation wants: a range of slots a round. Nobody
+        waits for this, so all slots are seldom gone through."""
+        if time.monotonic() < self._look_for_old_calls_at:
+            return 0
+        deleted, go_on_at = call_log.delete_old(self._core, self._old_calls_from)
+        self._old_calls_from = go_on_at or 0
+        if go_on_at is None:
+            self._look_for_old_calls_at = time.monotonic() + OLD_CALLS_SECONDS
+        return deleted
 
     def _keys_round(self) -> int:
         """Copies providers' public keys into this process, and lets plugins renew theirs, each on its own timer."""

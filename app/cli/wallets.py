@@ -8,7 +8,7 @@ from operator import attrgetter
 import click
 
 from app.cli.house import house
-from app.cli.lists import list_options, span_of, time_options, write_list
+from app.cli.lists import list_options, rows_of, span_of, time_options, write_list
 from app.domain import list_tables
 from app.domain.numbers import slot_of_user
 from app.services.accounts import freezes
@@ -51,7 +51,7 @@ _freezing("unfreeze", "unfrozen")
 @click.argument("user")
 def freezing_history(user: str) -> None:
     """Who froze and unfroze the wallets of USER."""
-    for row in freezes.history(house().core, user):
+    for row in rows_of(partial(freezes.history, house().core, user), None):
         what = f"{row.asset or 'all'} {'frozen' if row.frozen else 'unfrozen'}"
         click.echo(f"{row.at:%Y-%m-%d %H:%M:%S}  {row.environment}  {what} by {row.actor}: {row.reason}")
 

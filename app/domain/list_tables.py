@@ -31,6 +31,8 @@ TRANSFERS = (
     *("reference", "note", "actor", "cause", "at"),
 )
 
+FREEZES = ("number", "user", "asset", "environment", "frozen", "reason", "actor", "refund", "at")
+
 
 def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
     """An order with the payment that bought it."""

@@ -1,6 +1,18 @@
 """Rows and constraints, no behaviour. Every table of user data has `slot` first in its keys."""
 
-from app.models import asks, catalogue, checkpoints, endpoints, events, ledger, orders, receipts, refunds, reports
+from app.models import (
+    asks,
+    catalogue,
+    checkpoints,
+    endpoints,
+    events,
+    history,
+    ledger,
+    orders,
+    receipts,
+    refunds,
+    reports,
+)
 
 __all__ = [
     "asks",
@@ -8,6 +20,7 @@ __all__ = [
     "checkpoints",
     "endpoints",
     "events",
+    "history",
     "ledger",
     "orders",
     "receipts",

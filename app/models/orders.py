@@ -132,8 +132,9 @@ class Payment(Base):
         _one_of("status", "created", "pending", "unknown", "authorized", "paid", "failed", "closed", "held"),
         Index(None, "slot", "order_id", "attempt", unique=True),
         Index(None, "slot", "request", unique=True),
-        # Without the slot: a message that names only the provider's number has to be found (docs/adr/0030).
-        Index("ix_payments_theirs", "provider_account", "theirs"),
+        # Without the slot: a message that names only the provider's number has to be found (docs/adr/0030), and so has
+        # the number that a person reads out, whose provider account may not be configured any more (docs/adr/0037).
+        Index("ix_payments_theirs", "theirs", "provider_account"),
         Index(
             "ix_payments_due",
             "next_query_at",
@@ -209,6 +210,8 @@ class KeptMessage(Base):
 
     slot: Mapped[int] = mapped_column(Integer, primary_key=True)
     id: Mapped[int] = mapped_column(Big, primary_key=True)
+    payment_id: Mapped[int | None] = mapped_column(Big)
+    """The payment of this slot that it is about, as far as that was known when it was kept."""
     provider_account: Mapped[str] = mapped_column(String(32))
     source: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(String(64))
@@ -227,6 +230,14 @@ class KeptMessage(Base):
             "received_at",
             postgresql_where=text("resolved_at IS NULL"),
             sqlite_where=text("resolved_at IS NULL"),
+        ),
+        Index(
+            "ix_messages_payment",
+            "slot",
+            "payment_id",
+            "received_at",
+            postgresql_where=text("payment_id IS NOT NULL"),
+            sqlite_where=text("payment_id IS NOT NULL"),
         ),
         Index(
             "ix_messages_settled",

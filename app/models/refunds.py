@@ -92,6 +92,14 @@ class Refund(Base):
         Index(None, "slot", "order_id"),
         # Without the slot: for the list of all users' refunds, which is a sweep over all slots.
         Index("ix_refunds_listed", "status", "created_at", "id"),
+        # Without the slot, for the number that a person reads out: the provider's of the refund, or of the trade.
+        Index("ix_refunds_theirs", "theirs"),
+        Index(
+            "ix_refunds_number_there",
+            "number_there",
+            postgresql_where=text("number_there IS NOT NULL"),
+            sqlite_where=text("number_there IS NOT NULL"),
+        ),
         Index(
             "ix_refunds_due",
             "next_query_at",

@@ -32,6 +32,9 @@ SLOTTED = frozenset(
         "freezes",
         "refusals",
         "marks",
+        "provider_calls",
+        "tellings",
+        "interventions",
         "events",
         "deliveries",
     }
@@ -43,6 +46,7 @@ SWEEPS = frozenset(
         "due_reports",
         "due_asks",
         "named_by_provider",
+        "search",
         "old_messages",
         "audit",
         "report",

@@ -30,7 +30,7 @@ POOL_SIZE = 16
 _CHUNK = 64 * 1024
 _NEVER_SENT = (ConnectTimeoutError, NewConnectionError, NameResolutionError)
 
-_deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("http_deadline", default=None)
+_deadline: contextvars.ContextVar[Deadline | None] = contextvars.ContextVar("http_deadline", default=None)
 _log = structlog.get_logger(__name__)
 
 
@@ -59,25 +59,36 @@ class HttpClient(Protocol):
         """
 
 
+@dataclass(slots=True)
+class Deadline:
+    """Until when requests may take, and how many were begun."""
+
+    ends: float
+    requests: int = 0
+
+
 @contextlib.contextmanager
-def deadline(seconds: float) -> Iterator[None]:
+def deadline(seconds: float) -> Iterator[Deadline]:
     """Bound all requests inside to that many seconds together; inside another deadline, the earlier one holds."""
     ends = time.monotonic() + seconds
     outer = _deadline.get()
-    token = _deadline.set(ends if outer is None else min(ends, outer))
+    bounds = Deadline(ends if outer is None else min(ends, outer.ends))
+    token = _deadline.set(bounds)
     try:
-        yield
+        yield bounds
     finally:
         _deadline.reset(token)
 
 
-def _seconds_left() -> float:
-    ends = _deadline.get()
-    if ends is None:
+def begin_request() -> float:
+    """Every client calls this before a request: it is counted. How many seconds it may take. Raises Retryable."""
+    bounds = _deadline.get()
+    if bounds is None:
         return READ_SECONDS
-    left = ends - time.monotonic()
+    left = bounds.ends - time.monotonic()
     if left <= 0:
         raise Retryable("no time left for another request")
+    bounds.requests += 1
     return min(left, READ_SECONDS)
 
 
@@ -117,7 +128,7 @@ class RequestsClient:
         certificate: ClientCertificate | None = None,
     ) -> HttpResponse:
         session = self._session(certificate)
-        left = _seconds_left()
+        left = begin_request()
         started = time.monotonic()
         status: int | str = "no answer"
         try:

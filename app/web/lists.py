@@ -24,12 +24,16 @@ from app.domain.ledger import microseconds
 from app.domain.numbers import MAX_NUMBER
 from app.services.base.errors import DomainError, Invalid
 from app.services.base.list_pages import ListPage, ListPlace
+from app.web.access import caller
 from app.web.schemas import ListQuery
 
 ROWS_AT_ONCE = 1000
 """So many rows of a CSV file are read, and in memory, at a time."""
 MOST_DOWNLOADS = 2
-"""CSV files that one process sends at the same time. It has eight threads, and a reader may take its time."""
+"""CSV files that one process sends to the app's backend at the same time. It has eight threads, and a reader may take
+its time."""
+MOST_DOWNLOADS_OF_USERS = 1
+"""CSV files that one process sends to users at the same time: slow ones must not take the places of the backend."""
 MOMENT = microseconds(datetime(9999, 12, 31, tzinfo=UTC))
 NUMBER = MAX_NUMBER
 UUID = 2**128 - 1
@@ -40,6 +44,7 @@ CSV_RESPONSE: Any = {200: {"content": {"text/csv": {"schema": {"type": "string"}
 Row = TypeVar("Row")
 Read = Callable[[ListPlace | None, int], ListPage[Row]]
 _downloads = threading.BoundedSemaphore(MOST_DOWNLOADS)
+_downloads_of_users = threading.BoundedSemaphore(MOST_DOWNLOADS_OF_USERS)
 _log = structlog.get_logger(__name__)
 
 
@@ -104,9 +109,10 @@ def csv_answer(
 ) -> Response:
     """Everything from that place on. What goes wrong before the first line is sent is an error like any other; a file
     that cannot be read to its end is cut off, which a reader of HTTP notices. Raises TooManyDownloads."""
-    if not _downloads.acquire(blocking=False):
+    downloads = _downloads if caller().user_id is None else _downloads_of_users
+    if not downloads.acquire(blocking=False):
         raise TooManyDownloads
-    permit = _Permit(_downloads)
+    permit = _Permit(downloads)
     try:
         first = read(place, ROWS_AT_ONCE)
     except BaseException:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.domain.refunding import RefundStatus
-from app.web.schemas import Asset, In, NextCursor, Number, Out, PositiveInt, TimedListQuery, UserId
+from app.web.schemas import Asset, In, ListQuery, NextCursor, Number, Out, PositiveInt, TimedListQuery, UserId
 
 Environment = Literal["live", "sandbox"]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -75,7 +75,7 @@ class FreezeIn(In):
     reason: Reason
 
 
-class FreezesQuery(In):
+class FreezesQuery(ListQuery):
     user: UserId
 
 
@@ -93,3 +93,4 @@ class FreezeOut(Out):
 
 class FreezesOut(Out):
     freezes: list[FreezeOut]
+    next: NextCursor

@@ -31,6 +31,7 @@ from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
 REFUNDS = ListShape("refunds", "refunds", (MOMENT, NUMBER), list_tables.REFUNDS)
 REFUNDS_OF_ORDER = replace(REFUNDS, name="order-refunds")
+FREEZES = ListShape("freezes", "freezes", (NUMBER,), list_tables.FREEZES)
 NOT_TOLD_TO_USERS = {"problem": "", "dispute_fee_minor": None, "dispute_fee_currency": None}
 """What went wrong with the provider, and what it charges."""
 
@@ -112,9 +113,11 @@ def unfreeze(body: shapes.FreezeIn) -> Any:
 @needs("freeze")
 @blueprint.input(shapes.FreezesQuery, location="query", arg_name="query")
 @blueprint.output(shapes.FreezesOut)
+@blueprint.doc(responses=CSV_RESPONSE)
 def list_freezes(query: shapes.FreezesQuery) -> Any:
     """Who froze and unfroze the user's wallets, and why, oldest first."""
-    return {"freezes": [representations.freeze(row) for row in freezes.history(core(), check_user_id(query.user))]}
+    read = partial(freezes.history, core(), check_user_id(query.user))
+    return list_answer(FREEZES, query, read, representations.freeze)
 
 
 def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:

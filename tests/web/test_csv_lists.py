@@ -6,21 +6,17 @@ import csv
 import io
 import re
 import tracemalloc
-import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from werkzeug.test import TestResponse
 
-from app.domain.ledger import system, wallet
-from app.domain.numbers import slot_of_user
-from app.models.ledger import TRANSFERS
-from app.services.ledger import accounts
 from app.web import ledger, lists, orders, refunds, wallet_lists
+from tests.support.long_statement import write_statement
 from tests.support.web_client import BACKEND_KEY, ApiClient, order_body, token
 from tests.support.world import World
 
@@ -33,6 +29,7 @@ SHAPES = {
     "/v1/wallet/lots": wallet_lists.LOTS,
     "/v1/holds": wallet_lists.HOLDS,
     "/v1/transfers": wallet_lists.TRANSFERS,
+    "/v1/wallets/freezes": refunds.FREEZES,
 }
 
 
@@ -65,6 +62,8 @@ def _fill(world: World, http: FlaskClient) -> None:
         backend.post("/v1/holds", hold)
         spend = {"user": "alice", "asset": "coin", "amount": number + 1}
         backend.post("/v1/spends", spend)
+    for what in ("freeze", "unfreeze"):
+        backend.post(f"/v1/wallets/{what}", {"user": "alice", "reason": f"={what}"})
 
 
 @pytest.mark.parametrize("path", sorted(SHAPES))
@@ -148,33 +147,6 @@ def test_an_empty_list_is_a_file_with_its_columns(alice: ApiClient) -> None:
 # --- how it is sent ---
 
 
-def _write_statement(world: World, user: str, lines: int) -> None:
-    """A wallet with so many lines, written straight into the table: who reads them does not look at their chain."""
-    slot = slot_of_user(user)
-    name = wallet(user, "coin")
-
-    def work(tx: Any) -> None:
-        locked = accounts.lock(tx, [(slot, name), (slot, system("revenue", "coin"))])
-        book, revenue = locked.books[slot, name].id, locked.numbers[slot, system("revenue", "coin")]
-        row = {
-            "slot": slot,
-            "book_id": book,
-            "debit_id": book,
-            "credit_id": revenue,
-            "amount": 1,
-            "balance": 1,
-            "created_at": tx.now,
-            "hash": b"",
-            "kind": "spend",
-            "note": "n" * 200,
-        }
-        versions = range(1, lines + 1)
-        rows = [{**row, "version": v, "id": uuid.UUID(int=uuid.uuid4().int & ~0xFFF | slot)} for v in versions]
-        tx.execute(insert(TRANSFERS), rows)
-
-    world.core.transact(work)
-
-
 def _take(answer: TestResponse) -> int:
     """Read the file piece by piece; how many lines it had after the columns."""
     return sum(piece.count(b"\n") for piece in answer.iter_encoded()) - 1
@@ -183,7 +155,7 @@ def _take(answer: TestResponse) -> int:
 def test_a_long_file_takes_no_more_memory_than_a_short_one(world: World, http: FlaskClient, engine: Engine) -> None:
     peaks, lines = [], (2 * lists.ROWS_AT_ONCE, 10 * lists.ROWS_AT_ONCE)
     for user, many in zip(("short", "long"), lines, strict=True):
-        _write_statement(world, user, many)
+        write_statement(world, user, many)
     _take(ApiClient(http, token("short")).get("/v1/statement", format="csv"))
     for user, many in zip(("short", "long"), lines, strict=True):
         client = ApiClient(http, token(user))
@@ -198,7 +170,7 @@ def test_a_long_file_takes_no_more_memory_than_a_short_one(world: World, http: F
 
 
 def test_no_connection_is_held_while_a_reader_takes_the_time(world: World, http: FlaskClient, engine: Engine) -> None:
-    _write_statement(world, "alice", lists.ROWS_AT_ONCE + 1)
+    write_statement(world, "alice", lists.ROWS_AT_ONCE + 1)
     pieces = iter(ApiClient(http, token("alice")).get("/v1/statement", format="csv").iter_encoded())
     next(pieces)
     next(pieces)
@@ -207,7 +179,7 @@ def test_no_connection_is_held_while_a_reader_takes_the_time(world: World, http:
 
 
 def test_a_file_that_cannot_be_read_to_its_end_does_not_end(world: World, http: FlaskClient, engine: Engine) -> None:
-    _write_statement(world, "alice", lists.ROWS_AT_ONCE + 1)
+    write_statement(world, "alice", lists.ROWS_AT_ONCE + 1)
     answer = ApiClient(http, token("alice")).get("/v1/statement", format="csv")
     pieces = iter(answer.iter_encoded())
     next(pieces)
@@ -220,16 +192,36 @@ def test_a_file_that_cannot_be_read_to_its_end_does_not_end(world: World, http: 
         next(pieces)
 
 
-def test_so_many_files_are_sent_at_a_time_and_the_next_one_waits(world: World, http: FlaskClient) -> None:
-    _write_statement(world, "alice", 2 * lists.ROWS_AT_ONCE)
-    alice = ApiClient(http, token("alice"))
-    taken = [alice.get("/v1/statement", format="csv") for _ in range(lists.MOST_DOWNLOADS)]
-    full = alice.get("/v1/statement", format="csv")
+@pytest.mark.parametrize(
+    ("credentials", "most"), [(BACKEND_KEY, lists.MOST_DOWNLOADS), (token("alice"), lists.MOST_DOWNLOADS_OF_USERS)]
+)
+def test_so_many_files_are_sent_at_a_time_and_the_next_one_waits(
+    credentials: str, most: int, world: World, http: FlaskClient
+) -> None:
+    write_statement(world, "alice", 2 * lists.ROWS_AT_ONCE)
+    client = ApiClient(http, credentials)
+
+    def file() -> TestResponse:
+        return client.get("/v1/statement", format="csv", user="alice")
+
+    taken = [file() for _ in range(most)]
+    full = file()
     assert (full.status_code, full.get_json()["code"], full.headers["Retry-After"]) == (503, "too_many_downloads", "2")
-    assert alice.get("/v1/statement").status_code == 200, "a page is no file"
+    assert client.get("/v1/statement", user="alice").status_code == 200, "a page is no file"
     assert _take(taken[0]) == 2 * lists.ROWS_AT_ONCE
-    again = alice.get("/v1/statement", format="csv")
+    again = file()
     assert again.status_code == 200, "one was read to its end"
-    taken[1].close()
-    assert alice.get("/v1/statement", format="csv").status_code == 200, "one was given up"
     again.close()
+    last = file()
+    assert last.status_code == 200, "one was given up"
+    for answer in (last, *taken):
+        answer.close()
+
+
+def test_files_of_users_do_not_take_the_places_of_the_backend(world: World, http: FlaskClient) -> None:
+    write_statement(world, "alice", 2 * lists.ROWS_AT_ONCE)
+    of_user = ApiClient(http, token("alice")).get("/v1/statement", format="csv")
+    of_backend = ApiClient(http, BACKEND_KEY).get("/v1/statement", format="csv", user="alice")
+    assert (of_user.status_code, of_backend.status_code) == (200, 200)
+    for answer in (of_user, of_backend):
+        answer.close()

@@ -104,6 +104,21 @@ def test_a_frozen_wallet_refuses_spends_takes_credits_and_says_who_froze_it(
     ]
 
 
+def test_the_entries_about_frozen_wallets_come_in_pages(alice: ApiClient, backend: ApiClient, world: World) -> None:
+    paid_order(alice, world)
+    body = {"user": "alice", "environment": "sandbox"}
+    for number in range(5):
+        backend.post(f"/v1/wallets/{'unfreeze' if number % 2 else 'freeze'}", {**body, "reason": f"r{number}"})
+    found: list[str] = []
+    query = {"user": "alice", "limit": "2"}
+    for _ in range(3):
+        page = backend.get("/v1/wallets/freezes", **query).get_json()
+        found += [entry["reason"] for entry in page["freezes"]]
+        query["cursor"] = page["next"] or ""
+    assert found == ["r0", "r1", "r2", "r3", "r4"]
+    assert page["next"] is None
+
+
 def test_repeating_an_unfreeze_does_not_undo_a_later_freeze(backend: ApiClient, alice: ApiClient, world: World) -> None:
     paid_order(alice, world)
     body = {"user": "alice", "asset": "coin", "environment": "sandbox", "reason": "r"}

@@ -88,8 +88,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Service]:
-    (folder / "tillbook.toml").write_text(SETTINGS)
+def running(folder: Path, more_settings: str = "") -> Iterator[Service]:
+    (folder / "tillbook.toml").write_text(SETTINGS + more_settings)
     port = _free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TILLBOOK_")}
     environ |= {

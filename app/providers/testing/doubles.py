@@ -12,7 +12,7 @@ from werkzeug.test import Client
 
 from app.providers.client_certificate import ClientCertificate
 from app.providers.errors import Retryable, Unknown
-from app.providers.http import MAX_RESPONSE_BYTES, HttpClient, HttpResponse
+from app.providers.http import MAX_RESPONSE_BYTES, HttpClient, HttpResponse, begin_request
 from app.providers.tools import KeyStore, StoredKey, Tools
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class WsgiClient:
         max_bytes: int = MAX_RESPONSE_BYTES,
         certificate: ClientCertificate | None = None,
     ) -> HttpResponse:
+        begin_request()
         self.requests.append((method, url, body))
         parts = urlsplit(url)
         answer = self._client.open(

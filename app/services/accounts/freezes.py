@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from app.models.refunds import Freeze
 from app.services.base.context import Core, Tx
 from app.services.base.errors import KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_once
+from app.services.base.list_pages import ListPage, ListPlace, page_of
 from app.services.base.upsert import insert_numbered
 from app.services.ledger.ledger_transaction import LedgerTransaction
 
@@ -107,11 +107,11 @@ def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None, re
     return number
 
 
-def history(core: Core, user_id: str) -> Sequence[AnyRow]:
-    """Every freezing and unfreezing of the user's wallets, oldest first."""
-    slot = slot_of_user(user_id)
-    wanted = select(*_z).where(_z.slot == slot, _z.user_id == user_id).order_by(_z.id)
-    return core.read(lambda tx: tx.execute(wanted).all())
+def history(core: Core, user_id: str, place: ListPlace | None, limit: int) -> ListPage[AnyRow]:
+    """A page of the freezings and unfreezings of the user's wallets, oldest first."""
+    slot, after = slot_of_user(user_id), 0 if place is None else place[0]
+    wanted = select(*_z).where(_z.slot == slot, _z.user_id == user_id, _z.id > after).order_by(_z.id).limit(limit + 1)
+    return page_of(core.read(lambda tx: tx.execute(wanted).all()), limit, lambda row: (row.id,))
 
 
 def entry(core: Core, slot: int, number: int) -> AnyRow:

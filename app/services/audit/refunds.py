@@ -78,7 +78,7 @@ def _check_refund(
         yield "refund_status", f"refund {refund.id} is {status}, told: {told.status if told is not None else 'nothing'}"
     if under_way([refund]):
         return
-    for hold in settlement.holds_of(captured, refund):
+    for hold in settlement.holds_of(captured, [refund]):
         held = hold_rows.find(session, captured.slot, hold)
         if held is not None and held.state == hold_rows.OPEN:
             yield "refund_reservation", f"refund {refund.id} is {refund.status} and still holds {held.rest} coins"

@@ -68,6 +68,8 @@ class Rules:
     """Payments that one user may start within a minute."""
     message_days: int = 90
     """How long a kept message that is settled is kept."""
+    call_days: int = 180
+    """How long it is remembered how a call to a provider ended."""
     event_days: int = 30
     """How long events are kept for readers of the feed."""
     push: PushRules = field(default_factory=PushRules)

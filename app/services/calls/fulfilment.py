@@ -23,7 +23,8 @@ from app.providers.verbs import Fulfils
 from app.services.base.context import Core, Tx
 from app.services.base.leases import LeaseQueue
 from app.services.base.sanitize import problem_text
-from app.services.calls.provider_call import CallEnd, call_provider
+from app.services.calls import call_log
+from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
 from app.services.ledger.consumption import consumed_share
 
 SEND_SECONDS = 10.0
@@ -84,21 +85,28 @@ def _send(
         provider.fulfil(ref, content)
         return True
 
-    called = call_provider(core, account, "fulfil", fulfil, seconds=SEND_SECONDS, report=row.id, payment=row.payment_id)
+    subject = CallSubject(row.slot, payment=row.payment_id)
+    called = call_provider(core, account, "fulfil", fulfil, seconds=SEND_SECONDS, subject=subject, report=row.id)
     if called.end is CallEnd.DECLINED:
-        _settle(core, row, "dropped", called.problem)
+        _settle(core, row, "dropped", called.problem, called)
     elif not called.answered:
         pause = backoff_seconds(row.tries, random.random(), RETRY_CAP_SECONDS)  # noqa: S311 - keeps no secret
-        _set(core, row, next_try_at=core.clock.now() + timedelta(seconds=pause))
+        _set(core, row, called, next_try_at=core.clock.now() + timedelta(seconds=pause))
     else:
-        _settle(core, row, "sent", "")
+        _settle(core, row, "sent", "", called)
 
 
-def _settle(core: Core, row: AnyRow, status: str, problem: str) -> None:
+def _settle(core: Core, row: AnyRow, status: str, problem: str, called: ProviderCall[bool] | None = None) -> None:
     _log.info("report", report=row.id, about=row.about, payment=row.payment_id, status=status, problem=problem)
-    _set(core, row, status=status, problem=problem_text(problem), next_try_at=None)
+    _set(core, row, called, status=status, problem=problem_text(problem), next_try_at=None)
 
 
-def _set(core: Core, row: AnyRow, **values: object) -> None:
+def _set(core: Core, row: AnyRow, called: ProviderCall[bool] | None, **values: object) -> None:
     change = update(Report).where(_r.slot == row.slot, _r.id == row.id).values(**values)
-    core.transact(lambda tx: tx.execute(change))
+
+    def work(tx: Tx) -> None:
+        tx.execute(change)
+        if called is not None:
+            call_log.keep(tx, called)
+
+    core.transact(work)

@@ -17,5 +17,6 @@ def cancel(core: Core, asked: Asked) -> Asked:
     if account is None or not isinstance(account.provider, Cancels):
         return Asked(Answer.NO_SUCH, row)
     shutter, ref = account.provider, Ref(ours=str(row.id), theirs=row.theirs)
-    called = call_provider(core, account, "cancel", lambda: shutter.cancel(ref), seconds=ASK_SECONDS, payment=row.id)
+    subject = payment_queries.subject_of(row)
+    called = call_provider(core, account, "cancel", lambda: shutter.cancel(ref), seconds=ASK_SECONDS, subject=subject)
     return payment_queries.answered(core, account, row, called, "reply")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -19,7 +22,8 @@ from app.providers.registry import ProviderAccount
 from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
-from app.services.calls.provider_call import ProviderCall, call_provider
+from app.services.calls import call_log
+from app.services.calls.provider_call import CallSubject, ProviderCall, call_provider
 from app.services.facts.owner import tell
 from app.services.payments import expiry, payment_rows
 
@@ -78,7 +82,8 @@ def ask(core: Core, payment_id: int, *, seconds: float = ASK_SECONDS) -> Asked |
     if row is None or account is None:
         return None
     ref = Ref(ours=str(row.id), theirs=row.theirs)
-    called = call_provider(core, account, "query", lambda: account.provider.query(ref), seconds=seconds, payment=row.id)
+    query = account.provider.query
+    called = call_provider(core, account, "query", lambda: query(ref), seconds=seconds, subject=subject_of(row))
     return answered(core, account, row, called, "query")
 
 
@@ -86,14 +91,37 @@ def answered(
     core: Core, account: ProviderAccount, row: AnyRow, called: ProviderCall[tuple[Fact, ...]], road: Road
 ) -> Asked:
     """Apply what the provider answered about the payment."""
+    apply_all(core, account, called.answer or (), road, called)
     if called.answer is None:
         return Asked(Answer.NONE, row)
-    apply_all(core, account, called.answer, road)
     return Asked(Answer.FACTS if called.answer else Answer.NO_SUCH, reread(core, row))
 
 
-def apply_all(core: Core, account: ProviderAccount, facts: tuple[Fact, ...], road: Road) -> None:
-    """Apply each fact in a transaction of its own."""
+def subject_of(row: AnyRow) -> CallSubject:
+    """What a call about this payment is about."""
+    return CallSubject(row.slot, payment=row.id)
+
+
+def apply_all(
+    core: Core,
+    account: ProviderAccount,
+    facts: Sequence[Fact],
+    road: Road,
+    called: ProviderCall[Any] | None = None,
+) -> None:
+    """Apply each fact in a transaction of its own; `called`, the call that brought them, is kept in the first. Without
+    a fact, or where the first cannot be applied, the call is kept alone."""
+    if called is not None and called.record is not None:
+        keep = partial(call_log.keep, called=called, facts=facts)
+        try:
+            if facts:
+                tell(core, ReportedFact(account, facts[0], road), beside=keep)
+        except Exception:
+            core.transact(keep)
+            raise
+        if not facts:
+            core.transact(keep)
+        facts = facts[1:]
     for fact in facts:
         tell(core, ReportedFact(account, fact, road))
 

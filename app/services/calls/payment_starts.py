@@ -16,9 +16,10 @@ from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
 from app.services.base.idempotency import Keyed, find_key
 from app.services.base.sanitize import printable
+from app.services.calls import call_log
 from app.services.calls.payment_cancels import cancel
-from app.services.calls.payment_queries import Answer, apply_all, ask
-from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
+from app.services.calls.payment_queries import Answer, apply_all, ask, subject_of
+from app.services.calls.provider_call import START, CallEnd, ProviderCall, call_provider
 from app.services.payments import intents, payment_rows
 from app.services.payments.orders import PayBy, add_payment, open_payments_to_replace
 
@@ -45,15 +46,15 @@ def start_payment(core: Core, payment_id: int, written: Any = None) -> Any:
     called = call_provider(
         core,
         account,
-        "start",
+        START,
         lambda: _usable(account.provider.start(intents.from_json(row.intent))),
         seconds=START_SECONDS,
-        payment=row.id,
+        subject=subject_of(row),
     )
     if called.answer is None:
         _record_failure(core, row, called)
         raise _problem_of(row, called)
-    after = _record_started(core, row, called.answer)
+    after = _record_started(core, row, called, called.answer)
     apply_all(core, account, called.answer.facts, "reply")
     return None if written is None or called.answer.facts else after
 
@@ -67,14 +68,23 @@ def _usable(started: Started) -> Started:
     return started
 
 
-def _record_started(core: Core, row: Any, started: Started) -> Any:
+def _record_started(core: Core, row: Any, called: ProviderCall[Started], started: Started) -> Any:
     """The row as it is now; None if somebody else has changed it, too."""
     action = dict(started.action)
-    if row.status == PaymentStatus.CREATED and core.alone(
-        lambda tx: payment_rows.started(tx, row.slot, row.id, action)
-    ):
+
+    def first(tx: Tx) -> bool:
+        if called.record is not None:  # seldom where the start is a signature of our own
+            call_log.keep(tx, called, started.facts)
+        return payment_rows.started(tx, row.slot, row.id, action)
+
+    if row.status == PaymentStatus.CREATED and core.alone(first):
         return row._replace(status=PaymentStatus.PENDING, action=action) if hasattr(row, "_replace") else None
-    core.transact(lambda tx: payment_rows.record_start(tx, row.slot, row.id, Cause.STARTED, action=action, problem=""))
+
+    def work(tx: Tx) -> None:
+        payment_rows.record_start(tx, row.slot, row.id, Cause.STARTED, action=action, problem="")
+        call_log.keep(tx, called, started.facts)
+
+    core.transact(work)
     return None
 
 
@@ -84,9 +94,12 @@ _CAUSES = {CallEnd.DECLINED: Cause.DECLINED, CallEnd.UNKNOWN: Cause.UNANSWERED}
 
 def _record_failure(core: Core, row: Any, called: ProviderCall[Started]) -> None:
     cause = _CAUSES.get(called.end)
-    core.transact(
-        lambda tx: payment_rows.record_start(tx, row.slot, row.id, cause, action=None, problem=called.problem)
-    )
+
+    def work(tx: Tx) -> None:
+        payment_rows.record_start(tx, row.slot, row.id, cause, action=None, problem=called.problem)
+        call_log.keep(tx, called)
+
+    core.transact(work)
 
 
 def _declined_before(row: Any) -> PaymentDeclined:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -23,6 +23,7 @@ from app.providers.registry import ProviderAccount
 from app.services.base.context import Bulkheads, Core
 from app.services.base.sanitize import problem_text
 
+START = "start"
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +42,33 @@ class CallEnd(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CallSubject:
+    """What a call is about, by our numbers: what is remembered of it lies in that slot (`calls.call_log`)."""
+
+    slot: int
+    payment: int | None = None
+    refund: int | None = None
+    receipt: int | None = None
+
+    def numbers(self) -> dict[str, object]:
+        """Those that are known, for the log line."""
+        named = {"payment": self.payment, "refund": self.refund, "receipt": self.receipt}
+        return {name: number for name, number in named.items() if number is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What is remembered of a call beside how it ended."""
+
+    id: int
+    subject: CallSubject
+    account: str
+    verb: str
+    at: datetime
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderCall(Generic[T]):
     """A call that has ended."""
 
@@ -53,6 +81,8 @@ class ProviderCall(Generic[T]):
     """The provider's own word for its refusal."""
     not_before: datetime | None = None
     """When the provider wants to be asked again, where it says so."""
+    record: CallRecord | None = None
+    """For its row in the log. None where nothing was asked: a payment that was only signed here, a history."""
 
     @property
     def answered(self) -> bool:
@@ -60,19 +90,34 @@ class ProviderCall(Generic[T]):
 
 
 def call_provider(
-    core: Core, account: ProviderAccount, verb: str, call: Callable[[], T], *, seconds: float, **about: object
+    core: Core,
+    account: ProviderAccount,
+    verb: str,
+    call: Callable[[], T],
+    *,
+    seconds: float,
+    subject: CallSubject | None = None,
+    **about: object,
 ) -> ProviderCall[T]:
-    """Make one call of at most that many seconds. Never raises. `about` goes into the log line."""
-    began = time.monotonic()
+    """Make one call of at most that many seconds. Never raises. `about` goes into the log line.
+
+    Whoever makes a call about a `subject` keeps it (`call_log.keep`), in the transaction that follows the answer."""
+    began, at, requests = time.monotonic(), core.clock.now(), 0
     ended: ProviderCall[T]
     try:
-        with core.bulkheads.place(account.name), deadline(seconds):
+        with core.bulkheads.place(account.name), deadline(seconds) as bounds:
             ended = ProviderCall(CallEnd.ANSWERED, call())
+            requests = bounds.requests
     except Exception as error:
         ended = _ended(error)
+        about |= {} if subject is None else subject.numbers()
         _report(account, verb, error, ended, time.monotonic() - began, about)
-    metrics.PROVIDER_CALLS.labels(account.name, verb, ended.end).observe(time.monotonic() - began)
-    return ended
+    spent = time.monotonic() - began
+    metrics.PROVIDER_CALLS.labels(account.name, verb, ended.end).observe(spent)
+    if subject is None or (verb == START and ended.answered and not requests):
+        return ended
+    number = core.numbers.next(subject.slot)
+    return replace(ended, record=CallRecord(number, subject, account.name, verb, at, round(spent * 1000)))
 
 
 def _ended(error: Exception) -> ProviderCall[T]:

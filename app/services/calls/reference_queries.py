@@ -147,7 +147,8 @@ def _keep_message(tx: Tx, row: dict[str, Any], ask_id: int, message: Message | N
     if message is None:
         return
     detail = f"names payment {row['payment_id'] or row['theirs']} {row['refund']}".strip()
-    kept = inbox.keep(tx, row["slot"], row["provider_account"], message, "asks", detail, aside=True)
+    account, payment = row["provider_account"], row["payment_id"]
+    kept = inbox.keep(tx, row["slot"], account, message, "asks", detail, aside=True, payment=payment)
     tx.execute(update(Ask).where(_a.slot == row["slot"], _a.id == ask_id).values(message_id=kept))
 
 
@@ -179,9 +180,9 @@ def _ask_provider(core: Core, row: AnyRow) -> None:
         "query",
         lambda: account.provider.query(ref),
         seconds=payment_queries.ASK_SECONDS,
-        payment=payment.id,
+        subject=payment_queries.subject_of(payment),
     )
-    payment_queries.apply_all(core, account, called.answer or (), "query")
+    payment_queries.apply_all(core, account, called.answer or (), "query", called)
     if not called.answer:
         _later(core, row, UNANSWERED)
     elif any(fact.refunds_unknown for fact in called.answer) and not _is_sized(core, row):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -27,9 +28,10 @@ from app.providers.verbs import Refunds
 from app.services.base.context import Core, Tx
 from app.services.base.idempotency import Keyed
 from app.services.base.leases import LeaseQueue
-from app.services.base.reported_fact import ReportedFact, Road
-from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
-from app.services.facts.owner import tell
+from app.services.base.reported_fact import Road
+from app.services.calls import call_log
+from app.services.calls.payment_queries import apply_all
+from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
 from app.services.payments import payment_rows
 from app.services.refunds import overdue, refund_asks, refund_rows, refund_status, requests
 from app.services.refunds.captured_payments import number_of
@@ -104,13 +106,16 @@ def _go(core: Core, errand: _Errand) -> AnyRow:
     if account is None or (row.origin != Origin.PROVIDER and not isinstance(account.provider, Refunds)):
         _log.error("refund_without_provider_account", refund=row.id, provider_account=row.provider_account)
         return row
-    called = call_provider(core, account, "refund", lambda: _step(account, errand), seconds=CALL_SECONDS, refund=row.id)
+    subject = CallSubject(row.slot, payment=row.payment_id, refund=row.id)
+    called = call_provider(
+        core, account, "refund", lambda: _step(account, errand), seconds=CALL_SECONDS, subject=subject
+    )
     if called.answer is None:
         return _record_failure(core, row, called)
     facts, road = called.answer
-    for fact in facts:
-        tell(core, ReportedFact(account, fact, road))
-    return _postpone(core, row, "")
+    if facts:
+        apply_all(core, account, facts, road, called)
+    return _postpone(core, row, "", called=None if facts else called)
 
 
 def recheck(core: Core, refund_id: int) -> bool:
@@ -123,9 +128,9 @@ def recheck(core: Core, refund_id: int) -> bool:
     if account is not None:
         ref = _Errand(row, fits=False).ref
         query = account.provider.query
-        called = call_provider(core, account, "query", lambda: query(ref), seconds=CALL_SECONDS, refund=row.id)
-        for fact in called.answer or ():
-            tell(core, ReportedFact(account, fact, "query"))
+        subject = CallSubject(row.slot, payment=row.payment_id, refund=row.id)
+        called = call_provider(core, account, "query", lambda: query(ref), seconds=CALL_SECONDS, subject=subject)
+        apply_all(core, account, called.answer or (), "query", called)
     again = now + refund_status.RECHECK_GAP if row.rechecks < MOST_RECHECKS else None
     core.transact(lambda tx: refund_rows.set_recheck(tx, row.slot, row.id, again))
     return True
@@ -197,10 +202,15 @@ def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fa
     """A definite no ends one of ours and gives the coins back; a call that surely did not happen leaves it as it was;
     all else makes it unknown."""
     if called.end is CallEnd.DECLINED:
-        core.transact(lambda tx: _move(tx, row, RefundCause.DECLINED, called.problem))
+
+        def decline(tx: Tx) -> None:
+            _move(tx, row, RefundCause.DECLINED, called.problem)
+            call_log.keep(tx, called)
+
+        core.transact(decline)
         return requests.view(core, row.id)
     cause = RefundCause.UNANSWERED if called.end is CallEnd.UNKNOWN else None
-    return _postpone(core, row, called.problem, cause=cause, not_before=called.not_before)
+    return _postpone(core, row, called.problem, cause=cause, called=called)
 
 
 def _move(tx: Tx, row: AnyRow, cause: RefundCause, problem: str) -> None:
@@ -215,15 +225,22 @@ def _move(tx: Tx, row: AnyRow, cause: RefundCause, problem: str) -> None:
 
 
 def _postpone(
-    core: Core, row: AnyRow, problem: str, *, cause: RefundCause | None = None, not_before: datetime | None = None
+    core: Core,
+    row: AnyRow,
+    problem: str,
+    *,
+    cause: RefundCause | None = None,
+    called: ProviderCall[Any] | None = None,
 ) -> AnyRow:
     """When to go on, unless it is settled by now; the refund as it stands then. `cause` moves it first. One that is
-    open for too long is shown and alarmed, once."""
+    open for too long is shown and alarmed, once. `called` is the call that brought no fact."""
     moment = core.clock.now() + timedelta(seconds=_gap(row.queries - 1))
-    if not_before is not None:
-        moment = max(moment, not_before)
+    if called is not None and called.not_before is not None:
+        moment = max(moment, called.not_before)
 
     def work(tx: Tx) -> tuple[AnyRow, bool]:
+        if called is not None:
+            call_log.keep(tx, called)
         if cause is not None:
             _move(tx, row, cause, problem)
         now = refund_rows.refund(tx, row.slot, row.id) or row

@@ -40,13 +40,22 @@ from app.services.facts.record import (
     Applied,
     StoredFact,
     can_be_looked_at_again,
+    note_road,
     record,
     stored_again,
     told_before,
     write_new,
 )
 from app.services.ledger import post
-from app.services.payments import authorizations, bookings, payment_events, payment_rows, provider_reports, store_orders
+from app.services.payments import (
+    authorizations,
+    bookings,
+    fact_rows,
+    payment_events,
+    payment_rows,
+    provider_reports,
+    store_orders,
+)
 from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_asks, refund_facts, requests
@@ -86,7 +95,7 @@ def apply_stored(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
     A duplicate if somebody else has applied it meanwhile, or if applying it again could book its money twice.
     """
     locked = _payment_of(tx, reported)
-    known = payment_rows.lock_fact_numbered(tx, reported.slot, fact_id)
+    known = fact_rows.lock_fact_numbered(tx, reported.slot, fact_id)
     if not can_be_looked_at_again(known):
         return Applied(Outcome.DUPLICATE, known.outcome, reported.slot, fact_id, known.payment_id)
     applied = _apply(tx, StoredFact(reported, fact_id, _UNDECIDED, known), locked)
@@ -96,6 +105,7 @@ def apply_stored(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
 
 def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """A fact that was stored before: a repeat, unless what it waited for is here by now."""
+    note_road(tx, stored)
     applied, reported = told_before(stored), stored.reported
     if applied is None:
         return _apply(tx, stored_again(tx, stored), locked)
@@ -251,7 +261,7 @@ def _settled(tx: Tx, stored: StoredFact, decision: Decision, payment_id: int | N
         moved = stored.in_suspense and payment_id is not None
         if stored.in_suspense and payment_id is None:
             decision = replace(decision, booking=Booking.SUSPENSE)
-        payment_rows.settle_fact(tx, stored.reported.slot, stored.fact_id, decision, payment_id, from_suspense=moved)
+        fact_rows.settle_fact(tx, stored.reported.slot, stored.fact_id, decision, payment_id, from_suspense=moved)
     return Applied(decision.outcome, decision.reason, stored.reported.slot, stored.fact_id, payment_id)
 
 
@@ -260,7 +270,7 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
     slot, fact_id = stored.reported.slot, stored.fact_id
     taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
     decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken))
-    payment_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
+    fact_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
     if stored.reported.account.takes_reports and payment_id is not None and decision.outcome not in NOT_MATCHED:
         provider_reports.note_report(tx, stored.reported, payment_id)
     return Applied(decision.outcome, decision.reason, slot, fact_id, payment_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from sqlalchemy import bindparam, delete, select, update
@@ -41,10 +42,22 @@ _DELETE = delete(KeptMessage).where(_m.slot == bindparam("at_slot"), _m.id == bi
 _log = structlog.get_logger(__name__)
 
 
-def keep(tx: Tx, slot: int, account: str, message: Message, reason: str, detail: str, *, aside: bool = False) -> int:
-    """Store the message; its number. `aside`: nobody has to look at it unless it is shown later."""
+def keep(
+    tx: Tx,
+    slot: int,
+    account: str,
+    message: Message,
+    reason: str,
+    detail: str,
+    *,
+    aside: bool = False,
+    payment: int | None = None,
+) -> int:
+    """Store the message; its number. `aside`: nobody has to look at it unless it is shown later; `payment`: the payment
+    of this slot that it is about."""
     row = {
         "slot": slot,
+        "payment_id": payment,
         "provider_account": account,
         "source": message.source,
         "reason": reason,
@@ -74,8 +87,9 @@ def keep_scanned(tx: Tx, odd: Scanned, *, aside: bool = False) -> int | None:
     same = (_m.slot == odd.slot, _m.provider_account == odd.account, _m.source == "scan", _m.body == odd.body)
     if tx.execute(select(_m.id).where(*same).limit(1)).one_or_none() is not None:
         return None
-    row = {
+    row: dict[str, Any] = {
         "slot": odd.slot,
+        "payment_id": None,
         "provider_account": odd.account,
         "source": "scan",
         "reason": odd.reason,

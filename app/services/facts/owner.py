@@ -7,6 +7,7 @@ learns nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,8 +26,8 @@ from app.services.base.reported_fact import ReportedFact, checked
 from app.services.base.statements import Statement
 from app.services.facts import claims
 from app.services.facts.apply import apply_fact
-from app.services.facts.record import Applied, StoredFact, told_before
-from app.services.payments import payment_rows
+from app.services.facts.record import Applied, StoredFact, note_road, told_before
+from app.services.payments import fact_rows
 from app.services.refunds import early_refunds
 
 _log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ _NOTHING_NEW = Decision(Outcome.DUPLICATE)
 _u, _f = User.__table__.c, FactRow.__table__.c
 _SEEN = Statement(
     lambda _: (
-        select(_u.id.label("user_id"), *payment_rows.FACT_COLUMNS)
+        select(_u.id.label("user_id"), *fact_rows.FACT_COLUMNS)
         .select_from(User)
         .outerjoin(
             FactRow,
@@ -50,13 +51,22 @@ _SEEN = Statement(
 )
 
 
-def tell(core: Core, reported: ReportedFact, *, holder: str | None = None) -> Applied:
+def tell(
+    core: Core, reported: ReportedFact, *, holder: str | None = None, beside: Callable[[Tx], object] | None = None
+) -> Applied:
     """Apply one fact in a transaction of its own, placed with its buyer first. `holder` is the user who brought the
-    store's signed proof of it, if one did."""
+    store's signed proof of it, if one did; `beside` is written in the transaction of the fact."""
     placed = place(core, reported, holder)
     if reported.fact.kind is Kind.PAID:
         _tell_refunds_first(core, placed)
-    applied = core.transact(lambda tx: apply_fact(tx, placed))
+
+    def work(tx: Tx) -> Applied:
+        applied = apply_fact(tx, placed)
+        if beside is not None:
+            beside(tx)
+        return applied
+
+    applied = core.transact(work)
     if placed.buyer is not None:
         _end_what_was_nobodys(core, placed)
     return applied
@@ -69,7 +79,7 @@ def _end_what_was_nobodys(core: Core, placed: ReportedFact) -> None:
     if nobodys.slot == placed.slot:
         return
     names = (nobodys.slot, placed.account.name, environment_of(placed.fact.live), placed.key)
-    row = core.read(lambda tx: payment_rows.fact(tx, *names))
+    row = core.read(lambda tx: fact_rows.fact(tx, *names))
     if row is not None and row.outcome == Outcome.NOT_OURS:
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 
@@ -120,8 +130,10 @@ def _is_a_stores(reported: ReportedFact) -> bool:
 def _placed_or_told(tx: Tx, reported: ReportedFact) -> ReportedFact | Applied:
     user, known = _look(tx, reported)
     if known is not None and not reported.fact.refunds_unknown:
-        applied = told_before(StoredFact(reported, known.id, _NOTHING_NEW, known))
+        stored = StoredFact(reported, known.id, _NOTHING_NEW, known)
+        applied = told_before(stored)
         if applied is not None and applied.outcome is Outcome.DUPLICATE:
+            note_road(tx, stored)
             return applied
     return _with_buyer(tx, reported, user, None)
 
@@ -138,12 +150,13 @@ def _look(tx: Tx, reported: ReportedFact) -> tuple[str | None, Any]:
         "provider_account": reported.account.name,
         "environment": environment_of(reported.fact.live),
         "key": reported.key,
+        "road": reported.road,
     }
     found = _SEEN.row(tx, keys)
     if found is None:
         return None, None
     user, *known = found
-    return user, None if known[0] is None else payment_rows.named_fact(known)
+    return user, None if known[0] is None else fact_rows.named_fact(known)
 
 
 def _with_buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> ReportedFact:

@@ -10,13 +10,14 @@ from app.domain.deciding import Booking, Decision
 from app.domain.facts import REFUND_KINDS, Kind, completed, content_of, contradictions, fact_of
 from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
 from app.domain.status import NOT_MATCHED, Cause, Outcome
+from app.models.history import Telling
 from app.models.orders import FACTS
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
-from app.services.base.sanitize import name_of, printable
+from app.services.base.sanitize import name_of, printable, problem_text
 from app.services.base.statements import Flight, RowInsert, Sent
-from app.services.base.upsert import NUMBER_ATTEMPTS, NumberTaken, ToldMeanwhile
-from app.services.payments import payment_rows
+from app.services.base.upsert import NUMBER_ATTEMPTS, NumberTaken, ToldMeanwhile, insertion_if_new
+from app.services.payments import fact_rows
 from app.services.refunds import refund_facts
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
@@ -24,6 +25,7 @@ HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS
 """The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
 NewRows = tuple[RowInsert, list[dict[str, Any]]]
 """Rows to insert, and how."""
+_NOTE_ROAD = insertion_if_new(Telling.__table__)
 _INSERT = RowInsert(FACTS, lambda insert: insert.on_conflict_do_nothing())
 
 
@@ -70,7 +72,7 @@ def record(
     then that payment must not stay.
     """
     row = _row(tx, reported, decision, payment_id)
-    keys = (reported.slot, reported.account.name, row["environment"], reported.key)
+    keys = (reported.slot, reported.account.name, row["environment"], reported.key, reported.road)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
         row["id"] = fact_id
@@ -81,10 +83,10 @@ def record(
             return StoredFact(reported, fact_id, decision)
         if new:
             raise ToldMeanwhile
-        known = payment_rows.fact(tx, *keys)
+        known = fact_rows.fact(tx, *keys)
         if known is not None and _may_be_looked_at_again(known):
             # Two tellings may find it parked at once: only one of them applies it.
-            known = payment_rows.lock_fact(tx, *keys)
+            known = fact_rows.lock_fact(tx, *keys)
         if known is not None:
             return StoredFact(reported, known.id, decision, known)
     raise RuntimeError("no free number for a fact in this slot")
@@ -109,9 +111,26 @@ def stored_again(tx: Tx, stored: StoredFact) -> StoredFact:
     """A fact that was told before, completed by this telling, to be applied as it is stored."""
     known, reported = stored.previous, stored.reported
     content = completed(known.content, content_of(reported.fact))
-    payment_rows.complete_fact(tx, known, content)
+    fact_rows.complete_fact(tx, known, content)
     fact = fact_of(known.kind, known.at, content, known.raw)
     return replace(stored, reported=replace(reported, fact=fact))
+
+
+def note_road(tx: Tx, stored: StoredFact) -> None:
+    """Write down that another road than the first has told the fact: once for each road, with what it contradicts."""
+    known, reported = stored.previous, stored.reported
+    if known is None or known.road == reported.road or known.told_by_road:
+        return
+    differing = contradictions(known.content, content_of(reported.fact))
+    row = {
+        "slot": reported.slot,
+        "fact_id": known.id,
+        "road": reported.road,
+        "differs": problem_text(",".join(differing)),
+        "message_id": name_of(reported.message_id) if reported.message_id else None,
+        "at": tx.now,
+    }
+    _NOTE_ROAD.run(tx, [row])
 
 
 def told_before(stored: StoredFact) -> Applied | None:

@@ -114,7 +114,8 @@ def _apply_one(core: Core, account: ProviderAccount, message: Message, received:
         applied = apply_fact(tx, reported)
         if applied.outcome in NEEDS_A_PERSON:
             detail = "; ".join([applied.reason, *reported.faults])
-            inbox.keep(tx, applied.slot, account.name, message, applied.outcome, detail)
+            payment = applied.payment_id
+            inbox.keep(tx, applied.slot, account.name, message, applied.outcome, detail, payment=payment)
         return applied
 
     return core.transact(work)

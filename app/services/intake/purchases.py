@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,10 +16,11 @@ from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment
 from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.base.sanitize import name_of
-from app.services.calls.provider_call import CallEnd, call_provider
+from app.services.calls import call_log
+from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
 from app.services.facts.owner import tell
 from app.services.facts.record import Applied
 
@@ -59,6 +60,10 @@ class Turn:
         """The purchases about which the provider has to be asked again."""
         self.never_asked: set[str] = set()
         """Those of them that no turn has asked about yet: a turn has only so many calls."""
+        self._subject = CallSubject(row.slot, receipt=row.id)
+        self._calls: list[tuple[ProviderCall[tuple[Fact, ...]], Sequence[Fact], int | None]] = []
+        self._payments: dict[str, int] = {}
+        """Our payments, in the receipt's own slot, by the store's number of their purchase."""
         self.denied = True
         """Whether the provider said of all that waits, and was asked about, that it knows no such purchase."""
 
@@ -74,6 +79,9 @@ class Turn:
                 (fact, tell(self._core, ReportedFact(self._account, fact, road), holder=self._holder)) for fact in facts
             ]
             self.purchases[name] = _purchase(self._core, self._user_id, name, told)
+            for _, applied in told:
+                if applied.payment_id is not None and applied.slot == self._subject.slot:
+                    self._payments[name] = applied.payment_id
         except Exception:
             _log.exception("purchase_not_applied", provider_account=self._account.name, theirs=name_of(name))
             self._wait(name)
@@ -114,11 +122,13 @@ class Turn:
             "query",
             lambda: self._account.provider.query(ref),
             seconds=ASK_SECONDS,
+            subject=self._subject,
             theirs=name,
         )
         facts = called.answer or ()
         decided = [fact for fact in facts if fact.kind is not Kind.PENDING]
         self.take_in(decided, "query")
+        self._calls.append((called, facts, self._payments.get(name)))
         if called.end is CallEnd.DECLINED:
             self._answer_none(name)
         elif not facts or len(decided) < len(facts):
@@ -145,6 +155,10 @@ class Turn:
             known = self.purchases.get(name)
             if known is not None and known.status == "pending":
                 self.purchases[name] = replace(known, status="unknown")
+
+    def keep_calls(self, tx: Tx) -> None:
+        """Write down the questions that this turn put."""
+        call_log.keep_all(tx, self._calls)
 
     def to_record(self) -> list[dict[str, Any]]:
         """What was asked about, or proved: the rest is asked about first in the next turn."""

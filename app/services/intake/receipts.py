@@ -186,6 +186,7 @@ def _record(core: Core, receipt_id: int, turn: Turn, body: bytes, *, proved: boo
             changes = _waits(row, turn, tx.now, body, proved=proved)
         change = update(Receipt).where(_r.slot == slot, _r.id == receipt_id)
         tx.execute(change.values(tries=row.tries + 1, purchases=turn.to_record(), **changes))
+        turn.keep_calls(tx)
         return str(changes["status"])
 
     status = core.transact(work)

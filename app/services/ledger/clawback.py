@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, case, func, or_, select
+from sqlalchemy import and_, bindparam, case, func, literal, or_, select, union_all
 
 from app.domain import refunding
 from app.domain.clawback import Step, Taken, step_to, taken_from
@@ -41,7 +41,7 @@ _BY_CAUSE = (
 _GRANT = TRANSFERS.alias("grant_")
 _OF_GRANT = case((_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id), else_=_GRANT.c.id)
 _EXPIRED_UNUSED = (
-    select(_OF_GRANT.label("grant_id"), func.sum(_T.amount).label("total"))
+    select(_OF_GRANT.label("grant_id"), literal(EXPIRY).label("kind"), literal(0).label("times"), func.sum(_T.amount))
     .select_from(_GRANT)
     .join(TRANSFERS, and_(_T.slot == _GRANT.c.slot, _T.book_id == _GRANT.c.book_id, _T.lot == _GRANT.c.version))
     .where(
@@ -57,6 +57,7 @@ _EXPIRED_UNUSED = (
     .group_by(_OF_GRANT)
 )
 """Coins of a grant that expired: out of the lot that it made, or out of one in which its coins were given back."""
+_BOOKED = union_all(_BY_CAUSE, _EXPIRED_UNUSED)
 _LOTS_OF_PAYMENT = (
     select(_L.version, _L.bonus)
     .where(
@@ -115,35 +116,35 @@ def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mappin
         return {}
     sums: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
     counts: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
-    connection, values = session.connection(), {"p_slot": slot, "p_causes": list(causes)}
-    for row in connection.execute(_BY_CAUSE, values):
+    for row in session.connection().execute(_BOOKED, {"p_slot": slot, "p_causes": list(causes)}):
         sums[row.cause_id][row.kind], counts[row.cause_id][row.kind] = int(row.total), int(row.times)
-    for row in connection.execute(_EXPIRED_UNUSED, values):
-        sums[row.grant_id][EXPIRY] = int(row.total)
     found = dict[uuid.UUID, Booked]()
-    for cause, by_kind in sums.items():
-        found[cause] = Booked(by_kind, counts[cause], sum(counts[cause].values()), taken_from(by_kind))
+    for cause in causes:
+        found[cause] = Booked(sums[cause], counts[cause], sum(counts[cause].values()), taken_from(sums[cause]))
     return found
 
 
 def places_of_claims(slot: int, claims: Sequence[ClawbackTarget]) -> set[Place]:
     """The accounts that taking back may touch. Debts are locked later, after their wallets, as everybody does."""
-    names: set[AccountName] = set()
+    places: set[Place] = set()
     for claim in claims:
-        asset, environment = claim.wallet.asset, claim.wallet.environment
-        houses = (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL)
-        names |= {claim.wallet, *(system(code, asset, environment) for code in houses)}
-    return {(slot, name) for name in names}
+        places.add((slot, claim.wallet))
+        for code in (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL):
+            places.add((slot, system(code, claim.wallet.asset, claim.wallet.environment)))
+    return places
 
 
 def expire_due(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> bool:
     """Whether anything expired: that is to be written before the books are asked what was done (`booked`), since what
     expired unused is gone already."""
-    expired = False
-    for wallet in {claim.wallet: None for claim in claims}:
-        before = books.book(slot, wallet).version
-        books.expire(slot, wallet)
-        expired |= books.book(slot, wallet).version != before
+    expired, seen = False, set[AccountName]()
+    for claim in claims:
+        if claim.wallet not in seen:
+            seen.add(claim.wallet)
+            book = books.book(slot, claim.wallet)
+            before = book.version
+            books.expire(slot, claim.wallet)
+            expired |= book.version != before
     return expired
 
 
@@ -194,8 +195,8 @@ def _settle(
     for transfer in _transfers(claim, step, words, known.times):
         if transfer.kind == refunding.CLAWBACK:
             # Lots of one kind with the grant (paid or bonus) first, then the purchase's others.
-            of_kind = [row.version for row in lots[claim.wallet] if bool(row.bonus) == claim.lot.bonus]
-            books.take_back(slot, transfer, [*of_kind, *(row.version for row in lots[claim.wallet])])
+            rows = sorted(lots[claim.wallet], key=lambda row: bool(row.bonus) != claim.lot.bonus)
+            books.take_back(slot, transfer, [row.version for row in rows])
         else:
             if transfer.kind in (refunding.DEBT, refunding.DEBT_CANCELLED):
                 books.debt(slot, claim.wallet, make=True)

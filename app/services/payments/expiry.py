@@ -15,7 +15,7 @@ from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.sanitize import problem_text
 from app.services.base.statements import write_rows
-from app.services.payments import payment_events, payment_rows
+from app.services.payments import interventions, payment_events, payment_rows
 
 _o, _p = Order.__table__.c, Payment.__table__.c
 _IS_OPEN = or_(*[_p.status == status for status in sorted(OPEN_PAYMENT)])
@@ -68,6 +68,7 @@ def close_by_hand(core: Core, payment_id: int, *, actor: str, reason: str) -> No
             raise NotClosed("it can still be paid: its time and grace are not over")
         problem = problem_text(f"{payment_rows.BY_HAND_PROBLEM}{actor}: {reason}")
         _close(tx, order, payment, problem)
+        interventions.write_down(tx, slot, payment_id, "payment_closed", actor=actor, reason=reason)
 
     core.transact(work)
 

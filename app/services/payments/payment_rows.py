@@ -1,4 +1,4 @@
-"""The statements on orders, payments and facts that the money path runs. Built once; every one names the slot."""
+"""The statements on orders and payments that the money path runs. Built once; every one names the slot."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, func, literal_column, or_, select, update
 
-from app.domain.deciding import Decision
 from app.domain.facts import Kind
 from app.domain.matching import Mismatch
-from app.domain.seals import SEALED
 from app.domain.status import (
     OPEN_PAYMENT,
     UNPAID_END,
@@ -35,36 +33,6 @@ BY_HAND_PROBLEM = "closed by hand: "
 
 _o, _p, _f, _u = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c, User.__table__.c
 
-_ALSO = ("slot", "seal", "outcome", "reason", "booking", "payment_id")
-FACT_COLUMNS = tuple(_f[name] for name in (*SEALED["facts"], *_ALSO))
-_WANTED_FACT = select(*FACT_COLUMNS).where(
-    _f.slot == bindparam("slot"),
-    _f.provider_account == bindparam("provider_account"),
-    _f.environment == bindparam("environment"),
-    _f.key == bindparam("key"),
-)
-_StoredFactRow: Any = make_row_type("StoredFactRow", FACT_COLUMNS)
-_FACT = Statement(lambda _: _WANTED_FACT)
-_LOCK_FACT = Statement(lambda _: _WANTED_FACT.with_for_update())
-_LOCK_FACT_NUMBERED = (
-    select(*FACT_COLUMNS).where(_f.slot == bindparam("slot"), _f.id == bindparam("id")).with_for_update()
-)
-_SETTLE_FACT = (
-    update(FactRow)
-    .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
-    .values(
-        outcome=bindparam("outcome"),
-        reason=bindparam("reason"),
-        booking=bindparam("booking"),
-        from_suspense=bindparam("from_suspense"),
-        payment_id=bindparam("payment_id"),
-    )
-)
-_COMPLETE_FACT = (
-    update(FactRow)
-    .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
-    .values(content=bindparam("full"), seal=bindparam("sealed"))
-)
 _PAYMENT_KEYS = select(_p.id, _p.order_id).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
 _PAYMENT_KEYS_BY_THEIRS = (
     select(_p.id, _p.order_id)
@@ -226,52 +194,6 @@ def lock(tx: Connected, slot: int, payment_id: int) -> LockedPayment | None:
     orders_end = len(OrderRow._fields)
     order, payment = OrderRow._make(row[:orders_end]), PaymentRow._make(row[orders_end:-3])
     return LockedPayment(order, payment, str(row[-3]), bool(row[-2]), int(row[-1]))
-
-
-def fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> Any:
-    keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
-    return named_fact(_FACT.row(tx, keys))
-
-
-def named_fact(row: Any) -> Any:
-    return None if row is None else _StoredFactRow._make(row)
-
-
-def lock_fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str) -> Any:
-    """Before any order is locked, like the insert of a new fact."""
-    keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key}
-    return named_fact(_LOCK_FACT.row(tx, keys))
-
-
-def lock_fact_numbered(tx: Tx, slot: int, fact_id: int) -> AnyRow:
-    """The stored fact with this number, locked. Only after the order of its payment is locked."""
-    return tx.execute(_LOCK_FACT_NUMBERED, {"slot": slot, "id": fact_id}).one()
-
-
-def complete_fact(tx: Tx, row: Any, content: dict[str, Any]) -> None:
-    """Add to a stored fact what a later telling said and the first one did not. They do not contradict each other."""
-    if content == row.content:
-        return
-    seals, before, seal = tx.core.rules.ledger.seals, row._asdict(), row.seal
-    if seal is not None and seals.fits_row("facts", before, bytes(seal)):  # else the wrong seal stays, to be found
-        seal = seals.of_row("facts", {**before, "content": content})
-    tx.execute(_COMPLETE_FACT, {"at_slot": row.slot, "at_id": row.id, "full": content, "sealed": seal})
-
-
-def settle_fact(
-    tx: Tx, slot: int, fact_id: int, decision: Decision, payment_id: int | None, *, from_suspense: bool = False
-) -> None:
-    """Write down what became of a recorded fact."""
-    values = {
-        "at_slot": slot,
-        "at_id": fact_id,
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-        "booking": decision.booking,
-        "from_suspense": from_suspense,
-        "payment_id": payment_id,
-    }
-    tx.connection().execute(_SETTLE_FACT, values)
 
 
 def payment_keys(tx: Tx, slot: int, payment_id: int) -> AnyRow | None:

@@ -14,7 +14,7 @@ from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
-from app.services.payments import payment_rows
+from app.services.payments import fact_rows, payment_rows
 from app.services.refunds import refund_facts, refund_rows
 
 BATCH = 100
@@ -41,7 +41,7 @@ def apply_again(tx: Tx, fact: AnyRow, payment_id: int | None) -> bool:
     """Try a waiting fact once more; True if it waits no longer."""
     locked = payment_rows.lock(tx, fact.slot, payment_id) if payment_id is not None else None
     decision, found = refund_facts.take_in(tx, fact.slot, fact.id, locked)
-    payment_rows.settle_fact(tx, fact.slot, fact.id, decision, found)
+    fact_rows.settle_fact(tx, fact.slot, fact.id, decision, found)
     return decision.reason != Mismatch.BEFORE_PAYMENT
 
 
@@ -86,4 +86,4 @@ def told_without_a_buyer(core: Core, reported: ReportedFact) -> list[AnyRow]:
 
 def settle_without_a_buyer(tx: Tx, row: AnyRow) -> None:
     """The fact has been told again where its buyer's data are."""
-    payment_rows.settle_fact(tx, row.slot, row.id, Decision(Outcome.NOTED, TOLD_AGAIN), None)
+    fact_rows.settle_fact(tx, row.slot, row.id, Decision(Outcome.NOTED, TOLD_AGAIN), None)

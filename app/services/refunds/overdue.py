@@ -18,7 +18,7 @@ from app.models.refunds import Refund
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.sanitize import problem_text
-from app.services.payments import payment_rows
+from app.services.payments import interventions, payment_rows
 from app.services.refunds import refund_asks, refund_rows, refund_status
 from app.services.refunds.refund_asks import WHOLE_PAYMENT
 
@@ -104,6 +104,7 @@ def end_by_hand(core: Core, refund_id: int, *, by: str, reason: str) -> None:
         if row is None:
             if not refund_asks.end(tx, refund_id, by=name, reason=problem_text(why)):
                 raise NotEnded("there is no such refund, and no payment of which a refund is asked for")
+            interventions.write_down(tx, slot, refund_id, "question_ended", actor=name, reason=why)
             return
         order = payment_rows.lock_order(tx, slot, row.order_id)
         payment = payment_rows.lock_payment(tx, slot, row.payment_id)
@@ -115,6 +116,8 @@ def end_by_hand(core: Core, refund_id: int, *, by: str, reason: str) -> None:
             refund_rows.change(tx, row, ended)
         else:
             raise NotEnded(f"it is {row.status}: that is decided")
+        payment_id = row.payment_id
+        interventions.write_down(tx, slot, payment_id, "refund_ended", actor=name, reason=why, refund_id=refund_id)
 
     core.transact(work)
     _log.warning("refund_ended_by_hand", number=refund_id, by=name, reason=why)

@@ -15,7 +15,7 @@ from app.domain.schedule import HINT_GAP_SECONDS
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.services.base.context import Core, Tx
-from app.services.payments import payment_rows
+from app.services.payments import fact_rows, payment_rows
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import refund_rows, refund_status, requests
 from app.services.refunds.captured_payments import (
@@ -118,7 +118,7 @@ def _apply_to(tx: Tx, fact: AnyRow, captured: CapturedPayment, refunds: Sequence
     changed = refund_status.follow(tx, captured, refunds, fact)
     if payment_id is not None and Origin.AUTOMATIC in [row.origin for row in refunds]:
         # The fact counts from now on; the caller writes its final outcome.
-        payment_rows.settle_fact(tx, captured.slot, fact.id, Decision(Outcome.NOTED), payment_id)
+        fact_rows.settle_fact(tx, captured.slot, fact.id, Decision(Outcome.NOTED), payment_id)
         requests.automatic_rest(tx, captured.slot, payment_id, captured.theirs)
     return Decision(Outcome.APPLIED if changed else Outcome.NOTED)
 

@@ -7,7 +7,7 @@ are booked, under the lock of the order. So no road books twice, and no order of
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -42,7 +42,7 @@ class Settled:
 
     changed: bool = False
     """Whether money or coins had to be moved."""
-    owing: frozenset[str] = frozenset()
+    owing: Set[str] = frozenset()
     """The assets in which coins became a debt."""
     coins: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What happened to the coins, by the refund's number at the provider."""
@@ -108,11 +108,11 @@ def _book(
             claims,
             known,
             policy=wanted.policy,
-            ending=_holds(captured, wanted.ending),
-            spare=_holds(captured, wanted.others),
+            ending=holds_of(captured, wanted.ending),
+            spare=holds_of(captured, wanted.others),
             words=wanted.words,
         )
-    owing = frozenset(result.asset for result in results if result.step.owe)
+    owing = {result.asset for result in results if result.step.owe}
     return Settled(changed, owing, _coins_by_refund(wanted, claims, known, results))
 
 
@@ -183,16 +183,13 @@ def hold_key(refund_id: int, asset: str) -> str:
     return f"{refund_id}:{asset}"
 
 
-def holds_of(captured: CapturedPayment, refund: AnyRow) -> list[uuid.UUID]:
-    """The holds with which a refund of ours may have reserved coins."""
-    return [
-        clawback.hold_id(captured.slot, grant.credit.user_id, hold_key(refund.id, grant.credit.asset))
-        for grant in {grant.credit: grant for grant in captured.grants}.values()
-    ]
-
-
-def _holds(captured: CapturedPayment, refunds: Sequence[AnyRow]) -> list[uuid.UUID]:
-    return [hold for row in refunds for hold in holds_of(captured, row)]
+def holds_of(captured: CapturedPayment, refunds: Iterable[AnyRow]) -> list[uuid.UUID]:
+    """The holds with which refunds of ours may have reserved coins."""
+    wallets, holds = {grant.credit for grant in captured.grants}, list[uuid.UUID]()
+    for refund in refunds:
+        for wallet in sorted(wallets):
+            holds.append(clawback.hold_id(captured.slot, wallet.user_id, hold_key(refund.id, wallet.asset)))
+    return holds
 
 
 def returned(known: Booked) -> int:
@@ -209,7 +206,9 @@ def booked_before(
     session: Connected, slot: int, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
 ) -> Mapping[uuid.UUID, Booked]:
     """What the books hold about the refunds of a captured payment, by the transfer that was taken back."""
-    return clawback.booked(session, slot, [*(money.cause for money in legs), *(claim.grant for claim in claims)])
+    causes = [money.cause for money in legs]
+    causes += [claim.grant for claim in claims]
+    return clawback.booked(session, slot, causes)
 
 
 def _clearing(captured: CapturedPayment, house: AccountName) -> AccountName:

@@ -1,0 +1,73 @@
+"""Everything that happened to an order, in order, page by page.
+
+Each source reads its own rows from a moment on, no more of them than a page has; the page is merged from them. The
+cursor names the moment of the last entry, and how many entries of that moment were shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from app.domain.numbers import slot_of_number
+from app.services.base.context import Core, Tx
+from app.services.base.errors import Invalid, NotFound
+from app.services.lookup.entries import Entry
+from app.services.lookup.timeline_sources import SOURCES, Window, subject_of_order
+
+MOST_ENTRIES = 200
+"""Entries of one page."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CURSOR = re.compile(r"([0-9]{1,17})-([0-9]{1,4})", re.ASCII)
+"""Microseconds since 1970, and how many entries of that moment were shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePage:
+    entries: list[Entry]
+    cursor: str | None
+    """Give it back for the next page; None at the end."""
+
+
+def timeline(core: Core, order_id: int, *, cursor: str | None = None, limit: int = MOST_ENTRIES) -> TimelinePage:
+    """A page of the order's timeline, oldest first. Raises NotFound, and Invalid for what is no cursor."""
+    since, shown = _place(cursor)
+    limit = max(1, min(limit, MOST_ENTRIES))
+
+    def work(tx: Tx) -> list[Entry]:
+        subject = subject_of_order(tx, slot_of_number(order_id), order_id)
+        if subject is None:
+            raise NotFound(order=str(order_id))
+        # Some entries of the first moment were shown before; one more than a page says whether there is a next.
+        window = Window(since, shown + limit + 1)
+        found = [entry for source in SOURCES for entry in source(tx, subject, window)]
+        return sorted((entry for entry in found if entry.at >= since), key=lambda entry: entry.place)
+
+    entries = _without_shown(core.read(work, snapshot=True), since, shown)
+    page = entries[:limit]
+    return TimelinePage(page, _cursor(page, since, shown) if len(entries) > limit else None)
+
+
+def _without_shown(entries: Sequence[Entry], since: datetime, shown: int) -> list[Entry]:
+    there = sum(entry.at == since for entry in entries)
+    return list(entries[min(shown, there) :])
+
+
+def _cursor(page: Sequence[Entry], since: datetime, shown: int) -> str:
+    last = page[-1].at
+    count = sum(entry.at == last for entry in page) + (shown if last == since else 0)
+    return f"{(last - _EPOCH) // timedelta(microseconds=1)}-{count}"
+
+
+def _place(cursor: str | None) -> tuple[datetime, int]:
+    if cursor is None:
+        return _EPOCH, 0
+    found = _CURSOR.fullmatch(cursor)
+    try:
+        if found is not None:
+            return _EPOCH + timedelta(microseconds=int(found[1])), int(found[2])
+    except OverflowError:
+        pass
+    raise Invalid("not the `next` of a page", field="cursor")

@@ -1,0 +1,72 @@
+"""Search by any number, and an order's timeline: for those who help users, never for a user's own token."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import quote
+
+from apiflask import APIBlueprint
+
+from app.domain.numbers import parse_number
+from app.services.base.errors import NotFound
+from app.services.lookup.entries import Entry, sentence
+from app.services.lookup.search import Named, things_named
+from app.services.lookup.timeline import timeline
+from app.web import lookup_schemas as shapes
+from app.web.access import needs
+from app.web.context import core
+
+blueprint = APIBlueprint("lookup", __name__, url_prefix="/v1", tag="Lookup")
+
+
+@blueprint.get("/search")
+@needs("search")
+@blueprint.input(shapes.SearchQuery, location="query", arg_name="query")
+@blueprint.output(shapes.SearchOut)
+def search_by_number(query: shapes.SearchQuery) -> Any:
+    """Everything that a number names.
+
+    The number may be ours of any kind, a provider's, a store's transaction id, a UUID, or a user's id.
+    """
+    return {"found": [_named(thing) for thing in things_named(core(), query.number)]}
+
+
+@blueprint.get("/orders/<number>/timeline")
+@needs("search")
+@blueprint.input(shapes.TimelineQuery, location="query", arg_name="query")
+@blueprint.output(shapes.TimelineOut)
+def show_timeline(number: str, query: shapes.TimelineQuery) -> Any:
+    """Everything that happened to an order, oldest first.
+
+    Facts from every road, calls to the provider with outcome and latency, kept messages, what was booked, refunds,
+    freezes, events, and what people did, with name and reason.
+    """
+    order_id = parse_number(number)
+    if order_id is None:
+        raise NotFound
+    page = timeline(core(), order_id, cursor=query.cursor, limit=query.limit)
+    return {"entries": [_entry(entry) for entry in page.entries], "next": page.cursor}
+
+
+def _named(thing: Named) -> dict[str, Any]:
+    order = None if thing.order is None else str(thing.order)
+    timeline_link = None if order is None else f"/v1/orders/{order}/timeline"
+    shown = asdict(thing) | {"order": order, "link": _link(thing), "timeline": timeline_link}
+    del shown["payment"]
+    return shown
+
+
+def _link(thing: Named) -> str | None:
+    if thing.kind == "refund":
+        return f"/v1/refunds/{thing.number}"
+    if thing.order is not None:
+        return f"/v1/orders/{thing.order}"
+    if thing.kind in ("user", "purchase", "agreement"):
+        return f"/v1/wallet?user={quote(thing.user or '', safe='')}"
+    return None
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    payment = None if entry.payment is None else str(entry.payment)
+    return asdict(entry) | {"payment": payment, "text": sentence(entry)}
