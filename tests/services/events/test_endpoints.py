@@ -14,6 +14,8 @@ from app.domain.webhook_signatures import new_secret
 from app.models.endpoints import ENDPOINTS
 from app.services.events import deliveries, endpoints, feed
 from app.services.events.delivery_rounds import Dispatcher, send_due
+from app.services.lookup.entries import EntryKind, sentence
+from app.services.lookup.timeline import timeline
 from tests.support.receiver import add, answering, deliveries_of, endpoint, pushing, receiving, tell
 from tests.support.world import World
 
@@ -143,3 +145,24 @@ def test_an_endpoint_that_is_removed_while_its_round_runs_is_no_error(here: Worl
         assert send_due(here.core, number) == 0
         assert row is not None
     assert receiver.got == []
+
+
+def test_what_endpoints_were_told_about_an_order_is_in_its_timeline(here: World) -> None:
+    view = here.order()
+    with receiving(answering(200)) as receiver:
+        add(here.core, receiver)
+        here.pay(view.payments[0].id)
+        here.deliver()
+        while feed.place_events(here.core):
+            pass
+        here.clock.advance(1)
+        send_all(here)
+    entries = [entry for entry in timeline(here.core, view.order.id).entries if entry.kind is EntryKind.DELIVERY]
+    assert sorted(entry.what for entry in entries) == [
+        "game of coins.credited",
+        "game of coins.credited",
+        "game of order.paid",
+    ]
+    assert {(entry.outcome, entry.detail) for entry in entries} == {("done", "attempt 1, HTTP 200")}
+    assert {entry.number for entry in entries} == {message.id for message in receiver.got}
+    assert sentence(entries[0]).startswith("told game of ")
