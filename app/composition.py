@@ -130,4 +130,6 @@ def rules_of(settings: Settings) -> Rules:
         event_days=settings.events.days,
         push=settings.events.push(),
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
+        gifts=settings.gifts.rules(),
+        assets=settings.assets,
     )

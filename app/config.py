@@ -12,22 +12,16 @@ from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     StringConstraints,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -41,13 +35,35 @@ from pydantic_settings import (
 )
 
 from app.audit_settings import AuditSettings
+from app.caller_settings import (
+    API_KEY_PREFIX,
+    SCOPES,
+    ApiKey,
+    Asset,
+    CallerSettings,
+    KeyName,
+    UserJwt,
+    is_web_address,
+)
 from app.domain.deciding import Late, Surplus
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
 from app.event_settings import EventSettings
+from app.gift_settings import GiftSettings
 from app.setting_faults import nearest, sentences
 
+__all__ = [
+    "API_KEY_PREFIX",
+    "SCOPES",
+    "ApiKey",
+    "BadSettings",
+    "Serving",
+    "Settings",
+    "UserJwt",
+    "load",
+    "load_serving",
+]
 DEFAULT_FILE = "tillbook.toml"
 DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
 ENVIRONMENT_PREFIX = "TILLBOOK_"
@@ -56,84 +72,10 @@ NOT_OF_THE_SERVICE = frozenset({"test_pg", "bench_pg", "model_examples"})
 them: no setting has a name near them."""
 PLACES = frozenset({"config", "secrets_dir"})
 """Where settings are found; from the environment only."""
-SHORTEST_SECRET = 32
-SHORTEST_RSA_BITS = 2048
-"""RFC 7518, section 3.3: a key of this size or larger must be used with RS256."""
-API_KEY_PREFIX = "tbk_"
-Scope = Literal[
-    "orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "search", "events"
-]
-SCOPES: frozenset[str] = frozenset(get_args(Scope))
-KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-Algorithm = Literal["HS256", "RS256", "ES256"]
 
 
 class BadSettings(Exception):
     """The settings cannot be used. The text says what is wrong with which, and quotes no value: it may be secret."""
-
-
-class UserJwt(BaseModel):
-    """How the app's users prove who they are. Exactly one of `secret`, `public_key` and `jwks_url`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    algorithm: Algorithm = "HS256"
-    secret: SecretStr | None = None
-    public_key: str | None = None
-    jwks_url: str | None = None
-    audience: str | None = None
-    issuer: str | None = None
-    user_claim: str = "sub"
-
-    @model_validator(mode="after")
-    def _one_key(self) -> UserJwt:
-        given = [name for name in ("secret", "public_key", "jwks_url") if getattr(self, name)]
-        if len(given) != 1:
-            raise ValueError("give exactly one of secret, public_key and jwks_url")
-        if (self.algorithm == "HS256") != (given == ["secret"]):
-            raise ValueError("HS256 goes with secret; RS256 and ES256 with public_key or jwks_url")
-        if self.secret is not None and len(self.secret.get_secret_value().encode()) < SHORTEST_SECRET:
-            raise ValueError(f"the secret is shorter than {SHORTEST_SECRET} bytes")
-        return self
-
-    @field_validator("public_key")
-    @classmethod
-    def _a_key(cls, text: str | None, info: ValidationInfo) -> str | None:
-        if not text:
-            return text
-        try:
-            key = load_pem_public_key(text.encode())
-        except (ValueError, UnsupportedAlgorithm):
-            raise ValueError(
-                "not a public key in PEM: write the text from -----BEGIN PUBLIC KEY----- to -----END PUBLIC KEY-----"
-            ) from None
-        algorithm = info.data.get("algorithm")
-        if algorithm == "RS256" and not (isinstance(key, rsa.RSAPublicKey) and key.key_size >= SHORTEST_RSA_BITS):
-            raise ValueError(f"RS256 needs an RSA key of {SHORTEST_RSA_BITS} bits or more")
-        if algorithm == "ES256" and not (
-            isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
-        ):
-            raise ValueError("ES256 needs a key on the curve P-256")
-        return text
-
-    @field_validator("jwks_url")
-    @classmethod
-    def _an_address(cls, url: str | None) -> str | None:
-        if url and not _is_web_address(url):
-            raise ValueError("not the address of a key set: write https://<host>/<path>")
-        return url
-
-
-class ApiKey(BaseModel):
-    """A backend's key: only its SHA-256 is kept. `tillbook keys new` makes one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    scopes: frozenset[Scope]
-    caller: KeyName | None = None
-    """Who calls with this key; not given: the name of the key. Several keys of one caller share its idempotency keys,
-    so that a request repeated after a rotation is still the same request."""
 
 
 class LimitSettings(BaseModel):
@@ -151,9 +93,7 @@ class LedgerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     spend_first: Literal["bonus", "paid"] = "bonus"
-    limits: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")], LimitSettings] = Field(
-        default_factory=dict
-    )
+    limits: dict[Asset, LimitSettings] = Field(default_factory=dict)
     zone: str = "UTC"
     """Whose days and months count, `Asia/Shanghai`."""
     zone_since: AwareDatetime | None = None
@@ -202,8 +142,17 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     events: EventSettings = Field(default_factory=EventSettings)
+    gifts: GiftSettings = Field(default_factory=GiftSettings)
     user_jwt: UserJwt | None = None
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
+    callers: dict[KeyName, CallerSettings] = Field(default_factory=dict)
+    """What a backend may do at the most, by the name of the caller."""
+    assets: frozenset[Asset] = frozenset()
+    """What callers may grant and debit beside the assets of products."""
+    user_requests_per_minute: int = Field(default=600, ge=0, le=100_000)
+    """What one user's token may ask of one web process; 0: no limit."""
+    access_log: bool = True
+    """Whether each request leaves a line in the log."""
     provider_accounts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     trusted_proxies: int = Field(default=0, ge=0, le=8)
     """How many reverse proxies in front of us set X-Forwarded-For and -Proto."""
@@ -218,7 +167,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _absolute(cls, url: str) -> str:
-        if not _is_web_address(url) or "?" in url or "#" in url:
+        if not is_web_address(url) or "?" in url or "#" in url:
             raise ValueError("not an absolute URL without query: write https://<host>")
         return url.rstrip("/")
 
@@ -350,14 +299,6 @@ def _unreadable(error: SettingsError) -> str:
     return f"{name}: must be a table: write {variable}__<NAME> for each part, or JSON in {variable}"
 
 
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("https", "http") and bool(parts.hostname) and not any(map(str.isspace, url))
-    except ValueError:
-        return False
-
-
 def _file() -> Path | None:
     """The file named by TILLBOOK_CONFIG, which must then exist; else ./tillbook.toml if there is one."""
     named = os.environ.get("TILLBOOK_CONFIG")
@@ -384,5 +325,6 @@ _MODELS: dict[str, type[BaseModel]] = {
     "ledger": LedgerSettings,
     "audit": AuditSettings,
     "events": EventSettings,
+    "gifts": GiftSettings,
 }
-_TABLES = frozenset({*_MODELS, "api_keys", "provider_accounts"})
+_TABLES = frozenset({*_MODELS, "api_keys", "callers", "provider_accounts"})

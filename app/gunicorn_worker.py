@@ -15,6 +15,7 @@ import selectors
 import socket
 import struct
 import time
+import uuid
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -156,9 +157,11 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         super().enqueue_req(sender.conn)
 
     def _refuse(self, sender: _Sender, refusal: NotTaken) -> None:
-        _log.warning("request_not_taken", status=refusal.status.value, code=refusal.code, why=refusal.title)
+        request_id = uuid.uuid4().hex  # whatever id the sender gave is not read: the request may be no HTTP at all
+        told = {"status": refusal.status.value, "code": refusal.code, "why": refusal.title}
+        _log.warning("request_not_taken", **told, request_id=request_id)
         with contextlib.suppress(OSError):
-            sender.conn.sock.send(_answer(refusal))
+            sender.conn.sock.send(_answer(refusal, request_id))
         self._release(sender)
         self._say_goodbye(sender)
 
@@ -219,17 +222,19 @@ def _limit_threads_wait(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
 
-def _answer(refusal: NotTaken) -> bytes:
+def _answer(refusal: NotTaken, request_id: str) -> bytes:
     """A problem document, as the application writes them."""
     document = {
         "type": f"https://tillbook.invalid/problems/{refusal.code}",
         "title": refusal.title,
         "status": refusal.status.value,
         "code": refusal.code,
+        "request_id": request_id,
     }
     body = json.dumps(document).encode()
     head = (
         f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\nX-Content-Type-Options: nosniff\r\n"
+        f"Cache-Control: no-store\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -39,6 +39,7 @@ from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
+from app.services.gifts import journey, recalls
 from app.services.intake import receipts
 from app.services.ledger import checkpoints
 from app.services.ledger import expiry as ledger_expiry
@@ -82,6 +83,8 @@ QUEUES = (
     Queue("reference queries", reference_queries.DUE, reference_queries.work_on_due),
     Queue("refunds", refund_calls.DUE, refund_calls.work_on_due),
     Queue("refunds that failed", refund_calls.RECHECKS_DUE, refund_calls.recheck),
+    Queue("gifts", journey.DUE, journey.work_on_due),
+    Queue("recalls of gifts", recalls.DUE, recalls.work_on_due),
 )
 
 

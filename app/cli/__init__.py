@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from app import logs
 from app.cli import (
     audit,
+    callers,
     endpoints,
     events,
     find,
@@ -50,7 +51,8 @@ for _command in (
     settings.check,
     installation.worker,
     installation.products,
-    settings.keys,
+    callers.keys,
+    callers.callers,
     operator.messages,
     operator.facts,
     operator.payments,

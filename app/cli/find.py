@@ -18,8 +18,8 @@ from app.services.lookup.timeline import timeline
     "--limit", type=click.IntRange(1), default=1000, show_default=True, help="Entries of one timeline at the most."
 )
 def find(number: str, with_timeline: bool, limit: int) -> None:
-    """What NUMBER names: our number of an order, payment, refund, transfer, hold, receipt, fact or message, a
-    provider's number, a store's transaction id, or a user's id. Exits 1 if it names nothing here."""
+    """What NUMBER names: our number of an order, payment, refund, transfer, hold, gift, receipt, fact or message,
+    a provider's number, a store's transaction id, or a user's id. Exits 1 if it names nothing here."""
     core = house().core
     found = things_named(core, number)
     if not found:

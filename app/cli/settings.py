@@ -1,28 +1,25 @@
-"""The subcommands about settings: whether the service can work with them, and new API keys."""
+"""The subcommand about settings: whether the service can work with them."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from app.cli.house import house
-from app.cli.provider_accounts import account_lines
+from app.cli.provider_accounts import WARN_DAYS, account_lines
 from app.cli.verdict import Line, Verdict
 from app.composition import PRIVATE, House, database_url
-from app.config import API_KEY_PREFIX, SCOPES, Settings, load, load_serving
+from app.config import Settings, load, load_serving
 from app.models import schema
+from app.models.base import AnyRow
 from app.providers.errors import ProviderError
+from app.services.accounts.api_keys import is_genuine, listed
 from app.services.events import endpoints
 from app.web.access import KeySet, KeysUnavailable
-
-LONGEST_NAME = 32
-_IN_NO_NAME = re.compile(r"[^a-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,8 @@ def _rights_of_file(checked: _Checked) -> Iterator[Line]:
 
 
 def _credentials(checked: _Checked) -> Iterator[Line]:
-    jwt, keys = checked.settings.user_jwt, checked.settings.api_keys
+    jwt, rows = checked.settings.user_jwt, [row for row in _keys_in_database(checked) if row.revoked_at is None]
+    keys = bool(checked.settings.api_keys or rows)
     if jwt is None:
         nobody = checked.in_production and not keys
         text = "user tokens: there is no [user_jwt], so no user can order or see a wallet"
@@ -86,13 +84,41 @@ def _credentials(checked: _Checked) -> Iterator[Line]:
     elif jwt.jwks_url:
         yield _key_set(jwt.jwks_url, jwt.algorithm)
     else:
-        yield Line(Verdict.OK, f"user tokens: {jwt.algorithm}, with the {'secret' if jwt.secret else 'key'} given here")
+        others = len(jwt.other_secrets) + len(jwt.other_public_keys)
+        more = f" and {others} more" if others else ""
+        kind = "secret" if jwt.secret else "key"
+        yield Line(Verdict.OK, f"user tokens: {jwt.algorithm}, with the {kind} given here{more}")
     if jwt is not None and jwt.audience is None:
         yield Line(Verdict.WARNING, "user tokens: no audience is set, so tokens made for another service pass, too")
-    if keys:
-        yield Line(Verdict.OK, f"API keys: {', '.join(sorted(keys))}")
-    else:
+    yield from _api_keys(checked, rows)
+
+
+def _api_keys(checked: _Checked, rows: Sequence[AnyRow]) -> Iterator[Line]:
+    """The keys in the settings, and those of the database that are not revoked."""
+    settings, now = checked.settings, checked.parts.core.clock.now()
+    if settings.api_keys:
+        yield Line(Verdict.OK, f"API keys: {', '.join(sorted(settings.api_keys))}")
+    if rows:
+        yield Line(Verdict.OK, f"API keys in the database: {', '.join(sorted(row.name for row in rows))}")
+    elif not settings.api_keys:
         yield Line(Verdict.WARNING, "API keys: there is none, so nobody can spend (`tillbook keys new`)")
+    for row in rows:
+        if not is_genuine(checked.parts.core.rules.ledger.seals, row):
+            text = f"API key {row.name}: its seal is of no key in [audit], so it is refused: make a new one, revoke it"
+            yield Line(Verdict.FAIL, text)
+    ends = {**{name: key.expires_at for name, key in settings.api_keys.items()}, **{r.name: r.expires_at for r in rows}}
+    for name, end in sorted(ends.items()):
+        if end is not None and end <= now + timedelta(days=WARN_DAYS):
+            yield Line(Verdict.WARNING, f"API key {name}: it ends at {end:%Y-%m-%d %H:%M} UTC: give its caller another")
+    calling = {key.caller or name for name, key in settings.api_keys.items()} | {row.caller for row in rows}
+    for name in sorted(settings.callers.keys() - calling):
+        yield Line(Verdict.WARNING, f"callers.{name}: no API key is of this caller, so its caps hold nobody")
+
+
+def _keys_in_database(checked: _Checked) -> Sequence[AnyRow]:
+    """None where the database has another schema: that is told by a line of its own."""
+    engine = checked.parts.engine
+    return checked.parts.core.read(listed) if schema.current(engine) == schema.newest() else ()
 
 
 def _key_set(url: str, algorithm: str) -> Line:
@@ -129,30 +155,3 @@ def _endpoints(checked: _Checked) -> Iterator[Line]:
             yield Line(Verdict.WARNING, f"{text}, {since} ({each['failures']} attempts)")
         else:
             yield Line(Verdict.OK, text)
-
-
-@click.group()
-def keys() -> None:
-    """API keys of the app's backend."""
-
-
-@keys.command("new")
-@click.argument("name")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(sorted(SCOPES)))
-def new_key(name: str, scopes: tuple[str, ...]) -> None:
-    """Make an API key. The key itself is shown once and kept nowhere; the settings hold its SHA-256.
-
-    The table for the settings goes to standard output, as TOML; the key goes to standard error.
-    """
-    key = API_KEY_PREFIX + secrets.token_urlsafe(32)
-    listed = ", ".join(f'"{scope}"' for scope in scopes)
-    written = _as_name(name)
-    if written != name:
-        click.echo(f"# the settings call it {written}: a-z, 0-9, - and _, {LONGEST_NAME} at most", err=True)
-    click.echo(f"# key (give it to the backend): {key}", err=True)
-    click.echo(f'[api_keys.{written}]\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\nscopes = [{listed}]')
-
-
-def _as_name(given: str) -> str:
-    """The nearest name that the settings take, which is a bare key of TOML."""
-    return _IN_NO_NAME.sub("-", given.lower()).strip("-_")[:LONGEST_NAME].rstrip("-_") or "backend"

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.domain.refunding import CLAWBACK, DEBT, DEBT_CANCELLED, FORGIVEN, RETURNED, UNFORGIVEN, Clawback
+from app.domain.refunding import (
+    CLAWBACK,
+    DEBT,
+    DEBT_CANCELLED,
+    FORGIVEN,
+    RECALLED,
+    RETURNED,
+    UNFORGIVEN,
+    UNRECALLED,
+    Clawback,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +31,8 @@ class Taken:
     """Taken by an operator, who reversed the credit itself."""
     expired: int = 0
     """Expired unused: the house has them back already."""
+    recalled: int = 0
+    """Asked back from those to whom they were given, less what was no longer there."""
 
     @property
     def accounted(self) -> int:
@@ -29,7 +41,7 @@ class Taken:
 
     @property
     def by_refunds(self) -> int:
-        return self.coins + self.owed + self.forgiven
+        return self.coins + self.owed + self.forgiven + self.recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +54,25 @@ class Step:
     unforgive: int = 0
     cancel: int = 0
     give_back: int = 0
+    recall: int = 0
 
 
-def step_to(target: int, taken: Taken, *, available: int, debt: int, policy: Clawback) -> Step:
+def step_to(
+    target: int, taken: Taken, *, available: int, debt: int, policy: Clawback, own: int = 0, elsewhere: int = 0
+) -> Step:
     """The step from what the books say to the target, for a wallet with `available` coins and a user who owes `debt`.
+    Of the purchase's coins `own` are in the wallet, and `elsewhere` were given away and can be asked back.
 
-    Taking: what the wallet has, the rest by policy. Giving back, in the reverse order: what was forgiven or is still
-    owed is let go of first, and only then coins return.
+    Taking: the purchase's coins where they are, then what the wallet has, the rest by policy. Giving back, in the
+    reverse order: what was forgiven or is still owed is let go of first, and only then coins return.
     """
     missing = target - taken.accounted
     if missing > 0:
-        take = min(missing, max(0, available))
-        rest = missing - take
-        return Step(take=take, forgive=rest) if policy is Clawback.FORGIVE else Step(take=take, owe=rest)
+        recall = min(elsewhere, max(0, missing - min(own, max(0, available))))
+        take = min(missing - recall, max(0, available))
+        rest = missing - recall - take
+        forgive, owe = (rest, 0) if policy is Clawback.FORGIVE else (0, rest)
+        return Step(take=take, forgive=forgive, owe=owe, recall=recall)
     surplus = min(-missing, taken.by_refunds)
     unforgive = min(surplus, taken.forgiven)
     cancel = min(surplus - unforgive, taken.owed, debt)
@@ -69,4 +87,5 @@ def taken_from(sums: Mapping[str, int]) -> Taken:
         forgiven=sums.get(FORGIVEN, 0) - sums.get(UNFORGIVEN, 0),
         reversed=sums.get("reversal", 0),
         expired=sums.get("expiry", 0),
+        recalled=sums.get(RECALLED, 0) - sums.get(UNRECALLED, 0),
     )

@@ -7,6 +7,7 @@ from typing import Any
 from app.domain import representations
 from app.domain.debts import REPAYMENT
 from app.domain.event_types import EventType
+from app.domain.gifts import GIFT_RECALLED
 from app.domain.ledger import EXPIRY, OWED, REVERSAL, AccountName, Posted, Transfer
 from app.domain.refunding import CLAWBACK, RETURNED
 
@@ -15,6 +16,7 @@ _OUT = {
     CLAWBACK: EventType.COINS_CLAWED_BACK,
     REVERSAL: EventType.COINS_CLAWED_BACK,
     REPAYMENT: EventType.COINS_CLAWED_BACK,
+    GIFT_RECALLED: EventType.COINS_CLAWED_BACK,
 }
 _IN = {RETURNED: EventType.COINS_RETURNED, REVERSAL: EventType.COINS_RETURNED}
 

@@ -19,12 +19,13 @@ from app.domain.refunding import CLAWBACK, DEBT, RETURNED
 
 USER = "example-user"
 MADE_AT = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
-_ORDER, _PAYMENT, _REFUND, _FACT, _FREEZE = 253064183808000001, 253064183808000002, 253064183808000003, 3, 4
+_ORDER, _PAYMENT, _REFUND = 253064183808000001, 253064183808000002, 253064183808000003
+_FREEZE, _FACT, _GIFT = 253064183808000004, 253064183808000009, 253064183808000005
 _ID = uuid.UUID("019ad91f-2a40-8000-8000-000000000abc")
 _HOLD_ID = uuid.UUID("019ad91f-2a40-8000-8000-000000000def")
 _BY_FACT = {
     "by": "fact",
-    "fact": "253064183808000009",
+    "fact": str(_FACT),
     "road": "notification",
     "provider_account": "shop",
 }
@@ -47,7 +48,7 @@ def cause_of(kind: EventType) -> dict[str, Any]:
     return dict(_BY_BACKEND if kind in _CALLED else _BY_FACT)
 
 
-_RULED = frozenset({EventType.ORDER_EXPIRED, EventType.COINS_EXPIRED, EventType.HOLD_EXPIRED})
+_RULED = frozenset({EventType.ORDER_EXPIRED, EventType.COINS_EXPIRED, EventType.HOLD_EXPIRED, EventType.GIFT_RETURNED})
 _CALLED = frozenset(
     {
         EventType.COINS_SPENT,
@@ -57,6 +58,8 @@ _CALLED = frozenset(
         EventType.REFUND_REQUESTED,
         EventType.WALLET_FROZEN,
         EventType.WALLET_UNFROZEN,
+        EventType.GIFT_SENT,
+        EventType.GIFT_RECEIVED,
     }
 )
 
@@ -106,7 +109,7 @@ def _order(kind: EventType) -> dict[str, Any]:
 
 def _fact(_: EventType) -> dict[str, Any]:
     return {
-        "number": "253064183808000009",
+        "number": str(_FACT),
         "provider_account": "shop",
         "environment": "live",
         "provider_number": "2026120122001400000001",
@@ -181,6 +184,7 @@ def _refund(kind: EventType) -> dict[str, Any]:
             undone_minor=600 if status == "undone" else 0,
             dispute_fee_minor=None,
             dispute_fee_currency=None,
+            caller="backend:game",
             reason="the buyer asked for it",
             policy="debt",
             status=status,
@@ -208,6 +212,27 @@ def _freeze(kind: EventType) -> dict[str, Any]:
     )
 
 
+def _gift(kind: EventType) -> dict[str, Any]:
+    status = kind.partition(".")[2]
+    receiver, giver = (USER, "another-user") if kind is EventType.GIFT_RECEIVED else ("another-user", USER)
+    return representations.gift(
+        {
+            "id": _GIFT,
+            "giver": giver,
+            "receiver": receiver,
+            "asset": "coin",
+            "environment": "live",
+            "amount": 10,
+            "message": "happy birthday",
+            "reference": "",
+            "status": status,
+            "reason": "receiver_frozen" if status == "returned" else "",
+            "created_at": MADE_AT,
+            "ended_at": None if status == "sent" else MADE_AT + timedelta(seconds=1),
+        }
+    )
+
+
 _MADE: dict[str, Callable[[EventType], Any]] = {
     "order": _order,
     "payment": _payment,
@@ -217,5 +242,6 @@ _MADE: dict[str, Callable[[EventType], Any]] = {
     "hold": _hold,
     "refund": _refund,
     "freeze": _freeze,
+    "gift": _gift,
 }
 """How each thing that events show is made up, by the name of its member."""

@@ -33,6 +33,9 @@ class EventType(StrEnum):
     REFUND_UNDONE = "refund.undone"
     WALLET_FROZEN = "wallet.frozen"
     WALLET_UNFROZEN = "wallet.unfrozen"
+    GIFT_SENT = "gift.sent"
+    GIFT_RECEIVED = "gift.received"
+    GIFT_RETURNED = "gift.returned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ ALL_TYPES = frozenset(EventType)
 TYPE_NAMES = tuple(sorted(kind.value for kind in EventType))
 """For those who type one in."""
 _ORDER, _PAYMENT = ("order",), ("payment", "order")
-_LINE, _HOLD = ("wallet", "line"), ("wallet", "hold")
+_LINE, _HOLD, _GIFT = ("wallet", "line"), ("wallet", "hold"), ("gift",)
 MEANINGS: dict[EventType, EventMeaning] = {
     EventType.ORDER_PAID: EventMeaning("The money for the order came in. Its coins are credited with it.", _ORDER),
     EventType.ORDER_EXPIRED: EventMeaning(
@@ -63,14 +66,16 @@ MEANINGS: dict[EventType, EventMeaning] = {
     EventType.PAYMENT_PARKED: EventMeaning(
         "A provider confirmed money that matches no order here. It waits for its order, or for a person.", ("fact",)
     ),
-    EventType.COINS_CREDITED: EventMeaning("Coins came into a wallet: bought, as a bonus, or granted.", _LINE),
-    EventType.COINS_SPENT: EventMeaning("Coins left a wallet: spent, captured from a hold, or debited.", _LINE),
+    EventType.COINS_CREDITED: EventMeaning("Coins came into a wallet: bought, as a bonus, granted, or given.", _LINE),
+    EventType.COINS_SPENT: EventMeaning("Coins left a wallet: spent, captured from a hold, debited, or given.", _LINE),
     EventType.COINS_EXPIRED: EventMeaning("Coins left a wallet because their time was over.", _LINE),
     EventType.COINS_CLAWED_BACK: EventMeaning(
-        "Coins left a wallet because money went back, a credit was reversed, or to repay a debt.", _LINE
+        "Coins left a wallet because money went back (also that of who had given them), a credit was reversed, or to"
+        " repay a debt.",
+        _LINE,
     ),
     EventType.COINS_RETURNED: EventMeaning(
-        "Coins came back into a wallet: a spend was reversed, or a refund was undone.", _LINE
+        "Coins came back into a wallet: a spend was reversed, a refund was undone, or a gift came back.", _LINE
     ),
     EventType.DEBT_OPENED: EventMeaning(
         "Refunded coins were spent already: the user owes them. The line is one of the debt.", _LINE
@@ -89,4 +94,9 @@ MEANINGS: dict[EventType, EventMeaning] = {
     EventType.REFUND_UNDONE: EventMeaning("Money of a refund that was done came back to the merchant.", ("refund",)),
     EventType.WALLET_FROZEN: EventMeaning("A wallet refuses spends and holds from now on.", ("freeze",)),
     EventType.WALLET_UNFROZEN: EventMeaning("A wallet allows spends and holds again.", ("freeze",)),
+    EventType.GIFT_SENT: EventMeaning("Coins left the giver's wallet and are on their way. Told to the giver.", _GIFT),
+    EventType.GIFT_RECEIVED: EventMeaning("Given coins came into the receiver's wallet. Told to the receiver.", _GIFT),
+    EventType.GIFT_RETURNED: EventMeaning(
+        "The receiver could not take the gift (`reason`): the coins came back. Told to the giver.", _GIFT
+    ),
 }

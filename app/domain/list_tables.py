@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain import representations
 
-STATEMENT = ("version", "transfer", "amount", "balance", "kind", "reference", "note", "other", "at")
+STATEMENT = ("version", "transfer", "amount", "balance", "kind", "reference", "note", "other", "at", "actor")
 ORDERS = (
     *("number", "user", "environment", "product", "title", "quantity", "amount_minor", "currency", "status"),
     *("created_at", "expires_at", "paid_at", "payment", "provider_account", "way", "grants"),
@@ -16,7 +16,7 @@ ORDERS = (
 REFUNDS = (
     *("number", "order", "payment", "user", "provider_account", "origin", "status", "amount_minor", "currency"),
     *("undone_minor", "dispute_fee_minor", "dispute_fee_currency", "reason", "policy", "problem", "created_at"),
-    *("done_at", "coins"),
+    *("done_at", "coins", "actor"),
 )
 LOTS = (
     *("lot", "kind", "granted", "left", "expires_at", "order", "payment", "product", "value_minor", "currency"),
@@ -25,6 +25,10 @@ LOTS = (
 HOLDS = (
     *("id", "user", "asset", "environment", "state", "amount", "captured", "released", "rest", "reference", "note"),
     *("actor", "created_at", "expires_at"),
+)
+GIFTS = (
+    *("number", "giver", "receiver", "asset", "environment", "amount", "message", "reference", "status", "reason"),
+    *("created_at", "ended_at"),
 )
 TRANSFERS = (
     *("id", "kind", "user", "asset", "environment", "amount", "debit", "credit", "version", "balance"),

@@ -368,5 +368,7 @@ REFUND, REFUND_UNDONE = "refund", "refund_undone"
 CLAWBACK, RETURNED = "clawback", "clawback_returned"
 DEBT, DEBT_CANCELLED = "debt", "debt_cancelled"
 FORGIVEN, UNFORGIVEN = "forgiven", "unforgiven"
+RECALLED, UNRECALLED = "clawback_recalled", "clawback_unrecalled"
+"""Coins that were given away are asked back from whoever has them; what was no longer there."""
 MONEY_KINDS = (REFUND, REFUND_UNDONE)
-COIN_KINDS = (CLAWBACK, RETURNED, DEBT, DEBT_CANCELLED, FORGIVEN, UNFORGIVEN)
+COIN_KINDS = (CLAWBACK, RETURNED, DEBT, DEBT_CANCELLED, FORGIVEN, UNFORGIVEN, RECALLED, UNRECALLED)

@@ -7,7 +7,7 @@ these into texts. Nothing else is shown anywhere, and nowhere in another shape.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +41,10 @@ _ENDPOINT = (
     "failures",
     "made_by",
     "made_at",
+)
+_GIFT = (
+    *("giver", "receiver", "asset", "environment", "amount", "message", "reference", "status", "reason"),
+    *("created_at", "ended_at"),
 )
 _PLAIN = frozenset({str, int, bool, type(None)})
 """Types whose values are JSON already."""
@@ -82,7 +86,8 @@ def payment(row: Any) -> dict[str, Any]:
 
 def refund(row: Any) -> dict[str, Any]:
     shown = {name: getattr(row, name) for name in _REFUND}
-    return {"number": str(row.id), "order": str(row.order_id), "payment": str(row.payment_id), **shown}
+    numbers = {"number": str(row.id), "order": str(row.order_id), "payment": str(row.payment_id)}
+    return {**numbers, "actor": row.caller, **shown}
 
 
 def freeze(row: Any) -> dict[str, Any]:
@@ -93,6 +98,11 @@ def freeze(row: Any) -> dict[str, Any]:
         "refund": str(row.refund_id) if row.refund_id is not None else None,
         **{name: getattr(row, name) for name in _FREEZE},
     }
+
+
+def gift(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A gift from user to user, by its columns."""
+    return {"number": str(row["id"]), **{name: row[name] for name in _GIFT}}
 
 
 def wallet(name: AccountName) -> dict[str, Any]:
@@ -113,6 +123,7 @@ def line(transfer: Transfer, posted: Posted) -> dict[str, Any]:
         "note": transfer.note,
         "other": (transfer.credit if is_debit else transfer.debit).code,
         "at": posted.at,
+        "actor": transfer.actor,
     }
 
 

@@ -30,6 +30,10 @@ SEALED: Mapping[str, tuple[str, ...]] = {
         *("id", "order_id", "payment_id", "provider_account", "theirs", "number_there", "origin", "policy"),
         *("reason", "caller", "amount_minor", "currency", "created_at"),
     ),
+    "gifts": (
+        *("id", "giver", "receiver", "asset", "environment", "amount", "message", "reference", "actor", "request"),
+        "created_at",
+    ),
     "idempotency": ("slot", "caller", "key", "fingerprint", "resource_id", "refusal", "created_at"),
 }
 """The columns of each table that are sealed, in this order."""
@@ -117,4 +121,4 @@ def spelled(value: object) -> object:
         return [spelled(member) for member in value]
     if isinstance(value, float) and value.is_integer():
         return int(Decimal(repr(value)))  # 1e+308 comes back as 10^308, and not as the number that the float is
-    return value
+    return value.hex if isinstance(value, UUID) else value

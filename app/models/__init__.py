@@ -2,10 +2,12 @@
 
 from app.models import (
     asks,
+    callers,
     catalogue,
     checkpoints,
     endpoints,
     events,
+    gifts,
     history,
     ledger,
     orders,
@@ -16,10 +18,12 @@ from app.models import (
 
 __all__ = [
     "asks",
+    "callers",
     "catalogue",
     "checkpoints",
     "endpoints",
     "events",
+    "gifts",
     "history",
     "ledger",
     "orders",

@@ -9,7 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, text
 
-APPEND_ONLY = ("transfers", "lot_uses", "refusals", "marks", "freezes", "grant_seals")
+APPEND_ONLY = (
+    "transfers",
+    "lot_uses",
+    "refusals",
+    "marks",
+    "freezes",
+    "grant_seals",
+    "gift_parts",
+    "gift_arrivals",
+    "recall_answers",
+)
 IMMUTABLE_COLUMNS = {
     "accounts": ("slot", "id", "user_id", "code", "asset", "environment"),
     "lots": (

@@ -37,6 +37,11 @@ SLOTTED = frozenset(
         "interventions",
         "events",
         "deliveries",
+        "gifts",
+        "gift_parts",
+        "gift_arrivals",
+        "recalls",
+        "recall_answers",
     }
 )
 SWEEPS = frozenset(
@@ -45,6 +50,7 @@ SWEEPS = frozenset(
         "due_receipts",
         "due_reports",
         "due_asks",
+        "due_gifts",
         "named_by_provider",
         "search",
         "old_messages",

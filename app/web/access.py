@@ -1,7 +1,8 @@
 """Who is calling, and what they may do.
 
 The app's clients bring a JWT of their user; the app's backend brings an API key (`tbk_…`) with scopes. Both come as
-`Authorization: Bearer …`. Whatever is wrong with them is answered alike: 401, without saying what.
+`Authorization: Bearer …`. Whatever is wrong with them is answered alike: 401, without saying what. A backend may say
+for whom it acts: `Tillbook-Actor: …` is written down next to its name.
 """
 
 from __future__ import annotations
@@ -12,22 +13,32 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import jwt
 import structlog
 from flask import current_app, g, request
+from pydantic import BaseModel
 
+from app.caller_settings import CallerSettings
 from app.config import API_KEY_PREFIX, ApiKey, UserJwt
+from app.domain.caps import NO_CAPS, CallerCaps, Caps
 from app.providers.errors import ProviderError
 from app.providers.http import HttpResponse, RequestsClient, deadline
+from app.providers.tools import Clock
+from app.services.accounts.caller_copy import NOBODY, CallerCopy, KnownKey
 from app.services.accounts.users import check_user_id
+from app.services.base.context import SystemClock
 from app.services.base.errors import DomainError, Invalid
+from app.web import user_rates
+from app.web.request_log import record
 
-USER_SCOPES = frozenset({"orders", "read", "receipts"})
+USER_SCOPES = frozenset({"orders", "read", "receipts", "gift"})
 LONGEST_TOKEN = 8192
+LONGEST_ACTOR = 64
+"""Characters of `Tillbook-Actor`; with the caller's name before it, it fits into every table."""
 LEEWAY_SECONDS = 30
 JWKS_SECONDS = 3.0
 JWKS_LIFE_SECONDS = 300.0
@@ -56,6 +67,12 @@ class Forbidden(DomainError):
     code = "forbidden"
 
 
+class BadActor(DomainError):
+    """The header `Tillbook-Actor` is not 1 to 64 printable ASCII characters."""
+
+    code = "bad_actor"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """An authenticated caller. `user_id` is set for a user's own token, None for the app's backend.
@@ -66,6 +83,19 @@ class Caller:
     name: str
     scopes: frozenset[str]
     user_id: str | None = None
+    agent: str = ""
+    """The person or program behind a backend, by that backend's word."""
+    caps: CallerCaps = NO_CAPS
+
+    @property
+    def actor(self) -> str:
+        """Who does it, as it is written down: `backend:shop`, or `backend:shop/mei`."""
+        return f"{self.name}/{self.agent}" if self.agent else self.name
+
+    def content(self, body: BaseModel) -> dict[str, Any]:
+        """What a request's key stands for: the body, and who is behind the backend where that is said."""
+        content = body.model_dump(mode="json")
+        return {**content, "actor": self.agent} if self.agent else content
 
     def user(self, named: str | None) -> str:
         """The user that the request is about. Users speak for themselves; the backend must name one."""
@@ -148,11 +178,22 @@ class Gate:
     def __init__(
         self,
         user_jwt: UserJwt | None,
-        api_keys: dict[str, ApiKey],
+        api_keys: Mapping[str, ApiKey],
         seconds: Callable[[], float] = time.monotonic,
+        *,
+        callers: Mapping[str, CallerSettings] | None = None,
+        copy: CallerCopy | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._jwt = user_jwt
-        self._api_keys = {key.sha256: (key.caller or name, key.scopes) for name, key in api_keys.items()}
+        self._api_keys = {
+            key.sha256: KnownKey(name, key.caller or name, frozenset(key.scopes), key.expires_at)
+            for name, key in api_keys.items()
+        }
+        self._caps: dict[str, Caps] = {name: given.caps() for name, given in (callers or {}).items()}
+        self._copy = copy
+        self._clock = clock or SystemClock()
+        self._fixed_keys = user_jwt.secrets or user_jwt.public_keys if user_jwt else ()
         self._key_set = KeySet(user_jwt.jwks_url, seconds) if user_jwt and user_jwt.jwks_url else None
         self._verified: dict[bytes, _Verified] = {}
         self._lock = threading.Lock()
@@ -168,10 +209,24 @@ class Gate:
         return caller
 
     def _backend(self, token: str) -> Caller | None:
+        """The caller of an API key that is in the settings or in the database, and neither revoked nor expired."""
         digest = hashlib.sha256(token.encode()).hexdigest()
-        for known, (caller_name, scopes) in self._api_keys.items():
+        known = NOBODY if self._copy is None else self._copy.look()
+        key = self._key_in_settings(digest) or known.keys.get(digest)
+        if key is None or digest in known.revoked:
+            return None
+        if key.expires_at is not None and key.expires_at <= self._clock.now():
+            return None
+        if self._copy is not None:
+            self._copy.note_use(digest)
+        caps = (self._caps.get(key.caller), known.caps.get(key.caller))
+        stated = tuple(each for each in caps if each)
+        return Caller(f"backend:{key.caller}", key.scopes, caps=CallerCaps(key.caller, stated) if stated else NO_CAPS)
+
+    def _key_in_settings(self, digest: str) -> KnownKey | None:
+        for known, key in self._api_keys.items():
             if hmac.compare_digest(known, digest):
-                return Caller(f"backend:{caller_name}", scopes)
+                return key
         return None
 
     def _user(self, token: str) -> Caller | None:
@@ -179,7 +234,7 @@ class Gate:
             return None
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(digest)
-        if known is not None and time.time() < known.ends and self._key(self._jwt, known.key_id) is known.key:
+        if known is not None and time.time() < known.ends and known.key in self._keys(known.key_id):
             return known.caller
         try:
             verified = self._verify(self._jwt, token)
@@ -191,27 +246,19 @@ class Gate:
     def _verify(self, settings: UserJwt, token: str) -> _Verified:
         """Raises for a token that is not genuine, not valid now, or not for us."""
         key_id = None if self._key_set is None else jwt.get_unverified_header(token).get("kid")
-        key = self._key(settings, key_id)
-        if key is None:
-            raise Unauthorized
-        claims = jwt.decode(
-            token,
-            key,
-            algorithms=[settings.algorithm],
-            audience=settings.audience,
-            issuer=settings.issuer,
-            leeway=LEEWAY_SECONDS,
-            options={"require": ["exp", settings.user_claim], "verify_aud": settings.audience is not None},
-        )
-        user_id = _user_id(claims[settings.user_claim])
-        caller = Caller(f"user:{user_id}", USER_SCOPES, user_id)
-        return _Verified(caller, key_id, key, int(claims["exp"]) + LEEWAY_SECONDS)
+        for key in self._keys(key_id):
+            try:
+                return _verified_with(settings, token, key_id, key)
+            except jwt.InvalidSignatureError:  # another of the keys may have signed it
+                continue
+        raise Unauthorized
 
-    def _key(self, settings: UserJwt, key_id: str | None) -> Any:
-        """What tokens are verified with; None where the key set has no such key."""
-        if self._key_set is not None:
-            return self._key_set.key(key_id)
-        return settings.public_key if settings.secret is None else settings.secret.get_secret_value()
+    def _keys(self, key_id: str | None) -> tuple[Any, ...]:
+        """What tokens are verified with: the keys in the settings, or the one of that name in the key set."""
+        if self._key_set is None:
+            return self._fixed_keys
+        key = self._key_set.key(key_id)
+        return () if key is None else (key,)
 
     @property
     def remembered(self) -> int:
@@ -223,6 +270,22 @@ class Gate:
             if len(self._verified) >= MOST_TOKENS:
                 del self._verified[next(iter(self._verified))]
             self._verified[digest] = verified
+
+
+def _verified_with(settings: UserJwt, token: str, key_id: str | None, key: Any) -> _Verified:
+    """What a token says that is signed with this key. Raises like `Gate._verify`."""
+    claims = jwt.decode(
+        token,
+        key,
+        algorithms=[settings.algorithm],
+        audience=settings.audience,
+        issuer=settings.issuer,
+        leeway=LEEWAY_SECONDS,
+        options={"require": ["exp", settings.user_claim], "verify_aud": settings.audience is not None},
+    )
+    user_id = _user_id(claims[settings.user_claim])
+    caller = Caller(f"user:{user_id}", USER_SCOPES, user_id)
+    return _Verified(caller, key_id, key, int(claims["exp"]) + LEEWAY_SECONDS)
 
 
 def _user_id(claim: object) -> str:
@@ -238,16 +301,33 @@ def needs(*scopes: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            gate: Gate = current_app.extensions["tillbook_gate"]
-            admitted = gate.admit(request.headers.get("Authorization"))
+            admitted = g.caller if "caller" in g else _admit()
             if admitted.scopes.isdisjoint(scopes):
                 raise Forbidden(f"this needs the scope {' or '.join(map(repr, scopes))}", scope=scopes[0])
-            g.caller = admitted
             return view(*args, **kwargs)
 
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def _admit() -> Caller:
+    """Who is calling, once for each request. Raises Unauthorized, BadActor, TooManyRequests."""
+    gate: Gate = current_app.extensions["tillbook_gate"]
+    admitted = gate.admit(request.headers.get("Authorization"))
+    record().caller = admitted.name
+    if admitted.user_id is not None:
+        user_rates.spend(admitted.user_id)
+    elif "Tillbook-Actor" in request.headers:
+        admitted = replace(admitted, agent=_agent(request.headers["Tillbook-Actor"]))
+    g.caller = admitted
+    return admitted
+
+
+def _agent(given: str) -> str:
+    if not 0 < len(given) <= LONGEST_ACTOR or not (given.isascii() and given.isprintable()):
+        raise BadActor
+    return given
 
 
 def caller() -> Caller:

@@ -13,10 +13,14 @@ from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
 from app.request_buffer import LARGEST_BODY
+from app.services.accounts.caller_copy import CallerCopy
+from app.services.accounts.declared_assets import DeclaredAssets
 from app.web import (
+    answer_headers,
     endpoints,
     errors,
     events,
+    gifts,
     health,
     ledger,
     lookup,
@@ -32,7 +36,9 @@ from app.web import (
 )
 from app.web.access import Gate
 from app.web.chunked_bodies import ChunkedBodies
+from app.web.request_log import RequestLog
 from app.web.strict_json import StrictJson, refuse_other_content
+from app.web.user_rates import UserRates
 
 VERSION = "0.1.0"
 
@@ -46,7 +52,10 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     house = house or build_house(settings, engine=_engine(app, settings))
     app.extensions["tillbook_house"] = house
     app.extensions["tillbook"] = house.core
-    app.extensions["tillbook_gate"] = Gate(settings.user_jwt, settings.api_keys)
+    app.extensions["tillbook_gate"] = _gate(settings, house)
+    app.extensions["tillbook_rates"] = UserRates(settings.user_requests_per_minute)
+    app.extensions["tillbook_assets"] = DeclaredAssets(house.core)
+    answer_headers.register(app)
     openapi.register(app)
     errors.register(app)
     for blueprint in (
@@ -56,6 +65,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         wallet_lists.blueprint,
         receipts.blueprint,
         refunds.blueprint,
+        gifts.blueprint,
         reports.blueprint,
         lookup.blueprint,
         events.blueprint,
@@ -68,10 +78,16 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Tillbook"}))
     _keep_keys_fresh(app, house)
     app.wsgi_app = ChunkedBodies(app.wsgi_app, LARGEST_BODY)  # type: ignore[method-assign]
+    app.wsgi_app = RequestLog(app.wsgi_app, lines=settings.access_log)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app
+
+
+def _gate(settings: Settings, house: House) -> Gate:
+    copy = CallerCopy(house.core)
+    return Gate(settings.user_jwt, settings.api_keys, callers=settings.callers, copy=copy, clock=house.core.clock)
 
 
 def _engine(app: APIFlask, settings: Settings) -> Engine:

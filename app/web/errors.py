@@ -6,7 +6,7 @@ This module alone knows HTTP statuses. Use cases and the ledger raise errors wit
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,9 +20,11 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from app.domain.ledger import KeyConflict, LedgerError
 from app.services.base.errors import DomainError
+from app.web.answer_headers import PLAIN_FIELDS
+from app.web.request_log import RequestRecord, of_environ, record
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CONTENT_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
@@ -37,6 +39,7 @@ ERRORS: dict[str, tuple[int, str]] = {
         400,
         "Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.",
     ),
+    "bad_actor": (400, "The header Tillbook-Actor is 1 to 64 printable ASCII characters."),
     "user_missing": (400, "Name the user: the key of a backend stands for no user."),
     "unauthorized": (401, "The credentials are missing, expired or wrong."),
     "forbidden": (403, "These credentials do not allow that."),
@@ -47,6 +50,15 @@ ERRORS: dict[str, tuple[int, str]] = {
     "unsupported_media_type": (415, "Send JSON with the content type application/json."),
     "invalid_request": (422, "The request is not valid."),
     "idempotency_key_reused": (409, "This Idempotency-Key was used for another request."),
+    "too_many_requests": (429, "The user asks too often. Wait, then repeat the request."),
+    # What a caller may do
+    "over_call_cap": (403, "This caller may not move as much in one call."),
+    "over_day_cap": (
+        429,
+        "This caller may not move as much in one day. Wait for the next, or have the cap raised.",
+    ),
+    "unknown_asset": (422, "There is no such asset: no product grants it, and the setting `assets` does not name it."),
+    "unknown_user": (422, "Nobody has seen this user. If the name is right, send `new_user: true`."),
     # Orders and payments
     "unknown_product": (422, "This product is not for sale."),
     "no_price": (422, "The product has no price in a currency of this provider."),
@@ -66,6 +78,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "payment_not_paid": (409, "There is no money of this payment that could go back."),
     "refund_exceeds_payment": (409, "The amount is more than is left of the payment."),
     "refund_not_supported": (409, "This provider decides about refunds by itself."),
+    "coins_given_away": (409, "Coins of this purchase were given to others: it is not refunded."),
     # Wallets. A new Idempotency-Key asks anew.
     "insufficient_funds": (409, "The wallet has fewer coins available than the request wants."),
     "spend_limit": (409, "The user's spend limit for the day or the month does not allow that."),
@@ -83,6 +96,10 @@ ERRORS: dict[str, tuple[int, str]] = {
     "too_many_endpoints": (409, "There are as many endpoints as there may be. Remove one."),
     "too_many_secrets": (409, "All secrets of the endpoint still sign. Wait until one has ended."),
     "delivery_ended": (409, "The delivery is done or given up already."),
+    # Gifts
+    "gifts_not_allowed": (403, "The settings do not allow this caller to give."),
+    "gift_to_self": (422, "Giver and receiver are one user."),
+    "gift_limit": (409, "The gift is more than one gift, or the gifts of one day, may be."),
     # Not the caller's fault
     "internal_error": (500, "An unexpected error. The service has logged it."),
     "provider_misconfigured": (502, "The provider does not accept our credentials or settings."),
@@ -126,17 +143,26 @@ def outside_application(code: str) -> WSGIApplication:
     """An application that answers every request with the problem document of this code: for what is refused before
     Flask sees it. The connection ends with it, since the rest of the request is not read."""
     status, title = ERRORS[code]
-    answer = WerkzeugResponse(json.dumps(_members(status, code, title)), status, content_type=CONTENT_TYPE)
-    answer.headers["Connection"] = "close"
-    return answer
+
+    def answering(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body = json.dumps(_members(status, code, title, of_environ(environ)))
+        answer = WerkzeugResponse(body, status, content_type=CONTENT_TYPE)
+        answer.headers["Connection"] = "close"
+        answer.headers.update(PLAIN_FIELDS)
+        return answer(environ, start_response)
+
+    return answering
 
 
-def _members(status: int, code: str, title: str) -> dict[str, Any]:
-    return {"type": f"https://tillbook.invalid/problems/{code}", "title": title, "status": status, "code": code}
+def _members(status: int, code: str, title: str, asked: RequestRecord) -> dict[str, Any]:
+    """What every problem document has. The request's record learns the code."""
+    asked.code = code
+    kind = f"https://tillbook.invalid/problems/{code}"
+    return {"type": kind, "title": title, "status": status, "code": code, "request_id": asked.id}
 
 
 def _document(status: int, code: str, title: str, detail: str, members: Mapping[str, Any]) -> Response:
-    body = _members(status, code, title)
+    body = _members(status, code, title, record())
     if detail and detail != title:
         body["detail"] = detail
     response = jsonify({**members, **body})

@@ -46,7 +46,7 @@ def show_wallet(query: schemas.UserQuery) -> Any:
 def show_statement(query: schemas.StatementQuery) -> Any:
     """The postings of one wallet in the order of their versions, which have no gaps."""
     user_id, house = caller().user(query.user), core()
-    account = wallet(user_id, query.asset, query.environment)
+    account, with_actors = wallet(user_id, query.asset, query.environment), caller().user_id is None
 
     def read(place: ListPlace | None, most: int) -> ListPage[Line]:
         page = house.alone(
@@ -57,6 +57,7 @@ def show_statement(query: schemas.StatementQuery) -> Any:
                 cursor=place[0] if place else None,
                 limit=most,
                 newest_first=query.order == "newest_first",
+                with_actors=with_actors,
             ),
         )
         return ListPage(page.lines, None if page.cursor is None else (page.cursor,))
@@ -80,13 +81,13 @@ def create_spend(body: schemas.SpendIn) -> Any:
         environment=body.environment,
         reference=body.reference,
         note=body.note,
-        actor=caller().name,
+        actor=caller().actor,
     )
     return spent(slot_of_user(user_id), request)
 
 
 def spent(slot: int, request: Spend) -> Posted:
-    """Spend or debit. Raises the refusal, which is committed by then."""
+    """Raises the refusal, which is committed by then."""
 
     def work(tx: Tx) -> Posted | Refused:
         return ledger.spend(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)

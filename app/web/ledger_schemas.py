@@ -40,6 +40,12 @@ class GrantIn(In):
     reference: Reference = ""
     expires_at: Moment | None = None
     product: Name | None = None
+    new_user: bool | None = Field(
+        default=None,
+        exclude=True,
+        description="Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is "
+        "named, since people mistype. No part of what the Idempotency-Key stands for.",
+    )
 
 
 class DebitIn(In):

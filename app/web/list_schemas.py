@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from app.domain.debts import REPAID, REPAYMENT
+from app.domain.gifts import GIFT_KINDS
 from app.domain.ledger import EXPIRY, REVERSAL
 from app.domain.refunding import COIN_KINDS, MONEY_KINDS
 from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
@@ -18,11 +19,8 @@ from app.web.schemas import Asset, ListQuery, Moment, NextCursor, Number, Out, T
 
 MOST_TIME = timedelta(days=1)
 """The transfers of all users are listed for so long a time at once."""
-TRANSFER_KINDS = tuple(
-    sorted(
-        {*bookings.KINDS, *MONEY_KINDS, *COIN_KINDS, GRANT, SPEND, DEBIT, CAPTURE, REVERSAL, EXPIRY, REPAYMENT, REPAID}
-    )
-)
+_BY_CALLERS = (GRANT, SPEND, DEBIT, CAPTURE, REVERSAL, EXPIRY, REPAYMENT, REPAID)
+TRANSFER_KINDS = tuple(sorted({*bookings.KINDS, *MONEY_KINDS, *COIN_KINDS, *GIFT_KINDS, *_BY_CALLERS}))
 """Every kind of transfer that there is."""
 Environment = Literal["live", "sandbox"]
 

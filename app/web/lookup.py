@@ -60,6 +60,8 @@ def _named(thing: Named) -> dict[str, Any]:
 def _link(thing: Named) -> str | None:
     if thing.kind == "refund":
         return f"/v1/refunds/{thing.number}"
+    if thing.kind == "gift":
+        return f"/v1/gifts/{thing.number}"
     if thing.order is not None:
         return f"/v1/orders/{thing.order}"
     if thing.kind in ("user", "purchase", "agreement"):

@@ -31,6 +31,7 @@ class NamedOut(Out):
         "message",
         "transfer",
         "hold",
+        "gift",
         "purchase",
         "agreement",
         "user",

@@ -23,11 +23,11 @@ _PROBLEMS = {
     "404": "No such thing",
     "409": "It contradicts what was done before",
     "422": "The request is not valid",
-    "429": "A limit of the user: wait as long as `Retry-After` says",
+    "429": "A limit of the user or of the caller: wait as long as `Retry-After` says",
     "502": "The provider does not accept our settings",
     "503": "Try again: nothing is lost",
 }
-_READING = ("400", "401", "403", "404", "422", "503")
+_READING = ("400", "401", "403", "404", "422", "429", "503")
 
 
 def register(app: APIFlask) -> None:

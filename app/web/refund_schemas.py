@@ -55,6 +55,7 @@ class RefundOut(Out):
     )
     dispute_fee_currency: str | None
     reason: str
+    actor: str | None = Field(description="Who asked for it; empty if nobody of yours did, null for a user's token.")
     policy: Policy
     status: Literal["created", "pending", "unknown", "done", "declined", "undone"]
     problem: str = Field(description="Why it was declined or is unknown: the provider's words, or a person's.")

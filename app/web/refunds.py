@@ -32,8 +32,8 @@ blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
 REFUNDS = ListShape("refunds", "refunds", (MOMENT, NUMBER), list_tables.REFUNDS)
 REFUNDS_OF_ORDER = replace(REFUNDS, name="order-refunds")
 FREEZES = ListShape("freezes", "freezes", (NUMBER,), list_tables.FREEZES)
-NOT_TOLD_TO_USERS = {"problem": "", "dispute_fee_minor": None, "dispute_fee_currency": None}
-"""What went wrong with the provider, and what it charges."""
+NOT_TOLD_TO_USERS = {"actor": None, "problem": "", "dispute_fee_minor": None, "dispute_fee_currency": None}
+"""Who of the app's people asked, what went wrong with the provider, and what it charges."""
 
 
 @blueprint.post("/refunds")
@@ -46,14 +46,15 @@ def create_refund(body: shapes.RefundIn) -> Any:
     The coins are reserved at once; the answer says how far the refund has come, and it goes on by itself. Sending the
     same request with the same Idempotency-Key again shows the same refund.
     """
-    request = keyed(caller().name, schemas.idempotency_key(), "refund", body.model_dump(mode="json"))
+    request = keyed(caller().name, schemas.idempotency_key(), "refund", caller().content(body))
     wanted = Wanted(
         payment_id=parse_number(body.payment),
         order_id=parse_number(body.order),
         amount_minor=body.amount_minor,
         reason=body.reason,
         policy=Clawback(body.policy) if body.policy else None,
-        caller=caller().name,
+        caller=caller().actor,
+        caps=caller().caps,
     )
     return representations.refund(refund_calls.request_refund(core(), wanted, request))
 
@@ -123,8 +124,8 @@ def list_freezes(query: shapes.FreezesQuery) -> Any:
 def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
     user_id = check_user_id(body.user)
     what = "freeze" if frozen else "unfreeze"
-    request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), what, body.model_dump(mode="json"))
-    wanted = freezes.Change(user_id, body.environment, body.asset, frozen, body.reason, caller().name)
+    request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), what, caller().content(body))
+    wanted = freezes.Change(user_id, body.environment, body.asset, frozen, body.reason, caller().actor)
     number = freezes.change(core(), wanted, request)
     return representations.freeze(freezes.entry(core(), slot_of_user(user_id), number))
 

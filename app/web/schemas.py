@@ -224,6 +224,7 @@ class ProblemOut(Out):
     title: str
     status: int
     code: str
+    request_id: str = Field(description="Of this request, as in the header X-Request-Id and in the service's log.")
     detail: str | None = None
     errors: list[dict[str, Any]] | None = None
     field: str | None = Field(default=None, description="The field at fault, or the one that differs.")
@@ -301,6 +302,7 @@ class LineOut(Out):
     note: str
     other: str = Field(description="Code of the account on the other side.")
     at: datetime
+    actor: str | None = Field(description="Who asked for it; empty for the service itself, null for a user's token.")
 
 
 class StatementOut(Out):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
 from pydantic import BaseModel
 
+from app.domain.caps import DEBITS, GRANTS
 from app.domain.ledger import BalanceOverflow, NoSuchEntry, Posted, Refused, wallet
 from app.domain.numbers import slot_of_number, slot_of_reference, slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend, debit, grant
 from app.services import ledger
+from app.services.accounts import caller_caps
+from app.services.accounts.users import check_known
 from app.services.base.context import Tx
 from app.services.base.errors import DomainError
 from app.services.base.idempotency import NO_RESOURCE, claim_key, find_key, keyed, remembering
@@ -22,8 +26,8 @@ from app.services.ledger.hold_rows import Held
 from app.web import ledger_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
-from app.web.context import core
-from app.web.ledger import answered, spent
+from app.web.context import core, declared_assets
+from app.web.ledger import answered
 from app.web.schemas import idempotency_key
 
 blueprint = APIBlueprint("transfers", __name__, url_prefix="/v1", tag="Wallets")
@@ -57,9 +61,13 @@ def create_grant(body: shapes.GrantIn) -> Any:
     """Give a user bonus coins, with the reason."""
     transfer = _grant(body, idempotency_key())
     slot = slot_of_user(body.user)
+    declared_assets().check([body.asset])
 
     def work(tx: Tx) -> Posted:
-        return ledger.post(tx, slot, [transfer], at=tx.now, rules=tx.core.rules.ledger)[0]
+        check_known(tx, _must_be_known([body]))
+        posted = ledger.post(tx, slot, [transfer], at=tx.now, rules=tx.core.rules.ledger)[0]
+        _count(tx, GRANTS, [(body, posted)])
+        return posted
 
     return _refused_once(slot, "grant", body.user, transfer.key, body, work)
 
@@ -76,12 +84,20 @@ def create_debit(body: shapes.DebitIn) -> Any:
         body.amount,
         idempotency_key(),
         reason=body.reason,
-        actor=caller().name,
+        actor=caller().actor,
         environment=body.environment,
         scope=f"debit:{caller().name}",
         reference=body.reference,
     )
-    return spent(slot_of_user(body.user), request)
+    declared_assets().check([body.asset])
+
+    def work(tx: Tx) -> Posted | Refused:
+        check_known(tx, _must_be_known([body]))
+        answer = ledger.spend(tx, slot_of_user(body.user), request, at=tx.now, rules=tx.core.rules.ledger)
+        _count(tx, DEBITS, [(body, answer)])
+        return answer
+
+    return answered(core().transact(work), request)
 
 
 @blueprint.post("/holds")
@@ -101,7 +117,7 @@ def create_hold(body: shapes.HoldIn) -> Any:
         environment=body.environment,
         reference=body.reference,
         note=body.note,
-        actor=caller().name,
+        actor=caller().actor,
     )
 
     def work(tx: Tx) -> Held | Refused:
@@ -125,7 +141,7 @@ def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
         scope=f"capture:{caller().name}",
         reference=body.reference,
         note=body.note,
-        actor=caller().name,
+        actor=caller().actor,
     )
 
     def work(tx: Tx) -> Posted | Refused:
@@ -157,7 +173,7 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
         transfer_id=transfer_id,
         key=idempotency_key(),
         reason=body.reason,
-        actor=caller().name,
+        actor=caller().actor,
         amount=body.amount,
         scope=f"reverse:{caller().name}",
     )
@@ -177,16 +193,20 @@ def create_batch(body: shapes.BatchIn) -> Any:
     """Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one."""
     items = [_grant(item, item.key) if isinstance(item, shapes.GrantItem) else _spend(item) for item in body.items]
     key = idempotency_key()
-    request = keyed(f"batch:{caller().name}", key, "batch", body.model_dump(mode="json"))
+    request = keyed(f"batch:{caller().name}", key, "batch", caller().content(body))
     slot = slot_of_reference(f"{caller().name}:{key}")
+    grants = [item for item in body.items if isinstance(item, shapes.GrantItem)]
+    declared_assets().check(item.asset for item in grants)
 
     def work(tx: Tx) -> BatchResult:
         find_key(tx, slot, request)  # a repeat is booked once more: each item has a key of its own, and says the same
+        check_known(tx, _must_be_known(grants))
         rules = tx.core.rules.ledger
         result = batches.book_batch(tx, items, at=tx.now, all_or_nothing=body.all_or_nothing, rules=rules)
         if not result.applied:
             raise BatchNotApplied(items=[_item(answer, applied=False) for answer in result.answers])
         claim_key(tx, slot, request, NO_RESOURCE)
+        _count(tx, GRANTS, zip(body.items, result.answers, strict=True))
         return result
 
     try:
@@ -196,10 +216,27 @@ def create_batch(body: shapes.BatchIn) -> Any:
     return {"applied": True, "items": [_item(answer, applied=True) for answer in result.answers]}
 
 
+def _must_be_known(bodies: Iterable[shapes.GrantIn | shapes.DebitIn]) -> list[str]:
+    """The users of these requests whom somebody must have seen before (ADR 0038)."""
+    is_typed_in = bool(caller().agent)
+    said = [(body.user, body.new_user if isinstance(body, shapes.GrantIn) else None) for body in bodies]
+    return [user for user, new in said if new is False or (new is None and is_typed_in)]
+
+
+def _count(tx: Tx, verb: str, answers: Iterable[tuple[BaseModel, Posted | Refused]]) -> None:
+    """Hold the caller to its caps with all that this one call has booked; spends have none."""
+    moved = defaultdict[tuple[str, str], int](int)
+    for body, answer in answers:
+        if isinstance(body, shapes.GrantIn | shapes.DebitIn) and isinstance(answer, Posted) and not answer.repeated:
+            moved[body.asset, body.environment] += answer.amount
+    for asset, environment in sorted(moved):  # one order for everybody: the rows are locked
+        caller_caps.count(tx, caller().caps, verb, asset, environment, moved[asset, environment])
+
+
 def _refused_once(slot: int, verb: str, about: str, key: str, body: BaseModel, work: Callable[[Tx], T]) -> T:
     """Run work of the ledger. What the ledger books or refuses, it keeps for the key by itself. What it cannot do at
     all (no such entry, a balance that would overflow) is kept here, so that it stays refused under the key."""
-    request = keyed(f"{verb}:{caller().name}:{about}", key, verb, body.model_dump(mode="json"))
+    request = keyed(f"{verb}:{caller().name}:{about}", key, verb, caller().content(body))
 
     def looked(tx: Tx) -> T:
         find_key(tx, slot, request)
@@ -220,7 +257,7 @@ def _grant(body: shapes.GrantIn, key: str) -> Any:
         body.amount,
         key,
         reason=body.reason,
-        actor=caller().name,
+        actor=caller().actor,
         environment=body.environment,
         scope=f"grant:{caller().name}",
         reference=body.reference,
@@ -239,7 +276,7 @@ def _spend(body: shapes.SpendItem) -> Spend:
         environment=body.environment,
         reference=body.reference,
         note=body.note,
-        actor=caller().name,
+        actor=caller().actor,
     )
 
 

@@ -161,6 +161,42 @@ def test_elliptic_keys_work_too(world: World, engine: Engine) -> None:
     assert refused(products(http, f"Bearer {jwt.encode(claims(), RSA_KEY, algorithm='RS256')}"))
 
 
+# --- several keys at one time ---
+
+
+def test_tokens_of_each_secret_count_while_one_is_replaced(world: World, engine: Engine) -> None:
+    next_secret, former = "the next secret for users' tokens, long", "the former secret of users' tokens"
+    settings = UserJwt.model_validate({"secret": JWT_SECRET, "other_secrets": [next_secret, former], "audience": "app"})
+    http = build_client(world, engine, user_jwt=settings)
+    for secret in (JWT_SECRET, next_secret, former):
+        good = token("alice", secret=secret, aud="app")
+        for _ in range(2):
+            assert products(http, f"Bearer {good}").status_code == 200
+        assert refused(products(http, f"Bearer {token('alice', secret=secret, aud='another app')}"))
+        assert refused(products(http, f"Bearer {token('alice', secret=secret, aud='app', seconds=-31)}"))
+    assert refused(products(http, f"Bearer {token('alice', secret='another secret that is long enough', aud='app')}"))
+
+
+def test_a_secret_that_is_taken_out_ends_what_it_signed(world: World, engine: Engine) -> None:
+    former = "the former secret of users' tokens"
+    both = UserJwt.model_validate({"secret": JWT_SECRET, "other_secrets": [former]})
+    signed_before = f"Bearer {token('alice', secret=former)}"
+    assert products(build_client(world, engine, user_jwt=both), signed_before).status_code == 200
+    assert refused(products(build_client(world, engine), signed_before))
+
+
+def test_tokens_of_each_public_key_count_while_one_is_replaced(world: World, engine: Engine) -> None:
+    other = OTHER_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    settings = UserJwt(algorithm="RS256", public_key=PUBLIC_PEM, other_public_keys=[other])
+    http = build_client(world, engine, user_jwt=settings)
+    for key in (RSA_KEY, OTHER_KEY):
+        assert products(http, f"Bearer {jwt.encode(claims(), key, algorithm='RS256')}").status_code == 200
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    assert refused(products(http, f"Bearer {jwt.encode(claims(), stranger, algorithm='RS256')}"))
+    for pem in (PUBLIC_PEM, other):
+        assert refused(products(http, f"Bearer {hmac_with(pem)}"))
+
+
 # --- a key set at an address ---
 
 
@@ -245,6 +281,12 @@ def test_a_key_server_that_is_away_is_a_passing_trouble_not_a_defect(
     assert products(by_key_set, signed()).status_code == 503
     # The backend's keys have nothing to do with it.
     assert products(by_key_set, f"Bearer {BACKEND_KEY}").status_code == 200
+
+
+def test_tokens_of_each_key_of_a_set_count_while_one_is_replaced(key_server: KeyServer) -> None:
+    key_server.publish("k1", "k2")
+    gate = Gate(UserJwt(algorithm="RS256", jwks_url=key_server.url), {})
+    assert gate.admit(signed("k1")).user_id == gate.admit(signed("k2")).user_id == "alice"
 
 
 # --- tokens that were checked before ---

@@ -5,20 +5,35 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, exists, or_, select, update
 
 from app.domain.numbers import SLOTS, slot_of_user
 from app.models.base import AnyRow
+from app.models.ledger import ACCOUNTS
 from app.models.orders import User
 from app.services.base.context import Tx
-from app.services.base.errors import Invalid
+from app.services.base.errors import DomainError, Invalid
 from app.services.base.upsert import insert_if_new
 
 LONGEST_USER_ID = 128
 _USER_ID = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
-_u = User.__table__.c
+_u, _a = User.__table__.c, ACCOUNTS.c
+_IS_KNOWN = select(
+    or_(
+        exists().where(_u.slot == bindparam("p_slot"), _u.id == bindparam("p_user")),
+        exists().where(_a.slot == bindparam("p_slot"), _a.user_id == bindparam("p_user")),
+    )
+)
+
+
+class UnknownUser(DomainError):
+    """Nobody has seen this user: the name may be mistyped."""
+
+    code = "unknown_user"
+    remembered = False
 
 
 def check_user_id(user_id: str) -> str:
@@ -57,6 +72,13 @@ def add_user(tx: Tx, user_id: str) -> None:
 def find_user(tx: Tx, user_id: str) -> AnyRow | None:
     slot = slot_of_user(user_id)
     return tx.execute(select(*_u).where(_u.slot == slot, _u.id == user_id)).one_or_none()
+
+
+def check_known(tx: Tx, user_ids: Iterable[str]) -> None:
+    """Raises UnknownUser for the first who never ordered, handed in no receipt, and has no account in the books."""
+    for user_id in sorted(set(user_ids)):
+        if not tx.scalar(_IS_KNOWN, {"p_slot": slot_of_user(user_id), "p_user": user_id}):
+            raise UnknownUser(user=user_id)
 
 
 def uuid_of(token: str | None) -> uuid.UUID | None:

@@ -1,5 +1,5 @@
 """The whole proof: the ledger in itself, its checkpoints, orders and payments against facts and ledger, that every
-payment is credited once, and that nothing was written by anybody else."""
+payment is credited once, gifts in both their slots, and that nothing was written by anybody else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import chain
 from app.domain.proof.rows import UNREADABLE
 from app.services.audit import ledger as ledger_audit
 from app.services.audit.checkpoints import audit_checkpoints
+from app.services.audit.gifts import audit_gifts
 from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
 from app.services.audit.once import audit_once
 from app.services.audit.orders import Finding, Progress, audit_orders
@@ -39,6 +40,7 @@ def audit(
         audit_checkpoints(sessions, progress),
         audit_orders(sessions, progress),
         audit_once(sessions, progress),
+        audit_gifts(sessions, progress),
         audit_seals(sessions, as_of.rules.seals, progress),
     )
     for finding in chain.from_iterable(map(_as_far_as_readable, proofs)):

@@ -16,6 +16,7 @@ from app.domain.refunding import Origin
 from app.domain.seals import Seals
 from app.domain.spending import GRANT
 from app.models.base import AnyRow
+from app.models.gifts import GIFTS
 from app.models.ledger import GRANT_SEALS, TRANSFERS
 from app.models.orders import FactRow, IdempotencyKey, Order, Payment
 from app.models.refunds import FREEZES, Refund
@@ -30,9 +31,10 @@ _TABLES: Mapping[str, FromClause] = {
     "orders": Order.__table__,
     "facts": FactRow.__table__,
     "refunds": Refund.__table__,
+    "gifts": GIFTS,
     "idempotency": IdempotencyKey.__table__,
 }
-_MADE_AT = {"orders": "created_at", "facts": "recorded_at", "refunds": "created_at", "idempotency": "created_at"}
+_MADE_AT = dict.fromkeys(_TABLES, "created_at") | {"facts": "recorded_at"}
 _g, _t = GRANT_SEALS.c, TRANSFERS.c
 _o, _p, _r, _k = Order.__table__.c, Payment.__table__.c, Refund.__table__.c, IdempotencyKey.__table__.c
 
@@ -61,11 +63,13 @@ def _slots_with_keys(tx: Transaction) -> list[int]:
 
 
 def _keys_without_resource(tx: Transaction, slot: int) -> list[Finding]:
-    """Answers to keys whose order, payment, refund or freezing is gone; and refunds of callers whose key is gone.
+    """Answers to keys whose order, payment, refund, freezing or gift is gone; and refunds of callers whose key is gone.
 
     Keys that were cleared away by their age are missed by nobody: only what is younger than the oldest key counts.
     """
-    there = [select(c.id).where(c.slot == slot, c.id == _k.resource_id).exists() for c in (_o, _p, _r, FREEZES.c)]
+    there = [
+        select(c.id).where(c.slot == slot, c.id == _k.resource_id).exists() for c in (_o, _p, _r, FREEZES.c, GIFTS.c)
+    ]
     gone = select(_k.caller, _k.key, _k.resource_id).where(_k.slot == slot, _k.resource_id != NO_RESOURCE, ~or_(*there))
     oldest = tx.scalar(select(func.min(_k.created_at)).where(_k.slot == slot))
     key = select(_k.resource_id).where(_k.slot == slot, _k.resource_id == _r.id).exists()
@@ -112,6 +116,8 @@ def _named(tx: Transaction, name: str, row: AnyRow) -> str:
     if name == "refunds":
         user = _user(tx, row)
         return f"refund {row.id} of payment {row.payment_id}{user}{_money(row.amount_minor, row.currency)} "
+    if name == "gifts":
+        return f"gift {row.id} of {row.amount} {row.asset} from user {row.giver} to user {row.receiver} "
     if name == "idempotency":
         return f"the answer {row.resource_id} to key {row.key!r} of {row.caller} "
     content: Mapping[str, Any] = row.content

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from app.domain.deciding import Policy
 from app.domain.endpoints import PushRules
+from app.domain.gifts import GiftRules
 from app.domain.limits import LedgerRules
 from app.domain.numbers import NumberSource
 from app.domain.refunding import Clawback
@@ -78,6 +79,10 @@ class Rules:
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)
     """In which order lots are spent, and how much a user may spend."""
+    gifts: GiftRules = field(default_factory=GiftRules)
+    """Whether and how much users may give to each other."""
+    assets: frozenset[str] = frozenset()
+    """What callers may grant and debit beside the assets of products."""
 
 
 class Bulkheads:

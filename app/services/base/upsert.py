@@ -1,4 +1,4 @@
-"""`INSERT … ON CONFLICT DO NOTHING` on every engine: the row count says whether the row is new."""
+"""`INSERT … ON CONFLICT` on every engine: the row count says whether the row is new, or was changed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import FromClause, Table
+from sqlalchemy import ColumnElement, FromClause, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.dml import Insert
@@ -58,6 +58,26 @@ def insert_if_new(tx: Transaction, table: FromClause, row: Mapping[str, Any]) ->
     """Insert the row unless one of its unique keys is taken; True if it is new."""
     statement = _statement(table, tx.connection().dialect.name)
     result = tx.connection().execute(statement, dict(row))
+    return result.rowcount == 1
+
+
+def insert_or_change(
+    tx: Transaction,
+    table: FromClause,
+    row: Mapping[str, Any],
+    changes: Callable[[Any], Mapping[str, Any]],
+    where: ColumnElement[bool] | None = None,
+) -> bool:
+    """Insert the row, or change the one that has its primary key already, if that one fulfils `where`; False if nothing
+    was written. `changes` gets the columns of the row that was to be inserted. Waits for whoever is changing it."""
+    if not isinstance(table, Table):
+        raise TypeError(f"not a table: {table!r}")
+    dialect = postgresql if tx.connection().dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(table).values(**row)
+    statement = insert.on_conflict_do_update(
+        index_elements=list(table.primary_key), set_=changes(insert.excluded), where=where
+    )
+    result = tx.connection().execute(statement.execution_options(preserve_rowcount=True))
     return result.rowcount == 1
 
 

@@ -24,11 +24,11 @@ IN_CHINESE: dict[EventType, str] = {
     EventType.PAYMENT_HELD: "到账的款项与支付请求不符（金额、商品或所有者不同）。由人工决定。",
     EventType.PAYMENT_SURPLUS: "订单已付款，或按策略已太晚，却又有款项到账。款项等待处理或退回。",
     EventType.PAYMENT_PARKED: "支付渠道确认了一笔款项，但这里没有对应的订单。它等待订单出现，或由人工处理。",
-    EventType.COINS_CREDITED: "金币进入钱包：购买、赠送或由运营发放。",
-    EventType.COINS_SPENT: "金币离开钱包：消费、从冻结中扣除，或由运营扣减。",
+    EventType.COINS_CREDITED: "金币进入钱包：购买、奖励、由运营发放，或由其他用户赠送。",
+    EventType.COINS_SPENT: "金币离开钱包：消费、从预留中扣除、由运营扣减，或赠送他人。",
     EventType.COINS_EXPIRED: "金币到期，离开钱包。",
-    EventType.COINS_CLAWED_BACK: "因退款、入账被冲正或偿还欠款，金币离开钱包。",
-    EventType.COINS_RETURNED: "金币回到钱包：消费被冲正，或退款被撤销。",
+    EventType.COINS_CLAWED_BACK: "因退款（包括赠送者的退款）、入账被冲正或偿还欠款，金币离开钱包。",
+    EventType.COINS_RETURNED: "金币回到钱包：消费被冲正、退款被撤销，或赠送被退回。",
     EventType.DEBT_OPENED: "已退款的金币早已花掉：用户欠下这些金币。该行属于欠款账户。",
     EventType.DEBT_REPAID: "欠款减少：由新入账的金币偿还，或被免除。",
     EventType.HOLD_MADE: "金币被预留。",
@@ -42,6 +42,9 @@ IN_CHINESE: dict[EventType, str] = {
     EventType.REFUND_UNDONE: "已完成的退款，其款项又回到商户。",
     EventType.WALLET_FROZEN: "钱包被冻结，从此拒绝消费和预留。",
     EventType.WALLET_UNFROZEN: "钱包解冻，重新允许消费和预留。",
+    EventType.GIFT_SENT: "金币离开赠送者的钱包，正在途中。告知赠送者。",
+    EventType.GIFT_RECEIVED: "赠送的金币进入接收者的钱包。告知接收者。",
+    EventType.GIFT_RETURNED: "接收者无法收下赠送（见 `reason`）：金币已退回。告知赠送者。",
 }
 
 

@@ -9,6 +9,7 @@ opens the books (`places_of_claims`), asks what was booked once nothing is left 
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,6 +19,7 @@ from sqlalchemy import and_, bindparam, case, func, literal, or_, select, union_
 from app.domain import refunding
 from app.domain.clawback import Step, Taken, step_to, taken_from
 from app.domain.debts import OWED_BY_USERS
+from app.domain.gifts import TRANSIT
 from app.domain.ledger import EXPIRY, ISSUANCE, JOURNAL, AccountName, Lot, Transfer, debt_of, system
 from app.domain.limits import LedgerRules
 from app.domain.refunding import Clawback
@@ -27,6 +29,7 @@ from app.models.ledger import LOTS, TRANSFERS
 from app.services.base.transaction import Connected
 from app.services.ledger import hold_rows, holds
 from app.services.ledger.accounts import Place
+from app.services.ledger.given_coins import GIVEN
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.ledger.spends import DEFAULTS
 
@@ -59,7 +62,7 @@ _EXPIRED_UNUSED = (
 """Coins of a grant that expired: out of the lot that it made, or out of one in which its coins were given back."""
 _BOOKED = union_all(_BY_CAUSE, _EXPIRED_UNUSED)
 _LOTS_OF_PAYMENT = (
-    select(_L.version, _L.bonus)
+    select(_L.version, _L.bonus, GIVEN.label("given"))
     .where(
         _L.slot == bindparam("p_slot"), _L.payment == bindparam("p_payment"), _L.account_id == bindparam("p_account")
     )
@@ -158,17 +161,31 @@ def claw(
     ending: Sequence[uuid.UUID],
     spare: Sequence[uuid.UUID],
     words: StatementText,
+    recall: bool = False,
 ) -> list[ClawbackResult]:
     """Bring the books to the targets of all claims of one purchase; what was booked, by claim.
 
     `known` is what was booked before, read under the locks of `books`. `ending` are the holds of the refund that this
     is about: they are let go of, and their coins used. `spare` are the holds of other refunds of the same purchase:
-    used as far as coins are missing.
+    used as far as coins are missing. With `recall`, coins that were given away are asked back from where they are: they
+    count as gone at once, and the caller writes down that they are asked for (`Step.recall`).
     """
     lots = _lots_of_purchase(books, slot, claims)
+    given = Counter[AccountName]()
+    for wallet, rows in lots.items() if recall else ():
+        given[wallet] = int(rows[0].given) if rows else 0
+    for claim in claims:
+        if given[claim.wallet]:
+            given[claim.wallet] -= known[claim.grant].taken.recalled
     for number in ending:
         _let_go_of(books, slot, number)
-    results = [_settle(books, slot, claim, known[claim.grant], policy, spare, words, lots) for claim in claims]
+    results = []
+    for claim in claims:
+        result = _settle(
+            books, slot, claim, known[claim.grant], policy, spare, words, lots, max(0, given[claim.wallet])
+        )
+        given[claim.wallet] -= result.step.recall
+        results.append(result)
     for wallet in lots:  # what a hold kept from expiring, and coins that were let go of while something is owed
         books.expire(slot, wallet)
         books.repay(slot, wallet)
@@ -184,14 +201,20 @@ def _settle(
     spare: Sequence[uuid.UUID],
     words: StatementText,
     lots: Mapping[AccountName, Sequence[AnyRow]],
+    given: int,
 ) -> ClawbackResult:
     wallet, taken = books.book(slot, claim.wallet), known.taken
-    missing = claim.target - taken.accounted - wallet.available
+    missing = claim.target - taken.accounted - given - wallet.available
     if missing > 0:
         _draw(books, slot, claim.wallet, spare, missing)
     debt = books.debt(slot, claim.wallet)
     owing = debt.balance if debt is not None else 0
-    step = step_to(claim.target, taken, available=wallet.available, debt=owing, policy=policy)
+    own = 0
+    if given:
+        books.load_lots(wallet)
+        left = wallet.lots or {}
+        own = sum(left[row.version].remaining for row in lots[claim.wallet] if row.version in left)
+    step = step_to(claim.target, taken, available=wallet.available, debt=owing, policy=policy, own=own, elsewhere=given)
     for transfer in _transfers(claim, step, words, known.times):
         if transfer.kind == refunding.CLAWBACK:
             # Lots of one kind with the grant (paid or bonus) first, then the purchase's others.
@@ -210,6 +233,7 @@ def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: i
     issuance = system(ISSUANCE, wallet.asset, wallet.environment)
     losses = system(LOSSES, wallet.asset, wallet.environment)
     house = system(OWED_BY_USERS, wallet.asset, wallet.environment)
+    transit = system(TRANSIT, wallet.asset, wallet.environment)
     transfers: list[Transfer] = []
     for kind, debit, credit, amount in (
         (refunding.CLAWBACK, wallet, issuance, step.take),
@@ -218,6 +242,7 @@ def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: i
         (refunding.UNFORGIVEN, issuance, losses, step.unforgive),
         (refunding.DEBT_CANCELLED, debt, house, step.cancel),
         (refunding.RETURNED, issuance, wallet, step.give_back),
+        (refunding.RECALLED, transit, issuance, step.recall),
     ):
         if amount:
             transfers.append(

@@ -11,6 +11,7 @@ from sqlalchemy import and_, case, func, select
 from app.domain.lots import unspent_value, value_after_refunds
 from app.domain.refunding import MONEY_KINDS, REFUND
 from app.models.base import AnyRow
+from app.models.gifts import GIFT_PARTS
 from app.models.ledger import ACCOUNTS, LOTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Connected
@@ -21,6 +22,7 @@ SALE = "payment"
 """The kind of the transfer that booked a payment to sales; its reference is the number of the payment."""
 
 _PAID, _BACK, _FIRST = TRANSFERS.alias("paid"), TRANSFERS.alias("back"), LOTS.alias("first")
+_GIVEN = GIFT_PARTS.alias("given")
 _AMOUNT_BACK = case((_BACK.c.kind == REFUND, _BACK.c.amount), else_=-_BACK.c.amount)
 _REFUNDED = (
     select(
@@ -47,9 +49,32 @@ _BOUGHT = (
     .limit(1)
     .scalar_subquery()
 )
+_ORIGIN = ACCOUNTS.alias("origin")
+_GIVEN_OF_REFUNDED = (
+    select(
+        _REFUNDED.c.reference,
+        _ORIGIN.c.asset,
+        _REFUNDED.c.paid_minor,
+        _REFUNDED.c.refunded_minor,
+        func.max(_FIRST.c.granted).label("bought"),
+    )
+    .prefix_with(sweep("report"))
+    .join(_FIRST, and_(_FIRST.c.slot == _REFUNDED.c.slot, _FIRST.c.payment == _REFUNDED.c.reference))
+    .join(_ORIGIN, and_(_ORIGIN.c.slot == _FIRST.c.slot, _ORIGIN.c.id == _FIRST.c.account_id))
+    .where(
+        _FIRST.c.value_minor > 0,
+        select(_GIVEN.c.gift_id)
+        .where(_GIVEN.c.slot == _REFUNDED.c.slot, _GIVEN.c.payment == _REFUNDED.c.reference)
+        .exists(),
+    )
+    .group_by(_REFUNDED.c.reference, _ORIGIN.c.asset, _REFUNDED.c.paid_minor, _REFUNDED.c.refunded_minor)
+)
+"""Payments of which something went back, and of which coins were given away: their lots lie in several slots. What was
+bought is the largest of the lots in the buyer's slot: gifts are pieces of it."""
 _REMAINING = case((A.open_lot == L.version, A.open_left), else_=L.remaining)
 _PAID_LOTS = (
     select(
+        L.payment,
         L.product,
         L.currency,
         A.asset,
@@ -92,7 +117,9 @@ class Deferred:
 
 
 def deferred_revenue(session: Connected, *, zone: tzinfo = UTC) -> dict[Deferral, Deferred]:
-    """Over all slots, in order. Reads lots one by one, so its memory does not grow with their number."""
+    """Over all slots, in order. Reads lots one by one, so its memory does not grow with their number, but with that of
+    refunded payments whose coins were given away."""
+    given = {(row.reference, row.asset): row for row in session.connection().execute(_GIVEN_OF_REFUNDED)}
     coins: Counter[Deferral] = Counter()
     value: Counter[Deferral] = Counter()
     rows = session.connection().execute(_PAID_LOTS, execution_options={"yield_per": AT_ONCE})
@@ -102,19 +129,21 @@ def deferred_revenue(session: Connected, *, zone: tzinfo = UTC) -> dict[Deferral
         month = row.created_at.astimezone(zone).strftime("%Y-%m")
         key = Deferral(row.environment, row.product, row.currency, row.asset, month)
         coins[key] += row.left
-        value[key] += _value(row)
+        value[key] += _value(row, given.get((row.payment, row.asset), row))
     return {key: Deferred(coins[key], value[key]) for key in sorted(coins)}
 
 
-def _value(row: AnyRow) -> int:
-    """Value follows the money: what was refunded is no value any more, even where too little for a whole coin."""
-    if not row.paid_minor:
+def _value(row: AnyRow, payment: AnyRow) -> int:
+    """Value follows the money: what was refunded is no value any more, even where too little for a whole coin.
+
+    `payment` says what was paid and refunded; the lot itself does, where all of the purchase lies in one wallet."""
+    if not payment.paid_minor:
         return unspent_value(row.value_minor, row.granted, row.left)
     return value_after_refunds(
         row.value_minor,
         row.granted,
         row.left,
-        bought=row.bought,
-        paid_minor=int(row.paid_minor),
-        refunded_minor=int(row.refunded_minor),
+        bought=payment.bought,
+        paid_minor=int(payment.paid_minor),
+        refunded_minor=int(payment.refunded_minor),
     )

@@ -69,6 +69,8 @@ class Line:
     other: str
     """Code of the account on the other side."""
     at: datetime
+    actor: str | None = None
+    """Who asked for it; None unless the reader is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ _LINES = (
         T.note,
         OTHER.c.code.label("other"),
         T.created_at,
+        T.actor,
     )
     .join(OTHER, and_(OTHER.c.slot == T.slot, OTHER.c.id == _OTHER_ID))
     .where(T.slot == bindparam("slot"), T.book_id == _BOOK)
@@ -154,6 +157,7 @@ def statement(
     cursor: int | None = None,
     limit: int = PAGE,
     newest_first: bool = False,
+    with_actors: bool = False,
 ) -> StatementPage:
     """A page of postings in the order of their versions, which have no gaps. The cursor is a version."""
     _must_keep(account)
@@ -163,7 +167,7 @@ def statement(
     values = {**accounts.keys((slot, account)), "p_cursor": start, "p_limit": limit + 1}
     rows = (_BACKWARD if newest_first else _FORWARD).rows(session, values)
     more = len(rows) > limit
-    lines = tuple([Line(*row) for row in rows[:limit]])
+    lines = tuple([Line(*(row if with_actors else row[:-1])) for row in rows[:limit]])
     return StatementPage(lines, lines[-1].version if more else None)
 
 

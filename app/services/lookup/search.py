@@ -17,6 +17,7 @@ from sqlalchemy import and_, literal, or_, select, union_all
 from app.domain.numbers import SLOTS, parse_number, slot_of_number
 from app.models.base import AnyRow
 from app.models.catalogue import Claim
+from app.models.gifts import GIFTS
 from app.models.ledger import ACCOUNTS, HOLDS, TRANSFERS
 from app.models.orders import FactRow, KeptMessage, Order, Payment, User
 from app.models.receipts import Receipt
@@ -33,7 +34,7 @@ LONGEST_SEARCHED = 255
 """Characters of what is searched for: no number that is kept is longer."""
 _o, _p, _f, _u = (table.__table__.c for table in (Order, Payment, FactRow, User))
 _r, _s, _m, _c = (table.__table__.c for table in (Refund, Receipt, KeptMessage, Claim))
-_A, _T, _H = ACCOUNTS.c, TRANSFERS.c, HOLDS.c
+_A, _T, _H, _g = ACCOUNTS.c, TRANSFERS.c, HOLDS.c, GIFTS.c
 _PAYMENTS = select(
     *(_p[name] for name in ("slot", "id", "order_id", "provider_account", "status", "theirs", "created_at")),
     _o.user_id,
@@ -53,7 +54,7 @@ class Named:
     """One thing that the number names. What is not known, or what such a thing does not have, is None."""
 
     kind: str
-    """order, payment, refund, receipt, fact, message, transfer, hold, purchase (of a store), agreement, user."""
+    """order, payment, refund, receipt, fact, message, transfer, hold, gift, purchase (of a store), agreement, user."""
     number: str
     user: str | None = None
     status: str | None = None
@@ -103,6 +104,8 @@ def _ours(tx: Tx, text: str) -> Iterator[Named]:
     for row in tx.execute(select(*_m).where(_m.slot == slot, _m.id == number)):
         status = "waiting" if row.resolved_at is None else "settled"
         yield _named(row, "message", status=status, payment=row.payment_id, at=row.received_at)
+    for row in tx.execute(select(*_g).where(_g.slot == slot, _g.id == number)):
+        yield _named(row, "gift", user=row.giver)
     yield from _facts(tx, tx.execute(select(*_f).where(_f.slot == slot, _f.id == number)).all())
 
 

@@ -78,6 +78,21 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     return settled.changed or moved
 
 
+def settle_rest(tx: Tx, captured: CapturedPayment, words: StatementText, policy: Clawback) -> None:
+    """Coins that were asked back from others are no longer there: take from the buyer what the policy says. The caller
+    has locked the order, and booked that they were not there."""
+    refunds = refunds_of(tx, captured)
+    now = standing(captured, refunds)
+    settled = settle(tx, Settlement(captured, now, policy, words, [], under_way(refunds), may_recall=False))
+    for row in refunds:
+        if number_of(row) in settled.coins:
+            refund_rows.change(tx, row, {"coins": settled.coins[number_of(row)]})
+    if policy is Clawback.FREEZE and captured.order is not None:
+        about = next((row.id for row in refunds if str(row.id) == words.reference), None)
+        for asset in settled.owing:
+            _freeze(tx, captured, asset, about)
+
+
 def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause, values: Mapping[str, Any]) -> bool:
     """Take a refund along for a cause of our own, and write the values with it; one that ends gives its reserved coins
     back. False if the cause changes nothing."""

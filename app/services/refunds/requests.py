@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+from app.domain.caps import NO_CAPS, REFUNDS, CallerCaps
 from app.domain.ledger import AccountName
 from app.domain.numbers import keyed_number, slot_of_number
 from app.domain.refunding import WHOLE, Clawback, Origin, RefundStatus, left_to_refund, of_amount
@@ -19,11 +20,13 @@ from app.domain.status import OrderStatus
 from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.providers.verbs import Refunds
+from app.services.accounts import caller_caps
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_for_owner
 from app.services.base.upsert import insert_if_new, insert_numbered
 from app.services.ledger import clawback
+from app.services.ledger.given_coins import gifts_of_payment
 from app.services.payments import payment_rows
 from app.services.refunds import refund_asks, refund_events, refund_rows, refund_status, settlement
 from app.services.refunds.captured_payments import CapturedPayment, captured_payment, refunds_of, standing, under_way
@@ -45,6 +48,12 @@ class RefundNotSupported(DomainError):
     code = "refund_not_supported"
 
 
+class CoinsGivenAway(DomainError):
+    """Coins of the purchase were given to others, and the settings say that such a purchase is not refunded."""
+
+    code = "coins_given_away"
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the app's backend asks for: by payment, or by order (the payment that bought it)."""
@@ -56,6 +65,8 @@ class Wanted:
     reason: str
     policy: Clawback | None
     caller: str
+    """Who asks, as it is written down: the backend, and the person behind it if that is said."""
+    caps: CallerCaps = NO_CAPS
 
 
 @dataclass(slots=True)
@@ -77,8 +88,9 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
     for the first answer, yes or no.
 
     The number follows from caller and key, so a request that comes again when its key is forgotten is still one refund.
-    Raises NotFound, PaymentNotPaid, RefundNotSupported, RefundExceedsPayment, KeyReused. Refunds of one payment are
-    made one after the other, under the lock of its order, so their sum can't pass what was paid.
+    Raises NotFound, PaymentNotPaid, RefundNotSupported, RefundExceedsPayment, KeyReused, OverCallCap, OverDayCap.
+    Refunds of one payment are made one after the other, under the lock of its order, so their sum can't pass what was
+    paid.
     """
     slot = slot_of_number(wanted.payment_id or wanted.order_id or 0)
     leased: dict[int, Any] = {}
@@ -104,6 +116,7 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
             raise PaymentNotPaid(payment=str(paid.id))
         siblings = [other for other in refunds if other.payment_id == paid.id]
         row = _make(tx, captured, siblings, wanted, number, lease=lease)
+        caller_caps.count(tx, wanted.caps, REFUNDS, row["currency"], order.environment, row["amount_minor"])
         leased.clear()
         if row["queries"]:
             leased[number] = refund_rows.RefundRow(**row)
@@ -229,7 +242,7 @@ def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow | N
 def _make(
     tx: Tx, captured: CapturedPayment, siblings: Sequence[AnyRow], wanted: Wanted, number: int, *, lease: bool
 ) -> dict[str, Any]:
-    """The row of a new refund. Raises RefundNotSupported, RefundExceedsPayment, KeyReused."""
+    """The row of a new refund. Raises RefundNotSupported, RefundExceedsPayment, CoinsGivenAway, KeyReused."""
     if captured.payment is None or not captured.paid_minor or not _can_refund(tx.core, captured.payment):
         raise RefundNotSupported
     refunds = [row for row in siblings if row.theirs == captured.theirs]
@@ -238,6 +251,8 @@ def _make(
     amount = left if wanted.amount_minor is None else wanted.amount_minor
     if not 0 < amount <= left:
         raise RefundExceedsPayment(amount_minor=amount, left_minor=left, currency=captured.currency)
+    if not tx.core.rules.gifts.refundable and _has_given(tx, captured):
+        raise CoinsGivenAway(payment=str(captured.payment.id))
     policy = wanted.policy or tx.core.rules.clawback
     row = {**_new(tx, captured, amount, wanted.reason, policy, Origin.ASKED, wanted.caller), "id": number}
     if lease:
@@ -249,6 +264,12 @@ def _make(
     before = part + Fraction(going, captured.paid_minor)
     _reserve(tx, captured, number, before, before + Fraction(amount, captured.paid_minor))
     return row
+
+
+def _has_given(tx: Tx, captured: CapturedPayment) -> bool:
+    """Whether the buyer gave any of the purchase's coins away."""
+    lots = {(grant.credit, grant.lot.payment) for grant in captured.grants if grant.lot is not None}
+    return any(gifts_of_payment(tx, captured.slot, wallet, payment) for wallet, payment in sorted(lots))
 
 
 def _lease(tx: Tx, siblings: Sequence[AnyRow]) -> dict[str, Any]:

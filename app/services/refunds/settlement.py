@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+from app.domain.gifts import GiftClawback
 from app.domain.ledger import JOURNAL, AccountName, Lot, Transfer, system
 from app.domain.refunding import MONEY_KINDS, REFUND, REFUND_UNDONE, Clawback, Refunded, RefundStatus, of_amount
 from app.models.base import AnyRow
@@ -20,6 +21,7 @@ from app.services.base.transaction import Connected
 from app.services.ledger import clawback
 from app.services.ledger.clawback import Booked, ClawbackResult, ClawbackTarget, StatementText
 from app.services.ledger.ledger_transaction import LedgerTransaction
+from app.services.refunds import recall_rows
 from app.services.refunds.captured_payments import CapturedPayment
 
 _FATES = ("taken", "debt", "forgiven")
@@ -53,7 +55,8 @@ class Settlement:
     """How a captured payment must stand, and the words and rules by which its books are brought there.
 
     `ending` are refunds of ours that end with this: their reserved coins are let go of first, and used. `others` are
-    under way: what they have reserved is used as far as coins are missing.
+    under way: what they have reserved is used as far as coins are missing. `may_recall`: coins that were given away are
+    asked back from where they are, if that is the setting.
     """
 
     captured: CapturedPayment
@@ -62,6 +65,7 @@ class Settlement:
     words: StatementText
     ending: Sequence[AnyRow]
     others: Sequence[AnyRow]
+    may_recall: bool = True
 
     @property
     def has_to_be_booked(self) -> bool:
@@ -82,13 +86,13 @@ def settle(tx: Tx, wanted: Settlement) -> Settled:
         places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
         if not clawback.expire_due(books, slot, claims):
-            return _book(books, wanted, legs, claims)
+            return _book(tx, books, wanted, legs, claims)
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
-        return _book(books, wanted, legs, claims)
+        return _book(tx, books, wanted, legs, claims)
 
 
 def _book(
-    books: LedgerTransaction, wanted: Settlement, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+    tx: Tx, books: LedgerTransaction, wanted: Settlement, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
 ) -> Settled:
     captured, slot = wanted.captured, wanted.captured.slot
     known = booked_before(books.session, slot, legs, claims)
@@ -111,7 +115,11 @@ def _book(
             ending=holds_of(captured, wanted.ending),
             spare=holds_of(captured, wanted.others),
             words=wanted.words,
+            recall=wanted.may_recall and tx.core.rules.gifts.clawback is GiftClawback.RECEIVER_FIRST,
         )
+    for claim, result in zip(claims, results, strict=False):
+        if result.step.recall:
+            recall_rows.add(tx, captured, claim, result.step.recall, policy=wanted.policy, words=wanted.words)
     owing = {result.asset for result in results if result.step.owe}
     return Settled(changed, owing, _coins_by_refund(wanted, claims, known, results))
 
@@ -149,12 +157,12 @@ def _coins_by_refund(
     booked: dict[str, dict[str, int]] = {}
     for claim in claims:
         taken, entry = known[claim.grant].taken, booked.setdefault(claim.wallet.asset, dict.fromkeys(_FATES, 0))
-        entry["taken"] += taken.coins
+        entry["taken"] += taken.coins + taken.recalled
         entry["debt"] += taken.owed
         entry["forgiven"] += taken.forgiven
     for result in results:
         step, entry = result.step, booked[result.asset]
-        entry["taken"] += step.take - step.give_back
+        entry["taken"] += step.take + step.recall - step.give_back
         entry["debt"] += step.owe - step.cancel
         entry["forgiven"] += step.forgive - step.unforgive
     level, found = Fraction(0), dict[str, list[dict[str, Any]]]()

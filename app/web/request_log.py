@@ -1,0 +1,92 @@
+"""Each request has an id, which every log line of it bears, and leaves one line when it is answered.
+
+The id is the caller's own (`X-Request-Id`) where that is short and plain, else a new one; the answer bears it, and so
+does a problem document. This is the outermost layer, so what is refused before Flask sees it has an id and a line, too.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from flask import request
+from werkzeug.wsgi import ClosingIterator
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+ID_FIELD = "X-Request-Id"
+LONGEST_REQUEST_ID = 128
+_PLAIN = re.compile(rf"[A-Za-z0-9._:/+=@-]{{1,{LONGEST_REQUEST_ID}}}", re.ASCII)
+_KEY = "tillbook.request"
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """What is known of a request by and by."""
+
+    id: str
+    route: str | None = None
+    """The rule that matched, without numbers and names of users."""
+    caller: str | None = None
+    code: str | None = None
+    """Of the problem document that answered it."""
+    status: int = 500
+
+
+class RequestLog:
+    """The layer around the application."""
+
+    def __init__(self, application: WSGIApplication, *, lines: bool) -> None:
+        self._application, self._lines = application, lines
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        found = RequestRecord(given if _PLAIN.fullmatch(given) else uuid.uuid4().hex)
+        environ[_KEY] = found
+        structlog.contextvars.bind_contextvars(request_id=found.id)
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            found.status = int(status.partition(" ")[0])
+            return start_response(status, [*headers, (ID_FIELD, found.id)], *error)
+
+        begun = time.perf_counter()
+        try:
+            body = self._application(environ, cast("StartResponse", start))
+        finally:
+            if self._lines:
+                self._write(found, environ["REQUEST_METHOD"], time.perf_counter() - begun)
+        return ClosingIterator(body, _forget)
+
+    def _write(self, found: RequestRecord, method: str, took: float) -> None:
+        _log.info(
+            "request",
+            method=method,
+            route=found.route,
+            caller=found.caller,
+            status=found.status,
+            code=found.code,
+            ms=round(took * 1000, 1),
+        )
+
+
+def _forget() -> None:
+    """The thread's next lines are about something else."""
+    structlog.contextvars.unbind_contextvars("request_id")
+
+
+def record() -> RequestRecord:
+    """The record of the request that is served here."""
+    return of_environ(request.environ)
+
+
+def of_environ(environ: WSGIEnvironment) -> RequestRecord:
+    """The record of that request; an empty one where the layer is not there (a test of a part)."""
+    found: RequestRecord = environ.setdefault(_KEY, RequestRecord(uuid.uuid4().hex))
+    return found
