@@ -129,6 +129,7 @@ def rules_of(settings: Settings) -> Rules:
         call_days=settings.call_days,
         clawback=settings.clawback_policy,
         event_days=settings.events.days,
+        push=settings.events.push(),
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
         gifts=settings.gifts.rules(),
         assets=settings.assets,

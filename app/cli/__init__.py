@@ -12,6 +12,8 @@ from app import logs
 from app.cli import (
     audit,
     callers,
+    endpoints,
+    events,
     find,
     gifts,
     installation,
@@ -60,6 +62,8 @@ for _command in (
     refunds.refunds,
     gifts.gifts,
     scans.scans,
+    endpoints.endpoints,
+    events.events,
     wallets.wallets,
     reports.report,
     reports.recount_checkpoints,

@@ -36,6 +36,7 @@ SLOTTED = frozenset(
         "tellings",
         "interventions",
         "events",
+        "deliveries",
         "gifts",
         "gift_parts",
         "gift_arrivals",
@@ -60,6 +61,7 @@ SWEEPS = frozenset(
         "operator",
         "checkpoint",
         "events",
+        "deliveries",
         "lists",
     }
 )

@@ -98,6 +98,12 @@ ERRORS: dict[str, tuple[int, str]] = {
     "hold_exceeded": (409, "The amount is more than the hold still reserves."),
     "not_reversible": (409, "A transfer of this kind cannot be reversed."),
     "reversal_exceeds": (409, "The amount is more than is left of the transfer."),
+    # Endpoints
+    "endpoint_exists": (409, "There is an endpoint of that name already."),
+    "endpoint_in_settings": (409, "The settings name this endpoint. Change it there."),
+    "too_many_endpoints": (409, "There are as many endpoints as there may be. Remove one."),
+    "too_many_secrets": (409, "All secrets of the endpoint still sign. Wait until one has ended."),
+    "delivery_ended": (409, "The delivery is done or given up already."),
     # Gifts
     "gifts_not_allowed": (403, "The settings do not allow this caller to give."),
     "gift_to_self": (409, "Giver and receiver are one user."),
