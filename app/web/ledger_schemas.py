@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from app.domain.spending import LONGEST_HOLD_SECONDS
 from app.services.ledger.batches import MOST
@@ -55,7 +55,7 @@ class GrantIn(In):
     reference: Reference = ""
     expires_at: Moment | None = Field(default=None, description="When what is left expires; not given: never.")
     product: Sku | None = Field(default=None, description="The product that the coins are as if bought with.")
-    new_user: bool | None = Field(
+    new_user: StrictBool | None = Field(
         default=None,
         exclude=True,
         description="Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is "
@@ -81,7 +81,7 @@ class HoldIn(SpendIn):
 
 class CaptureIn(In):
     amount: PositiveInt | None = Field(default=None, description="All that is left, if not given.", examples=[10])
-    final: bool = Field(default=False, description="Give the rest back at once.", examples=[True])
+    final: StrictBool = Field(default=False, description="Give the rest back at once.", examples=[True])
     reference: Reference = ""
     note: Note = ""
 
@@ -114,7 +114,7 @@ class GrantItem(GrantIn):
 
 
 class BatchIn(In):
-    all_or_nothing: bool = Field(description="Book nothing if one item is refused.", examples=[False])
+    all_or_nothing: StrictBool = Field(description="Book nothing if one item is refused.", examples=[False])
     items: Annotated[
         list[Annotated[SpendItem | GrantItem, Field(discriminator="type")]], Field(min_length=1, max_length=MOST)
     ] = Field(description="What to book, each with a key of its own.")
