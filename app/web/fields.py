@@ -27,7 +27,7 @@ _ASSET = Field(description="What is counted: `coin`, or another virtual currency
 UserId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$"), _USER]
 ShownUser = Annotated[str, _USER]
 NewUser = Annotated[
-    bool | None,
+    StrictBool | None,
     Field(
         exclude=True,
         description="Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is "

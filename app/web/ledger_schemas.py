@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from app.domain.spending import LONGEST_HOLD_SECONDS
 from app.services.ledger.batches import MOST
@@ -76,7 +76,7 @@ class HoldIn(SpendIn):
 
 class CaptureIn(In):
     amount: PositiveInt | None = Field(default=None, description="All that is left, if not given.", examples=[10])
-    final: bool = Field(default=False, description="Give the rest back at once.", examples=[True])
+    final: StrictBool = Field(default=False, description="Give the rest back at once.", examples=[True])
     reference: Reference = ""
     note: Note = ""
 
@@ -109,7 +109,7 @@ class GrantItem(GrantIn):
 
 
 class BatchIn(In):
-    all_or_nothing: bool = Field(description="Book nothing if one item is refused.", examples=[False])
+    all_or_nothing: StrictBool = Field(description="Book nothing if one item is refused.", examples=[False])
     items: Annotated[
         list[Annotated[SpendItem | GrantItem, Field(discriminator="type")]], Field(min_length=1, max_length=MOST)
     ] = Field(description="What to book, each with a key of its own.")

@@ -294,7 +294,8 @@ class ProblemOut(BaseModel):
     title: str = Field(description="The code in words.", examples=["The request is not valid."])
     status: int = Field(description="The HTTP status.", examples=[422])
     code: str = Field(description="Stable: what programs go by.", examples=["invalid_request"])
-    request_id: str = Field(
+    request_id: str | None = Field(
+        default=None,
         description="Of this request, as in the header X-Request-Id and in the service's log.",
         examples=["01JDS3GZ0C8V2M5QK7R9T4W6XY"],
     )

@@ -26,6 +26,7 @@ CODES = {
     "unknown_way",
     "no_price",
     "extra_not_accepted",
+    "not_a_cursor",
 }
 
 

@@ -15,7 +15,7 @@ import pytest
 from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from app import create_app
 from app.config import Settings
@@ -138,6 +138,19 @@ def test_the_example_of_a_request_is_accepted(operation: Operation, described: d
         return
     example = described[operation.id]["requestBody"]["content"]["application/json"]["example"]
     assert operation.body.model_validate(example), "give its model_config json_schema_extra={'examples': […]}"
+
+
+@every_operation
+def test_a_truth_in_a_request_is_true_or_false_and_no_number(
+    operation: Operation, described: dict[str, dict[str, Any]], spec: dict[str, Any]
+) -> None:
+    if operation.body is None:
+        return
+    example = described[operation.id]["requestBody"]["content"]["application/json"]["example"]
+    members = spec["components"]["schemas"][plain_name(operation.body.__name__)].get("properties", {})
+    for name in [name for name, said in members.items() if "'boolean'" in str(said) and name != "extra"]:
+        with pytest.raises(ValidationError):
+            operation.body.model_validate({**example, name: 0})
 
 
 def members(spec: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -2346,7 +2346,7 @@ export interface components {
              * @description Of this request, as in the header X-Request-Id and in the service's log.
              * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
              */
-            request_id: string;
+            request_id?: string | null;
             /**
              * @description More about this case, for people.
              * @example not the `next` of a page

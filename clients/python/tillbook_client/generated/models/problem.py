@@ -24,7 +24,7 @@ class Problem:
         title (str): The code in words.
         status (int): The HTTP status.
         code (str): Stable: what programs go by.
-        request_id (str): Of this request, as in the header X-Request-Id and in the service's log.
+        request_id (None | str | Unset): Of this request, as in the header X-Request-Id and in the service's log.
         detail (None | str | Unset): More about this case, for people.
         errors (list[Fault] | None | Unset): What is not valid: one entry for each fault.
         field (None | str | Unset): The field at fault, or the one that differs.
@@ -35,7 +35,7 @@ class Problem:
     title: str
     status: int
     code: str
-    request_id: str
+    request_id: None | str | Unset = UNSET
     detail: None | str | Unset = UNSET
     errors: list[Fault] | None | Unset = UNSET
     field: None | str | Unset = UNSET
@@ -51,7 +51,11 @@ class Problem:
 
         code = self.code
 
-        request_id = self.request_id
+        request_id: None | str | Unset
+        if isinstance(self.request_id, Unset):
+            request_id = UNSET
+        else:
+            request_id = self.request_id
 
         detail: None | str | Unset
         if isinstance(self.detail, Unset):
@@ -91,9 +95,10 @@ class Problem:
                 "title": title,
                 "status": status,
                 "code": code,
-                "request_id": request_id,
             }
         )
+        if request_id is not UNSET:
+            field_dict["request_id"] = request_id
         if detail is not UNSET:
             field_dict["detail"] = detail
         if errors is not UNSET:
@@ -118,7 +123,14 @@ class Problem:
 
         code = d.pop("code")
 
-        request_id = d.pop("request_id")
+        def _parse_request_id(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        request_id = _parse_request_id(d.pop("request_id", UNSET))
 
         def _parse_detail(data: object) -> None | str | Unset:
             if data is None:
