@@ -97,6 +97,11 @@ class Caller:
         content = body.model_dump(mode="json")
         return {**content, "actor": self.agent} if self.agent else content
 
+    def types_in(self, new_user: bool | None) -> bool:
+        """Whether a user whom the request gives something must be known, so that no typing error makes one (ADR
+        0038)."""
+        return new_user is False or (new_user is None and bool(self.agent))
+
     def user(self, named: str | None) -> str:
         """The user that the request is about. Users speak for themselves; the backend must name one."""
         if self.user_id is not None:

@@ -16,6 +16,7 @@ from app.services.accounts.caller_copy import CallerCopy
 from app.services.accounts.declared_assets import DeclaredAssets
 from app.web import (
     answer_headers,
+    endpoints,
     errors,
     events,
     gifts,
@@ -66,6 +67,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         reports.blueprint,
         lookup.blueprint,
         events.blueprint,
+        endpoints.blueprint,
         webhooks.blueprint,
         health.blueprint,
         monitoring.blueprint,

@@ -21,14 +21,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from app.domain.ledger import KeyConflict, LedgerError
+from app.problem_documents import CONTENT_TYPE, members_of
 from app.services.base.errors import DomainError
 from app.web.answer_headers import PLAIN_FIELDS
-from app.web.request_log import RequestRecord, of_environ, record
+from app.web.request_log import RequestRecord, record
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-CONTENT_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
 RETRY_SECONDS = 2
 """Retry-After of a 503: the cause is usually over by then."""
@@ -98,6 +98,12 @@ ERRORS: dict[str, tuple[int, str]] = {
     "hold_exceeded": (409, "The amount is more than the hold still reserves."),
     "not_reversible": (409, "A transfer of this kind cannot be reversed."),
     "reversal_exceeds": (409, "The amount is more than is left of the transfer."),
+    # Endpoints
+    "endpoint_exists": (409, "There is an endpoint of that name already."),
+    "endpoint_in_settings": (409, "The settings name this endpoint. Change it there."),
+    "too_many_endpoints": (409, "There are as many endpoints as there may be. Remove one."),
+    "too_many_secrets": (409, "All secrets of the endpoint still sign. Wait until one has ended."),
+    "delivery_ended": (409, "The delivery is done or given up already."),
     # Gifts
     "gifts_not_allowed": (403, "The settings do not allow this caller to give."),
     "gift_to_self": (409, "Giver and receiver are one user."),
@@ -141,18 +147,13 @@ def problem(code: str, detail: str = "", /, **members: Any) -> Response:
     return _document(status, code, title, detail, members)
 
 
-def type_of(code: str) -> str:
-    """The URI that names the code."""
-    return f"https://tillbook.invalid/problems/{code}"
-
-
 def outside_application(code: str) -> WSGIApplication:
     """An application that answers every request with the problem document of this code: for what is refused before
     Flask sees it. The connection ends with it, since the rest of the request is not read."""
     status, title = ERRORS[code]
 
     def answering(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = json.dumps(_members(status, code, title, of_environ(environ)))
+        body = json.dumps(_members(status, code, title, record()))
         answer = WerkzeugResponse(body, status, content_type=CONTENT_TYPE)
         answer.headers["Connection"] = "close"
         answer.headers.update(PLAIN_FIELDS)
@@ -164,7 +165,7 @@ def outside_application(code: str) -> WSGIApplication:
 def _members(status: int, code: str, title: str, asked: RequestRecord) -> dict[str, Any]:
     """What every problem document has. The request's record learns the code."""
     asked.code = code
-    return {"type": type_of(code), "title": title, "status": status, "code": code, "request_id": asked.id}
+    return members_of(status, code, title, asked.id)
 
 
 def _document(status: int, code: str, title: str, detail: str, members: Mapping[str, Any]) -> Response:

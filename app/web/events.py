@@ -51,8 +51,10 @@ class FeedQuery(In):
 
 
 class CauseOut(Out):
-    by: Literal["fact", "caller", "rule"] = Field(
-        description="A provider's word, a caller or person, or a rule of the installation.", examples=["fact"]
+    by: Literal["fact", "caller", "rule", "test"] = Field(
+        description="A provider's word, a caller or person, or a rule of the installation. `test`: nothing happened, "
+        "it is an example for trying out a receiver.",
+        examples=["fact"],
     )
     name: str | None = Field(default=None, description="The caller or person.", examples=["backend:game"])
     fact: str | None = Field(default=None, description="Number of the fact.", examples=["252286601203298480"])

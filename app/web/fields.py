@@ -26,6 +26,15 @@ _ASSET = Field(description="What is counted: `coin`, or another virtual currency
 
 UserId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$"), _USER]
 ShownUser = Annotated[str, _USER]
+NewUser = Annotated[
+    StrictBool | None,
+    Field(
+        exclude=True,
+        description="Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is "
+        "named, since people mistype. No part of what the Idempotency-Key stands for.",
+        examples=[True],
+    ),
+]
 Number = Annotated[
     str,
     StringConstraints(pattern=r"^[1-9][0-9]{0,18}$"),

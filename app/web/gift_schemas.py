@@ -6,7 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from app.web.fields import Amount, Asset, At, Environment, Number, Reference, ShownAsset, ShownUser, Text, UserId
+from app.web.fields import (
+    Amount,
+    Asset,
+    At,
+    Environment,
+    NewUser,
+    Number,
+    Reference,
+    ShownAsset,
+    ShownUser,
+    Text,
+    UserId,
+)
 from app.web.schemas import In, NextCursor, Out
 
 
@@ -20,6 +32,7 @@ class GiftIn(In):
         default="", description="From the giver to the receiver: both statements show it.", examples=["Well played!"]
     )
     reference: Reference = Field(default="", description="The app's own.")
+    new_user: NewUser = None
 
 
 class GiftOut(Out):

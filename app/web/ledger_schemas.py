@@ -16,6 +16,7 @@ from app.web.fields import (
     At,
     Environment,
     Moment,
+    NewUser,
     Note,
     PositiveInt,
     Reason,
@@ -55,13 +56,7 @@ class GrantIn(In):
     reference: Reference = ""
     expires_at: Moment | None = Field(default=None, description="When what is left expires; not given: never.")
     product: Sku | None = Field(default=None, description="The product that the coins are as if bought with.")
-    new_user: StrictBool | None = Field(
-        default=None,
-        exclude=True,
-        description="Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is "
-        "named, since people mistype. No part of what the Idempotency-Key stands for.",
-        examples=[True],
-    )
+    new_user: NewUser = None
 
 
 class DebitIn(In):

@@ -85,6 +85,7 @@ class EntryOut(Out):
         "unfreeze",
         "intervention",
         "event",
+        "delivery",
         "message_settled",
         "order_expired",
     ] = Field(description="What kind of thing happened.", examples=["call"])

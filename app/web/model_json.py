@@ -12,13 +12,10 @@ from apiflask.schema_adapters.pydantic import PydanticAdapter
 from pydantic import BaseModel
 
 
-class WrittenJson:
+class WrittenJson(str):
     """JSON that is written already."""
 
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
+    __slots__ = ()
 
 
 class ModelAdapter(PydanticAdapter):

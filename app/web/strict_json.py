@@ -23,7 +23,7 @@ class StrictJson(DefaultJSONProvider):
         )
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
-        return obj.text if isinstance(obj, WrittenJson) else super().dumps(obj, **kwargs)
+        return obj if isinstance(obj, WrittenJson) else super().dumps(obj, **kwargs)
 
 
 def _number(text: str) -> int | float:

@@ -50,11 +50,7 @@ def list_lots(query: shapes.LotsQuery) -> Any:
         None if query.kind is None else query.kind == "bonus",
         query.expires_before,
     )
-    return list_answer(
-        LOTS,
-        query,
-        partial(wallet_lists.list_lots, house, wanted),
-    )
+    return list_answer(LOTS, query, partial(wallet_lists.list_lots, house, wanted))
 
 
 @blueprint.get("/holds")
@@ -67,12 +63,7 @@ def list_holds(query: shapes.HoldsQuery) -> Any:
     who, house = caller(), core()
     made = TimeSpan(query.since, query.until)
     wanted = HoldFilter(who.user(query.user), query.state, query.asset, query.environment, made)
-    return list_answer(
-        HOLDS,
-        query,
-        partial(wallet_lists.list_holds, house, wanted),
-        _shown_to(who),
-    )
+    return list_answer(HOLDS, query, partial(wallet_lists.list_holds, house, wanted), _shown_to(who))
 
 
 @blueprint.get("/holds/<uuid:hold_id>")
@@ -105,12 +96,7 @@ def list_transfers(query: shapes.TransfersQuery) -> Any:
         made = TimeSpan(query.since, query.until)
         wanted = TransferFilter(account, kind=query.kind, made=made, newest_first=newest_first)
     shape = ALL_TRANSFERS if user_id is None else TRANSFERS
-    return list_answer(
-        shape,
-        query,
-        partial(transfer_lists.list_transfers, house, wanted),
-        _shown_to(who),
-    )
+    return list_answer(shape, query, partial(transfer_lists.list_transfers, house, wanted), _shown_to(who))
 
 
 @blueprint.get("/transfers/<uuid:transfer_id>")

@@ -103,6 +103,7 @@ def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Run
             "public_url": url,
         },
         "user_jwt": {"secret": secret},
+        "gifts": {"enabled": True},
         "api_keys.backend": {"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": SCOPES},
         **{f"provider_accounts.{name}": table for name, table in accounts.items()},
     }

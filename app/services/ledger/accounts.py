@@ -11,6 +11,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -52,7 +53,12 @@ def named(prefix: str = "") -> list[ColumnElement[bool]]:
 
 def keys(place: Place, prefix: str = "") -> dict[str, Any]:
     slot, name = place
-    return dict(zip((prefix + key for key in KEYS), (slot, *name), strict=True))
+    return dict(zip(_prefixed(prefix), (slot, *name), strict=True))
+
+
+@cache
+def _prefixed(prefix: str) -> tuple[str, ...]:
+    return tuple(prefix + key for key in KEYS)
 
 
 def _one_of(size: int) -> ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
@@ -36,8 +37,11 @@ UNSHOWN = ("intent", "request")
 _PAYMENT_COLUMNS = [_ACTION if column.name == "action" else column for column in _p if column.name not in UNSHOWN]
 _ShownOrder: Any = make_row_type("ShownOrder", _o)
 _ShownPayment: Any = make_row_type("ShownPayment", _PAYMENT_COLUMNS)
+LISTED = ("id", "provider_account", "way", "status", "action", "created_at", "paid_at")
+"""What a list shows of a payment: a page has up to 200 orders, and each column costs time."""
+_LISTED_COLUMNS = [column for column in _PAYMENT_COLUMNS if column.name in LISTED]
+_ListedPayment: Any = make_row_type("ListedPayment", _LISTED_COLUMNS)
 _ORDER_WIDTH = len(list(_o))
-_PAYMENT_ID = [column.name for column in _PAYMENT_COLUMNS].index("id")
 
 _ALL = Payment.__table__.alias("all_payments")
 ATTEMPTS = (
@@ -58,20 +62,22 @@ class OrderFilter:
     made: TimeSpan = field(default_factory=TimeSpan)
 
 
-def _with_payments(page: Subquery, *order: ColumnElement[Any], slot: ColumnElement[int]) -> Select[Any]:
+def _with_payments(
+    page: Subquery, *order: ColumnElement[Any], slot: ColumnElement[int], columns: Sequence[ColumnElement[Any]]
+) -> Select[Any]:
     return (
-        select(page, *(column.label(f"payment_{column.name}") for column in _PAYMENT_COLUMNS))
+        select(page, *(column.label(f"payment_{column.name}") for column in columns))
         .select_from(page.outerjoin(Payment.__table__, and_(_p.slot == slot, _p.order_id == page.c.id)))
         .order_by(*order, _p.attempt)
     )
 
 
-def _in_slot(orders: Select[Any]) -> Statement:
+def _in_slot(orders: Select[Any], columns: Sequence[ColumnElement[Any]]) -> Statement:
     page = orders.where(_o.slot == bindparam("slot")).subquery("page")
-    return Statement(_with_payments(page, page.c.id.desc(), slot=bindparam("slot")))
+    return Statement(_with_payments(page, page.c.id.desc(), slot=bindparam("slot"), columns=columns))
 
 
-_ONE = _in_slot(select(*_o).where(_o.id == bindparam("id")))
+_ONE = _in_slot(select(*_o).where(_o.id == bindparam("id")), _PAYMENT_COLUMNS)
 
 
 @cache
@@ -79,7 +85,8 @@ def _of_user(by_status: bool, bounds: SpanBounds) -> Statement:
     wanted = select(*_o).where(_o.user_id == bindparam("user"), _o.id <= bindparam("last"))
     if by_status:
         wanted = wanted.where(_o.status == bindparam("status"))
-    return _in_slot(wanted.where(*within(_o.created_at, bounds)).order_by(_o.id.desc()).limit(bindparam("most")))
+    page = wanted.where(*within(_o.created_at, bounds)).order_by(_o.id.desc()).limit(bindparam("most"))
+    return _in_slot(page, _LISTED_COLUMNS)
 
 
 @cache
@@ -87,12 +94,13 @@ def _of_all_users(status: OrderStatus | None, bounds: SpanBounds, goes_on: bool)
     conditions = [*within(_o.created_at, bounds), *([beyond(_o.created_at, _o.id)] if goes_on else [])]
     statuses = OrderStatus if status is None else [status]
     page = newest_of([select(*_o).where(_o.status == one, *conditions) for one in statuses]).subquery("page")
-    listed = _with_payments(page, page.c.created_at.desc(), page.c.id.desc(), slot=page.c.slot)
+    newest_first = page.c.created_at.desc(), page.c.id.desc()
+    listed = _with_payments(page, *newest_first, slot=page.c.slot, columns=_LISTED_COLUMNS)
     return Statement(listed.prefix_with(sweep("lists")))
 
 
 def order_with_payments(tx: Connected, slot: int, order_id: int) -> OrderWithPayments | None:
-    found = _grouped(_ONE.rows(tx, {"slot": slot, "id": order_id}))
+    found = _grouped(_ONE.rows(tx, {"slot": slot, "id": order_id}), _ShownPayment)
     return found[0] if found else None
 
 
@@ -104,11 +112,13 @@ def orders_listed(
     bounds = wanted.made.bounds()
     if wanted.user_id is None:
         statement = _of_all_users(wanted.status, bounds, place is not None)
-        return page_of(_grouped(statement.rows(tx, {**values, **values_of(place)})), most, _place_in_time)
+        return page_of(
+            _grouped(statement.rows(tx, {**values, **values_of(place)}), _ListedPayment), most, _place_in_time
+        )
     last = MAX_NUMBER if place is None else place[0] - 1
     values |= {"slot": slot_of_user(wanted.user_id), "user": wanted.user_id, "last": last}
     statement = _of_user(wanted.status is not None, bounds)
-    return page_of(_grouped(statement.rows(tx, values)), most, _place_of_user)
+    return page_of(_grouped(statement.rows(tx, values), _ListedPayment), most, _place_of_user)
 
 
 def _place_in_time(found: OrderWithPayments) -> ListPlace:
@@ -120,11 +130,12 @@ def _place_of_user(found: OrderWithPayments) -> ListPlace:
     return (found[0].id,)
 
 
-def _grouped(rows: list[Any]) -> list[OrderWithPayments]:
-    found = []
+def _grouped(rows: list[Any], payment: Any) -> list[OrderWithPayments]:
+    """`payment` is the type of the payments' rows."""
+    found, id_at = [], _ORDER_WIDTH + payment._fields.index("id")
     for _, lines in groupby(rows, key=itemgetter(1)):
         of_order = list(lines)
         order = _ShownOrder._make(of_order[0][:_ORDER_WIDTH])
-        payments = [line[_ORDER_WIDTH:] for line in of_order]
-        found.append((order, [_ShownPayment._make(each) for each in payments if each[_PAYMENT_ID] is not None]))
+        payments = [payment._make(line[_ORDER_WIDTH:]) for line in of_order if line[id_at] is not None]
+        found.append((order, payments))
     return found

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from app.web.errors import CONTENT_TYPE, ERRORS, RETRY_SECONDS, type_of
+from app.problem_documents import CONTENT_TYPE, members_of
+from app.web.errors import ERRORS, RETRY_SECONDS
 from app.web.openapi.components import PLACE, Schema
 
 PROBLEM = "Problem"
@@ -88,4 +89,4 @@ def _response(operation_id: str, status: int, codes: list[str]) -> dict[str, Any
 
 def _example(code: str) -> dict[str, Any]:
     status, title = ERRORS[code]
-    return {"type": type_of(code), "title": title, "status": status, "code": code, "request_id": REQUEST_ID}
+    return members_of(status, code, title, REQUEST_ID)
