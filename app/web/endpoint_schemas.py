@@ -11,7 +11,8 @@ from pydantic import Field, StringConstraints
 from app.domain.endpoints import LONGEST_URL, MOST_SECRETS
 from app.domain.event_types import EventType
 from app.services.events.feed import LONGEST_CURSOR_TEXT
-from app.web.schemas import PAGE, In, Moment, Out, PageSize, UserId
+from app.web.fields import Moment, PageSize, Text, UserId
+from app.web.schemas import PAGE, In, Out
 
 MOST_OVERLAP_HOURS = 168
 """How long an old secret may go on signing."""
@@ -28,7 +29,7 @@ class EndpointIn(In):
     types: Annotated[list[EventType], Field(max_length=len(EventType))] = Field(
         default_factory=list, description="Types that are sent there. Empty: all.", examples=[["order.paid"]]
     )
-    after: Annotated[str, StringConstraints(max_length=LONGEST_CURSOR_TEXT)] | None = Field(
+    after: Annotated[Text, StringConstraints(max_length=LONGEST_CURSOR_TEXT)] | None = Field(
         default=None,
         description="Cursor of the feed: what comes behind it is sent. Not given: from now on.",
         examples=["MTow"],
@@ -42,7 +43,7 @@ class RotateIn(In):
 
 
 class PauseIn(In):
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
+    reason: Annotated[Text, StringConstraints(min_length=1, max_length=255)] = Field(
         description="Why, for whoever looks at it later.", examples=["the receiver moves"]
     )
 

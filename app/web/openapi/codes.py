@@ -3,6 +3,61 @@
 from __future__ import annotations
 
 CODES: dict[str, tuple[str, ...]] = {
+    "app.web.endpoints.add_endpoint": (
+        "endpoint_exists",
+        "idempotency_key_missing",
+        "idempotency_key_reused",
+        "invalid_request",
+        "not_a_cursor",
+        "not_found",
+        "too_many_endpoints",
+    ),
+    "app.web.endpoints.give_up_delivery": (
+        "delivery_ended",
+        "idempotency_key_missing",
+        "idempotency_key_reused",
+        "not_found",
+    ),
+    "app.web.endpoints.list_deliveries": ("not_found",),
+    "app.web.endpoints.list_endpoints": (),
+    "app.web.endpoints.pause_endpoint": (
+        "idempotency_key_missing",
+        "idempotency_key_reused",
+        "not_found",
+    ),
+    "app.web.endpoints.remove_endpoint": (
+        "endpoint_in_settings",
+        "not_found",
+    ),
+    "app.web.endpoints.resend_event": (
+        "idempotency_key_missing",
+        "idempotency_key_reused",
+        "not_found",
+    ),
+    "app.web.endpoints.resend_events": (
+        "idempotency_key_missing",
+        "idempotency_key_reused",
+        "not_found",
+    ),
+    "app.web.endpoints.resume_endpoint": (
+        "idempotency_key_missing",
+        "idempotency_key_reused",
+        "not_found",
+    ),
+    "app.web.endpoints.rotate_endpoint_secret": (
+        "endpoint_in_settings",
+        "idempotency_key_missing",
+        "idempotency_key_reused",
+        "not_found",
+        "too_many_secrets",
+    ),
+    "app.web.endpoints.show_endpoint": ("not_found",),
+    "app.web.endpoints.test_endpoint": (
+        "balance_overflow",
+        "idempotency_key_missing",
+        "invalid_request",
+        "not_found",
+    ),
     "app.web.events.list_events": (
         "cursor_too_old",
         "not_a_cursor",
@@ -19,6 +74,7 @@ CODES: dict[str, tuple[str, ...]] = {
         "insufficient_funds",
         "invalid_request",
         "not_found",
+        "unknown_user",
         "user_missing",
         "wallet_frozen",
     ),

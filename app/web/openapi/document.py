@@ -22,7 +22,7 @@ TAGS = {
     "Store purchases": "Proofs of purchases in a store.",
     "Refunds": "Money back to the payer, and frozen wallets.",
     "Events": "Everything that changed, for the app's backend to follow.",
-    "Endpoints": "Where events are sent, and what became of each sending.",
+    "Endpoints": "Where events are pushed to, and what became of each delivery.",
     "Lookup": "What a number names, and all that happened to an order: for those who help users.",
     "Reports": "Figures about the whole house.",
 }

@@ -24,6 +24,7 @@ PREFIX = "/v1/"
 _VERBS = {"show": "read"}
 """Verbs of views that callers know by another one."""
 KEY_MISSING = "idempotency_key_missing"
+NO_CONTENT = 204
 _JSON = "application/json"
 
 
@@ -130,6 +131,8 @@ class Operation:
             content = _json(reference(self.answer), schemas, whole=True)
             answer = {"description": said["description"] or "Done.", "content": content}
             answers[str(said["status_code"])] = answer | ({"links": links} if (links := links_of(self.id)) else {})
+        elif said.get("status_code") == NO_CONTENT:
+            answers[str(NO_CONTENT)] = {"description": said["description"] or "Done."}
         for status, more in (self._said.get("responses") or {}).items():
             answer = answers.setdefault(str(status), {"description": "Done.", "content": {}})
             answer["content"].update(more.get("content", {}))

@@ -94,6 +94,240 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All endpoints, how they are, and how much waits for them
+         * @description All endpoints, how they are, and how much waits for them.
+         *
+         *     Needs the scope `events`.
+         */
+        get: operations["listEndpoints"];
+        put?: never;
+        /**
+         * Send events to this address from now on. The answer has the secret that signs them
+         * @description Send events to this address from now on. The answer has the secret that signs them.
+         *
+         *     Needs the scope `events`.
+         */
+        post: operations["addEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One endpoint
+         * @description One endpoint.
+         *
+         *     Needs the scope `events`.
+         */
+        get: operations["readEndpoint"];
+        put?: never;
+        post?: never;
+        /**
+         * Send nothing there any more. What waits for it is dropped; its deliveries are forgotten
+         * @description Send nothing there any more. What waits for it is dropped; its deliveries are forgotten.
+         *
+         *     Needs the scope `events`.
+         */
+        delete: operations["removeEndpoint"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was and is to be sent there, the newest events first, each with its last attempt
+         * @description What was and is to be sent there, the newest events first, each with its last attempt.
+         *
+         *     Needs the scope `events`.
+         */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}/deliveries/{event_id}/give-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send this event there no more, so that the next ones of its user are sent
+         * @description Send this event there no more, so that the next ones of its user are sent.
+         *
+         *     Needs the scope `events`.
+         */
+        post: operations["giveUpDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}/deliveries/{event_id}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send one event there once more, whatever its delivery had come to
+         * @description Send one event there once more, whatever its delivery had come to.
+         *
+         *     Needs the scope `events`.
+         */
+        post: operations["resendEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send nothing there until it is resumed. Nothing is lost while events are kept
+         * @description Send nothing there until it is resumed. Nothing is lost while events are kept.
+         *
+         *     Needs the scope `events`.
+         */
+        post: operations["pauseEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send everything since a moment again, in order, also what was never sent there. A receiver that applies an event
+         * @description Send everything since a moment again, in order, also what was never sent there. A receiver that applies an event
+         *
+         *     once is not disturbed.
+         *
+         *     Needs the scope `events`.
+         */
+        post: operations["resendEvents"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send again, beginning with what was missed, in order
+         * @description Send again, beginning with what was missed, in order.
+         *
+         *     Needs the scope `events`.
+         */
+        post: operations["resumeEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a new secret. Those before it go on signing for a while, so a receiver can change in peace
+         * @description Make a new secret. Those before it go on signing for a while, so a receiver can change in peace.
+         *
+         *     Needs the scope `events`.
+         */
+        post: operations["rotateEndpointSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a message of the type `endpoint.test` there, once and now, and show the answer. It is no event
+         * @description Send a message of the type `endpoint.test` there, once and now, and show the answer. It is no event.
+         *
+         *     Needs the scope `events`.
+         */
+        post: operations["testEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -839,6 +1073,15 @@ export interface components {
              */
             token: string;
         };
+        /** @description Why `addEndpoint` was refused. */
+        AddEndpointProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "endpoint_exists" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_large" | "too_many_endpoints" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `addPayment` was refused. */
         AddPaymentProblem: {
             /**
@@ -848,6 +1091,33 @@ export interface components {
              */
             code: "bad_actor" | "bad_request" | "balance_overflow" | "currency_not_taken" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "order_not_open" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_payments" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        Attempt: {
+            /**
+             * @description Whether an event would count as taken.
+             * @example true
+             */
+            taken: boolean;
+            /**
+             * @description HTTP status of the answer; null: there was none.
+             * @example 204
+             */
+            code: number | null;
+            /**
+             * @description Milliseconds until the answer.
+             * @example 12
+             */
+            latency_ms: number;
+            /**
+             * @description What went wrong; empty: nothing.
+             * @example
+             */
+            problem: string;
+            /**
+             * @description The first 1 KiB of the body.
+             * @example
+             */
+            answer: string;
+        };
         Balance: {
             /**
              * @description What is counted: `coin`, or another virtual currency of the app.
@@ -946,11 +1216,11 @@ export interface components {
         };
         Cause: {
             /**
-             * @description A provider's word, a caller or person, or a rule of the installation.
+             * @description A provider's word, a caller or person, or a rule of the installation. `test`: nothing happened, it is an example for trying out a receiver.
              * @example fact
              * @enum {string}
              */
-            by: "fact" | "caller" | "rule";
+            by: "fact" | "caller" | "rule" | "test";
             /**
              * @description The caller or person.
              * @example backend:game
@@ -1043,7 +1313,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "gift_limit" | "gift_to_self" | "gifts_not_allowed" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "gift_limit" | "gift_to_self" | "gifts_not_allowed" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_user" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createGrant` was refused. */
         CreateGrantProblem: {
@@ -1132,6 +1402,275 @@ export interface components {
              */
             amount: number;
         };
+        Deliveries: {
+            /** @description The newest events first. */
+            deliveries: components["schemas"]["Delivery"][];
+            /**
+             * @description Cursor of the next page; null at the end.
+             * @example 1200
+             */
+            next: number | null;
+        };
+        Delivery: {
+            /**
+             * Format: uuid
+             * @description The event, which is also the `webhook-id` of every attempt.
+             * @example 019ad91f-2a40-7abc-8000-000000000abc
+             */
+            event: string;
+            /**
+             * @description Type of the event.
+             * @example order.paid
+             */
+            type: components["schemas"]["EventType"];
+            /**
+             * @description Whose event; null for money of nobody known.
+             * @example alice
+             */
+            user: string | null;
+            /**
+             * @description `waiting`: not tried yet; `failed`: tried, and to be tried again; `done`: taken; `given_up`.
+             * @example done
+             * @enum {string}
+             */
+            status: "waiting" | "failed" | "done" | "given_up";
+            /**
+             * @description Begun since it was last asked for.
+             * @example 1
+             */
+            attempts: number;
+            /**
+             * @description When it may be sent, after all earlier ones of its user.
+             * @example 2026-12-01T08:30:05Z
+             */
+            next_at: string | null;
+            /**
+             * @description HTTP status of the last answer; null: there was none.
+             * @example 204
+             */
+            code: number | null;
+            /**
+             * @description Milliseconds until the last answer.
+             * @example 12
+             */
+            latency_ms: number | null;
+            /**
+             * @description What went wrong the last time; empty: nothing.
+             * @example HTTP 500
+             */
+            problem: string;
+            /**
+             * @description The first 1 KiB of the last answer's body.
+             * @example
+             */
+            answer: string;
+            /**
+             * @description When the last attempt ended.
+             * @example 2026-12-01T08:30:00Z
+             */
+            tried_at: string | null;
+        };
+        Endpoint: {
+            /**
+             * @description Your name for it.
+             * @example game
+             */
+            name: string;
+            /**
+             * @description Where events are sent.
+             * @example https://game.example.com/tillbook
+             */
+            url: string;
+            /**
+             * @description Types that are sent there. Empty: all.
+             * @example [
+             *       "order.paid"
+             *     ]
+             */
+            types: components["schemas"]["EventType"][];
+            /**
+             * @description Who made it. Settings alone change theirs.
+             * @example api
+             * @enum {string}
+             */
+            origin: "settings" | "api" | "operator";
+            /**
+             * @description How it is.
+             * @example active
+             * @enum {string}
+             */
+            status: "active" | "failing" | "paused";
+            /**
+             * @description Nothing is sent since then.
+             * @example null
+             */
+            paused_at: string | null;
+            /**
+             * @description Who paused it; `rule`: it failed for too long.
+             * @example
+             */
+            paused_by: string;
+            /**
+             * @description Why it is paused.
+             * @example
+             */
+            reason: string;
+            /**
+             * @description It has taken nothing since then.
+             * @example null
+             */
+            failing_since: string | null;
+            /**
+             * @description Attempts that failed since the last one that was taken.
+             * @example 0
+             */
+            failures: number;
+            /**
+             * @description It is taken to be down: the next delivery tries then.
+             * @example null
+             */
+            next_probe_at: string | null;
+            /**
+             * @description Events of the feed that are still to be looked at for it.
+             * @example 0
+             */
+            behind: number;
+            /**
+             * @description Deliveries that wait or have failed; counted up to 1000.
+             * @example 3
+             */
+            open_deliveries: number;
+            /** @description What signs at present, the newest first. */
+            secrets: components["schemas"]["Secret"][];
+            /**
+             * @description The caller or person.
+             * @example backend:game
+             */
+            made_by: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-12-01T08:30:00Z
+             */
+            made_at: string;
+        };
+        EndpointRequest: {
+            /**
+             * @description Your name for it.
+             * @example game
+             */
+            name: string;
+            /**
+             * @description Where events are sent: https, on the public internet.
+             * @example https://game.example.com/tillbook
+             */
+            url: string;
+            /**
+             * @description Types that are sent there. Empty: all.
+             * @example [
+             *       "order.paid"
+             *     ]
+             */
+            types?: components["schemas"]["EventType"][];
+            /**
+             * @description Cursor of the feed: what comes behind it is sent. Not given: from now on.
+             * @example MTow
+             */
+            after?: string | null;
+        };
+        EndpointWithSecret: {
+            /**
+             * @description Your name for it.
+             * @example game
+             */
+            name: string;
+            /**
+             * @description Where events are sent.
+             * @example https://game.example.com/tillbook
+             */
+            url: string;
+            /**
+             * @description Types that are sent there. Empty: all.
+             * @example [
+             *       "order.paid"
+             *     ]
+             */
+            types: components["schemas"]["EventType"][];
+            /**
+             * @description Who made it. Settings alone change theirs.
+             * @example api
+             * @enum {string}
+             */
+            origin: "settings" | "api" | "operator";
+            /**
+             * @description How it is.
+             * @example active
+             * @enum {string}
+             */
+            status: "active" | "failing" | "paused";
+            /**
+             * @description Nothing is sent since then.
+             * @example null
+             */
+            paused_at: string | null;
+            /**
+             * @description Who paused it; `rule`: it failed for too long.
+             * @example
+             */
+            paused_by: string;
+            /**
+             * @description Why it is paused.
+             * @example
+             */
+            reason: string;
+            /**
+             * @description It has taken nothing since then.
+             * @example null
+             */
+            failing_since: string | null;
+            /**
+             * @description Attempts that failed since the last one that was taken.
+             * @example 0
+             */
+            failures: number;
+            /**
+             * @description It is taken to be down: the next delivery tries then.
+             * @example null
+             */
+            next_probe_at: string | null;
+            /**
+             * @description Events of the feed that are still to be looked at for it.
+             * @example 0
+             */
+            behind: number;
+            /**
+             * @description Deliveries that wait or have failed; counted up to 1000.
+             * @example 3
+             */
+            open_deliveries: number;
+            /** @description What signs at present, the newest first. */
+            secrets: components["schemas"]["Secret"][];
+            /**
+             * @description The caller or person.
+             * @example backend:game
+             */
+            made_by: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-12-01T08:30:00Z
+             */
+            made_at: string;
+            /**
+             * @description The newest secret, `whsec_…`: give it to the receiver.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+             */
+            secret: string;
+        };
+        Endpoints: {
+            /** @description By name. */
+            endpoints: components["schemas"]["Endpoint"][];
+        };
         Entry: {
             /**
              * Format: date-time
@@ -1144,7 +1683,7 @@ export interface components {
              * @example call
              * @enum {string}
              */
-            kind: "order_made" | "payment_made" | "receipt" | "call" | "call_unfinished" | "message" | "fact" | "told_again" | "transfer" | "refund_made" | "refund_done" | "freeze" | "unfreeze" | "intervention" | "event" | "message_settled" | "order_expired";
+            kind: "order_made" | "payment_made" | "receipt" | "call" | "call_unfinished" | "message" | "fact" | "told_again" | "transfer" | "refund_made" | "refund_done" | "freeze" | "unfreeze" | "intervention" | "event" | "delivery" | "message_settled" | "order_expired";
             /**
              * @description Of the thing itself.
              * @example 252286601203302575
@@ -1476,6 +2015,11 @@ export interface components {
              * @example sword-7
              */
             reference?: string;
+            /**
+             * @description Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is named, since people mistype. No part of what the Idempotency-Key stands for.
+             * @example true
+             */
+            new_user?: boolean | null;
         };
         Gifts: {
             /** @description Newest first. */
@@ -1486,6 +2030,15 @@ export interface components {
              */
             next: string | null;
         };
+        /** @description Why `giveUpDelivery` was refused. */
+        GiveUpDeliveryProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "delivery_ended" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         Grant: {
             /**
              * @description What is counted: `coin`, or another virtual currency of the app.
@@ -1838,6 +2391,24 @@ export interface components {
              */
             actor: string | null;
         };
+        /** @description Why `listDeliveries` was refused. */
+        ListDeliveriesProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listEndpoints` was refused. */
+        ListEndpointsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listEvents` was refused. */
         ListEventsProblem: {
             /**
@@ -2207,6 +2778,22 @@ export interface components {
              */
             next: string | null;
         };
+        /** @description Why `pauseEndpoint` was refused. */
+        PauseEndpointProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        PauseRequest: {
+            /**
+             * @description Why, for whoever looks at it later.
+             * @example the receiver moves
+             */
+            reason: string;
+        };
         Payment: {
             /**
              * @description A number of ours, in decimal.
@@ -2481,6 +3068,15 @@ export interface components {
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readEndpoint` was refused. */
+        ReadEndpointProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readEvent` was refused. */
         ReadEventProblem: {
             /**
@@ -2734,6 +3330,57 @@ export interface components {
              */
             code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `removeEndpoint` was refused. */
+        RemoveEndpointProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "endpoint_in_settings" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `resendEvent` was refused. */
+        ResendEventProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `resendEvents` was refused. */
+        ResendEventsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        ResendRequest: {
+            /**
+             * Format: date-time
+             * @description Everything that happened at that moment or later is sent again.
+             * @example 2026-12-01T00:00:00Z
+             */
+            since: string;
+        };
+        Resent: {
+            /**
+             * @description So many events of the feed are gone through again.
+             * @example 120
+             */
+            events: number;
+        };
+        /** @description Why `resumeEndpoint` was refused. */
+        ResumeEndpointProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         ReverseRequest: {
             /**
              * @description All of it, if not given.
@@ -2755,6 +3402,22 @@ export interface components {
              */
             code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "not_reversible" | "reversal_exceeds" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `rotateEndpointSecret` was refused. */
+        RotateEndpointSecretProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "endpoint_in_settings" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "too_many_secrets" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        RotateRequest: {
+            /**
+             * @description How long the secrets that are there go on signing besides the new one. Not given: `24`.
+             * @example 24
+             */
+            overlap_hours?: number;
+        };
         Search: {
             /** @description Each thing once. Empty if the number names nothing. */
             found: components["schemas"]["Named"][];
@@ -2768,6 +3431,18 @@ export interface components {
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        Secret: {
+            /**
+             * @description The last characters of the secret.
+             * @example b3A=
+             */
+            ends_in: string;
+            /**
+             * @description When it stops signing; null: not planned.
+             * @example 2026-12-02T00:00:00Z
+             */
+            until: string | null;
+        };
         /** @description Why `setConsent` was refused. */
         SetConsentProblem: {
             /**
@@ -2862,6 +3537,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "receipt_refused" | "receipt_too_large" | "too_large" | "too_many_receipts" | "too_many_requests" | "too_many_transactions" | "unauthorized" | "unknown_provider_account" | "unsupported_media_type" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `testEndpoint` was refused. */
+        TestEndpointProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Timeline: {
             /** @description Oldest first. */
@@ -3684,6 +4368,1756 @@ export interface operations {
             };
         };
     };
+    listEndpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "endpoints": [
+                     *         {
+                     *           "name": "game",
+                     *           "url": "https://game.example.com/tillbook",
+                     *           "types": [
+                     *             "order.paid"
+                     *           ],
+                     *           "origin": "api",
+                     *           "status": "active",
+                     *           "paused_at": null,
+                     *           "paused_by": "",
+                     *           "reason": "",
+                     *           "failing_since": null,
+                     *           "failures": 0,
+                     *           "next_probe_at": null,
+                     *           "behind": 0,
+                     *           "open_deliveries": 3,
+                     *           "secrets": [
+                     *             {
+                     *               "ends_in": "b3A=",
+                     *               "until": "2026-12-02T00:00:00Z"
+                     *             }
+                     *           ],
+                     *           "made_by": "backend:game",
+                     *           "made_at": "2026-12-01T08:30:00Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Endpoints"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEndpointsProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEndpointsProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEndpointsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEndpointsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEndpointsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEndpointsProblem"];
+                };
+            };
+        };
+    };
+    addEndpoint: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "game",
+                 *       "url": "https://game.example.com/tillbook"
+                 *     }
+                 */
+                "application/json": components["schemas"]["EndpointRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "game",
+                     *       "url": "https://game.example.com/tillbook",
+                     *       "types": [
+                     *         "order.paid"
+                     *       ],
+                     *       "origin": "api",
+                     *       "status": "active",
+                     *       "paused_at": null,
+                     *       "paused_by": "",
+                     *       "reason": "",
+                     *       "failing_since": null,
+                     *       "failures": 0,
+                     *       "next_probe_at": null,
+                     *       "behind": 0,
+                     *       "open_deliveries": 3,
+                     *       "secrets": [
+                     *         {
+                     *           "ends_in": "b3A=",
+                     *           "until": "2026-12-02T00:00:00Z"
+                     *         }
+                     *       ],
+                     *       "made_by": "backend:game",
+                     *       "made_at": "2026-12-01T08:30:00Z",
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EndpointWithSecret"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+            /**
+             * @description - `not_a_cursor`: This is not the `next` of a page of this list.
+             *     - `not_found`: There is no such thing, or it is not yours.
+             */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+            /**
+             * @description - `endpoint_exists`: There is an endpoint of that name already.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `too_many_endpoints`: There are as many endpoints as there may be. Remove one.
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddEndpointProblem"];
+                };
+            };
+        };
+    };
+    readEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The endpoint, by your name for it.
+                 * @example game
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "game",
+                     *       "url": "https://game.example.com/tillbook",
+                     *       "types": [
+                     *         "order.paid"
+                     *       ],
+                     *       "origin": "api",
+                     *       "status": "active",
+                     *       "paused_at": null,
+                     *       "paused_by": "",
+                     *       "reason": "",
+                     *       "failing_since": null,
+                     *       "failures": 0,
+                     *       "next_probe_at": null,
+                     *       "behind": 0,
+                     *       "open_deliveries": 3,
+                     *       "secrets": [
+                     *         {
+                     *           "ends_in": "b3A=",
+                     *           "until": "2026-12-02T00:00:00Z"
+                     *         }
+                     *       ],
+                     *       "made_by": "backend:game",
+                     *       "made_at": "2026-12-01T08:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndpointProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndpointProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndpointProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndpointProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndpointProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndpointProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndpointProblem"];
+                };
+            };
+        };
+    };
+    removeEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The endpoint, by your name for it.
+                 * @example game
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RemoveEndpointProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RemoveEndpointProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RemoveEndpointProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RemoveEndpointProblem"];
+                };
+            };
+            /** @description - `endpoint_in_settings`: The settings name this endpoint. Change it there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RemoveEndpointProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RemoveEndpointProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RemoveEndpointProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RemoveEndpointProblem"];
+                };
+            };
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only these.
+                 * @example failed
+                 */
+                status?: "waiting" | "failed" | "done" | "given_up";
+                /**
+                 * @description Only those of this user.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example 1200
+                 */
+                cursor?: number;
+                /**
+                 * @description How many at most.
+                 * @example 50
+                 */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The endpoint, by your name for it.
+                 * @example game
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deliveries": [
+                     *         {
+                     *           "event": "019ad91f-2a40-7abc-8000-000000000abc",
+                     *           "type": "order.paid",
+                     *           "user": "alice",
+                     *           "status": "done",
+                     *           "attempts": 1,
+                     *           "next_at": "2026-12-01T08:30:05Z",
+                     *           "code": 204,
+                     *           "latency_ms": 12,
+                     *           "problem": "HTTP 500",
+                     *           "answer": "",
+                     *           "tried_at": "2026-12-01T08:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": 1200
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Deliveries"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListDeliveriesProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListDeliveriesProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListDeliveriesProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListDeliveriesProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListDeliveriesProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListDeliveriesProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListDeliveriesProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListDeliveriesProblem"];
+                };
+            };
+        };
+    };
+    giveUpDelivery: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /**
+                 * @description The event, by its `id`.
+                 * @example 5c1f6a0e-77b2-8d41-9e03-2b8c4d5f6a10
+                 */
+                event_id: string;
+                /**
+                 * @description The endpoint, by your name for it.
+                 * @example game
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "event": "019ad91f-2a40-7abc-8000-000000000abc",
+                     *       "type": "order.paid",
+                     *       "user": "alice",
+                     *       "status": "done",
+                     *       "attempts": 1,
+                     *       "next_at": "2026-12-01T08:30:05Z",
+                     *       "code": 204,
+                     *       "latency_ms": 12,
+                     *       "problem": "HTTP 500",
+                     *       "answer": "",
+                     *       "tried_at": "2026-12-01T08:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["GiveUpDeliveryProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["GiveUpDeliveryProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["GiveUpDeliveryProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["GiveUpDeliveryProblem"];
+                };
+            };
+            /**
+             * @description - `delivery_ended`: The delivery is done or given up already.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["GiveUpDeliveryProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["GiveUpDeliveryProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["GiveUpDeliveryProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["GiveUpDeliveryProblem"];
+                };
+            };
+        };
+    };
+    resendEvent: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /**
+                 * @description The event, by its `id`.
+                 * @example 5c1f6a0e-77b2-8d41-9e03-2b8c4d5f6a10
+                 */
+                event_id: string;
+                /**
+                 * @description The endpoint, by your name for it.
+                 * @example game
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "event": "019ad91f-2a40-7abc-8000-000000000abc",
+                     *       "type": "order.paid",
+                     *       "user": "alice",
+                     *       "status": "done",
+                     *       "attempts": 1,
+                     *       "next_at": "2026-12-01T08:30:05Z",
+                     *       "code": 204,
+                     *       "latency_ms": 12,
+                     *       "problem": "HTTP 500",
+                     *       "answer": "",
+                     *       "tried_at": "2026-12-01T08:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventProblem"];
+                };
+            };
+            /** @description - `idempotency_key_reused`: This Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventProblem"];
+                };
+            };
+        };
+    };
+    pauseEndpoint: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /**
+                 * @description The endpoint, by your name for it.
+                 * @example game
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "the receiver moves"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PauseRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "game",
+                     *       "url": "https://game.example.com/tillbook",
+                     *       "types": [
+                     *         "order.paid"
+                     *       ],
+                     *       "origin": "api",
+                     *       "status": "active",
+                     *       "paused_at": null,
+                     *       "paused_by": "",
+                     *       "reason": "",
+                     *       "failing_since": null,
+                     *       "failures": 0,
+                     *       "next_probe_at": null,
+                     *       "behind": 0,
+                     *       "open_deliveries": 3,
+                     *       "secrets": [
+                     *         {
+                     *           "ends_in": "b3A=",
+                     *           "until": "2026-12-02T00:00:00Z"
+                     *         }
+                     *       ],
+                     *       "made_by": "backend:game",
+                     *       "made_at": "2026-12-01T08:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+            /** @description - `idempotency_key_reused`: This Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseEndpointProblem"];
+                };
+            };
+        };
+    };
+    resendEvents: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /**
+                 * @description The endpoint, by your name for it.
+                 * @example game
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "since": "2026-12-01T00:00:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ResendRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "events": 120
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Resent"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+            /** @description - `idempotency_key_reused`: This Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResendEventsProblem"];
+                };
+            };
+        };
+    };
+    resumeEndpoint: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /**
+                 * @description The endpoint, by your name for it.
+                 * @example game
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "game",
+                     *       "url": "https://game.example.com/tillbook",
+                     *       "types": [
+                     *         "order.paid"
+                     *       ],
+                     *       "origin": "api",
+                     *       "status": "active",
+                     *       "paused_at": null,
+                     *       "paused_by": "",
+                     *       "reason": "",
+                     *       "failing_since": null,
+                     *       "failures": 0,
+                     *       "next_probe_at": null,
+                     *       "behind": 0,
+                     *       "open_deliveries": 3,
+                     *       "secrets": [
+                     *         {
+                     *           "ends_in": "b3A=",
+                     *           "until": "2026-12-02T00:00:00Z"
+                     *         }
+                     *       ],
+                     *       "made_by": "backend:game",
+                     *       "made_at": "2026-12-01T08:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeEndpointProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeEndpointProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeEndpointProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeEndpointProblem"];
+                };
+            };
+            /** @description - `idempotency_key_reused`: This Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeEndpointProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeEndpointProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeEndpointProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeEndpointProblem"];
+                };
+            };
+        };
+    };
+    rotateEndpointSecret: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /**
+                 * @description The endpoint, by your name for it.
+                 * @example game
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["RotateRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "game",
+                     *       "url": "https://game.example.com/tillbook",
+                     *       "types": [
+                     *         "order.paid"
+                     *       ],
+                     *       "origin": "api",
+                     *       "status": "active",
+                     *       "paused_at": null,
+                     *       "paused_by": "",
+                     *       "reason": "",
+                     *       "failing_since": null,
+                     *       "failures": 0,
+                     *       "next_probe_at": null,
+                     *       "behind": 0,
+                     *       "open_deliveries": 3,
+                     *       "secrets": [
+                     *         {
+                     *           "ends_in": "b3A=",
+                     *           "until": "2026-12-02T00:00:00Z"
+                     *         }
+                     *       ],
+                     *       "made_by": "backend:game",
+                     *       "made_at": "2026-12-01T08:30:00Z",
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EndpointWithSecret"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+            /**
+             * @description - `endpoint_in_settings`: The settings name this endpoint. Change it there.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `too_many_secrets`: All secrets of the endpoint still sign. Wait until one has ended.
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RotateEndpointSecretProblem"];
+                };
+            };
+        };
+    };
+    testEndpoint: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /**
+                 * @description The endpoint, by your name for it.
+                 * @example game
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "taken": true,
+                     *       "code": 204,
+                     *       "latency_ms": 12,
+                     *       "problem": "",
+                     *       "answer": ""
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Attempt"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TestEndpointProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    /** @description How to authenticate: by a bearer token. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TestEndpointProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TestEndpointProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TestEndpointProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TestEndpointProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TestEndpointProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TestEndpointProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TestEndpointProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TestEndpointProblem"];
+                };
+            };
+        };
+    };
     listEvents: {
         parameters: {
             query?: {
@@ -4229,6 +6663,7 @@ export interface operations {
              *     - `gift_to_self`: Giver and receiver are one user.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
+             *     - `unknown_user`: Nobody has seen this user. If the name is right, send `new_user: true`.
              *     - `wallet_frozen`: The wallet is frozen.
              */
             409: {

@@ -1,6 +1,7 @@
 """Contains all the data models used in inputs/outputs"""
 
 from .account_token import AccountToken
+from .attempt import Attempt
 from .balance import Balance
 from .balance_at import BalanceAt
 from .batch import Batch
@@ -13,6 +14,17 @@ from .consent import Consent
 from .consent_request import ConsentRequest
 from .debit_request import DebitRequest
 from .debt import Debt
+from .deliveries import Deliveries
+from .delivery import Delivery
+from .delivery_status import DeliveryStatus
+from .endpoint import Endpoint
+from .endpoint_origin import EndpointOrigin
+from .endpoint_request import EndpointRequest
+from .endpoint_status import EndpointStatus
+from .endpoint_with_secret import EndpointWithSecret
+from .endpoint_with_secret_origin import EndpointWithSecretOrigin
+from .endpoint_with_secret_status import EndpointWithSecretStatus
+from .endpoints import Endpoints
 from .entry import Entry
 from .entry_kind import EntryKind
 from .environment import Environment
@@ -41,6 +53,7 @@ from .holds import Holds
 from .item import Item
 from .item_details import ItemDetails
 from .line import Line
+from .list_deliveries_status import ListDeliveriesStatus
 from .list_freezes_format import ListFreezesFormat
 from .list_gifts_format import ListGiftsFormat
 from .list_holds_format import ListHoldsFormat
@@ -64,6 +77,7 @@ from .order_request import OrderRequest
 from .order_request_extra import OrderRequestExtra
 from .order_status import OrderStatus
 from .orders import Orders
+from .pause_request import PauseRequest
 from .payment import Payment
 from .payment_action_type_0 import PaymentActionType0
 from .payment_request import PaymentRequest
@@ -90,8 +104,12 @@ from .refund_origin import RefundOrigin
 from .refund_request import RefundRequest
 from .refund_status import RefundStatus
 from .refunds import Refunds
+from .resend_request import ResendRequest
+from .resent import Resent
 from .reverse_request import ReverseRequest
+from .rotate_request import RotateRequest
 from .search import Search
+from .secret import Secret
 from .spend_item import SpendItem
 from .spend_request import SpendRequest
 from .statement import Statement
@@ -109,6 +127,7 @@ from .way_extra import WayExtra
 
 __all__ = (
     "AccountToken",
+    "Attempt",
     "Balance",
     "BalanceAt",
     "Batch",
@@ -121,6 +140,17 @@ __all__ = (
     "ConsentRequest",
     "DebitRequest",
     "Debt",
+    "Deliveries",
+    "Delivery",
+    "DeliveryStatus",
+    "Endpoint",
+    "EndpointOrigin",
+    "EndpointRequest",
+    "EndpointStatus",
+    "EndpointWithSecret",
+    "EndpointWithSecretOrigin",
+    "EndpointWithSecretStatus",
+    "Endpoints",
     "Entry",
     "EntryKind",
     "Environment",
@@ -149,6 +179,7 @@ __all__ = (
     "Item",
     "ItemDetails",
     "Line",
+    "ListDeliveriesStatus",
     "ListFreezesFormat",
     "ListGiftsFormat",
     "ListHoldsFormat",
@@ -172,6 +203,7 @@ __all__ = (
     "OrderRequestExtra",
     "OrderStatus",
     "Orders",
+    "PauseRequest",
     "Payment",
     "PaymentActionType0",
     "PaymentRequest",
@@ -198,8 +230,12 @@ __all__ = (
     "RefundRequest",
     "RefundStatus",
     "Refunds",
+    "ResendRequest",
+    "Resent",
     "ReverseRequest",
+    "RotateRequest",
     "Search",
+    "Secret",
     "SpendItem",
     "SpendRequest",
     "Statement",

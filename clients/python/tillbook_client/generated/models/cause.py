@@ -15,7 +15,8 @@ T = TypeVar("T", bound="Cause")
 class Cause:
     """
     Attributes:
-        by (CauseBy): A provider's word, a caller or person, or a rule of the installation.
+        by (CauseBy): A provider's word, a caller or person, or a rule of the installation. `test`: nothing happened, it
+            is an example for trying out a receiver.
         name (None | str): The caller or person.
         fact (None | str): Number of the fact.
         road (None | str): How the fact came: notification, receipt, query, …

@@ -5,6 +5,7 @@ class CauseBy(StrEnum):
     CALLER = "caller"
     FACT = "fact"
     RULE = "rule"
+    TEST = "test"
 
     def __str__(self) -> str:
         return str(self.value)

@@ -4,6 +4,7 @@ from enum import StrEnum
 class EntryKind(StrEnum):
     CALL = "call"
     CALL_UNFINISHED = "call_unfinished"
+    DELIVERY = "delivery"
     EVENT = "event"
     FACT = "fact"
     FREEZE = "freeze"

@@ -22,6 +22,8 @@ class GiftRequest:
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox paid.
         message (str | Unset): From the giver to the receiver: both statements show it.
         reference (str | Unset): The app's own.
+        new_user (bool | None | Unset): Whether the user may be one that nobody has seen. If not given: only where no
+            Tillbook-Actor is named, since people mistype. No part of what the Idempotency-Key stands for.
     """
 
     receiver: str
@@ -31,6 +33,7 @@ class GiftRequest:
     environment: Environment | Unset = UNSET
     message: str | Unset = UNSET
     reference: str | Unset = UNSET
+    new_user: bool | None | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         receiver = self.receiver
@@ -53,6 +56,12 @@ class GiftRequest:
 
         reference = self.reference
 
+        new_user: bool | None | Unset
+        if isinstance(self.new_user, Unset):
+            new_user = UNSET
+        else:
+            new_user = self.new_user
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -70,6 +79,8 @@ class GiftRequest:
             field_dict["message"] = message
         if reference is not UNSET:
             field_dict["reference"] = reference
+        if new_user is not UNSET:
+            field_dict["new_user"] = new_user
 
         return field_dict
 
@@ -102,6 +113,15 @@ class GiftRequest:
 
         reference = d.pop("reference", UNSET)
 
+        def _parse_new_user(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        new_user = _parse_new_user(d.pop("new_user", UNSET))
+
         gift_request = cls(
             receiver=receiver,
             asset=asset,
@@ -110,6 +130,7 @@ class GiftRequest:
             environment=environment,
             message=message,
             reference=reference,
+            new_user=new_user,
         )
 
         return gift_request

@@ -1,0 +1,283 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.deliveries import Deliveries
+from ...models.list_deliveries_status import ListDeliveriesStatus
+from ...models.problem import Problem
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    name: str,
+    *,
+    status: ListDeliveriesStatus | Unset = UNSET,
+    user: str | Unset = UNSET,
+    cursor: int | Unset = UNSET,
+    limit: int | Unset = 50,
+) -> dict[str, Any]:
+
+    params: dict[str, Any] = {}
+
+    json_status: str | Unset = UNSET
+    if not isinstance(status, Unset):
+        json_status = status.value
+
+    params["status"] = json_status
+
+    params["user"] = user
+
+    params["cursor"] = cursor
+
+    params["limit"] = limit
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/v1/endpoints/{name}/deliveries".format(
+            name=quote(str(name), safe=""),
+        ),
+        "params": params,
+    }
+
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Deliveries | Problem | None:
+    if response.status_code == 200:
+        response_200 = Deliveries.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 429:
+        response_429 = Problem.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Deliveries | Problem]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    status: ListDeliveriesStatus | Unset = UNSET,
+    user: str | Unset = UNSET,
+    cursor: int | Unset = UNSET,
+    limit: int | Unset = 50,
+) -> Response[Deliveries | Problem]:
+    """What was and is to be sent there, the newest events first, each with its last attempt
+
+     What was and is to be sent there, the newest events first, each with its last attempt.
+
+    Needs the scope `events`.
+
+    Args:
+        name (str):
+        status (ListDeliveriesStatus | Unset):
+        user (str | Unset):
+        cursor (int | Unset):
+        limit (int | Unset):  Default: 50.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Deliveries | Problem]
+    """
+
+    kwargs = _get_kwargs(
+        name=name,
+        status=status,
+        user=user,
+        cursor=cursor,
+        limit=limit,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    status: ListDeliveriesStatus | Unset = UNSET,
+    user: str | Unset = UNSET,
+    cursor: int | Unset = UNSET,
+    limit: int | Unset = 50,
+) -> Deliveries | Problem | None:
+    """What was and is to be sent there, the newest events first, each with its last attempt
+
+     What was and is to be sent there, the newest events first, each with its last attempt.
+
+    Needs the scope `events`.
+
+    Args:
+        name (str):
+        status (ListDeliveriesStatus | Unset):
+        user (str | Unset):
+        cursor (int | Unset):
+        limit (int | Unset):  Default: 50.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Deliveries | Problem
+    """
+
+    return sync_detailed(
+        name=name,
+        client=client,
+        status=status,
+        user=user,
+        cursor=cursor,
+        limit=limit,
+    ).parsed
+
+
+async def asyncio_detailed(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    status: ListDeliveriesStatus | Unset = UNSET,
+    user: str | Unset = UNSET,
+    cursor: int | Unset = UNSET,
+    limit: int | Unset = 50,
+) -> Response[Deliveries | Problem]:
+    """What was and is to be sent there, the newest events first, each with its last attempt
+
+     What was and is to be sent there, the newest events first, each with its last attempt.
+
+    Needs the scope `events`.
+
+    Args:
+        name (str):
+        status (ListDeliveriesStatus | Unset):
+        user (str | Unset):
+        cursor (int | Unset):
+        limit (int | Unset):  Default: 50.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Deliveries | Problem]
+    """
+
+    kwargs = _get_kwargs(
+        name=name,
+        status=status,
+        user=user,
+        cursor=cursor,
+        limit=limit,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    status: ListDeliveriesStatus | Unset = UNSET,
+    user: str | Unset = UNSET,
+    cursor: int | Unset = UNSET,
+    limit: int | Unset = 50,
+) -> Deliveries | Problem | None:
+    """What was and is to be sent there, the newest events first, each with its last attempt
+
+     What was and is to be sent there, the newest events first, each with its last attempt.
+
+    Needs the scope `events`.
+
+    Args:
+        name (str):
+        status (ListDeliveriesStatus | Unset):
+        user (str | Unset):
+        cursor (int | Unset):
+        limit (int | Unset):  Default: 50.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Deliveries | Problem
+    """
+
+    return (
+        await asyncio_detailed(
+            name=name,
+            client=client,
+            status=status,
+            user=user,
+            cursor=cursor,
+            limit=limit,
+        )
+    ).parsed
