@@ -59,6 +59,11 @@ def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
     }
 
 
+def order_view(view: Any) -> dict[str, Any]:
+    """An order that was read together with its payments."""
+    return order(view.order, view.payments)
+
+
 def payment(row: Any) -> dict[str, Any]:
     """A payment; what the client does next is shown while the payer has still to pay."""
     return {
