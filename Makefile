@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: setup demo test lint types contracts check bench clean
+.PHONY: setup demo test lint types contracts check clients bench clean
 
 setup: $(VENV)/.ready
 
@@ -33,8 +33,12 @@ contracts: setup
 
 check: lint types contracts test
 
+# What is made from the code: codes by view, and the generated parts of the clients. Needs Node.
+clients: setup
+	$(BIN)/python -m tests.clients.generate
+
 bench: setup
 	$(BIN)/python -m bench.ledger --quick
 
 clean:
-	rm -rf $(VENV) var
+	rm -rf $(VENV) var clients/typescript/node_modules

@@ -133,6 +133,8 @@ class Settings(BaseSettings):
     """How many payments a user may start within a minute."""
     message_days: int = Field(default=90, ge=1, le=3650)
     """How long a kept message is kept after it is settled."""
+    question_days: int = Field(default=90, ge=1, le=3650)
+    """How long a question to a provider is kept after it has ended."""
     call_days: int = Field(default=180, ge=1, le=3650)
     grace_seconds: int = Field(default=900, ge=60, le=86_400)
     late_payment: Late = Late.CREDIT

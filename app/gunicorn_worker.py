@@ -25,6 +25,7 @@ from typing import Any
 import structlog
 from gunicorn.workers.gthread import ThreadWorker
 
+from app import problem_documents
 from app.request_buffer import NotTaken, RequestBuffer
 
 HEAD_SECONDS = 10.0
@@ -224,16 +225,11 @@ def _limit_threads_wait(sock: socket.socket) -> None:
 
 def _answer(refusal: NotTaken, request_id: str) -> bytes:
     """A problem document, as the application writes them."""
-    document = {
-        "type": f"https://tillbook.invalid/problems/{refusal.code}",
-        "title": refusal.title,
-        "status": refusal.status.value,
-        "code": refusal.code,
-        "request_id": request_id,
-    }
+    status = refusal.status
+    document = problem_documents.members_of(status.value, refusal.code, refusal.title, request_id)
     body = json.dumps(document).encode()
     head = (
-        f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {problem_documents.CONTENT_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\nX-Content-Type-Options: nosniff\r\n"
         f"Cache-Control: no-store\r\nConnection: close\r\n\r\n"
     )

@@ -26,6 +26,12 @@ FACTS = Counter(
     "Tellings of facts by providers, by the road on which they came and what became of them.",
     ["provider_account", "kind", "road", "outcome"],
 )
+DELIVERIES = Histogram(
+    "tillbook_delivery_seconds",
+    "Attempts to tell an endpoint of an event, by what the answer means: taken, failed, gone.",
+    ["endpoint", "end"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
 
 
 def exposition() -> bytes:

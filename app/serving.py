@@ -49,6 +49,7 @@ preload_app = False
 timeout = 60
 graceful_timeout = 30
 keepalive = 5
+limit_request_line = 8190  # the longest that gunicorn reads: a query that does not fit is refused by us, with a code
 max_requests = 100_000
 max_requests_jitter = 10_000
 accesslog = None

@@ -35,6 +35,7 @@ from app.services.calls import (
     refund_calls,
     scans,
 )
+from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
@@ -59,8 +60,10 @@ FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
 SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
-EVENTS = "events without a position"
+EVENTS, DELIVERIES = "events without a position", "deliveries"
 """Kinds of work beside the queues."""
+OLD = (inbox.delete_old, reference_queries.delete_old, event_feed.delete_old, deliveries.delete_old_deliveries)
+"""What deletes rows that nobody needs any more."""
 _log = structlog.get_logger(__name__)
 
 
@@ -116,6 +119,8 @@ class Worker:
         self._old_calls_from = 0
         self._parked_after = parked_facts.START
         self._no_checkpoint_at: datetime | None = None
+        self._dispatcher = delivery_rounds.Dispatcher(core)
+        self._is_running = False
         self.stop = threading.Event()
         self.lanes = tuple(self._lanes())
         self._kinds = self._any_due()
@@ -124,6 +129,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until stopped. A round that fails (the database is away) is logged and tried again."""
+        self._is_running = True
         threads = [threading.Thread(target=self._keep_on, args=(lane,), name=lane.name) for lane in self.lanes]
         for thread in threads:
             thread.start()
@@ -133,6 +139,7 @@ class Worker:
             lane.due.set()
         for thread in threads:
             thread.join()
+        self._dispatcher.close()
 
     def run_once(self) -> int:
         """One bounded round of every lane, one after the other; how many things were done. After the first time, lanes
@@ -179,6 +186,7 @@ class Worker:
             ORDERS: expiry.ANY_OVER,
             LEDGER: ledger_expiry.ANY_DUE,
             EVENTS: event_feed.ANY_UNPLACED,
+            DELIVERIES: deliveries.ANY_DUE,
         }
 
     def _lanes(self) -> Iterator[Lane]:
@@ -200,6 +208,7 @@ class Worker:
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
         yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
+        yield Lane(DELIVERIES, self._deliver, DELIVERIES)
         yield Lane("old rows", self._old_rows)
         yield Lane("old calls", self._old_calls)
 
@@ -263,13 +272,19 @@ class Worker:
         return refunds + applied
 
     def _old_rows(self) -> int:
-        """Kept messages that are settled and old, and old events. Nobody waits for this, so it is seldom looked for."""
+        """Kept messages that are settled, questions that have ended, and events, when they are old. Nobody waits for
+        this, so it is seldom looked for."""
         if time.monotonic() < self._look_for_old_at:
             return 0
-        deleted = max(inbox.delete_old(self._core, BATCH), event_feed.delete_old(self._core, BATCH))
-        if deleted < BATCH:
+        deleted = [delete(self._core, BATCH) for delete in OLD]
+        if max(deleted) < BATCH:
             self._look_for_old_at = time.monotonic() + OLD_SECONDS
-        return deleted
+        return sum(deleted)
+
+    def _deliver(self) -> int:
+        """Events for endpoints. Each endpoint has a thread of its own while something is to be sent there; only
+        `run_once` waits for them."""
+        return self._dispatcher.start_lanes() if self._is_running else self._dispatcher.run_once()
 
     def _old_calls(self) -> int:
         """What is remembered of calls to providers, as long as the installation wants: a range of slots a round. Nobody

@@ -9,7 +9,22 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import logs
-from app.cli import audit, callers, find, installation, operator, orders, refunds, reports, scans, settings, wallets
+from app.cli import (
+    audit,
+    callers,
+    endpoints,
+    events,
+    find,
+    gifts,
+    installation,
+    operator,
+    orders,
+    refunds,
+    reports,
+    scans,
+    settings,
+    wallets,
+)
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
 
@@ -45,7 +60,10 @@ for _command in (
     find.find,
     orders.orders,
     refunds.refunds,
+    gifts.gifts,
     scans.scans,
+    endpoints.endpoints,
+    events.events,
     wallets.wallets,
     reports.report,
     reports.recount_checkpoints,

@@ -18,6 +18,7 @@ from app.models import schema
 from app.models.base import AnyRow
 from app.providers.errors import ProviderError
 from app.services.accounts.api_keys import is_genuine, listed
+from app.services.events import endpoints
 from app.web.access import KeySet, KeysUnavailable
 
 
@@ -43,7 +44,7 @@ def check() -> None:
     database = list(_database(checked))  # first: without it nothing else is worth a line
     click.echo(f"ok       settings: env {settings.env}, {serving.bind}, {serving.web_workers} web processes")
     failed = 0
-    kinds: tuple[Callable[[_Checked], Iterator[Line]], ...] = (_credentials, _provider_accounts)
+    kinds: tuple[Callable[[_Checked], Iterator[Line]], ...] = (_credentials, _provider_accounts, _endpoints)
     for line in (*database, *(line for kind in kinds for line in kind(checked))):
         click.echo(f"{line.verdict.value:<8} {line.text}")
         failed += line.verdict is Verdict.FAIL
@@ -137,3 +138,20 @@ def _provider_accounts(checked: _Checked) -> Iterator[Line]:
         yield Line(Verdict.WARNING, "provider accounts: there is none, so nothing can be paid")
     elif checked.in_production and not any(account.live for account in accounts):
         yield Line(Verdict.FAIL, "provider accounts: none is live, though env is production: nobody pays real money")
+
+
+def _endpoints(checked: _Checked) -> Iterator[Line]:
+    """Those that have rows; those that the settings name get theirs from the worker."""
+    engine = checked.parts.engine
+    if schema.current(engine) != schema.newest():
+        return
+    for each in checked.parts.core.read(endpoints.shown_endpoints):
+        text = f"endpoint {each['name']}: {each['status']}"
+        if each["status"] == "paused":
+            said = f"since {each['paused_at']:%Y-%m-%d %H:%M} by {each['paused_by']}: {each['reason']}"
+            yield Line(Verdict.WARNING, f"{text} {said} (`tillbook endpoints resume {each['name']}`)")
+        elif each["status"] == "failing":
+            since = f"has taken nothing since {each['failing_since']:%Y-%m-%d %H:%M}"
+            yield Line(Verdict.WARNING, f"{text}, {since} ({each['failures']} attempts)")
+        else:
+            yield Line(Verdict.OK, text)

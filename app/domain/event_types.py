@@ -47,6 +47,8 @@ class EventMeaning:
 
 
 ALL_TYPES = frozenset(EventType)
+TYPE_NAMES = tuple(sorted(kind.value for kind in EventType))
+"""For those who type one in."""
 _ORDER, _PAYMENT = ("order",), ("payment", "order")
 _LINE, _HOLD, _GIFT = ("wallet", "line"), ("wallet", "hold"), ("gift",)
 MEANINGS: dict[EventType, EventMeaning] = {

@@ -98,6 +98,9 @@ class Fact:
     payment until a bill tells."""
     spares: str | None = None
     """Of a REFUND_UNDONE that names no refund, and so undoes all of them: the number of one that it leaves as it is."""
+    replaces: str | None = None
+    """Of a PAID under an agreement: it takes the place of the period that was running, and the provider gives back what
+    is left of that one, by its time. The number under which a query would tell that refund."""
     cause: str = ""
     """The provider's word for why, for people."""
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -138,6 +141,7 @@ COMPARED = (
     "total_minor",
     "share",
     "spares",
+    "replaces",
     "product",
     "quantity",
     "owner",
@@ -173,6 +177,7 @@ def content_of(fact: Fact) -> dict[str, Any]:
         "cause": fact.cause or None,
         "refunds_unknown": fact.refunds_unknown or None,
         "spares": fact.spares,
+        "replaces": fact.replaces,
     }
 
 
@@ -197,6 +202,7 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
         occurrence=content.get("occurrence") or "",
         refunds_unknown=bool(content.get("refunds_unknown")),
         spares=content.get("spares"),
+        replaces=content.get("replaces"),
         cause=content.get("cause") or "",
         raw=raw,
     )

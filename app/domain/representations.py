@@ -30,6 +30,18 @@ _REFUND = (
     "created_at",
     "done_at",
 )
+_ENDPOINT = (
+    "name",
+    "url",
+    "types",
+    "origin",
+    "paused_at",
+    "paused_by",
+    "failing_since",
+    "failures",
+    "made_by",
+    "made_at",
+)
 _GIFT = (
     *("giver", "receiver", "asset", "environment", "amount", "message", "reference", "status", "reason"),
     *("created_at", "ended_at"),
@@ -65,13 +77,14 @@ def order_view(view: Any) -> dict[str, Any]:
 
 
 def payment(row: Any) -> dict[str, Any]:
-    """A payment; what the client does next is shown while the payer has still to pay."""
+    """A payment; what the client does next is shown while the payer has still to pay. The rows by which facts are
+    applied are read without that: it is nothing that an event about money says."""
     return {
         "number": str(row.id),
         "provider_account": row.provider_account,
         "way": row.way,
         "status": row.status,
-        "action": row.action if row.status in PAYABLE else None,
+        "action": getattr(row, "action", None) if row.status in PAYABLE else None,
         "created_at": row.created_at,
         "paid_at": row.paid_at,
     }
@@ -123,6 +136,29 @@ def line(transfer: Transfer, posted: Posted) -> dict[str, Any]:
 def hold(held: Any) -> dict[str, Any]:
     names = ("id", "amount", "captured", "released", "rest", "state", "expires_at")
     return {name: getattr(held, name) for name in names}
+
+
+def endpoint(
+    row: Any, *, behind: int, open_deliveries: int, secrets: Iterable[tuple[str, str | None]]
+) -> dict[str, Any]:
+    """An endpoint, and how it is. Of each secret (with the moment of its end) only the last characters are shown."""
+    failing = "failing" if row.failures else "active"
+    return {
+        **{name: getattr(row, name) for name in _ENDPOINT},
+        "status": "paused" if row.paused_at is not None else failing,
+        "reason": row.paused_why,
+        "next_probe_at": row.probe_at if row.paused_at is None else None,
+        "behind": behind,
+        "open_deliveries": open_deliveries,
+        "secrets": [{"ends_in": secret[-4:], "until": until} for secret, until in secrets],
+    }
+
+
+def delivery(row: Any) -> dict[str, Any]:
+    """An event for an endpoint, and what the last attempt came to."""
+    names = ("type", "status", "attempts", "latency_ms", "problem", "answer", "tried_at")
+    shown = {name: getattr(row, name) for name in names}
+    return {"event": row.event_id, "user": row.user_id or None, "next_at": row.next_at, "code": row.code, **shown}
 
 
 def plain(value: Any) -> Any:

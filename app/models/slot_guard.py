@@ -36,6 +36,7 @@ SLOTTED = frozenset(
         "tellings",
         "interventions",
         "events",
+        "deliveries",
         "gifts",
         "gift_parts",
         "gift_arrivals",
@@ -53,12 +54,14 @@ SWEEPS = frozenset(
         "named_by_provider",
         "search",
         "old_messages",
+        "old_asks",
         "audit",
         "report",
         "due_ledger",
         "operator",
         "checkpoint",
         "events",
+        "deliveries",
         "lists",
     }
 )

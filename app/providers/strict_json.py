@@ -30,12 +30,15 @@ class UnreadableJson(ValueError):
     """Not a JSON document, or one that could be read in two ways. The text quotes nothing of it."""
 
 
-def read_json(body: bytes, *, decimals: bool = False, most_bytes: int = LARGEST_DOCUMENT) -> Any:
+def read_json(
+    body: bytes, *, decimals: bool = False, fraction_texts: bool = False, most_bytes: int = LARGEST_DOCUMENT
+) -> Any:
     """The value in these bytes. Raises UnreadableJson.
 
     Refused: another charset than UTF-8, a byte order mark, a repeated name, NaN and Infinity, a number too long, a
     document too deep or too large. A number with a fraction or an exponent is refused too, since no float may come
-    near money; with `decimals` such a number is read exactly, as a Decimal.
+    near money; with `decimals` such a number is read exactly, as a Decimal, and with `fraction_texts` it stays the
+    text that it is: for members that nobody reckons with, in a document that is kept as JSON.
     """
     if len(body) > most_bytes:
         raise UnreadableJson(f"larger than {most_bytes} bytes")
@@ -47,7 +50,7 @@ def read_json(body: bytes, *, decimals: bool = False, most_bytes: int = LARGEST_
             object_pairs_hook=unique_members,
             parse_constant=no_constant,
             parse_int=_whole,
-            parse_float=_exact if decimals else _no_fraction,
+            parse_float=_exact if decimals else _short if fraction_texts else _no_fraction,
         )
     except UnreadableJson:
         raise
@@ -55,9 +58,11 @@ def read_json(body: bytes, *, decimals: bool = False, most_bytes: int = LARGEST_
         raise UnreadableJson("not a JSON document") from None
 
 
-def read_json_object(body: bytes, *, decimals: bool = False, most_bytes: int = LARGEST_DOCUMENT) -> dict[str, Any]:
+def read_json_object(
+    body: bytes, *, decimals: bool = False, fraction_texts: bool = False, most_bytes: int = LARGEST_DOCUMENT
+) -> dict[str, Any]:
     """The JSON object in these bytes; anything else is refused as `read_json` refuses. Raises UnreadableJson."""
-    value = read_json(body, decimals=decimals, most_bytes=most_bytes)
+    value = read_json(body, decimals=decimals, fraction_texts=fraction_texts, most_bytes=most_bytes)
     if not isinstance(value, dict):
         raise UnreadableJson("not a JSON object")
     return value
@@ -98,10 +103,14 @@ def _no_fraction(_: str) -> NoReturn:
     raise UnreadableJson("a number with a fraction or an exponent")
 
 
-def _exact(text: str) -> Decimal:
+def _short(text: str) -> str:
     if len(text) > LONGEST_FRACTION:
         raise UnreadableJson(f"a number of more than {LONGEST_FRACTION} characters")
-    number = Decimal(text)
+    return text
+
+
+def _exact(text: str) -> Decimal:
+    number = Decimal(_short(text))
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or max(abs(exponent), abs(number.adjusted())) > LARGEST_EXPONENT:
         raise UnreadableJson("a number too large or too fine")

@@ -97,6 +97,11 @@ class Caller:
         content = body.model_dump(mode="json")
         return {**content, "actor": self.agent} if self.agent else content
 
+    def types_in(self, new_user: bool | None) -> bool:
+        """Whether a user whom the request gives something must be known, so that no typing error makes one (ADR
+        0038)."""
+        return new_user is False or (new_user is None and bool(self.agent))
+
     def user(self, named: str | None) -> str:
         """The user that the request is about. Users speak for themselves; the backend must name one."""
         if self.user_id is not None:
@@ -306,9 +311,16 @@ def needs(*scopes: str) -> Callable[[View], View]:
                 raise Forbidden(f"this needs the scope {' or '.join(map(repr, scopes))}", scope=scopes[0])
             return view(*args, **kwargs)
 
+        guarded.scopes = (scopes, *scopes_of(view))  # type: ignore[attr-defined]
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def scopes_of(view: Callable[..., Any]) -> tuple[tuple[str, ...], ...]:
+    """The scopes that the view `needs`: one of each group."""
+    found: tuple[tuple[str, ...], ...] = getattr(view, "scopes", ())
+    return found
 
 
 def _admit() -> Caller:

@@ -41,16 +41,15 @@ def _complete(response: Response) -> Response:
     for name, value in _FIELDS.items():
         response.headers.setdefault(name, value)
     if "Content-Security-Policy" not in response.headers:
-        response.headers["Content-Security-Policy"] = _policy(response)
+        is_page = response.mimetype == "text/html" and request.path.startswith("/docs/")
+        response.headers["Content-Security-Policy"] = _policy_of_page(response) if is_page else _NOTHING
     if not request.path.startswith("/docs"):
         response.headers.setdefault("Cache-Control", "no-store")
     user_rates.add_fields(response)
     return response
 
 
-def _policy(response: Response) -> str:
-    if response.mimetype != "text/html" or not request.path.startswith("/docs/"):
-        return _NOTHING
+def _policy_of_page(response: Response) -> str:
     response.direct_passthrough = False
     digests = [hashlib.sha256(script).digest() for script in _INLINE_SCRIPT.findall(response.get_data())]
     return _PAGE.format(scripts="".join(f" 'sha256-{base64.b64encode(each).decode()}'" for each in digests))

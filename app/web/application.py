@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 from flask import request
-from flask_swagger_ui import get_swaggerui_blueprint
 from sqlalchemy import Engine
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -17,6 +16,7 @@ from app.services.accounts.caller_copy import CallerCopy
 from app.services.accounts.declared_assets import DeclaredAssets
 from app.web import (
     answer_headers,
+    endpoints,
     errors,
     events,
     gifts,
@@ -44,7 +44,7 @@ VERSION = "0.1.0"
 
 def build_application(settings: Settings, house: House | None = None) -> APIFlask:
     """The application, over a house that is already built or over one of its own."""
-    app = APIFlask(__name__, title="Tillbook", version=VERSION, docs_path=None, spec_path="/openapi.json")
+    app = APIFlask(__name__, title="Tillbook", version=VERSION, enable_openapi=False)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json = StrictJson(app)
     app.before_request(refuse_other_content)
@@ -55,7 +55,6 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app.extensions["tillbook_rates"] = UserRates(settings.user_requests_per_minute)
     app.extensions["tillbook_assets"] = DeclaredAssets(house.core)
     answer_headers.register(app)
-    openapi.register(app)
     errors.register(app)
     for blueprint in (
         orders.blueprint,
@@ -68,12 +67,13 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         reports.blueprint,
         lookup.blueprint,
         events.blueprint,
+        endpoints.blueprint,
         webhooks.blueprint,
         health.blueprint,
         monitoring.blueprint,
     ):
         app.register_blueprint(blueprint)
-    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Tillbook"}))
+    openapi.register(app, settings.public_url)
     _keep_keys_fresh(app, house)
     app.wsgi_app = ChunkedBodies(app.wsgi_app, LARGEST_BODY)  # type: ignore[method-assign]
     app.wsgi_app = RequestLog(app.wsgi_app, lines=settings.access_log)  # type: ignore[method-assign]

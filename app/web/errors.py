@@ -1,6 +1,8 @@
 """Every error that callers see: its code, its HTTP status and its title, as an RFC 9457 problem document.
 
 This module alone knows HTTP statuses. Use cases and the ledger raise errors with a code; the table gives the rest.
+A request that the OpenAPI document does not allow is answered 400, 413, 415 or 422. What is allowed and refused all the
+same, for what there is or was done before, is answered 403, 404, 409, 410 or 429.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from app.domain.ledger import KeyConflict, LedgerError
+from app.problem_documents import CONTENT_TYPE, members_of
 from app.services.base.errors import DomainError
 from app.web.answer_headers import PLAIN_FIELDS
-from app.web.request_log import RequestRecord, of_environ, record
+from app.web.request_log import RequestRecord, record
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-CONTENT_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
 RETRY_SECONDS = 2
 """Retry-After of a 503: the cause is usually over by then."""
@@ -40,10 +42,13 @@ ERRORS: dict[str, tuple[int, str]] = {
         "Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.",
     ),
     "bad_actor": (400, "The header Tillbook-Actor is 1 to 64 printable ASCII characters."),
-    "user_missing": (400, "Name the user: the key of a backend stands for no user."),
+    "user_missing": (403, "Name the user: the key of a backend stands for no user."),
     "unauthorized": (401, "The credentials are missing, expired or wrong."),
     "forbidden": (403, "These credentials do not allow that."),
     "cursor_too_old": (410, "Events after this cursor are not kept any more."),
+    "not_a_cursor": (404, "This is not the `next` of a page of this list."),
+    "empty_time_span": (409, "`until` is not later than `since`."),
+    "list_too_long": (409, "Name the user, or a time of a day at most, given by `since` and `until`."),
     "not_found": (404, "There is no such thing, or it is not yours."),
     "method_not_allowed": (405, "This address does not take that method."),
     "too_large": (413, "The body is too large."),
@@ -57,22 +62,25 @@ ERRORS: dict[str, tuple[int, str]] = {
         429,
         "This caller may not move as much in one day. Wait for the next, or have the cap raised.",
     ),
-    "unknown_asset": (422, "There is no such asset: no product grants it, and the setting `assets` does not name it."),
-    "unknown_user": (422, "Nobody has seen this user. If the name is right, send `new_user: true`."),
+    "unknown_asset": (409, "There is no such asset: no product grants it, and the setting `assets` does not name it."),
+    "unknown_user": (409, "Nobody has seen this user. If the name is right, send `new_user: true`."),
     # Orders and payments
-    "unknown_product": (422, "This product is not for sale."),
-    "no_price": (422, "The product has no price in a currency of this provider."),
-    "unknown_provider_account": (422, "There is no such provider account."),
-    "unknown_way": (422, "The provider account has no such way of paying."),
+    "unknown_product": (409, "This product is not for sale."),
+    "no_price": (409, "The product has no price in a currency of this provider."),
+    "unknown_provider_account": (409, "There is no such provider account."),
+    "unknown_way": (409, "The provider account has no such way of paying."),
+    "extra_not_accepted": (409, "This way of paying needs other members in `extra`."),
+    "currency_not_taken": (409, "The provider account does not take the order's currency."),
+    "amount_too_large": (409, "So many of the product cost more than can be paid at once."),
     "order_not_open": (409, "The order is paid or expired. It takes no further payment."),
     "too_many_payments": (409, "Too many payment attempts for this order. Make a new order."),
     "too_little_time": (409, "Too little time is left to pay this order. Make a new order."),
     "too_many_open_orders": (429, "The user has too many open orders. Pay one, or wait until one expires."),
     "too_many_starts": (429, "The user has started too many payments within a minute. Wait, then repeat the request."),
     "payment_declined": (409, "The provider refused to make the payment."),
-    "receipt_refused": (422, "This is not a proof of a purchase in this app."),
+    "receipt_refused": (409, "This is not a proof of a purchase in this app."),
     "receipt_too_large": (413, "The proof is longer than this provider's proofs are."),
-    "too_many_transactions": (422, "The receipt has too many transactions. Send them in parts."),
+    "too_many_transactions": (409, "The receipt has too many transactions. Send them in parts."),
     "too_many_receipts": (429, "Too many of the user's receipts wait for the store. Try later."),
     # Refunds
     "payment_not_paid": (409, "There is no money of this payment that could go back."),
@@ -90,9 +98,15 @@ ERRORS: dict[str, tuple[int, str]] = {
     "hold_exceeded": (409, "The amount is more than the hold still reserves."),
     "not_reversible": (409, "A transfer of this kind cannot be reversed."),
     "reversal_exceeds": (409, "The amount is more than is left of the transfer."),
+    # Endpoints
+    "endpoint_exists": (409, "There is an endpoint of that name already."),
+    "endpoint_in_settings": (409, "The settings name this endpoint. Change it there."),
+    "too_many_endpoints": (409, "There are as many endpoints as there may be. Remove one."),
+    "too_many_secrets": (409, "All secrets of the endpoint still sign. Wait until one has ended."),
+    "delivery_ended": (409, "The delivery is done or given up already."),
     # Gifts
     "gifts_not_allowed": (403, "The settings do not allow this caller to give."),
-    "gift_to_self": (422, "Giver and receiver are one user."),
+    "gift_to_self": (409, "Giver and receiver are one user."),
     "gift_limit": (409, "The gift is more than one gift, or the gifts of one day, may be."),
     # Not the caller's fault
     "internal_error": (500, "An unexpected error. The service has logged it."),
@@ -139,7 +153,7 @@ def outside_application(code: str) -> WSGIApplication:
     status, title = ERRORS[code]
 
     def answering(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = json.dumps(_members(status, code, title, of_environ(environ)))
+        body = json.dumps(_members(status, code, title, record()))
         answer = WerkzeugResponse(body, status, content_type=CONTENT_TYPE)
         answer.headers["Connection"] = "close"
         answer.headers.update(PLAIN_FIELDS)
@@ -151,8 +165,7 @@ def outside_application(code: str) -> WSGIApplication:
 def _members(status: int, code: str, title: str, asked: RequestRecord) -> dict[str, Any]:
     """What every problem document has. The request's record learns the code."""
     asked.code = code
-    kind = f"https://tillbook.invalid/problems/{code}"
-    return {"type": kind, "title": title, "status": status, "code": code, "request_id": asked.id}
+    return members_of(status, code, title, asked.id)
 
 
 def _document(status: int, code: str, title: str, detail: str, members: Mapping[str, Any]) -> Response:
@@ -182,7 +195,10 @@ def register(app: APIFlask) -> None:
 
 
 def _refused(error: DomainError) -> Response:
-    return problem(error.code, error.detail, **error.members)
+    members = dict(error.members)
+    if isinstance(members.get("errors"), list):  # use cases do not know where in the request their input was
+        members["errors"] = [{"in": "json", **fault} for fault in members["errors"]]
+    return problem(error.code, error.detail, **members)
 
 
 def _refused_by_ledger(error: LedgerError) -> Response:

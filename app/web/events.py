@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
 from typing import Annotated, Any, Literal
 
 from apiflask import APIBlueprint
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints
 
 from app.domain.event_types import ALL_TYPES, EventType
 from app.domain.representations import plain
 from app.services.events import feed
 from app.web.access import needs
 from app.web.context import core
-from app.web.schemas import PAGE, In, Moment, Out, PageSize, UserId
+from app.web.fields import At, PageSize, ShownAccount, ShownUser, UserId
+from app.web.schemas import PAGE, In, Out
 
 LONGEST_WAIT_SECONDS = 20
 LOOK_SECONDS = 0.25
@@ -28,52 +30,64 @@ _places = threading.BoundedSemaphore(MOST_WAITING)
 blueprint = APIBlueprint("events", __name__, url_prefix="/v1", tag="Events")
 
 
+_ONE_TYPE = "|".join(re.escape(name) for name in sorted(ALL_TYPES))
+_SOME_TYPES = f"^({_ONE_TYPE})(,({_ONE_TYPE}))*$"
+
+
 class FeedQuery(In):
     after: Annotated[str, StringConstraints(max_length=64)] | None = Field(
-        default=None, description="Cursor: the `next` of the page before. Not given: the oldest event that is kept."
+        default=None,
+        description="Cursor: the `next` of the page before. Not given: the oldest event that is kept.",
+        examples=["MTow"],
     )
-    types: Annotated[str, StringConstraints(max_length=1000)] | None = Field(
-        default=None, description="Only these types, with commas between them."
+    types: Annotated[str, StringConstraints(max_length=1000, pattern=_SOME_TYPES)] | None = Field(
+        default=None, description="Only these types, with commas between them.", examples=["order.paid,coins.spent"]
     )
     user: UserId | None = Field(default=None, description="Only events of this user.")
     wait: Annotated[int, Field(ge=0, le=LONGEST_WAIT_SECONDS)] = Field(
-        default=0, description="Seconds to wait for an event, if there is none after the cursor."
+        default=0, description="Seconds to wait for an event, if there is none after the cursor.", examples=[20]
     )
     limit: PageSize = PAGE
 
-    @field_validator("types")
-    @classmethod
-    def _known(cls, types: str | None) -> str | None:
-        for name in types.split(",") if types is not None else ():
-            if name not in ALL_TYPES:
-                raise ValueError(f"no such type of event: {name}")
-        return types
-
 
 class CauseOut(Out):
-    by: Literal["fact", "caller", "rule"] = Field(
-        description="A provider's word, a caller or person, or a rule of the installation."
+    by: Literal["fact", "caller", "rule", "test"] = Field(
+        description="A provider's word, a caller or person, or a rule of the installation. `test`: nothing happened, "
+        "it is an example for trying out a receiver.",
+        examples=["fact"],
     )
-    name: str | None = Field(default=None, description="The caller or person.")
-    fact: str | None = Field(default=None, description="Number of the fact.")
-    road: str | None = Field(default=None, description="How the fact came: notification, receipt, query, …")
-    provider_account: str | None = None
+    name: str | None = Field(default=None, description="The caller or person.", examples=["backend:game"])
+    fact: str | None = Field(default=None, description="Number of the fact.", examples=["252286601203298480"])
+    road: str | None = Field(
+        default=None, description="How the fact came: notification, receipt, query, …", examples=["notification"]
+    )
+    provider_account: ShownAccount | None = Field(default=None, description="Whose fact it is.")
 
 
 class EventOut(Out):
-    id: uuid.UUID = Field(description="The same in the feed and in every delivery: apply an event once.")
-    type: EventType
-    timestamp: Moment = Field(description="When it happened.")
-    version: int = Field(description="Greater in every later event of the user: an older state never replaces a newer.")
-    user: str | None = Field(description="Null for money that belongs to nobody known.")
-    data: dict[str, Any] = Field(description="The thing as the API shows it, as it was after the change.")
-    cause: CauseOut
+    id: uuid.UUID = Field(
+        description="The same in the feed and in every delivery: apply an event once.",
+        examples=["5c1f6a0e-77b2-8d41-9e03-2b8c4d5f6a10"],
+    )
+    type: EventType = Field(description="What happened.", examples=["order.paid"])
+    timestamp: At = Field(description="When it happened.")
+    version: int = Field(
+        description="Greater in every later event of the user: an older state never replaces a newer.", examples=[3]
+    )
+    user: ShownUser | None = Field(description="Null for money that belongs to nobody known.")
+    data: dict[str, Any] = Field(
+        description="The thing as the API shows it, as it was after the change.",
+        examples=[{"number": "252286601203298479", "status": "paid"}],
+    )
+    cause: CauseOut = Field(description="Why it happened.")
 
 
 class EventsOut(Out):
-    events: list[EventOut]
-    next: str = Field(description="Cursor: give it as `after` next time, also if there was no event.")
-    more: bool = Field(description="There are more events now: ask again at once.")
+    events: list[EventOut] = Field(description="In the order of the feed.")
+    next: str = Field(
+        description="Cursor: give it as `after` next time, also if there was no event.", examples=["MTow"]
+    )
+    more: bool = Field(description="There are more events now: ask again at once.", examples=[False])
 
 
 @blueprint.get("/events")

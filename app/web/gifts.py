@@ -11,6 +11,7 @@ from app.domain import list_tables, representations
 from app.domain.gifts import GiftRequest
 from app.domain.ledger import LONGEST
 from app.domain.numbers import parse_number
+from app.services.accounts.users import check_known
 from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
 from app.services.gifts import journey
@@ -38,7 +39,9 @@ def create_gift(body: shapes.GiftIn) -> Any:
     if who.user_id is not None and not core().rules.gifts.by_users:
         raise GiftsNotAllowed("users' own tokens may not give here")
     giver = who.user(body.user)
-    request = keyed(who.speaking_for(giver), idempotency_key(), "gift", body.model_dump(mode="json"))
+    if who.types_in(body.new_user):
+        core().read(lambda tx: check_known(tx, [body.receiver]))
+    request = keyed(who.speaking_for(giver), idempotency_key(), "gift", who.content(body))
     wanted = GiftRequest(
         giver=giver,
         receiver=body.receiver,
@@ -47,7 +50,7 @@ def create_gift(body: shapes.GiftIn) -> Any:
         environment=body.environment,
         message=body.message,
         reference=body.reference,
-        actor=who.name[: LONGEST["actor"]],  # a user's id alone may have as many characters
+        actor=who.actor[: LONGEST["actor"]],  # a user's id alone may have as many characters
     )
     return representations.gift(journey.give(core(), wanted, request)._asdict())
 

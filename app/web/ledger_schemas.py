@@ -3,111 +3,128 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from app.domain.spending import LONGEST_HOLD_SECONDS
 from app.services.ledger.batches import MOST
-from app.web.schemas import Asset, In, Moment, Name, Out, PositiveInt, PostedOut, SpendIn, UserId, UserQuery
+from app.services.ledger.wallet_lists import HoldState
+from app.web.fields import (
+    Amount,
+    Asset,
+    At,
+    Environment,
+    Moment,
+    NewUser,
+    Note,
+    PositiveInt,
+    Reason,
+    Reference,
+    ShownAsset,
+    Sku,
+    UserId,
+)
+from app.web.schemas import In, Out, PostedOut, SpendIn, UserQuery
 
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-Reference = Annotated[str, StringConstraints(max_length=128)]
-Environment = Literal["live", "sandbox"]
-Key = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,128}$")]
+Key = Annotated[
+    str,
+    StringConstraints(pattern=r"^[\x20-\x7e]{1,128}$"),
+    Field(description="The idempotency key of this item.", examples=["monday-alice"]),
+]
 
 
 class BalanceAtQuery(UserQuery):
     asset: Asset = "coin"
     environment: Environment = "live"
-    at: Moment
+    at: Moment = Field(description="The moment, with its zone.")
 
 
 class BalanceAtOut(Out):
-    asset: str
+    asset: ShownAsset
     environment: Environment
-    at: datetime
-    balance: int
+    at: At = Field(description="The moment.")
+    balance: int = Field(description="What the wallet held then.", examples=[435])
 
 
 class GrantIn(In):
     user: UserId
     asset: Asset
-    amount: PositiveInt
+    amount: Amount
     environment: Environment = "live"
     reason: Reason
     reference: Reference = ""
-    expires_at: Moment | None = None
-    product: Name | None = None
-    new_user: bool | None = Field(
-        default=None,
-        exclude=True,
-        description="Whether the user may be one that nobody has seen. If not given: only where no Tillbook-Actor is "
-        "named, since people mistype. No part of what the Idempotency-Key stands for.",
-    )
+    expires_at: Moment | None = Field(default=None, description="When what is left expires; not given: never.")
+    product: Sku | None = Field(default=None, description="The product that the coins are as if bought with.")
+    new_user: NewUser = None
 
 
 class DebitIn(In):
     user: UserId
     asset: Asset
-    amount: PositiveInt
+    amount: Amount
     environment: Environment = "live"
     reason: Reason
     reference: Reference = ""
 
 
 class HoldIn(SpendIn):
-    seconds: Annotated[int, Field(strict=True, gt=0, le=LONGEST_HOLD_SECONDS)]
+    seconds: Annotated[int, Field(strict=True, gt=0, le=LONGEST_HOLD_SECONDS)] = Field(
+        description="For how long.", examples=[600]
+    )
 
 
 class CaptureIn(In):
-    amount: PositiveInt | None = Field(default=None, description="All that is left, if not given.")
-    final: bool = Field(default=False, description="Give the rest back at once.")
+    amount: PositiveInt | None = Field(default=None, description="All that is left, if not given.", examples=[10])
+    final: StrictBool = Field(default=False, description="Give the rest back at once.", examples=[True])
     reference: Reference = ""
-    note: Annotated[str, StringConstraints(max_length=255)] = ""
+    note: Note = ""
 
 
 class HoldOut(Out):
-    id: uuid.UUID
-    amount: int
-    captured: int
-    released: int
-    rest: int = Field(description="What is still reserved.")
-    state: Literal["open", "captured", "released", "expired"]
-    expires_at: datetime
-    repeated: bool
+    id: uuid.UUID = Field(description="The hold.", examples=["0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830"])
+    amount: int = Field(description="What it reserved at first.", examples=[25])
+    captured: int = Field(description="What of it was spent.", examples=[10])
+    released: int = Field(description="What of it was given back.", examples=[0])
+    rest: int = Field(description="What is still reserved.", examples=[15])
+    state: HoldState = Field(description="How the hold stands.", examples=["open"])
+    expires_at: At = Field(description="When it gives back what is left, by itself.")
+    repeated: bool = Field(description="This key had been used for it before.", examples=[False])
 
 
 class ReverseIn(In):
-    amount: PositiveInt | None = Field(default=None, description="All of it, if not given.")
+    amount: PositiveInt | None = Field(default=None, description="All of it, if not given.", examples=[10])
     reason: Reason
 
 
 class SpendItem(SpendIn):
-    type: Literal["spend"]
+    type: Literal["spend"] = Field(description="Take coins.", examples=["spend"])
     key: Key
     user: UserId
 
 
 class GrantItem(GrantIn):
-    type: Literal["grant"]
+    type: Literal["grant"] = Field(description="Give bonus coins.", examples=["grant"])
     key: Key
 
 
 class BatchIn(In):
-    all_or_nothing: bool
+    all_or_nothing: StrictBool = Field(description="Book nothing if one item is refused.", examples=[False])
     items: Annotated[
         list[Annotated[SpendItem | GrantItem, Field(discriminator="type")]], Field(min_length=1, max_length=MOST)
-    ]
+    ] = Field(description="What to book, each with a key of its own.")
 
 
 class ItemOut(Out):
-    code: str | None = Field(description="Why it was refused; null if it was booked (or could have been).")
-    details: dict[str, int | str] = Field(default_factory=dict)
-    posted: PostedOut | None
+    code: str | None = Field(
+        description="Why it was refused; null if it was booked (or could have been).", examples=["insufficient_funds"]
+    )
+    details: dict[str, int | str] = Field(
+        default_factory=dict, description="What machines read besides the code.", examples=[{"available": 5}]
+    )
+    posted: PostedOut | None = Field(description="What was booked; null: nothing.")
 
 
 class BatchOut(Out):
-    applied: bool = Field(description="False: nothing was booked, because something was refused.")
+    applied: bool = Field(description="False: nothing was booked, because something was refused.", examples=[True])
     items: list[ItemOut] = Field(description="In the order of the request.")

@@ -22,7 +22,7 @@ from flask import Response, request
 from app.domain.csv_text import csv_line
 from app.domain.ledger import microseconds
 from app.domain.numbers import MAX_NUMBER
-from app.services.base.errors import DomainError, Invalid
+from app.services.base.errors import DomainError, NotACursor
 from app.services.base.list_pages import ListPage, ListPlace
 from app.web.access import caller
 from app.web.schemas import ListQuery
@@ -39,7 +39,8 @@ NUMBER = MAX_NUMBER
 UUID = 2**128 - 1
 """The largest of each kind of number that a place is made of."""
 FORMATS = ("application/json", "text/csv")
-CSV_RESPONSE: Any = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+CSV_EXAMPLE = "number,user,status\r\n252286601203298479,alice,paid\r\n"
+CSV_RESPONSE: Any = {200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": CSV_EXAMPLE}}}}
 """What the OpenAPI document says of an answer that may be CSV."""
 Row = TypeVar("Row")
 Read = Callable[[ListPlace | None, int], ListPage[Row]]
@@ -70,14 +71,14 @@ class ListShape:
         return urlsafe_b64encode(content.encode()).rstrip(b"=").decode()
 
     def place_of(self, cursor: str, field: str = "cursor") -> ListPlace:
-        """Raises Invalid for a text that this list never gave."""
+        """Raises NotACursor for a text that this list never gave."""
         try:
             name, *place = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         except (ValueError, TypeError, RecursionError):
             name, place = None, []
         fits = [type(part) is int and 0 <= part <= most for part, most in zip(place, self.place, strict=False)]
         if name != self.name or len(place) != len(self.place) or not all(fits):
-            raise Invalid("not the `next` of a page of this list", field=field)
+            raise NotACursor(field=field)
         return tuple(place)
 
 

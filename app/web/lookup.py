@@ -17,6 +17,7 @@ from app.web import lookup_schemas as shapes
 from app.web.access import needs
 from app.web.context import core
 
+_READ_AT = {"refund": "/v1/refunds", "transfer": "/v1/transfers", "hold": "/v1/holds", "gift": "/v1/gifts"}
 blueprint = APIBlueprint("lookup", __name__, url_prefix="/v1", tag="Lookup")
 
 
@@ -58,10 +59,8 @@ def _named(thing: Named) -> dict[str, Any]:
 
 
 def _link(thing: Named) -> str | None:
-    if thing.kind == "refund":
-        return f"/v1/refunds/{thing.number}"
-    if thing.kind == "gift":
-        return f"/v1/gifts/{thing.number}"
+    if thing.kind in _READ_AT:
+        return f"{_READ_AT[thing.kind]}/{thing.number}"
     if thing.order is not None:
         return f"/v1/orders/{thing.order}"
     if thing.kind in ("user", "purchase", "agreement"):

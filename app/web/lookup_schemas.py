@@ -9,13 +9,14 @@ from pydantic import Field, StringConstraints
 
 from app.services.lookup.search import LONGEST_SEARCHED
 from app.services.lookup.timeline import MOST_ENTRIES
+from app.web.fields import Text
 from app.web.schemas import PAGE, In, Out
 
 _ORDER, _PAYMENT, _AT = "252286601203298479", "252286601203302575", "2026-11-28T09:30:00Z"
 
 
 class SearchQuery(In):
-    number: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_SEARCHED)] = Field(
+    number: Annotated[Text, StringConstraints(min_length=1, max_length=LONGEST_SEARCHED)] = Field(
         description="Any number: ours, a provider's, a store's transaction id, a UUID, or a user's id.",
         examples=[_PAYMENT],
     )
@@ -84,6 +85,7 @@ class EntryOut(Out):
         "unfreeze",
         "intervention",
         "event",
+        "delivery",
         "message_settled",
         "order_expired",
     ] = Field(description="What kind of thing happened.", examples=["call"])

@@ -11,6 +11,7 @@ from flask import request
 from app.services.accounts.users import ensure_user, record_consent
 from app.services.base.context import Tx
 from app.services.intake import receipts
+from app.web import receipt_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
 from app.web.context import core
@@ -21,8 +22,8 @@ blueprint = APIBlueprint("receipts", __name__, url_prefix="/v1", tag="Store purc
 @blueprint.get("/account-token")
 @needs("receipts")
 @blueprint.input(schemas.UserQuery, location="query", arg_name="query")
-@blueprint.output(schemas.AccountTokenOut)
-def account_token(query: schemas.UserQuery) -> Any:
+@blueprint.output(shapes.AccountTokenOut)
+def show_account_token(query: schemas.UserQuery) -> Any:
     """The user's account token, a UUID: give it to the store with every purchase. It never changes."""
     user_id = caller().user(query.user)
 
@@ -34,9 +35,9 @@ def account_token(query: schemas.UserQuery) -> Any:
 
 @blueprint.put("/consent")
 @needs("receipts")
-@blueprint.input(schemas.ConsentIn, arg_name="body")
-@blueprint.output(schemas.ConsentOut)
-def set_consent(body: schemas.ConsentIn) -> Any:
+@blueprint.input(shapes.ConsentIn, arg_name="body")
+@blueprint.output(shapes.ConsentOut)
+def set_consent(body: shapes.ConsentIn) -> Any:
     """Record whether the user agrees that a store is told how much of a purchase was used.
 
     Stores ask that before a refund; without the user's consent nothing is told. Safe to repeat.
@@ -55,9 +56,9 @@ def set_consent(body: schemas.ConsentIn) -> Any:
 @blueprint.post("/receipts/<provider_account>")
 @needs("receipts")
 @blueprint.input(schemas.UserQuery, location="query", arg_name="query")
-@blueprint.input(schemas.ReceiptIn, arg_name="body")
-@blueprint.output(schemas.ReceiptOut)
-def submit_receipt(provider_account: str, query: schemas.UserQuery, body: schemas.ReceiptIn) -> Any:
+@blueprint.input(shapes.ReceiptIn, arg_name="body")
+@blueprint.output(shapes.ReceiptOut)
+def submit_receipt(provider_account: str, query: schemas.UserQuery, body: shapes.ReceiptIn) -> Any:
     """Hand in the proof of one or many store purchases, as the store gave it to the client.
 
     Submitting it again is always safe: the same proof has the same answer and is credited once, so no Idempotency-Key

@@ -96,7 +96,7 @@ def list_refunds(query: shapes.RefundsQuery) -> Any:
 @needs("freeze")
 @blueprint.input(shapes.FreezeIn, arg_name="body")
 @blueprint.output(shapes.FreezeOut, status_code=201)
-def freeze(body: shapes.FreezeIn) -> Any:
+def freeze_wallet(body: shapes.FreezeIn) -> Any:
     """Refuse spends and holds from now on (`wallet_frozen`). Credits still come in."""
     return _change(body, frozen=True)
 
@@ -105,7 +105,7 @@ def freeze(body: shapes.FreezeIn) -> Any:
 @needs("freeze")
 @blueprint.input(shapes.FreezeIn, arg_name="body")
 @blueprint.output(shapes.FreezeOut, status_code=201)
-def unfreeze(body: shapes.FreezeIn) -> Any:
+def unfreeze_wallet(body: shapes.FreezeIn) -> Any:
     """Allow spends again."""
     return _change(body, frozen=False)
 

@@ -2,67 +2,69 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import accumulate
 from typing import Annotated, Any, Literal
 
 from apiflask import APIBlueprint
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import Field
 
 from app.domain.trial_balance import TrialSheet, as_json
 from app.services.ledger.trial_balance import trial_balance
 from app.web.access import needs
 from app.web.context import core
-from app.web.schemas import Asset, In, Out
+from app.web.fields import Asset, At, Environment, Moment, ShownAsset
+from app.web.schemas import In, Out
 
 MOST_DAYS = 4
 """At most this many days without a checkpoint are added up for one request. Two are always there: a day is closed a day
 after its end. With more than four the worker is far behind."""
 MOST_LINES = 1000
-FIRST_YEAR, LAST_YEAR = 1970, 9990
 
 blueprint = APIBlueprint("reports", __name__, url_prefix="/v1", tag="Reports")
 
 
-def _within_reach(moment: datetime) -> datetime:
-    if not FIRST_YEAR < moment.year <= LAST_YEAR:
-        raise ValueError(f"between {FIRST_YEAR + 1} and {LAST_YEAR}")
-    return moment.astimezone(UTC)
-
-
 class TrialBalanceQuery(In):
-    at: Annotated[AwareDatetime, AfterValidator(_within_reach)] | None = Field(
-        default=None, description="Everything booked up to that moment; at present, if not given."
+    at: Moment | None = Field(
+        default=None,
+        description="Everything booked up to that moment; at present, if not given.",
+        examples=["2026-11-28T09:30:00Z"],
     )
     asset: Asset | None = Field(default=None, description="Only this one.")
 
 
-Whole = Annotated[str, Field(description="A whole number of any size, as decimal text.", pattern=r"^-?[0-9]+$")]
+Whole = Annotated[
+    str, Field(description="A whole number of any size, as decimal text.", pattern=r"^-?[0-9]+$", examples=["600"])
+]
 
 
-class LineOut(Out):
-    account: str
-    owner: Literal["house", "users"] = Field(description="`users`: the accounts of that code of all users together.")
+class TrialLineOut(Out):
+    account: str = Field(description="Code of the account.", examples=["sales"])
+    owner: Literal["house", "users"] = Field(
+        description="`users`: the accounts of that code of all users together.", examples=["house"]
+    )
     debits: Whole
     credits: Whole
     balance: Whole
 
 
-class SheetOut(Out):
-    asset: str
-    environment: Literal["live", "sandbox"]
-    balanced: bool
+class TrialSheetOut(Out):
+    asset: ShownAsset
+    environment: Environment
+    balanced: bool = Field(description="Debits and credits are alike.", examples=[True])
     debits: Whole
     credits: Whole
     balance: Whole
-    lines: list[LineOut]
+    lines: list[TrialLineOut] = Field(description="One for each account.")
 
 
 class TrialBalanceOut(Out):
-    at: datetime
-    balanced: bool = Field(description="All sheets sum to zero, those left out as well.")
-    sheets: list[SheetOut]
-    left_out: int = Field(description="Sheets that are not shown, for the answer would be too long: ask by `asset`.")
+    at: At = Field(description="What was booked up to and including that moment counts.")
+    balanced: bool = Field(description="All sheets sum to zero, those left out as well.", examples=[True])
+    sheets: list[TrialSheetOut] = Field(description="By asset and environment.")
+    left_out: int = Field(
+        description="Sheets that are not shown, for the answer would be too long: ask by `asset`.", examples=[0]
+    )
 
 
 @blueprint.get("/ledger/trial-balance")
@@ -71,9 +73,9 @@ class TrialBalanceOut(Out):
 @blueprint.output(TrialBalanceOut)
 def show_trial_balance(query: TrialBalanceQuery) -> Any:
     """What every account of the house, and all users together, gained and lost; it sums to zero by asset."""
-    now = core().clock.now()
+    now, at = core().clock.now(), query.at.astimezone(UTC) if query.at else None
     found = core().read(
-        lambda session: trial_balance(session, now=now, at=query.at, most_days=MOST_DAYS),
+        lambda session: trial_balance(session, now=now, at=at, most_days=MOST_DAYS),
         snapshot=True,
     )
     sheets = [sheet for sheet in found.sheets if query.asset in (None, sheet.asset)]

@@ -1,7 +1,7 @@
 """Each request has an id, which every log line of it bears, and leaves one line when it is answered.
 
 The id is the caller's own (`X-Request-Id`) where that is short and plain, else a new one; the answer bears it, and so
-does a problem document. This is the outermost layer, so what is refused before Flask sees it has an id and a line, too.
+does a problem document. This is the outermost layer, so what is refused before Flask sees it has an id, too.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import re
 import time
 import uuid
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from flask import request
 from werkzeug.wsgi import ClosingIterator
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ID_FIELD = "X-Request-Id"
 LONGEST_REQUEST_ID = 128
 _PLAIN = re.compile(rf"[A-Za-z0-9._:/+=@-]{{1,{LONGEST_REQUEST_ID}}}", re.ASCII)
-_KEY = "tillbook.request"
+_current: ContextVar[RequestRecord | None] = ContextVar("request_record", default=None)
 _log = structlog.get_logger(__name__)
 
 
@@ -38,6 +38,8 @@ class RequestRecord:
     code: str | None = None
     """Of the problem document that answered it."""
     status: int = 500
+    has_line: bool = False
+    """Whether a line of another kind tells of its end already."""
 
 
 class RequestLog:
@@ -49,7 +51,7 @@ class RequestLog:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         found = RequestRecord(given if _PLAIN.fullmatch(given) else uuid.uuid4().hex)
-        environ[_KEY] = found
+        _current.set(found)
         structlog.contextvars.bind_contextvars(request_id=found.id)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
@@ -60,7 +62,7 @@ class RequestLog:
         try:
             body = self._application(environ, cast("StartResponse", start))
         finally:
-            if self._lines:
+            if self._lines and not found.has_line:
                 self._write(found, environ["REQUEST_METHOD"], time.perf_counter() - begun)
         return ClosingIterator(body, _forget)
 
@@ -78,15 +80,10 @@ class RequestLog:
 
 def _forget() -> None:
     """The thread's next lines are about something else."""
+    _current.set(None)
     structlog.contextvars.unbind_contextvars("request_id")
 
 
 def record() -> RequestRecord:
-    """The record of the request that is served here."""
-    return of_environ(request.environ)
-
-
-def of_environ(environ: WSGIEnvironment) -> RequestRecord:
-    """The record of that request; an empty one where the layer is not there (a test of a part)."""
-    found: RequestRecord = environ.setdefault(_KEY, RequestRecord(uuid.uuid4().hex))
-    return found
+    """The record of the request that this thread serves; one without an id where it serves none (a test of a part)."""
+    return _current.get() or RequestRecord("")

@@ -2,56 +2,85 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask import request
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from app.domain.status import OrderStatus
-from app.providers.limits import UNSTORABLE, is_usable_moment
+from app.providers.limits import UNSTORABLE
 from app.services.base.errors import DomainError
 from app.services.payments.orders import MOST_PIECES
+from app.web.fields import (
+    AccountName,
+    Amount,
+    Asset,
+    At,
+    Currency,
+    Environment,
+    ExtraName,
+    ExtraValue,
+    Moment,
+    MoneyMinor,
+    Name,
+    Note,
+    Number,
+    PageSize,
+    PositiveInt,
+    Reason,
+    Reference,
+    ShownAccount,
+    ShownAsset,
+    ShownCurrency,
+    ShownSku,
+    ShownUser,
+    Sku,
+    Text,
+    TransferId,
+    UserId,
+)
+
+__all__ = [
+    "AccountName",
+    "Amount",
+    "Asset",
+    "At",
+    "Currency",
+    "Environment",
+    "Moment",
+    "MoneyMinor",
+    "Name",
+    "Note",
+    "Number",
+    "PageSize",
+    "PositiveInt",
+    "Reason",
+    "Reference",
+    "ShownAccount",
+    "ShownAsset",
+    "ShownCurrency",
+    "ShownSku",
+    "ShownUser",
+    "Sku",
+    "Text",
+    "TransferId",
+    "UserId",
+]
 
 LONGEST_KEY = 128
 MOST_EXTRA = 16
 DEEPEST = 16
 """Levels of lists and objects in a body; nothing that is asked for needs more."""
 PAGE = 50
-MOST_PAGE = 200
-
-UserId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
-Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,18}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-Asset = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
-PositiveInt = Annotated[int, Field(strict=True, gt=0, le=2**63 - 1)]
-
-
-def _usable(moment: datetime) -> datetime:
-    if not is_usable_moment(moment):
-        raise ValueError("out of range")
-    return moment
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_usable)]
-"""With a zone, and far enough from the ends of the calendar to be reckoned with."""
-PageSize = Annotated[int, Field(gt=0, le=MOST_PAGE)]
 
 
 class KeyMissing(DomainError):
     code = "idempotency_key_missing"
+
+
+class EmptyTimeSpan(DomainError):
+    code = "empty_time_span"
 
 
 class In(BaseModel):
@@ -67,7 +96,9 @@ class In(BaseModel):
 
 
 class Out(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
+    """A part of an answer. Each member is always there: what has no value is null."""
+
+    model_config = ConfigDict(from_attributes=True, json_schema_serialization_defaults_required=True)
 
 
 def _check_text(value: Any, depth: int = 0) -> None:
@@ -98,16 +129,21 @@ class UserQuery(In):
 
 
 Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
-NextCursor = Annotated[Cursor | None, Field(description="The `cursor` of the next page; null at the end.")]
+_CURSOR = ["WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"]
+NextCursor = Annotated[
+    Cursor | None, Field(description="The `cursor` of the next page; null at the end.", examples=_CURSOR)
+]
 
 
 class ListQuery(UserQuery):
     """How a list is read: a page as JSON, or as CSV everything from the cursor on."""
 
-    cursor: Cursor | None = Field(default=None, description="The `next` of the page before.")
+    cursor: Cursor | None = Field(default=None, description="The `next` of the page before.", examples=_CURSOR)
     limit: PageSize = Field(default=PAGE, description="Entries of a page. A CSV file has all that there are.")
     format: Literal["json", "csv"] | None = Field(
-        default=None, description="If not given, what the header `Accept` prefers: `application/json` or `text/csv`."
+        default=None,
+        description="If not given, what the header `Accept` prefers: `application/json` or `text/csv`.",
+        examples=["json"],
     )
 
 
@@ -120,209 +156,226 @@ class TimedListQuery(ListQuery):
     def _after_since(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
         since = info.data.get("since")
         if until is not None and since is not None and until <= since:
-            raise ValueError("not later than `since`")
+            raise EmptyTimeSpan
         return until
 
 
 class OrdersQuery(TimedListQuery):
-    status: OrderStatus | None = None
+    status: OrderStatus | None = Field(default=None, description="Only those that stand so.", examples=["paid"])
     before: Cursor | None = Field(
         default=None,
         description="Older name of `cursor`. It takes the number of one of the user's orders, too.",
+        examples=["252286601203298479"],
         json_schema_extra={"deprecated": True},
     )
 
 
 class PayByIn(In):
-    provider_account: Name
-    way: Annotated[str, StringConstraints(min_length=1, max_length=32)]
-    extra: dict[str, Any] = Field(default_factory=dict, max_length=MOST_EXTRA, description="What this way needs.")
-    return_url: Annotated[str, StringConstraints(max_length=512, pattern=r"^(https?://[\x21-\x7e]+)?$")] = ""
+    provider_account: AccountName
+    way: Annotated[Text, StringConstraints(min_length=1, max_length=32)] = Field(
+        description="The way of paying, one of the provider account's.", examples=["page"]
+    )
+    extra: dict[ExtraName, ExtraValue] = Field(
+        default_factory=dict,
+        max_length=MOST_EXTRA,
+        description="What this way needs: `GET /v1/providers` has its JSON Schema.",
+        examples=[{}],
+    )
+    return_url: Annotated[str, StringConstraints(max_length=512, pattern=r"^(https?://[\x21-\x7e]+)?$")] = Field(
+        default="", description="Where the provider sends the payer afterwards.", examples=["https://game.dev/shop"]
+    )
 
 
 class OrderIn(PayByIn):
-    product: Name
-    quantity: Annotated[int, Field(strict=True, ge=1, le=MOST_PIECES)] = 1
-    currency: Currency | None = None
-    user: UserId | None = None
+    product: Sku
+    quantity: Annotated[int, Field(strict=True, ge=1, le=MOST_PIECES)] = Field(
+        default=1, description="How many of the product.", examples=[1]
+    )
+    currency: Currency | None = Field(
+        default=None, description="The currency to pay in; not given: one that product and provider account share."
+    )
+    user: UserId | None = Field(default=None, description="Backend keys only: who buys.")
 
 
 class PaymentIn(PayByIn):
-    user: UserId | None = None
+    user: UserId | None = Field(default=None, description="Backend keys only: whose order.")
 
 
 class GrantOut(Out):
-    asset: str
-    amount: int
-    bonus: bool
-    valid_days: int | None = None
+    asset: ShownAsset
+    amount: int = Field(description="How much of the asset one piece gives.", examples=[60])
+    bonus: bool = Field(description="Given on top: not paid for.", examples=[False])
+    valid_days: int | None = Field(default=None, description="Days until it expires; null: never.", examples=[30])
 
 
 class ProductOut(Out):
-    sku: str
-    title: str
-    prices: dict[str, int] = Field(description="Minor units by currency.")
-    grants: list[GrantOut]
-    store_ids: dict[str, str]
+    sku: ShownSku
+    title: str = Field(description="For people.", examples=["60 coins"])
+    prices: dict[str, int] = Field(description="Minor units by currency.", examples=[{"CNY": 600}])
+    grants: list[GrantOut] = Field(description="What one piece gives.")
+    store_ids: dict[str, str] = Field(
+        description="The stores' ids of the product, by provider account.", examples=[{"store": "com.game.coins60"}]
+    )
 
 
 class ProductsOut(Out):
-    products: list[ProductOut]
+    products: list[ProductOut] = Field(description="What is for sale now.")
 
 
 class PaymentOut(Out):
     number: Number
-    provider_account: str
-    way: str
-    status: Literal["created", "pending", "unknown", "authorized", "paid", "failed", "closed", "held"]
-    action: dict[str, Any] | None = Field(description="What the client does next, while the payment is open.")
-    created_at: datetime
-    paid_at: datetime | None
+    provider_account: ShownAccount
+    way: str = Field(description="The way of paying.", examples=["page"])
+    status: Literal["created", "pending", "unknown", "authorized", "paid", "failed", "closed", "held"] = Field(
+        description="How far the payment has come. `unknown`: the provider did not say, and is asked again.",
+        examples=["pending"],
+    )
+    action: dict[str, Any] | None = Field(
+        description="What the client does next, while the payment is open. `type` says what the other members mean.",
+        examples=[{"type": "redirect", "url": "https://pay.provider.dev/pay/77"}],
+    )
+    created_at: At
+    paid_at: At | None = Field(description="When it was paid; null: it is not.")
 
 
 class OrderOut(Out):
     number: Number
-    user: str
-    environment: Literal["live", "sandbox"]
-    product: str
-    title: str
-    quantity: int
-    amount_minor: int | None
-    currency: str | None
-    grants: list[GrantOut]
-    status: Literal["open", "paid", "expired"]
-    created_at: datetime
-    expires_at: datetime
-    paid_at: datetime | None
-    payments: list[PaymentOut]
+    user: ShownUser
+    environment: Environment
+    product: ShownSku
+    title: str = Field(description="The product's title when it was ordered.", examples=["60 coins"])
+    quantity: int = Field(description="How many of the product.", examples=[1])
+    amount_minor: MoneyMinor | None = Field(description="The price in minor units; null: the store decides it.")
+    currency: ShownCurrency | None = Field(description="The currency of the price; null: the store decides it.")
+    grants: list[GrantOut] = Field(description="What one piece gives.")
+    status: OrderStatus = Field(description="How the order stands.", examples=["open"])
+    created_at: At
+    expires_at: At = Field(description="Until when it can be paid.")
+    paid_at: At | None = Field(description="When it was paid; null: it is not.")
+    payments: list[PaymentOut] = Field(description="Its payments, in the order in which they were made.")
 
 
 class OrdersOut(Out):
-    orders: list[OrderOut]
+    orders: list[OrderOut] = Field(description="Newest first.")
     next: NextCursor
 
 
 class WayOut(Out):
-    way: str
-    extra: dict[str, Any] = Field(description="JSON Schema of `extra`.")
+    way: str = Field(description="The way of paying.", examples=["page"])
+    extra: dict[str, Any] = Field(description="JSON Schema of `extra`.", examples=[{"type": "object"}])
 
 
 class ProviderOut(Out):
-    name: str
-    live: bool
-    currencies: list[str]
-    capabilities: list[str]
-    ways: list[WayOut]
+    name: ShownAccount
+    live: bool = Field(description="False: a sandbox.", examples=[False])
+    currencies: list[str] = Field(description="What can be paid in.", examples=[["CNY"]])
+    capabilities: list[str] = Field(description="What the provider can do.", examples=[["refund"]])
+    ways: list[WayOut] = Field(description="Its ways of paying.")
 
 
 class ProvidersOut(Out):
-    providers: list[ProviderOut]
+    providers: list[ProviderOut] = Field(description="The provider accounts of this installation.")
 
 
-class ProblemOut(Out):
-    type: str
-    title: str
-    status: int
-    code: str
-    request_id: str = Field(description="Of this request, as in the header X-Request-Id and in the service's log.")
-    detail: str | None = None
-    errors: list[dict[str, Any]] | None = None
-    field: str | None = Field(default=None, description="The field at fault, or the one that differs.")
-    retry_after: int | None = Field(default=None, description="Seconds to wait, as in the header Retry-After.")
+class FaultOut(Out):
+    field: str = Field(description="The member at fault; empty: the whole.", examples=["quantity"])
+    where: str = Field(alias="in", description="`json` or `query`.", examples=["json"])
+    message: str = Field(description="The fault, for people.", examples=["Input should be greater than 0"])
 
 
-class AccountTokenOut(Out):
-    token: str = Field(description="A UUID.")
-
-
-class ConsentIn(In):
-    user: UserId | None = None
-    consented: Annotated[bool, Field(strict=True)]
-
-
-class ConsentOut(Out):
-    user: str
-    consented: bool
-
-
-class ReceiptIn(BaseModel):
-    """The proof as the provider's plugin wants it (`docs/api.md`): a JSON object."""
+class ProblemOut(BaseModel):
+    """A problem document of RFC 9457. A code may bring members of its own."""
 
     model_config = ConfigDict(extra="allow")
 
-
-class PurchaseOut(Out):
-    transaction: str
-    status: Literal["credited", "refunded", "pending", "held", "not_yours", "unknown"]
-    finish: bool = Field(description="The client may tell the store that it was delivered.")
-    product: str | None
-    order: Number | None
-
-
-class ReceiptOut(Out):
-    receipt: Number
-    status: Literal["pending", "settled", "given_up"]
-    purchases: list[PurchaseOut]
+    type: str = Field(
+        description="A URI that names the code.", examples=["https://tillbook.invalid/problems/invalid_request"]
+    )
+    title: str = Field(description="The code in words.", examples=["The request is not valid."])
+    status: int = Field(description="The HTTP status.", examples=[422])
+    code: str = Field(description="Stable: what programs go by.", examples=["invalid_request"])
+    request_id: str | None = Field(
+        default=None,
+        description="Of this request, as in the header X-Request-Id and in the service's log.",
+        examples=["01JDS3GZ0C8V2M5QK7R9T4W6XY"],
+    )
+    detail: str | None = Field(
+        default=None, description="More about this case, for people.", examples=["not the `next` of a page"]
+    )
+    errors: list[FaultOut] | None = Field(default=None, description="What is not valid: one entry for each fault.")
+    field: str | None = Field(
+        default=None, description="The field at fault, or the one that differs.", examples=["before"]
+    )
+    retry_after: int | None = Field(
+        default=None, description="Seconds to wait, as in the header Retry-After.", examples=[2]
+    )
 
 
 class BalanceOut(Out):
-    asset: str
-    environment: Literal["live", "sandbox"]
-    balance: int
-    held: int
-    available: int
-    frozen: bool
+    asset: ShownAsset
+    environment: Environment
+    balance: int = Field(description="What the user has.", examples=[435])
+    held: int = Field(description="What of the balance is reserved.", examples=[0])
+    available: int = Field(description="What can be spent: balance less held.", examples=[435])
+    frozen: bool = Field(description="Spends are refused.", examples=[False])
 
 
 class DebtOut(Out):
-    asset: str
-    environment: Literal["live", "sandbox"]
-    amount: int = Field(description="Refunded coins that were spent: whatever comes in repays them first.")
+    asset: ShownAsset
+    environment: Environment
+    amount: int = Field(
+        description="Refunded coins that were spent: whatever comes in repays them first.", examples=[10]
+    )
 
 
 class WalletOut(Out):
-    user: str
-    balances: list[BalanceOut]
-    debts: list[DebtOut]
+    user: ShownUser
+    balances: list[BalanceOut] = Field(description="By asset and environment.")
+    debts: list[DebtOut] = Field(description="What the user owes.")
 
 
 class StatementQuery(ListQuery):
     asset: Asset = "coin"
-    environment: Literal["live", "sandbox"] = "live"
-    order: Literal["oldest_first", "newest_first"] = "oldest_first"
+    environment: Environment = "live"
+    order: Literal["oldest_first", "newest_first"] = Field(
+        default="oldest_first", description="Which come first.", examples=["newest_first"]
+    )
 
 
 class LineOut(Out):
-    version: int
-    transfer: uuid.UUID
-    amount: int = Field(description="Signed: what the wallet gained.")
-    balance: int
-    kind: str
-    reference: str
-    note: str
-    other: str = Field(description="Code of the account on the other side.")
-    at: datetime
-    actor: str | None = Field(description="Who asked for it; empty for the service itself, null for a user's token.")
+    version: int = Field(description="The wallet's version: 1, 2, … without gaps.", examples=[1])
+    transfer: TransferId
+    amount: int = Field(description="Signed: what the wallet gained.", examples=[60])
+    balance: int = Field(description="What the wallet had then.", examples=[60])
+    kind: str = Field(description="What kind of transfer: `purchase`, `spend`, …", examples=["purchase"])
+    reference: str = Field(description="What the caller gave.", examples=["252286601203298479"])
+    note: str = Field(description="For people.", examples=[""])
+    other: str = Field(description="Code of the account on the other side.", examples=["issuance"])
+    at: At
+    actor: str | None = Field(
+        description="Who asked for it; empty for the service itself, null for a user's token.",
+        examples=["backend:game"],
+    )
 
 
 class StatementOut(Out):
-    lines: list[LineOut]
+    lines: list[LineOut] = Field(description="The postings of the wallet.")
     next: NextCursor
 
 
 class SpendIn(In):
-    user: UserId | None = None
+    user: UserId | None = Field(default=None, description="Backend keys only: who spends.")
     asset: Asset
-    amount: PositiveInt
-    environment: Literal["live", "sandbox"] = "live"
-    reference: Annotated[str, StringConstraints(max_length=128)] = ""
-    note: Annotated[str, StringConstraints(max_length=255)] = ""
+    amount: Amount
+    environment: Environment = "live"
+    reference: Reference = ""
+    note: Note = ""
 
 
 class PostedOut(Out):
-    id: uuid.UUID
-    amount: int
-    balance: int
-    version: int
-    at: datetime
-    repeated: bool = Field(description="This key had been used for it before.")
+    id: TransferId
+    amount: int = Field(description="How much moved.", examples=[25])
+    balance: int = Field(description="What the wallet has after it.", examples=[35])
+    version: int = Field(description="The wallet's version after it.", examples=[2])
+    at: At
+    repeated: bool = Field(description="This key had been used for it before.", examples=[False])

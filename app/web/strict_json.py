@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from flask import abort, request
 from flask.json.provider import DefaultJSONProvider
 
-from app.providers.strict_json import no_constant, unique_members
+from app.providers.strict_json import LARGEST_EXPONENT, no_constant, unique_members
 from app.web.model_json import WrittenJson
 
 
@@ -17,10 +18,21 @@ class StrictJson(DefaultJSONProvider):
     sort_keys = False
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        return super().loads(s, object_pairs_hook=unique_members, parse_constant=no_constant, **kwargs)
+        return super().loads(
+            s, object_pairs_hook=unique_members, parse_constant=no_constant, parse_float=_number, **kwargs
+        )
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         return obj if isinstance(obj, WrittenJson) else super().dumps(obj, **kwargs)
+
+
+def _number(text: str) -> int | float:
+    """A number with a fraction or an exponent. `25.0` and `1e3` are whole numbers in JSON, as JSON Schema reads it, and
+    are read exactly: no float comes near an amount."""
+    number = Decimal(text)
+    if abs(number.adjusted()) <= LARGEST_EXPONENT and number == number.to_integral_value():
+        return int(number)
+    return float(text)
 
 
 def refuse_other_content() -> None:

@@ -218,9 +218,8 @@ def create_batch(body: shapes.BatchIn) -> Any:
 
 def _must_be_known(bodies: Iterable[shapes.GrantIn | shapes.DebitIn]) -> list[str]:
     """The users of these requests whom somebody must have seen before (ADR 0038)."""
-    is_typed_in = bool(caller().agent)
     said = [(body.user, body.new_user if isinstance(body, shapes.GrantIn) else None) for body in bodies]
-    return [user for user, new in said if new is False or (new is None and is_typed_in)]
+    return [user for user, new in said if caller().types_in(new)]
 
 
 def _count(tx: Tx, verb: str, answers: Iterable[tuple[BaseModel, Posted | Refused]]) -> None:

@@ -57,35 +57,32 @@ class UserRates:
     """Buckets that fill steadily, and hold what one minute may ask."""
 
     def __init__(self, per_minute: int, seconds: Callable[[], float] = time.monotonic) -> None:
-        self._limit = per_minute
+        self.limit = per_minute
+        """There is none if it is 0."""
         self._seconds = seconds
         self._lock = threading.Lock()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """What was left, and when."""
 
-    @property
-    def are_on(self) -> bool:
-        return self._limit > 0
-
     def take(self, user_id: str) -> tuple[Standing, float]:
         """Take one of the user's tokens: how it stands then, and how many seconds the user has to wait (0: none)."""
-        per_second, now = self._limit / WINDOW_SECONDS, self._seconds()
+        per_second, now = self.limit / WINDOW_SECONDS, self._seconds()
         with self._lock:
-            left, at = self._buckets.pop(user_id, (float(self._limit), now))
-            left = min(float(self._limit), left + (now - at) * per_second)
+            left, at = self._buckets.pop(user_id, (float(self.limit), now))
+            left = min(float(self.limit), left + (now - at) * per_second)
             wait = 0.0 if left >= 1 else (1 - left) / per_second
             left = left if wait else left - 1
             self._buckets[user_id] = (left, now)
             if len(self._buckets) > MOST_BUCKETS:
                 self._buckets.popitem(last=False)
-        full_in = math.ceil((self._limit - left) / per_second)
-        return Standing(self._limit, math.floor(left), full_in), wait
+        full_in = math.ceil((self.limit - left) / per_second)
+        return Standing(self.limit, math.floor(left), full_in), wait
 
 
 def spend(user_id: str) -> None:
     """Count this request. Raises TooManyRequests."""
     rates: UserRates = current_app.extensions["tillbook_rates"]
-    if not rates.are_on:
+    if not rates.limit:
         return
     g.standing, wait = rates.take(user_id)
     if wait:

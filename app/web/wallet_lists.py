@@ -13,7 +13,7 @@ from apiflask import APIBlueprint
 
 from app.domain import list_tables
 from app.domain.ledger import WALLET, AccountName, wallet
-from app.services.base.errors import Invalid
+from app.services.base.errors import DomainError
 from app.services.base.list_pages import TimeSpan
 from app.services.ledger import transfer_lists, wallet_lists
 from app.services.ledger.transfer_lists import TransferFilter
@@ -30,6 +30,12 @@ TRANSFERS = ListShape("transfers", "transfers", (NUMBER,), list_tables.TRANSFERS
 ALL_TRANSFERS = replace(TRANSFERS, name="all-transfers", place=(MOMENT, UUID))
 
 
+class ListTooLong(DomainError):
+    """The member `field` names the member of the query that is missing, or too far from another."""
+
+    code = "list_too_long"
+
+
 @blueprint.get("/wallet/lots")
 @needs("read")
 @blueprint.input(shapes.LotsQuery, location="query", arg_name="query")
@@ -44,11 +50,7 @@ def list_lots(query: shapes.LotsQuery) -> Any:
         None if query.kind is None else query.kind == "bonus",
         query.expires_before,
     )
-    return list_answer(
-        LOTS,
-        query,
-        partial(wallet_lists.list_lots, house, wanted),
-    )
+    return list_answer(LOTS, query, partial(wallet_lists.list_lots, house, wanted))
 
 
 @blueprint.get("/holds")
@@ -61,12 +63,7 @@ def list_holds(query: shapes.HoldsQuery) -> Any:
     who, house = caller(), core()
     made = TimeSpan(query.since, query.until)
     wanted = HoldFilter(who.user(query.user), query.state, query.asset, query.environment, made)
-    return list_answer(
-        HOLDS,
-        query,
-        partial(wallet_lists.list_holds, house, wanted),
-        _shown_to(who),
-    )
+    return list_answer(HOLDS, query, partial(wallet_lists.list_holds, house, wanted), _shown_to(who))
 
 
 @blueprint.get("/holds/<uuid:hold_id>")
@@ -99,12 +96,7 @@ def list_transfers(query: shapes.TransfersQuery) -> Any:
         made = TimeSpan(query.since, query.until)
         wanted = TransferFilter(account, kind=query.kind, made=made, newest_first=newest_first)
     shape = ALL_TRANSFERS if user_id is None else TRANSFERS
-    return list_answer(
-        shape,
-        query,
-        partial(transfer_lists.list_transfers, house, wanted),
-        _shown_to(who),
-    )
+    return list_answer(shape, query, partial(transfer_lists.list_transfers, house, wanted), _shown_to(who))
 
 
 @blueprint.get("/transfers/<uuid:transfer_id>")
@@ -122,12 +114,12 @@ def show_transfer(transfer_id: uuid.UUID, query: shapes.OneQuery) -> Any:
 def _short_time(query: shapes.TransfersQuery) -> tuple[datetime, datetime]:
     """From when to when the transfers of all users are listed."""
     if query.account is not None:
-        raise Invalid("name the user whose account it is", field="account")
+        raise ListTooLong("Name the user whose account it is.", field="account")
     if query.since is None:
-        raise Invalid("name the user, or the time from which on the transfers of all users are wanted", field="since")
+        raise ListTooLong(field="since")
     until = query.until or query.since + shapes.MOST_TIME
     if until - query.since > shapes.MOST_TIME:
-        raise Invalid(f"without `user`, at most {shapes.MOST_TIME} after `since`", field="until")
+        raise ListTooLong(f"Without `user`, at most {shapes.MOST_TIME} after `since`.", field="until")
     return query.since, until
 
 

@@ -15,7 +15,6 @@ from appstoreserverlibrary.receipt_utility import IN_APP_ARRAY, TRANSACTION_IDEN
 
 from plugins.apple.der import Element, Malformed, elements, only
 
-MAX_CHARACTERS = 1024 * 1024
 MOST_TRANSACTIONS = 20
 _PURCHASE_DATE = 1704
 _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")  # 1.2.840.113549.1.7.2
@@ -31,8 +30,6 @@ def transactions_in_app_receipt(text: str) -> tuple[str, ...]:
 
     The newest are those that a client has just bought; what is older is found in the customer's history.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise MalformedReceipt("too long")
     try:
         records = [_purchase(record) for record in _in_app_records(base64.b64decode(text, validate=True))]
     except ValueError as error:  # from base64, DER, UTF-8, and where there are more or fewer elements than there should
@@ -45,8 +42,6 @@ def transactions_in_app_receipt(text: str) -> tuple[str, ...]:
 
 def transaction_in_old_receipt(text: str) -> str:
     """The id in a receipt of the form before iOS 7, one per transaction. Raises MalformedReceipt."""
-    if len(text) > MAX_CHARACTERS:
-        raise MalformedReceipt("too long")
     try:
         found = ReceiptUtility().extract_transaction_id_from_transaction_receipt(text)
     except (ValueError, binascii.Error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from plugins.apple.mapping import Meaning, meaning_of
 from plugins.apple.signed_data import Reason, Refused, SignedData, moment
 from plugins.apple.transactions import (
     SUBSCRIPTION,
+    UPGRADED,
     Transaction,
     about_refund,
     counts,
@@ -124,6 +125,14 @@ def _purchase(event: _Event) -> tuple[Fact, ...]:
     return facts_of(event.transaction, event.raw, grant_free_trials=event.grant_free_trials)
 
 
+def _upgrade(event: _Event) -> tuple[Fact, ...]:
+    """The notification names the new period alone; the old one ended when the new one began."""
+    is_period = event.transaction.type == SUBSCRIPTION
+    return tuple(
+        replace(fact, replaces=UPGRADED) if is_period and fact.kind is Kind.PAID else fact for fact in _purchase(event)
+    )
+
+
 def _subscription_start(event: _Event) -> tuple[Fact, ...]:
     facts = _purchase(event)
     if event.transaction.type != SUBSCRIPTION or any(fact.kind is Kind.SIGNED for fact in facts):
@@ -168,7 +177,7 @@ def _ended(event: _Event) -> tuple[Fact, ...]:
 
 _TELLERS: Mapping[Meaning, Callable[[_Event], tuple[Fact, ...]]] = {
     Meaning.PURCHASE: _purchase,
-    Meaning.UPGRADE: _purchase,
+    Meaning.UPGRADE: _upgrade,
     Meaning.SUBSCRIPTION_START: _subscription_start,
     Meaning.REFUND: _refund,
     Meaning.REFUND_UNDONE: _refund_undone,

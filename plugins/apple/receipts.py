@@ -36,8 +36,9 @@ from plugins.apple.settings import Environment
 from plugins.apple.signed_data import Reason, Refused, SignedData, moment
 from plugins.apple.transactions import Transaction, facts_of, read_transaction
 
-LARGEST_RECEIPT = 1024 * 1024 + 1024
-"""Bytes of a receipt. The largest is an app receipt of StoreKit 1: see `app_receipts.MAX_CHARACTERS`."""
+LARGEST_RECEIPT = 1000 * 1024
+"""Bytes of a receipt. The largest is an app receipt of StoreKit 1. Less than the service takes as a body, so that the
+client is told which of the two is too large."""
 LARGEST_LIST = 256 * 1024
 """Bytes of a receipt of any other shape: 20 signed transactions of today take about 130 KiB."""
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from app.domain.money import Money, MoneyError
+from app.providers.strict_json import read_json_object
 
 BEIJING = timezone(timedelta(hours=8))
 CNY = "CNY"
@@ -22,28 +23,14 @@ class Unreadable(ValueError):
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """A JSON object that can be kept anywhere: no duplicate members, no NaN, no half characters; fractions stay text,
-    so that no float comes near money. Raises Unreadable."""
+    """A JSON object that can be read in one way only and be kept anywhere; fractions stay text. Raises Unreadable."""
     try:
-        document = json.loads(body, object_pairs_hook=_members, parse_constant=_no_constant, parse_float=str)
+        document = read_json_object(body, fraction_texts=True)
         if b"\\u" in body and "\\u0000" in json.dumps(document, ensure_ascii=False).encode().decode():
             raise Unreadable("a text with a NUL")
-    except (ValueError, RecursionError) as error:
-        raise error if isinstance(error, Unreadable) else Unreadable("not JSON") from None
-    if not isinstance(document, dict):
-        raise Unreadable("not a JSON object")
+    except ValueError as error:
+        raise error if isinstance(error, Unreadable) else Unreadable("not JSON that can be kept") from None
     return document
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise Unreadable("a member is there twice")
-    return members
-
-
-def _no_constant(_: str) -> None:
-    raise Unreadable("a number that is none")
 
 
 def text(document: Mapping[str, Any], name: str, limit: int = MAX_TEXT) -> str:

@@ -19,12 +19,13 @@ from typing import Any
 
 import requests
 
+from app.config import SCOPES as ALL_SCOPES
 from tests.demo.patience import wait_for
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BIN = Path(sys.executable).parent
-SCOPES = ["orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze"]
+SCOPES = sorted(ALL_SCOPES)
 STOP_SECONDS = 15
 """Then what has not ended is killed, with all that it started."""
 
@@ -47,17 +48,17 @@ class Running:
         )
 
     def start(self, name: str, *command: str) -> None:
-        log = (self.folder / f"{name}.log").open("wb")
-        self.processes.append(
-            subprocess.Popen(
-                [BIN / command[0], *command[1:]],
-                cwd=ROOT,
-                env=self.environ,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # a group that can be ended as a whole; Ctrl-C comes to us alone
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.processes.append(
+                subprocess.Popen(
+                    [BIN / command[0], *command[1:]],
+                    cwd=ROOT,
+                    env=self.environ,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # a group that can be ended as a whole; Ctrl-C comes to us alone
+                )
             )
-        )
 
     def stop(self) -> None:
         """End all processes and wait for that."""
@@ -102,6 +103,7 @@ def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Run
             "public_url": url,
         },
         "user_jwt": {"secret": secret},
+        "gifts": {"enabled": True},
         "api_keys.backend": {"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": SCOPES},
         **{f"provider_accounts.{name}": table for name, table in accounts.items()},
     }

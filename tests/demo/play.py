@@ -84,6 +84,9 @@ class Play:
         press_pay(order["payments"][0]["action"]["url"])
         say("  paid, and Alipay's notification never arrives")
         self.expect(95, "found by the worker")
+        say("  everything that happened to that order, as whoever helps alice reads it:")
+        for entry in self.backend.get(f"/v1/orders/{order['number']}/timeline")["entries"]:
+            say(f"    {entry['at'][11:19]}  {entry['text']}")
 
     def scene_storm(self) -> None:
         say("3. Alipay, the notification arrives fifty times at once")
@@ -156,6 +159,23 @@ class Play:
         say("  and takes its refund back")
         self.expect(before - 230, "the coins are back")
 
+    def scene_gifts(self) -> None:
+        say("8. Gifts from user to user")
+        before = self.coins()
+        gift = self._give("alice", "bob", 25)
+        say(f"  alice gives bob 25 coins: {gift['status']}; they keep their expiry, value and origin")
+        self.expect(before - 25, f"bob has {self.coins('bob')}")
+        self._give("bob", "carol", 10)
+        self.backend.post("/v1/wallets/freeze", {"user": "carol", "environment": "sandbox", "reason": "demo"})
+        gift = self._give("alice", "carol", 5)
+        say(f"  carol has 10 of them, and is frozen: a gift to her is {gift['status']} ({gift['reason']})")
+        self.expect(before - 25, "back where they came from")
+
+    def _give(self, giver: str, receiver: str, amount: int) -> dict[str, Any]:
+        body = {"user": giver, "receiver": receiver, "asset": "coin", "amount": amount, "environment": "sandbox"}
+        gift: dict[str, Any] = self.backend.post("/v1/gifts", body)
+        return gift
+
     def books(self) -> None:
         say("The statement of alice's coins:")
         page = self.backend.get("/v1/statement", user="alice", asset="coin", environment="sandbox")
@@ -171,6 +191,7 @@ class Play:
             self.scene_wechat,
             self.scene_apple,
             self.scene_refunds,
+            self.scene_gifts,
         ):
             scene()
             say()

@@ -61,7 +61,7 @@ def test_lots_that_end_are_found_by_the_look(world: World) -> None:
     world.clock.advance(59)
     assert (worker.run_once(), balance(world)) == (0, (10, 0))
     world.clock.advance(1)
-    assert (worker.run_once(), balance(world)) == (1, (0, 0))
+    assert (worker.run_once(), balance(world)) == (2, (0, 0)), "the lot, and the place of its event in the feed"
     assert worker.run_once() == 0
 
 
@@ -71,7 +71,7 @@ def test_holds_that_end_are_found_by_the_look(world: World) -> None:
     world.clock.advance(59)
     assert (worker.run_once(), balance(world)) == (0, (10, 4))
     world.clock.advance(1)
-    assert (worker.run_once(), balance(world)) == (1, (10, 0))
+    assert (worker.run_once(), balance(world)) == (2, (10, 0)), "the hold, and the place of its event in the feed"
 
 
 def test_orders_without_a_payment_that_is_open_are_found_by_the_look(world: World) -> None:

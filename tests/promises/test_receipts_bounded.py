@@ -239,9 +239,9 @@ def test_a_settled_receipt_that_is_open_again_has_its_body_again(kiosk: Kiosk) -
 @pytest.mark.parametrize(
     ("refused", "status", "shown"),
     [
-        ("too_many_transactions", 422, "too_many_transactions"),
+        ("too_many_transactions", 409, "too_many_transactions"),
         ("receipt_too_large", 413, "receipt_too_large"),
-        ("signature", 422, "receipt_refused"),
+        ("signature", 409, "receipt_refused"),
     ],
 )
 def test_a_limit_that_an_honest_client_meets_has_its_own_code(

@@ -91,5 +91,6 @@ def test_a_dispute_at_the_sandbox_brings_its_fee(world: World) -> None:
 
 def test_a_fact_that_is_read_back_is_the_fact_that_was_told(world: World) -> None:
     told = replace(Buyer(world).fact(DONE, 1, refund="D:1", money=600), occurrence="2", dispute_fee=Money(0, "CNY"))
+    told = replace(told, spares="D:2", replaces="D:3", refunds_unknown=True)
     assert fact_of(told.kind, told.at, content_of(told), told.raw) == told
     assert key_of(told) != key_of(replace(told, occurrence=""))

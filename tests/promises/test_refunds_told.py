@@ -192,6 +192,7 @@ LIVES = {
         life(Word(_DONE, 1, "r1", 200), Word(_DONE, 2, "r2", 100), Word(_UNDONE, 3, "r2")),
         200,
     ),
+    "at one moment": (life(Word(_DONE, 1, "r2", 100), Word(_DONE, 1, "r1", 200), Word(_FAILED, 1, "r0")), 300),
     "one stands, another is undone in part, a third fails": (
         life(
             Word(_DONE, 1, "r1", 200),

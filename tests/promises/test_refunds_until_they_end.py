@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from app.cli import main
 from app.domain.deciding import Policy, Surplus
 from app.domain.money import Money
+from app.domain.proof.anchors import check_of
 from app.providers.errors import Declined, Unknown
 from app.providers.facts import Fact, Kind, Ref
 from app.services.base.context import Rules
@@ -181,6 +182,26 @@ def test_an_automatic_refund_asks_only_for_what_is_left(engine: Engine, sessions
     assert rows == {("provider", 100, "done"), ("automatic", 500, "done")}
     assert world.at_provider(second).refunded == 600
     assert world.money("surplus") == 0
+    buyer.assert_balanced()
+
+
+def test_an_automatic_refund_that_shrinks_before_it_is_sent_is_sealed_anew(engine: Engine, sessions: Sessions) -> None:
+    """The part that a person had refunded is told between the automatic refund and its call."""
+    buyer, second = _surplus(engine, sessions)
+    world, theirs = buyer.world, buyer.world.at_provider(second).id
+    world.simulator.faults.set(lose=9)
+    world.pay(second)
+    world.simulator.console_refund(world.at_provider(second), 100)
+    buyer.tell(replace(buyer.paid(), ref=Ref(str(second), theirs)))
+    assert [(row.amount_minor, row.status) for row in buyer.refunds()] == [(600, "created")]
+    anchored = [check_of("refunds", row._asdict()) for row in buyer.refunds()]
+    console = world.at_provider(second).refunds[0]
+    ref = Ref(str(second), theirs, console.number)
+    buyer.tell(Fact(Kind.REFUNDED, ref, console.at, Money(100, "CNY"), account="m-1", live=False))
+    work_for(world, 2)
+    automatic = [row for row in buyer.refunds() if row.origin == "automatic"]
+    assert [(row.amount_minor, row.status) for row in automatic] == [(500, "done")]
+    assert [check_of("refunds", row._asdict()) for row in automatic] == anchored, "an anchor of before still fits"
     buyer.assert_balanced()
 
 

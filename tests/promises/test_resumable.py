@@ -20,7 +20,7 @@ from tests.support import processes
 from tests.support.processes import Place, place_of, run_and_kill
 from tests.support.world import World
 
-MOST_STEPS = 80
+MOST_STEPS = 200
 LEASE = 61
 
 

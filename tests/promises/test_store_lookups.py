@@ -41,6 +41,20 @@ def test_a_purchase_that_got_no_order_is_found_by_its_claim_and_its_fact(store: 
     assert found["fact"].status == "parked unknown_product"
 
 
+def test_the_notification_of_a_purchase_that_its_receipt_told_first_is_shown_once(store: Store) -> None:
+    device = store.device()
+    number = device.buy(PRODUCT)
+    store.deliver()
+    for _ in range(2):
+        device.resubmit(number)
+    (payment,) = [thing for thing in things_named(store.core, number) if thing.kind == "payment"]
+    assert payment.order is not None
+    entries = timeline(store.core, payment.order).entries
+    (told,) = [entry for entry in entries if entry.kind is EntryKind.FACT]
+    (again,) = [entry for entry in entries if entry.kind is EntryKind.TOLD_AGAIN]
+    assert (told.road, again.road, again.number) == ("receipt", "notification", told.number)
+
+
 def test_what_the_store_was_told_of_the_purchase_is_in_the_timeline(engine: Engine, sessions: Sessions) -> None:
     store = Store(build_world(engine, sessions), answer_refund_questions=True)
     device = store.device()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import Engine
+from itertools import permutations
 
+import pytest
+from sqlalchemy import Engine, text
+
+from app.domain.numbers import slot_of_user
+from app.providers.facts import Message, Reply
 from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.refunds import requests
 from app.worker import Worker
 from plugins.apple.transactions import SUBSCRIPTION
 from tests.promises.test_store_purchases import Store
 from tests.support.databases import Sessions
-from tests.support.world import START, build_world
+from tests.support.world import START, World, build_world
 
 CATALOGUE = "".join(
     f"""
@@ -44,10 +49,83 @@ def test_six_hops_in_six_minutes_leave_the_coins_of_one_period(engine: Engine, s
             device.resubmit(period)
         if way == "receipt of the old period too":
             device.resubmit(old)
-        Worker(store.core).run_once()
-    # Six hundredths of a per cent were used: less than half a coin of each period.
+    # Six hundredths of a per cent were used: less than half a coin of each period. No worker had to come.
     assert store.world.coins() == 600
+    told = _refunds(store)
+    Worker(store.core).run_once()
+    assert store.world.coins() == 600, "the store, asked, says what we knew"
+    assert _refunds(store) == told
     store.world.assert_balanced()
+
+
+def test_what_an_upgrade_gives_back_is_taken_in_any_order_of_telling_and_without_a_worker(
+    engine: Engine, sessions: Sessions
+) -> None:
+    """Three periods of 30 days, each replaced ten days after its start: 200 of each replaced one, 600 of the last."""
+    store = _HoldingStore(build_world(engine, sessions))
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    shown = []
+    for order in permutations(range(3)):
+        user = "user-" + "".join(map(str, order))
+        period = store.device(user).buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
+        for product in ("gold", "silver"):
+            store.world.clock.advance(10 * 24 * 3600)
+            period = store.shop.control("upgrade", id=period, product=f"com.example.{product}")["id"]
+        store.deliver()
+        messages, store.held = store.held, []
+        for place in (*order, *order):
+            assert store.receive(messages[place]).status == 200
+        assert store.world.coins(user) == 200 + 200 + 600, order
+        shown.append(_refunds(store, user))
+        assert shown[-1] == shown[0], f"rows do not depend on the order of telling: {order}"
+    Worker(store.core).run_once()
+    for order in permutations(range(3)):
+        assert store.world.coins("user-" + "".join(map(str, order))) == 1000, order
+    store.world.assert_balanced()
+
+
+@pytest.mark.parametrize("token", [True, False], ids=["owner named", "owner known by the agreement"])
+def test_a_refund_that_is_told_before_its_renewal_leaves_no_coins(
+    engine: Engine, sessions: Sessions, token: bool
+) -> None:
+    store = _HoldingStore(build_world(engine, sessions))
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    first = store.device("alice", token=token).buy("com.example.silver", product_type=SUBSCRIPTION)
+    store.deliver()
+    store.held = []
+    store.world.clock.advance(30 * 24 * 3600)
+    renewal = store.shop.control("renew", id=first)["id"]
+    store.deliver()
+    store.world.clock.advance(60)
+    store.shop.control("refund", id=renewal)
+    store.deliver()
+    for message in reversed(store.held):
+        assert store.receive(message).status == 200
+    assert store.world.coins() == 600, "those of the first period"
+    store.world.assert_balanced()
+
+
+class _HoldingStore(Store):
+    """Keeps what the store sends, to be told in an order of the test's own."""
+
+    held: list[Message]
+
+    def __init__(self, world: World) -> None:
+        self.held = []
+        super().__init__(world)
+
+    def _notified(self, url: str, message: Message) -> Reply:
+        self.held.append(message)
+        return Reply(200, "text/plain", b"")
+
+
+def _refunds(store: Store, user: str = "alice") -> list[tuple[str, str, object]]:
+    """The refunds of the user's orders, by the moment at which the period began."""
+
+    wanted = text("SELECT id FROM orders WHERE slot = :slot AND user_id = :user ORDER BY paid_at")
+    orders = store.core.read(lambda tx: list(tx.scalars(wanted, {"slot": slot_of_user(user), "user": user})))
+    rows = [row for order in orders for row in requests.of_order(store.core, order)]
+    return [(row.number_there, row.status, row.coins) for row in rows]
 
 
 def test_a_refund_that_is_reversed_on_an_upgraded_period_leaves_what_the_upgrade_gave_back(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.providers.strict_json import (
     DEEPEST,
+    LONGEST_FRACTION,
     LONGEST_INTEGER,
     UnreadableJson,
     read_json,
@@ -86,3 +87,15 @@ def test_a_fraction_beyond_reckoning_is_refused(number: bytes) -> None:
 def test_an_object_is_asked_for_and_nothing_else_is_one(body: bytes) -> None:
     with pytest.raises(UnreadableJson, match="not a JSON object"):
         read_json_object(body)
+
+
+@pytest.mark.parametrize("number", ["6.00", "1e400", "-0.5", "1E+2"])
+def test_a_fraction_can_be_kept_as_the_text_that_it_is(number: str) -> None:
+    assert read_json_object(f'{{"a":{number},"b":7}}'.encode(), fraction_texts=True) == {"a": number, "b": 7}
+
+
+def test_a_fraction_that_is_kept_as_text_is_short() -> None:
+    longest = "0." + "1" * (LONGEST_FRACTION - 2)
+    assert read_json(longest.encode(), fraction_texts=True) == longest
+    with pytest.raises(UnreadableJson):
+        read_json(longest.encode() + b"1", fraction_texts=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
+from apiflask import APIFlask
+from flask import Response, request
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
@@ -15,6 +18,8 @@ from werkzeug.test import TestResponse
 from app import create_app
 from app.composition import House
 from app.config import SCOPES, ApiKey, Settings, UserJwt
+from app.problem_documents import CONTENT_TYPE
+from app.web.openapi.operations import operations_of
 from tests.support.world import World
 
 JWT_SECRET = "the tests' secret for users' tokens, long enough"
@@ -60,7 +65,22 @@ class ApiClient:
 
 def build_client(world: World, engine: Engine, **changes: Any) -> FlaskClient:
     app = create_app(test_settings(**changes), house=House(world.core, engine, {}))
+    app.after_request(_as_documented(app))
     return app.test_client()
+
+
+def _as_documented(app: APIFlask) -> Callable[[Response], Response]:
+    """Fails a request whose problem has a code, or a status, that the OpenAPI document does not list."""
+    operations = {(one.rule.endpoint, one.method): one for one in operations_of(app)}
+
+    def check(answer: Response) -> Response:
+        operation = operations.get((request.endpoint, request.method.lower()))
+        if operation is not None and answer.content_type == CONTENT_TYPE:
+            code = answer.get_json()["code"]
+            assert code in operation.codes, f"{operation.view_name} answers {code}; run `make clients`"
+        return answer
+
+    return check
 
 
 def order_body(**changes: Any) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def test_the_table_of_settings_is_true() -> None:
     for name, model in (
         ("order_minutes", Settings),
         ("message_days", Settings),
+        ("question_days", Settings),
         ("call_days", Settings),
         ("grace_seconds", Settings),
         ("trusted_proxies", Settings),

@@ -18,6 +18,9 @@ BY_THEIR_NUMBER = {"ix_payments_theirs", "ix_refunds_theirs"}
 """For the sweeps that find a payment, or its refunds, of which only the provider's number is told (docs/adr/0030,
 docs/adr/0037)."""
 
+BY_POSITION = {"ix_deliveries_position"}
+"""For the list of an endpoint's deliveries, in the order of the feed (docs/adr/0039)."""
+
 LISTED = {"ix_orders_listed", "ix_refunds_listed"}
 """For the lists of all users, which are sweeps over all slots by status and time."""
 
@@ -82,6 +85,8 @@ def test_in_every_such_table_the_slot_comes_first_in_keys_and_most_indexes() -> 
         assert next(iter(table.primary_key.columns)).name == "slot", name
         for key in table.foreign_keys:
             assert next(iter(key.constraint.columns)).name == "slot", name  # type: ignore[union-attr]
-        for index in (index for index in table.indexes if index.name not in BY_TIME | BY_THEIR_NUMBER | LISTED):
+        for index in (
+            index for index in table.indexes if index.name not in BY_TIME | BY_THEIR_NUMBER | BY_POSITION | LISTED
+        ):
             partial = any(index.dialect_options[dialect]["where"] is not None for dialect in ("postgresql", "sqlite"))
             assert partial or next(iter(index.columns)).name == "slot", index.name

@@ -352,7 +352,7 @@ def test_a_scope_is_needed_for_each_thing(world: World, engine: Engine) -> None:
 
 def test_a_backend_names_the_user_and_a_user_is_only_oneself(backend: ApiClient, alice: ApiClient) -> None:
     nameless = backend.post("/v1/orders", order_body())
-    assert (nameless.status_code, nameless.get_json()["code"]) == (400, "user_missing")
+    assert (nameless.status_code, nameless.get_json()["code"]) == (403, "user_missing")
     assert backend.post("/v1/orders", order_body(user="alice")).status_code == 201
     assert alice.post("/v1/orders", order_body(user="alice")).status_code == 201
     other = alice.post("/v1/orders", order_body(user="bob"))

@@ -25,6 +25,8 @@ CODES = {
     "unknown_provider_account",
     "unknown_way",
     "no_price",
+    "extra_not_accepted",
+    "not_a_cursor",
 }
 
 
@@ -84,7 +86,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "far too many": {"quantity": 2**63},
     "many more": {"quantity": 10**400},
     "a quantity as text": {"quantity": "1"},
-    "a quantity with parts": {"quantity": 1.0},
+    "a quantity with parts": {"quantity": 1.5},
     "a quantity as truth": {"quantity": True},
     "a quantity as list": {"quantity": [1]},
     "a currency in small letters": {"currency": "cny"},

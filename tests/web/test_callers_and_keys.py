@@ -132,7 +132,7 @@ def test_a_batch_without_a_key_is_refused(backend: ApiClient, world: World) -> N
 def test_an_order_of_an_unknown_product_says_the_same_again(alice: ApiClient) -> None:
     first = alice.post("/v1/orders", order_body(product="nothing"), key="k")
     again = alice.post("/v1/orders", order_body(product="nothing"), key="k")
-    assert (first.status_code, first.get_json()["code"]) == (422, "unknown_product")
+    assert (first.status_code, first.get_json()["code"]) == (409, "unknown_product")
     assert again.get_json() == first.get_json()
     other = alice.post("/v1/orders", order_body(), key="k").get_json()
     assert (other["code"], other["field"]) == ("idempotency_key_reused", "product")

@@ -165,7 +165,8 @@ def test_a_backend_lists_the_transfers_of_all_users_for_a_day_at_most(
         "account": {"since": day, "account": "debt"},
     }.items():
         answer = backend.get("/v1/transfers", **query)
-        assert (answer.status_code, answer.get_json()["field"]) == (422, field)
+        problem = answer.get_json()
+        assert (answer.status_code, problem["code"], problem["field"]) == (409, "list_too_long", field)
 
 
 WRONG = [
@@ -204,7 +205,7 @@ def test_a_filter_that_does_not_fit_is_named(path: str, field: str, value: str, 
 @pytest.mark.parametrize("path", ["/v1/orders", "/v1/refunds", "/v1/holds", "/v1/transfers"])
 def test_a_time_that_ends_before_it_begins_is_refused(path: str, alice: ApiClient) -> None:
     answer = alice.get(path, since="2026-01-02T00:00:00Z", until="2026-01-02T00:00:00Z")
-    assert (answer.status_code, [fault["field"] for fault in answer.get_json()["errors"]]) == (422, ["until"])
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "empty_time_span")
 
 
 def _cursor(*content: Any) -> str:
@@ -233,7 +234,7 @@ FORGED = {
 @pytest.mark.parametrize("fault", sorted(FORGED))
 def test_a_cursor_that_the_list_never_gave_is_refused(fault: str, alice: ApiClient) -> None:
     answer = alice.get("/v1/holds", cursor=FORGED[fault])
-    assert (answer.status_code, answer.get_json()["field"]) == (422, "cursor"), answer.text
+    assert (answer.status_code, answer.get_json()["field"]) == (404, "cursor"), answer.text
     assert alice.get("/v1/holds", cursor=_cursor("holds", 1, 2)).status_code == 200
 
 
@@ -242,7 +243,7 @@ def test_a_cursor_is_good_for_its_list_only(path: str, world: World, alice: ApiC
     _fill(world, alice, backend)
     for other in MEMBERS:
         cursor = alice.get(other, limit="1").get_json()["next"]
-        assert alice.get(path, cursor=cursor).status_code == (200 if other == path else 422)
+        assert alice.get(path, cursor=cursor).status_code == (200 if other == path else 404)
     everybodys = backend.get("/v1/orders", limit="1").get_json()["next"]
     assert alice.get("/v1/orders", cursor=everybodys).get_json()["field"] == "cursor"
     assert alice.get("/v1/orders", before=everybodys).get_json()["field"] == "before"

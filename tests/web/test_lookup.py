@@ -42,6 +42,16 @@ def test_refunds_and_users_lead_to_where_they_are_read(backend: ApiClient, order
     assert user["timeline"] is None
 
 
+def test_transfers_and_holds_lead_to_where_they_are_read(backend: ApiClient, order: dict[str, str]) -> None:
+    wanted = {"user": "alice", "asset": "coin", "amount": 5, "environment": "sandbox"}
+    spent = backend.post("/v1/spends", wanted).get_json()
+    held = backend.post("/v1/holds", {**wanted, "seconds": 60}).get_json()
+    for kind, number in (("transfer", spent["id"]), ("hold", held["id"])):
+        (found,) = backend.get("/v1/search", number=number).get_json()["found"]
+        assert (found["kind"], found["number"], found["user"]) == (kind, number, "alice")
+        assert backend.get(found["link"]).get_json()["id"] == number
+
+
 def test_what_names_nothing_is_an_empty_list(backend: ApiClient) -> None:
     answer = backend.get("/v1/search", number="nothing")
     assert (answer.status_code, answer.get_json()) == (200, {"found": []})

@@ -203,9 +203,11 @@ def test_a_malformed_chunked_body_is_a_bad_request_and_one_line(service: Service
     answer = service.answer(head + body)
     assert _status(answer) == [400]
     assert b"application/problem+json" in answer
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "bad_request"
+    told = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert told["code"] == "bad_request"
+    assert f"X-Request-Id: {told['request_id']}\r\n".encode() in answer
     lines = service.lines()[before:]
-    assert [line["level"] for line in lines] == ["warning"]
+    assert [(line["level"], line["request_id"]) for line in lines] == [("warning", told["request_id"])]
     assert "exception" not in lines[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
 from app.composition import rules_of
+from app.domain.gifts import GiftRules
 from app.services.accounts.catalog import import_products, parse_catalogue
 from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, test_settings
 from tests.support.world import CATALOGUE, World
@@ -55,7 +57,7 @@ def _refusal(answer: Any) -> tuple[int, str, str | None, str | None]:
 
 
 def test_an_asset_that_nothing_grants_is_refused_and_leaves_no_trace(backend: ApiClient, world: World) -> None:
-    wrong = (422, "unknown_asset", "cion", None)
+    wrong = (409, "unknown_asset", "cion", None)
     assert _refusal(backend.post("/v1/grants", _grant(asset="cion"))) == wrong
     assert _refusal(backend.post("/v1/debits", _grant(asset="cion"))) == wrong
     for together in (True, False):
@@ -69,7 +71,7 @@ def test_an_asset_that_nothing_grants_is_refused_and_leaves_no_trace(backend: Ap
 
 def test_an_asset_of_a_product_imported_a_moment_ago_is_one_at_once(backend: ApiClient, world: World) -> None:
     assert backend.post("/v1/grants", _grant()).status_code == 201
-    assert backend.post("/v1/grants", _grant(asset="gem"), key="g").status_code == 422
+    assert backend.post("/v1/grants", _grant(asset="gem"), key="g").status_code == 409
     now = world.clock.now()
     world.core.transact(lambda tx: import_products(tx, parse_catalogue(CATALOGUE + GEM), now))
     assert backend.post("/v1/grants", _grant(asset="gem"), key="g").status_code == 201, "the refusal is not kept"
@@ -88,14 +90,14 @@ def test_the_settings_may_name_assets_that_no_product_grants(world: World, engin
     there = world.with_rules(rules_of(settings))
     backend = ApiClient(build_client(there, engine), BACKEND_KEY)
     assert backend.post("/v1/grants", _grant(asset="ticket")).status_code == 201
-    assert backend.post("/v1/grants", _grant(asset="tickets")).status_code == 422
+    assert backend.post("/v1/grants", _grant(asset="tickets")).status_code == 409
 
 
 # --- users ---
 
 
 def test_a_person_who_mistypes_a_user_is_told_so_and_may_insist_with_the_same_key(mei: ApiClient, world: World) -> None:
-    wrong = (422, "unknown_user", None, "alcie")
+    wrong = (409, "unknown_user", None, "alcie")
     assert _refusal(mei.post("/v1/grants", _grant(user="alcie"), key="k")) == wrong
     assert _refusal(mei.post("/v1/debits", _grant(user="alcie"))) == wrong
     for together in (True, False):
@@ -111,7 +113,7 @@ def test_a_person_who_mistypes_a_user_is_told_so_and_may_insist_with_the_same_ke
 
 
 def test_a_program_may_give_the_first_coins_unless_it_says_that_the_user_is_known(backend: ApiClient) -> None:
-    assert _refusal(backend.post("/v1/grants", _grant(new_user=False))) == (422, "unknown_user", None, "alice")
+    assert _refusal(backend.post("/v1/grants", _grant(new_user=False))) == (409, "unknown_user", None, "alice")
     assert backend.post("/v1/grants", _grant()).status_code == 201
     assert backend.post("/v1/grants", _grant(new_user=False)).status_code == 201
 
@@ -128,6 +130,22 @@ def test_whoever_has_ordered_or_owns_something_is_known(
         consent = {"user": "alice", "consented": True}
         backend.client.put("/v1/consent", headers=backend.headers, json=consent)
     assert mei.post("/v1/grants", _grant()).status_code == 201
+
+
+def test_a_gift_that_a_person_types_in_needs_a_receiver_whom_somebody_has_seen(world: World, engine: Engine) -> None:
+    allowed = world.with_rules(replace(world.core.rules, gifts=GiftRules(enabled=True)))
+    backend, mei = (ApiClient(build_client(allowed, engine), BACKEND_KEY) for _ in range(2))
+    mei.headers["Tillbook-Actor"] = "mei"
+    backend.post("/v1/grants", _grant(amount=50))
+    gift = {"user": "alice", "receiver": "bbo", "asset": "coin", "amount": 10, "environment": "sandbox"}
+    assert _refusal(mei.post("/v1/gifts", gift, key="k")) == (422, "unknown_user", None, "bbo")
+    assert (_accounts(world), world.coins()) == (2, 50), "alice's wallet, and what was issued"
+    assert mei.post("/v1/gifts", {**gift, "new_user": True}, key="k").status_code == 201
+    assert mei.post("/v1/gifts", gift, key="k").status_code == 201
+    assert backend.post("/v1/gifts", {**gift, "receiver": "cem"}).status_code == 201, "a program's own users"
+    lines = backend.get("/v1/statement", user="alice", environment="sandbox").get_json()["lines"]
+    assert [line["actor"] for line in lines] == ["backend:backend", "backend:backend/mei", "backend:backend"]
+    assert world.coins() == 30
 
 
 def test_permission_for_a_new_user_is_no_part_of_what_a_batch_key_stands_for(mei: ApiClient, world: World) -> None:

@@ -99,7 +99,8 @@ def test_the_largest_amount_fits_once(backend: ApiClient, world: World) -> None:
 def test_a_receipt_of_strange_words_is_refused_by_its_plugin(http: FlaskClient, backend: ApiClient) -> None:
     for word in (NUL, HALF, LONG, 2**64, "0001-01-01T00:00:00+14:00"):
         body = json.dumps({"receipt": word, str(word): [word]})
-        for account, status in (("sandbox", 422), ("no-such", 422), ("x" * 500, 422), ("%00", 422)):
+        status = 422 if word == HALF else 409  # half a character is no text at all
+        for account in ("sandbox", "no-such", "x" * 500, "%00"):
             answer = http.post(
                 f"/v1/receipts/{account}?user=alice",
                 data=body,

@@ -38,11 +38,12 @@ ANCHORED: Mapping[str, tuple[str, ...]] = {
 }
 """What never changes in a row. Frozen with ANCHOR_VERSION: an anchor of years ago must still fit."""
 _OF_OUR_REFUNDS = ("amount_minor", "currency", "created_at")
-"""Of a refund that the provider decided, these follow from facts, and move with them. Frozen with ANCHOR_VERSION."""
+"""Of a refund that was asked for. Of one that the provider decided these follow from facts, and move with them; an
+automatic one may shrink before it is sent. Frozen with ANCHOR_VERSION."""
 FACT_CONTENT = (
     *("ours", "theirs", "refund", "agreement", "amount_minor", "currency", "total_minor", "share", "product"),
     *("quantity", "owner", "account", "live", "period_end", "fee_minor", "fee_currency", "cause", "refunds_unknown"),
-    *("spares", "dispute_fee_minor", "dispute_fee_currency", "occurrence"),
+    *("spares", "dispute_fee_minor", "dispute_fee_currency", "occurrence", "replaces"),
 )
 """What a fact says. Later tellings complete it and change nothing that was said: so what was said then is anchored."""
 
@@ -129,7 +130,7 @@ def said_by(content: Mapping[str, Any]) -> int:
 def check_of(table: str, row: Mapping[str, Any], said: int = 0) -> str:
     """The check of a row as it stands now; of a fact, over those members that `said` names."""
     names = ANCHORED[table]
-    if table == "refunds" and row["origin"] != Origin.PROVIDER:
+    if table == "refunds" and row["origin"] == Origin.ASKED:
         names += _OF_OUR_REFUNDS
     values = [spelled(row[name]) for name in names]
     if table == "facts":

@@ -14,6 +14,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from app.domain.deciding import Policy
+from app.domain.endpoints import PushRules
 from app.domain.gifts import GiftRules
 from app.domain.limits import LedgerRules
 from app.domain.numbers import NumberSource
@@ -68,10 +69,14 @@ class Rules:
     """Payments that one user may start within a minute."""
     message_days: int = 90
     """How long a kept message that is settled is kept."""
+    question_days: int = 90
+    """How long a question to a provider that has ended is kept after it was asked last."""
     call_days: int = 180
     """How long it is remembered how a call to a provider ended."""
     event_days: int = 30
     """How long events are kept for readers of the feed."""
+    push: PushRules = field(default_factory=PushRules)
+    """How events are sent to endpoints."""
     clawback: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)

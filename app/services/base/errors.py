@@ -28,6 +28,12 @@ class Invalid(DomainError):
     code = "invalid_request"
 
 
+class NotACursor(DomainError):
+    """The member `field` names the member of the query."""
+
+    code = "not_a_cursor"
+
+
 class UnknownProduct(DomainError):
     code = "unknown_product"
 
@@ -42,6 +48,20 @@ class UnknownProviderAccount(DomainError):
 
 class UnknownWay(DomainError):
     code = "unknown_way"
+
+
+class ExtraNotAccepted(DomainError):
+    """The member `errors` says what is wrong."""
+
+    code = "extra_not_accepted"
+
+
+class CurrencyNotTaken(DomainError):
+    code = "currency_not_taken"
+
+
+class AmountTooLarge(DomainError):
+    code = "amount_too_large"
 
 
 class KeyReused(DomainError):

@@ -89,6 +89,7 @@ def without_faults(fact: Fact, now: datetime) -> Fact:
         product=_name(fact.product),
         owner=_name(fact.owner),
         spares=_name(fact.spares),
+        replaces=_name(fact.replaces),
         occurrence=_name(fact.occurrence) or "",
         quantity=None,
         share=None,

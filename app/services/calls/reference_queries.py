@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from app.domain.facts import Ref
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
@@ -48,6 +48,15 @@ UNANSWERED, NOT_FOUND, NOT_SIZED = "ask_unanswered", "ask_not_found", "refund_si
 payment is listed by `tillbook refunds overdue`: its provider says that something went back, and not how much."""
 DUE = LeaseQueue(Ask.__table__, "next_try_at", "due_asks", counts="tries", stamps="asked_at")
 _a, _p = Ask.__table__.c, Payment.__table__.c
+# What a person ended by name stays: the provider's next word about it must not raise it again.
+_IS_OLD = (
+    _a.next_try_at.is_(None),
+    _a.ended_by.is_(None),
+    _a.raised_at < bindparam("before", type_=_a.raised_at.type),
+    or_(_a.asked_at.is_(None), _a.asked_at < bindparam("before", type_=_a.raised_at.type)),
+)
+_OLD = select(_a.id).prefix_with(sweep("old_asks")).where(*_IS_OLD).order_by(_a.id)
+_DELETE = delete(Ask).where(_a.slot == bindparam("at_slot"), _a.id == bindparam("at_id"), *_IS_OLD)
 _log = structlog.get_logger(__name__)
 
 
@@ -276,3 +285,15 @@ def _set_next(core: Core, row: AnyRow, moment: datetime | None) -> None:
     """Unless the question was raised again, or taken by another worker, meanwhile."""
     mine = (_a.slot == row.slot, _a.id == row.id, _a.tries == row.tries)
     core.transact(lambda tx: tx.execute(update(Ask).where(*mine).values(next_try_at=moment)))
+
+
+def delete_old(core: Core, limit: int) -> int:
+    """Delete questions that ended as long ago as the installation wants, at most `limit`; how many."""
+    before = core.clock.now() - timedelta(days=core.rules.question_days)
+    numbers = core.read(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))
+    for number in numbers:
+        where = {"at_slot": slot_of_number(number), "at_id": number, "before": before}
+        core.transact(partial(Tx.execute, statement=_DELETE, values=where))
+    if numbers:
+        _log.info("old_questions_deleted", questions=len(numbers))
+    return len(numbers)

@@ -22,7 +22,7 @@ from app.domain.numbers import SLOTS, slot_of_user
 from app.models.events import EVENTS, FEEDS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
-from app.services.base.errors import DomainError, Invalid, NotFound
+from app.services.base.errors import DomainError, NotACursor, NotFound
 from app.services.base.statements import Flight, Statement
 from app.services.base.upsert import insert_if_new
 
@@ -31,6 +31,8 @@ FEED = "all"
 PLACED_AT_ONCE = 500
 """Events that get their positions in one transaction."""
 LARGEST_PAGE = 200
+LONGEST_CURSOR_TEXT = 64
+"""Characters of a cursor of the feed; real ones are shorter."""
 _e, _n = EVENTS.c, FEEDS.c
 _COLUMNS = (_e.slot, _e.id, _e.user_id, _e.type, _e.at, _e.version, _e.body, _e.position)
 _LOCK = select(_n.placed).where(_n.name == FEED).with_for_update()
@@ -90,9 +92,8 @@ def read_feed(
     types: Collection[EventType] = (),
     user_id: str | None = None,
 ) -> FeedPage:
-    """A page of events after the cursor; None is the oldest that is kept. Raises Invalid for a text that is no cursor,
-    CursorTooOld."""
-    start = None if after is None else _position_of(after)
+    """A page of events after the cursor; None is the oldest that is kept. Raises NotACursor and CursorTooOld."""
+    start = None if after is None else position_of(after)
     wanted = (
         select(*_COLUMNS)
         .prefix_with(sweep("events"))
@@ -181,12 +182,13 @@ def cursor_at(position: int) -> str:
     return base64.urlsafe_b64encode(f"1:{position}".encode()).decode().rstrip("=")
 
 
-def _position_of(cursor: str) -> int:
+def position_of(cursor: str) -> int:
+    """The position behind which a reader with that cursor goes on. Raises Invalid for a text that is no cursor."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         text = ""
     version, _, position = text.partition(":")
     if version != "1" or not position.isascii() or not position.isdecimal() or len(position) > 18:
-        raise Invalid("not the `next` of a page", field="after")
+        raise NotACursor(field="after")
     return int(position)

@@ -24,7 +24,7 @@ from app.services.accounts.users import uuid_of
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.reported_fact import ReportedFact, checked
 from app.services.base.statements import Statement
-from app.services.facts import claims
+from app.services.facts import claims, replaced_periods
 from app.services.facts.apply import apply_fact
 from app.services.facts.record import Applied, StoredFact, note_road, told_before
 from app.services.payments import fact_rows
@@ -58,7 +58,7 @@ def tell(
     store's signed proof of it, if one did; `beside` is written in the transaction of the fact."""
     placed = place(core, reported, holder)
     if reported.fact.kind is Kind.PAID:
-        _tell_refunds_first(core, placed)
+        tell_refunds_first(core, placed)
 
     def work(tx: Tx) -> Applied:
         applied = apply_fact(tx, placed)
@@ -84,15 +84,18 @@ def _end_what_was_nobodys(core: Core, placed: ReportedFact) -> None:
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 
 
-def _tell_refunds_first(core: Core, paid: ReportedFact) -> None:
+def tell_refunds_first(core: Core, paid: ReportedFact) -> None:
     """Refunds of the purchase that were told before its buyer was known: told again where the buyer's data are, before
-    the purchase is credited, so that its coins are never there to be spent."""
+    the purchase is credited, so that its coins are never there to be spent. So is what went back of a period that it
+    replaced, or that replaced it."""
     for row in early_refunds.told_without_a_buyer(core, paid):
         again = replace(
             paid, fact=fact_of(row.kind, row.at, row.content, row.raw), road=row.road, message_id=row.message_id
         )
         core.transact(partial(apply_fact, reported=again))
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
+    for refund in replaced_periods.refunds_by(core, paid):
+        core.transact(partial(apply_fact, reported=refund))
 
 
 def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:

@@ -123,7 +123,7 @@ def note_road(tx: Tx, stored: StoredFact) -> None:
         return
     differing = contradictions(known.content, content_of(reported.fact))
     row = {
-        "slot": reported.slot,
+        "slot": known.slot,  # a store's telling may not know yet whose it is, and so which slot
         "fact_id": known.id,
         "road": reported.road,
         "differs": problem_text(",".join(differing)),

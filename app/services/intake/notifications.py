@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from app.domain.facts import Fact, Ref
+from app.domain.facts import Fact, Kind, Ref
 from app.domain.matching import Mismatch
 from app.domain.numbers import parse_number, slot_of_reference
 from app.domain.status import NEEDS_A_PERSON
@@ -25,7 +25,7 @@ from app.services.base.sanitize import name_of
 from app.services.calls import payment_queries, reference_queries, scans
 from app.services.facts import inbox
 from app.services.facts.apply import apply_fact, report_fact
-from app.services.facts.owner import place_unless_told, tell
+from app.services.facts.owner import place_unless_told, tell, tell_refunds_first
 from app.services.facts.record import Applied
 
 _log = structlog.get_logger(__name__)
@@ -109,6 +109,8 @@ def _apply_one(core: Core, account: ProviderAccount, message: Message, received:
     if isinstance(reported, Applied):
         report_fact(told, reported)
         return reported
+    if reported.buyer is not None and fact.kind is Kind.PAID and (fact.owner is None or fact.ref.agreement):
+        tell_refunds_first(core, reported)  # what names its owner itself was told where the owner's data are
 
     def work(tx: Tx) -> Applied:
         applied = apply_fact(tx, reported)

@@ -25,6 +25,7 @@ class EntryKind(StrEnum):
     UNFREEZE = "unfreeze"
     INTERVENTION = "intervention"
     EVENT = "event"
+    DELIVERY = "delivery"
     MESSAGE_SETTLED = "message_settled"
     ORDER_EXPIRED = "order_expired"
 
@@ -91,6 +92,7 @@ _SENTENCES = {
     EntryKind.UNFREEZE: "wallets were unfrozen {by}",
     EntryKind.INTERVENTION: "by hand: {what} {about} {by}",
     EntryKind.EVENT: "the backend is told: {what} {told}",
+    EntryKind.DELIVERY: "told {what}: {outcome} in {ms} ms {told}",
     EntryKind.MESSAGE_SETTLED: "message {number} needed nobody any more",
     EntryKind.ORDER_EXPIRED: "the time of order {number} was over",
 }

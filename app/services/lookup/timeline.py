@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain.numbers import slot_of_number
 from app.services.base.context import Core, Tx
-from app.services.base.errors import Invalid, NotFound
+from app.services.base.errors import NotACursor, NotFound
+from app.services.lookup.delivery_entries import tried_deliveries
 from app.services.lookup.entries import Entry
 from app.services.lookup.timeline_sources import SOURCES, Window, subject_of_order
 
@@ -32,7 +33,7 @@ class TimelinePage:
 
 
 def timeline(core: Core, order_id: int, *, cursor: str | None = None, limit: int = MOST_ENTRIES) -> TimelinePage:
-    """A page of the order's timeline, oldest first. Raises NotFound, and Invalid for what is no cursor."""
+    """A page of the order's timeline, oldest first. Raises NotFound and NotACursor."""
     since, shown = _place(cursor)
     limit = max(1, min(limit, MOST_ENTRIES))
 
@@ -42,7 +43,7 @@ def timeline(core: Core, order_id: int, *, cursor: str | None = None, limit: int
             raise NotFound(order=str(order_id))
         # Some entries of the first moment were shown before; one more than a page says whether there is a next.
         window = Window(since, shown + limit + 1)
-        found = [entry for source in SOURCES for entry in source(tx, subject, window)]
+        found = [entry for source in (*SOURCES, tried_deliveries) for entry in source(tx, subject, window)]
         return sorted((entry for entry in found if entry.at >= since), key=lambda entry: entry.place)
 
     entries = _without_shown(core.read(work, snapshot=True), since, shown)
@@ -70,4 +71,4 @@ def _place(cursor: str | None) -> tuple[datetime, int]:
             return _EPOCH + timedelta(microseconds=int(found[1])), int(found[2])
     except OverflowError:
         pass
-    raise Invalid("not the `next` of a page", field="cursor")
+    raise NotACursor(field="cursor")

@@ -349,18 +349,7 @@ def _receipts(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
 
 
 def _events(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
-    """The events of the user that show the order, a payment or a refund of it, or that a fact about it caused. Their
-    bodies are JSON, in which each of these numbers is a text of its own."""
-    facts = select(_f.id).where(_f.slot == subject.slot, _f.payment_id.in_(subject.payment_ids))
-    numbers = [subject.order.id, *subject.payment_ids, *tx.scalars(facts.order_by(_f.id).limit(MOST_CAUSES))]
-    told = [cast(_e.body, Text).contains(f'"{number}"', autoescape=True) for number in numbers]
-    wanted = select(*_e).where(
-        _e.slot == subject.slot,
-        _e.user_id == subject.order.user_id,
-        _e.version >= microseconds(subject.order.created_at),
-        or_(*told),
-    )
-    for row in tx.execute(window.of(wanted, _e.at, _e.id)):
+    for row in tx.execute(window.of(select(*_e).where(*events_about(tx, subject)), _e.at, _e.id)):
         in_feed = "" if row.position is None else f"place {row.position} in the feed"
         yield Entry(
             at=row.at,
@@ -370,6 +359,16 @@ def _events(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
             outcome="waiting" if row.position is None else "in_feed",
             detail=in_feed,
         )
+
+
+def events_about(tx: Tx, subject: Subject) -> tuple[ColumnElement[bool], ...]:
+    """The events of the user that show the order, a payment or a refund of it, or that a fact about it caused. Their
+    bodies are JSON, in which each of these numbers is a text of its own."""
+    facts = select(_f.id).where(_f.slot == subject.slot, _f.payment_id.in_(subject.payment_ids))
+    numbers = [subject.order.id, *subject.payment_ids, *tx.scalars(facts.order_by(_f.id).limit(MOST_CAUSES))]
+    told = [cast(_e.body, Text).contains(f'"{number}"', autoescape=True) for number in numbers]
+    mine = (_e.slot == subject.slot, _e.user_id == subject.order.user_id)
+    return *mine, _e.version >= microseconds(subject.order.created_at), or_(*told)
 
 
 def _is_receipt_of(subject: Subject) -> tuple[ColumnElement[bool], ...]:

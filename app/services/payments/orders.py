@@ -24,10 +24,14 @@ from app.services.accounts.catalog import check_for_sale, price_in
 from app.services.accounts.users import add_user
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.errors import (
+    AmountTooLarge,
+    CurrencyNotTaken,
+    ExtraNotAccepted,
     Invalid,
     NotFound,
     OrderNotOpen,
     TooManyPayments,
+    UnknownProduct,
     UnknownProviderAccount,
     UnknownWay,
 )
@@ -149,7 +153,7 @@ def account_for(core: Core, pay_by: PayBy) -> tuple[ProviderAccount, PayBy]:
             {"field": ".".join(["extra", *map(str, fault["loc"])]), "message": fault["msg"]}
             for fault in error.errors(include_input=False, include_url=False)
         ]
-        raise Invalid(f"way {pay_by.way!r} needs other fields in `extra`", errors=faults) from None
+        raise ExtraNotAccepted(way=pay_by.way, errors=faults) from None
     return account, PayBy(pay_by.provider_account, pay_by.way, extra, pay_by.return_url)
 
 
@@ -232,7 +236,7 @@ def _judged(tx: Tx, order: Any, attempts: Any, pay_by: PayBy) -> tuple[ProviderA
     if order.environment != environment_of(account.live):
         raise UnknownProviderAccount("The order belongs to the other environment.")
     if order.currency not in account.provider.currencies:
-        raise Invalid("The provider account does not take the order's currency.", field="provider_account")
+        raise CurrencyNotTaken(currency=order.currency, provider_account=pay_by.provider_account)
     if order.status != OrderStatus.OPEN or order.expires_at <= tx.now:
         raise OrderNotOpen(order=str(order_id), order_status=order.status)
     check_time(account, order.expires_at, tx.now)
@@ -321,11 +325,11 @@ def _amount(wanted: NewOrder, product: Any, account: ProviderAccount) -> tuple[i
         raise Invalid(f"quantity is 1 to {MOST_PIECES}", field="quantity")
     if not account.provider.currencies:
         if account.name not in product.store_ids:
-            raise Invalid("the product has no id in this store", field="product")
+            raise UnknownProduct("The product has no id in this store.", sku=wanted.sku)
         return None, None
     unit, currency = price_in(product.prices, account.provider.currencies, wanted.currency)
     if unit * wanted.quantity > MAX_MINOR:
-        raise Invalid("the amount is too large", field="quantity")
+        raise AmountTooLarge(quantity=wanted.quantity)
     return unit * wanted.quantity, currency
 
 

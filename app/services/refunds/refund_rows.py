@@ -9,12 +9,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, literal_column, select, update
 
 from app.domain.facts import REFUND_KINDS, Kind
-from app.domain.refunding import OPEN_REFUND
+from app.domain.refunding import OPEN_REFUND, Origin
+from app.domain.seals import SEALED
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
+from app.services.base.context import Tx
 from app.services.base.statements import make_row_type
 from app.services.base.transaction import Transaction
 
@@ -38,9 +40,11 @@ def of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
 
 
 def of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
-    """In the order in which they were done; those that are not, by when they were asked for or first told of."""
+    """In the order in which they were done; those that are not, by when they were asked for or first told of. Those of
+    one moment by their numbers at the provider: our own numbers say only which was told first."""
     wanted = select(*_r).where(_r.slot == slot, _r.order_id == order_id)
-    return list(tx.execute(wanted.order_by(func.coalesce(_r.done_at, _r.created_at), _r.created_at, _r.id)))
+    moment, number = func.coalesce(_r.done_at, _r.created_at), func.coalesce(_r.number_there, "")
+    return list(tx.execute(wanted.order_by(moment, _r.created_at, number, _r.id)))
 
 
 def changed(row: AnyRow, values: Mapping[str, Any]) -> Any:
@@ -48,12 +52,24 @@ def changed(row: AnyRow, values: Mapping[str, Any]) -> Any:
     return RefundRow(**{**row._asdict(), **values})
 
 
-def change(tx: Transaction, row: AnyRow, values: Mapping[str, Any]) -> bool:
-    """Write what differs; True if anything did. The caller has locked the order, as every writer of refunds does."""
+def change(tx: Tx, row: AnyRow, values: Mapping[str, Any]) -> bool:
+    """Write what differs; True if anything did. The caller has locked the order, as every writer of refunds does.
+
+    What is sealed of a refund of ours is sealed anew: the amount of an automatic one may shrink before it is sent."""
     changes = {name: value for name, value in values.items() if getattr(row, name) != value}
     if changes:
+        if row.origin != Origin.PROVIDER and not changes.keys().isdisjoint(SEALED["refunds"]):
+            changes["seal"] = _seal_after(tx, row, changes)
         tx.execute(update(Refund).where(_r.slot == row.slot, _r.id == row.id).values(**changes))
     return bool(changes)
+
+
+def _seal_after(tx: Tx, row: AnyRow, changes: Mapping[str, Any]) -> bytes | None:
+    """The seal of the changed row. A wrong one stays wrong, to be found."""
+    seals, before, seal = tx.core.rules.ledger.seals, row._asdict(), row.seal
+    if seal is None or not seals.fits_row("refunds", before, bytes(seal)):
+        return None if seal is None else bytes(seal)
+    return seals.refund({**before, **changes})
 
 
 def postponed(tx: Transaction, slot: int, refund_id: int, *, moment: datetime, problem: str) -> AnyRow | None:

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 from app.domain.money import Money
-from app.providers import HttpClient, Intent, Kind, Message, Ref
+from app.providers import HttpClient, Intent, Kind, Message, Ref, StoredKey
 from app.providers.testing.conformance import (
     BodyPart,
     Document,
     ProviderConformance,
+    Rotation,
     Sample,
     Traits,
     World,
     make_intent,
 )
-from app.providers.testing.doubles import FixedClock
+from app.providers.testing.doubles import FixedClock, MemoryKeys
 from plugins.alipay import plugin
+from plugins.alipay.certificates import read_certificates, serial_number
 from plugins.alipay.simulated.alipay import FORM_TYPE
-from plugins.alipay.simulated.keys import DemoKeys
+from plugins.alipay.simulated.keys import DemoKeys, demo_keys
 from plugins.alipay.simulated.trades import BUYER_LOGON, BusinessFailure, Trade
 from tests.plugins.alipay.actors import GATEWAY, JSAPI_EXTRA, Stage, certificate_mode, key_mode, stage, strangers
 
 PRICE = Money(600, "CNY")
+
+
+@cache
+def a_third_party() -> DemoKeys:
+    """Keys that are nobody's here, neither in use nor renewed."""
+    return demo_keys()
 
 
 class AlipayWorld(World):
@@ -219,10 +228,29 @@ class AlipayWorld(World):
 
 
 class CertifiedWorld(AlipayWorld):
+    left_out: ClassVar = {name: reason for name, reason in AlipayWorld.left_out.items() if name != "rotations"}
     traits = Traits(verbs=("refund", "cancel", "scan", "refresh"))
 
     def _keys(self) -> DemoKeys:
         return certificate_mode()
+
+    def rotations(self) -> Mapping[str, Rotation]:
+        """A notice names no certificate: the old key and the renewed one are tried, and no other."""
+        made = self._keys().certificates
+        assert made is not None
+        keys, renewed = MemoryKeys(), strangers()
+        pem = made.renewed(renewed.alipay_private_key, self.clock.now())
+        leaf = read_certificates(pem.encode())[0]
+        keys.put(StoredKey(serial_number(leaf), pem.encode(), leaf.not_valid_after_utc))
+        content = _content(self.pay(self.intents()[0])[0])
+        read = self._signed(content), self._signed(content, keys=renewed)
+        refused = self._signed(content, keys=a_third_party()), self._signed(content, keys=self._own())
+        return {"a renewed certificate": Rotation(read, refused, self.settings(), keys)}
+
+    def _own(self) -> DemoKeys:
+        """The app's own key, whose certificate is of the same authority as Alipay's."""
+        keys = self._keys()
+        return DemoKeys(keys.app_private_key, keys.app_private_key)
 
 
 def _content(message: Message) -> dict[str, str]:

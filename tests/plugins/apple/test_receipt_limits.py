@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 
 from app.providers import Forged, HttpResponse, Message, Ref
 from app.providers.testing.doubles import RewritingHttp
+from app.request_buffer import LARGEST_BODY
 from plugins.apple.app_receipts import MOST_TRANSACTIONS
 from plugins.apple.receipts import LARGEST_LIST, LARGEST_RECEIPT
 from plugins.apple.simulated.device import Device
@@ -42,6 +43,10 @@ def test_more_transactions_than_a_receipt_holds_are_told_so_before_any_is_verifi
 def test_a_receipt_that_is_too_large_is_told_so_before_it_is_parsed(shop: Shop) -> None:
     assert refusal(shop, Message("receipt", b"[" * (LARGEST_RECEIPT + 1))) == "receipt_too_large"
     assert refusal(shop, receipt(signed_transaction="A" * LARGEST_LIST)) == "receipt_too_large"
+
+
+def test_the_largest_receipt_is_smaller_than_the_largest_body_so_that_a_client_is_told_the_right_limit() -> None:
+    assert LARGEST_LIST < LARGEST_RECEIPT < LARGEST_BODY
 
 
 def test_twenty_transactions_with_all_their_certificates_fit(shop: Shop) -> None:

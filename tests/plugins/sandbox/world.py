@@ -176,10 +176,11 @@ class SandboxWorld(World):
 
     def dispute(self, intent: Intent, step: DisputeStep) -> tuple[Message, ...]:
         """The sandbox takes money back under a number of its own, and may give it back; an inquiry is told as an event
-        of a kind that says nothing."""
+        of a kind that says nothing, and stands in the history as a mark."""
         payment = self.simulator.books.find(MERCHANT, number=intent.ref.ours)
         self._delivered()
         if step is DisputeStep.INQUIRY:
+            payment.odd = {"inquiry": True}
             return (self._signed({"event": "inquiry", "amount": payment.asked["amount"], "number": payment.number}),)
         if step is DisputeStep.TAKEN:
             self.simulator.console_refund(payment, payment.asked["amount"])

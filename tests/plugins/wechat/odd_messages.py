@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from app.providers import HttpClient, HttpResponse
+
 
 def odd_envelopes(body: bytes) -> dict[str, bytes]:
     return {
@@ -31,3 +35,18 @@ def odd_xml(body: bytes) -> dict[str, bytes]:
         "text beside elements": body.replace(b"</xml>", b"x</xml>"),
         "too many elements": b"<xml>" + b"".join(b"<a%d>1</a%d>" % (i, i) for i in range(1000)) + b"</xml>",
     }
+
+
+class Unsigned:
+    """Success, without WeChat Pay's signature."""
+
+    def __init__(self, inner: HttpClient) -> None:
+        self._inner = inner
+
+    def request(self, method: str, url: str, **options: Any) -> HttpResponse:
+        answer = self._inner.request(method, url, **options)
+        headers = {name: value for name, value in answer.headers.items() if not name.startswith("wechatpay-")}
+        body = answer.body
+        if b"<sign>" in body:
+            body = body[: body.index(b"<sign>")] + body[body.index(b"</sign>") + len(b"</sign>") :]
+        return HttpResponse(answer.status, headers, body)

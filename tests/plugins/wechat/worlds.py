@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any, ClassVar
 
 from app.domain.money import Money
-from app.providers import HttpClient, HttpResponse, Intent, KeyStore, Kind, Message, Ref, Reply, StoredKey, Tools
+from app.providers import HttpClient, Intent, KeyStore, Kind, Message, Ref, Reply, StoredKey, Tools
+from app.providers.testing import conformance
 from app.providers.testing.conformance import BodyPart, Document, HeaderPart, Sample, Traits, World, make_intent
 from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
 from plugins.wechat import plugin
@@ -20,7 +21,8 @@ from plugins.wechat.simulated.wechat import SimulatedWeChat
 from plugins.wechat.simulator import create_simulator
 from plugins.wechat.v2.signing import V2Key
 from plugins.wechat.v2.xml import write_xml
-from tests.plugins.wechat.odd_messages import odd_envelopes, odd_xml
+from tests.plugins.wechat.odd_messages import Unsigned, odd_envelopes, odd_xml
+from tests.plugins.wechat.rotations import PlatformRotations
 
 FIVE_MINUTES = timedelta(minutes=5)
 API_URL = "https://wechat.simulated.example"
@@ -44,21 +46,6 @@ def our_config() -> SimulatorConfig:
 def other_config() -> SimulatorConfig:
     """Another merchant, or an impostor: everything differs."""
     return generate_config(mchid="1900000222", appid="wxffffffffffffffff")
-
-
-class Unsigned:
-    """Success, without WeChat Pay's signature."""
-
-    def __init__(self, inner: HttpClient) -> None:
-        self._inner = inner
-
-    def request(self, method: str, url: str, **options: Any) -> HttpResponse:
-        answer = self._inner.request(method, url, **options)
-        headers = {name: value for name, value in answer.headers.items() if not name.startswith("wechatpay-")}
-        body = answer.body
-        if b"<sign>" in body:
-            body = body[: body.index(b"<sign>")] + body[body.index(b"</sign>") + len(b"</sign>") :]
-        return HttpResponse(answer.status, headers, body)
 
 
 class WeChatWorld(World):
@@ -173,6 +160,9 @@ class V3World(WeChatWorld):
         HeaderPart("wechatpay-signature"),
     )
     certificates, public_key, kind = True, False, "certificate"
+    left_out: ClassVar[Mapping[str, str]] = {
+        name: reason for name, reason in WeChatWorld.left_out.items() if name != "rotations"
+    }
 
     def __init__(self, clock: FixedClock, config: SimulatorConfig | None = None) -> None:
         super().__init__(clock, config)
@@ -284,16 +274,23 @@ class V3World(WeChatWorld):
         headers = self.wechat.signer.answer_headers(body, wanted)
         return Message("notification", body, {name.lower(): value for name, value in headers.items()})
 
+    def rotations(self) -> Mapping[str, conformance.Rotation]:
+        by_turns = PlatformRotations(self.config, self.transaction(), self.clock.now, self.settings(), self.keys)
+        certificates = {"two certificates": by_turns.of_certificates()}
+        return certificates | ({"the migration": by_turns.to_the_public_key()} if self.public_key else {})
+
 
 class PublicKeyWorld(V3World):
     """A new merchant: only the platform public key, no certificates, nothing to refresh."""
 
     traits = Traits(verbs=("refund", "cancel", "scan"), freshness=FIVE_MINUTES)
     certificates, public_key, kind = False, True, "public_key"
+    left_out = WeChatWorld.left_out
+    rotations = World.rotations
 
 
 class MigratingWorld(V3World):
-    """In the middle of the migration: both kinds of signatures arrive by turns."""
+    """In the middle of the migration: both kinds of signatures arrive by turns, and the certificates change, too."""
 
     certificates, public_key, kind = True, True, "migrating"
 

@@ -17,7 +17,7 @@ from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend, grant
 from app.models.events import EVENTS
 from app.services import ledger
-from app.services.base.errors import Invalid, NotFound
+from app.services.base.errors import NotACursor, NotFound
 from app.services.base.transaction import transact
 from app.services.events import feed
 from tests.support.world import World, build_world
@@ -131,7 +131,7 @@ def test_a_reader_may_want_some_types_or_one_user_only(world: World) -> None:
 
 def test_what_is_no_cursor_is_refused(world: World) -> None:
     for text in ("", "1", "MTox!", "Mjox", "MTotMQ", "MTrCsQ", "x" * 50):
-        with pytest.raises(Invalid):
+        with pytest.raises(NotACursor):
             feed.read_feed(world.core, text, limit=1)
 
 

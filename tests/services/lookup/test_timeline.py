@@ -17,7 +17,7 @@ from app.domain.refunding import Clawback
 from app.models.history import CallMade
 from app.providers.errors import Unknown
 from app.services.accounts import freezes
-from app.services.base.errors import Invalid, NotFound
+from app.services.base.errors import NotACursor, NotFound
 from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact
 from app.services.calls import payment_queries, refund_calls
@@ -236,7 +236,7 @@ def test_a_long_timeline_comes_in_pages_that_miss_and_repeat_nothing(world: Worl
 
 @pytest.mark.parametrize("cursor", ["x", "1-", "-1-1", "9" * 18 + "-1", "1-10000", "1-1 "])
 def test_what_is_no_cursor_is_refused(world: World, cursor: str) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(NotACursor):
         timeline(world.core, world.order().order.id, cursor=cursor)
 
 

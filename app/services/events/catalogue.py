@@ -1,0 +1,74 @@
+"""The catalogue of events as Markdown, in two languages: when each type is told, and an example of it.
+
+`docs/events.md` and `docs/events.zh-CN.md` hold what `written` gives, between two marks; a test compares them.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from types import SimpleNamespace
+
+from app.domain import event_examples
+from app.domain.event_types import MEANINGS, EventType
+from app.domain.ledger import microseconds
+from app.domain.representations import plain
+from app.services.events import feed
+
+ENGLISH, CHINESE = "en", "zh"
+BEGIN, END = "<!-- catalogue: written by `tillbook events catalogue` -->", "<!-- end of the catalogue -->"
+_ID = uuid.UUID("019ad91f-2a40-7abc-8000-000000000abc")
+IN_CHINESE: dict[EventType, str] = {
+    EventType.ORDER_PAID: "订单的款项已到账。金币同时入账。",
+    EventType.ORDER_EXPIRED: "订单已过期，无人付款。之后到账的款项仍可能支付该订单。",
+    EventType.PAYMENT_HELD: "到账的款项与支付请求不符（金额、商品或所有者不同）。由人工决定。",
+    EventType.PAYMENT_SURPLUS: "订单已付款，或按策略已太晚，却又有款项到账。款项等待处理或退回。",
+    EventType.PAYMENT_PARKED: "支付渠道确认了一笔款项，但这里没有对应的订单。它等待订单出现，或由人工处理。",
+    EventType.COINS_CREDITED: "金币进入钱包：购买、奖励、由运营发放，或由其他用户赠送。",
+    EventType.COINS_SPENT: "金币离开钱包：消费、从预留中扣除、由运营扣减，或赠送他人。",
+    EventType.COINS_EXPIRED: "金币到期，离开钱包。",
+    EventType.COINS_CLAWED_BACK: "因退款（包括赠送者的退款）、入账被冲正或偿还欠款，金币离开钱包。",
+    EventType.COINS_RETURNED: "金币回到钱包：消费被冲正、退款被撤销，或赠送被退回。",
+    EventType.DEBT_OPENED: "已退款的金币早已花掉：用户欠下这些金币。该行属于欠款账户。",
+    EventType.DEBT_REPAID: "欠款减少：由新入账的金币偿还，或被免除。",
+    EventType.HOLD_MADE: "金币被预留。",
+    EventType.HOLD_CAPTURED: "预留的金币被花掉，全部或一部分。",
+    EventType.HOLD_RELEASED: "仍被预留的金币由调用方归还。",
+    EventType.HOLD_EXPIRED: "预留时间已过，仍被预留的金币自动归还。",
+    EventType.REFUND_REQUESTED: "退款已登记，由请求或策略发起。",
+    EventType.REFUND_PENDING: "支付渠道正在处理退款，或我们的请求结果未知（见 `status`）。",
+    EventType.REFUND_DONE: "款项已退回付款人。",
+    EventType.REFUND_DECLINED: "退款没有发生。被预留的金币重新可用。",
+    EventType.REFUND_UNDONE: "已完成的退款，其款项又回到商户。",
+    EventType.WALLET_FROZEN: "钱包被冻结，从此拒绝消费和预留。",
+    EventType.WALLET_UNFROZEN: "钱包解冻，重新允许消费和预留。",
+    EventType.GIFT_SENT: "金币离开赠送者的钱包，正在途中。告知赠送者。",
+    EventType.GIFT_RECEIVED: "赠送的金币进入接收者的钱包。告知接收者。",
+    EventType.GIFT_RETURNED: "接收者无法收下赠送（见 `reason`）：金币已退回。告知赠送者。",
+}
+
+
+def written(language: str = ENGLISH) -> str:
+    """The catalogue, with its marks."""
+    parts = [_part(kind, language) for kind in EventType]
+    return "\n\n".join([BEGIN, *parts, END])
+
+
+def _part(kind: EventType, language: str) -> str:
+    when = IN_CHINESE[kind] if language == CHINESE else MEANINGS[kind].when
+    document = json.dumps(example(kind), ensure_ascii=False, indent=2)
+    return f"### `{kind}`\n\n{when}\n\n```json\n{document}\n```"
+
+
+def example(kind: EventType) -> dict[str, object]:
+    """An event of that type as the feed and endpoints get it."""
+    row = SimpleNamespace(
+        id=_ID,
+        type=kind,
+        at=event_examples.MADE_AT,
+        version=microseconds(event_examples.MADE_AT),
+        user_id=event_examples.USER,
+        body={"data": event_examples.data_of(kind), "cause": event_examples.cause_of(kind)},
+    )
+    shown: dict[str, object] = plain(feed.as_sent(row))
+    return shown

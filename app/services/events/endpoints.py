@@ -1,0 +1,276 @@
+"""Endpoints: where events are sent. Made by settings, by callers of the API, and by operators.
+
+An endpoint keeps the position in the feed up to which deliveries have been written for it. While it is paused nothing
+is written, and the position stays: what happened meanwhile is sent afterwards, in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import bindparam, func, select, update
+
+from app.domain import representations, webhook_signatures
+from app.domain.endpoints import MOST_ENDPOINTS, MOST_SECRETS, BadAddress, DeclaredEndpoint, PushRules, checked_url
+from app.domain.event_types import EventType
+from app.domain.numbers import slot_of_reference
+from app.models.base import AnyRow
+from app.models.endpoints import DELIVERIES, ENDPOINTS
+from app.models.events import FEEDS
+from app.models.slot_guard import sweep
+from app.services.base.context import Core, Tx
+from app.services.base.errors import DomainError, Invalid, NotFound
+from app.services.base.sanitize import problem_text
+from app.services.base.upsert import insert_if_new
+from app.services.events import feed
+
+FROM_SETTINGS, BY_API, BY_OPERATOR = "settings", "api", "operator"
+"""Who made an endpoint."""
+MOST_COUNTED = 1000
+"""Open deliveries of an endpoint are counted up to this number."""
+NOT_NAMED = "the settings do not name it any more"
+_e, _d = ENDPOINTS.c, DELIVERIES.c
+_THERE = select(ENDPOINTS).where(_e.removed_at.is_(None))
+_NAMED = _THERE.where(_e.name == bindparam("name"))
+_log = structlog.get_logger(__name__)
+
+
+class EndpointExists(DomainError):
+    """An endpoint of that name is there already."""
+
+    code = "endpoint_exists"
+    remembered = False
+
+
+class TooManyEndpoints(DomainError):
+    code = "too_many_endpoints"
+    remembered = False
+
+
+class TooManySecrets(DomainError):
+    """All secrets of the endpoint still sign. The member `until` says when the first of them ends."""
+
+    code = "too_many_secrets"
+    remembered = False
+
+
+class EndpointInSettings(DomainError):
+    """The settings name this endpoint, so they alone change or remove it."""
+
+    code = "endpoint_in_settings"
+    remembered = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewEndpoint:
+    """What is wanted. `after`: the cursor of the feed behind which events are sent; None: from now on."""
+
+    name: str
+    url: str
+    types: Sequence[EventType]
+    origin: str
+    made_by: str
+    after: str | None = None
+
+
+def add_endpoint(tx: Tx, wanted: NewEndpoint) -> int:
+    """The number of the new endpoint, which has one new secret. Raises Invalid, EndpointExists, TooManyEndpoints."""
+    names = [row.name for row in tx.execute(_THERE.with_for_update())]
+    if wanted.name in names:
+        raise EndpointExists(endpoint=wanted.name)
+    if len(names) >= MOST_ENDPOINTS:
+        raise TooManyEndpoints(f"there are {MOST_ENDPOINTS} endpoints")
+    try:
+        url = checked_url(wanted.url, allow_private=tx.core.rules.push.allow_private)
+    except BadAddress as error:
+        raise Invalid(str(error), field="url") from None
+    planned = newest_position(tx) if wanted.after is None else feed.position_of(wanted.after)
+    secrets = [{"secret": webhook_signatures.new_secret(), "until": None}]
+    return _insert(tx, wanted, url, planned, secrets)
+
+
+def _insert(tx: Tx, wanted: NewEndpoint, url: str, planned: int, secrets: list[dict[str, Any]]) -> int:
+    number = tx.core.numbers.next(slot_of_reference(wanted.name))
+    row = {
+        "id": number,
+        "name": wanted.name,
+        "url": url,
+        "types": sorted(wanted.types),
+        "secrets": secrets,
+        "origin": wanted.origin,
+        "made_by": wanted.made_by,
+        "made_at": tx.now,
+        "planned": planned,
+        "failures": 0,
+        "paused_why": "",
+        "paused_by": "",
+    }
+    if not insert_if_new(tx, ENDPOINTS, row):
+        raise EndpointExists(endpoint=wanted.name)  # another one was faster
+    _log.info("endpoint_added", endpoint=wanted.name, by=wanted.made_by, origin=wanted.origin)
+    return number
+
+
+def rotate_secret(tx: Tx, name: str, overlap: timedelta) -> int:
+    """Make a new secret; those before it sign besides for so long. The endpoint's number. Raises NotFound,
+    EndpointInSettings, TooManySecrets."""
+    row = _changeable(tx, name)
+    valid = [each for each in row.secrets if _is_valid(each, tx.now)]
+    if len(valid) >= MOST_SECRETS:
+        raise TooManySecrets(until=min(each["until"] for each in valid if each["until"] is not None))
+    ends = (tx.now + overlap).isoformat()
+    older = [{**each, "until": min(each["until"] or ends, ends)} for each in valid]
+    secrets = [{"secret": webhook_signatures.new_secret(), "until": None}, *older]
+    tx.execute(update(ENDPOINTS).where(_e.id == row.id).values(secrets=secrets))
+    _log.info("endpoint_secret_rotated", endpoint=name, until=ends)
+    return int(row.id)
+
+
+def pause_endpoint(tx: Tx, name: str, why: str, by: str) -> int:
+    """Send nothing more there until it is resumed. The endpoint's number. Raises NotFound."""
+    row = find_endpoint(tx, name, lock=True)
+    if row.paused_at is None:
+        _pause(tx, row.id, why, by)
+        _log.info("endpoint_paused_by_hand", endpoint=name, by=by, why=why)
+    return int(row.id)
+
+
+def _pause(tx: Tx, number: int, why: str, by: str) -> None:
+    paused = {"paused_at": tx.now, "paused_why": problem_text(why), "paused_by": by}
+    tx.execute(update(ENDPOINTS).where(_e.id == number, _e.paused_at.is_(None)).values(paused))
+
+
+def resume_endpoint(tx: Tx, name: str) -> int:
+    """Send again, at once, and everything since the pause. The endpoint's number. Raises NotFound."""
+    row = find_endpoint(tx, name, lock=True)
+    healthy = {"failures": 0, "failing_since": None, "probe_at": None}
+    tx.execute(update(ENDPOINTS).where(_e.id == row.id).values(paused_at=None, paused_why="", paused_by="", **healthy))
+    # What had failed rests for up to a day, and what is behind it. Whoever resumes an endpoint has repaired it.
+    tx.execute(
+        update(DELIVERIES)
+        .prefix_with(sweep("deliveries"))
+        .where(_d.endpoint_id == row.id, _d.next_at > tx.now)
+        .values(next_at=tx.now)
+    )
+    _log.info("endpoint_resumed", endpoint=name)
+    return int(row.id)
+
+
+def remove_endpoint(tx: Tx, name: str) -> None:
+    """Send nothing there any more, for ever. The worker deletes what is kept about it. Raises NotFound,
+    EndpointInSettings."""
+    row = _changeable(tx, name)
+    tx.execute(update(ENDPOINTS).where(_e.id == row.id).values(removed_at=tx.now, secrets=[]))
+    _log.info("endpoint_removed", endpoint=name)
+
+
+def find_endpoint(tx: Tx, name: str, *, lock: bool = False) -> AnyRow:
+    """Raises NotFound."""
+    row = tx.execute(_NAMED.with_for_update() if lock else _NAMED, {"name": name}).one_or_none()
+    if row is None:
+        raise NotFound(endpoint=name)
+    return row
+
+
+def all_endpoints(tx: Tx) -> Sequence[AnyRow]:
+    """By name."""
+    return tx.execute(_THERE.order_by(_e.name)).all()
+
+
+def newest_position(tx: Tx) -> int:
+    """The last position that was given to an event."""
+    return int(tx.scalar(select(func.max(FEEDS.c.placed)).where(FEEDS.c.name == feed.FEED)) or 0)
+
+
+def signing_secrets(rules: PushRules, row: AnyRow, now: datetime) -> list[str]:
+    """The secrets with which a message to that endpoint is signed now, the newest first."""
+    if row.origin == FROM_SETTINGS:
+        declared = rules.declared.get(row.name)
+        return list(declared.secrets) if declared is not None else []
+    return [each["secret"] for each in row.secrets if _is_valid(each, now)]
+
+
+def follow_settings(core: Core) -> None:
+    """Make the endpoints of the settings what the settings say. One that they do not name any more is paused."""
+    declared = core.rules.push.declared
+
+    def work(tx: Tx) -> None:
+        rows = {row.name: row for row in tx.execute(_THERE.with_for_update())}
+        for each in declared.values():
+            _follow(tx, each, rows.get(each.name))
+        for row in rows.values():
+            if row.origin == FROM_SETTINGS and row.name not in declared:
+                _pause(tx, row.id, NOT_NAMED, FROM_SETTINGS)
+
+    core.transact(work)
+
+
+def _follow(tx: Tx, declared: DeclaredEndpoint, row: AnyRow | None) -> None:
+    if row is None:
+        wanted = NewEndpoint(declared.name, declared.url, sorted(declared.types), FROM_SETTINGS, FROM_SETTINGS)
+        with contextlib.suppress(EndpointExists):  # another worker was faster
+            _insert(tx, wanted, declared.url, newest_position(tx), [])
+        return
+    said: dict[str, Any] = {
+        "url": declared.url,
+        "types": sorted(declared.types),
+        "origin": FROM_SETTINGS,
+        "secrets": [],
+    }
+    if row.paused_at is not None and row.paused_by == FROM_SETTINGS:
+        said |= {"paused_at": None, "paused_why": "", "paused_by": ""}
+    if any(getattr(row, name) != value for name, value in said.items()):
+        tx.execute(update(ENDPOINTS).where(_e.id == row.id).values(said))
+
+
+def _changeable(tx: Tx, name: str) -> AnyRow:
+    """The endpoint, locked, if the settings do not name it."""
+    row = find_endpoint(tx, name, lock=True)
+    if row.origin == FROM_SETTINGS and name in tx.core.rules.push.declared:
+        raise EndpointInSettings(endpoint=name)
+    return row
+
+
+def _is_valid(secret: dict[str, Any], now: datetime) -> bool:
+    return secret["until"] is None or datetime.fromisoformat(secret["until"]) > now
+
+
+# --- what is shown ---
+
+
+def shown_endpoints(tx: Tx) -> list[dict[str, Any]]:
+    """All of them, as callers see them."""
+    return [shown_endpoint(tx, row) for row in all_endpoints(tx)]
+
+
+def shown_endpoint(tx: Tx, row: AnyRow) -> dict[str, Any]:
+    """An endpoint as callers see it: how it is, and how much waits for it."""
+    some_open = (
+        select(_d.id)
+        .prefix_with(sweep("deliveries"))
+        .where(_d.endpoint_id == row.id, _d.next_at.is_not(None))
+        .limit(MOST_COUNTED)
+        .subquery()
+    )
+    return representations.endpoint(
+        row,
+        behind=max(newest_position(tx) - row.planned, 0),
+        open_deliveries=int(tx.scalar(select(func.count()).select_from(some_open)) or 0),
+        secrets=_secrets_of(tx, row),
+    )
+
+
+def newest_secret(tx: Tx, row: AnyRow) -> str:
+    """What a receiver verifies with from now on. Empty for an endpoint that the settings have given up."""
+    return next(iter(signing_secrets(tx.core.rules.push, row, tx.now)), "")
+
+
+def _secrets_of(tx: Tx, row: AnyRow) -> list[tuple[str, str | None]]:
+    if row.origin == FROM_SETTINGS:
+        return [(secret, None) for secret in signing_secrets(tx.core.rules.push, row, tx.now)]
+    return [(each["secret"], each["until"]) for each in row.secrets if _is_valid(each, tx.now)]

@@ -1,0 +1,231 @@
+import datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.problem import Problem
+from ...models.trial_balance import TrialBalance
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    at: datetime.datetime | Unset = UNSET,
+    asset: str | Unset = UNSET,
+) -> dict[str, Any]:
+
+    params: dict[str, Any] = {}
+
+    json_at: str | Unset = UNSET
+    if not isinstance(at, Unset):
+        json_at = at.isoformat()
+    params["at"] = json_at
+
+    params["asset"] = asset
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/v1/ledger/trial-balance",
+        "params": params,
+    }
+
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Problem | TrialBalance | None:
+    if response.status_code == 200:
+        response_200 = TrialBalance.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 429:
+        response_429 = Problem.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Problem | TrialBalance]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient,
+    at: datetime.datetime | Unset = UNSET,
+    asset: str | Unset = UNSET,
+) -> Response[Problem | TrialBalance]:
+    """What every account of the house, and all users together, gained and lost; it sums to zero by asset
+
+     What every account of the house, and all users together, gained and lost; it sums to zero by asset.
+
+    Needs the scope `report`.
+
+    Args:
+        at (datetime.datetime | Unset):
+        asset (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | TrialBalance]
+    """
+
+    kwargs = _get_kwargs(
+        at=at,
+        asset=asset,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient,
+    at: datetime.datetime | Unset = UNSET,
+    asset: str | Unset = UNSET,
+) -> Problem | TrialBalance | None:
+    """What every account of the house, and all users together, gained and lost; it sums to zero by asset
+
+     What every account of the house, and all users together, gained and lost; it sums to zero by asset.
+
+    Needs the scope `report`.
+
+    Args:
+        at (datetime.datetime | Unset):
+        asset (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | TrialBalance
+    """
+
+    return sync_detailed(
+        client=client,
+        at=at,
+        asset=asset,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient,
+    at: datetime.datetime | Unset = UNSET,
+    asset: str | Unset = UNSET,
+) -> Response[Problem | TrialBalance]:
+    """What every account of the house, and all users together, gained and lost; it sums to zero by asset
+
+     What every account of the house, and all users together, gained and lost; it sums to zero by asset.
+
+    Needs the scope `report`.
+
+    Args:
+        at (datetime.datetime | Unset):
+        asset (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | TrialBalance]
+    """
+
+    kwargs = _get_kwargs(
+        at=at,
+        asset=asset,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient,
+    at: datetime.datetime | Unset = UNSET,
+    asset: str | Unset = UNSET,
+) -> Problem | TrialBalance | None:
+    """What every account of the house, and all users together, gained and lost; it sums to zero by asset
+
+     What every account of the house, and all users together, gained and lost; it sums to zero by asset.
+
+    Needs the scope `report`.
+
+    Args:
+        at (datetime.datetime | Unset):
+        asset (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | TrialBalance
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            at=at,
+            asset=asset,
+        )
+    ).parsed

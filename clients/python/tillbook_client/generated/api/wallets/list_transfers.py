@@ -1,0 +1,424 @@
+import datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.environment import Environment
+from ...models.list_transfers_account import ListTransfersAccount
+from ...models.list_transfers_format import ListTransfersFormat
+from ...models.list_transfers_kind import ListTransfersKind
+from ...models.list_transfers_order import ListTransfersOrder
+from ...models.problem import Problem
+from ...models.transfers import Transfers
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListTransfersFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    asset: str | Unset = UNSET,
+    environment: Environment | Unset = UNSET,
+    account: ListTransfersAccount | Unset = UNSET,
+    kind: ListTransfersKind | Unset = UNSET,
+    order: ListTransfersOrder | Unset = ListTransfersOrder.OLDEST_FIRST,
+) -> dict[str, Any]:
+
+    params: dict[str, Any] = {}
+
+    params["user"] = user
+
+    params["cursor"] = cursor
+
+    params["limit"] = limit
+
+    json_format_: str | Unset = UNSET
+    if not isinstance(format_, Unset):
+        json_format_ = format_.value
+
+    params["format"] = json_format_
+
+    json_since: str | Unset = UNSET
+    if not isinstance(since, Unset):
+        json_since = since.isoformat()
+    params["since"] = json_since
+
+    json_until: str | Unset = UNSET
+    if not isinstance(until, Unset):
+        json_until = until.isoformat()
+    params["until"] = json_until
+
+    params["asset"] = asset
+
+    json_environment: str | Unset = UNSET
+    if not isinstance(environment, Unset):
+        json_environment = environment.value
+
+    params["environment"] = json_environment
+
+    json_account: str | Unset = UNSET
+    if not isinstance(account, Unset):
+        json_account = account.value
+
+    params["account"] = json_account
+
+    json_kind: str | Unset = UNSET
+    if not isinstance(kind, Unset):
+        json_kind = kind.value
+
+    params["kind"] = json_kind
+
+    json_order: str | Unset = UNSET
+    if not isinstance(order, Unset):
+        json_order = order.value
+
+    params["order"] = json_order
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/v1/transfers",
+        "params": params,
+    }
+
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Problem | Transfers | None:
+    if response.status_code == 200:
+        response_200 = Transfers.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 429:
+        response_429 = Problem.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Problem | Transfers]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListTransfersFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    asset: str | Unset = UNSET,
+    environment: Environment | Unset = UNSET,
+    account: ListTransfersAccount | Unset = UNSET,
+    kind: ListTransfersKind | Unset = UNSET,
+    order: ListTransfersOrder | Unset = ListTransfersOrder.OLDEST_FIRST,
+) -> Response[Problem | Transfers]:
+    """The transfers of one account of the user by its versions; or, for a backend's key without `user`,
+    those of all
+
+     The transfers of one account of the user by its versions; or, for a backend's key without `user`,
+    those of all
+
+    users and of the house from `since` on, of a day at most, by time.
+
+    Needs the scope `read`.
+
+    Args:
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListTransfersFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        asset (str | Unset):
+        environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
+            paid.
+        account (ListTransfersAccount | Unset):
+        kind (ListTransfersKind | Unset):
+        order (ListTransfersOrder | Unset):  Default: ListTransfersOrder.OLDEST_FIRST.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | Transfers]
+    """
+
+    kwargs = _get_kwargs(
+        user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
+        since=since,
+        until=until,
+        asset=asset,
+        environment=environment,
+        account=account,
+        kind=kind,
+        order=order,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListTransfersFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    asset: str | Unset = UNSET,
+    environment: Environment | Unset = UNSET,
+    account: ListTransfersAccount | Unset = UNSET,
+    kind: ListTransfersKind | Unset = UNSET,
+    order: ListTransfersOrder | Unset = ListTransfersOrder.OLDEST_FIRST,
+) -> Problem | Transfers | None:
+    """The transfers of one account of the user by its versions; or, for a backend's key without `user`,
+    those of all
+
+     The transfers of one account of the user by its versions; or, for a backend's key without `user`,
+    those of all
+
+    users and of the house from `since` on, of a day at most, by time.
+
+    Needs the scope `read`.
+
+    Args:
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListTransfersFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        asset (str | Unset):
+        environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
+            paid.
+        account (ListTransfersAccount | Unset):
+        kind (ListTransfersKind | Unset):
+        order (ListTransfersOrder | Unset):  Default: ListTransfersOrder.OLDEST_FIRST.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | Transfers
+    """
+
+    return sync_detailed(
+        client=client,
+        user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
+        since=since,
+        until=until,
+        asset=asset,
+        environment=environment,
+        account=account,
+        kind=kind,
+        order=order,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListTransfersFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    asset: str | Unset = UNSET,
+    environment: Environment | Unset = UNSET,
+    account: ListTransfersAccount | Unset = UNSET,
+    kind: ListTransfersKind | Unset = UNSET,
+    order: ListTransfersOrder | Unset = ListTransfersOrder.OLDEST_FIRST,
+) -> Response[Problem | Transfers]:
+    """The transfers of one account of the user by its versions; or, for a backend's key without `user`,
+    those of all
+
+     The transfers of one account of the user by its versions; or, for a backend's key without `user`,
+    those of all
+
+    users and of the house from `since` on, of a day at most, by time.
+
+    Needs the scope `read`.
+
+    Args:
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListTransfersFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        asset (str | Unset):
+        environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
+            paid.
+        account (ListTransfersAccount | Unset):
+        kind (ListTransfersKind | Unset):
+        order (ListTransfersOrder | Unset):  Default: ListTransfersOrder.OLDEST_FIRST.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | Transfers]
+    """
+
+    kwargs = _get_kwargs(
+        user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
+        since=since,
+        until=until,
+        asset=asset,
+        environment=environment,
+        account=account,
+        kind=kind,
+        order=order,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ListTransfersFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    asset: str | Unset = UNSET,
+    environment: Environment | Unset = UNSET,
+    account: ListTransfersAccount | Unset = UNSET,
+    kind: ListTransfersKind | Unset = UNSET,
+    order: ListTransfersOrder | Unset = ListTransfersOrder.OLDEST_FIRST,
+) -> Problem | Transfers | None:
+    """The transfers of one account of the user by its versions; or, for a backend's key without `user`,
+    those of all
+
+     The transfers of one account of the user by its versions; or, for a backend's key without `user`,
+    those of all
+
+    users and of the house from `since` on, of a day at most, by time.
+
+    Needs the scope `read`.
+
+    Args:
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ListTransfersFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        asset (str | Unset):
+        environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
+            paid.
+        account (ListTransfersAccount | Unset):
+        kind (ListTransfersKind | Unset):
+        order (ListTransfersOrder | Unset):  Default: ListTransfersOrder.OLDEST_FIRST.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | Transfers
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            user=user,
+            cursor=cursor,
+            limit=limit,
+            format_=format_,
+            since=since,
+            until=until,
+            asset=asset,
+            environment=environment,
+            account=account,
+            kind=kind,
+            order=order,
+        )
+    ).parsed

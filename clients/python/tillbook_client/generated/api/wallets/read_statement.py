@@ -1,0 +1,331 @@
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.environment import Environment
+from ...models.problem import Problem
+from ...models.read_statement_format import ReadStatementFormat
+from ...models.read_statement_order import ReadStatementOrder
+from ...models.statement import Statement
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ReadStatementFormat | Unset = UNSET,
+    asset: str | Unset = "coin",
+    environment: Environment | Unset = UNSET,
+    order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
+) -> dict[str, Any]:
+
+    params: dict[str, Any] = {}
+
+    params["user"] = user
+
+    params["cursor"] = cursor
+
+    params["limit"] = limit
+
+    json_format_: str | Unset = UNSET
+    if not isinstance(format_, Unset):
+        json_format_ = format_.value
+
+    params["format"] = json_format_
+
+    params["asset"] = asset
+
+    json_environment: str | Unset = UNSET
+    if not isinstance(environment, Unset):
+        json_environment = environment.value
+
+    params["environment"] = json_environment
+
+    json_order: str | Unset = UNSET
+    if not isinstance(order, Unset):
+        json_order = order.value
+
+    params["order"] = json_order
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/v1/statement",
+        "params": params,
+    }
+
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Problem | Statement | None:
+    if response.status_code == 200:
+        response_200 = Statement.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 429:
+        response_429 = Problem.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Problem | Statement]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ReadStatementFormat | Unset = UNSET,
+    asset: str | Unset = "coin",
+    environment: Environment | Unset = UNSET,
+    order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
+) -> Response[Problem | Statement]:
+    """The postings of one wallet in the order of their versions, which have no gaps
+
+     The postings of one wallet in the order of their versions, which have no gaps.
+
+    Needs the scope `read`.
+
+    Args:
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ReadStatementFormat | Unset):
+        asset (str | Unset):  Default: 'coin'.
+        environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
+            paid.
+        order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | Statement]
+    """
+
+    kwargs = _get_kwargs(
+        user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
+        asset=asset,
+        environment=environment,
+        order=order,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ReadStatementFormat | Unset = UNSET,
+    asset: str | Unset = "coin",
+    environment: Environment | Unset = UNSET,
+    order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
+) -> Problem | Statement | None:
+    """The postings of one wallet in the order of their versions, which have no gaps
+
+     The postings of one wallet in the order of their versions, which have no gaps.
+
+    Needs the scope `read`.
+
+    Args:
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ReadStatementFormat | Unset):
+        asset (str | Unset):  Default: 'coin'.
+        environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
+            paid.
+        order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | Statement
+    """
+
+    return sync_detailed(
+        client=client,
+        user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
+        asset=asset,
+        environment=environment,
+        order=order,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ReadStatementFormat | Unset = UNSET,
+    asset: str | Unset = "coin",
+    environment: Environment | Unset = UNSET,
+    order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
+) -> Response[Problem | Statement]:
+    """The postings of one wallet in the order of their versions, which have no gaps
+
+     The postings of one wallet in the order of their versions, which have no gaps.
+
+    Needs the scope `read`.
+
+    Args:
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ReadStatementFormat | Unset):
+        asset (str | Unset):  Default: 'coin'.
+        environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
+            paid.
+        order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | Statement]
+    """
+
+    kwargs = _get_kwargs(
+        user=user,
+        cursor=cursor,
+        limit=limit,
+        format_=format_,
+        asset=asset,
+        environment=environment,
+        order=order,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+    cursor: str | Unset = UNSET,
+    limit: int | Unset = 50,
+    format_: ReadStatementFormat | Unset = UNSET,
+    asset: str | Unset = "coin",
+    environment: Environment | Unset = UNSET,
+    order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
+) -> Problem | Statement | None:
+    """The postings of one wallet in the order of their versions, which have no gaps
+
+     The postings of one wallet in the order of their versions, which have no gaps.
+
+    Needs the scope `read`.
+
+    Args:
+        user (str | Unset):
+        cursor (str | Unset):
+        limit (int | Unset):  Default: 50.
+        format_ (ReadStatementFormat | Unset):
+        asset (str | Unset):  Default: 'coin'.
+        environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
+            paid.
+        order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | Statement
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            user=user,
+            cursor=cursor,
+            limit=limit,
+            format_=format_,
+            asset=asset,
+            environment=environment,
+            order=order,
+        )
+    ).parsed

@@ -1,0 +1,234 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.problem import Problem
+from ...models.transfer_details import TransferDetails
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    transfer_id: UUID,
+    *,
+    user: str | Unset = UNSET,
+) -> dict[str, Any]:
+
+    params: dict[str, Any] = {}
+
+    params["user"] = user
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/v1/transfers/{transfer_id}".format(
+            transfer_id=quote(str(transfer_id), safe=""),
+        ),
+        "params": params,
+    }
+
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Problem | TransferDetails | None:
+    if response.status_code == 200:
+        response_200 = TransferDetails.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 429:
+        response_429 = Problem.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Problem | TransferDetails]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    transfer_id: UUID,
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+) -> Response[Problem | TransferDetails]:
+    """One transfer, with the lots that it made, used, or gave back to
+
+     One transfer, with the lots that it made, used, or gave back to.
+
+    Needs the scope `read`.
+
+    Args:
+        transfer_id (UUID):
+        user (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | TransferDetails]
+    """
+
+    kwargs = _get_kwargs(
+        transfer_id=transfer_id,
+        user=user,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    transfer_id: UUID,
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+) -> Problem | TransferDetails | None:
+    """One transfer, with the lots that it made, used, or gave back to
+
+     One transfer, with the lots that it made, used, or gave back to.
+
+    Needs the scope `read`.
+
+    Args:
+        transfer_id (UUID):
+        user (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | TransferDetails
+    """
+
+    return sync_detailed(
+        transfer_id=transfer_id,
+        client=client,
+        user=user,
+    ).parsed
+
+
+async def asyncio_detailed(
+    transfer_id: UUID,
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+) -> Response[Problem | TransferDetails]:
+    """One transfer, with the lots that it made, used, or gave back to
+
+     One transfer, with the lots that it made, used, or gave back to.
+
+    Needs the scope `read`.
+
+    Args:
+        transfer_id (UUID):
+        user (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | TransferDetails]
+    """
+
+    kwargs = _get_kwargs(
+        transfer_id=transfer_id,
+        user=user,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    transfer_id: UUID,
+    *,
+    client: AuthenticatedClient,
+    user: str | Unset = UNSET,
+) -> Problem | TransferDetails | None:
+    """One transfer, with the lots that it made, used, or gave back to
+
+     One transfer, with the lots that it made, used, or gave back to.
+
+    Needs the scope `read`.
+
+    Args:
+        transfer_id (UUID):
+        user (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | TransferDetails
+    """
+
+    return (
+        await asyncio_detailed(
+            transfer_id=transfer_id,
+            client=client,
+            user=user,
+        )
+    ).parsed

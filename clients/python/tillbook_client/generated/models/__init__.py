@@ -1,0 +1,217 @@
+"""Contains all the data models used in inputs/outputs"""
+
+from .account_token import AccountToken
+from .balance import Balance
+from .balance_at import BalanceAt
+from .batch import Batch
+from .batch_request import BatchRequest
+from .capture_request import CaptureRequest
+from .cause import Cause
+from .cause_by import CauseBy
+from .coins import Coins
+from .consent import Consent
+from .consent_request import ConsentRequest
+from .debit_request import DebitRequest
+from .debt import Debt
+from .entry import Entry
+from .entry_kind import EntryKind
+from .environment import Environment
+from .event import Event
+from .event_data import EventData
+from .event_type import EventType
+from .events import Events
+from .fault import Fault
+from .freeze import Freeze
+from .freeze_request import FreezeRequest
+from .freezes import Freezes
+from .gift import Gift
+from .gift_reason import GiftReason
+from .gift_request import GiftRequest
+from .gift_status import GiftStatus
+from .gifts import Gifts
+from .grant import Grant
+from .grant_item import GrantItem
+from .grant_request import GrantRequest
+from .hold import Hold
+from .hold_record import HoldRecord
+from .hold_record_state import HoldRecordState
+from .hold_request import HoldRequest
+from .hold_state import HoldState
+from .holds import Holds
+from .item import Item
+from .item_details import ItemDetails
+from .line import Line
+from .list_freezes_format import ListFreezesFormat
+from .list_gifts_format import ListGiftsFormat
+from .list_holds_format import ListHoldsFormat
+from .list_holds_state import ListHoldsState
+from .list_lots_format import ListLotsFormat
+from .list_lots_show import ListLotsShow
+from .list_orders_format import ListOrdersFormat
+from .list_refunds_format import ListRefundsFormat
+from .list_transfers_account import ListTransfersAccount
+from .list_transfers_format import ListTransfersFormat
+from .list_transfers_kind import ListTransfersKind
+from .list_transfers_order import ListTransfersOrder
+from .lot import Lot
+from .lot_kind import LotKind
+from .lot_part import LotPart
+from .lots import Lots
+from .named import Named
+from .named_kind import NamedKind
+from .order import Order
+from .order_request import OrderRequest
+from .order_request_extra import OrderRequestExtra
+from .order_status import OrderStatus
+from .orders import Orders
+from .payment import Payment
+from .payment_action_type_0 import PaymentActionType0
+from .payment_request import PaymentRequest
+from .payment_request_extra import PaymentRequestExtra
+from .payment_status import PaymentStatus
+from .policy import Policy
+from .posted import Posted
+from .problem import Problem
+from .product import Product
+from .product_prices import ProductPrices
+from .product_store_ids import ProductStoreIds
+from .products import Products
+from .provider import Provider
+from .providers import Providers
+from .purchase import Purchase
+from .purchase_status import PurchaseStatus
+from .read_statement_format import ReadStatementFormat
+from .read_statement_order import ReadStatementOrder
+from .receipt import Receipt
+from .receipt_request import ReceiptRequest
+from .receipt_status import ReceiptStatus
+from .refund import Refund
+from .refund_origin import RefundOrigin
+from .refund_request import RefundRequest
+from .refund_status import RefundStatus
+from .refunds import Refunds
+from .reverse_request import ReverseRequest
+from .search import Search
+from .spend_item import SpendItem
+from .spend_request import SpendRequest
+from .statement import Statement
+from .timeline import Timeline
+from .transfer import Transfer
+from .transfer_details import TransferDetails
+from .transfers import Transfers
+from .trial_balance import TrialBalance
+from .trial_line import TrialLine
+from .trial_line_owner import TrialLineOwner
+from .trial_sheet import TrialSheet
+from .wallet import Wallet
+from .way import Way
+from .way_extra import WayExtra
+
+__all__ = (
+    "AccountToken",
+    "Balance",
+    "BalanceAt",
+    "Batch",
+    "BatchRequest",
+    "CaptureRequest",
+    "Cause",
+    "CauseBy",
+    "Coins",
+    "Consent",
+    "ConsentRequest",
+    "DebitRequest",
+    "Debt",
+    "Entry",
+    "EntryKind",
+    "Environment",
+    "Event",
+    "EventData",
+    "EventType",
+    "Events",
+    "Fault",
+    "Freeze",
+    "FreezeRequest",
+    "Freezes",
+    "Gift",
+    "GiftReason",
+    "GiftRequest",
+    "GiftStatus",
+    "Gifts",
+    "Grant",
+    "GrantItem",
+    "GrantRequest",
+    "Hold",
+    "HoldRecord",
+    "HoldRecordState",
+    "HoldRequest",
+    "HoldState",
+    "Holds",
+    "Item",
+    "ItemDetails",
+    "Line",
+    "ListFreezesFormat",
+    "ListGiftsFormat",
+    "ListHoldsFormat",
+    "ListHoldsState",
+    "ListLotsFormat",
+    "ListLotsShow",
+    "ListOrdersFormat",
+    "ListRefundsFormat",
+    "ListTransfersAccount",
+    "ListTransfersFormat",
+    "ListTransfersKind",
+    "ListTransfersOrder",
+    "Lot",
+    "LotKind",
+    "LotPart",
+    "Lots",
+    "Named",
+    "NamedKind",
+    "Order",
+    "OrderRequest",
+    "OrderRequestExtra",
+    "OrderStatus",
+    "Orders",
+    "Payment",
+    "PaymentActionType0",
+    "PaymentRequest",
+    "PaymentRequestExtra",
+    "PaymentStatus",
+    "Policy",
+    "Posted",
+    "Problem",
+    "Product",
+    "ProductPrices",
+    "ProductStoreIds",
+    "Products",
+    "Provider",
+    "Providers",
+    "Purchase",
+    "PurchaseStatus",
+    "ReadStatementFormat",
+    "ReadStatementOrder",
+    "Receipt",
+    "ReceiptRequest",
+    "ReceiptStatus",
+    "Refund",
+    "RefundOrigin",
+    "RefundRequest",
+    "RefundStatus",
+    "Refunds",
+    "ReverseRequest",
+    "Search",
+    "SpendItem",
+    "SpendRequest",
+    "Statement",
+    "Timeline",
+    "Transfer",
+    "TransferDetails",
+    "Transfers",
+    "TrialBalance",
+    "TrialLine",
+    "TrialLineOwner",
+    "TrialSheet",
+    "Wallet",
+    "Way",
+    "WayExtra",
+)

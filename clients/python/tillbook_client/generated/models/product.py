@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+if TYPE_CHECKING:
+    from ..models.grant import Grant
+    from ..models.product_prices import ProductPrices
+    from ..models.product_store_ids import ProductStoreIds
+
+
+T = TypeVar("T", bound="Product")
+
+
+@_attrs_define
+class Product:
+    """
+    Attributes:
+        sku (str): The product, by its `sku`.
+        title (str): For people.
+        prices (ProductPrices): Minor units by currency.
+        grants (list[Grant]): What one piece gives.
+        store_ids (ProductStoreIds): The stores' ids of the product, by provider account.
+    """
+
+    sku: str
+    title: str
+    prices: ProductPrices
+    grants: list[Grant]
+    store_ids: ProductStoreIds
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        sku = self.sku
+
+        title = self.title
+
+        prices = self.prices.to_dict()
+
+        grants = []
+        for grants_item_data in self.grants:
+            grants_item = grants_item_data.to_dict()
+            grants.append(grants_item)
+
+        store_ids = self.store_ids.to_dict()
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "sku": sku,
+                "title": title,
+                "prices": prices,
+                "grants": grants,
+                "store_ids": store_ids,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        from ..models.grant import Grant
+        from ..models.product_prices import ProductPrices
+        from ..models.product_store_ids import ProductStoreIds
+
+        d = dict(src_dict)
+        sku = d.pop("sku")
+
+        title = d.pop("title")
+
+        prices = ProductPrices.from_dict(d.pop("prices"))
+
+        grants = []
+        _grants = d.pop("grants")
+        for grants_item_data in _grants:
+            grants_item = Grant.from_dict(grants_item_data)
+
+            grants.append(grants_item)
+
+        store_ids = ProductStoreIds.from_dict(d.pop("store_ids"))
+
+        product = cls(
+            sku=sku,
+            title=title,
+            prices=prices,
+            grants=grants,
+            store_ids=store_ids,
+        )
+
+        product.additional_properties = d
+        return product
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,13 @@
+from enum import StrEnum
+
+
+class PurchaseStatus(StrEnum):
+    CREDITED = "credited"
+    HELD = "held"
+    NOT_YOURS = "not_yours"
+    PENDING = "pending"
+    REFUNDED = "refunded"
+    UNKNOWN = "unknown"
+
+    def __str__(self) -> str:
+        return str(self.value)

@@ -1,0 +1,1 @@
+"""The OpenAPI document in the hands of strict tools, and the clients that are made from it."""
