@@ -32,8 +32,8 @@ from tests.support.web_client import ApiClient, order_body
 VERBS = frozenset(
     re.findall(
         "[a-z]+",
-        "accept acknowledge add answer cancel capture create decline delete end find follow freeze give issue list pause"
-        " read reject release remove resend resume reverse revoke rotate search set submit test unfreeze update",
+        "accept acknowledge add answer cancel capture create decline delete end find follow freeze give issue list"
+        " pause read reject release remove resend resume reverse revoke rotate search set submit test unfreeze update",
     )
 )
 """What an operation may begin with: the name of its view says it. `show_…` is `read…`."""
