@@ -71,6 +71,11 @@ def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
     }
 
 
+def order_view(view: Any) -> dict[str, Any]:
+    """An order that was read together with its payments."""
+    return order(view.order, view.payments)
+
+
 def payment(row: Any) -> dict[str, Any]:
     """A payment; what the client does next is shown while the payer has still to pay. The rows by which facts are
     applied are read without that: it is nothing that an event about money says."""

@@ -79,8 +79,8 @@ def create_order(body: schemas.OrderIn) -> Any:
     written = placed.written.payments[0] if placed.written else None
     started = payment_starts.start_payment(core(), placed.payment_id, written)
     if placed.written is not None and started is not None:
-        return _order(OrderView(placed.written.order, [started]))
-    return _order(orders.view_order(core(), user_id, placed.order_id))
+        return representations.order_view(OrderView(placed.written.order, [started]))
+    return representations.order_view(orders.view_order(core(), user_id, placed.order_id))
 
 
 @blueprint.get("/orders")
@@ -97,7 +97,7 @@ def list_orders(query: schemas.OrdersQuery) -> Any:
         shape,
         query,
         partial(orders.list_orders, house, wanted),
-        _order,
+        representations.order_view,
         in_table=lambda view: list_tables.order(view.order, view.payments),
         place=None if query.before is None else _place_before(shape, query.before),
     )
@@ -118,7 +118,7 @@ def show_order(number: str, query: schemas.UserQuery) -> Any:
     view = orders.view_order(core(), user_id, order_id)
     if _ask(view):
         view = orders.view_order(core(), user_id, order_id)
-    return _order(view)
+    return representations.order_view(view)
 
 
 @blueprint.post("/orders/<number>/payments")
@@ -133,7 +133,7 @@ def add_payment(number: str, body: schemas.PaymentIn) -> Any:
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "add_payment", content)
     payment_id = payment_starts.pay_again(core(), user_id, order_id, _pay_by(body), request)
     payment_starts.start_payment(core(), payment_id)
-    return _order(orders.view_order(core(), user_id, order_id))
+    return representations.order_view(orders.view_order(core(), user_id, order_id))
 
 
 def _ask(view: OrderView) -> bool:
@@ -162,7 +162,3 @@ def _number(text: str) -> int:
     if number is None:
         raise NotFound
     return number
-
-
-def _order(view: OrderView) -> dict[str, Any]:
-    return representations.order(view.order, view.payments)

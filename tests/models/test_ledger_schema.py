@@ -14,7 +14,20 @@ from app.models.base import Base
 from app.models.guards import APPEND_ONLY, IMMUTABLE_COLUMNS
 from tests.support import databases
 
-TABLES = ("accounts", "transfers", "lots", "lot_uses", "holds", "refusals", "marks", "freezes", "grant_seals")
+TABLES = (
+    "accounts",
+    "transfers",
+    "lots",
+    "lot_uses",
+    "holds",
+    "refusals",
+    "marks",
+    "freezes",
+    "grant_seals",
+    "gift_parts",
+    "gift_arrivals",
+    "recall_answers",
+)
 OBJECTS = {
     "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL",
     "postgresql": (
@@ -78,6 +91,10 @@ EDITS = [
     "DELETE FROM lot_uses WHERE slot = 1",
     "UPDATE refusals SET code = 'x' WHERE slot = 1",
     "DELETE FROM refusals WHERE slot = 1",
+    "UPDATE gift_arrivals SET amount = 1 WHERE slot = 1",
+    "DELETE FROM gift_arrivals WHERE slot = 1",
+    "UPDATE recall_answers SET taken = 1 WHERE slot = 1",
+    "DELETE FROM recall_answers WHERE slot = 1",
     "UPDATE lots SET granted = granted + 1 WHERE slot = 1",
     "UPDATE lots SET expires_at = NULL WHERE slot = 1",
     "DELETE FROM lots WHERE slot = 1",
@@ -131,6 +148,9 @@ def one_of_each(engine: Engine) -> None:
         f"INSERT INTO marks VALUES (1, {number}, 1, 'refused', '{uid}', 0, '{when}', {blob}, {blob})",
         f"INSERT INTO freezes VALUES (1, {number}, 'u', NULL, 'live', {_false(engine)}, 'r', 'a', NULL, '{when}', "
         "NULL)",
+        f"INSERT INTO gift_arrivals VALUES (1, {number}, 'g', 'r', 'coin', 'live', 5, '', '', {_false(engine)}, "
+        f"'frozen', '{when}', '{when}')",
+        f"INSERT INTO recall_answers VALUES (1, {number}, {number}, 1, 'coin', 'live', 0, '[]', '{when}')",
     ]
     with engine.begin() as connection:
         for row in rows:
