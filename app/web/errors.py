@@ -55,6 +55,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "unsupported_media_type": (415, "Send JSON with the content type application/json."),
     "invalid_request": (422, "The request is not valid."),
     "idempotency_key_reused": (409, "This Idempotency-Key was used for another request."),
+    "address_refused": (409, "Nothing is sent to this address: an endpoint is https, on the public internet."),
     "too_many_requests": (429, "The user asks too often. Wait, then repeat the request."),
     # What a caller may do
     "over_call_cap": (403, "This caller may not move as much in one call."),

@@ -16,7 +16,7 @@ from app.domain.representations import plain
 from app.services.events import feed
 from app.web.access import needs
 from app.web.context import core
-from app.web.fields import At, PageSize, ShownAccount, ShownUser, UserId
+from app.web.fields import At, PageSize, ShownAccount, ShownUser, Text, UserId
 from app.web.schemas import PAGE, In, Out
 
 LONGEST_WAIT_SECONDS = 20
@@ -35,7 +35,7 @@ _SOME_TYPES = f"^({_ONE_TYPE})(,({_ONE_TYPE}))*$"
 
 
 class FeedQuery(In):
-    after: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+    after: Annotated[Text, StringConstraints(max_length=64)] | None = Field(
         default=None,
         description="Cursor: the `next` of the page before. Not given: the oldest event that is kept.",
         examples=["MTow"],

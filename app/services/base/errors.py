@@ -34,6 +34,12 @@ class NotACursor(DomainError):
     code = "not_a_cursor"
 
 
+class AddressRefused(DomainError):
+    """The member `field` names where the address was."""
+
+    code = "address_refused"
+
+
 class UnknownProduct(DomainError):
     code = "unknown_product"
 

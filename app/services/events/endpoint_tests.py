@@ -11,7 +11,7 @@ from app.domain.delivery_schedule import AnswerMeaning, meaning_of
 from app.domain.representations import plain
 from app.domain.webhook_signatures import signed_headers
 from app.services.base.context import Core
-from app.services.base.errors import Invalid
+from app.services.base.errors import AddressRefused, Invalid
 from app.services.base.sanitize import storable_text
 from app.services.events import endpoints
 from app.services.events.delivery_rounds import as_body
@@ -35,7 +35,7 @@ def send_test(core: Core, name: str) -> Attempt:
     try:
         client = EndpointClient(row.url, core.rules.push, 1)
     except (ValueError, OSError) as error:
-        raise Invalid(f"the endpoint cannot be used: {error}", field="url") from None
+        raise AddressRefused(f"the endpoint cannot be used: {error}", field="url") from None
     try:
         return client.post(signed_headers(str(new), now, body, secrets), body)
     finally:

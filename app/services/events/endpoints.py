@@ -24,7 +24,7 @@ from app.models.endpoints import DELIVERIES, ENDPOINTS
 from app.models.events import FEEDS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
-from app.services.base.errors import DomainError, Invalid, NotFound
+from app.services.base.errors import AddressRefused, DomainError, NotFound
 from app.services.base.sanitize import problem_text
 from app.services.base.upsert import insert_if_new
 from app.services.events import feed
@@ -88,7 +88,7 @@ def add_endpoint(tx: Tx, wanted: NewEndpoint) -> int:
     try:
         url = checked_url(wanted.url, allow_private=tx.core.rules.push.allow_private)
     except BadAddress as error:
-        raise Invalid(str(error), field="url") from None
+        raise AddressRefused(str(error), field="url") from None
     planned = newest_position(tx) if wanted.after is None else feed.position_of(wanted.after)
     secrets = [{"secret": webhook_signatures.new_secret(), "until": None}]
     return _insert(tx, wanted, url, planned, secrets)

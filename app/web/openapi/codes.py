@@ -4,10 +4,10 @@ from __future__ import annotations
 
 CODES: dict[str, tuple[str, ...]] = {
     "app.web.endpoints.add_endpoint": (
+        "address_refused",
         "endpoint_exists",
         "idempotency_key_missing",
         "idempotency_key_reused",
-        "invalid_request",
         "not_a_cursor",
         "not_found",
         "too_many_endpoints",
@@ -53,6 +53,7 @@ CODES: dict[str, tuple[str, ...]] = {
     ),
     "app.web.endpoints.show_endpoint": ("not_found",),
     "app.web.endpoints.test_endpoint": (
+        "address_refused",
         "balance_overflow",
         "idempotency_key_missing",
         "invalid_request",

@@ -1077,10 +1077,10 @@ export interface components {
         AddEndpointProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_actor
+             * @example address_refused
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "database_unavailable" | "endpoint_exists" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_large" | "too_many_endpoints" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "address_refused" | "bad_actor" | "bad_request" | "database_unavailable" | "endpoint_exists" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_large" | "too_many_endpoints" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `addPayment` was refused. */
         AddPaymentProblem: {
@@ -3542,10 +3542,10 @@ export interface components {
         TestEndpointProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example bad_actor
+             * @example address_refused
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "address_refused" | "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Timeline: {
             /** @description Oldest first. */
@@ -4591,7 +4591,8 @@ export interface operations {
                 };
             };
             /**
-             * @description - `endpoint_exists`: There is an endpoint of that name already.
+             * @description - `address_refused`: Nothing is sent to this address: an endpoint is https, on the public internet.
+             *     - `endpoint_exists`: There is an endpoint of that name already.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `too_many_endpoints`: There are as many endpoints as there may be. Remove one.
              */
@@ -6064,7 +6065,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TestEndpointProblem"];
                 };
             };
-            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            /**
+             * @description - `address_refused`: Nothing is sent to this address: an endpoint is https, on the public internet.
+             *     - `balance_overflow`: The balance would pass 2^63 - 1.
+             */
             409: {
                 headers: {
                     [name: string]: unknown;
