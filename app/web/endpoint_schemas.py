@@ -55,7 +55,9 @@ class ResendIn(In):
 
 
 class ResentOut(Out):
-    events: int = Field(description="So many events of the feed are gone through again.", examples=[120])
+    events: int = Field(
+        description="So many events of the feed are to be gone through for the endpoint now.", examples=[120]
+    )
 
 
 class SecretOut(Out):

@@ -12,7 +12,7 @@ from apiflask import APIBlueprint
 from app.domain import representations
 from app.domain.numbers import slot_of_reference
 from app.services.base.context import Tx
-from app.services.base.idempotency import decided_once, keyed
+from app.services.base.idempotency import NO_RESOURCE, decided_once, keyed
 from app.services.events import deliveries, endpoint_tests, endpoints
 from app.web import endpoint_schemas as shapes
 from app.web import schemas
@@ -122,8 +122,8 @@ def list_deliveries(name: str, query: shapes.DeliveriesQuery) -> Any:
 def resend_events(name: str, body: shapes.ResendIn) -> Any:
     """Send everything since a moment again, in order, also what was never sent there. A receiver that applies an event
     once is not disturbed."""
-    events = _once(name, "resend_events", body, lambda tx: deliveries.resend_since(tx, name, body.since))
-    return {"events": events}
+    _once(name, "resend_events", body, lambda tx: deliveries.resend_since(tx, name, body.since))
+    return {"events": _shown(name)["behind"]}
 
 
 @blueprint.post("/<name>/deliveries/<uuid:event_id>/resend")
@@ -144,11 +144,16 @@ def give_up_delivery(name: str, event_id: uuid.UUID) -> Any:
     return _delivery(name, event_id)
 
 
-def _once(name: str, what: str, body: schemas.In | None, change: Callable[[Tx], int]) -> int:
-    """Make the change once for each Idempotency-Key."""
+def _once(name: str, what: str, body: schemas.In | None, change: Callable[[Tx], object]) -> None:
+    """Make the change once for each Idempotency-Key. The key stands for no row: an endpoint may be removed."""
     content = {"endpoint": name, **(body.model_dump(mode="json") if body is not None else {})}
     request = keyed(caller().name, schemas.idempotency_key(), what, content)
-    return decided_once(core(), slot_of_reference(caller().name), request, change)
+
+    def decide(tx: Tx) -> int:
+        change(tx)
+        return NO_RESOURCE
+
+    decided_once(core(), slot_of_reference(caller().name), request, decide)
 
 
 def _shown(name: str, *, with_secret: bool = False) -> Any:

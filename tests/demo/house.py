@@ -47,18 +47,35 @@ class Running:
             [BIN / "tillbook", *arguments], cwd=ROOT, env=self.environ, capture_output=True, text=True, check=False
         )
 
-    def start(self, name: str, *command: str) -> None:
-        with (self.folder / f"{name}.log").open("wb") as log:
+    def start(self, name: str, *command: str, **environ: str) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
             self.processes.append(
                 subprocess.Popen(
                     [BIN / command[0], *command[1:]],
                     cwd=ROOT,
-                    env=self.environ,
+                    env={**self.environ, **environ},
                     stdout=log,
                     stderr=log,
                     start_new_session=True,  # a group that can be ended as a whole; Ctrl-C comes to us alone
                 )
             )
+
+    def receive(self, port: int, secret: str) -> subprocess.Popen[bytes]:
+        """Start the game's own backend, which takes in events (`examples/receiving_backend`)."""
+        self.start(
+            "receiver",
+            "python",
+            "-m",
+            "examples.receiving_backend.receiver",
+            str(port),
+            self.books_of_receiver,
+            WEBHOOK_SECRET=secret,
+        )
+        return self.processes[-1]
+
+    @property
+    def books_of_receiver(self) -> str:
+        return str(self.folder / "receiver.sqlite3")
 
     def stop(self) -> None:
         """End all processes and wait for that."""
@@ -104,6 +121,7 @@ def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Run
         },
         "user_jwt": {"secret": secret},
         "gifts": {"enabled": True},
+        "events": {"allow_private_endpoints": True},
         "api_keys.backend": {"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": SCOPES},
         **{f"provider_accounts.{name}": table for name, table in accounts.items()},
     }

@@ -20,6 +20,7 @@ import requests
 import structlog
 
 from app.providers.http import RequestsClient
+from examples.receiving_backend.receiver import Books
 from plugins.apple.simulated.device import Device
 from tests.demo import house, simulators
 from tests.demo.patience import wait_for
@@ -37,7 +38,7 @@ def say(text: str = "") -> None:
 class Play:
     """The scenes, each one purchase with something that goes wrong."""
 
-    def __init__(self, running: house.Running, providers: simulators.Simulators) -> None:
+    def __init__(self, running: house.Running, providers: simulators.Simulators, receiver_port: int) -> None:
         self.running = running
         self.providers = providers
         self.alice: Api = player(running, "alice")
@@ -45,6 +46,10 @@ class Play:
         """Orders that later scenes come back to."""
         self.transaction = ""
         self.backend = backend(running)
+        self.receiver_port = receiver_port
+        endpoint = {"name": "game", "url": f"http://127.0.0.1:{receiver_port}/tillbook"}
+        self.secret = str(self.backend.post("/v1/endpoints", endpoint)["secret"])
+        self.receiver = running.receive(receiver_port, self.secret)
 
     def coins(self, user: str = "alice") -> int:
         wallet = self.backend.get("/v1/wallet", user=user)
@@ -176,6 +181,28 @@ class Play:
         gift: dict[str, Any] = self.backend.post("/v1/gifts", body)
         return gift
 
+    def scene_told(self) -> None:
+        say("9. The game's backend is told of everything, is killed, and misses nothing")
+        books = Books(self.running.books_of_receiver)
+
+        def told() -> bool:
+            return all(books.balance(user) == self.coins(user) for user in ("alice", "bob", "carol"))
+
+        wait_for("the backend's books", told)
+        say(f"  it has applied {books.applied()} events by now, and its books say what the wallets say")
+        self.receiver.kill()
+        self.receiver.wait()
+        before, applied = self.coins(), books.applied()
+        order = self.order("coins-60", "alipay", "page")
+        press_pay(order["payments"][0]["action"]["url"])
+        self.expect(before + 60, "while the backend is dead")
+        say(f"  its books still say {books.balance('alice')}")
+        self.running.processes.remove(self.receiver)
+        self.receiver = self.running.receive(self.receiver_port, self.secret)
+        wait_for("the backend's books", told)
+        more, there = books.applied() - applied, books.balance("alice")
+        say(f"  started again, it takes in {more} events more: alice has {there} there, too")
+
     def books(self) -> None:
         say("The statement of alice's coins:")
         page = self.backend.get("/v1/statement", user="alice", asset="coin", environment="sandbox")
@@ -192,6 +219,7 @@ class Play:
             self.scene_apple,
             self.scene_refunds,
             self.scene_gifts,
+            self.scene_told,
         ):
             scene()
             say()
@@ -224,7 +252,7 @@ def main() -> None:
     os.environ["TILLBOOK_ENV"] = "demo"
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    web, alipay, wechat, apple, shop = house.free_ports(5)
+    web, alipay, wechat, apple, shop, receiver = house.free_ports(6)
     started = time.monotonic()
     url = f"http://127.0.0.1:{web}"
     providers = simulators.start({"alipay": alipay, "wechat": wechat, "apple": apple}, url)
@@ -237,7 +265,7 @@ def main() -> None:
             say(f"$ tillbook {command[0]}: {done.stdout.strip()}")
         house.serve(running)
         say(f"service, worker and simulators are up on SQLite ({time.monotonic() - started:.1f} s)\n")
-        balanced = Play(running, providers).run()
+        balanced = Play(running, providers, receiver).run()
         if os.environ.get("SERVE"):
             _stay(running, providers, shop)
     finally:

@@ -54,6 +54,15 @@ def test_an_endpoint_is_added_once_for_a_key_and_its_secret_is_told(backend: Api
     assert (other.status_code, other.json["code"]) == (409, "endpoint_exists")
 
 
+def test_the_audit_misses_no_row_for_the_keys_of_requests_about_endpoints(world: World, backend: ApiClient) -> None:
+    backend.post("/v1/endpoints", {"name": "game", "url": "https://game.example/events"})
+    backend.post("/v1/endpoints/game/rotate", {})
+    backend.post("/v1/endpoints/game/pause", {"reason": "a move"})
+    backend.post("/v1/endpoints/game/resume", {})
+    assert backend.post("/v1/endpoints/game/resend", {"since": "2026-01-01T00:00:00Z"}).status_code == 200
+    world.assert_balanced()
+
+
 def test_a_users_token_sees_no_endpoint(http: FlaskClient) -> None:
     alice = ApiClient(http, token("alice"))
     assert alice.get("/v1/endpoints").status_code == 403

@@ -3367,7 +3367,7 @@ export interface components {
         };
         Resent: {
             /**
-             * @description So many events of the feed are gone through again.
+             * @description So many events of the feed are to be gone through for the endpoint now.
              * @example 120
              */
             events: number;

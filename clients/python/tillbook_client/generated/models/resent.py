@@ -13,7 +13,7 @@ T = TypeVar("T", bound="Resent")
 class Resent:
     """
     Attributes:
-        events (int): So many events of the feed are gone through again.
+        events (int): So many events of the feed are to be gone through for the endpoint now.
     """
 
     events: int
