@@ -224,7 +224,7 @@ def test_a_plugin_that_cannot_capture_leaves_the_payment_waiting_and_shown(world
 def test_a_worker_killed_anywhere_while_capturing_is_followed_by_another(world: World) -> None:
     killed = 0
     with place_of(world) as place:
-        for at in range(1, 80):
+        for at in range(1, 200):
             authorized(world, f"user-{at}")
             if not run_and_kill(place(), at, processes.work):
                 break

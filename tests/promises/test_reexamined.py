@@ -23,6 +23,7 @@ from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import ensure_user
 from app.services.base.context import Rules
 from app.services.base.reported_fact import ReportedFact
+from app.services.events import feed
 from app.services.facts import claims
 from app.services.facts import parked as parked_facts
 from app.services.facts.parked import BATCH, START, NotReexamined, reexamine
@@ -279,6 +280,7 @@ def test_a_parked_fact_without_a_cause_is_only_read(world: World) -> None:
     fact, _ = forgotten(world, "alice")
     number = told(world, fact).fact_id
     assert reexamine(world.core, number).reason == "unknown_number"
+    feed.place_events(world.core)
     assert Worker(world.core).run_once() == 0
     assert (world.money("suspense"), world.coins()) == (600, 0)
     world.assert_balanced()

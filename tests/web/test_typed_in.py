@@ -138,7 +138,7 @@ def test_a_gift_that_a_person_types_in_needs_a_receiver_whom_somebody_has_seen(w
     mei.headers["Tillbook-Actor"] = "mei"
     backend.post("/v1/grants", _grant(amount=50))
     gift = {"user": "alice", "receiver": "bbo", "asset": "coin", "amount": 10, "environment": "sandbox"}
-    assert _refusal(mei.post("/v1/gifts", gift, key="k")) == (422, "unknown_user", None, "bbo")
+    assert _refusal(mei.post("/v1/gifts", gift, key="k")) == (409, "unknown_user", None, "bbo")
     assert (_accounts(world), world.coins()) == (2, 50), "alice's wallet, and what was issued"
     assert mei.post("/v1/gifts", {**gift, "new_user": True}, key="k").status_code == 201
     assert mei.post("/v1/gifts", gift, key="k").status_code == 201

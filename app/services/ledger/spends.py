@@ -195,12 +195,16 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
 
 
 def _entered(session: Connected, values: Mapping[str, Any], told: Move | None) -> bool:
-    """Whether the transfer is in the books now. Its event is written beside it, in the same flight."""
+    """Whether the transfer is in the books now. Its event is written beside it, in the same flight.
+
+    Raises Raced if another transaction has booked the transfer meanwhile: then the event finds a row to stand beside.
+    """
     flight = Flight(session)
     entered = flight.add(ENTER, values)
-    if told is not None:
-        flight.add(*told)
+    events = [] if told is None else flight.add(*told)
     flight.land()
+    if entered[0].count == 0 and any(event.count for event in events):
+        raise Raced
     return entered[0].count == 1
 
 

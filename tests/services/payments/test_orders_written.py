@@ -87,8 +87,8 @@ def test_an_order_costs_few_statements_and_two_transactions(world: World, engine
     counter.clear()
     made = alice.post("/v1/orders", order_body())
     assert made.status_code == 201, made.text
-    # What came of the start is a statement without a BEGIN: a transaction of its own.
-    assert (len(counter.statements), counter.transactions) == (6, 1), counter.statements
+    # What came of the start is two statements in a transaction of its own: the payment, and the call that made it.
+    assert (len(counter.statements), counter.transactions) == (7, 1), counter.statements
     shown = alice.get(f"/v1/orders/{made.get_json()['number']}").get_json()
     assert made.get_json() == shown, "what was written is what is read"
 
