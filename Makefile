@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
-WORKERS ?= 2
+# Many tests wait for processes that they have started, so more run than there are cores.
+WORKERS ?= 3
 
 .PHONY: setup demo test lint types contracts check clients bench clean
 

@@ -226,7 +226,7 @@ def test_a_worker_killed_anywhere_while_capturing_is_followed_by_another(world: 
     with place_of(world) as place:
         for at in range(1, 200):
             authorized(world, f"user-{at}")
-            if not run_and_kill(place(), at, processes.work):
+            if not run_and_kill(place(), at, processes.work_on_payments):
                 break
             killed += 1
             world.clock.advance(61)

@@ -114,7 +114,7 @@ def test_a_worker_killed_anywhere_while_asking_is_followed_by_another(world: Wor
         return ()
 
     with place_of(world) as place:
-        killed = each_step(place, processes.work, paid_unheard)
+        killed = each_step(place, processes.work_on_payments, paid_unheard)
     assert killed >= 12
     assert world.coins(f"user-{killed + 1}") == 66
     books_say_what_the_provider_says(world)
@@ -135,7 +135,7 @@ def test_a_worker_killed_anywhere_while_closing_is_followed_by_another(world: Wo
         return ()
 
     with place_of(world) as place:
-        killed = each_step(place, processes.work, over)
+        killed = each_step(place, processes.work_on_payments, over)
     assert killed >= 12
     assert [order.status for order in orders_of(world, f"user-{killed + 1}")] == ["expired"]
     assert {payment.status for payment in world.simulator.books.all_of("m-1")} == {"CLOSED"}
