@@ -3,8 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
-# Many tests wait for processes that they have started, so more run than there are cores.
-WORKERS ?= 3
+WORKERS ?= 2
 
 .PHONY: setup demo test lint types contracts check clients bench clean
 

@@ -18,6 +18,24 @@ from tests.support.world import World, build_world
 
 logs.configure()
 
+LONG_TABLE = 10
+"""A test with so many cases or more runs all of them on SQLite, and each fourth on PostgreSQL."""
+EACH = 4
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("postgres") is not None:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left_out = set[pytest.Item]()
+    for of_one in cases.values():
+        if len(of_one) >= LONG_TABLE:
+            in_order = sorted(of_one, key=lambda item: item.nodeid)
+            left_out |= {item for number, item in enumerate(in_order) if number % EACH}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
