@@ -62,7 +62,12 @@ CHECKPOINT_PAUSE = timedelta(minutes=1)
 SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
 EVENTS, DELIVERIES = "events without a position", "deliveries"
 """Kinds of work beside the queues."""
-OLD = (inbox.delete_old, reference_queries.delete_old, event_feed.delete_old, deliveries.delete_old_deliveries)
+OLD = (
+    inbox.delete_old_messages,
+    reference_queries.delete_old_questions,
+    event_feed.delete_old_events,
+    deliveries.delete_old_deliveries,
+)
 """What deletes rows that nobody needs any more."""
 _log = structlog.get_logger(__name__)
 
@@ -291,7 +296,7 @@ class Worker:
         waits for this, so all slots are seldom gone through."""
         if time.monotonic() < self._look_for_old_calls_at:
             return 0
-        deleted, go_on_at = call_log.delete_old(self._core, self._old_calls_from)
+        deleted, go_on_at = call_log.delete_old_calls(self._core, self._old_calls_from)
         self._old_calls_from = go_on_at or 0
         if go_on_at is None:
             self._look_for_old_calls_at = time.monotonic() + OLD_CALLS_SECONDS

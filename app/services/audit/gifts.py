@@ -140,7 +140,7 @@ class _SlotOfGifts:
             yield "gift_receiver", f"{name} lies in another slot than its receiver"
         if arrival.accepted:
             self._sums.came[arrival.asset, arrival.environment] += arrival.amount
-        row = gift_rows.find(self._tx, arrival.gift_id)
+        row = gift_rows.find_gift(self._tx, arrival.gift_id)
         if row is None:
             yield "gift_unknown", f"{name}: there is no such gift in slot {slot_of_number(arrival.gift_id)}"
             return
@@ -183,7 +183,7 @@ class _SlotOfGifts:
 
     def _taken(self, recall: int, gift: int) -> int:
         """What was given up for a recall by the receiver of that gift."""
-        row = gift_rows.find(self._tx, gift)
+        row = gift_rows.find_gift(self._tx, gift)
         if row is None:
             return 0
         wanted = (_W.slot == slot_of_user(row.receiver), _W.recall_id == recall, _W.gift_id == gift)
@@ -192,8 +192,8 @@ class _SlotOfGifts:
     def _answer(self, answer: AnyRow) -> Found:
         name = f"answer of gift {answer.gift_id} to recall {answer.recall_id}"
         self._sums.left[answer.asset, answer.environment] += answer.taken
-        recall = recall_rows.find(self._tx, answer.recall_id)
-        row = gift_rows.find(self._tx, answer.gift_id)
+        recall = recall_rows.find_recall(self._tx, answer.recall_id)
+        row = gift_rows.find_gift(self._tx, answer.gift_id)
         if recall is None or row is None or str(row.id) not in (*recall.places, *recall.asked):
             yield "recall_unknown", f"{name}: nobody has asked for it"
             return

@@ -68,7 +68,7 @@ def _row(called: ProviderCall[Any], record: CallRecord, facts: Sequence[Fact], p
     }
 
 
-def delete_old(core: Core, first_slot: int = 0) -> tuple[int, int | None]:
+def delete_old_calls(core: Core, first_slot: int = 0) -> tuple[int, int | None]:
     """Delete rows that were kept as long as the installation wants, in the first range of slots from here on that has
     any; how many, and the slot to go on at: None when all slots were gone through.
 

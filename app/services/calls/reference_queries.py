@@ -287,7 +287,7 @@ def _set_next(core: Core, row: AnyRow, moment: datetime | None) -> None:
     core.transact(lambda tx: tx.execute(update(Ask).where(*mine).values(next_try_at=moment)))
 
 
-def delete_old(core: Core, limit: int) -> int:
+def delete_old_questions(core: Core, limit: int) -> int:
     """Delete questions that ended as long ago as the installation wants, at most `limit`; how many."""
     before = core.clock.now() - timedelta(days=core.rules.question_days)
     numbers = core.read(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))

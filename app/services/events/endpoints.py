@@ -21,7 +21,6 @@ from app.domain.event_types import EventType
 from app.domain.numbers import slot_of_reference
 from app.models.base import AnyRow
 from app.models.endpoints import DELIVERIES, ENDPOINTS
-from app.models.events import FEEDS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.errors import AddressRefused, DomainError, NotFound
@@ -89,7 +88,7 @@ def add_endpoint(tx: Tx, wanted: NewEndpoint) -> int:
         url = checked_url(wanted.url, allow_private=tx.core.rules.push.allow_private)
     except BadAddress as error:
         raise AddressRefused(str(error), field="url") from None
-    planned = newest_position(tx) if wanted.after is None else feed.position_of(wanted.after)
+    planned = feed.newest_position(tx) if wanted.after is None else feed.position_of(wanted.after)
     secrets = [{"secret": webhook_signatures.new_secret(), "until": None}]
     return _insert(tx, wanted, url, planned, secrets)
 
@@ -182,11 +181,6 @@ def all_endpoints(tx: Tx) -> Sequence[AnyRow]:
     return tx.execute(_THERE.order_by(_e.name)).all()
 
 
-def newest_position(tx: Tx) -> int:
-    """The last position that was given to an event."""
-    return int(tx.scalar(select(func.max(FEEDS.c.placed)).where(FEEDS.c.name == feed.FEED)) or 0)
-
-
 def signing_secrets(rules: PushRules, row: AnyRow, now: datetime) -> list[str]:
     """The secrets with which a message to that endpoint is signed now, the newest first."""
     if row.origin == FROM_SETTINGS:
@@ -214,7 +208,7 @@ def _follow(tx: Tx, declared: DeclaredEndpoint, row: AnyRow | None) -> None:
     if row is None:
         wanted = NewEndpoint(declared.name, declared.url, sorted(declared.types), FROM_SETTINGS, FROM_SETTINGS)
         with contextlib.suppress(EndpointExists):  # another worker was faster
-            _insert(tx, wanted, declared.url, newest_position(tx), [])
+            _insert(tx, wanted, declared.url, feed.newest_position(tx), [])
         return
     said: dict[str, Any] = {
         "url": declared.url,
@@ -259,7 +253,7 @@ def shown_endpoint(tx: Tx, row: AnyRow) -> dict[str, Any]:
     )
     return representations.endpoint(
         row,
-        behind=max(newest_position(tx) - row.planned, 0),
+        behind=max(feed.newest_position(tx) - row.planned, 0),
         open_deliveries=int(tx.scalar(select(func.count()).select_from(some_open)) or 0),
         secrets=_secrets_of(tx, row),
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Uuid, bindparam, delete, func, select, update
+from sqlalchemy import BigInteger, Uuid, bindparam, delete, select, update
 
 from app.domain.event_types import EventType
 from app.domain.numbers import SLOTS, slot_of_user
@@ -122,8 +122,12 @@ def read_feed(
 
 def newest_cursor(core: Core) -> str:
     """The cursor after everything that has its position by now."""
-    placed = core.read(lambda tx: tx.scalar(select(func.max(_n.placed)).where(_n.name == FEED)))
-    return cursor_at(placed or 0)
+    return cursor_at(core.read(newest_position))
+
+
+def newest_position(tx: Tx) -> int:
+    """The last position that was given to an event."""
+    return int(tx.scalar(select(_n.placed).where(_n.name == FEED)) or 0)
 
 
 def find_event(core: Core, event_id: uuid.UUID) -> Any:
@@ -135,7 +139,7 @@ def find_event(core: Core, event_id: uuid.UUID) -> Any:
     return found
 
 
-def delete_old(core: Core, limit: int) -> int:
+def delete_old_events(core: Core, limit: int) -> int:
     """Delete events that are older than the setting `event_days`, oldest positions first; how many."""
 
     def work(tx: Tx) -> int:

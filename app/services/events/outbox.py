@@ -105,7 +105,7 @@ def insertion(anchor: Table) -> Sized:
     return Sized(build, MOST_AT_ONCE)
 
 
-def move(anchor: Table, slot: int, anchor_id: Any, event: Event, *, written_at: datetime) -> Move:
+def event_move(anchor: Table, slot: int, anchor_id: Any, event: Event, *, written_at: datetime) -> Move:
     """One event, as a statement that may fly with others that change just one row."""
     return insertion(anchor).of(1), _values(slot, anchor_id, [event], written_at)
 

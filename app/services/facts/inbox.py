@@ -128,7 +128,7 @@ def resolve(tx: Tx, number: int) -> None:
     tx.execute(update(KeptMessage).where(_m.slot == slot_of_number(number), _m.id == number).values(resolved_at=tx.now))
 
 
-def delete_old(core: Core, limit: int) -> int:
+def delete_old_messages(core: Core, limit: int) -> int:
     """Delete settled messages that were kept as long as the installation wants, at most `limit`; how many."""
     before = core.clock.now() - timedelta(days=core.rules.message_days)
     numbers = core.read(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))

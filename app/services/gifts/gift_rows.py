@@ -56,7 +56,7 @@ _RECEIVED_SINCE = select(func.coalesce(func.sum(_A.amount), 0)).where(
 )
 
 
-def find(tx: Transaction, number: int) -> AnyRow | None:
+def find_gift(tx: Transaction, number: int) -> AnyRow | None:
     return tx.execute(_GIFT, _key(number)).one_or_none()
 
 

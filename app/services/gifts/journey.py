@@ -102,7 +102,7 @@ def work_on_due(core: Core, number: int) -> bool:
 
 def view(core: Core, number: int) -> AnyRow:
     """One gift. Raises NotFound."""
-    row = core.read(lambda tx: gift_rows.find(tx, number))
+    row = core.read(lambda tx: gift_rows.find_gift(tx, number))
     if row is None:
         raise NotFound(gift=str(number))
     return row

@@ -47,7 +47,7 @@ def work_on_due(core: Core, number: int) -> bool:
 def advance(core: Core, number: int) -> bool:
     """Ask on until the recall is done, MOST_STEPS times at the most. False if it waits for a gift that cannot end."""
     for _ in range(MOST_STEPS):
-        recall = core.read(lambda tx: recall_rows.find(tx, number))
+        recall = core.read(lambda tx: recall_rows.find_recall(tx, number))
         if recall is None or recall.status == recall_rows.DONE:
             return True
         if recall.taken == recall.wanted or not (recall.places or recall.round == recall_rows.OWN_KIND):
@@ -99,7 +99,7 @@ def _begin_second_round(tx: Tx, number: int) -> None:
 
 def _finish(tx: Tx, number: int) -> None:
     """Book what nobody had any more, and take it from the buyer. Order, payment, recall, accounts: in that order."""
-    found = recall_rows.find(tx, number)
+    found = recall_rows.find_recall(tx, number)
     if found is None:
         raise RuntimeError(f"no recall {number}")
     locked = payment_rows.lock(tx, found.slot, found.payment_id)

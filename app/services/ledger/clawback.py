@@ -137,7 +137,7 @@ def places_of_claims(slot: int, claims: Sequence[ClawbackTarget]) -> set[Place]:
     return places
 
 
-def expire_due(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> bool:
+def expire_claimed(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> bool:
     """Whether anything expired: that is to be written before the books are asked what was done (`booked`), since what
     expired unused is gone already."""
     expired, seen = False, set[AccountName]()

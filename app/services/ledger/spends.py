@@ -212,4 +212,4 @@ def _told(session: Connected, slot: int, transfer: Transfer, posted: Posted, at:
     data = coin_events.shown(transfer, posted)
     user_id = transfer.debit.user_id
     event = Event(EventType.COINS_SPENT, user_id, posted.at, data, outbox.cause_in(session, transfer.actor))
-    return outbox.move(TRANSFERS, slot, posted.id, event, written_at=at)
+    return outbox.event_move(TRANSFERS, slot, posted.id, event, written_at=at)

@@ -58,7 +58,7 @@ def add(
     return insert_numbered(tx, RECALLS, tx.core.numbers, row)
 
 
-def find(tx: Transaction, number: int) -> AnyRow | None:
+def find_recall(tx: Transaction, number: int) -> AnyRow | None:
     return tx.execute(_RECALL, _key(number)).one_or_none()
 
 

@@ -26,7 +26,7 @@ _OF_STATUS = {
 }
 
 
-def tell(tx: Tx, row: Any, user_id: str) -> None:
+def tell_status(tx: Tx, row: Any, user_id: str) -> None:
     """The refund has come to the status that its row has now."""
     _tell(tx, _OF_STATUS[RefundStatus(row.status)], row, user_id)
 
@@ -34,7 +34,7 @@ def tell(tx: Tx, row: Any, user_id: str) -> None:
 def tell_change(tx: Tx, before: Any, after: Any, user_id: str) -> None:
     """A refund has changed: an event if its status has, or if more of its money came back to the merchant."""
     if before.status != after.status:
-        tell(tx, after, user_id)
+        tell_status(tx, after, user_id)
     elif before.undone_minor != after.undone_minor:
         _tell(tx, EventType.REFUND_UNDONE, after, user_id)
 
@@ -43,4 +43,4 @@ def _tell(tx: Tx, kind: EventType, row: Any, user_id: str) -> None:
     if kind in tx.core.rules.ledger.events:
         data = {"refund": representations.refund(row)}
         event = Event(kind, user_id, tx.now, data, outbox.cause_in(tx, row.caller))
-        write_rows(tx, [outbox.move(_REFUNDS, row.slot, row.id, event, written_at=tx.now)])
+        write_rows(tx, [outbox.event_move(_REFUNDS, row.slot, row.id, event, written_at=tx.now)])

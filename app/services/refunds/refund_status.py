@@ -161,7 +161,7 @@ def _write_down(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_ac
 def _tell(tx: Tx, captured: CapturedPayment, before: AnyRow, after: Any, *, is_new: bool) -> None:
     user_id = captured.order.user_id if captured.order is not None else ""
     if is_new:
-        refund_events.tell(tx, after, user_id)
+        refund_events.tell_status(tx, after, user_id)
     else:
         refund_events.tell_change(tx, before, after, user_id)
 

@@ -319,7 +319,7 @@ def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Cl
 
 def _tell(tx: Tx, captured: CapturedPayment, row: dict[str, Any]) -> None:
     user_id = captured.order.user_id if captured.order is not None else ""
-    refund_events.tell(tx, refund_rows.RefundRow(**row), user_id)
+    refund_events.tell_status(tx, refund_rows.RefundRow(**row), user_id)
 
 
 def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction, after: Fraction) -> None:

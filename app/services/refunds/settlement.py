@@ -85,7 +85,7 @@ def settle(tx: Tx, wanted: Settlement) -> Settled:
         journal = system(JOURNAL, house.asset, house.environment)
         places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
-        if not clawback.expire_due(books, slot, claims):
+        if not clawback.expire_claimed(books, slot, claims):
             return _book(tx, books, wanted, legs, claims)
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
         return _book(tx, books, wanted, legs, claims)

@@ -56,7 +56,7 @@ def test_a_question_that_is_still_asked_is_kept_however_old_it_is(world: World) 
     short = world.with_rules(replace(world.core.rules, question_days=1))
     answered_question(short, refund="nobody knows it")
     short.clock.advance(5 * DAY)
-    assert reference_queries.delete_old(short.core, 100) == 0
+    assert reference_queries.delete_old_questions(short.core, 100) == 0
     assert kept(short) == ["nobody knows it"]
 
 
@@ -65,7 +65,7 @@ def test_a_question_that_was_raised_again_today_is_kept_though_it_is_old(world: 
     world.clock.advance(100 * DAY)
     assert raise_ask(world.core, world.account, Ref(ours=str(buyer.payment_id)))
     Worker(world.core).run_once()
-    assert reference_queries.delete_old(world.core, 100) == 0
+    assert reference_queries.delete_old_questions(world.core, 100) == 0
     assert kept(world) == [""]
 
 
@@ -85,4 +85,4 @@ def test_many_old_questions_are_deleted_in_bounded_steps(world: World) -> None:
     for _ in range(3):
         answered_question(world)
     world.clock.advance(91 * DAY)
-    assert [reference_queries.delete_old(world.core, 2) for _ in range(3)] == [2, 1, 0]
+    assert [reference_queries.delete_old_questions(world.core, 2) for _ in range(3)] == [2, 1, 0]

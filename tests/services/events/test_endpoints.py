@@ -94,7 +94,7 @@ def test_an_endpoint_that_was_paused_for_longer_than_events_are_kept_is_alarmed_
         here.core.transact(lambda tx: endpoints.pause_endpoint(tx, "game", "a long holiday", "operator:me"))
         tell(here.core, "alice", 2)
         here.clock.advance(31 * DAY)
-        assert feed.delete_old(here.core, 100) == 2
+        assert feed.delete_old_events(here.core, 100) == 2
         tell(here.core, "alice", 3)
         here.core.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
         with capture_logs() as lines:
@@ -110,7 +110,7 @@ def test_a_new_endpoint_and_one_that_saw_everything_are_no_alarm(here: World) ->
         tell(here.core, "alice", 1)
         send_all(here)
         here.clock.advance(31 * DAY)
-        feed.delete_old(here.core, 100)
+        feed.delete_old_events(here.core, 100)
         add(here.core, receiver, "new")
         tell(here.core, "alice", 2)
         with capture_logs() as lines:
@@ -124,7 +124,7 @@ def test_a_delivery_whose_event_is_not_kept_any_more_is_given_up_and_the_next_on
         tell(here.core, "alice", 1)
         send_all(here)
         here.clock.advance(31 * DAY)
-        feed.delete_old(here.core, 100)
+        feed.delete_old_events(here.core, 100)
         tell(here.core, "alice", 2)
         receiver.answer = answering(200)
         send_all(here)

@@ -143,9 +143,9 @@ def test_old_events_are_deleted_and_a_reader_who_stayed_away_too_long_is_told(wo
     world.clock.advance(31 * 86400)
     give(world, "alice")
     place_all(world)
-    assert feed.delete_old(world.core, 1) == 1
-    assert feed.delete_old(world.core, 100) == 1
-    assert feed.delete_old(world.core, 100) == 0
+    assert feed.delete_old_events(world.core, 1) == 1
+    assert feed.delete_old_events(world.core, 100) == 1
+    assert feed.delete_old_events(world.core, 100) == 0
     with pytest.raises(feed.CursorTooOld) as refused:
         feed.read_feed(world.core, oldest.cursor, limit=10)
     kept = feed.read_feed(world.core, refused.value.members["oldest"], limit=10)
@@ -156,7 +156,7 @@ def test_old_events_are_deleted_and_a_reader_who_stayed_away_too_long_is_told(wo
 def test_no_event_is_deleted_before_it_has_its_position(world: World) -> None:
     give(world, "alice")
     world.clock.advance(timedelta(days=99).total_seconds())
-    assert feed.delete_old(world.core, 100) == 0
+    assert feed.delete_old_events(world.core, 100) == 0
     assert place_all(world) == 1
 
 

@@ -163,7 +163,7 @@ def test_a_message_whose_question_is_still_asked_is_kept(world: World) -> None:
     message = Message("notification", b"names a payment that nobody knows here")
     assert raise_ask(short.core, short.account, Ref(theirs="somebody's"), message)
     short.clock.advance(2 * DAY)
-    assert inbox.delete_old(short.core, 100) == 0
+    assert inbox.delete_old_messages(short.core, 100) == 0
     for _ in range(20):
         short.clock.advance(timedelta(hours=12).total_seconds())
         Worker(short.core).run_once()
@@ -174,5 +174,5 @@ def test_many_old_messages_are_deleted_in_bounded_steps(world: World) -> None:
     for slot in range(5):
         keep(world, aside=True, slot=slot)
     world.clock.advance(100 * DAY)
-    assert [inbox.delete_old(world.core, 2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [inbox.delete_old_messages(world.core, 2) for _ in range(4)] == [2, 2, 1, 0]
     assert all_kept(world) == set()
