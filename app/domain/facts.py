@@ -32,14 +32,49 @@ class Kind(StrEnum):
     REFUND_ASKED = "refund_asked"
     """The payer asked the provider for a refund and the provider wants our word on it."""
     SIGNED = "signed"
-    """An auto-debit agreement is in force."""
+    """An auto-debit agreement, or a subscription, is in force."""
+    PAST_DUE = "past_due"
+    """A store could not collect a subscription's next period and goes on trying. `period_end` is then the end of what
+    the payer may use meanwhile; None: nothing."""
     ENDED = "ended"
-    """An auto-debit agreement, or a subscription, is over."""
+    """An auto-debit agreement, or a subscription, is over. `ending` says how, where the provider does."""
 
 
 REFUND_KINDS = frozenset(
     {Kind.REFUND_PENDING, Kind.REFUNDED, Kind.REFUND_FAILED, Kind.REFUND_UNDONE, Kind.REFUND_ASKED}
 )
+
+
+AGREEMENT_KINDS = frozenset({Kind.SIGNED, Kind.PAST_DUE, Kind.ENDED})
+"""They state how an agreement stands. The latest word counts, by the provider's time."""
+
+
+class Ending(StrEnum):
+    """How an agreement came to its end."""
+
+    PAYER = "payer"
+    """The payer ended it, with us, in the wallet or in the store."""
+    US = "us"
+    TIME = "time"
+    """It was made until this moment, or the payer had said that it was not to be renewed."""
+    UNPAID = "unpaid"
+    """The store gave up collecting."""
+    PROVIDER = "provider"
+    """The provider ended it, or took it back: an account closed, a product withdrawn, a purchase revoked."""
+
+
+class Refusal(StrEnum):
+    """Why a charge under an agreement was refused: what the core does next depends on it."""
+
+    NO_MONEY = "no_money"
+    """The payer's money does not suffice now, or no way to pay is usable: another day it may."""
+    OVER_LIMIT = "over_limit"
+    """Beyond what the agreement, the payer or the provider allows for one charge or one day."""
+    NOT_NOW = "not_now"
+    """Outside the time in which the provider allows this period's charge, or not announced long enough before."""
+    AGREEMENT_GONE = "agreement_gone"
+    """The agreement is not in force: the core asks about it and charges no more."""
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +88,15 @@ class Ref:
     refund: str | None = None
     """The refund's number: ours where we made it, the provider's (or its time) where the provider did."""
     agreement: str | None = None
+    """The provider's own number of the agreement. With it (or `our_agreement`) and without `ours` and `theirs`, the
+    agreement itself is named."""
+    our_agreement: str | None = None
+    """Our number of the agreement, as given in `Terms.ref.our_agreement`. Stores have none."""
+
+    @property
+    def is_agreement(self) -> bool:
+        """Whether it names an agreement, and no payment under it."""
+        return self.ours is None and self.theirs is None and bool(self.agreement or self.our_agreement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +134,10 @@ class Fact:
     """On a refund: what the provider charges for the dispute that brought it, on top of the money that went back. The
     latest word of the provider counts; a fee that it waives later is told as an amount of 0."""
     occurrence: str = ""
-    """On a refund that can be done, fail or be taken back, and be done again under one number: what tells a later
-    telling of the same kind from the first (the provider's number of the attempt). Empty for the first. The state of
-    the refund is then that of the latest word, by the provider's time."""
+    """On a refund that can be done, fail or be taken back, and be done again under one number, and on an agreement that
+    can be past due, or end, more than once: what tells a later telling of the same kind from the first (the provider's
+    number of the attempt, or its time). Empty for the first. The state is then that of the latest word, by the
+    provider's time."""
     refunds_unknown: bool = False
     """The provider says that money of this payment went back, and cannot say here how much: the core asks, or holds the
     payment until a bill tells."""
@@ -101,6 +146,12 @@ class Fact:
     replaces: str | None = None
     """Of a PAID under an agreement: it takes the place of the period that was running, and the provider gives back what
     is left of that one, by its time. The number under which a query would tell that refund."""
+    renews: bool | None = None
+    """Of SIGNED and PAST_DUE about a store's subscription: whether the store will collect a further period."""
+    ending: Ending | None = None
+    """Of ENDED: how."""
+    refusal: Refusal | None = None
+    """Of the FAILED of a charge under an agreement: why. None counts as `OTHER`."""
     cause: str = ""
     """The provider's word for why, for people."""
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -112,19 +163,22 @@ def key_of(fact: Fact) -> str:
 
     A payment is named by the provider's number, since one of our numbers may be paid twice; an undecided, failed or
     closed attempt by ours, since the provider may never have numbered it. An agreement that can end and begin again
-    under one number is told apart by the end of its period, where the provider names one.
+    under one number is told apart by the end of its period, where the provider names one, and by its `occurrence`. An
+    agreement that is only being signed may have no number of the provider's yet.
     """
     ref = fact.ref
     if fact.kind is Kind.PAID:
         parts = [ref.theirs]
     elif fact.kind in REFUND_KINDS:
         parts = [ref.theirs or ref.ours, ref.refund, *([fact.occurrence] if fact.occurrence else [])]
-    elif fact.kind in (Kind.SIGNED, Kind.ENDED):
-        parts = [ref.agreement or ref.theirs]
+    elif fact.kind in AGREEMENT_KINDS:
+        parts = [ref.agreement or ref.our_agreement or ref.theirs]
         if fact.period_end is not None:
             parts.append(fact.period_end.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
+        if fact.occurrence:
+            parts.append(fact.occurrence)
     else:
-        parts = [ref.ours or ref.theirs]
+        parts = [ref.ours or ref.theirs or ref.our_agreement or ref.agreement]
     key: str = fact.kind.value
     for part in parts:
         key += ":" + (part or "").replace("%", "%25").replace(":", "%3A")
@@ -136,6 +190,7 @@ COMPARED = (
     "theirs",
     "refund",
     "agreement",
+    "our_agreement",
     "amount_minor",
     "currency",
     "total_minor",
@@ -178,6 +233,10 @@ def content_of(fact: Fact) -> dict[str, Any]:
         "refunds_unknown": fact.refunds_unknown or None,
         "spares": fact.spares,
         "replaces": fact.replaces,
+        "our_agreement": ref.our_agreement,
+        "renews": fact.renews,
+        "ending": fact.ending,
+        "refusal": fact.refusal,
     }
 
 
@@ -186,7 +245,9 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
     period_end, fee = content.get("period_end"), content.get("fee_minor")
     return Fact(
         kind=Kind(kind),
-        ref=Ref(content["ours"], content["theirs"], content["refund"], content["agreement"]),
+        ref=Ref(
+            content["ours"], content["theirs"], content["refund"], content["agreement"], content.get("our_agreement")
+        ),
         at=at,
         money=_money(content["amount_minor"], content["currency"]),
         total=_money(content["total_minor"], content["currency"]),
@@ -203,6 +264,9 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
         refunds_unknown=bool(content.get("refunds_unknown")),
         spares=content.get("spares"),
         replaces=content.get("replaces"),
+        renews=content.get("renews"),
+        ending=Ending(content["ending"]) if content.get("ending") else None,
+        refusal=Refusal(content["refusal"]) if content.get("refusal") else None,
         cause=content.get("cause") or "",
         raw=raw,
     )

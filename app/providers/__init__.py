@@ -2,13 +2,16 @@
 
 A provider is a stateless translator between one outside payment system and the neutral words below. It never touches
 the database, locks, timers or Flask; whatever needs a decision is the core's. Start reading at `facts` (the noun; how
-long its words may be is in `limits`), then `verbs` (what a provider does), `errors` (how it fails), `tools` (what it is
-handed) and `strict_json` (how its documents are read). `docs/adding-a-provider.md` walks through a whole plugin.
+long its words may be is in `limits`), then `verbs` (what a provider does), `agreements` (auto-debit and subscriptions),
+`errors` (how it fails), `tools` (what it is handed) and `strict_json` (how its documents are read).
+`docs/adding-a-provider.md` walks through a whole plugin.
 """
 
+from app.providers.agreements import Agreements, Announces, ChargeWindow, Terms
 from app.providers.client_certificate import ClientCertificate
 from app.providers.errors import Declined, Forged, Misconfigured, ProviderError, Retryable, Unknown
 from app.providers.facts import (
+    Ending,
     Fact,
     Intent,
     Kind,
@@ -16,6 +19,7 @@ from app.providers.facts import (
     Page,
     Received,
     Ref,
+    Refusal,
     Reply,
     Started,
     key_of,
@@ -41,12 +45,16 @@ from app.providers.verbs import (
 
 __all__ = [
     "LONGEST_REFERENCE",
+    "Agreements",
+    "Announces",
     "Cancels",
     "Captures",
+    "ChargeWindow",
     "Checks",
     "ClientCertificate",
     "Clock",
     "Declined",
+    "Ending",
     "Fact",
     "Forged",
     "Fulfils",
@@ -66,11 +74,13 @@ __all__ = [
     "Ref",
     "Refreshes",
     "Refunds",
+    "Refusal",
     "Reply",
     "Retryable",
     "Scans",
     "Started",
     "StoredKey",
+    "Terms",
     "Tools",
     "Unknown",
     "UnreadableJson",

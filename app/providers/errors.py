@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.domain.facts import Refusal
 from app.providers.facts import Ref, Reply
 
 
@@ -22,7 +23,14 @@ class ProviderError(Exception):
 
 
 class Declined(ProviderError):
-    """A definite no: nothing happened and nothing will."""
+    """A definite no: nothing happened and nothing will.
+
+    `refusal` says why, of a charge under an agreement; None counts as `Refusal.OTHER`.
+    """
+
+    def __init__(self, message: str, *, code: str = "", refusal: Refusal | None = None) -> None:
+        super().__init__(message, code=code)
+        self.refusal = refusal
 
 
 class Retryable(ProviderError):

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from app.domain.facts import REFUND_KINDS, Fact, Kind, Ref, key_of
+from app.domain.facts import AGREEMENT_KINDS, REFUND_KINDS, Ending, Fact, Kind, Ref, Refusal, key_of
 from app.domain.money import Money
 
 __all__ = [
+    "AGREEMENT_KINDS",
     "REFUND_KINDS",
+    "Ending",
     "Fact",
     "Intent",
     "Kind",
@@ -19,6 +21,7 @@ __all__ = [
     "Page",
     "Received",
     "Ref",
+    "Refusal",
     "Reply",
     "Started",
     "key_of",

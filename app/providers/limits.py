@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from app.providers.facts import Fact
 
 LONGEST_REFERENCE = 255
-"""Characters of each number and name in a fact: ours, theirs, refund, agreement, account, product, owner, spares,
-replaces, occurrence. There are stores whose purchase tokens have 150 and more."""
+"""Characters of each number and name in a fact: ours, theirs, refund, agreement, our_agreement, account, product,
+owner, spares, replaces, occurrence. There are stores whose purchase tokens have 150 and more."""
 LONGEST_CURSOR = 1024
 """Characters of `Page.cursor`."""
 LARGEST_QUANTITY = 1_000_000
@@ -42,6 +42,7 @@ def faults_of(fact: Fact) -> tuple[str, ...]:
         ("theirs", ref.theirs),
         ("refund", ref.refund),
         ("agreement", ref.agreement),
+        ("our_agreement", ref.our_agreement),
         ("account", fact.account),
         ("product", fact.product),
         ("owner", fact.owner),

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.money import Money
+from app.providers.agreements import Agreements, Announces
 from app.providers.facts import Fact, Intent, Message, Page, Received, Ref, Started
 from app.providers.tools import Tools
 
@@ -44,7 +45,8 @@ class Provider(Protocol):
         """Verify, then read. No I/O of any kind. Raises Forged for everything that is not authentic and fresh."""
 
     def query(self, ref: Ref) -> tuple[Fact, ...]:
-        """Ask about a payment (`ref.ours` or `ref.theirs`), a refund (with `ref.refund`) or an agreement.
+        """Ask about a payment (`ref.ours` or `ref.theirs`), a refund (with `ref.refund`) or an agreement
+        (`ref.is_agreement`).
 
         `()` means that the provider knows no such thing now; it may know it later.
         """
@@ -66,7 +68,7 @@ class Refunds(Protocol):
 @runtime_checkable
 class Cancels(Protocol):
     def cancel(self, ref: Ref) -> tuple[Fact, ...]:
-        """Shut an unpaid payment, give up an authorised one, or end an agreement (`ref.agreement`).
+        """Shut an unpaid payment, give up an authorised one, or end an agreement (`ref.is_agreement`).
 
         `()` when the provider knows no such thing (it may still become payable). A payment that turns out to be paid
         is not an error: the facts say so.
@@ -127,6 +129,8 @@ def capabilities(provider: Provider) -> tuple[str, ...]:
         "cancel": Cancels,
         "scan": Scans,
         "fulfil": Fulfils,
+        "sign": Agreements,
+        "announce": Announces,
         "refresh": Refreshes,
     }
     return tuple(name for name, verb in optional.items() if isinstance(provider, verb))

@@ -83,7 +83,7 @@ def without_faults(fact: Fact, now: datetime) -> Fact:
     ref = fact.ref
     return replace(
         fact,
-        ref=Ref(*(_name(text) for text in (ref.ours, ref.theirs, ref.refund, ref.agreement))),
+        ref=Ref(*(_name(text) for text in (ref.ours, ref.theirs, ref.refund, ref.agreement, ref.our_agreement))),
         at=fact.at if is_usable_moment(fact.at) else now,
         account=_name(fact.account),
         product=_name(fact.product),
