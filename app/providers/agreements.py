@@ -29,9 +29,6 @@ from pydantic import BaseModel
 from app.domain.money import Money
 from app.providers.facts import Fact, Intent, Ref, Started
 
-MOST_CHARGE_DAYS = 60
-"""Days that `ChargeWindow.before` and `after` may have."""
-
 
 @dataclass(frozen=True, slots=True)
 class Terms:
