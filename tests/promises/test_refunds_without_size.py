@@ -51,7 +51,7 @@ class Reticent:
 
 @dataclass
 class Unsized:
-    """A payment that was refunded in part at its provider, which says only that."""
+    """A payment that was refunded in part at its provider, which says only that. It is held meanwhile."""
 
     world: World
     provider: Reticent
@@ -70,19 +70,25 @@ class Unsized:
         return self.world.core.read(lambda tx: tx.execute(wanted).scalar_one())
 
 
-@pytest.fixture
-def unsized(world: World) -> Unsized:
+def reticent(world: World) -> Reticent:
+    """Such a provider in the place of the sandbox."""
     provider = Reticent(world.account.provider)
     world.core = replace(
         world.core, registry=Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)})
     )
+    return provider
+
+
+@pytest.fixture
+def unsized(world: World) -> Unsized:
+    provider = reticent(world)
     buyer = Buyer(world)
     world.simulator.faults.set(lose=99)
     world.pay(buyer.payment_id)
     world.simulator.console_refund(world.at_provider(buyer.payment_id), 300)
     world.clock.advance(60)
     Worker(world.core).run_once()  # the payment is heard of by our own query
-    assert buyer.coins == 66
+    assert (buyer.coins, str(world.payment(buyer.payment_id).status)) == (0, "held")
     return Unsized(world, provider, buyer)
 
 
@@ -121,10 +127,16 @@ def test_a_provider_that_is_away_for_days_is_asked_when_it_is_back(unsized: Unsi
     assert (unsized.buyer.coins, unsized.buyer.refunded) == (33, 300)
 
 
-def test_a_refused_refund_of_ours_does_not_end_the_question(unsized: Unsized) -> None:
+def test_a_refused_refund_of_ours_does_not_end_the_question(world: World) -> None:
     """The provider knows nothing of a refund that it refused: what went back is another one."""
+    provider = reticent(world)
+    unsized = Unsized(world, provider, Buyer(world))
+    unsized.buyer.pay()
+    world.simulator.faults.set(lose=99)
+    world.simulator.console_refund(world.at_provider(unsized.buyer.payment_id), 300)
     refund = unsized.buyer.ask(300)
-    overdue.end_by_hand(unsized.world.core, refund, by="Ann", reason="never sent")
+    overdue.end_by_hand(world.core, refund, by="Ann", reason="never sent")
+    unsized.buyer.tell(replace(unsized.buyer.paid(), refunds_unknown=True), "scan")
     unsized.works(3)
     assert [row.id for row in unsized.listed()] == [unsized.buyer.payment_id]
     unsized.provider.tells_sizes = True
@@ -158,3 +170,4 @@ def test_the_command_lists_and_ends_the_question(
     ended = operator("end", number, "--by", "Ann", "--reason", "seen on the merchant's page")
     assert (ended.exit_code, ended.output.splitlines()[-1]) == (0, f"{number}: ended")
     assert number not in operator("overdue").output
+    assert unsized.buyer.coins == 66, "nothing went back, says Ann"

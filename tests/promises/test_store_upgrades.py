@@ -149,6 +149,27 @@ def test_a_refund_that_is_reversed_on_an_upgraded_period_leaves_what_the_upgrade
     store.world.assert_balanced()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_the_store_signs_about_a_replaced_period_wins_over_what_follows_from_its_times(
+    engine: Engine, sessions: Sessions
+) -> None:
+    """By the times 99.998 % of it were left; the store gives 99 % back, and then says that it did not."""
+    store = Store(build_world(engine, sessions))
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    first = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
+    store.deliver()
+    store.world.clock.advance(61)
+    store.shop.control("upgrade", id=first, product="com.example.gold")
+    store.deliver()
+    for command, more, coins in (("refund", {"percentage": 99_000}, 606), ("reverse-refund", {}, 600)):
+        store.world.clock.advance(61)
+        store.shop.control(command, id=first, **more)
+        store.deliver()
+        Worker(store.core).run_once()
+        assert store.world.coins() == coins, command
+    store.world.assert_balanced()
+
+
 def test_a_refund_that_is_reversed_gives_all_back_where_nothing_was_upgraded(
     engine: Engine, sessions: Sessions
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from app.domain.facts import Fact, Ref
+from app.domain.facts import REFUND_KINDS, Fact, Ref
 from app.domain.numbers import parse_number, slot_of_number
 from app.domain.schedule import HINT_GAP_SECONDS, READ_GAP_SECONDS, next_ask
 from app.domain.status import OPEN_PAYMENT, UNPAID_END, PaymentStatus
@@ -110,7 +110,11 @@ def apply_all(
     called: ProviderCall[Any] | None = None,
 ) -> None:
     """Apply each fact in a transaction of its own; `called`, the call that brought them, is kept in the first. Without
-    a fact, or where the first cannot be applied, the call is kept alone."""
+    a fact, or where the first cannot be applied, the call is kept alone.
+
+    What went back is told before what was paid: so money that is back is never there as coins to be spent, nor after a
+    process died between the two."""
+    facts = sorted(facts, key=lambda fact: fact.kind not in REFUND_KINDS)
     if called is not None and called.record is not None:
         keep = partial(call_log.keep, called=called, facts=facts)
         try:
