@@ -84,6 +84,38 @@ def test_what_an_upgrade_gives_back_is_taken_in_any_order_of_telling_and_without
     store.world.assert_balanced()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_two_users_who_hop_on_one_account_at_the_store_are_put_right_without_a_worker(
+    engine: Engine, sessions: Sessions
+) -> None:
+    """Each period names the user who was signed in: alice, bob, alice, replaced ten days after its start. Where the
+    first one is told last, nobody knows here that bob's came between, until the store is asked."""
+    store = _HoldingStore(build_world(engine, sessions))
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    for order in permutations(range(3)):
+        names = [f"{name}-{'-'.join(map(str, order))}" for name in ("alice", "bob")]
+        period = store.device(names[0]).buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
+        store.deliver()
+        for user, product in ((names[1], "gold"), (names[0], "silver")):
+            store.world.clock.advance(10 * 24 * 3600)
+            purchases = store.shop.store.purchases
+            new = purchases.upgrade("Sandbox", period, f"com.example.{product}")
+            new.payload["appAccountToken"] = store.token(user)
+            store.shop.store.notifications.tell("DID_CHANGE_RENEWAL_PREF", "UPGRADE", new)
+            period = new.id
+            store.deliver()
+        messages, store.held = store.held, []
+        for place in (*order, order[0]):
+            assert store.receive(messages[place]).status == 200
+        if order[-1] != 0:
+            assert [store.world.coins(name) for name in names] == [200 + 600, 200], order
+    Worker(store.core).run_once()
+    for order in permutations(range(3)):
+        names = [f"{name}-{'-'.join(map(str, order))}" for name in ("alice", "bob")]
+        assert [store.world.coins(name) for name in names] == [200 + 600, 200], order
+    store.world.assert_balanced()
+
+
 @pytest.mark.parametrize("token", [True, False], ids=["owner named", "owner known by the agreement"])
 def test_a_refund_that_is_told_before_its_renewal_leaves_no_coins(
     engine: Engine, sessions: Sessions, token: bool

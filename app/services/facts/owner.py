@@ -168,7 +168,7 @@ def _with_buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | 
     buyer = user if is_paid and user is not None else _buyer(tx, reported, user, holder)
     if buyer is None:
         return reported
-    return replace(reported, buyer=_claim(tx, reported, buyer) if is_paid else buyer)
+    return _claimed(tx, reported, buyer) if is_paid else replace(reported, buyer=buyer)
 
 
 def _buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> str | None:
@@ -190,11 +190,14 @@ def _claimed_by(tx: Tx, reported: ReportedFact, reference: str | None) -> str | 
     return claims.owner_of(tx, reported.account.name, environment_of(reported.fact.live), reference)
 
 
-def _claim(tx: Tx, reported: ReportedFact, buyer: str) -> str:
-    """Claim the period or purchase for the buyer, and then note it at its agreement; its owner, who may be another.
+def _claimed(tx: Tx, reported: ReportedFact, buyer: str) -> ReportedFact:
+    """Claim the period or purchase for the buyer, and then note it at its agreement. With its owner, who may be
+    another, and with whoever has a period beside it.
 
     The period first: a process that dies in between notes it at the next telling."""
     fact, account, environment = reported.fact, reported.account.name, environment_of(reported.fact.live)
+    agreement = claims.agreement_reference(fact.ref.agreement) if fact.ref.agreement else None
+    neighbour = _claimed_by(tx, reported, agreement) if fact.replaces is not None else None
     owner = buyer if fact.ref.theirs is None else claims.claim(tx, account, environment, fact.ref.theirs, buyer)
     if owner != buyer:
         _log.warning(
@@ -204,6 +207,8 @@ def _claim(tx: Tx, reported: ReportedFact, buyer: str) -> str:
             owner=owner,
             claimant=buyer,
         )
-    if fact.ref.agreement:
-        claims.claim_agreement(tx, account, environment, fact.ref.agreement, owner, paid_at=fact.at)
-    return owner
+    if fact.ref.agreement and not claims.claim_agreement(
+        tx, account, environment, fact.ref.agreement, owner, paid_at=fact.at
+    ):
+        neighbour = _claimed_by(tx, reported, agreement)
+    return replace(reported, buyer=owner, neighbour=None if neighbour == owner else neighbour)
