@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 from sqlalchemy import Engine, text
 
+from app.domain.gifts import GiftClawback
 from app.domain.numbers import slot_of_user
 from app.providers.facts import Message, Reply
 from app.services.accounts.catalog import import_products, parse_catalogue
@@ -15,6 +16,7 @@ from app.worker import Worker
 from plugins.apple.transactions import SUBSCRIPTION
 from tests.promises.test_store_purchases import Store
 from tests.support.databases import Sessions
+from tests.support.friends import friends_in
 from tests.support.world import START, World, build_world
 
 CATALOGUE = "".join(
@@ -114,6 +116,28 @@ def test_two_users_who_hop_on_one_account_at_the_store_are_put_right_without_a_w
         names = [f"{name}-{'-'.join(map(str, order))}" for name in ("alice", "bob")]
         assert [store.world.coins(name) for name in names] == [200 + 600, 200], order
     store.world.assert_balanced()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("setting", "alice", "bob"), [(GiftClawback.RECEIVER_FIRST, 600, 200), (GiftClawback.GIVER_ONLY, 200, 600)]
+)
+def test_what_an_upgrade_takes_back_follows_the_coins_to_whom_they_were_given(
+    engine: Engine, sessions: Sessions, setting: GiftClawback, alice: int, bob: int
+) -> None:
+    friends = friends_in(build_world(engine, sessions), clawback=setting)
+    world = friends.world
+    store = Store(world)
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    period = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
+    store.deliver()
+    friends.give("alice", "bob", 600)
+    world.clock.advance(10 * 24 * 3600)
+    store.shop.control("upgrade", id=period, product="com.example.gold")
+    store.deliver()
+    friends.work()
+    assert friends.coins("alice", "bob") == [alice, bob]
+    world.assert_balanced()
 
 
 @pytest.mark.parametrize("token", [True, False], ids=["owner named", "owner known by the agreement"])

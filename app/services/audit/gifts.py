@@ -169,9 +169,8 @@ class _SlotOfGifts:
         self._sums.came[recall.asset, recall.environment] += recall.taken if done else recall.wanted
         told = sum(self._taken(recall.id, int(gift)) for gift in recall.asked)
         if told != recall.taken:
-            about = (
-                f"{recall.wanted} {recall.asset} of payment {recall.payment_id}; `tillbook find {recall.payment_id}`"
-            )
+            see = f"`tillbook find {recall.payment_id}`"
+            about = f"{recall.wanted} {recall.asset} of payment {recall.payment_id}; {see}"
             yield "recall_taken", f"recall {recall.id} ({about}) has {recall.taken}, and those asked have given {told}"
 
     def _grants(self) -> Found:

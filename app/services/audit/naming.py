@@ -49,7 +49,7 @@ def of_ledger(tx: Transaction, finding: LedgerFinding) -> str:
         return _of_account(tx, finding.slot, int(name)) if finding.table in _BY_ACCOUNT else ""
     number = _uuid_of(name)
     if number is None:
-        return ""
+        return " (a sum of the whole slot; see `tillbook report trial-balance`)" if finding.table == "accounts" else ""
     if finding.table == "transfers":
         return _of_transfer(tx, finding.slot, number)
     if finding.table == "holds":

@@ -116,8 +116,8 @@ def _named(tx: Transaction, name: str, row: AnyRow) -> str:
     """The row with what a person needs to find it."""
     if name == "orders":
         about = naming.money(row.amount_minor, row.currency)
-        see = f"; `tillbook find {row.id} --timeline`"
-        return f"order {row.id} of user {row.user_id} ({row.quantity} × {row.sku}{about}{see}) "
+        see = f"(`tillbook find {row.id} --timeline`)"
+        return f"order {row.id} of user {row.user_id} ({row.quantity} × {row.sku}{about}) {see} "
     if name == "refunds":
         user = _user(tx, row)
         money = naming.money(row.amount_minor, row.currency)
