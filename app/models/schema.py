@@ -10,6 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
+from app.models.slot_watch import MIGRATION_LOCK
+
 FOLDER = Path(__file__).resolve().parents[2] / "migrations"
 
 
@@ -38,7 +40,6 @@ def migrate(engine: Engine) -> str:
     """Run what is missing; the revision reached. Safe to repeat, and to run by two at once (the second waits)."""
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
-            # The only advisory lock of the project: migrations run by hand or at deploy, never on user data.
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7310588)")
+            connection.exec_driver_sql(MIGRATION_LOCK)
         command.upgrade(_config(connection), "head")
     return newest()

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, String, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import sessionmaker
 
-from app.models import slot_guard
+from app.models import slot_guard, slot_watch
 from app.models.engine import engine_options, prepare
 from app.services.base.transaction import Sessions
 
@@ -76,6 +76,7 @@ def engine_for(url: str) -> Iterator[Engine]:
     """An engine as the service makes it, which also refuses statements without a slot."""
     engine = prepare(create_engine(url, **engine_options(url)), durable=False)
     slot_guard.install(engine)
+    slot_watch.install(engine)
     try:
         yield engine
     finally:

@@ -135,6 +135,7 @@ def plan_deliveries(core: Core, number: int) -> int:
     """
 
     def work(tx: Tx) -> int:
+        tx.of_several_slots("events")
         endpoint = tx.execute(_ACTIVE.where(_e.id == number).with_for_update(of=ENDPOINTS)).one_or_none()
         if endpoint is None:
             return 0

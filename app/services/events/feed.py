@@ -67,6 +67,7 @@ def place_events(core: Core) -> int:
     """Give positions to what was committed since the last time; how many events got theirs. Safe to run by several."""
 
     def work(tx: Tx) -> int:
+        tx.of_several_slots("events")
         placed = tx.scalar(_LOCK)
         if placed is None:
             insert_if_new(tx, FEEDS, {"name": FEED, "placed": 0, "deleted": 0})
@@ -143,6 +144,7 @@ def delete_old_events(core: Core, limit: int) -> int:
     """Delete events that are older than the setting `event_days`, oldest positions first; how many."""
 
     def work(tx: Tx) -> int:
+        tx.of_several_slots("events")
         feed = tx.execute(select(_n.deleted).where(_n.name == FEED).with_for_update()).one_or_none()
         if feed is None:
             return 0

@@ -35,12 +35,14 @@ class ShownFact:
 
 def described(tx: Tx, rows: Sequence[AnyRow]) -> list[ShownFact]:
     """These facts with user and product: by their payment's order, else by what the store names."""
+    tx.of_several_slots("search")
     return [_shown(tx, row) for row in rows]
 
 
 def find(tx: Tx, number: str) -> list[ShownFact]:
     """The facts that this number names, oldest first: a fact's own number, an order's or a payment's of ours, or a
     provider's number of a payment. Everything that was told of such a payment is found with it."""
+    tx.of_several_slots("search")
     places: set[tuple[int, int | None]] = {(slot_of_reference(number), None), *_payments_there(tx, number)}
     ours = parse_number(number)
     if ours is not None:

@@ -74,6 +74,7 @@ def things_named(core: Core, text: str) -> list[Named]:
         return []
 
     def work(tx: Tx) -> list[Named]:
+        tx.of_several_slots("search")
         found: dict[tuple[str, str], Named] = {}
         for look in (_ours, _by_uuid, _user, _theirs, _claimed):
             found |= {(thing.kind, thing.number): thing for thing in look(tx, text)}
