@@ -3400,7 +3400,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "not_reversible" | "reversal_exceeds" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "not_reversible" | "over_call_cap" | "over_day_cap" | "reversal_exceeds" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `rotateEndpointSecret` was refused. */
         RotateEndpointSecretProblem: {
@@ -10865,7 +10865,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ReverseTransferProblem"];
                 };
             };
-            /** @description - `forbidden`: These credentials do not allow that. */
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `over_call_cap`: This caller may not move as much in one call.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10925,7 +10928,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ReverseTransferProblem"];
                 };
             };
-            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            /**
+             * @description - `over_day_cap`: This caller may not move as much in one day. Wait for the next, or have the cap raised.
+             *     - `too_many_requests`: The user asks too often. Wait, then repeat the request.
+             */
             429: {
                 headers: {
                     /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
