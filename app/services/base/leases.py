@@ -18,11 +18,11 @@ from app.services.base.transaction import Transaction
 class LeaseQueue:
     """The rows of one table whose `moment` is here, and the lease by which one worker takes one of them.
 
-    A lease is a conditional UPDATE that moves the moment on, by a minute if not said otherwise. Of any number of workers
+    A lease is a conditional UPDATE that moves the moment on, a minute if not said otherwise. Of any number of workers
     that try at once, the one whose UPDATE finds the row still due has it; the others get nothing. It promises no more
-    than that nobody else takes the row within that time: a worker that dies leaves it due again, and one that is slower
-    than its lease may meet a second one, so the work itself must be safe to repeat. Whoever has done the work sets the
-    next moment.
+    than that nobody else takes the row within that time: a worker that dies leaves it due again, and one that is
+    slower than its lease may meet a second one, so the work itself must be safe to repeat. Whoever has done the work
+    sets the next moment.
     """
 
     def __init__(
