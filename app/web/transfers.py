@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from apiflask import APIBlueprint
 from pydantic import BaseModel
 
+from app.domain import representations
 from app.domain.caps import DEBITS, GRANTS
 from app.domain.ledger import BalanceOverflow, NoSuchEntry, Posted, Refused, wallet
 from app.domain.numbers import slot_of_number, slot_of_reference, slot_of_user
@@ -51,7 +52,7 @@ def show_balance_at(query: shapes.BalanceAtQuery) -> Any:
     user_id = caller().user(query.user)
     account = wallet(user_id, query.asset, query.environment)
     found = core().read(lambda session: ledger.balance_at(session, slot_of_user(user_id), account, query.at))
-    return {"asset": query.asset, "environment": query.environment, "at": query.at, "balance": found}
+    return {**representations.wallet(account), "at": query.at, "balance": found}
 
 
 @blueprint.post("/grants")
