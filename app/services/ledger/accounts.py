@@ -140,7 +140,7 @@ def row_of(book: Book) -> dict[str, Any]:
 def find(session: Connected, slot: int, name: AccountName) -> Book | None:
     """The account as it stands, not locked; None if it was never used."""
     row = _FIND.row(session, keys((slot, name)))
-    return None if row is None else _book(slot, name, row)
+    return None if row is None else Book(slot, row[0], name, *row[1:])
 
 
 @dataclass(slots=True)
@@ -220,7 +220,7 @@ def _take_in(locked: Locked, slot: int, row: Row) -> None:
     state, (seen, known), lot = row[len(KEYS) - 1 : _END], row[_END : _END + 2], row[_END + 2 :]
     book = locked.books.get(place)
     if book is None:
-        book = locked.books[place] = _book(*place, state)
+        book = locked.books[place] = Book(slot, state[0], place[1], *state[1:])
     changed = seen != book.version + book.marks
     if known or changed:
         locked.known.add(slot)
@@ -306,10 +306,6 @@ def _note_maker(session: Connected) -> None:
 
 
 # --- rows ---
-
-
-def _book(slot: int, name: AccountName, row: Row) -> Book:
-    return Book(slot, row[0], name, *row[1:])
 
 
 def _empty(place: Place, number: int) -> Book:
