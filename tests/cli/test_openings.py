@@ -51,7 +51,11 @@ def test_every_line_is_booked_once_with_its_origin_and_value_and_nobody_is_told(
     done = run(str(file))
     assert done.exit_code == 0, done.output
     assert done.stdout.endswith("booked: 512 lines; booked before: 0\n")
-    assert (balance(world, "user-1"), balance(world, "user-29"), balance(world, "ann, the first")) == (17 * 60 + 6, 17 * 60, 1)
+    assert (balance(world, "user-1"), balance(world, "user-29"), balance(world, "ann, the first")) == (
+        17 * 60 + 6,
+        17 * 60,
+        1,
+    )
     again = run(str(file))
     assert again.stdout.endswith("booked: 0 lines; booked before: 512\n")
     assert balance(world, "user-1") == 17 * 60 + 6

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Uuid, bindparam, delete, select, update
 
 from app.domain.event_types import EventType
-from app.domain.numbers import SLOTS, slot_of_user
+from app.domain.numbers import slot_of_user, slot_of_uuid
 from app.models.events import EVENTS, FEEDS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
@@ -133,7 +133,7 @@ def newest_position(tx: Tx) -> int:
 
 def find_event(core: Core, event_id: uuid.UUID) -> Any:
     """One event. Raises NotFound, also for one that is not kept any more."""
-    values = {"slot": event_id.int % SLOTS, "id": event_id}
+    values = {"slot": slot_of_uuid(event_id), "id": event_id}
     found = core.read(lambda tx: tx.execute(_ONE, values).one_or_none())
     if found is None:
         raise NotFound(event=str(event_id))

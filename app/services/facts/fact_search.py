@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, or_, select
 
-from app.domain.numbers import SLOTS, parse_number, slot_of_number, slot_of_reference
+from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_uuid
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
@@ -97,4 +97,4 @@ def _user_of(tx: Tx, owner: str | None) -> str | None:
     token = uuid_of(owner)
     if token is None:
         return None
-    return tx.execute(select(_u.id).where(_u.slot == token.int % SLOTS, _u.token == token)).scalar_one_or_none()
+    return tx.execute(select(_u.id).where(_u.slot == slot_of_uuid(token), _u.token == token)).scalar_one_or_none()
