@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.problem_documents import CONTENT_TYPE, members_of
-from app.web.errors import ERRORS, RETRY_SECONDS
+from app.web.errors import ERRORS, RETRY_AFTER_SECONDS
 from app.web.openapi.components import PLACE, Schema
 
 PROBLEM = "Problem"
@@ -27,7 +27,7 @@ WITH_QUERY = ("invalid_request",)
 _RETRY_AFTER: dict[str, Any] = {
     "Retry-After": {
         "description": "Seconds to wait before the request is sent again, with the same Idempotency-Key.",
-        "schema": {"type": "integer", "minimum": 0, "examples": [RETRY_SECONDS]},
+        "schema": {"type": "integer", "minimum": 0, "examples": [RETRY_AFTER_SECONDS]},
     }
 }
 _HEADERS: dict[int, dict[str, Any]] = {
