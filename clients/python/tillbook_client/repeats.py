@@ -154,7 +154,8 @@ def _is_of_tillbook(response: httpx.Response) -> bool:
 
 def _is_half(response: httpx.Response) -> bool:
     """A document of the service that was cut off."""
-    return response.is_success and str(response.headers.get("Content-Type", "")).startswith("application/json")
+    content_type: str = response.headers.get("Content-Type", "")
+    return 200 <= response.status_code < 300 and content_type.startswith("application/json")
 
 
 def _given(response: httpx.Response | None, error: httpx.RequestError | None) -> httpx.Response:
