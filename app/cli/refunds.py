@@ -9,7 +9,7 @@ import click
 
 from app.cli.house import house
 from app.cli.lists import Table, list_options, span_of, time_options, write_list
-from app.domain import list_tables
+from app.domain import list_tables, representations
 from app.domain.refunding import RefundStatus
 from app.models.base import AnyRow
 from app.services.refunds import overdue, refund_lists
@@ -75,7 +75,7 @@ def end_refund(number: int, name: str, reason: str) -> None:
 
 def _table() -> Table[AnyRow]:
     cells = itemgetter(*list_tables.REFUNDS)
-    return list_tables.REFUNDS, lambda row: cells(list_tables.refund(row))
+    return list_tables.REFUNDS, lambda row: cells(representations.refund(row, row.user_id))
 
 
 def _line(row: AnyRow) -> str:

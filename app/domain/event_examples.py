@@ -159,6 +159,7 @@ def _hold(kind: EventType) -> dict[str, Any]:
     return representations.hold(
         SimpleNamespace(
             id=_HOLD_ID,
+            **representations.wallet(_WALLET),
             amount=20,
             captured=captured,
             released=released,
@@ -192,7 +193,8 @@ def _refund(kind: EventType) -> dict[str, Any]:
             coins=[{"asset": "coin", "taken": 60, "debt": 0, "forgiven": 0}] if status == "done" else [],
             created_at=MADE_AT,
             done_at=MADE_AT + timedelta(minutes=2) if is_done else None,
-        )
+        ),
+        USER,
     )
 
 

@@ -1,5 +1,5 @@
-"""The columns of lists as CSV files, in an order that does not change (new ones come at the end), and what an order and
-a refund have in them. An entry of another list has its columns as fields."""
+"""The columns of lists as CSV files, in an order that does not change (new ones come at the end), and what an order has
+in them. An entry of another list has its columns as fields."""
 
 from __future__ import annotations
 
@@ -47,8 +47,3 @@ def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
         "provider_account": None if bought_by is None else bought_by.provider_account,
         "way": None if bought_by is None else bought_by.way,
     }
-
-
-def refund(row: Any) -> dict[str, Any]:
-    """A refund, read together with its user."""
-    return {**representations.refund(row), "user": row.user_id}

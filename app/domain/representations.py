@@ -90,10 +90,11 @@ def payment(row: Any) -> dict[str, Any]:
     }
 
 
-def refund(row: Any) -> dict[str, Any]:
+def refund(row: Any, user_id: str) -> dict[str, Any]:
+    """A refund of that user's order. The user is empty for money of nobody known."""
     shown = {name: getattr(row, name) for name in _REFUND}
     numbers = {"number": str(row.id), "order": str(row.order_id), "payment": str(row.payment_id)}
-    return {**numbers, "actor": row.caller, **shown}
+    return {**numbers, "user": user_id, "actor": row.caller, **shown}
 
 
 def freeze(row: Any) -> dict[str, Any]:
@@ -134,7 +135,7 @@ def line(transfer: Transfer, posted: Posted) -> dict[str, Any]:
 
 
 def hold(held: Any) -> dict[str, Any]:
-    names = ("id", "amount", "captured", "released", "rest", "state", "expires_at")
+    names = ("id", "user", "asset", "environment", "amount", "captured", "released", "rest", "state", "expires_at")
     return {name: getattr(held, name) for name in names}
 
 

@@ -37,6 +37,7 @@ from app.web.request_log import record
 
 USER_SCOPES = frozenset({"orders", "read", "receipts", "gift"})
 LONGEST_TOKEN = 8192
+ACTOR_FIELD = "Tillbook-Actor"
 LONGEST_ACTOR = 64
 """Characters of `Tillbook-Actor`; with the caller's name before it, it fits into every table."""
 LEEWAY_SECONDS = 30
@@ -330,8 +331,8 @@ def _admit() -> Caller:
     record().caller = admitted.name
     if admitted.user_id is not None:
         user_rates.spend(admitted.user_id)
-    elif "Tillbook-Actor" in request.headers:
-        admitted = replace(admitted, agent=_agent(request.headers["Tillbook-Actor"]))
+    elif ACTOR_FIELD in request.headers:
+        admitted = replace(admitted, agent=_agent(request.headers[ACTOR_FIELD]))
     g.caller = admitted
     return admitted
 

@@ -7,9 +7,8 @@ import hashlib
 import re
 
 from apiflask import APIFlask
-from flask import Response, request
+from flask import Response, g, request
 
-from app.web import user_rates
 from app.web.request_log import record
 
 _FIELDS = {
@@ -45,7 +44,8 @@ def _complete(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = _policy_of_page(response) if is_page else _NOTHING
     if not request.path.startswith("/docs"):
         response.headers.setdefault("Cache-Control", "no-store")
-    user_rates.add_fields(response)
+    if "standing" in g:  # how the user stands with its rate (`user_rates.spend`)
+        response.headers.update(g.standing.fields())
     return response
 
 

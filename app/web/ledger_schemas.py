@@ -22,6 +22,7 @@ from app.web.fields import (
     Reason,
     Reference,
     ShownAsset,
+    ShownUser,
     Sku,
     UserId,
 )
@@ -41,6 +42,7 @@ class BalanceAtQuery(UserQuery):
 
 
 class BalanceAtOut(Out):
+    user: ShownUser
     asset: ShownAsset
     environment: Environment
     at: At = Field(description="The moment.")
@@ -83,6 +85,9 @@ class CaptureIn(In):
 
 class HoldOut(Out):
     id: uuid.UUID = Field(description="The hold.", examples=["0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830"])
+    user: ShownUser
+    asset: ShownAsset
+    environment: Environment
     amount: int = Field(description="What it reserved at first.", examples=[25])
     captured: int = Field(description="What of it was spent.", examples=[10])
     released: int = Field(description="What of it was given back.", examples=[0])

@@ -56,7 +56,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
         caller=caller().actor,
         caps=caller().caps,
     )
-    return representations.refund(refund_calls.request_refund(core(), wanted, request))
+    return _shown(refund_calls.request_refund(core(), wanted, request))
 
 
 @blueprint.get("/refunds/<number>")
@@ -83,13 +83,7 @@ def list_refunds(query: shapes.RefundsQuery) -> Any:
     order_id = None if query.order is None else _number(query.order)
     wanted = RefundFilter(order_id, who.user_if_named(query.user), query.status, TimeSpan(query.since, query.until))
     shape = REFUNDS if order_id is None else REFUNDS_OF_ORDER
-    return list_answer(
-        shape,
-        query,
-        partial(refund_lists.list_refunds, house, wanted),
-        _shown_to(who),
-        in_table=_shown_to(who, list_tables.refund),
-    )
+    return list_answer(shape, query, partial(refund_lists.list_refunds, house, wanted), _shown_to(who))
 
 
 @blueprint.post("/wallets/freeze")
@@ -137,8 +131,10 @@ def _number(text: str) -> int:
     return number
 
 
-def _shown_to(
-    who: Caller, shown: Callable[[AnyRow], dict[str, Any]] = representations.refund
-) -> Callable[[AnyRow], dict[str, Any]]:
+def _shown(row: AnyRow) -> dict[str, Any]:
+    return representations.refund(row, row.user_id)
+
+
+def _shown_to(who: Caller) -> Callable[[AnyRow], dict[str, Any]]:
     """How refunds are shown to that caller."""
-    return shown if who.user_id is None else lambda row: {**shown(row), **NOT_TOLD_TO_USERS}
+    return _shown if who.user_id is None else lambda row: {**_shown(row), **NOT_TOLD_TO_USERS}

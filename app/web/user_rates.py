@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import Response, current_app, g
+from flask import current_app, g
 
 from app.services.base.errors import DomainError
 
@@ -87,9 +87,3 @@ def spend(user_id: str) -> None:
     g.standing, wait = rates.take(user_id)
     if wait:
         raise TooManyRequests(limit=g.standing.limit, retry_after=math.ceil(wait))
-
-
-def add_fields(response: Response) -> None:
-    """Tell the user how it stands."""
-    if "standing" in g:
-        response.headers.update(g.standing.fields())

@@ -5,8 +5,6 @@ The process that dies is a fork of the test. It speaks to the provider over a so
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -26,7 +24,7 @@ from plugins.sandbox import plugin
 from tests.conftest import create_schema
 from tests.support import databases
 from tests.support.buyer import Buyer, target
-from tests.support.faults import Fuse, fused_engine, killing
+from tests.support.forks import count_steps, kill_at
 from tests.support.world import SECRET, World, build_world
 
 KILLS = 8
@@ -129,7 +127,7 @@ def test_killed_at_any_step_it_goes_on_to_one_refund_and_one_clawback(place: Pla
     for at in sorted({1 + number * (steps - 1) // (KILLS - 1) for number in range(KILLS)}):
         buyer = Buyer(place.world)
         action.prepare(buyer)
-        assert _in_a_fork(place, buyer, action, at) == -signal.SIGKILL
+        _kill(place, buyer, action, at, steps)
         action.go_on(buyer)
         assert buyer.refunded == 300
         assert (buyer.coins, buyer.debt, buyer.account.held) == (66 - action.spent - target(300), 0, 0)
@@ -141,29 +139,13 @@ def test_killed_at_any_step_it_goes_on_to_one_refund_and_one_clawback(place: Pla
 
 
 def _count_steps(place: Place, action: Action) -> int:
-    """How many steps the action has when nothing goes wrong: run in this process."""
     buyer = Buyer(place.world)
     action.prepare(buyer)
-    fuse = Fuse(killing)
-    engine = fused_engine(place.url, fuse)
-    with fuse.armed(0):
-        action.run(_elsewhere(place, buyer, engine))
-    engine.dispose()
-    return len(fuse.steps)
+    return count_steps(place.url, lambda engine: action.run(_elsewhere(place, buyer, engine)))
 
 
-def _in_a_fork(place: Place, buyer: Buyer, action: Action, at: int) -> int:
-    """Run it in a process that is killed at that step; how the process ended."""
-    child = os.fork()
-    if child == 0:
-        try:
-            fuse = Fuse(killing)
-            elsewhere = _elsewhere(place, buyer, fused_engine(place.url, fuse))
-            with fuse.armed(at):
-                action.run(elsewhere)
-        finally:
-            os._exit(1)
-    return -os.WTERMSIG(os.waitpid(child, 0)[1])
+def _kill(place: Place, buyer: Buyer, action: Action, at: int, steps: int) -> None:
+    kill_at(place.url, lambda engine: action.run(_elsewhere(place, buyer, engine)), at, steps)
 
 
 def _elsewhere(place: Place, buyer: Buyer, engine: Engine) -> Buyer:

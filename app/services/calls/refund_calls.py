@@ -73,17 +73,19 @@ def work_on_due(core: Core, refund_id: int) -> bool:
     return True
 
 
-def request_refund(core: Core, wanted: requests.Wanted, key: Keyed) -> AnyRow:
+def request_refund(core: Core, wanted: requests.Wanted, key: Keyed) -> Any:
     """Ask for a refund for the app's backend: written down and taken in one transaction, then sent; how far it has
-    come. What goes wrong after it was written down is the worker's to repeat. Raises like `requests.write_request`."""
+    come, with its user. What goes wrong after it was written down is the worker's to repeat. Raises like
+    `requests.write_request`."""
     written = requests.write_request(core, wanted, key, lease=True)
     if written.leased is None:
         return refund_for_reader(core, written.number)
     try:
-        return _go(core, _Errand(written.leased, fits=True))
+        row = _go(core, _Errand(written.leased, fits=True))
     except Exception:
         _log.exception("refund_not_continued", refund=written.number)
         return requests.view(core, written.number)
+    return refund_rows.owned(row, written.user_id)
 
 
 def refund_for_reader(core: Core, refund_id: int) -> AnyRow:

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Uuid, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from app.domain.delivery_schedule import DELIVERY_LEASE_SECONDS
 from app.domain.numbers import SLOTS
 from app.models.base import AnyRow
 from app.models.endpoints import DELIVERIES, ENDPOINTS
@@ -37,7 +38,7 @@ WAITING, FAILED, DONE, GIVEN_UP = "waiting", "failed", "done", "given_up"
 DEFERRED = timedelta(minutes=5)
 """What is blocked is put off for so long at a time: not for as long as what blocks it, which may end at any moment."""
 STATUSES = (WAITING, FAILED, DONE, GIVEN_UP)
-LEASES = LeaseQueue(DELIVERIES, "next_at", "deliveries", counts="attempts")
+LEASES = LeaseQueue(DELIVERIES, "next_at", "deliveries", counts="attempts", lease_seconds=DELIVERY_LEASE_SECONDS)
 _d, _e, _v, _n = DELIVERIES.c, ENDPOINTS.c, EVENTS.c, FEEDS.c
 _earlier = DELIVERIES.alias("earlier")
 _log = structlog.get_logger(__name__)

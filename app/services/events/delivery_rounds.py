@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import update
 
 from app import metrics
-from app.domain.delivery_schedule import AnswerMeaning, meaning_of, retry_pause
+from app.domain.delivery_schedule import AnswerMeaning, asked_pause, meaning_of, retry_pause
 from app.domain.endpoints import MOST_ENDPOINTS
 from app.domain.representations import plain
 from app.domain.webhook_signatures import signed_headers
@@ -183,11 +183,14 @@ class _Sending:
                 endpoint_health.note_success(self._core, self._row)
             return
         self._unwell = True
-        probe_at = endpoint_health.note_failure(self._core, self._row, meaning, attempt.problem)
+        now = self._core.clock.now()
+        asked = asked_pause(attempt.status, attempt.retry_after, now)
+        probe_at = endpoint_health.note_failure(self._core, self._row, meaning, attempt.problem, asked)
         if probe_at is not None or meaning is AnswerMeaning.GONE:
             self._stop = _STOPPED
-        pause = retry_pause(delivery.attempts, random.random())  # noqa: S311 - spreads repeats, keeps no secret
-        next_at = probe_at or self._core.clock.now() + pause
+        rested = now + retry_pause(meaning, delivery.attempts, random.random())  # noqa: S311 - spreads, keeps no secret
+        # While the endpoint is taken to be down its own rest counts, which is short; but never less than it asks for.
+        next_at = rested if probe_at is None else probe_at if asked is None else max(rested, probe_at)
         failed = {"status": deliveries.FAILED, "next_at": next_at, **_seen(attempt)}
         self._core.transact(lambda tx: _write_failed(tx, delivery, {**failed, "tried_at": tx.now}))
 

@@ -48,6 +48,8 @@ class Attempt:
     latency_ms: int
     answer: bytes
     problem: str
+    retry_after: str = ""
+    """The header field of that name."""
 
 
 class EndpointClient:
@@ -81,8 +83,8 @@ class EndpointClient:
         """One attempt. Never raises: whatever goes wrong is a word about the attempt."""
         started = time.monotonic()
 
-        def attempt(status: int | None, answer: bytes, problem: str) -> Attempt:
-            return Attempt(status, round((time.monotonic() - started) * 1000), answer, problem)
+        def attempt(status: int | None, answer: bytes, problem: str, retry_after: str = "") -> Attempt:
+            return Attempt(status, round((time.monotonic() - started) * 1000), answer, problem, retry_after)
 
         try:
             with _within(self._attempt_seconds):
@@ -101,7 +103,8 @@ class EndpointClient:
             return attempt(None, b"", _words(error))
         with _within(self._answer_seconds):
             answer = _beginning(response)
-        return attempt(response.status, answer, "" if 200 <= response.status < 300 else f"HTTP {response.status}")
+        problem = "" if 200 <= response.status < 300 else f"HTTP {response.status}"
+        return attempt(response.status, answer, problem, response.headers.get("Retry-After", ""))
 
     def close(self) -> None:
         self._pool.close()

@@ -31,7 +31,7 @@ from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
 from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
-from app.services.base.context import Tx, environment_of
+from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
 from app.services.events.outbox import Event
@@ -137,7 +137,7 @@ def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
             return locked
     number, ref = reported.payment_number, reported.fact.ref
     if number is None and ref.ours is None and ref.theirs is not None:
-        environment = environment_of(reported.fact.live)
+        environment = reported.environment
         found = payment_rows.payment_keys_by_theirs(tx, reported.slot, reported.account.name, environment, ref.theirs)
         number = None if found is None else int(found.id)
     return None if number is None else payment_rows.lock(tx, reported.slot, number)

@@ -72,7 +72,7 @@ def send(tx: Tx, wanted: GiftRequest, request: uuid.UUID) -> int:
         wanted.actor,
     )
     transfer = gift.sent()
-    with LedgerTransaction(tx, rules.ledger, places_of(slot, [transfer]), tx.now) as books:
+    with LedgerTransaction(tx, rules.ledger, places_of(slot, [transfer]), tx.now, with_lots=True) as books:
         book = books.book(slot, gift.given_from)
         books.expire(slot, gift.given_from)
         if book.frozen:

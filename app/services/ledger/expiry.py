@@ -71,7 +71,7 @@ def settle_due(session: Connected, item: DueHold | DueLots, *, at: datetime, rul
     if isinstance(item, DueHold):
         holds.expire(session, item.slot, item.hold_id, at=at, rules=rules)
         return
-    with LedgerTransaction(session, rules, [(item.slot, item.account)], at) as books:
+    with LedgerTransaction(session, rules, [(item.slot, item.account)], at, with_lots=True) as books:
         books.expire(item.slot, item.account)
 
 

@@ -36,6 +36,18 @@ class Held:
     repeated: bool = False
 
     @property
+    def user(self) -> str:
+        return self.account.user_id
+
+    @property
+    def asset(self) -> str:
+        return self.account.asset
+
+    @property
+    def environment(self) -> str:
+        return self.account.environment
+
+    @property
     def rest(self) -> int:
         """What is still reserved."""
         return self.amount - self.captured - self.released

@@ -118,7 +118,7 @@ def capture(
     """
     account = _of_caller(session, slot, request.hold_id).account
     transfer = request.transfer(account, request.amount or 1)
-    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at) as books:
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, with_lots=True) as books:
         found = _must_find(session, slot, request.hold_id)
         answer = _captured_before(session, slot, request, account)
         if answer is not None:

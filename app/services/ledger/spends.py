@@ -124,7 +124,7 @@ def spend(
         return posted
     transfer = request.transfer
     ids = [(slot, transfer.id_in(slot))]
-    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, ids=ids) as books:
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, ids=ids, with_lots=True) as books:
         answer = find_result(session, slot, transfer) if books.known else None
         return answer or decide(books, slot, request)
 

@@ -12,7 +12,7 @@ from app.domain.matching import Mismatch
 from app.domain.numbers import parse_number, slot_of_reference
 from app.domain.status import Outcome
 from app.models.base import AnyRow
-from app.services.base.context import Core, Tx, environment_of
+from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.payments import fact_rows, payment_rows
 from app.services.refunds import refund_facts, refund_rows
@@ -27,7 +27,7 @@ def take_up(tx: Tx, reported: ReportedFact, payment_id: int | None, *, from_susp
     `from_suspense`: its money has just found its payment; so do the refunds of it that were booked before.
     """
     slot, theirs = reported.slot, reported.fact.ref.theirs
-    account, environment = reported.account.name, environment_of(reported.fact.live)
+    account, environment = reported.account.name, reported.environment
     facts = refund_rows.waiting(tx, slot, account, environment)
     if from_suspense:
         facts += refund_rows.counted_without_payment(tx, slot, account, environment)
@@ -77,7 +77,7 @@ def told_without_a_buyer(core: Core, reported: ReportedFact) -> list[AnyRow]:
     theirs = reported.fact.ref.theirs
     if reported.buyer is None or reported.fact.ref.ours is not None or theirs is None:
         return []
-    slot, environment = slot_of_reference(theirs), environment_of(reported.fact.live)
+    slot, environment = slot_of_reference(theirs), reported.environment
     if slot == reported.slot:
         return []
     rows = core.read(lambda s: refund_rows.waiting(s, slot, reported.account.name, environment))

@@ -74,6 +74,7 @@ class WrittenRequest:
     """A refund that is written down."""
 
     number: int
+    user_id: str
     leased: Any = None
     """Its row, if the asker has it to send it now: nobody else takes it before the lease ends."""
 
@@ -123,7 +124,7 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
         return number
 
     number = decided_for_owner(core, slot, owned, decide)
-    return WrittenRequest(number, leased.get(number))
+    return WrittenRequest(number, order.user_id, leased.get(number))
 
 
 def _still_known(row: AnyRow, wanted: Wanted) -> int:
@@ -213,9 +214,9 @@ def _made_at(row: AnyRow) -> tuple[datetime, int]:
 
 
 def view(core: Core, refund_id: int) -> AnyRow:
-    """One refund. Raises NotFound."""
+    """One refund with its user. Raises NotFound."""
     slot = slot_of_number(refund_id)
-    row = core.read(lambda tx: refund_rows.refund(tx, slot, refund_id))
+    row = core.read(lambda tx: refund_rows.owned_refund(tx, slot, refund_id))
     if row is None:
         raise NotFound(refund=str(refund_id))
     return row
