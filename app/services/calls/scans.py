@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select, updat
 
 from app.domain.facts import Fact, content_of, fact_of
 from app.domain.numbers import slot_of_reference
+from app.domain.retries import Retried, is_over
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.receipts import Scan
@@ -27,6 +28,7 @@ from app.providers.registry import ProviderAccount
 from app.providers.verbs import Scans
 from app.services.base.context import Core, Tx
 from app.services.base.errors import NotFound
+from app.services.base.leases import next_try
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import printable, problem_text
 from app.services.base.upsert import insert_if_new
@@ -41,11 +43,6 @@ OVERLAP = timedelta(minutes=15)
 """Windows overlap: what a provider writes down late is not missed, and a fact told twice changes nothing."""
 PAGE_SECONDS = 30.0
 LEASE = timedelta(minutes=5)
-FAILURE_PAUSE, LONGEST_FAILURE_PAUSE = timedelta(minutes=2), timedelta(hours=1)
-"""After a page that failed, and twice as long after each further failure of the same kind, up to an hour."""
-SAME_FAILURES = 24
-"""So often a page may fail in one and the same way, which takes most of a day, before the feed goes on behind its
-window. Calls that did not happen, and settings that are wrong, do not count."""
 MOST_PAGES = 20
 """Pages read in one go, before other work gets its turn."""
 MOST_PAGES_OF_RANGE = 10_000
@@ -303,7 +300,8 @@ def _close(core: Core, row: AnyRow, *, next_at: datetime) -> None:
 
 def _wait(core: Core, row: AnyRow, problem: str, not_before: datetime | None) -> None:
     """Nothing is wrong with the page: again soon, or when the provider wants it."""
-    moment = max(not_before or core.clock.now(), core.clock.now() + FAILURE_PAUSE)
+    again = next_try(core.clock.now(), Retried.HISTORY, 0)
+    moment = again if not_before is None else max(not_before, again)
     _set(core, row, next_at=moment, problem=problem_text(problem))
 
 
@@ -311,13 +309,12 @@ def _failed(core: Core, row: AnyRow, problem: str, every: timedelta) -> None:
     """Try the page again later; after too many failures of one kind keep the window for a person, and go on behind."""
     problem, now = problem_text(problem), core.clock.now()
     tries = row.tries + 1 if problem == row.problem else 1
-    if tries >= SAME_FAILURES:
+    if is_over(Retried.HISTORY, pauses=tries - 1):
         _log.error("scan_window_left", provider_account=row.provider_account, feed=row.feed, error=problem)
         _keep(core, row, ODD_WINDOW, problem, _window(row))
         _close(core, row, next_at=now + every)
         return
-    pause = min(FAILURE_PAUSE * 2 ** (tries - 1), LONGEST_FAILURE_PAUSE)
-    _set(core, row, next_at=now + pause, tries=tries, problem=problem)
+    _set(core, row, next_at=next_try(now, Retried.HISTORY, tries - 1), tries=tries, problem=problem)
 
 
 def _set(core: Core, row: AnyRow, **values: object) -> AnyRow:
