@@ -38,6 +38,13 @@ CONTRACT_ENDINGS: dict[str, Ending] = {
     "3": Ending.US,  # by our call
     "4": Ending.US,  # on the merchant site
     "5": Ending.PROVIDER,  # the payer's WeChat account was closed
+    # v3's words for them.
+    "OVERDUE_TERMINATE": Ending.TIME,
+    "USER_TERMINATE": Ending.PAYER,
+    "MERCHANT_TERMINATE": Ending.US,
+    "MERCHANT_API_TERMINATE": Ending.US,
+    "MERCHANT_PLATFORM_TERMINATE": Ending.US,
+    "USER_ACCOUNT_TERMINATE": Ending.PROVIDER,
 }
 """`contract_termination_mode`. A word that is not here says nothing."""
 CONTRACT_CHANGES: dict[str, Kind] = {"ADD": Kind.SIGNED, "DELETE": Kind.ENDED}

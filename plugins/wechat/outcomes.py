@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from app.providers import Declined, Ending, Fact, Kind, ProviderError, Ref, Started, Unknown
+from app.providers import Refusal as WhyRefused
 from plugins.wechat.documents import Unreadable
 from plugins.wechat.mapping import CLOSED_CODES, MISSING_CODES, PAID_CODES, REFUSALS, UNDECIDED_REFUSALS
 from plugins.wechat.merchant import Merchant
@@ -64,16 +65,23 @@ def charge_error(refusal: Refusal) -> ProviderError:
 
 
 def not_charged(refusal: Refusal, ref: Ref, query: Query) -> tuple[Fact, ...]:
-    """A refused deduction counts only if its number came to nothing: an earlier attempt may have been accepted."""
+    """A refused deduction counts only if its number came to nothing: an earlier attempt may have been accepted.
+
+    INVALID_REQUEST has many causes. Where WeChat Pay knows no deduction of that number, nothing was accepted, and the
+    usual cause is a deduction that was not announced, or not for this day.
+    """
     error = charge_error(refusal)
-    if not isinstance(error, Declined) and refusal.code not in PAID_CODES:
+    if not isinstance(error, Declined) and refusal.code not in PAID_CODES | {UNANNOUNCED}:
         raise error from None
     known = query(ref)
-    if any(fact.kind is Kind.PAID or fact.cause in ACCEPTED_STATES for fact in known):
+    if any(fact.kind in (Kind.PAID, Kind.FAILED) or fact.cause in ACCEPTED_STATES for fact in known):
         return known
+    if refusal.code == UNANNOUNCED and not known:
+        raise Declined(str(error), code=refusal.code, refusal=WhyRefused.NOT_NOW) from None
     raise error from None
 
 
+UNANNOUNCED = "INVALID_REQUEST"
 ACCEPTED_STATES = frozenset({"ACCEPT", "USERPAYING"})
 """A deduction that WeChat Pay has taken on. NOTPAY is none: its number can be used again (api_external FAQ)."""
 

@@ -57,7 +57,7 @@ class PapayV2:
             session = self._contracts.prepare(self.signing(query, "h5"))
         except Refused as refused:
             return {"return_code": "SUCCESS", "result_code": "FAIL", "result_msg": refused.code}
-        redirect = f"{public_url}/papay/signing?prepared={session}"
+        redirect = f"{public_url}/_sign/papay?prepared={session}"
         return {"return_code": "SUCCESS", "result_code": "SUCCESS", "redirect_url": redirect}
 
     def signing_with_order(self, fields: Mapping[str, str]) -> tuple[Signing | None, dict[str, str]]:
