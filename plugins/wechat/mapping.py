@@ -93,7 +93,7 @@ MISSING_CONTRACT_CODES = frozenset(
 )
 ENDED_CONTRACT_CODES = frozenset({"CONTRACT_TERMINATED", "CONTRACT_ALREADY_TERMINATED", "CONTRACT_HAS_TERMINATED"})
 
-REFUSALS: dict[str, Refusal] = {
+CHARGE_REFUSALS: dict[str, Refusal] = {
     "NOTENOUGH": Refusal.NO_MONEY,
     "NOT_ENOUGH": Refusal.NO_MONEY,
     "BANKERROR": Refusal.NO_MONEY,  # no card of the payer's could be charged
@@ -178,7 +178,7 @@ def kind_of_refund(status: str) -> Kind:
 
 
 def refusal_of(code: str) -> Refusal:
-    return REFUSALS.get(code, Refusal.OTHER)
+    return CHARGE_REFUSALS.get(code, Refusal.OTHER)
 
 
 def error_for(code: str) -> type[ProviderError]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from app.providers import Declined, Ending, Fact, Kind, ProviderError, Ref, Started, Unknown
 from app.providers import Refusal as WhyRefused
 from plugins.wechat.documents import Unreadable
-from plugins.wechat.mapping import CLOSED_CODES, MISSING_CODES, PAID_CODES, REFUSALS, UNDECIDED_REFUSALS
+from plugins.wechat.mapping import CHARGE_REFUSALS, CLOSED_CODES, MISSING_CODES, PAID_CODES, UNDECIDED_REFUSALS
 from plugins.wechat.merchant import Merchant
 from plugins.wechat.refusal import Refusal
 
@@ -59,8 +60,8 @@ def closed_fact(ref: Ref, merchant: Merchant, at: datetime) -> Fact:
 def charge_error(refusal: Refusal) -> ProviderError:
     """The error of a refused deduction. No money (NOTENOUGH) is the payer's here, and so a definite no."""
     error = refusal.as_error()
-    if refusal.code in REFUSALS.keys() - UNDECIDED_REFUSALS:
-        return Declined(str(error), code=refusal.code, refusal=REFUSALS[refusal.code])
+    if refusal.code in CHARGE_REFUSALS.keys() - UNDECIDED_REFUSALS:
+        return Declined(str(error), code=refusal.code, refusal=CHARGE_REFUSALS[refusal.code])
     return error
 
 
@@ -114,3 +115,8 @@ def ended_contract(ref: Ref, merchant: Merchant, at: datetime, ending: Ending | 
 def was_signed(ref: Ref) -> bool:
     """A contract that is known by both numbers was in force once: where WeChat Pay knows it no more, it is over."""
     return ref.agreement is not None and ref.our_agreement is not None
+
+
+def under(ref: Ref, fact: Fact) -> Fact:
+    """The fact, with the contract that the deduction was made under."""
+    return replace(fact, ref=replace(fact.ref, agreement=ref.agreement, our_agreement=ref.our_agreement))

@@ -11,12 +11,20 @@ from typing import Any
 
 from plugins.wechat.documents import BEIJING
 from plugins.wechat.simulated.books import CURRENCY, Books, Now, Order, Refused
-from plugins.wechat.simulated.contracts import BY_CALL, OPENID, Contract, Contracts, Signing
+from plugins.wechat.simulated.contracts import (
+    BY_CALL,
+    DEDUCTION_LIFE,
+    OPENID,
+    SINGLE_LIMIT,
+    Contract,
+    Contracts,
+    Signing,
+)
 from plugins.wechat.simulated.exchange import Asked
 from plugins.wechat.simulated.keys import SimulatorConfig
+from plugins.wechat.v3.contracts import PRE_SIGNING
 
 Route = tuple[str, re.Pattern[str], Callable[..., Mapping[str, Any] | None]]
-PRE_SIGNING = "/v3/papay/scheduled-deduct-sign/contracts/pre-entrust-sign"
 CONTRACT = r"/v3/papay/sign/contracts/plan-id/([0-9]+)/out-contract-code/([0-9A-Za-z]+)"
 WORDS = {
     "1": "OVERDUE_TERMINATE",
@@ -25,11 +33,9 @@ WORDS = {
     "4": "MERCHANT_PLATFORM_TERMINATE",
     "5": "USER_ACCOUNT_TERMINATE",
 }
-FRESH = timedelta(hours=12)
+NEEDS_NO_NOTICE = timedelta(hours=12)
 """So long after its signing a contract's deduction needs no announcement."""
-DEDUCTION_LIFE = timedelta(days=7)
 WAIT_DAYS, WINDOW_DAYS = 2, 3
-SINGLE_LIMIT = 50000
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +203,7 @@ class PapayV3:
             raise Refused(403, code, "…")
         if fen > SINGLE_LIMIT:
             raise Refused(403, "RULE_LIMIT", "单笔限额")
-        if self._now() - contract.signed_at <= FRESH:
+        if self._now() - contract.signed_at <= NEEDS_NO_NOTICE:
             return
         plan = self.announced.get(contract.contract_id)
         if plan is None or plan.fen != fen or not plan.first <= self._today() <= plan.last:

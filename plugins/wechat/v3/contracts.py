@@ -43,7 +43,7 @@ def notice_path(contract_id: str) -> str:
     return f"/v3/papay/contracts/{quote(contract_id, safe='')}/notify"
 
 
-def signing_request(
+def pre_signing_request(
     terms: Terms, merchant: Merchant, plan: str, code: str, display: str, openid: str, *, scheduled: bool
 ) -> dict[str, Any]:
     """The body of a pre-signing; with the first deduction that WeChat Pay is to plan, where the template plans them."""

@@ -13,14 +13,15 @@ from app.domain.money import Money
 from app.providers import ChargeWindow, Declined, Ending, Fact, Intent, Kind, Ref, Started, Terms, Unknown
 from plugins.wechat.actions import MAX_URL, action_for
 from plugins.wechat.agreements import (
-    AGREEMENT_WAYS,
+    CONTRACT_WAYS,
+    ENDED_BY_MERCHANT,
     checked_extra,
     code_of,
     displayed,
     first_payment,
     plan_of,
+    request_serial,
     require_signing_time,
-    serial_of,
 )
 from plugins.wechat.documents import CNY, text
 from plugins.wechat.mapping import ENDED_CONTRACT_CODES, MISSING_CONTRACT_CODES
@@ -31,6 +32,7 @@ from plugins.wechat.outcomes import (
     pending_charge,
     readable,
     started_before,
+    under,
     was_signed,
 )
 from plugins.wechat.refusal import Refusal
@@ -43,8 +45,8 @@ from plugins.wechat.v3.contracts import (
     contract_path,
     deduction_request,
     notice_path,
+    pre_signing_request,
     schedule_path,
-    signing_request,
 )
 from plugins.wechat.v3.orders import ClientSigner, order_request
 from plugins.wechat.v3.provider import V3Provider
@@ -54,13 +56,12 @@ NOTICE = timedelta(days=2)
 """What is to be deducted on the 3rd is announced on the 1st: the payer has the 2nd to object (page of 2023-10)."""
 DEDUCTION_DAYS = 3
 """So many days after its announcement a deduction can be made; three is the most that there is."""
-ENDED_BY_MERCHANT = "ended by the merchant"
 
 
 class V3Debits(V3Provider):
     """One merchant and appid, with templates for contracts."""
 
-    agreement_ways: Mapping[str, type[BaseModel]] = AGREEMENT_WAYS
+    agreement_ways: Mapping[str, type[BaseModel]] = CONTRACT_WAYS
     paying_ways: frozenset[str] = frozenset(PAYING_PATHS)
     charge_window: ChargeWindow = ChargeWindow(after=timedelta(days=DEDUCTION_DAYS), notice=NOTICE)
 
@@ -73,9 +74,9 @@ class V3Debits(V3Provider):
         chargeable(terms.money)
         plan, code, display = plan_of(terms.product, self._settings.plan_ids), code_of(terms), displayed(terms)
         if terms.first is not None:
-            contract = contract_info(terms, self._merchant, plan, code, display, serial_of(terms))
+            contract = contract_info(terms, self._merchant, plan, code, display, request_serial(terms))
             return self._pay_and_sign(first_payment(terms, terms.first, extra), contract)
-        request = signing_request(
+        request = pre_signing_request(
             terms, self._merchant, plan, code, display, extra.get("openid", ""), scheduled=self._is_scheduled
         )
         try:
@@ -133,7 +134,7 @@ class V3Debits(V3Provider):
         try:
             answer = self._client.post(DEDUCTIONS, request)
         except Refusal as refusal:
-            return tuple(_under(ref, fact) for fact in not_charged(refusal, Ref(ours=intent.ref.ours), self.query))
+            return tuple(under(ref, fact) for fact in not_charged(refusal, Ref(ours=intent.ref.ours), self.query))
         if answer.get("out_trade_no") != intent.ref.ours:
             raise Unknown("an answer about another deduction than asked for")
         return (pending_charge(intent.ref.ours, ref, self._merchant, self._clock.now()),)
@@ -198,8 +199,3 @@ def _signing(way: str, answer: Mapping[str, Any]) -> dict[str, Any]:
         "path": text(answer, "redirect_path", MAX_URL),
         "extraData": {"pre_entrustweb_id": session},
     }
-
-
-def _under(ref: Ref, fact: Fact) -> Fact:
-    """The fact, with the contract that the deduction was made under."""
-    return replace(fact, ref=replace(fact.ref, agreement=ref.agreement, our_agreement=ref.our_agreement))

@@ -24,8 +24,8 @@ from app.providers import (
     capabilities,
     key_of,
 )
-from plugins.wechat.agreements import AGREEMENT_WAYS, plan_of
-from plugins.wechat.mapping import REFUSALS, UNDECIDED_REFUSALS
+from plugins.wechat.agreements import CONTRACT_WAYS, plan_of
+from plugins.wechat.mapping import CHARGE_REFUSALS, UNDECIDED_REFUSALS
 from plugins.wechat.settings import V2Settings
 from plugins.wechat.simulated.books import Refused
 from plugins.wechat.v2.contracts import queried_contract, signed_query
@@ -136,7 +136,7 @@ def test_the_page_for_signing_is_signed_as_two_others_sign_it(world: V2DebitWorl
     }
 
 
-@pytest.mark.parametrize("way", sorted(AGREEMENT_WAYS))
+@pytest.mark.parametrize("way", sorted(CONTRACT_WAYS))
 def test_the_payer_signs_in_each_way_and_notification_and_question_tell_one_fact(world: V2DebitWorld, way: str) -> None:
     assert world.provider.query(Ref(our_agreement=OURS)) == ()
     contract = world.wechat.sign(world.provider.sign(terms_for(world.clock, way)).action)
@@ -171,7 +171,7 @@ def test_a_browser_is_sent_nowhere_but_to_an_address(world: V2DebitWorld) -> Non
         world.provider.sign(terms_for(world.clock, "h5"))
 
 
-@pytest.mark.parametrize("way", sorted(AGREEMENT_WAYS))
+@pytest.mark.parametrize("way", sorted(CONTRACT_WAYS))
 def test_one_order_pays_and_signs_and_each_is_told_by_itself(world: V2DebitWorld, way: str) -> None:
     first = replace(world.intent("native"), way=way, extra=SIGNING_EXTRAS[way], notify_url=WEBHOOK)
     terms = terms_for(world.clock, way, first=first)
@@ -291,11 +291,11 @@ def test_a_deduction_that_fails_is_told_with_its_reason(world: V2DebitWorld, cod
 
 def test_each_refused_request_has_its_reason(world: V2DebitWorld) -> None:
     world.signed()
-    for number, code in enumerate(sorted(REFUSALS.keys() - UNDECIDED_REFUSALS)):
+    for number, code in enumerate(sorted(CHARGE_REFUSALS.keys() - UNDECIDED_REFUSALS)):
         world.wechat.papay_v2.refusals = [code]
         with pytest.raises(Declined) as refused:
             world.charge(str(100000 + number))
-        assert (refused.value.refusal, refused.value.code) == (REFUSALS[code], code)
+        assert (refused.value.refusal, refused.value.code) == (CHARGE_REFUSALS[code], code)
     for code in ("BANKERROR", "SYSTEMERROR", "0", "TOMORROW"):
         world.wechat.papay_v2.refusals = [code]
         with pytest.raises(Unknown):

@@ -23,7 +23,7 @@ from app.providers import (
     key_of,
 )
 from app.providers.testing.doubles import FixedClock
-from plugins.wechat.mapping import REFUSALS, UNDECIDED_REFUSALS
+from plugins.wechat.mapping import CHARGE_REFUSALS, UNDECIDED_REFUSALS
 from tests.plugins.wechat.agreement_worlds import (
     NUMBER,
     OURS,
@@ -269,11 +269,11 @@ def test_a_deduction_that_fails_is_told_with_its_reason(world: V3DebitWorld, cod
 
 def test_each_refused_request_has_its_reason(world: V3DebitWorld) -> None:
     world.signed()
-    for number, code in enumerate(sorted(REFUSALS.keys() - UNDECIDED_REFUSALS)):
+    for number, code in enumerate(sorted(CHARGE_REFUSALS.keys() - UNDECIDED_REFUSALS)):
         world.wechat.papay_v3.refusals = [code]
         with pytest.raises(Declined) as refused:
             world.charge(str(100000 + number))
-        assert (refused.value.refusal, refused.value.code) == (REFUSALS[code], code)
+        assert (refused.value.refusal, refused.value.code) == (CHARGE_REFUSALS[code], code)
     for code in ("BANK_ERROR", "SYSTEM_ERROR", "TOMORROW"):
         world.wechat.papay_v3.refusals = [code]
         with pytest.raises(Unknown):
