@@ -28,7 +28,7 @@ from plugins.wechat.agreements import CONTRACT_WAYS, plan_of
 from plugins.wechat.mapping import CHARGE_REFUSALS, UNDECIDED_REFUSALS
 from plugins.wechat.settings import V2Settings
 from plugins.wechat.simulated.books import Refused
-from plugins.wechat.v2.contracts import queried_contract, signed_query
+from plugins.wechat.v2.contracts import ASKED, queried_contract, signed_query
 from plugins.wechat.v2.signing import V2Key
 from tests.plugins.wechat.agreement_worlds import (
     NUMBER,
@@ -105,6 +105,56 @@ def test_published_signatures_of_signing_pages_come_out_alike() -> None:
     assert f"&sign={expected}&" in signed_query(browser, key, "HMAC-SHA256")
     inside = GOCHAT | {"contract_display_account": "张三", "notify_url": "https://www.qq.com/test/papay"}
     assert key.sign(inside, "MD5") == "1A90937A8F2FF340B42A4ADB806B7D00"
+
+
+def test_published_requests_have_our_fields_and_signatures() -> None:
+    """gochat's session for an app, order with a contract, and deduction."""
+    key, merchant = V2Key(GOCHAT_KEY), {"appid": "wx2421b1c4370ec43b", "mch_id": "10000100"}
+    session = {
+        "plan_id": "12535",
+        "contract_code": "100000",
+        "request_serial": "1000",
+        "contract_display_account": "微信代扣",
+        "notify_url": "https://weixin.qq.com",
+        "version": "1.0",
+        "timestamp": "1414488825",
+        "return_app": "Y",
+        "sign_type": "MD5",
+    }
+    assert set(session) == set(ASKED["app"])
+    assert key.sign(merchant | session, "MD5") == "588134C9FA5B9D4E89E44FA303F6CB6F"
+    order = {
+        "contract_mchid": "10000100",
+        "contract_appid": "wx2421b1c4370ec43b",
+        "out_trade_no": "123456",
+        "device_info": "013467007045764",
+        "body": "Ipad mini 16G 白色",
+        "detail": "Ipad mini 16G 白色",
+        "notify_url": "https://weixin.qq.com",
+        "total_fee": "888",
+        "fee_type": "CNY",
+        "spbill_create_ip": "123.12.12.123",
+        "trade_type": "JSAPI",
+        "plan_id": "123",
+        "contract_code": "100001256",
+        "request_serial": "1000",
+        "contract_display_account": "微信代扣",
+        "contract_notify_url": "https://yoursite.com",
+        "nonce_str": "5K8264ILTKCH16CQ2502SI8ZNMTM67VS",
+    }
+    assert key.sign(merchant | order, "MD5") == "0FEB33AF95AEFA8922ADB0753A14BB38"
+    deduction = {
+        "out_trade_no": "217752501201407033233368018",
+        "body": "水电代扣",
+        "total_fee": "888",
+        "fee_type": "CNY",
+        "spbill_create_ip": "8.8.8.8",
+        "notify_url": "http://yoursite.com/wxpay.html",
+        "trade_type": "PAP",
+        "contract_id": "Wx15463511252015071056489715",
+        "nonce_str": "5K8264ILTKCH16CQ2502SI8ZNMTM67VS",
+    }
+    assert key.sign(merchant | deduction, "MD5") == "94AD0747C8E32D815623D89A051F7DE8"
 
 
 def test_published_signatures_of_calls_about_contracts_come_out_alike() -> None:
