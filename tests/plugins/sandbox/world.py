@@ -1,4 +1,5 @@
-"""The sandbox as the conformance kit needs it: the simulator, reached without a network."""
+"""The sandbox as the conformance kit needs it: the simulator, reached without a network. Here its payments alone, with
+the provider that has no agreements, so that many adapters are tried quickly; `agreeing_world` has all of it."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from app.domain.money import Money
-from app.providers import HttpClient, HttpResponse, Intent, Kind, Message, Ref, Reply
+from app.providers import HttpClient, HttpResponse, Intent, Kind, Message, Plugin, Ref, Reply
 from app.providers.testing.conformance import DisputeStep, Document, HeaderPart, Sample, Traits, World, make_intent
 from app.providers.testing.doubles import FixedClock, RewritingHttp, WsgiClient
-from plugins.sandbox import plugin
 from plugins.sandbox.mapping import moment
+from plugins.sandbox.provider import SandboxProvider
+from plugins.sandbox.settings import SandboxSettings
 from plugins.sandbox.signing import FRESH_SECONDS, ID, SIGNATURE, TIMESTAMP, Signer
 from plugins.sandbox.simulator import Simulator, SimulatorConfig, create_simulator
 
@@ -25,7 +27,7 @@ WAYS = ("page", "qr", "bank", "card")
 
 
 class SandboxWorld(World):
-    plugin = plugin
+    plugin = Plugin("sandbox", SandboxSettings, SandboxProvider)
     traits = Traits(
         verbs=("capture", "refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS), takes_back=True
     )

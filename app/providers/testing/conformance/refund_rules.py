@@ -10,8 +10,18 @@ from functools import partial
 from app.domain.money import Money
 from app.providers import Declined, Fact, Intent, Kind, Provider, key_of
 from app.providers.facts import REFUND_KINDS
-from app.providers.testing.conformance.checks import Rules, attempt, check_fact, facts_of, has, of_kind, online, where
-from app.providers.testing.conformance.journeys import Heard, learnt, paid, refund, refund_ref, scanned
+from app.providers.testing.conformance.checks import (
+    Rules,
+    attempt,
+    check_fact,
+    facts_of,
+    has,
+    learnt,
+    of_kind,
+    online,
+    where,
+)
+from app.providers.testing.conformance.journeys import Heard, paid, refund, refund_ref, scanned
 from app.providers.testing.conformance.world import World
 
 A_WHILE = timedelta(days=2)
