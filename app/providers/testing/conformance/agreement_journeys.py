@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 
 from app.providers import (
     Agreements,
@@ -31,7 +32,7 @@ class Signed:
 
     terms: Terms
     ref: Ref
-    """Both its numbers, as the core knows them once SIGNED was told."""
+    """The two numbers of it, as the core knows them once SIGNED was told."""
     fact: Fact
     messages: tuple[Message, ...]
 
@@ -49,9 +50,10 @@ def charge(provider: Provider, ref: Ref, intent: Intent) -> tuple[Fact, ...]:
     return agreeing(provider).charge(ref, intent)
 
 
-def announce(provider: Provider, agreement: Signed) -> None:
+def announce(provider: Provider, agreement: Signed, due: date | None = None) -> None:
+    """Have the payer told of a charge on that day, by default of the first one."""
     assert isinstance(provider, Announces), "World.traits declares announce, but the provider has no such verb"
-    provider.announce(agreement.ref, agreement.terms.money, agreement.terms.first_due)
+    provider.announce(agreement.ref, agreement.terms.money, due or agreement.terms.first_due)
 
 
 def signed(world: World, provider: Provider, terms: Terms | None = None) -> Signed:
@@ -89,7 +91,7 @@ def prepare_charge(world: World, provider: Provider, agreement: Signed) -> None:
     """Give the notice that the provider wants, and let its time pass."""
     notice = agreeing(provider).charge_window.notice
     if notice:
-        announce(provider, agreement)
+        announce(provider, agreement, (world.clock.now() + notice).date())
         world.clock.advance(notice.total_seconds())
 
 
