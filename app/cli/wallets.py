@@ -73,7 +73,7 @@ def list_holds(
         partial(wallet_lists.list_holds, core, wanted),
         limit,
         _hold_line,
-        (list_tables.HOLDS, attrgetter(*list_tables.HOLDS)) if as_csv else None,
+        (list_tables.HOLD_COLUMNS, attrgetter(*list_tables.HOLD_COLUMNS)) if as_csv else None,
     )
 
 

@@ -112,7 +112,10 @@ def list_deliveries(name: str, query: shapes.DeliveriesQuery) -> Any:
     rows = core().read(page)
     more = len(rows) > query.limit
     rows = rows[: query.limit]
-    return {"deliveries": [representations.delivery(row) for row in rows], "next": rows[-1].position if more else None}
+    return {
+        "deliveries": [representations.delivery_data(row) for row in rows],
+        "next": rows[-1].position if more else None,
+    }
 
 
 @blueprint.post("/<name>/resend")
@@ -140,7 +143,11 @@ def resend_event(name: str, event_id: uuid.UUID) -> Any:
 @blueprint.output(shapes.DeliveryOut)
 def give_up_delivery(name: str, event_id: uuid.UUID) -> Any:
     """Send this event there no more, so that the next ones of its user are sent."""
-    _once(name, f"give up {event_id}", None, lambda tx: deliveries.give_up(tx, name, event_id, caller().name), event_id)
+
+    def change(tx: Tx) -> object:
+        return deliveries.give_up_delivery(tx, name, event_id, caller().name)
+
+    _once(name, f"give up {event_id}", None, change, event_id)
     return _delivery(name, event_id)
 
 
@@ -173,4 +180,4 @@ def _delivery(name: str, event_id: uuid.UUID) -> Any:
     def work(tx: Tx) -> Any:
         return deliveries.find_delivery(tx, endpoints.find_endpoint(tx, name).id, event_id)
 
-    return representations.delivery(core().read(work))
+    return representations.delivery_data(core().read(work))

@@ -52,7 +52,7 @@ def show_balance_at(query: shapes.BalanceAtQuery) -> Any:
     user_id = caller().user(query.user)
     account = wallet(user_id, query.asset, query.environment)
     found = core().read(lambda session: ledger.balance_at(session, slot_of_user(user_id), account, query.at))
-    return {**representations.wallet(account), "at": query.at, "balance": found}
+    return {**representations.wallet_data(account), "at": query.at, "balance": found}
 
 
 @blueprint.post("/grants")

@@ -104,6 +104,7 @@ class AlipayDebits(AlipayProvider):
         if terms.way not in self.paying_ways:
             raise Declined(f"the way {terms.way!r} cannot pay and sign together")
         pay = WAYS[PAYING_WAY]
+        first = replace(first, extra={**terms.extra, **first.extra})
         fields = self._business_fields(first, pay) | {
             "product_code": self._contract.product_code,
             "agreement_sign_params": sign_params(terms, way, self._contract) | {"sign_notify_url": terms.notify_url},

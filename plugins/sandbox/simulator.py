@@ -19,13 +19,13 @@ from flask import Flask
 
 from app.providers.testing.simulator import refuse_production
 from plugins.sandbox.simulated.agreement_routes import signing_page
-from plugins.sandbox.simulated.agreements import ChargeRules
+from plugins.sandbox.simulated.agreements import ChargeConditions
 from plugins.sandbox.simulated.cashier import cashier_page
 from plugins.sandbox.simulated.control import control_panel
 from plugins.sandbox.simulated.merchant_api import merchant_api
 from plugins.sandbox.simulated.provider import FORGER, Simulator, SimulatorConfig
 
-__all__ = ["FORGER", "ChargeRules", "Simulator", "SimulatorConfig", "create_simulator"]
+__all__ = ["FORGER", "ChargeConditions", "Simulator", "SimulatorConfig", "create_simulator"]
 
 
 def create_simulator(config: SimulatorConfig, environ: Mapping[str, str] | None = None) -> Flask:

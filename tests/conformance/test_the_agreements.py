@@ -13,7 +13,7 @@ from app.providers.testing.conformance import ProviderConformance, World
 from app.providers.testing.doubles import FixedClock
 from plugins.sandbox.agreements import AgreeingSandbox
 from plugins.sandbox.settings import SandboxSettings
-from plugins.sandbox.simulator import ChargeRules
+from plugins.sandbox.simulator import ChargeConditions
 from tests.conformance import broken_agreements as broken
 from tests.conformance.test_the_kit_catches import fails, kit_for
 from tests.conformance.test_the_traits import ABOUT_AGREEMENTS
@@ -90,7 +90,7 @@ def test_a_notice_that_nobody_gives_is_caught() -> None:
 def test_a_sound_adapter_keeps_every_rule_where_a_notice_is_wanted() -> None:
     class NoticeWorld(AgreeingWorld):
         def __init__(self, clock: FixedClock) -> None:
-            super().__init__(clock, ChargeRules(timedelta(days=1), timedelta(days=1)))
+            super().__init__(clock, ChargeConditions(timedelta(days=1), timedelta(days=1)))
 
         def settings(self) -> dict[str, Any]:
             return {**super().settings(), "charge_days_before": 1, "notice_days": 1}

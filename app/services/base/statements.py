@@ -92,7 +92,7 @@ def make_row_type(name: str, columns: Iterable[Any]) -> Any:
     return namedtuple(name, [column.name for column in columns])
 
 
-def named(row_type: Any, row: Row | None) -> Any:
+def with_names(row_type: Any, row: Row | None) -> Any:
     """A statement's row by the names of its columns; None where there is none."""
     return None if row is None else row_type._make(row)
 

@@ -33,7 +33,7 @@ _c = CallMade.__table__.c
 _log = structlog.get_logger(__name__)
 
 
-def keep(tx: Tx, called: ProviderCall[Any], facts: Sequence[Fact] = (), *, payment: int | None = None) -> None:
+def keep_call(tx: Tx, called: ProviderCall[Any], facts: Sequence[Fact] = (), *, payment: int | None = None) -> None:
     """Write the call down with the facts that it was answered in. `payment` is the payment that came out of it, where
     the question named none of ours.
 
@@ -43,7 +43,7 @@ def keep(tx: Tx, called: ProviderCall[Any], facts: Sequence[Fact] = (), *, payme
         _INSERT.run(tx, [_row(called, called.record, facts, payment)])
 
 
-def keep_all(tx: Tx, calls: Iterable[tuple[ProviderCall[Any], Sequence[Fact], int | None]]) -> None:
+def keep_calls(tx: Tx, calls: Iterable[tuple[ProviderCall[Any], Sequence[Fact], int | None]]) -> None:
     """Write these calls down, in one statement where they are few."""
     made = [(called, called.record, facts, payment) for called, facts, payment in calls]
     rows = [_row(called, record, facts, payment) for called, record, facts, payment in made if record is not None]

@@ -48,7 +48,7 @@ _log = structlog.get_logger(__name__)
 _PLACED = select(func.coalesce(func.max(_n.placed), 0)).where(_n.name == FEED).scalar_subquery()
 _ANY_OPEN = exists().where(_d.endpoint_id == _e.id, _d.next_at <= bindparam("now"))
 _AWAKE = (_e.removed_at.is_(None), _e.paused_at.is_(None))
-ANY_DUE = (
+ANY_DELIVERY_DUE = (
     select(_e.id)
     .prefix_with(sweep("deliveries"))
     .where(
@@ -268,7 +268,7 @@ def resend_since(tx: Tx, name: str, since: datetime) -> int:
     return int(endpoint.planned - position + 1)
 
 
-def give_up(tx: Tx, name: str, event_id: uuid.UUID, by: str) -> int:
+def give_up_delivery(tx: Tx, name: str, event_id: uuid.UUID, by: str) -> int:
     """Send this event there no more, so that the next ones of its user are sent. The delivery's number. Raises
     NotFound, DeliveryEnded."""
     row = find_delivery(tx, find_endpoint(tx, name).id, event_id)

@@ -20,7 +20,7 @@ from app import metrics
 from app.domain.deciding import (
     Booking,
     Decision,
-    Standing,
+    OrderStanding,
     decide_authorized,
     decide_paid,
     decide_unmatched,
@@ -140,7 +140,7 @@ def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
         environment = reported.environment
         found = payment_rows.payment_keys_by_theirs(tx, reported.slot, reported.account.name, environment, ref.theirs)
         number = None if found is None else int(found.id)
-    return None if number is None else payment_rows.lock(tx, reported.slot, number)
+    return None if number is None else payment_rows.lock_with_order(tx, reported.slot, number)
 
 
 def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None) -> bool:
@@ -191,7 +191,7 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment)
     account, live = reported.account.provider.account, order.environment == "live"
     if payment.provider_account != reported.account.name:
         return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
-    standing = Standing(PaymentStatus(payment.status), OrderStatus(order.status))
+    standing = OrderStanding(PaymentStatus(payment.status), OrderStatus(order.status))
     if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
         price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
         why = mismatch(fact, Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner))
@@ -355,7 +355,7 @@ def _events(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPaymen
 def report_fact(reported: ReportedFact, applied: Applied) -> None:
     """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
     account, fact = reported.account.name, reported.fact
-    metrics.FACTS.labels(account, fact.kind, reported.road, applied.outcome).inc()
+    metrics.FACTS_TOLD.labels(account, fact.kind, reported.road, applied.outcome).inc()
     if applied.outcome is Outcome.NOT_OURS:
         return
     say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info

@@ -39,7 +39,7 @@ def described(tx: Tx, rows: Sequence[AnyRow]) -> list[ShownFact]:
     return [_shown(tx, row) for row in rows]
 
 
-def find(tx: Tx, number: str) -> list[ShownFact]:
+def find_facts(tx: Tx, number: str) -> list[ShownFact]:
     """The facts that this number names, oldest first: a fact's own number, an order's or a payment's of ours, or a
     provider's number of a payment. Everything that was told of such a payment is found with it."""
     tx.of_several_slots("search")
@@ -48,7 +48,7 @@ def find(tx: Tx, number: str) -> list[ShownFact]:
     if ours is not None:
         places.add((slot_of_number(ours), None))
     found: dict[int, AnyRow] = {
-        row.id: row for outcome in NOT_SETTLED for row in parked.listed(tx, outcome, MOST_FOUND, number)
+        row.id: row for outcome in NOT_SETTLED for row in parked.list_parked(tx, outcome, MOST_FOUND, number)
     }
     for slot, payment_id in sorted(places, key=str):
         for row in tx.execute(_in_slot(slot, payment_id, number, ours)):

@@ -84,7 +84,7 @@ def _end_what_was_nobodys(core: Core, placed: ReportedFact) -> None:
     if nobodys.slot == placed.slot:
         return
     names = (nobodys.slot, placed.account.name, placed.environment, placed.key)
-    row = core.read(lambda tx: fact_rows.fact(tx, *names))
+    row = core.read(lambda tx: fact_rows.fact_under(tx, *names))
     if row is not None and row.outcome == Outcome.NOT_OURS:
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 

@@ -185,7 +185,7 @@ def _claimed(tx: Tx, text: str) -> Iterator[Named]:
 def _told(tx: Tx, text: str, known: set[int | None]) -> Iterator[Named]:
     """Facts that name the number and are about no payment that was found by it: nobody's money, another system's sale,
     a second trade under one of our numbers. Those of a payment that was found are in its timeline."""
-    for shown in fact_search.find(tx, text):
+    for shown in fact_search.find_facts(tx, text):
         row = shown.row
         if row.payment_id is None:
             yield _fact(shown)

@@ -17,7 +17,7 @@ from plugins.sandbox.simulated.books import Books, Refused, SimulatedPayment
 
 
 @dataclass(frozen=True, slots=True)
-class ChargeRules:
+class ChargeConditions:
     """What the provider asks of a charge, besides that the agreement is in force."""
 
     before: timedelta | None = None
@@ -83,7 +83,7 @@ class SimulatedAgreement:
 class AgreementBooks:
     """All agreements of all merchants. Safe to share between threads: the lock is that of the payments."""
 
-    def __init__(self, books: Books, clock: Clock, rules: ChargeRules, validity: timedelta | None) -> None:
+    def __init__(self, books: Books, clock: Clock, rules: ChargeConditions, validity: timedelta | None) -> None:
         self._books, self._clock, self._lock = books, clock, books.lock
         self._rules, self._validity = rules, validity
         self._agreements: list[SimulatedAgreement] = []

@@ -14,7 +14,7 @@ from flask import Response
 from app.providers import Clock, Message, Reply
 from app.providers.testing.simulator import Deliveries, Faults, Send, send_over_http
 from plugins.sandbox.signing import Signer
-from plugins.sandbox.simulated.agreements import AgreementBooks, ChargeRules, SimulatedAgreement
+from plugins.sandbox.simulated.agreements import AgreementBooks, ChargeConditions, SimulatedAgreement
 from plugins.sandbox.simulated.books import Books, SimulatedPayment, SimulatedRefund
 
 RETRY_GAPS = (5.0, 30.0, 300.0, 3_600.0, 21_600.0)
@@ -40,7 +40,7 @@ class SimulatorConfig:
     """What messages and answers say of themselves: a test may want the words of a live provider."""
     hang_seconds: float = 0.0
     """How long a call with a timeout fault is left without an answer."""
-    charge_rules: ChargeRules = field(default_factory=ChargeRules)
+    charge_conditions: ChargeConditions = field(default_factory=ChargeConditions)
     """When a charge under an agreement is too early, or was not announced."""
     validity: timedelta | None = None
     """So long after it was signed an agreement ends by itself, and in silence. None: never."""
@@ -53,7 +53,7 @@ class Simulator:
         self.config, self.clock = config, config.clock
         self.signers = {merchant: Signer(secret) for merchant, secret in config.merchants.items()}
         self.books, self.faults = Books(config.clock), Faults()
-        self.agreements = AgreementBooks(self.books, config.clock, config.charge_rules, config.validity)
+        self.agreements = AgreementBooks(self.books, config.clock, config.charge_conditions, config.validity)
         self._events = itertools.count(1)
         self.deliveries = Deliveries(
             gaps=RETRY_GAPS,

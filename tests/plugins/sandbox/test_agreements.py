@@ -31,7 +31,7 @@ from app.providers.testing.doubles import tools as tools_for
 from plugins.sandbox import plugin
 from plugins.sandbox.agreements import AgreeingSandbox
 from plugins.sandbox.settings import SandboxSettings
-from plugins.sandbox.simulator import ChargeRules, Simulator, SimulatorConfig, create_simulator
+from plugins.sandbox.simulator import ChargeConditions, Simulator, SimulatorConfig, create_simulator
 
 SECRET = "ours: a secret of more than 32 bytes"
 PRICE = Money(600, "CNY")
@@ -40,10 +40,10 @@ PRICE = Money(600, "CNY")
 class Club:
     """A merchant that sells a membership by the month, and a provider of its own."""
 
-    def __init__(self, rules: ChargeRules | None = None, **settings: int) -> None:
+    def __init__(self, rules: ChargeConditions | None = None, **settings: int) -> None:
         self.clock, self.inbox = FixedClock(), list[Message]()
         config = SimulatorConfig(
-            {"m-1": SECRET}, clock=self.clock, send=self._arrive, charge_rules=rules or ChargeRules()
+            {"m-1": SECRET}, clock=self.clock, send=self._arrive, charge_conditions=rules or ChargeConditions()
         )
         app = create_simulator(config, {"TILLBOOK_ENV": "test"})
         self.simulator: Simulator = app.extensions["sandbox"]
@@ -191,7 +191,7 @@ def test_who_ended_it_is_told() -> None:
 
 
 def test_a_charge_before_its_time_is_refused() -> None:
-    club = Club(ChargeRules(before=timedelta(days=2)))
+    club = Club(ChargeConditions(before=timedelta(days=2)))
     ref = club.signed(first_due=date(2026, 1, 31))
     for due in (datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 28, tzinfo=UTC)):
         club.clock.advance((due - timedelta(days=2, seconds=1) - club.clock.now()).total_seconds())
@@ -201,7 +201,7 @@ def test_a_charge_before_its_time_is_refused() -> None:
 
 
 def test_a_charge_without_notice_is_refused_and_each_notice_is_good_for_one() -> None:
-    club = Club(ChargeRules(notice=timedelta(days=1)))
+    club = Club(ChargeConditions(notice=timedelta(days=1)))
     ref = club.signed()
     assert refusal_of(club, ref) is Refusal.NOT_NOW
     for _ in range(2):

@@ -17,7 +17,7 @@ from plugins.sandbox.mapping import moment
 from plugins.sandbox.provider import SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
 from plugins.sandbox.signing import FRESH_SECONDS, ID, SIGNATURE, TIMESTAMP, Signer
-from plugins.sandbox.simulator import ChargeRules, Simulator, SimulatorConfig, create_simulator
+from plugins.sandbox.simulator import ChargeConditions, Simulator, SimulatorConfig, create_simulator
 
 MERCHANT, SECRET = "m-ours", "ours: a secret of more than 32 bytes"
 OTHER, OTHERS_SECRET = "m-other", "theirs: a secret of more than 32 bytes"
@@ -37,11 +37,11 @@ class SandboxWorld(World):
     }
     signature_parts = (HeaderPart(ID), HeaderPart(TIMESTAMP), HeaderPart(SIGNATURE))
 
-    def __init__(self, clock: FixedClock, charge_rules: ChargeRules | None = None) -> None:
+    def __init__(self, clock: FixedClock, charge_conditions: ChargeConditions | None = None) -> None:
         super().__init__(clock)
         self.sent: list[Message] = []
         config = SimulatorConfig({MERCHANT: SECRET, OTHER: OTHERS_SECRET}, clock=clock, send=self._keep)
-        config.charge_rules = charge_rules or config.charge_rules
+        config.charge_conditions = charge_conditions or config.charge_conditions
         app = create_simulator(config, environ={"TILLBOOK_ENV": "test"})
         self.simulator: Simulator = app.extensions["sandbox"]
         self._http = WsgiClient(app)

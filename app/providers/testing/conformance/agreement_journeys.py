@@ -22,6 +22,7 @@ from app.providers import (
 from app.providers.testing.conformance.checks import attempt, learnt, of_kind
 from app.providers.testing.conformance.world import World, make_intent
 
+Outcome = tuple[Fact, ...] | ProviderError
 A_WHILE = 30.0
 """Seconds between one act of the payer and the next."""
 
@@ -42,33 +43,33 @@ def agreeing(provider: Provider) -> Agreements:
     return provider
 
 
-def sign(provider: Provider, terms: Terms) -> Started:
+def sign_there(provider: Provider, terms: Terms) -> Started:
     return agreeing(provider).sign(terms)
 
 
-def charge(provider: Provider, ref: Ref, intent: Intent) -> tuple[Fact, ...]:
+def charge_there(provider: Provider, ref: Ref, intent: Intent) -> tuple[Fact, ...]:
     return agreeing(provider).charge(ref, intent)
 
 
-def announce(provider: Provider, agreement: Signed, due: date | None = None) -> None:
+def announce_there(provider: Provider, agreement: Signed, due: date | None = None) -> None:
     """Have the payer told of a charge on that day, by default of the first one."""
     assert isinstance(provider, Announces), "World.traits declares announce, but the provider has no such verb"
     provider.announce(agreement.ref, agreement.terms.money, due or agreement.terms.first_due)
 
 
-def signed(world: World, provider: Provider, terms: Terms | None = None) -> Signed:
+def signed_agreement(world: World, provider: Provider, terms: Terms | None = None) -> Signed:
     """An agreement that its payer signed."""
     chosen = terms or world.terms()[0]
-    sign(provider, chosen)
+    sign_there(provider, chosen)
     world.clock.advance(A_WHILE)
     messages = world.agree(chosen)
     told = [fact for message in messages for fact in learnt(world, provider, message, "a message after the signing")]
-    fact = one_of_kind([*told, *provider.query(chosen.ref)], Kind.SIGNED, "messages and query after the signing")
+    fact = first_of_kind([*told, *provider.query(chosen.ref)], Kind.SIGNED, "messages and query after the signing")
     world.clock.advance(A_WHILE)
     return Signed(chosen, Ref(agreement=fact.ref.agreement, our_agreement=fact.ref.our_agreement), fact, messages)
 
 
-def one_of_kind(facts: list[Fact] | tuple[Fact, ...], kind: Kind, what: str) -> Fact:
+def first_of_kind(facts: list[Fact] | tuple[Fact, ...], kind: Kind, what: str) -> Fact:
     """The first fact of that kind, of which there must be one."""
     found = of_kind(facts, kind)
     assert found, f"{what}: nothing says {kind}, but {[fact.kind.value for fact in facts]}"
@@ -91,14 +92,16 @@ def prepare_charge(world: World, provider: Provider, agreement: Signed) -> None:
     """Give the notice that the provider wants, and let its time pass."""
     notice = agreeing(provider).charge_window.notice
     if notice:
-        announce(provider, agreement, (world.clock.now() + notice).date())
+        announce_there(provider, agreement, (world.clock.now() + notice).date())
         world.clock.advance(notice.total_seconds())
 
 
-def outcome(world: World, provider: Provider, agreement: Signed) -> tuple[Intent, tuple[Fact, ...] | ProviderError]:
+def charge_outcome(
+    world: World, provider: Provider, agreement: Signed
+) -> tuple[Intent, tuple[Fact, ...] | ProviderError]:
     """A charge, and what it came to: facts, or the error that was raised."""
     intent = charge_intent(world, agreement)
-    result = attempt(lambda: charge(provider, agreement.ref, intent), "charge")
+    result = attempt(lambda: charge_there(provider, agreement.ref, intent), "charge")
     assert isinstance(result, tuple | ProviderError)
     return intent, result
 

@@ -14,21 +14,21 @@ from app.providers.testing.conformance.agreement_journeys import (
     A_WHILE,
     Signed,
     agreeing,
+    first_of_kind,
     first_payment,
     names_of,
-    one_of_kind,
-    sign,
-    signed,
+    sign_there,
+    signed_agreement,
 )
 from app.providers.testing.conformance.checks import (
     UNKNOWN_WORD,
-    Rules,
+    RuleGroup,
     attempt,
     check_fact,
     facts_of,
     has,
     learnt,
-    needs,
+    needs_hook,
     of_kind,
     offline,
     online,
@@ -37,14 +37,14 @@ from app.providers.testing.conformance.checks import (
     stated,
     where,
 )
-from app.providers.testing.conformance.journeys import cancel
+from app.providers.testing.conformance.journeys import cancel_there
 from app.providers.testing.conformance.spoiling import flipped, odd_documents
 from app.providers.testing.conformance.world import World
 
 NOT_A_FIELD = "not_a_field"
 
 
-class AgreementRules(Rules):
+class AgreementRules(RuleGroup):
     """What is told of an agreement itself."""
 
     @where(has("sign"))
@@ -70,10 +70,10 @@ class AgreementRules(Rules):
         paying = agreeing(provider).paying_ways
         every = [*world.terms(), *(first_payment(world, one) for one in world.terms() if one.way in paying)]
         for terms in every:
-            sign(provider, terms)
-            again = attempt(partial(sign, provider, terms), f"sign {terms.way} again")
+            sign_there(provider, terms)
+            again = attempt(partial(sign_there, provider, terms), f"sign {terms.way} again")
             assert not isinstance(again, ProviderError), f"sign {terms.way} again: {type(again).__name__}: {again}"
-            signed(world, provider, terms)
+            signed_agreement(world, provider, terms)
             assert world.agreements(terms) == 1, f"{terms.way}: {world.agreements(terms)} agreements instead of one"
             if terms.first is not None:
                 assert world.payments(terms.first) == 1, f"{terms.way}: {world.payments(terms.first)} first payments"
@@ -84,7 +84,7 @@ class AgreementRules(Rules):
         world = self.world()
         provider = online(world)
         for terms in world.terms():
-            for fact in (*sign(provider, terms).facts, *provider.query(terms.ref)):
+            for fact in (*sign_there(provider, terms).facts, *provider.query(terms.ref)):
                 assert fact.kind is Kind.PENDING, f"{terms.way}: nobody signed yet, and it is {fact.kind}"
                 assert fact.ref.is_agreement, f"{terms.way}: PENDING names {fact.ref}, and not the agreement"
                 assert fact.ref.our_agreement == terms.ref.our_agreement, f"{terms.way}: another number than ours"
@@ -98,10 +98,10 @@ class AgreementRules(Rules):
         world = self.world()
         provider = online(world)
         for terms in world.terms():
-            agreement = signed(world, provider, terms)
+            agreement = signed_agreement(world, provider, terms)
             told = [*_learnt_of(world, provider, agreement, Kind.SIGNED)]
             for name, ref in names_of(agreement.ref):
-                told.append((f"query by {name}", one_of_kind(provider.query(ref), Kind.SIGNED, f"query by {name}")))
+                told.append((f"query by {name}", first_of_kind(provider.query(ref), Kind.SIGNED, f"query by {name}")))
             _check_told_alike(world, provider, told, agreement)
 
     @where(has("sign"))
@@ -111,19 +111,19 @@ class AgreementRules(Rules):
         provider, ref = online(world), world.unknown_agreement()
         assert provider.query(ref) == (), "something is known of an agreement that is not there"
         if "cancel" in world.traits.verbs:
-            assert cancel(provider, ref) == (), "ended what is not there"
+            assert cancel_there(provider, ref) == (), "ended what is not there"
 
     @where(has("sign"))
     def test_an_agreement_that_the_payer_left_has_ended(self) -> None:
         """Message and query say ENDED under one key, with both numbers, and by nobody else than the payer."""
         world = self.world()
         provider = online(world)
-        agreement = signed(world, provider)
+        agreement = signed_agreement(world, provider)
         messages = world.leave(agreement.terms)
         told = [("message", fact) for message in messages for fact in learnt(world, provider, message, "of an end")]
         for name, ref in names_of(agreement.ref):
             facts = provider.query(ref)
-            told.append((f"query by {name}", one_of_kind(facts, Kind.ENDED, f"query by {name}")))
+            told.append((f"query by {name}", first_of_kind(facts, Kind.ENDED, f"query by {name}")))
             latest = max((fact for fact in facts if fact.kind in AGREEMENT_KINDS), key=lambda fact: fact.at)
             assert latest.kind is Kind.ENDED, f"query by {name}: {latest.kind} is told as the latest word"
         _check_told_alike(world, provider, told, agreement)
@@ -135,11 +135,11 @@ class AgreementRules(Rules):
         """Cancel says ENDED, by us, or a query does; again it is no error, and the same under one key."""
         world = self.world()
         provider = online(world)
-        agreement = signed(world, provider)
-        told = [("reply to cancel", fact) for fact in cancel(provider, agreement.ref)]
+        agreement = signed_agreement(world, provider)
+        told = [("reply to cancel", fact) for fact in cancel_there(provider, agreement.ref)]
         world.clock.advance(A_WHILE)
-        told += [("reply to cancel again", fact) for fact in cancel(provider, agreement.ref)]
-        told.append(("query", one_of_kind(provider.query(agreement.ref), Kind.ENDED, "query")))
+        told += [("reply to cancel again", fact) for fact in cancel_there(provider, agreement.ref)]
+        told.append(("query", first_of_kind(provider.query(agreement.ref), Kind.ENDED, "query")))
         _check_told_alike(world, provider, told, agreement)
         for road, fact in told:
             assert fact.kind is Kind.ENDED, f"{road}: ended by us, and told as {fact.kind}"
@@ -150,9 +150,9 @@ class AgreementRules(Rules):
         """SIGNED that comes again after the end has the provider's time of the signing, which is before the end."""
         world = self.world()
         provider = online(world)
-        agreement = signed(world, provider)
+        agreement = signed_agreement(world, provider)
         world.leave(agreement.terms)
-        ended = one_of_kind(provider.query(agreement.ref), Kind.ENDED, "query after the end")
+        ended = first_of_kind(provider.query(agreement.ref), Kind.ENDED, "query after the end")
         world.clock.advance(A_WHILE)
         for message in agreement.messages:
             outcome = received(provider, message, "an old message")
@@ -161,14 +161,14 @@ class AgreementRules(Rules):
                 assert fact.at <= ended.at, f"an old message says SIGNED at {fact.at}, after the end at {ended.at}"
 
     @where(has("sign"))
-    @needs("lapse")
+    @needs_hook("lapse")
     def test_an_end_in_silence_is_found_by_a_query(self) -> None:
         """Once its validity is over, a query says ENDED, by time."""
         world = self.world()
         provider = online(world)
-        agreement = signed(world, provider)
+        agreement = signed_agreement(world, provider)
         world.lapse(agreement.terms)
-        ended = one_of_kind(provider.query(agreement.ref), Kind.ENDED, "query")
+        ended = first_of_kind(provider.query(agreement.ref), Kind.ENDED, "query")
         check_fact(world, provider, ended, "query")
         assert ended.ending in (Ending.TIME, None), f"its time was over, and it is told as {ended.ending}"
 
@@ -181,7 +181,7 @@ class AgreementRules(Rules):
         for way in (terms for terms in world.terms() if terms.way in agreeing(provider).paying_ways):
             terms = first_payment(world, way)
             assert terms.first is not None
-            agreement = signed(world, provider, terms)
+            agreement = signed_agreement(world, provider, terms)
             told = [fact for message in agreement.messages for fact in learnt(world, provider, message, "pay and sign")]
             asked = [*provider.query(terms.first.ref), *provider.query(agreement.ref)]
             for road, facts in (("messages", told), ("queries", asked)):
@@ -210,7 +210,7 @@ class AgreementRules(Rules):
                     assert stated(outcome.facts) == facts, f"{name}, spoilt: accepted, and the facts changed"
 
     @where(lambda traits: "sign" in traits.verbs and traits.messages_prove)
-    @needs("agreement_document")
+    @needs_hook("agreement_document")
     def test_an_odd_document_about_an_agreement_does_no_harm(self) -> None:
         """Well-signed, with members missing or mistyped: refused, or no SIGNED and no ENDED of another agreement; a
         status word that nobody knows decides nothing."""
@@ -218,7 +218,7 @@ class AgreementRules(Rules):
         provider, document = offline(world), world.agreement_document()
         genuine = document.sign(document.content)
         assert genuine is not None, "Document.sign cannot sign its own content"
-        fact = one_of_kind(facts_of(provider, genuine, "unchanged"), Kind.SIGNED, "the document unchanged")
+        fact = first_of_kind(facts_of(provider, genuine, "unchanged"), Kind.SIGNED, "the document unchanged")
         for what, content in odd_documents(document.content):
             message = document.sign(content)
             read = None if message is None else received(provider, message, what)
@@ -234,12 +234,12 @@ class AgreementRules(Rules):
             assert kinds <= {Kind.PENDING}, f"an unknown status word was read as {sorted(kinds)}"
 
     @where(has("sign"))
-    @needs("show_agreement_status")
+    @needs_hook("show_agreement_status")
     def test_an_unknown_status_word_decides_nothing_about_an_agreement(self) -> None:
         """A status word in an answer that nobody knows means PENDING, or nothing: never signed, failed or ended."""
         world = self.world()
         provider = online(world)
-        agreement = signed(world, provider)
+        agreement = signed_agreement(world, provider)
         world.show_agreement_status(agreement.terms, UNKNOWN_WORD)
         kinds = {fact.kind for fact in provider.query(agreement.ref)}
         assert kinds <= {Kind.PENDING}, f"an unknown status word was read as {sorted(kinds)}"
@@ -262,8 +262,8 @@ def _check_told_alike(world: World, provider: Provider, told: list[tuple[str, Fa
 
 
 def _check_two_things(facts: list[Fact], payment: Ref, agreement: Signed, what: str) -> None:
-    paid = one_of_kind(facts, Kind.PAID, what)
-    word = one_of_kind(facts, Kind.SIGNED, what)
+    paid = first_of_kind(facts, Kind.PAID, what)
+    word = first_of_kind(facts, Kind.SIGNED, what)
     assert paid.ref.ours == payment.ours, f"{what}: PAID names {paid.ref}"
     assert word.ref.is_agreement, f"{what}: SIGNED names {word.ref}, a payment"
     assert word.ref.our_agreement == agreement.terms.ref.our_agreement, f"{what}: SIGNED of another agreement"

@@ -7,21 +7,21 @@ from functools import partial
 from app.providers import Declined, Kind, Provider, ProviderError, Refusal, Unknown, key_of
 from app.providers.testing.conformance.agreement_journeys import (
     Signed,
-    announce,
-    charge,
+    announce_there,
     charge_intent,
-    one_of_kind,
-    outcome,
+    charge_outcome,
+    charge_there,
+    first_of_kind,
     prepare_charge,
-    signed,
+    signed_agreement,
 )
 from app.providers.testing.conformance.checks import (
-    Rules,
+    RuleGroup,
     attempt,
     check_fact,
     has,
     learnt,
-    needs,
+    needs_hook,
     of_kind,
     one_paid,
     online,
@@ -31,7 +31,7 @@ from app.providers.testing.conformance.journeys import BreakingHttp
 from app.providers.testing.conformance.world import World
 
 
-class ChargeRules(Rules):
+class ChargeRules(RuleGroup):
     """Money that is taken under an agreement."""
 
     @where(has("sign"))
@@ -42,14 +42,13 @@ class ChargeRules(Rules):
         provider = online(world)
         agreement = _chargeable(world, provider)
         intent = charge_intent(world, agreement)
-        lost = attempt(
-            partial(charge, online(world, BreakingHttp(world.http, "timeout_after")), agreement.ref, intent), "charge"
-        )
+        cut_off = online(world, BreakingHttp(world.http, "timeout_after"))
+        lost = attempt(partial(charge_there, cut_off, agreement.ref, intent), "charge")
         assert isinstance(lost, Unknown), f"a charge whose answer was lost came to {lost!r}"
-        told = [("reply to charge", fact) for fact in charge(provider, agreement.ref, intent)]
+        told = [("reply to charge", fact) for fact in charge_there(provider, agreement.ref, intent)]
         messages = world.settle_charge(intent)
         told += [("message", fact) for message in messages for fact in learnt(world, provider, message, "of a charge")]
-        again = attempt(partial(charge, provider, agreement.ref, intent), "charge again")
+        again = attempt(partial(charge_there, provider, agreement.ref, intent), "charge again")
         assert isinstance(again, tuple), f"charged again: {type(again).__name__}: {again}"
         told += [("reply to the same charge", fact) for fact in again]
         told.append(("query", one_paid(provider.query(intent.ref), "query of a charge")))
@@ -73,7 +72,7 @@ class ChargeRules(Rules):
         keys = set()
         for _ in range(2):
             intent = charge_intent(world, agreement)
-            charge(provider, agreement.ref, intent)
+            charge_there(provider, agreement.ref, intent)
             world.settle_charge(intent)
             keys.add(key_of(one_paid(provider.query(intent.ref), "query of a charge")))
             world.clock.advance(_seconds_of_a_period(agreement))
@@ -81,7 +80,7 @@ class ChargeRules(Rules):
         assert len(keys) == 2, "two charges are one payment"
 
     @where(has("sign"))
-    @needs("hold_charge")
+    @needs_hook("hold_charge")
     def test_a_charge_that_is_only_accepted_is_pending(self) -> None:
         """What the provider took on and has not done is PENDING, in the reply and in a query, until it is done."""
         world = self.world()
@@ -89,14 +88,14 @@ class ChargeRules(Rules):
         agreement = _chargeable(world, provider)
         world.hold_charge()
         intent = charge_intent(world, agreement)
-        told = (*charge(provider, agreement.ref, intent), *provider.query(intent.ref))
+        told = (*charge_there(provider, agreement.ref, intent), *provider.query(intent.ref))
         wrong = {fact.kind for fact in told} - {Kind.PENDING}
         assert not wrong, f"accepted and not done, and told as {sorted(wrong)}"
         world.settle_charge(intent)
         one_paid(provider.query(intent.ref), "query once it is done")
 
     @where(has("sign"))
-    @needs("refuse_charge")
+    @needs_hook("refuse_charge")
     def test_a_refused_charge_says_why(self) -> None:
         """A refused charge is Declined, or FAILED, with the `refusal` that the provider's word means; no money moves,
         and the next number can be charged."""
@@ -109,7 +108,7 @@ class ChargeRules(Rules):
             said = _refusal(world, provider, agreement)
             assert (said or Refusal.OTHER) is refusal, f"refused for {refusal}, and told as {said}"
             intent = charge_intent(world, agreement)
-            charge(provider, agreement.ref, intent)
+            charge_there(provider, agreement.ref, intent)
             world.settle_charge(intent)
             one_paid(provider.query(intent.ref), f"a charge after one that was refused for {refusal}")
 
@@ -129,22 +128,22 @@ class ChargeRules(Rules):
         takes none."""
         world = self.world()
         provider = online(world)
-        agreement = signed(world, provider)
+        agreement = signed_agreement(world, provider)
         due = agreement.terms.first_due
         assert not world.announced(agreement.ref, due), "told before anybody said so"
-        announce(provider, agreement)
+        announce_there(provider, agreement)
         assert world.announced(agreement.ref, due), "announce returned, and the payer was not told"
-        again = attempt(partial(announce, provider, agreement), "announce again")
+        again = attempt(partial(announce_there, provider, agreement), "announce again")
         assert not isinstance(again, ProviderError), f"announce again: {type(again).__name__}: {again}"
         world.leave(agreement.terms)
-        late = attempt(partial(announce, provider, agreement), "announce after the end")
+        late = attempt(partial(announce_there, provider, agreement), "announce after the end")
         assert isinstance(late, Declined), f"announced after the end: {late!r}"
         assert late.refusal is Refusal.AGREEMENT_GONE, f"announced after the end: refused for {late.refusal}"
 
 
 def _chargeable(world: World, provider: Provider) -> Signed:
     """A signed agreement whose first charge may be asked for now."""
-    agreement = signed(world, provider)
+    agreement = signed_agreement(world, provider)
     prepare_charge(world, provider, agreement)
     return agreement
 
@@ -156,7 +155,7 @@ def _seconds_of_a_period(agreement: Signed) -> float:
 
 def _refusal(world: World, provider: Provider, agreement: Signed) -> Refusal | None:
     """Why the next charge is refused; fails if it is not."""
-    intent, result = outcome(world, provider, agreement)
+    intent, result = charge_outcome(world, provider, agreement)
     if isinstance(result, ProviderError):
         assert isinstance(result, Declined), f"a refused charge: {type(result).__name__}: {result}"
         told = of_kind(provider.query(intent.ref), Kind.PAID)
@@ -164,4 +163,4 @@ def _refusal(world: World, provider: Provider, agreement: Signed) -> Refusal | N
         return result.refusal
     facts = (*result, *provider.query(intent.ref))
     assert not of_kind(facts, Kind.PAID), "refused, and told as paid"
-    return one_of_kind(facts, Kind.FAILED, "a refused charge").refusal
+    return first_of_kind(facts, Kind.FAILED, "a refused charge").refusal
