@@ -71,7 +71,7 @@ def _payment(kind: EventType) -> dict[str, Any]:
         EventType.PAYMENT_HELD: "held",
         EventType.PAYMENT_SURPLUS: "paid",
     }[kind]
-    return representations.payment(
+    return representations.payment_data(
         SimpleNamespace(
             id=_PAYMENT,
             provider_account="shop",
@@ -86,7 +86,7 @@ def _payment(kind: EventType) -> dict[str, Any]:
 
 def _order(kind: EventType) -> dict[str, Any]:
     is_paid = kind is EventType.ORDER_PAID
-    order = representations.order(
+    order = representations.order_data(
         SimpleNamespace(
             id=_ORDER,
             user_id=USER,
@@ -145,20 +145,21 @@ def transfer_of(kind: EventType) -> Transfer:
 def _line(kind: EventType) -> dict[str, Any]:
     transfer = transfer_of(kind)
     balance = 60 if transfer.credit == transfer.book else 0
-    return representations.line(transfer, Posted(_ID, 60, balance, 2, MADE_AT))
+    return representations.line_data(transfer, Posted(_ID, 60, balance, 2, MADE_AT))
 
 
 def _wallet(_: EventType) -> dict[str, Any]:
-    return representations.wallet(_WALLET)
+    return representations.wallet_data(_WALLET)
 
 
 def _hold(kind: EventType) -> dict[str, Any]:
     captured = 20 if kind is EventType.HOLD_CAPTURED else 0
     state = {EventType.HOLD_MADE: "open", EventType.HOLD_CAPTURED: "captured"}.get(kind, kind.partition(".")[2])
     released = 0 if state in {"open", "captured"} else 20
-    return representations.hold(
+    return representations.hold_data(
         SimpleNamespace(
             id=_HOLD_ID,
+            **representations.wallet_data(_WALLET),
             amount=20,
             captured=captured,
             released=released,
@@ -172,7 +173,7 @@ def _hold(kind: EventType) -> dict[str, Any]:
 def _refund(kind: EventType) -> dict[str, Any]:
     status = {"requested": "created"}.get(kind.partition(".")[2], kind.partition(".")[2])
     is_done = status in {"done", "undone"}
-    return representations.refund(
+    return representations.refund_data(
         SimpleNamespace(
             id=_REFUND,
             order_id=_ORDER,
@@ -192,12 +193,13 @@ def _refund(kind: EventType) -> dict[str, Any]:
             coins=[{"asset": "coin", "taken": 60, "debt": 0, "forgiven": 0}] if status == "done" else [],
             created_at=MADE_AT,
             done_at=MADE_AT + timedelta(minutes=2) if is_done else None,
-        )
+        ),
+        USER,
     )
 
 
 def _freeze(kind: EventType) -> dict[str, Any]:
-    return representations.freeze(
+    return representations.freeze_data(
         SimpleNamespace(
             id=_FREEZE,
             user_id=USER,
@@ -215,7 +217,7 @@ def _freeze(kind: EventType) -> dict[str, Any]:
 def _gift(kind: EventType) -> dict[str, Any]:
     status = kind.partition(".")[2]
     receiver, giver = (USER, "another-user") if kind is EventType.GIFT_RECEIVED else ("another-user", USER)
-    return representations.gift(
+    return representations.gift_data(
         {
             "id": _GIFT,
             "giver": giver,

@@ -9,7 +9,7 @@ from itertools import permutations
 
 import pytest
 
-from app.domain.deciding import Late, Policy
+from app.domain.deciding import Late, PaymentPolicy
 from app.domain.money import Money
 from app.providers.facts import Fact, Kind, Ref
 from app.services.audit.once import audit_once
@@ -105,7 +105,7 @@ def test_a_provider_that_is_asked_and_speaks_of_no_refund_any_more_has_it_credit
 @on_sqlite
 def test_it_is_in_time_whatever_the_time_when_it_is_known(world: World) -> None:
     """The order expires while its payment is held, and `late_payment` is `refund`."""
-    world.core = replace(world.core, rules=replace(world.core.rules, policy=Policy(late=Late.REFUND)))
+    world.core = replace(world.core, rules=replace(world.core.rules, policy=PaymentPolicy(late=Late.REFUND)))
     buyer = held(world)
     world.clock.advance(timedelta(days=1).total_seconds())
     assert expiry.expire_due_orders(world.core, 10) >= 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from app.domain.proof.rows import Finding as LedgerFinding
+from app.domain.proof.rows import LedgerFinding
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, HOLDS, TRANSFERS
 from app.models.refunds import FREEZES

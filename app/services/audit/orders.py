@@ -25,12 +25,12 @@ from app.services.audit import refunds as refund_audit
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.payments import bookings
 
-PAGE = 500
+ORDER_PAGE = 500
 MOST_NAMED = 5
 """So many unexplained transfers of a slot are named at the most."""
 _o, _p, _f = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c
 _t = TRANSFERS.c
-_KINDS = (*bookings.KINDS, *refund_audit.KINDS)
+_KINDS = (*bookings.KINDS, *refund_audit.REFUND_TRANSFER_KINDS)
 """The kinds of transfer that only facts make."""
 
 
@@ -122,12 +122,13 @@ def _order_of(session: Transaction, fact: AnyRow) -> AnyRow | None:
 
 
 def _check_orders(session: Transaction, after: tuple[int, int]) -> _Page | None:
+    session.of_several_slots("audit")
     wanted = (
         select(*_o)
         .prefix_with(sweep("audit"))
         .where(tuple_(_o.slot, _o.id) > after)
         .order_by(_o.slot, _o.id)
-        .limit(PAGE)
+        .limit(ORDER_PAGE)
     )
     orders = session.execute(wanted).all()
     if not orders:
@@ -211,12 +212,13 @@ def _end_has_cause(payment: AnyRow, own: Sequence[AnyRow]) -> bool:
 
 
 def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | None:
+    session.of_several_slots("audit")
     wanted = (
         select(*_f)
         .prefix_with(sweep("audit"))
         .where(tuple_(_f.slot, _f.id) > after, _f.payment_id.is_(None), _f.booking != Booking.NOTHING)
         .order_by(_f.slot, _f.id)
-        .limit(PAGE)
+        .limit(ORDER_PAGE)
     )
     facts = session.execute(wanted).all()
     if not facts:

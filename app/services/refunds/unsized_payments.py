@@ -6,11 +6,13 @@ provider's answer, a notification or a bill, or when a person has ended the ques
 
 from __future__ import annotations
 
-from app.domain.facts import Fact, Kind
+from app.domain.facts import Fact, Kind, fact_of
 from app.domain.matching import Mismatch
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.services.base.context import Tx, environment_of
+from app.services.base.reported_fact import ReportedFact
+from app.services.payments import fact_rows
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import refund_asks, refund_rows
 from app.services.refunds.captured_payments import is_held
@@ -24,7 +26,7 @@ def is_unsized(tx: Tx, paid: Fact, locked: LockedPayment) -> bool:
     slot, payment = locked.payment.slot, locked.payment
     told = refund_rows.told_of_payment(tx, slot, payment.id)
     if locked.early_refund:
-        told += refund_rows.waiting(tx, slot, payment.provider_account, environment_of(paid.live))
+        told += refund_rows.waiting_facts(tx, slot, payment.provider_account, environment_of(paid.live))
     return not any(_explains(row, paid) for row in told) and not refund_asks.is_ended(tx, slot, payment.id)
 
 
@@ -34,6 +36,13 @@ def held_fact(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> AnyRow 
         if row.kind == Kind.PAID and is_held(row) and theirs in (None, row.content["theirs"]):
             return row
     return None
+
+
+def as_told(tx: Tx, held: AnyRow, refund: ReportedFact) -> tuple[ReportedFact, AnyRow]:
+    """The held fact as it was told, and its row, locked; `refund` came by the same provider account."""
+    fact = fact_of(held.kind, held.at, held.content, held.raw)
+    told = ReportedFact(refund.account, fact, held.road, held.message_id)
+    return told, fact_rows.lock_fact_numbered(tx, held.slot, held.id)
 
 
 def _explains(row: AnyRow, paid: Fact) -> bool:

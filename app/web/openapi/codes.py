@@ -315,6 +315,8 @@ CODES: dict[str, tuple[str, ...]] = {
         "invalid_request",
         "not_found",
         "not_reversible",
+        "over_call_cap",
+        "over_day_cap",
         "reversal_exceeds",
     ),
     "app.web.transfers.show_balance_at": (

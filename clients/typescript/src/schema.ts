@@ -1148,6 +1148,11 @@ export interface components {
         };
         BalanceAt: {
             /**
+             * @description The user, by the name that the app has for them.
+             * @example alice
+             */
+            user: string;
+            /**
              * @description What is counted: `coin`, or another virtual currency of the app.
              * @example coin
              */
@@ -2166,6 +2171,17 @@ export interface components {
              * @example 0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830
              */
             id: string;
+            /**
+             * @description The user, by the name that the app has for them.
+             * @example alice
+             */
+            user: string;
+            /**
+             * @description What is counted: `coin`, or another virtual currency of the app.
+             * @example coin
+             */
+            asset: string;
+            environment: components["schemas"]["Environment"];
             /**
              * @description What it reserved at first.
              * @example 25
@@ -3208,6 +3224,11 @@ export interface components {
              */
             payment: string;
             /**
+             * @description Whose order it is about.
+             * @example alice
+             */
+            user: string;
+            /**
              * @description The provider account, by its name.
              * @example sandbox
              */
@@ -3400,7 +3421,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "not_reversible" | "reversal_exceeds" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "not_reversible" | "over_call_cap" | "over_day_cap" | "reversal_exceeds" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `rotateEndpointSecret` was refused. */
         RotateEndpointSecretProblem: {
@@ -3835,7 +3856,24 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The id of this request: the caller's own, or a new one. The service's log has it. */
+        "X-Request-Id": string;
+        /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
+        "Retry-After": number;
+        /** @description How to authenticate: by a bearer token. */
+        "WWW-Authenticate": string;
+        /** @description To users only: how many requests (`q`) a user may send within how many seconds (`w`). */
+        "RateLimit-Policy": string;
+        /** @description To users only: how many requests are left (`r`), and in how many seconds nothing is used up any more (`t`). */
+        RateLimit: string;
+        /** @description To users only: `q` of `RateLimit-Policy`, for older clients. */
+        "RateLimit-Limit": number;
+        /** @description To users only: `r` of `RateLimit`, for older clients. */
+        "RateLimit-Remaining": number;
+        /** @description To users only: `t` of `RateLimit`, for older clients. */
+        "RateLimit-Reset": number;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -3849,7 +3887,13 @@ export interface operations {
                  */
                 user?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3858,6 +3902,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3872,6 +3922,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3881,8 +3937,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3895,6 +3951,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3904,6 +3966,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3913,8 +3981,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3924,6 +3997,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3936,8 +4015,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3970,7 +4054,13 @@ export interface operations {
                  */
                 at: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3979,11 +4069,18 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
                     /**
                      * @example {
+                     *       "user": "alice",
                      *       "asset": "coin",
                      *       "environment": "live",
                      *       "at": "2026-11-28T09:30:00Z",
@@ -3996,6 +4093,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4005,8 +4108,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4019,6 +4122,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4028,6 +4137,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4037,8 +4152,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4048,6 +4168,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4060,8 +4186,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4073,7 +4204,18 @@ export interface operations {
     setConsent: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4092,6 +4234,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4110,6 +4258,12 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4119,8 +4273,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4133,6 +4287,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4142,6 +4302,12 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4151,6 +4317,12 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4160,6 +4332,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4169,8 +4347,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4180,6 +4363,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4192,8 +4381,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4211,6 +4405,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4233,6 +4437,7 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4256,6 +4461,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4265,8 +4471,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4279,6 +4485,7 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4296,6 +4503,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4305,6 +4513,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4314,6 +4523,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4323,6 +4533,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4335,8 +4546,8 @@ export interface operations {
              */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4346,6 +4557,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4358,8 +4570,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4371,7 +4583,13 @@ export interface operations {
     listEndpoints: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4380,6 +4598,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4420,6 +4639,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4429,8 +4649,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4440,6 +4660,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4449,8 +4670,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4460,6 +4681,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4472,8 +4694,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4491,6 +4713,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4511,6 +4743,7 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4552,6 +4785,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4561,8 +4795,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4572,6 +4806,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4584,6 +4819,7 @@ export interface operations {
              */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4598,6 +4834,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4607,6 +4844,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4616,6 +4854,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4625,6 +4864,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4634,8 +4874,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4645,6 +4885,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4657,8 +4898,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4670,7 +4911,13 @@ export interface operations {
     readEndpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The endpoint, by your name for it.
@@ -4685,6 +4932,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4721,6 +4969,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4730,8 +4979,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4741,6 +4990,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4750,6 +5000,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4759,8 +5010,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4770,6 +5021,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4782,8 +5034,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4795,7 +5047,18 @@ export interface operations {
     removeEndpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The endpoint, by your name for it.
@@ -4810,6 +5073,7 @@ export interface operations {
             /** @description Done. */
             204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4817,6 +5081,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4826,8 +5091,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4837,6 +5102,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4846,6 +5112,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4855,6 +5122,7 @@ export interface operations {
             /** @description - `endpoint_in_settings`: The settings name this endpoint. Change it there. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4864,8 +5132,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4875,6 +5143,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4887,8 +5156,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4921,7 +5190,13 @@ export interface operations {
                  */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The endpoint, by your name for it.
@@ -4936,6 +5211,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4965,6 +5241,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4974,8 +5251,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4985,6 +5262,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4994,6 +5272,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5003,6 +5282,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5012,8 +5292,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5023,6 +5303,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5035,8 +5316,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5054,6 +5335,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path: {
                 /**
@@ -5074,6 +5365,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5101,6 +5393,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5110,8 +5403,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5121,6 +5414,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5130,6 +5424,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5142,6 +5437,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5151,8 +5447,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5162,6 +5458,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5174,8 +5471,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5193,6 +5490,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path: {
                 /**
@@ -5213,6 +5520,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5240,6 +5548,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5249,8 +5558,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5260,6 +5569,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5269,6 +5579,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5278,6 +5589,7 @@ export interface operations {
             /** @description - `idempotency_key_reused`: This Idempotency-Key was used for another request. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5287,8 +5599,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5298,6 +5610,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5310,8 +5623,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5329,6 +5642,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path: {
                 /**
@@ -5354,6 +5677,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5394,6 +5718,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5403,8 +5728,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5414,6 +5739,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5423,6 +5749,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5432,6 +5759,7 @@ export interface operations {
             /** @description - `idempotency_key_reused`: This Idempotency-Key was used for another request. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5441,6 +5769,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5450,6 +5779,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5459,6 +5789,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5468,8 +5799,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5479,6 +5810,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5491,8 +5823,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5510,6 +5842,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path: {
                 /**
@@ -5535,6 +5877,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5553,6 +5896,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5562,8 +5906,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5573,6 +5917,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5582,6 +5927,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5591,6 +5937,7 @@ export interface operations {
             /** @description - `idempotency_key_reused`: This Idempotency-Key was used for another request. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5600,6 +5947,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5609,6 +5957,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5618,6 +5967,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5627,8 +5977,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5638,6 +5988,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5650,8 +6001,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5669,6 +6020,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path: {
                 /**
@@ -5684,6 +6045,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5723,6 +6085,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5732,8 +6095,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5743,6 +6106,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5752,6 +6116,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5761,6 +6126,7 @@ export interface operations {
             /** @description - `idempotency_key_reused`: This Idempotency-Key was used for another request. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5770,8 +6136,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5781,6 +6147,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5793,8 +6160,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5812,6 +6179,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path: {
                 /**
@@ -5833,6 +6210,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5874,6 +6252,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5883,8 +6262,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5894,6 +6273,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5903,6 +6283,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5916,6 +6297,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5925,6 +6307,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5934,6 +6317,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5943,6 +6327,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5952,8 +6337,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5963,6 +6348,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5975,8 +6361,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5994,6 +6380,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path: {
                 /**
@@ -6009,6 +6405,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6030,6 +6427,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6039,8 +6437,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6050,6 +6448,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6059,6 +6458,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6071,6 +6471,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6080,6 +6481,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6089,8 +6491,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6100,6 +6502,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6112,8 +6515,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6151,7 +6554,13 @@ export interface operations {
                  */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6160,6 +6569,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6195,6 +6605,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6204,8 +6615,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6215,6 +6626,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6224,6 +6636,7 @@ export interface operations {
             /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6233,6 +6646,7 @@ export interface operations {
             /** @description - `cursor_too_old`: Events after this cursor are not kept any more. */
             410: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6242,6 +6656,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6251,8 +6666,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6262,6 +6677,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6274,8 +6690,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6287,7 +6703,13 @@ export interface operations {
     readEvent: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The event, by its `id`.
@@ -6302,6 +6724,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6331,6 +6754,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6340,8 +6764,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6351,6 +6775,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6360,6 +6785,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6369,8 +6795,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6380,6 +6806,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6392,8 +6819,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6426,7 +6853,13 @@ export interface operations {
                  */
                 format?: "json" | "csv";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6435,6 +6868,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6470,6 +6909,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6479,8 +6924,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6493,6 +6938,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6502,6 +6953,12 @@ export interface operations {
             /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6511,6 +6968,12 @@ export interface operations {
             /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6520,6 +6983,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6529,8 +6998,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6540,6 +7014,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6553,8 +7033,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6572,6 +7057,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6593,6 +7088,12 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6622,6 +7123,12 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6631,8 +7138,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6646,6 +7153,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6655,6 +7168,12 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6672,6 +7191,12 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6681,6 +7206,12 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6690,6 +7221,12 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6699,6 +7236,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6708,8 +7251,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6719,6 +7267,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6731,8 +7285,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6744,7 +7303,13 @@ export interface operations {
     readGift: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The number, as an answer showed it.
@@ -6759,6 +7324,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6784,6 +7355,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6793,8 +7370,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6804,6 +7381,12 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6813,6 +7396,12 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6822,8 +7411,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6833,6 +7427,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6845,8 +7445,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6864,6 +7469,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6886,6 +7501,7 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6909,6 +7525,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6918,8 +7535,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6932,6 +7549,7 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6946,6 +7564,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6955,6 +7574,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6964,6 +7584,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6973,6 +7594,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6985,8 +7607,8 @@ export interface operations {
              */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6996,6 +7618,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7008,8 +7631,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7067,7 +7690,13 @@ export interface operations {
                  */
                 environment?: components["schemas"]["Environment"];
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7076,6 +7705,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7113,6 +7748,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7122,8 +7763,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7136,6 +7777,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7145,6 +7792,12 @@ export interface operations {
             /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7157,6 +7810,12 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7166,6 +7825,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7175,8 +7840,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7186,6 +7856,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7199,8 +7875,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7218,6 +7899,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -7239,12 +7930,16 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     /**
                      * @example {
                      *       "id": "0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830",
+                     *       "user": "alice",
+                     *       "asset": "coin",
+                     *       "environment": "live",
                      *       "amount": 25,
                      *       "captured": 10,
                      *       "released": 0,
@@ -7264,6 +7959,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7273,8 +7969,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7287,6 +7983,7 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7302,6 +7999,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7311,6 +8009,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7320,6 +8019,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7329,6 +8029,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7338,8 +8039,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7349,6 +8050,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7361,8 +8063,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7380,7 +8082,13 @@ export interface operations {
                  */
                 user?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The hold, by its `id`.
@@ -7395,6 +8103,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7422,6 +8136,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7431,8 +8151,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7445,6 +8165,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7454,6 +8180,12 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7463,6 +8195,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7472,8 +8210,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7483,6 +8226,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7495,8 +8244,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7514,6 +8268,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path: {
                 /**
@@ -7535,6 +8299,7 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7558,6 +8323,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7567,8 +8333,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7578,6 +8344,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7587,6 +8354,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7604,6 +8372,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7613,6 +8382,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7622,6 +8392,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7631,6 +8402,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7640,8 +8412,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7651,6 +8423,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7663,8 +8436,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7676,7 +8449,18 @@ export interface operations {
     releaseHold: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The hold, by its `id`.
@@ -7691,12 +8475,16 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     /**
                      * @example {
                      *       "id": "0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830",
+                     *       "user": "alice",
+                     *       "asset": "coin",
+                     *       "environment": "live",
                      *       "amount": 25,
                      *       "captured": 10,
                      *       "released": 0,
@@ -7712,6 +8500,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7721,8 +8510,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7732,6 +8521,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7741,6 +8531,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7750,6 +8541,7 @@ export interface operations {
             /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7759,6 +8551,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7768,8 +8561,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7779,6 +8572,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7791,8 +8585,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7815,7 +8609,13 @@ export interface operations {
                  */
                 asset?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7824,6 +8624,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7859,6 +8660,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7868,8 +8670,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7879,6 +8681,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7888,6 +8691,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7897,8 +8701,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7908,6 +8712,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7921,8 +8726,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7975,7 +8780,13 @@ export interface operations {
                  */
                 before?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7984,6 +8795,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8041,6 +8858,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8050,8 +8873,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8064,6 +8887,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8073,6 +8902,12 @@ export interface operations {
             /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8085,6 +8920,12 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8094,6 +8935,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8103,8 +8950,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8114,6 +8966,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8127,8 +8985,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8146,6 +9009,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -8167,6 +9040,12 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8218,6 +9097,12 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8227,8 +9112,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8241,6 +9126,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8250,6 +9141,12 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8270,6 +9167,12 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8279,6 +9182,12 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8288,6 +9197,12 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8297,6 +9212,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8310,8 +9231,13 @@ export interface operations {
              */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8321,6 +9247,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8330,6 +9262,12 @@ export interface operations {
             /** @description - `provider_misconfigured`: The provider does not accept our credentials or settings. */
             502: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8343,8 +9281,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8362,7 +9305,13 @@ export interface operations {
                  */
                 user?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The number, as an answer showed it.
@@ -8377,6 +9326,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8424,6 +9379,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8433,8 +9394,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8447,6 +9408,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8456,6 +9423,12 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8465,6 +9438,12 @@ export interface operations {
             /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8474,6 +9453,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8483,8 +9468,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8494,6 +9484,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8506,8 +9502,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8525,6 +9526,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path: {
                 /**
@@ -8551,6 +9562,12 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8602,6 +9619,12 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8611,8 +9634,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8625,6 +9648,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8634,6 +9663,12 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8654,6 +9689,12 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8663,6 +9704,12 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8672,6 +9719,12 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8681,6 +9734,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8694,8 +9753,13 @@ export interface operations {
              */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8705,6 +9769,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8714,6 +9784,12 @@ export interface operations {
             /** @description - `provider_misconfigured`: The provider does not accept our credentials or settings. */
             502: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8727,8 +9803,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8751,7 +9832,13 @@ export interface operations {
                  */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The number, as an answer showed it.
@@ -8766,6 +9853,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8801,6 +9889,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8810,8 +9899,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8821,6 +9910,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8833,6 +9923,7 @@ export interface operations {
              */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8842,6 +9933,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8851,8 +9943,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8862,6 +9954,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8874,8 +9967,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8887,7 +9980,13 @@ export interface operations {
     listProducts: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8896,6 +9995,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8929,6 +10034,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8938,8 +10049,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8949,6 +10060,12 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8958,8 +10075,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8969,6 +10091,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8981,8 +10109,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8994,7 +10127,13 @@ export interface operations {
     listProviders: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9003,6 +10142,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9036,6 +10181,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9045,8 +10196,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9056,6 +10207,12 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9065,8 +10222,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9076,6 +10238,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9088,8 +10256,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9107,7 +10280,18 @@ export interface operations {
                  */
                 user?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The provider account, by its name.
@@ -9132,6 +10316,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9159,6 +10349,12 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9168,8 +10364,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9182,6 +10378,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9191,6 +10393,12 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9205,6 +10413,12 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9217,6 +10431,12 @@ export interface operations {
              */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9226,6 +10446,12 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9235,6 +10461,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9247,8 +10479,13 @@ export interface operations {
              */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9258,6 +10495,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9270,8 +10513,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9324,7 +10572,13 @@ export interface operations {
                  */
                 status?: components["schemas"]["RefundStatus"];
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9333,6 +10587,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9343,6 +10603,7 @@ export interface operations {
                      *           "number": "252286601203298479",
                      *           "order": "252286601203298479",
                      *           "payment": "252286601203298479",
+                     *           "user": "alice",
                      *           "provider_account": "sandbox",
                      *           "origin": "asked",
                      *           "amount_minor": 300,
@@ -9381,6 +10642,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9390,8 +10657,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9404,6 +10671,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9416,6 +10689,12 @@ export interface operations {
              */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9428,6 +10707,12 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9437,6 +10722,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9446,8 +10737,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9457,6 +10753,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9470,8 +10772,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9489,6 +10796,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -9510,6 +10827,7 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9518,6 +10836,7 @@ export interface operations {
                      *       "number": "252286601203298479",
                      *       "order": "252286601203298479",
                      *       "payment": "252286601203298479",
+                     *       "user": "alice",
                      *       "provider_account": "sandbox",
                      *       "origin": "asked",
                      *       "amount_minor": 300,
@@ -9552,6 +10871,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9561,8 +10881,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9575,6 +10895,7 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9584,6 +10905,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9600,6 +10922,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9609,6 +10932,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9618,6 +10942,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9627,6 +10952,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9639,8 +10965,8 @@ export interface operations {
              */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9650,6 +10976,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9662,8 +10989,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9675,7 +11002,13 @@ export interface operations {
     readRefund: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The number, as an answer showed it.
@@ -9690,6 +11023,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9698,6 +11037,7 @@ export interface operations {
                      *       "number": "252286601203298479",
                      *       "order": "252286601203298479",
                      *       "payment": "252286601203298479",
+                     *       "user": "alice",
                      *       "provider_account": "sandbox",
                      *       "origin": "asked",
                      *       "amount_minor": 300,
@@ -9728,6 +11068,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9737,8 +11083,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9748,6 +11094,12 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9757,6 +11109,12 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9766,6 +11124,12 @@ export interface operations {
             /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9775,6 +11139,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9784,8 +11154,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9795,6 +11170,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9807,8 +11188,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9826,7 +11212,13 @@ export interface operations {
                  */
                 number: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9835,6 +11227,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9863,6 +11256,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9872,8 +11266,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9883,6 +11277,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9892,6 +11287,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9901,8 +11297,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9912,6 +11308,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9924,8 +11321,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9943,6 +11340,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -9963,6 +11370,7 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9986,6 +11394,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9995,8 +11404,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10009,6 +11418,7 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10024,6 +11434,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10033,6 +11444,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10042,6 +11454,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10051,6 +11464,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10060,8 +11474,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10071,6 +11485,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10083,8 +11498,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10132,7 +11547,13 @@ export interface operations {
                  */
                 order?: "oldest_first" | "newest_first";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10141,6 +11562,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10174,6 +11601,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10183,8 +11616,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10197,6 +11630,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10206,6 +11645,12 @@ export interface operations {
             /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10215,6 +11660,12 @@ export interface operations {
             /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10224,6 +11675,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10233,8 +11690,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10244,6 +11706,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10257,8 +11725,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10326,7 +11799,13 @@ export interface operations {
                  */
                 order?: "oldest_first" | "newest_first";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10335,6 +11814,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10373,6 +11858,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10382,8 +11873,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10396,6 +11887,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10405,6 +11902,12 @@ export interface operations {
             /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10418,6 +11921,12 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10427,6 +11936,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10436,8 +11951,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10447,6 +11967,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10460,8 +11986,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10479,6 +12010,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -10507,6 +12048,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10541,6 +12083,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10550,8 +12093,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10564,6 +12107,7 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10578,6 +12122,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10587,6 +12132,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10596,6 +12142,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10605,6 +12152,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10617,8 +12165,8 @@ export interface operations {
              */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10628,6 +12176,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10640,8 +12189,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10659,7 +12208,13 @@ export interface operations {
                  */
                 user?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The transfer, by its `id`.
@@ -10674,6 +12229,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10708,6 +12269,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10717,8 +12284,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10731,6 +12298,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10740,6 +12313,12 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10749,6 +12328,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10758,8 +12343,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10769,6 +12359,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10781,8 +12377,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10800,6 +12401,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path: {
                 /**
@@ -10825,6 +12436,7 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10848,6 +12460,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10857,17 +12470,21 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ReverseTransferProblem"];
                 };
             };
-            /** @description - `forbidden`: These credentials do not allow that. */
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `over_call_cap`: This caller may not move as much in one call.
+             */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10877,6 +12494,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10892,6 +12510,7 @@ export interface operations {
              */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10901,6 +12520,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10910,6 +12530,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10919,17 +12540,21 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ReverseTransferProblem"];
                 };
             };
-            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            /**
+             * @description - `over_day_cap`: This caller may not move as much in one day. Wait for the next, or have the cap raised.
+             *     - `too_many_requests`: The user asks too often. Wait, then repeat the request.
+             */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10939,6 +12564,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10951,8 +12577,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10970,7 +12596,13 @@ export interface operations {
                  */
                 user?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10979,6 +12611,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11010,6 +12648,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11019,8 +12663,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11033,6 +12677,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11042,6 +12692,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11051,8 +12707,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11062,6 +12723,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11074,8 +12741,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11133,7 +12805,13 @@ export interface operations {
                  */
                 expires_before?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11142,6 +12820,12 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11180,6 +12864,12 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11189,8 +12879,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11203,6 +12893,12 @@ export interface operations {
              */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11212,6 +12908,12 @@ export interface operations {
             /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11221,6 +12923,12 @@ export interface operations {
             /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11230,6 +12938,12 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11239,8 +12953,13 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11250,6 +12969,12 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11263,8 +12988,13 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11282,6 +13012,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -11302,6 +13042,7 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11328,6 +13069,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11337,8 +13079,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11348,6 +13090,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11357,6 +13100,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11366,6 +13110,7 @@ export interface operations {
             /** @description - `idempotency_key_reused`: This Idempotency-Key was used for another request. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11375,6 +13120,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11384,6 +13130,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11393,6 +13140,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11402,8 +13150,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11413,6 +13161,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11425,8 +13174,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11459,7 +13208,13 @@ export interface operations {
                  */
                 format?: "json" | "csv";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11468,6 +13223,7 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11500,6 +13256,7 @@ export interface operations {
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11509,8 +13266,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11520,6 +13277,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11529,6 +13287,7 @@ export interface operations {
             /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11538,6 +13297,7 @@ export interface operations {
             /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11547,6 +13307,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11556,8 +13317,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11567,6 +13328,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11580,8 +13342,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11599,6 +13361,16 @@ export interface operations {
                  * @example 7f6d1f0c-order-1
                  */
                 "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -11619,6 +13391,7 @@ export interface operations {
             /** @description Done. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11645,6 +13418,7 @@ export interface operations {
              */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11654,8 +13428,8 @@ export interface operations {
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
             401: {
                 headers: {
-                    /** @description How to authenticate: by a bearer token. */
-                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11665,6 +13439,7 @@ export interface operations {
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11674,6 +13449,7 @@ export interface operations {
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11683,6 +13459,7 @@ export interface operations {
             /** @description - `idempotency_key_reused`: This Idempotency-Key was used for another request. */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11692,6 +13469,7 @@ export interface operations {
             /** @description - `too_large`: The body is too large. */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11701,6 +13479,7 @@ export interface operations {
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11710,6 +13489,7 @@ export interface operations {
             /** @description - `invalid_request`: The request is not valid. */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11719,8 +13499,8 @@ export interface operations {
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11730,6 +13510,7 @@ export interface operations {
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11742,8 +13523,8 @@ export interface operations {
              */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the request is sent again, with the same Idempotency-Key. */
-                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
