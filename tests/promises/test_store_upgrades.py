@@ -112,6 +112,8 @@ def test_two_users_who_hop_on_one_account_at_the_store_are_put_right_without_a_w
         if order[-1] != 0:
             assert [store.world.coins(name) for name in names] == [200 + 600, 200], order
     Worker(store.core).run_once()
+    store.world.clock.advance(120)
+    Worker(store.core).run_once()
     for order in permutations(range(3)):
         names = [f"{name}-{'-'.join(map(str, order))}" for name in ("alice", "bob")]
         assert [store.world.coins(name) for name in names] == [200 + 600, 200], order

@@ -24,7 +24,8 @@ from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls import call_log
 from app.services.calls.provider_call import CallSubject, ProviderCall, call_provider
-from app.services.facts.owner import tell
+from app.services.facts.owner import Beside, tell
+from app.services.facts.record import Applied
 from app.services.payments import expiry, payment_rows
 
 ASK_SECONDS = 15.0
@@ -110,21 +111,20 @@ def apply_all(
     called: ProviderCall[Any] | None = None,
 ) -> None:
     """Apply each fact in a transaction of its own; `called`, the call that brought them, is kept in the first. Without
-    a fact, or where the first cannot be applied, the call is kept alone.
+    a fact, or where the first cannot be applied or lies in another slot (another user's), the call is kept alone.
 
     What went back is told before what was paid: so money that is back is never there as coins to be spent, nor after a
     process died between the two."""
     facts = sorted(facts, key=lambda fact: fact.kind not in REFUND_KINDS)
     if called is not None and called.record is not None:
-        keep = partial(call_log.keep_call, called=called, facts=facts)
+        keep, slot = partial(call_log.keep_call, called=called, facts=facts), called.record.subject.slot
+        told: Applied | None = None
         try:
             if facts:
-                tell(core, ReportedFact(account, facts[0], road), beside=keep)
-        except Exception:
-            core.transact(keep)
-            raise
-        if not facts:
-            core.transact(keep)
+                told = tell(core, ReportedFact(account, facts[0], road), beside=Beside(slot, keep))
+        finally:
+            if told is None or told.slot != slot:
+                core.transact(keep)
         facts = facts[1:]
     for fact in facts:
         tell(core, ReportedFact(account, fact, road))

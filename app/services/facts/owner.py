@@ -8,7 +8,7 @@ learns nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -56,19 +56,25 @@ _SEEN = Statement(
 )
 
 
-def tell(
-    core: Core, reported: ReportedFact, *, holder: str | None = None, beside: Callable[[Tx], object] | None = None
-) -> Applied:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is to be written in the transaction of a fact, if that lies in the same slot."""
+
+    slot: int
+    write: Callable[[Tx], object]
+
+
+def tell(core: Core, reported: ReportedFact, *, holder: str | None = None, beside: Beside | None = None) -> Applied:
     """Apply one fact in a transaction of its own, placed with its buyer first. `holder` is the user who brought the
-    store's signed proof of it, if one did; `beside` is written in the transaction of the fact."""
+    store's signed proof of it, if one did."""
     placed = place(core, reported, holder)
     if reported.fact.kind is Kind.PAID:
         tell_refunds_first(core, placed)
 
     def work(tx: Tx) -> Applied:
         applied = apply_fact(tx, placed)
-        if beside is not None:
-            beside(tx)
+        if beside is not None and beside.slot == placed.slot:
+            beside.write(tx)
         return applied
 
     applied = core.transact(work)
