@@ -26,7 +26,7 @@ from app.services.base.transaction import Sessions, Transaction, read
 from app.services.payments import bookings
 
 ORDER_PAGE = 500
-MOST_NAMED = 5
+MOST_TRANSFERS_NAMED = 5
 """So many unexplained transfers of a slot are named at the most."""
 _o, _p, _f = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c
 _t = TRANSFERS.c
@@ -94,7 +94,7 @@ def _recount(session: Transaction, slot: int) -> list[Finding]:
 
 
 def _unexplained(session: Transaction, slot: int) -> list[uuid.UUID]:
-    """Those of its transfers that no fact explains, at most the first MOST_NAMED: what is booked and has no such fact,
+    """Those of its transfers that no fact explains, at most the first few: what is booked and has no such fact,
     and what takes back something that is not there."""
     known = set[uuid.UUID]()
     paid = select(*_f).where(_f.slot == slot, _f.kind == Kind.PAID, _f.booking != Booking.NOTHING)
@@ -109,7 +109,7 @@ def _unexplained(session: Transaction, slot: int) -> list[uuid.UUID]:
         known |= {transfer.id_in(slot) for transfer in made}
     booked = select(_t.id, _t.cause_id).where(_t.slot == slot, _t.kind.in_(_KINDS)).order_by(_t.created_at, _t.id)
     strange = (row.id for row in session.execute(booked) if row.id not in known and row.cause_id not in known)
-    return list(islice(strange, MOST_NAMED))
+    return list(islice(strange, MOST_TRANSFERS_NAMED))
 
 
 def _order_of(session: Transaction, fact: AnyRow) -> AnyRow | None:

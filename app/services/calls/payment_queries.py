@@ -24,7 +24,7 @@ from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls import call_log
 from app.services.calls.provider_call import CallSubject, ProviderCall, call_provider
-from app.services.facts.owner import Beside, tell
+from app.services.facts.owner import BesideFact, tell
 from app.services.facts.record import Applied
 from app.services.payments import expiry, payment_rows
 
@@ -121,7 +121,7 @@ def apply_all(
         told: Applied | None = None
         try:
             if facts:
-                told = tell(core, ReportedFact(account, facts[0], road), beside=Beside(slot, keep))
+                told = tell(core, ReportedFact(account, facts[0], road), beside=BesideFact(slot, keep))
         finally:
             if told is None or told.slot != slot:
                 core.transact(keep)

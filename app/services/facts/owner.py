@@ -57,14 +57,14 @@ _SEEN = Statement(
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class BesideFact:
     """What is to be written in the transaction of a fact, if that lies in the same slot."""
 
     slot: int
     write: Callable[[Tx], object]
 
 
-def tell(core: Core, reported: ReportedFact, *, holder: str | None = None, beside: Beside | None = None) -> Applied:
+def tell(core: Core, reported: ReportedFact, *, holder: str | None = None, beside: BesideFact | None = None) -> Applied:
     """Apply one fact in a transaction of its own, placed with its buyer first. `holder` is the user who brought the
     store's signed proof of it, if one did."""
     placed = place(core, reported, holder)
