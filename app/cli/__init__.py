@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from app import logs
 from app.cli import (
     audit,
+    bills,
     callers,
     endpoints,
     events,
@@ -49,6 +50,7 @@ def main() -> None:
 
 for _command in (
     installation.migrate,
+    installation.distribute,
     settings.check,
     installation.worker,
     installation.products,
@@ -62,6 +64,7 @@ for _command in (
     refunds.refunds,
     gifts.gifts,
     scans.scans,
+    bills.bills,
     endpoints.endpoints,
     events.events,
     wallets.wallets,

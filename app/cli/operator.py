@@ -70,8 +70,10 @@ def list_facts(outcome: str, theirs: str | None, limit: int) -> None:
 @facts.command("find")
 @click.argument("number")
 def find_facts(number: str) -> None:
-    """Every fact that this number names, whatever became of it: our number of a fact, an order or a payment, or the
-    provider's. Exits 1 if there is none."""
+    """The facts alone that this number names, each in full: its money, what became of it, and what to do about it.
+
+    `tillbook find NUMBER` says what else has that number, and begins every search. Exits 1 if no fact names it.
+    """
     found = house().core.read(lambda tx: fact_search.find_facts(tx, number))
     for each in found:
         click.echo(f"{each.row.outcome}  {_fact_line(each)}")

@@ -16,6 +16,7 @@ from app.composition import PRIVATE, House, database_url
 from app.config import Settings, load, load_serving
 from app.models import schema
 from app.models.base import AnyRow
+from app.models.distribution import not_distributed
 from app.providers.errors import ProviderError
 from app.services.accounts.api_keys import is_genuine, list_keys
 from app.services.events import endpoints
@@ -60,6 +61,10 @@ def _database(checked: _Checked) -> Iterator[VerdictLine]:
         yield VerdictLine(Verdict.FAIL, f"{text}: the schema is not the newest: run `tillbook migrate`")
     else:
         yield VerdictLine(Verdict.OK, text)
+    with engine.connect() as connection:
+        missing = not_distributed(connection)
+    if missing:
+        yield VerdictLine(Verdict.FAIL, f"database: not on the nodes: {', '.join(missing)}: run `tillbook distribute`")
     if engine.dialect.name == "sqlite" and "database_url" not in checked.settings.model_fields_set:
         verdict = Verdict.WARNING if checked.in_production else Verdict.OK
         yield VerdictLine(verdict, f"database: no database_url is set, so it is the file {engine.url.database}")

@@ -204,6 +204,7 @@ def create_batch(body: shapes.BatchIn) -> Any:
     declared_assets().check(item.asset for item in grants)
 
     def work(tx: Tx) -> BatchResult:
+        tx.of_several_slots("batch")
         find_key(tx, slot, request)  # a repeat is booked once more: each item has a key of its own, and says the same
         check_known(tx, _must_be_known(grants))
         rules = tx.core.rules.ledger

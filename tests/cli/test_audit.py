@@ -78,8 +78,9 @@ def filled(sessions: Sessions) -> Sessions:
     engine = sessions.kw["bind"]
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER transfers_no_update")
-        for slot in (slots[0], slots[-1]):
-            edit = text("UPDATE transfers SET note = 'x' WHERE slot = :slot AND version = 3")
+    for slot in (slots[0], slots[-1]):
+        edit = text("UPDATE transfers SET note = 'x' WHERE slot = :slot AND version = 3")
+        with engine.begin() as connection:
             connection.execute(edit, {"slot": slot})
     return sessions
 

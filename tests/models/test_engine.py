@@ -19,7 +19,7 @@ def test_an_idle_connection_that_died_is_replaced() -> None:
         engine = prepare(create_engine(url, **engine_options(url)))
         with engine.connect() as connection:
             first = connection.scalar(text("SELECT pg_backend_pid()"))
-        with databases._admin() as admin:
+        with databases.admin() as admin:
             admin.execute("SELECT pg_terminate_backend(%s)", [first])
         event.listen(engine, "checkout", _age, insert=True)
         with engine.connect() as connection:

@@ -19,7 +19,7 @@ from app.models.gifts import GIFTS, RECALLS
 from app.providers.facts import Kind
 from app.services.accounts import freezes
 from app.services.gifts import journey, recalls
-from tests.conftest import create_schema
+from tests.conftest import database_of
 from tests.support import databases
 from tests.support.buyer import Buyer
 from tests.support.forks import count_steps, kill_at
@@ -41,15 +41,11 @@ class Place:
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    if request.param == "sqlite":
-        yield from _place(f"sqlite:///{tmp_path_factory.mktemp('killed')}/tillbook.sqlite3")
-    else:
-        with databases.postgres_database() as url:
-            yield from _place(url)
+    with database_of(request, tmp_path_factory.mktemp("killed")) as url:
+        yield from _place(url)
 
 
 def _place(url: str) -> Iterator[Place]:
-    create_schema(url)
     with databases.engine_for(url) as engine:
         yield Place(url, friends_in(build_world(engine, databases.sessions_for(engine))))
 

@@ -52,6 +52,7 @@ def _used_slots(tx: Transaction) -> list[int]:
 
 
 def _check_slot(tx: Transaction, slot: int) -> list[Finding]:
+    tx.of_several_slots("audit")
     check = _SlotOfGifts(tx, slot)
     return [Finding(what, f"slot {slot}, {detail}") for what, detail in check.run()]
 

@@ -89,6 +89,7 @@ def _recount(session: Transaction, slot: int) -> list[Finding]:
 
 
 def _check_orders(session: Transaction, after: tuple[int, int]) -> _Page | None:
+    session.of_several_slots("audit")
     wanted = (
         select(*_o)
         .prefix_with(sweep("audit"))
@@ -178,6 +179,7 @@ def _end_has_cause(payment: AnyRow, own: Sequence[AnyRow]) -> bool:
 
 
 def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | None:
+    session.of_several_slots("audit")
     wanted = (
         select(*_f)
         .prefix_with(sweep("audit"))

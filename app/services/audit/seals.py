@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import FromClause, func, or_, select, tuple_
 
+from app.domain.opening import SEALED_KINDS
 from app.domain.refunding import Origin
 from app.domain.seals import Seals
-from app.domain.spending import GRANT
 from app.models.base import AnyRow
 from app.models.gifts import GIFTS
 from app.models.ledger import GRANT_SEALS, TRANSFERS
@@ -171,7 +171,7 @@ def _page_of_grants(tx: Transaction, after: tuple[int, int, int]) -> list[AnyRow
         idempotency.STORED.add_columns(_g.seal)
         .prefix_with(sweep("audit"))
         .outerjoin(GRANT_SEALS, (_g.slot == _t.slot) & (_g.transfer_id == _t.id))
-        .where(_t.kind == GRANT, tuple_(_t.slot, _t.book_id, _t.version) > after)
+        .where(_t.kind.in_(SEALED_KINDS), tuple_(_t.slot, _t.book_id, _t.version) > after)
         .order_by(_t.slot, _t.book_id, _t.version)
         .limit(SEAL_PAGE)
     )

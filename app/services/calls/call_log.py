@@ -17,6 +17,7 @@ from sqlalchemy import delete, select
 from app.domain.facts import Fact
 from app.domain.numbers import SLOTS, number_at
 from app.models.history import CallMade
+from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.upsert import insertion_if_new
 from app.services.calls.provider_call import CallRecord, ProviderCall
@@ -86,7 +87,8 @@ def delete_old_calls(core: Core, first_slot: int = 0) -> tuple[int, int | None]:
 
 def _slots_with_old(tx: Tx, *, first: int, before: int) -> list[int]:
     slots = range(first, min(first + SLOTS_AT_ONCE, SLOTS))
-    return list(tx.scalars(select(_c.slot).where(_c.slot.in_(slots), _c.id < before).distinct()))
+    old = select(_c.slot).prefix_with(sweep("old_calls")).where(_c.slot.in_(slots), _c.id < before)
+    return list(tx.scalars(old.distinct()))
 
 
 def _delete(tx: Tx, *, slot: int, before: int) -> int:

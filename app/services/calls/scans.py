@@ -9,10 +9,10 @@ that cannot be reached, is waited for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select, update
@@ -32,6 +32,7 @@ from app.services.base.leases import next_try
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import printable, problem_text
 from app.services.base.upsert import insert_if_new
+from app.services.bills.kept_bills import BillWindow, keep_bills
 from app.services.calls.provider_call import CallEnd, call_provider
 from app.services.facts import inbox
 from app.services.facts.owner import tell
@@ -44,6 +45,8 @@ PAGE_SECONDS = 30.0
 LEASE = timedelta(minutes=5)
 MOST_PAGES = 20
 """Pages read in one go, before other work gets its turn."""
+MOST_PAGES_OF_RANGE = 10_000
+"""Pages that a person's command reads."""
 MOST_PROBLEMS = 100
 """Odd rows of one page that are kept one by one; the rest of them is counted in one more."""
 ODD_ROW, ODD_FACT, ODD_WINDOW, SKIPPED = "unreadable_row", "fact_not_applied", "window_not_read", "window_skipped"
@@ -139,6 +142,7 @@ def _read_page(core: Core, account: ProviderAccount, row: AnyRow, every: timedel
         else:
             _wait(core, row, called.problem or called.end, called.not_before)
         return None
+    keep_bills(core, BillWindow(row.provider_account, row.feed, row.since, row.until), page.files)
     _apply_all(core, account, row, page.facts)
     _keep_problems(core, row, page.problems)
     if page.cursor is None:
@@ -148,6 +152,47 @@ def _read_page(core: Core, account: ProviderAccount, row: AnyRow, every: timedel
         _failed(core, row, "the cursor cannot be kept", every)
         return None
     return page.cursor
+
+
+class NotRead(Exception):
+    """The provider gave no answer; what came before is kept and applied. The text says why, and where it stopped."""
+
+
+def read_range(core: Core, account: ProviderAccount, window: BillWindow, told: Callable[[str], None]) -> int:
+    """Read a feed between two moments once more, or for the first time, because a person says so: bills are kept, facts
+    applied, as ever; what the worker reads goes on where it was. How many facts there were. Raises NotRead.
+
+    `told` gets a line after each page.
+    """
+    if not isinstance(account.provider, Scans):
+        raise NotRead("this provider account has no histories")
+    facts, cursor, scans = 0, None, account.provider
+    for _ in range(MOST_PAGES_OF_RANGE):
+        read = partial(scans.scan, window.feed, window.since, window.until, cursor)
+        called = call_provider(core, account, "scan", read, seconds=PAGE_SECONDS, feed=window.feed)
+        page = called.answer
+        if page is None:
+            raise NotRead(f"{called.problem or called.end} (at {cursor or 'the start'})")
+        new = keep_bills(core, window, page.files)
+        row = _Range(window.provider_account, window.feed, window.since, window.until, cursor)
+        _apply_all(core, account, row, page.facts)
+        _keep_problems(core, row, page.problems)
+        facts += len(page.facts)
+        told(f"{cursor or 'the start'}: {len(page.facts)} facts, {new} new bills, {len(page.problems)} odd rows")
+        cursor = page.cursor
+        if cursor is None:
+            return facts
+    raise NotRead(f"more than {MOST_PAGES_OF_RANGE} pages: go on with a later day")
+
+
+class _Range(NamedTuple):
+    """A page of a range, as if a worker read it."""
+
+    provider_account: str
+    feed: str
+    since: datetime
+    until: datetime
+    cursor: str | None
 
 
 # --- what was kept, once more ---
@@ -190,14 +235,14 @@ def _window_again(core: Core, account: ProviderAccount, document: Mapping[str, A
 # --- what is on a page ---
 
 
-def _apply_all(core: Core, account: ProviderAccount, row: AnyRow, facts: Sequence[Fact]) -> None:
+def _apply_all(core: Core, account: ProviderAccount, row: Any, facts: Sequence[Fact]) -> None:
     """One line for what is not ours, however much it is."""
     not_ours = sum(_apply(core, account, row, fact) for fact in facts)
     if not_ours:
         _log.info("scan_lists_others", provider_account=account.name, feed=row.feed, facts=not_ours, of=len(facts))
 
 
-def _apply(core: Core, account: ProviderAccount, row: AnyRow, fact: Fact) -> bool:
+def _apply(core: Core, account: ProviderAccount, row: Any, fact: Fact) -> bool:
     """Whether the fact is not ours. One that cannot be applied is kept whole, to be told again by a person; where even
     that fails, the database is away, and the page is read again."""
     try:
@@ -216,7 +261,7 @@ def _document(fact: Fact) -> dict[str, object]:
         return {"problem": "a fact that cannot be written down", "ref": repr(fact.ref)}
 
 
-def _keep_problems(core: Core, row: AnyRow, problems: Sequence[str]) -> None:
+def _keep_problems(core: Core, row: Any, problems: Sequence[str]) -> None:
     for problem in problems[:MOST_PROBLEMS]:
         _keep(core, row, ODD_ROW, problem, {"problem": problem_text(problem)})
     if len(problems) > MOST_PROBLEMS:
@@ -225,7 +270,7 @@ def _keep_problems(core: Core, row: AnyRow, problems: Sequence[str]) -> None:
 
 
 def _keep(
-    core: Core, row: AnyRow, reason: str, detail: str, document: dict[str, object], *, aside: bool = False
+    core: Core, row: Any, reason: str, detail: str, document: dict[str, object], *, aside: bool = False
 ) -> int | None:
     """Keep it for a person, once: windows overlap, and a page may be read again. Its number, if it is new."""
     body = json.dumps({"feed": row.feed, **document}, sort_keys=True, default=str).encode()
@@ -236,7 +281,7 @@ def _keep(
     return number
 
 
-def _window(row: AnyRow) -> dict[str, object]:
+def _window(row: Any) -> dict[str, object]:
     return {"since": row.since.isoformat(), "until": row.until.isoformat(), "cursor": row.cursor}
 
 

@@ -22,7 +22,7 @@ from app.domain.event_types import EventType
 from app.domain.ledger import AccountName, Posted, Refused, Transfer, debt_of, microseconds, moment_of
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
-from app.domain.spending import GRANT
+from app.domain.opening import SEALED_KINDS
 from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.statements import Flight, LostRace, Move, RowInsert
 from app.services.base.transaction import Connected
@@ -142,7 +142,7 @@ class LedgerTransaction:
         else:
             entry = book.note(fingerprint, at_us)
         posted = self._enter(book, transfer, entry)
-        if transfer.kind == GRANT:
+        if transfer.kind in SEALED_KINDS:
             seal = self.rules.seals.of_grant(posted.id, fingerprint)
             self._seals.append({"slot": slot, "transfer_id": posted.id, "seal": seal})
         if self._debts:
