@@ -59,7 +59,7 @@ def of_several_slots(connection: Connection, why: str) -> None:
     connection.info[_DECLARED] = why
 
 
-def install(engine: Engine) -> None:
+def watch_engine(engine: Engine) -> None:
     """Watch every statement of this engine. Statements that run on the driver's own cursor report themselves
     (`report`), once an engine is watched."""
     engine.dialect.watches_slots = True  # type: ignore[attr-defined]

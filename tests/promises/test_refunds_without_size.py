@@ -14,10 +14,11 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from app.cli import main
+from app.domain.retries import RETRIES, Retried
 from app.providers.errors import Unknown
 from app.providers.facts import Fact, Kind, Ref
 from app.providers.registry import ProviderAccount, Registry
-from app.services.calls.reference_queries import MOST_TRIES, raise_ask
+from app.services.calls.reference_queries import raise_ask
 from app.services.refunds import overdue
 from app.services.refunds.overdue import NotEnded
 from app.worker import Worker
@@ -99,7 +100,8 @@ def test_it_is_asked_until_its_provider_tells_the_size(unsized: Unsized) -> None
 
 def test_it_is_asked_a_bounded_number_of_times(unsized: Unsized) -> None:
     unsized.works(12, timedelta(hours=2))
-    assert MOST_TRIES < unsized.provider.asked <= MOST_TRIES + 12
+    most = RETRIES[Retried.UNANSWERED_QUESTION].most or 0
+    assert most < unsized.provider.asked <= most + 12
 
 
 def test_a_bill_that_tells_the_refund_ends_the_question(unsized: Unsized) -> None:

@@ -53,11 +53,11 @@ class Held:
         return self.amount - self.captured - self.released
 
 
-HOLD = select(HOLDS, A.user_id, A.code, A.asset, A.environment).join(
+HOLD_WITH_ACCOUNT = select(HOLDS, A.user_id, A.code, A.asset, A.environment).join(
     ACCOUNTS, and_(A.slot == H.slot, A.id == H.account_id)
 )
-_READ = HOLD.where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
-_OVER = HOLD.where(
+_READ = HOLD_WITH_ACCOUNT.where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
+_OVER = HOLD_WITH_ACCOUNT.where(
     H.slot == bindparam("p_slot"),
     H.account_id == bindparam("p_account"),
     H.state == OPEN,
