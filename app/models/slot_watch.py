@@ -123,4 +123,4 @@ def _before(connection: Connection, _cursor: Any, sql: str, parameters: Any, con
     check(connection, sql, [row for row in rows if isinstance(row, Mapping)])
 
 
-__all__ = ["SEVERAL", "SlotMissing", "SlotsMixed", "check", "install", "of_several_slots", "report"]
+__all__ = ["SEVERAL", "SlotMissing", "SlotsMixed", "check", "of_several_slots", "report", "watch_engine"]

@@ -22,7 +22,7 @@ from app.providers import (
 from app.providers.testing.conformance.checks import attempt, learnt, of_kind
 from app.providers.testing.conformance.world import World, make_intent
 
-Answer = tuple[Fact, ...] | ProviderError
+JourneyAnswer = tuple[Fact, ...] | ProviderError
 BETWEEN_ACTS = 30.0
 """Seconds between one act of the payer and the next."""
 
