@@ -28,17 +28,18 @@ from app.services.base.leases import LeaseQueue
 from app.services.base.statements import Statement
 from app.services.calls import (
     call_log,
-    fulfilment,
     payment_closing,
     payment_queries,
     reference_queries,
     refund_calls,
+    report_calls,
     scans,
 )
 from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
+from app.services.fulfilments import reminders
 from app.services.gifts import journey, recalls
 from app.services.intake import receipts
 from app.services.ledger import checkpoints
@@ -84,12 +85,13 @@ class Queue:
 QUEUES = (
     Queue("payment queries", payment_queries.DUE, payment_closing.work_on_due),
     Queue("receipts", receipts.DUE, receipts.work_on_due),
-    Queue("reports to providers", fulfilment.DUE, fulfilment.work_on_due),
+    Queue("reports to providers", report_calls.DUE, report_calls.work_on_due),
     Queue("reference queries", reference_queries.DUE, reference_queries.work_on_due),
     Queue("refunds", refund_calls.DUE, refund_calls.work_on_due),
     Queue("refunds that failed", refund_calls.RECHECKS_DUE, refund_calls.recheck),
     Queue("gifts", journey.DUE, journey.work_on_due),
     Queue("recalls of gifts", recalls.DUE, recalls.work_on_due),
+    Queue("fulfilments without an answer", reminders.DUE, reminders.work_on_due),
 )
 
 

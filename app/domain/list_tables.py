@@ -12,6 +12,7 @@ STATEMENT = ("version", "transfer", "amount", "balance", "kind", "reference", "n
 ORDERS = (
     *("number", "user", "environment", "product", "title", "quantity", "amount_minor", "currency", "status"),
     *("created_at", "expires_at", "paid_at", "payment", "provider_account", "way", "grants"),
+    *("fulfilment", "fulfilment_status"),
 )
 REFUNDS = (
     *("number", "order", "payment", "user", "provider_account", "origin", "status", "amount_minor", "currency"),
@@ -35,6 +36,10 @@ TRANSFERS = (
     *("reference", "note", "actor", "cause", "at"),
 )
 
+FULFILMENTS = (
+    *("order", "user", "environment", "product", "quantity", "payment", "status", "revision", "asks", "units", "told"),
+    *("asked_at", "answered_at", "reason", "reference", "actor", "ended_by"),
+)
 FREEZES = ("number", "user", "asset", "environment", "frozen", "reason", "actor", "refund", "at")
 
 

@@ -51,6 +51,7 @@ from app.services.payments import (
     authorizations,
     bookings,
     fact_rows,
+    fulfilments,
     payment_events,
     payment_rows,
     provider_reports,
@@ -326,13 +327,19 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
     events = _events(tx, stored, decision, locked)
+    if decision.order is OrderStatus.PAID and fulfilments.is_external(order):
+        minor = fact.money.minor if fact.money is not None else None
+        ordered, told = fulfilments.ordered(tx, order, payment.id, minor, fact.at)
+        moves.append(ordered)
+        events = [*events, *told]
     money, booking = bookings.of_reported(stored.reported), decision.booking
     transfers = bookings.transfers_of(money, order, payment.id, booking, from_suspense=stored.in_suspense)
     if transfers:
         post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves, told=events)
     else:
         write_rows(tx, [*moves, *payment_events.moves(order, events, tx.now)])
-    if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
+    is_delivered = fact.kind is not Kind.PAID or not fulfilments.is_external(order)  # else the backend will say so
+    if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED) and is_delivered:
         provider_reports.note_report(tx, stored.reported, payment.id)
     if decision.payment in UNPAID_END:
         expire_if_over(tx, order, tx.now)
