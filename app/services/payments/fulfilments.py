@@ -87,7 +87,6 @@ def ordered(tx: Tx, order: Any, payment_id: int, paid_minor: int | None, paid_at
         actor="",
         created_at=tx.now,
         answered_at=None,
-        ended_by=None,
         **_asked_for(tx, Wish.DELIVERY, []),
     )
     return (_INSERT, row._asdict()), events_of(tx, EventType.FULFILMENT_ORDERED, row, after)
