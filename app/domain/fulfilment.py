@@ -12,6 +12,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
+from app.domain import representations
 from app.domain.grants import grants_of
 from app.domain.refunding import of_amount
 
@@ -123,7 +124,7 @@ def units_of(
             "bonus": grant.bonus,
             "granted": grant.amount,
             "due": grant.amount,
-            "expires_at": None if grant.expires_at is None else grant.expires_at.isoformat(),
+            "expires_at": representations.plain(grant.expires_at),
         }
         for grant in granted
     ]

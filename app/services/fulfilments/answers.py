@@ -103,7 +103,7 @@ def _take_in(tx: Tx, order: AnyRow, given: FulfilmentAnswer) -> None:
         raise FulfilmentNotAsked(order=str(order.id), revision=len(row.wishes) if row is not None else 0)
     wish = row.wishes[place]
     if wish["answer"]:
-        if wish["answer"] != given.status:
+        if given.status not in (wish["answer"], _also_right(wish)):
             raise FulfilmentContradicted(order=str(order.id), answer=wish["answer"])
         return
     if given.status not in ANSWERS[Wish(wish["asks"])]:
@@ -116,6 +116,12 @@ def _take_in(tx: Tx, order: AnyRow, given: FulfilmentAnswer) -> None:
     if after is None:
         raise FulfilmentContradicted(order=str(order.id), fulfilment_status=order.fulfilment_status)
     _settle(tx, order, row, given, after)
+
+
+def _also_right(wish: dict[str, Any]) -> FulfilmentStatus | None:
+    """What was refused before it was to be taken back may be called taken back: nothing of it is there either way."""
+    is_settled = wish["asks"] == Wish.TAKE_BACK and wish["answer"] == FulfilmentStatus.REFUSED
+    return FulfilmentStatus.TAKEN_BACK if is_settled else None
 
 
 def _settle(tx: Tx, order: AnyRow, row: AnyRow, given: FulfilmentAnswer, after: FulfilmentStatus) -> None:
