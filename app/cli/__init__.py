@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from app import logs
 from app.cli import (
     audit,
+    bills,
     callers,
     endpoints,
     events,
@@ -50,6 +51,7 @@ def main() -> None:
 
 for _command in (
     installation.migrate,
+    installation.distribute,
     settings.check,
     installation.worker,
     installation.products,
@@ -64,6 +66,7 @@ for _command in (
     fulfilments.fulfilments,
     gifts.gifts,
     scans.scans,
+    bills.bills,
     endpoints.endpoints,
     events.events,
     wallets.wallets,

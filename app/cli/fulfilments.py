@@ -15,10 +15,10 @@ def fulfilments() -> None:
 
 @fulfilments.command("waiting")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-def list_waiting(limit: int) -> None:
+def list_waiting_fulfilments(limit: int) -> None:
     """Wishes that the backend has not answered for more than an hour, and refused orders whose money is still here,
     that which waits longest first. The first are told again until they are answered, or you end them."""
-    for row in waiting.listed(house().core, None, limit).rows:
+    for row in waiting.list_waiting_fulfilments(house().core, None, limit).rows:
         last = row.wishes[-1]
         asks = "nothing" if last["answer"] else last["asks"]
         units = ", ".join(f"{unit['due']} of {unit['granted']} {unit['asset']}" for unit in row.units)
@@ -39,7 +39,7 @@ def end_fulfilment(number: int, name: str, reason: str) -> None:
     No money moves: refund the order by the API if that is right. Exits 1 if there is nothing to be ended.
     """
     try:
-        waiting.end_by_hand(house().core, number, by=name, reason=reason)
-    except waiting.NotOpen as error:
+        waiting.end_fulfilment_by_hand(house().core, number, by=name, reason=reason)
+    except waiting.FulfilmentNotOpen as error:
         raise click.ClickException(f"{number}: {error}") from None
     click.echo(f"{number}: ended")

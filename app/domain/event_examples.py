@@ -74,7 +74,7 @@ def _payment(kind: EventType) -> dict[str, Any]:
         EventType.PAYMENT_HELD: "held",
         EventType.PAYMENT_SURPLUS: "paid",
     }[kind]
-    return representations.payment(
+    return representations.payment_data(
         SimpleNamespace(
             id=_PAYMENT,
             provider_account="shop",
@@ -89,7 +89,7 @@ def _payment(kind: EventType) -> dict[str, Any]:
 
 def _order(kind: EventType) -> dict[str, Any]:
     is_paid = kind is EventType.ORDER_PAID
-    order = representations.order(
+    order = representations.order_data(
         SimpleNamespace(
             id=_ORDER,
             user_id=USER,
@@ -150,21 +150,21 @@ def transfer_of(kind: EventType) -> Transfer:
 def _line(kind: EventType) -> dict[str, Any]:
     transfer = transfer_of(kind)
     balance = 60 if transfer.credit == transfer.book else 0
-    return representations.line(transfer, Posted(_ID, 60, balance, 2, MADE_AT))
+    return representations.line_data(transfer, Posted(_ID, 60, balance, 2, MADE_AT))
 
 
 def _wallet(_: EventType) -> dict[str, Any]:
-    return representations.wallet(_WALLET)
+    return representations.wallet_data(_WALLET)
 
 
 def _hold(kind: EventType) -> dict[str, Any]:
     captured = 20 if kind is EventType.HOLD_CAPTURED else 0
     state = {EventType.HOLD_MADE: "open", EventType.HOLD_CAPTURED: "captured"}.get(kind, kind.partition(".")[2])
     released = 0 if state in {"open", "captured"} else 20
-    return representations.hold(
+    return representations.hold_data(
         SimpleNamespace(
             id=_HOLD_ID,
-            **representations.wallet(_WALLET),
+            **representations.wallet_data(_WALLET),
             amount=20,
             captured=captured,
             released=released,
@@ -178,7 +178,7 @@ def _hold(kind: EventType) -> dict[str, Any]:
 def _refund(kind: EventType) -> dict[str, Any]:
     status = {"requested": "created"}.get(kind.partition(".")[2], kind.partition(".")[2])
     is_done = status in {"done", "undone"}
-    return representations.refund(
+    return representations.refund_data(
         SimpleNamespace(
             id=_REFUND,
             order_id=_ORDER,
@@ -204,7 +204,7 @@ def _refund(kind: EventType) -> dict[str, Any]:
 
 
 def _freeze(kind: EventType) -> dict[str, Any]:
-    return representations.freeze(
+    return representations.freeze_data(
         SimpleNamespace(
             id=_FREEZE,
             user_id=USER,
@@ -241,13 +241,13 @@ def _fulfilment(kind: EventType) -> dict[str, Any]:
     )
     status = {"ordered": "waiting", "take_back": "delivered"}.get(step, step)
     order = {"environment": "live", "sku": "coins-60", "quantity": 1, "fulfilment_status": status}
-    return representations.fulfilment(row, order)
+    return representations.fulfilment_data(row, order)
 
 
 def _gift(kind: EventType) -> dict[str, Any]:
     status = kind.partition(".")[2]
     receiver, giver = (USER, "another-user") if kind is EventType.GIFT_RECEIVED else ("another-user", USER)
-    return representations.gift(
+    return representations.gift_data(
         {
             "id": _GIFT,
             "giver": giver,

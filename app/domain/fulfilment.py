@@ -16,14 +16,9 @@ from app.domain import representations
 from app.domain.grants import grants_of
 from app.domain.refunding import of_amount
 
-FIRST_PAUSE_SECONDS = 60
-PAUSE_CAP_SECONDS = 24 * 3600
-"""An unanswered wish is told again so often at the least."""
-PAUSE_JITTER = 0.2
-"""Each pause is longer or shorter by up to this share of it."""
-ANSWER_WITHIN = timedelta(hours=1)
+ANSWERED_WITHIN = timedelta(hours=1)
 """A wish that is unanswered for longer is shown to a person, and alarmed once."""
-REFUND_WITHIN = timedelta(days=3)
+REFUNDED_WITHIN = timedelta(days=3)
 """So long after a refusal that our rule refunds, the order is shown to a person unless its money is back by then."""
 
 
@@ -144,10 +139,3 @@ def wish_for(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, A
 
 def is_nothing_due(units: Sequence[Mapping[str, Any]]) -> bool:
     return not any(unit["due"] for unit in units)
-
-
-def tell_pause(tellings: int, jitter: float) -> timedelta:
-    """How long to wait for an answer after a wish was told so many times: a minute, two, four … a day. `jitter` is a
-    random number in [0, 1)."""
-    seconds = min(PAUSE_CAP_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(max(tellings, 1) - 1, 20))
-    return timedelta(seconds=seconds * (1 - PAUSE_JITTER + 2 * PAUSE_JITTER * jitter))

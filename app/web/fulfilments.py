@@ -21,7 +21,7 @@ from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 from app.web.schemas import ListQuery, idempotency_key
 
 blueprint = APIBlueprint("fulfilments", __name__, url_prefix="/v1", tag="Orders")
-FULFILMENTS = ListShape("fulfilments", "fulfilments", (MOMENT, NUMBER), list_tables.FULFILMENTS)
+FULFILMENT_LIST = ListShape("fulfilments", "fulfilments", (MOMENT, NUMBER), list_tables.FULFILMENT_COLUMNS)
 
 
 @blueprint.post("/orders/<number>/fulfilment")
@@ -44,7 +44,7 @@ def answer_fulfilment(number: str, body: shapes.FulfilmentIn) -> Any:
         reference=body.reference,
         actor=who.actor,
     )
-    answers.answer(core(), given, request)
+    answers.take_answer(core(), given, request)
     return _shown(order_id)
 
 
@@ -66,16 +66,16 @@ def list_fulfilments(query: ListQuery) -> Any:
     """Fulfilments that a person should look at: wishes that are not answered within an hour, and refused orders whose
     money is still here."""
     return list_answer(
-        FULFILMENTS,
+        FULFILMENT_LIST,
         query,
-        partial(waiting.listed, core()),
-        lambda row: representations.fulfilment(row, row._asdict()),
+        partial(waiting.list_waiting_fulfilments, core()),
+        lambda row: representations.fulfilment_data(row, row._asdict()),
     )
 
 
 def _shown(order_id: int) -> dict[str, Any]:
-    row, order = answers.view(core(), order_id)
-    return representations.fulfilment(row, order._asdict())
+    row, order = answers.fulfilment_with_order(core(), order_id)
+    return representations.fulfilment_data(row, order._asdict())
 
 
 def _number(text: str) -> int:

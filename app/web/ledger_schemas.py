@@ -15,7 +15,7 @@ from app.web.fields import (
     Asset,
     At,
     Environment,
-    Moment,
+    MomentField,
     NewUser,
     Note,
     PositiveInt,
@@ -38,7 +38,7 @@ Key = Annotated[
 class BalanceAtQuery(UserQuery):
     asset: Asset = "coin"
     environment: Environment = "live"
-    at: Moment = Field(description="The moment, with its zone.")
+    at: MomentField = Field(description="The moment, with its zone.")
 
 
 class BalanceAtOut(Out):
@@ -56,7 +56,7 @@ class GrantIn(In):
     environment: Environment = "live"
     reason: Reason
     reference: Reference = ""
-    expires_at: Moment | None = Field(default=None, description="When what is left expires; not given: never.")
+    expires_at: MomentField | None = Field(default=None, description="When what is left expires; not given: never.")
     product: Sku | None = Field(default=None, description="The product that the coins are as if bought with.")
     new_user: NewUser = None
 

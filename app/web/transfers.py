@@ -52,7 +52,7 @@ def show_balance_at(query: shapes.BalanceAtQuery) -> Any:
     user_id = caller().user(query.user)
     account = wallet(user_id, query.asset, query.environment)
     found = core().read(lambda session: ledger.balance_at(session, slot_of_user(user_id), account, query.at))
-    return {**representations.wallet(account), "at": query.at, "balance": found}
+    return {**representations.wallet_data(account), "at": query.at, "balance": found}
 
 
 @blueprint.post("/grants")
@@ -204,6 +204,7 @@ def create_batch(body: shapes.BatchIn) -> Any:
     declared_assets().check(item.asset for item in grants)
 
     def work(tx: Tx) -> BatchResult:
+        tx.of_several_slots("batch")
         find_key(tx, slot, request)  # a repeat is booked once more: each item has a key of its own, and says the same
         check_known(tx, _must_be_known(grants))
         rules = tx.core.rules.ledger

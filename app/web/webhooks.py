@@ -8,7 +8,7 @@ from app.providers.facts import Message
 from app.services.intake.notifications import receive_notification
 from app.web.context import core
 
-LARGEST_BODY = 256 * 1024
+LARGEST_NOTIFICATION = 256 * 1024
 
 blueprint = Blueprint("webhooks", __name__)
 
@@ -21,7 +21,7 @@ def receive(account: str) -> Response:
     found = service.registry.get(account)
     if found is None:
         abort(404)
-    request.max_content_length = LARGEST_BODY
+    request.max_content_length = LARGEST_NOTIFICATION
     message = Message(
         source="notification",
         body=request.get_data(cache=False),

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
-from app.domain.fulfilment import ANSWER_WITHIN, REFUND_WITHIN, RefusedFulfilment
+from app.domain.fulfilment import ANSWERED_WITHIN, REFUNDED_WITHIN, RefusedFulfilment
 from app.domain.seals import Seals
 from app.models.fulfilments import FULFILMENTS
 from app.models.history import Intervention
@@ -22,7 +23,7 @@ from app.services.audit.seals import audit_seals
 from app.services.base.errors import NotFound
 from app.services.fulfilments import reminders, waiting
 from app.services.fulfilments.answers import FulfilmentContradicted, FulfilmentNotAsked
-from app.services.fulfilments.waiting import NotOpen
+from app.services.fulfilments.waiting import FulfilmentNotOpen
 from app.worker import Worker
 from tests.conftest import create_schema
 from tests.support import databases
@@ -57,11 +58,11 @@ def tell_when_due(buyer: ExternalBuyer) -> None:
     """The worker, once the wish is due."""
     due = buyer.row.next_tell_at
     buyer.world.clock.advance(max(0.0, (due - buyer.world.clock.now()).total_seconds()))
-    assert reminders.work_on_due(buyer.world.core, buyer.order_id)
+    assert reminders.work_on_fulfilment(buyer.world.core, buyer.order_id)
 
 
 def listed(world: World) -> list[int]:
-    return [row.id for row in waiting.listed(world.core, None, 1000).rows]
+    return [row.id for row in waiting.list_waiting_fulfilments(world.core, None, 1000).rows]
 
 
 # --- paid and delivered ---
@@ -205,7 +206,7 @@ def test_an_unanswered_wish_is_told_again_with_growing_pauses_and_alarmed_once(w
     }
     alarms = [entry for entry in logs if entry["event"] == "fulfilment_unanswered"]
     assert [alarm["order"] for alarm in alarms] == [buyer.order_id]
-    assert not reminders.work_on_due(world.core, buyer.order_id), "it is not due"
+    assert not reminders.work_on_fulfilment(world.core, buyer.order_id), "it is not due"
     buyer.answer("delivered")
     assert len(buyer.told()) == 16
 
@@ -230,17 +231,17 @@ def test_what_waits_for_too_long_is_listed_until_a_person_ends_it_by_name(world:
     buyer.pay()
     other.pay()
     assert not {buyer.order_id, other.order_id} & set(listed(world))
-    world.clock.advance(ANSWER_WITHIN.total_seconds() + 1)
+    world.clock.advance(ANSWERED_WITHIN.total_seconds() + 1)
     mine = [number for number in listed(world) if number in (buyer.order_id, other.order_id)]
     assert mine == [buyer.order_id, other.order_id]
-    first = waiting.listed(world.core, None, 1)
+    first = waiting.list_waiting_fulfilments(world.core, None, 1)
     assert first.next is not None
-    assert [row.id for row in waiting.listed(world.core, first.next, 1000).rows] == listed(world)[1:]
-    with pytest.raises(NotOpen, match="who you are"):
-        waiting.end_by_hand(world.core, buyer.order_id, by=" ", reason="?")
-    waiting.end_by_hand(world.core, buyer.order_id, by="mei", reason="handed over by support")
-    with pytest.raises(NotOpen, match="nobody needs"):
-        waiting.end_by_hand(world.core, buyer.order_id, by="mei", reason="again")
+    assert [row.id for row in waiting.list_waiting_fulfilments(world.core, first.next, 1000).rows] == listed(world)[1:]
+    with pytest.raises(FulfilmentNotOpen, match="who you are"):
+        waiting.end_fulfilment_by_hand(world.core, buyer.order_id, by=" ", reason="?")
+    waiting.end_fulfilment_by_hand(world.core, buyer.order_id, by="mei", reason="handed over by support")
+    with pytest.raises(FulfilmentNotOpen, match="nobody needs"):
+        waiting.end_fulfilment_by_hand(world.core, buyer.order_id, by="mei", reason="again")
     assert (buyer.row.ended_by, buyer.row.next_tell_at, buyer.status) == ("mei", None, "waiting")
     assert listed(world).count(buyer.order_id) == 0
     i = Intervention.__table__.c
@@ -278,7 +279,7 @@ def test_a_refused_order_is_refunded_by_the_rule_and_asked_for_anew_if_the_refun
     buyer.answer("refused", 1, reason="sold out")
     given = [row for row in buyer.refunds() if row.origin == "automatic"]
     assert [(row.amount_minor, row.reason) for row in given] == [(400, "the delivery was refused: sold out")]
-    assert buyer.row.attention_at == refunding.clock.now() + REFUND_WITHIN
+    assert buyer.row.attention_at == refunding.clock.now() + REFUNDED_WITHIN
     assert buyer.work(given[0].id) == "done"
     assert (buyer.due, buyer.status, buyer.row.attention_at) == ([0, 0], "refused", None)
     buyer.tell(buyer.fact(Kind.REFUND_UNDONE, 9, refund=str(given[0].id)))
@@ -305,6 +306,10 @@ def test_what_was_delivered_once_is_not_refused_later(world: World) -> None:
 # --- the proof ---
 
 
+def _execute(world: World, statement: Any) -> None:
+    world.core.transact(lambda tx: tx.execute(statement))
+
+
 def test_the_audit_finds_a_fulfilment_that_is_not_what_the_facts_say(world: World) -> None:
     def findings() -> set[str]:
         return {found.what for found in audit_orders(world.core.sessions)}
@@ -319,13 +324,13 @@ def test_the_audit_finds_a_fulfilment_that_is_not_what_the_facts_say(world: Worl
         ("units", [{**unit, "due": 0} for unit in row.units], "fulfilment_units"),
         ("wishes", [{"asks": "delivery", "answer": "delivered"}], "fulfilment_status"),
     ):
-        world.core.transact(lambda tx, c=column, v=value: tx.execute(update(FULFILMENTS).where(*here).values({c: v})))
+        _execute(world, update(FULFILMENTS).where(*here).values({column: value}))
         assert findings() == {what}
         kept = getattr(row, column)
-        world.core.transact(lambda tx, c=column, v=kept: tx.execute(update(FULFILMENTS).where(*here).values({c: v})))
-    world.core.transact(lambda tx: tx.execute(FULFILMENTS.delete().where(*here)))
+        _execute(world, update(FULFILMENTS).where(*here).values({column: kept}))
+    _execute(world, FULFILMENTS.delete().where(*here))
     assert findings() == {"fulfilment_missing"}
-    world.core.transact(lambda tx: tx.execute(FULFILMENTS.insert().values(**row._asdict())))
+    _execute(world, FULFILMENTS.insert().values(**row._asdict()))
     assert findings() == set()
     buyer.answer("delivered")
 
@@ -334,7 +339,7 @@ def test_who_makes_an_order_one_of_our_wallets_breaks_its_seal(world: World) -> 
     buyer, o = ExternalBuyer(world), Order.__table__.c
     for fulfilment, is_whole in (("wallet", False), ("external", True)):
         change = update(Order).where(o.slot == buyer.slot, o.id == buyer.order_id).values(fulfilment=fulfilment)
-        world.core.transact(lambda tx, change=change: tx.execute(change))
+        _execute(world, change)
         assert (list(audit_seals(world.core.sessions, Seals())) == []) is is_whole
 
 

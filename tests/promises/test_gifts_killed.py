@@ -19,7 +19,7 @@ from app.models.gifts import GIFTS, RECALLS
 from app.providers.facts import Kind
 from app.services.accounts import freezes
 from app.services.gifts import journey, recalls
-from tests.conftest import create_schema
+from tests.conftest import database_of
 from tests.support import databases
 from tests.support.buyer import Buyer
 from tests.support.forks import count_steps, kill_at
@@ -41,15 +41,11 @@ class Place:
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    if request.param == "sqlite":
-        yield from _place(f"sqlite:///{tmp_path_factory.mktemp('killed')}/tillbook.sqlite3")
-    else:
-        with databases.postgres_database() as url:
-            yield from _place(url)
+    with database_of(request, tmp_path_factory.mktemp("killed")) as url:
+        yield from _place(url)
 
 
 def _place(url: str) -> Iterator[Place]:
-    create_schema(url)
     with databases.engine_for(url) as engine:
         yield Place(url, friends_in(build_world(engine, databases.sessions_for(engine))))
 
@@ -83,7 +79,7 @@ class Pair:
         """As the worker does. What it had taken before it died is leased, and falls due a minute later."""
         core, open_here = self.friends.world.core, (RECALLS.c.slot == self.ann.slot, RECALLS.c.status == "open")
         for number in core.read(lambda tx: list(tx.scalars(select(RECALLS.c.id).where(*open_here)))):
-            recalls.work_on_due(core, number)
+            recalls.work_on_recall(core, number)
 
 
 @dataclass(frozen=True)
@@ -165,7 +161,7 @@ def _work_on(pair: Pair) -> None:
     """As the worker does with a gift that has fallen due."""
     core, sent_here = pair.friends.world.core, (GIFTS.c.slot == pair.ann.slot, GIFTS.c.giver == pair.ann.user)
     for number in core.read(lambda tx: list(tx.scalars(select(GIFTS.c.id).where(*sent_here)))):
-        journey.work_on_due(core, number)
+        journey.work_on_gift(core, number)
 
 
 def test_ended_by_many_at_once_it_ends_once(place: Place) -> None:

@@ -21,7 +21,7 @@ from app.providers.tools import Tools
 from app.services.calls import refund_calls
 from app.worker import Worker
 from plugins.sandbox import plugin
-from tests.conftest import create_schema
+from tests.conftest import database_of
 from tests.support import databases
 from tests.support.buyer import Buyer, target
 from tests.support.forks import count_steps, kill_at
@@ -42,15 +42,11 @@ class Place:
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    if request.param == "sqlite":
-        yield from _place(f"sqlite:///{tmp_path_factory.mktemp('killed')}/tillbook.sqlite3")
-    else:
-        with databases.postgres_database() as url:
-            yield from _place(url)
+    with database_of(request, tmp_path_factory.mktemp("killed")) as url:
+        yield from _place(url)
 
 
 def _place(url: str) -> Iterator[Place]:
-    create_schema(url)
     with databases.engine_for(url) as engine:
         world = build_world(engine, databases.sessions_for(engine))
         server = make_server("127.0.0.1", 0, world.provider_app, threaded=True)
@@ -71,7 +67,7 @@ def _prepare_ask(buyer: Buyer) -> None:
 
 
 def _ask(buyer: Buyer) -> None:
-    refund_calls.work_on_due(buyer.world.core, buyer.ask(300, key="the same"))
+    refund_calls.work_on_refund(buyer.world.core, buyer.ask(300, key="the same"))
 
 
 def _ask_and_send(buyer: Buyer) -> None:

@@ -40,7 +40,7 @@ class ExternalBuyer(Buyer):
 
     @property
     def row(self) -> AnyRow:
-        row = self.world.core.read(lambda tx: fulfilments.find(tx, self.slot, self.order_id))
+        row = self.world.core.read(lambda tx: fulfilments.find_fulfilment(tx, self.slot, self.order_id))
         assert row is not None
         return row
 
@@ -69,4 +69,4 @@ class ExternalBuyer(Buyer):
         given = FulfilmentAnswer(self.order_id, revision, FulfilmentStatus(status), reason, "", "backend:game")
         content = {"order": self.order_id, "status": status, "revision": revision, "reason": reason}
         request = keyed("backend:game", key or f"answer-{next(_keys)}", "answer_fulfilment", content)
-        answers.answer(self.world.core, given, request)
+        answers.take_answer(self.world.core, given, request)

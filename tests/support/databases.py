@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sqlite3
 import warnings
 from collections.abc import Iterator
 from functools import cache
@@ -13,11 +14,11 @@ from typing import Any
 
 import psycopg
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, String, create_engine
+from sqlalchemy import Engine, String, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import sessionmaker
 
-from app.models import slot_guard
+from app.models import slot_guard, slot_watch
 from app.models.engine import engine_options, prepare
 from app.services.base.transaction import Sessions
 
@@ -54,28 +55,56 @@ def server_url() -> URL:
 
 
 @contextlib.contextmanager
-def postgres_database(template: str | None = None) -> Iterator[str]:
-    """The URL of a database of its own, dropped afterwards."""
-    name = f"t_{secrets.token_hex(6)}"
-    with _admin() as admin:
-        admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""))
+def postgres_database() -> Iterator[str]:
+    """The URL of an empty database, without the schema, dropped afterwards."""
+    name = new_database()
     try:
-        yield server_url().set(database=name).render_as_string(hide_password=False)
+        yield url_of(name)
     finally:
-        with _admin() as admin:
-            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        drop_database(name)
 
 
-def _admin() -> psycopg.Connection[Any]:
-    url = server_url().set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
-    return psycopg.connect(url, autocommit=True)
+def new_database(template: str | None = None) -> str:
+    """The name of a new database."""
+    name = f"t_{secrets.token_hex(6)}"
+    with admin() as connection:
+        connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""))
+    return name
+
+
+def drop_database(name: str) -> None:
+    with admin() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def url_of(name: str) -> str:
+    return server_url().set(database=name).render_as_string(hide_password=False)
+
+
+def admin() -> psycopg.Connection[Any]:
+    """A connection to the server, to none of the tests' databases."""
+    return psycopg.connect(url_of("postgres"), autocommit=True)
+
+
+def as_in_service(engine: Engine) -> Engine:
+    """Prepared as the service does it; it also refuses statements without a slot, and waits for no disk."""
+    prepare(engine, durable=False)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _wait_for_no_disk)
+    slot_guard.install(engine)
+    slot_watch.install(engine)
+    return engine
+
+
+def _wait_for_no_disk(connection: sqlite3.Connection, _: object) -> None:
+    """What a killed process wrote is in the operating system's memory all the same, and no test cuts the power."""
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 @contextlib.contextmanager
 def engine_for(url: str) -> Iterator[Engine]:
-    """An engine as the service makes it, which also refuses statements without a slot."""
-    engine = prepare(create_engine(url, **engine_options(url)), durable=False)
-    slot_guard.install(engine)
+    """An engine as the service makes it."""
+    engine = as_in_service(create_engine(url, **engine_options(url)))
     try:
         yield engine
     finally:

@@ -7,7 +7,7 @@ import hashlib
 from sqlalchemy import Engine
 
 from app.config import ApiKey
-from app.domain.fulfilment import ANSWER_WITHIN
+from app.domain.fulfilment import ANSWERED_WITHIN
 from tests.support.backend_wallets import ExternalBuyer, sell_externally
 from tests.support.buyer import Buyer
 from tests.support.web_client import ApiClient, build_client, token
@@ -53,7 +53,7 @@ def test_what_waits_for_too_long_is_listed_by_the_api(world: World, backend: Api
     buyer = ExternalBuyer(sell_externally(world))
     buyer.pay()
     assert backend.get("/v1/fulfilments").get_json() == {"fulfilments": [], "next": None}
-    world.clock.advance(ANSWER_WITHIN.total_seconds())
+    world.clock.advance(ANSWERED_WITHIN.total_seconds())
     (waiting,) = backend.get("/v1/fulfilments").get_json()["fulfilments"]
     assert (waiting["order"], waiting["asks"], waiting["status"]) == (str(buyer.order_id), "delivery", "waiting")
     assert backend.get("/v1/fulfilments", format="csv").text.splitlines()[1].startswith(str(buyer.order_id))

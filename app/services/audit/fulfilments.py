@@ -19,12 +19,12 @@ from app.services.refunds.captured_payments import CapturedPayment
 _f, _o = FULFILMENTS.c, Order.__table__.c
 
 
-def check(session: Transaction, captured: CapturedPayment, refunded: Fraction) -> Iterator[tuple[str, str]]:
+def check_fulfilment(session: Transaction, captured: CapturedPayment, refunded: Fraction) -> Iterator[tuple[str, str]]:
     """Findings about the fulfilment of the order that the captured payment bought."""
     order, paid = captured.order, captured.paid
     if order is None:
         return
-    row = fulfilments.find(session, order.slot, order.id)
+    row = fulfilments.find_fulfilment(session, order.slot, order.id)
     if row is None:
         yield "fulfilment_missing", f"order {order.id}: paid, and its backend was never asked"
         return
@@ -36,7 +36,7 @@ def check(session: Transaction, captured: CapturedPayment, refunded: Fraction) -
         yield "fulfilment_status", f"order {order.id} is {order.fulfilment_status}, answers: {row.wishes}"
 
 
-def unexplained(session: Transaction) -> list[int]:
+def unexplained_fulfilments(session: Transaction) -> list[int]:
     """The numbers of orders with a fulfilment that none of them calls for."""
     wanted = (
         select(_f.id)

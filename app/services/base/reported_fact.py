@@ -14,7 +14,7 @@ from app.providers.registry import ProviderAccount
 from app.services.base.context import environment_of
 
 Road = Literal["notification", "receipt", "query", "reply", "scan", "bill"]
-LONGEST_KEY = 400
+LONGEST_FACT_KEY = 400
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ReportedFact:
         key = key_of(self.fact)
         if self.faults:
             return self._hashed(json.dumps([key, content_of(self.fact), self.faults], sort_keys=True))
-        return key if len(key) <= LONGEST_KEY else self._hashed(key)
+        return key if len(key) <= LONGEST_FACT_KEY else self._hashed(key)
 
     @cached_property
     def environment(self) -> str:

@@ -14,7 +14,7 @@ from app.providers.limits import UNSTORABLE, fits, is_usable_moment
 
 BEGINNING = 48
 """How much of an unusable name is still shown."""
-DEEPEST = 32
+DEEPEST_KEPT = 32
 """Levels of a provider's document that are kept for audit."""
 LONGEST_PROBLEM = 256
 """Characters of every `problem`."""
@@ -47,7 +47,7 @@ def printable(raw: Mapping[str, Any]) -> dict[str, Any]:
             return dict(raw)  # texts without anything strange, as in a form: nearly always
     except TypeError:  # there are other values than texts
         pass
-    return _storable_members(raw, DEEPEST)
+    return _storable_members(raw, DEEPEST_KEPT)
 
 
 def _storable_members(members: Mapping[str, Any], levels: int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from app.services.events.endpoint_client import KEPT_OF_ANSWER, Attempt, Endpoin
 
 ROUND = 100
 """Deliveries that one round sends to one endpoint at the most."""
-AT_ONCE = 4
+DELIVERIES_AT_ONCE = 4
 """Deliveries that a worker sends to one endpoint at one time, each of another user."""
 _d = DELIVERIES.c
 _log = structlog.get_logger(__name__)
@@ -107,7 +107,7 @@ def _send_all(core: Core, row: AnyRow, numbers: Sequence[int], stop: threading.E
     try:
         if len(numbers) == 1:
             return int(sending.send(numbers[0]))
-        with ThreadPoolExecutor(AT_ONCE) as threads:
+        with ThreadPoolExecutor(DELIVERIES_AT_ONCE) as threads:
             return sum(threads.map(sending.send, numbers))
     finally:
         sending.close()
@@ -125,7 +125,7 @@ class _Sending:
         self._client: EndpointClient | None = None
         self._problem = ""
         try:
-            self._client = EndpointClient(row.url, core.rules.push, AT_ONCE)
+            self._client = EndpointClient(row.url, core.rules.push, DELIVERIES_AT_ONCE)
         except (ValueError, OSError) as error:  # the settings have changed since, or the file of authorities
             self._problem = problem_text(f"the endpoint cannot be used: {error}")
 
@@ -165,7 +165,7 @@ class _Sending:
 
     def _settle(self, delivery: AnyRow, attempt: Attempt) -> None:
         meaning = meaning_of(attempt.status)
-        metrics.DELIVERIES.labels(self._row.name, meaning).observe(attempt.latency_ms / 1000)
+        metrics.DELIVERIES_TRIED.labels(self._row.name, meaning).observe(attempt.latency_ms / 1000)
         _log.info(
             "delivery",
             endpoint=self._row.name,

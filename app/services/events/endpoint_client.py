@@ -26,7 +26,7 @@ from urllib3.response import BaseHTTPResponse
 from app.domain.endpoints import PushRules, checked_url
 from app.domain.public_addresses import is_public
 
-CONNECT_SECONDS = 5.0
+ENDPOINT_CONNECT_SECONDS = 5.0
 ATTEMPT_SECONDS = 15.0
 """A whole attempt: connection, request and the head of the answer."""
 ANSWER_SECONDS = 2.0
@@ -95,7 +95,7 @@ class EndpointClient:
                     headers={"Content-Type": "application/json", "User-Agent": _USER_AGENT, **headers},
                     retries=False,
                     redirect=False,
-                    timeout=Timeout(connect=CONNECT_SECONDS, read=self._attempt_seconds),
+                    timeout=Timeout(connect=ENDPOINT_CONNECT_SECONDS, read=self._attempt_seconds),
                     preload_content=False,
                     decode_content=False,
                 )
@@ -196,7 +196,7 @@ def _connected(host: str, port: int, *, allow_private: bool) -> socket.socket:
         raise NotPublic("the name leads to no address on the public internet")
     problem: OSError = NotPublic("no address")
     for family, kind, protocol, _, address in allowed:
-        left = _seconds_left(CONNECT_SECONDS)
+        left = _seconds_left(ENDPOINT_CONNECT_SECONDS)
         connection = _TimedSocket(family, kind, protocol)
         try:
             connection.settimeout(left)

@@ -20,7 +20,7 @@ from app import metrics
 from app.domain.deciding import (
     Booking,
     Decision,
-    Standing,
+    OrderStanding,
     decide_authorized,
     decide_paid,
     decide_unmatched,
@@ -141,7 +141,7 @@ def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
         environment = reported.environment
         found = payment_rows.payment_keys_by_theirs(tx, reported.slot, reported.account.name, environment, ref.theirs)
         number = None if found is None else int(found.id)
-    return None if number is None else payment_rows.lock(tx, reported.slot, number)
+    return None if number is None else payment_rows.lock_with_order(tx, reported.slot, number)
 
 
 def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None) -> bool:
@@ -192,7 +192,7 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment)
     account, live = reported.account.provider.account, order.environment == "live"
     if payment.provider_account != reported.account.name:
         return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
-    standing = Standing(PaymentStatus(payment.status), OrderStatus(order.status))
+    standing = OrderStanding(PaymentStatus(payment.status), OrderStatus(order.status))
     if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
         price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
         why = mismatch(fact, Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner))
@@ -327,9 +327,9 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
     events = _events(tx, stored, decision, locked)
-    if decision.order is OrderStatus.PAID and fulfilments.is_external(order):
+    if decision.order is OrderStatus.PAID and fulfilments.is_fulfilled_outside(order):
         minor = fact.money.minor if fact.money is not None else None
-        ordered, told = fulfilments.ordered(tx, order, payment.id, minor, fact.at)
+        ordered, told = fulfilments.order_fulfilment(tx, order, payment.id, minor, fact.at)
         moves.append(ordered)
         events = [*events, *told]
     money, booking = bookings.of_reported(stored.reported), decision.booking
@@ -338,8 +338,9 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves, told=events)
     else:
         write_rows(tx, [*moves, *payment_events.moves(order, events, tx.now)])
-    is_delivered = fact.kind is not Kind.PAID or not fulfilments.is_external(order)  # else the backend will say so
-    if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED) and is_delivered:
+    # What the app's backend delivers is reported when the backend has said so.
+    has_report = fact.kind is not Kind.PAID or not fulfilments.is_fulfilled_outside(order)
+    if has_report and stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
         provider_reports.note_report(tx, stored.reported, payment.id)
     if decision.payment in UNPAID_END:
         expire_if_over(tx, order, tx.now)
@@ -362,7 +363,7 @@ def _events(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPaymen
 def report_fact(reported: ReportedFact, applied: Applied) -> None:
     """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
     account, fact = reported.account.name, reported.fact
-    metrics.FACTS.labels(account, fact.kind, reported.road, applied.outcome).inc()
+    metrics.FACTS_TOLD.labels(account, fact.kind, reported.road, applied.outcome).inc()
     if applied.outcome is Outcome.NOT_OURS:
         return
     say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info

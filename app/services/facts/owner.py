@@ -17,7 +17,7 @@ from sqlalchemy import and_, bindparam, select
 
 from app.domain.deciding import Decision
 from app.domain.facts import REFUND_KINDS, Kind, fact_of
-from app.domain.numbers import SLOTS
+from app.domain.numbers import slot_of_uuid
 from app.domain.status import Outcome
 from app.models.orders import FactRow, User
 from app.providers.limits import faults_of, fits
@@ -84,7 +84,7 @@ def _end_what_was_nobodys(core: Core, placed: ReportedFact) -> None:
     if nobodys.slot == placed.slot:
         return
     names = (nobodys.slot, placed.account.name, placed.environment, placed.key)
-    row = core.read(lambda tx: fact_rows.fact(tx, *names))
+    row = core.read(lambda tx: fact_rows.fact_under(tx, *names))
     if row is not None and row.outcome == Outcome.NOT_OURS:
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 
@@ -163,7 +163,7 @@ def _look(tx: Tx, reported: ReportedFact) -> tuple[str | None, Any]:
     if token is None:
         return None, None
     keys = {
-        "slot": token.int % SLOTS,
+        "slot": slot_of_uuid(token),
         "token": token,
         "provider_account": reported.account.name,
         "environment": reported.environment,

@@ -83,7 +83,7 @@ def record(
             return StoredFact(reported, fact_id, decision)
         if new:
             raise ToldMeanwhile
-        known = fact_rows.fact(tx, *keys)
+        known = fact_rows.fact_under(tx, *keys)
         if known is not None and _may_be_looked_at_again(known):
             # Two tellings may find it parked at once: only one of them applies it.
             known = fact_rows.lock_fact(tx, *keys)

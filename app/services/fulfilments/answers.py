@@ -13,7 +13,7 @@ import structlog
 from app.domain.event_types import EventType
 from app.domain.fulfilment import (
     ANSWERS,
-    REFUND_WITHIN,
+    REFUNDED_WITHIN,
     FulfilmentStatus,
     RefusedFulfilment,
     Wish,
@@ -27,8 +27,8 @@ from app.services.base.idempotency import Keyed, decided_for_owner
 from app.services.payments import fulfilments, payment_rows, provider_reports
 from app.services.refunds import requests
 
-REFUSED_REASON = "the delivery was refused"
-TOLD_AS = {
+REFUSED_DELIVERY_REASON = "the delivery was refused"
+ANSWER_EVENTS = {
     FulfilmentStatus.DELIVERED: EventType.FULFILMENT_DELIVERED,
     FulfilmentStatus.REFUSED: EventType.FULFILMENT_REFUSED,
     FulfilmentStatus.TAKEN_BACK: EventType.FULFILMENT_TAKEN_BACK,
@@ -62,7 +62,7 @@ class FulfilmentAnswer:
     actor: str
 
 
-def answer(core: Core, given: FulfilmentAnswer, key: Keyed) -> None:
+def take_answer(core: Core, given: FulfilmentAnswer, key: Keyed) -> None:
     """Take in an answer; a repeat of it changes nothing, with the same key or another.
 
     Raises NotFound, FulfilmentNotAsked, FulfilmentContradicted, KeyReused.
@@ -84,12 +84,12 @@ def answer(core: Core, given: FulfilmentAnswer, key: Keyed) -> None:
     decided_for_owner(core, slot, owned, decide)
 
 
-def view(core: Core, order_id: int) -> tuple[AnyRow, AnyRow]:
+def fulfilment_with_order(core: Core, order_id: int) -> tuple[AnyRow, AnyRow]:
     """An order's fulfilment, and the order. Raises NotFound."""
 
     def read(tx: Tx) -> tuple[AnyRow | None, AnyRow | None]:
         slot = slot_of_number(order_id)
-        return fulfilments.find(tx, slot, order_id), payment_rows.order(tx, slot, order_id)
+        return fulfilments.find_fulfilment(tx, slot, order_id), payment_rows.find_order(tx, slot, order_id)
 
     row, order = core.read(read)
     if row is None or order is None:
@@ -98,7 +98,7 @@ def view(core: Core, order_id: int) -> tuple[AnyRow, AnyRow]:
 
 
 def _take_in(tx: Tx, order: AnyRow, given: FulfilmentAnswer) -> None:
-    row, place = fulfilments.find(tx, order.slot, order.id), given.revision - 1
+    row, place = fulfilments.find_fulfilment(tx, order.slot, order.id), given.revision - 1
     if row is None or given.revision > len(row.wishes):
         raise FulfilmentNotAsked(order=str(order.id), revision=len(row.wishes) if row is not None else 0)
     wish = row.wishes[place]
@@ -110,7 +110,7 @@ def _take_in(tx: Tx, order: AnyRow, given: FulfilmentAnswer) -> None:
         raise FulfilmentNotAsked(order=str(order.id), asks=wish["asks"])
     later = row.wishes[given.revision :]
     if any(each["answer"] for each in later):  # overtaken: a later wish stands for what is there now
-        fulfilments.change(tx, row, wishes=_answered(row.wishes, [place], given.status))
+        fulfilments.change_fulfilment(tx, row, wishes=_answered(row.wishes, [place], given.status))
         return
     after = status_answered(FulfilmentStatus(order.fulfilment_status), given.status)
     if after is None:
@@ -140,9 +140,11 @@ def _settle(tx: Tx, order: AnyRow, row: AnyRow, given: FulfilmentAnswer, after: 
         values |= {"next_tell_at": None, "attention_at": None}
     if after is FulfilmentStatus.REFUSED and last in places:
         values["attention_at"] = _refuse(tx, order, given.reason)
-    fulfilments.move_order(tx, order, after)
-    changed = fulfilments.change(tx, row, **values)
-    fulfilments.tell(tx, TOLD_AS[given.status], changed, fulfilments.order_with(order, after), given.actor)
+    fulfilments.move_fulfilment(tx, order, after)
+    changed = fulfilments.change_fulfilment(tx, row, **values)
+    fulfilments.tell_fulfilment(
+        tx, ANSWER_EVENTS[given.status], changed, fulfilments.order_with_status(order, after), given.actor
+    )
     if after is FulfilmentStatus.DELIVERED and given.revision == 1:
         payment = payment_rows.lock_payment(tx, order.slot, row.payment_id)
         provider_reports.note_delivery(tx, order.slot, payment.id, payment.provider_account)
@@ -150,11 +152,11 @@ def _settle(tx: Tx, order: AnyRow, row: AnyRow, given: FulfilmentAnswer, after: 
 
 def _refuse(tx: Tx, order: AnyRow, reason: str) -> Any:
     """Give the money back, if that is the rule; from when on a person should look at the order."""
-    why, refund = f"{REFUSED_REASON}: {reason}"[:255] if reason else REFUSED_REASON, None
+    why, refund = f"{REFUSED_DELIVERY_REASON}: {reason}"[:255] if reason else REFUSED_DELIVERY_REASON, None
     if tx.core.rules.refused_fulfilment is RefusedFulfilment.REFUND:
         refund = requests.automatic_for_refused(tx, order, why)
     _log.warning("fulfilment_refused", order=order.id, reason=reason, refund=refund)
-    return tx.now if refund is None else tx.now + REFUND_WITHIN
+    return tx.now if refund is None else tx.now + REFUNDED_WITHIN
 
 
 def _answered(wishes: list[dict[str, Any]], places: list[int], status: FulfilmentStatus) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from app.services.base.list_pages import ListPage, ListPlace, beyond, page_of, p
 from app.services.base.statements import Statement, make_row_type
 from app.services.payments import fulfilments, interventions, payment_rows
 
-LONGEST_END_REASON = 240
+LONGEST_ENDING = 240
 """Characters of the reason of a person who ends a fulfilment; more is cut."""
 _f, _o = FULFILMENTS.c, Order.__table__.c
 _OF_ORDER = ("environment", "sku", "quantity", "fulfilment_status")
@@ -27,7 +27,7 @@ _Waiting: Any = make_row_type("WaitingFulfilment", _COLUMNS)
 _log = structlog.get_logger(__name__)
 
 
-class NotOpen(Exception):
+class FulfilmentNotOpen(Exception):
     """This fulfilment cannot be ended by hand. The text says why."""
 
 
@@ -46,7 +46,7 @@ def _listed(goes_on: bool) -> Statement:
 _FIRST, _NEXT = _listed(goes_on=False), _listed(goes_on=True)
 
 
-def listed(core: Core, place: ListPlace | None, limit: int) -> ListPage[Any]:
+def list_waiting_fulfilments(core: Core, place: ListPlace | None, limit: int) -> ListPage[Any]:
     """A page of what a person should look at, that which waits longest first. Rows have the columns of the order that
     are shown with them."""
     values = {"now": core.clock.now(), "most": limit + 1, **values_of(place)}
@@ -55,25 +55,25 @@ def listed(core: Core, place: ListPlace | None, limit: int) -> ListPage[Any]:
     return page_of(rows, limit, lambda row: place_at(row.attention_at, row.id))
 
 
-def end_by_hand(core: Core, order_id: int, *, by: str, reason: str) -> None:
+def end_fulfilment_by_hand(core: Core, order_id: int, *, by: str, reason: str) -> None:
     """Stop asking the backend, and take the order off the list, because a person has found out what became of it.
     Should the backend answer all the same, that counts. A later refund asks anew.
 
-    Raises NotOpen.
+    Raises FulfilmentNotOpen.
     """
-    name, why = by.strip()[: interventions.LONGEST_ACTOR], reason.strip()[:LONGEST_END_REASON]
+    name, why = by.strip()[: interventions.LONGEST_INTERVENER], reason.strip()[:LONGEST_ENDING]
     if not name or not why:
-        raise NotOpen("say who you are, and why")
+        raise FulfilmentNotOpen("say who you are, and why")
     slot = slot_of_number(order_id)
 
     def work(tx: Tx) -> None:
         order = payment_rows.lock_known_order(tx, slot, order_id)
-        row = None if order is None else fulfilments.find(tx, slot, order_id)
+        row = None if order is None else fulfilments.find_fulfilment(tx, slot, order_id)
         if row is None:
-            raise NotOpen("there is no such order that the backend is to fulfil")
+            raise FulfilmentNotOpen("there is no such order that the backend is to fulfil")
         if row.attention_at is None:
-            raise NotOpen("nobody needs to look at it")
-        fulfilments.change(tx, row, next_tell_at=None, attention_at=None, ended_by=name)
+            raise FulfilmentNotOpen("nobody needs to look at it")
+        fulfilments.change_fulfilment(tx, row, next_tell_at=None, attention_at=None, ended_by=name)
         interventions.write_down(tx, slot, row.payment_id, "fulfilment_ended", actor=name, reason=why)
 
     core.transact(work)

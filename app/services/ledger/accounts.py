@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, Engine, Transaction, Uuid, and_, bindparam
 from app.domain.books import Book
 from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
-from app.models.ledger import ACCOUNTS, LOTS, REFUSALS, TRANSFERS
+from app.models.ledger import ACCOUNTS, HOLDS, LOTS, REFUSALS, TRANSFERS
 from app.services.base.statements import Flight, Row, RowInsert, Sized, Statement
 from app.services.base.transaction import Connected
 from app.services.ledger.lot_rows import LOT_STATE
@@ -39,22 +39,22 @@ CHANGING = tuple(name for name in STATE if name not in ("id", "floor"))
 _END = len(KEYS) - 1 + len(STATE)
 """So many columns of a locked row are the account's; then come those that the lock looks at beside it."""
 ID_BITS = 63 - SLOT_BITS
-ATTEMPTS = 4
+NUMBERS_OF_NAME = 4
 """So many numbers follow from one name, should the first be taken."""
 NAMES_AT_ONCE = 64
 """One statement locks so many accounts of a slot."""
-IDS_AT_ONCE = 8
+IDS_OF_LOCK = 8
 """One statement that locks accounts also looks for so many ids of transfers."""
 REMEMBERED = 100_000
 """A process remembers the numbers of so many system accounts of one database."""
 
 
-def named(prefix: str = "") -> list[ColumnElement[bool]]:
+def names_account(prefix: str = "") -> list[ColumnElement[bool]]:
     """The condition that picks one account by its whole name."""
     return [A[key] == bindparam(prefix + key) for key in KEYS]
 
 
-def keys(place: Place, prefix: str = "") -> dict[str, Any]:
+def account_keys(place: Place, prefix: str = "") -> dict[str, Any]:
     slot, name = place
     return dict(zip(_prefixed(prefix), (slot, *name), strict=True))
 
@@ -78,7 +78,7 @@ def _name_values(slot: int, names: Sequence[AccountName]) -> dict[str, Any]:
 
 
 def _known_ids(size: int) -> ColumnElement[int]:
-    """How many of so many ids the books know, as transfers or refusals."""
+    """How many of so many ids the books know, as transfers, refusals or holds."""
     if size == 0:
         return literal(0)
     ids = [bindparam(f"id_{i}", type_=Uuid) for i in range(size)]
@@ -87,9 +87,9 @@ def _known_ids(size: int) -> ColumnElement[int]:
         .select_from(table)
         .where(table.c.slot == bindparam("slot"), table.c.id.in_(ids))
         .scalar_subquery()
-        for table in (TRANSFERS, REFUSALS)
+        for table in (TRANSFERS, REFUSALS, HOLDS)
     ]
-    return counts[0] + counts[1]
+    return counts[0] + counts[1] + counts[2]
 
 
 _SEEN = ACCOUNTS.alias("seen")
@@ -113,9 +113,9 @@ def _locking(ids: int, *, lots: bool = False) -> Sized:
     return Sized(lambda size: query.where(_one_of(size)).with_for_update(of=ACCOUNTS), NAMES_AT_ONCE)
 
 
-_FIND = Statement(select(*(A[key] for key in STATE)).where(*named()))
-_LOCK = [_locking(ids) for ids in range(IDS_AT_ONCE + 1)]
-_LOCK_WITH_LOTS = [_locking(ids, lots=True) for ids in range(IDS_AT_ONCE + 1)]
+_FIND = Statement(select(*(A[key] for key in STATE)).where(*names_account()))
+_LOCK = [_locking(ids) for ids in range(IDS_OF_LOCK + 1)]
+_LOCK_WITH_LOTS = [_locking(ids, lots=True) for ids in range(IDS_OF_LOCK + 1)]
 _NUMBERS = Sized(lambda size: select(*(A[key] for key in KEYS[1:]), A.id).where(_one_of(size)), NAMES_AT_ONCE)
 _INSERT = RowInsert(ACCOUNTS, lambda insert: insert.on_conflict_do_nothing().returning(A.slot, A.id))
 WRITE = RowInsert(
@@ -137,9 +137,9 @@ def row_of(book: Book) -> dict[str, Any]:
     return dict(zip((*KEYS, *STATE), (book.slot, *book.name, *_state_of(book)), strict=True))
 
 
-def find(session: Connected, slot: int, name: AccountName) -> Book | None:
+def find_account(session: Connected, slot: int, name: AccountName) -> Book | None:
     """The account as it stands, not locked; None if it was never used."""
-    row = _FIND.row(session, keys((slot, name)))
+    row = _FIND.row(session, account_keys((slot, name)))
     return None if row is None else Book(slot, row[0], name, *row[1:])
 
 
@@ -156,7 +156,7 @@ class Locked:
     """Where lots were asked for: rows of lots with something left, unless the account changed while the lock waited."""
 
 
-def lock(
+def lock_accounts(
     session: Connected,
     places: Iterable[Place],
     *,
@@ -188,7 +188,7 @@ def _lock(session: Connected, places: Iterable[Place], ids: Mapping[int, Sequenc
         by_slot[slot].append(name)
     for slot in sorted(by_slot):
         wanted, names = ids.get(slot, ()), by_slot[slot]
-        if len(wanted) > IDS_AT_ONCE:
+        if len(wanted) > IDS_OF_LOCK:
             locked.known.add(slot)
             wanted = ()
         if len(names) > NAMES_AT_ONCE:
@@ -239,7 +239,7 @@ def _make(session: Connected, wanted: Sequence[Place], locked: Locked) -> None:
     is locked, or its number read. A deadlock with that other one is possible, and repeats the transaction."""
     _note_maker(session)
     numbers = locked.numbers
-    for attempt in range(ATTEMPTS):
+    for attempt in range(NUMBERS_OF_NAME):
         rows = {_number(place, attempt): place for place in wanted}
         made = _INSERT.rows(session, [row_of(_empty(place, number)) for number, place in rows.items()])
         for _, number in made:

@@ -312,7 +312,7 @@ def hold_id(slot: int, user_id: str, key: str) -> uuid.UUID:
     return HoldRequest(user_id, "any", 1, key, 1, "refund").id_in(slot)
 
 
-def release(
+def release_reserved(
     session: Connected,
     slot: int,
     wallet: AccountName,

@@ -22,7 +22,7 @@ from app.domain.event_types import EventType
 from app.domain.ledger import AccountName, Posted, Refused, Transfer, debt_of, microseconds, moment_of
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
-from app.domain.spending import GRANT
+from app.domain.opening import SEALED_KINDS
 from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.statements import Flight, LostRace, Move, RowInsert
 from app.services.base.transaction import Connected
@@ -81,7 +81,7 @@ class LedgerTransaction:
         for slot, name in wanted:
             if name.is_wallet:
                 owed[slot, name] = (slot, debt_of(name))
-        locked = accounts.lock(session, wanted, if_there=owed.values(), ids=by_slot, with_lots=with_lots)
+        locked = accounts.lock_accounts(session, wanted, if_there=owed.values(), ids=by_slot, with_lots=with_lots)
         self._books = locked.books
         self._lots_left = locked.lots or {}
         self._debts: dict[accounts.Place, Book] = {}
@@ -142,7 +142,7 @@ class LedgerTransaction:
         else:
             entry = book.note(fingerprint, at_us)
         posted = self._enter(book, transfer, entry)
-        if transfer.kind == GRANT:
+        if transfer.kind in SEALED_KINDS:
             seal = self.rules.seals.of_grant(posted.id, fingerprint)
             self._seals.append({"slot": slot, "transfer_id": posted.id, "seal": seal})
         if self._debts:
@@ -197,7 +197,7 @@ class LedgerTransaction:
         """What the user of that wallet owes in its asset; None if nothing was ever owed (and it is not to be made)."""
         if make and (slot, wallet) not in self._debts:
             place = (slot, debt_of(wallet))
-            self._books |= accounts.lock(self.session, [place]).books
+            self._books |= accounts.lock_accounts(self.session, [place]).books
             self._debts[slot, wallet] = self._books[place]
         return self._debts.get((slot, wallet))
 
@@ -250,7 +250,7 @@ class LedgerTransaction:
 
     def tell_of_hold(self, kind: EventType, held: Held, actor: str = "") -> None:
         """An event about a hold of a caller, as the hold stands now."""
-        shown = {"wallet": representations.wallet(held.account), "hold": representations.hold(held)}
+        shown = {"wallet": representations.wallet_data(held.account), "hold": representations.hold_data(held)}
         self.tell(self.book(held.slot, held.account), kind, shown, actor)
 
     def lower_hold(self, held: Held, amount: int, state: str) -> Held:
@@ -264,7 +264,7 @@ class LedgerTransaction:
 
     def find_hold(self, slot: int, hold_id: uuid.UUID) -> Held | None:
         """A hold as it stands here."""
-        return self._holds.get(hold_id) or hold_rows.find(self.session, slot, hold_id)
+        return self._holds.get(hold_id) or hold_rows.find_hold(self.session, slot, hold_id)
 
     def write_hold(self, held: Held) -> None:
         """Write how far this hold has come at the end."""
@@ -349,7 +349,7 @@ class LedgerTransaction:
         )
         kind = coin_events.event_of(transfer)
         if kind in self.rules.events:
-            self.tell(book, kind, coin_events.shown(transfer, posted), transfer.actor)
+            self.tell(book, kind, coin_events.coins_data(transfer, posted), transfer.actor)
         for position, (lot, amount) in enumerate(entry.uses):
             use = {"slot": book.slot, "account_id": book.id, "version": entry.version}
             self._uses.append({**use, "lot": lot, "position": position, "amount": amount})
@@ -361,7 +361,7 @@ class LedgerTransaction:
         if book is not None:
             return book.id
         if (slot, name) not in self._numbers:
-            self._numbers |= accounts.lock(self.session, [(slot, name)]).numbers
+            self._numbers |= accounts.lock_accounts(self.session, [(slot, name)]).numbers
         return self._numbers[slot, name]
 
     def _write(self) -> None:
@@ -371,7 +371,7 @@ class LedgerTransaction:
             if book.lots is not None:
                 book.settle(self.rules.spend_order, self.at_us)
         for held in self._holds.values():
-            hold_rows.write(self.session, held)
+            hold_rows.write_hold(self.session, held)
         flight = Flight(self.session)
         for statement, values in self._beside:
             flight.add(statement, values, wrong=LostRace)

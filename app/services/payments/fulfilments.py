@@ -6,7 +6,6 @@ Whoever writes a row here has locked its order first.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from datetime import datetime
 from fractions import Fraction
@@ -17,29 +16,30 @@ from sqlalchemy import bindparam, insert, literal_column, select, update
 from app.domain import representations
 from app.domain.event_types import EventType
 from app.domain.fulfilment import (
-    ANSWER_WITHIN,
+    ANSWERED_WITHIN,
     FulfilledBy,
     FulfilmentStatus,
     Wish,
     is_nothing_due,
     status_restored,
     status_when_paid,
-    tell_pause,
     units_left,
     units_of,
     wish_for,
 )
+from app.domain.retries import Retried
 from app.domain.status import OrderStatus
 from app.models.base import AnyRow
 from app.models.fulfilments import FULFILMENTS
 from app.models.orders import Order
 from app.services.base.context import Tx
+from app.services.base.leases import next_try
 from app.services.base.statements import LostRace, Move, Statement, make_row_type, write_rows
 from app.services.base.transaction import Transaction
 from app.services.events import outbox
 from app.services.events.outbox import Event
 
-TOLD_AS = {Wish.DELIVERY: EventType.FULFILMENT_ORDERED, Wish.TAKE_BACK: EventType.FULFILMENT_TAKE_BACK}
+WISH_EVENTS = {Wish.DELIVERY: EventType.FULFILMENT_ORDERED, Wish.TAKE_BACK: EventType.FULFILMENT_TAKE_BACK}
 _f, _o = FULFILMENTS.c, Order.__table__.c
 _Row: Any = make_row_type("FulfilmentRow", _f)
 _INSERT = Statement(lambda _: insert(FULFILMENTS))
@@ -56,12 +56,12 @@ _MOVE_ORDER = (
 )
 
 
-def is_external(order: AnyRow) -> bool:
+def is_fulfilled_outside(order: AnyRow) -> bool:
     """Whether the app's backend fulfils the order."""
     return bool(order.fulfilment == FulfilledBy.EXTERNAL)
 
 
-def order_paid(order: Any, payment_id: int, paid_at: datetime) -> Any:
+def paid_order(order: Any, payment_id: int, paid_at: datetime) -> Any:
     """The order's row as it is once that payment has bought it."""
     return order._replace(
         status=OrderStatus.PAID,
@@ -71,10 +71,12 @@ def order_paid(order: Any, payment_id: int, paid_at: datetime) -> Any:
     )
 
 
-def ordered(tx: Tx, order: Any, payment_id: int, paid_minor: int | None, paid_at: datetime) -> tuple[Move, list[Event]]:
+def order_fulfilment(
+    tx: Tx, order: Any, payment_id: int, paid_minor: int | None, paid_at: datetime
+) -> tuple[Move, list[Event]]:
     """The row of what the backend is to fulfil from now on, and the event that says so: to be written with the payment
     of the order."""
-    after = order_paid(order, payment_id, paid_at)
+    after = paid_order(order, payment_id, paid_at)
     units = units_of(order.grants, quantity=order.quantity, paid_minor=paid_minor or 0, paid_at=paid_at)
     row = _Row(
         slot=order.slot,
@@ -89,13 +91,13 @@ def ordered(tx: Tx, order: Any, payment_id: int, paid_minor: int | None, paid_at
         answered_at=None,
         **_asked_for(tx, Wish.DELIVERY, []),
     )
-    return (_INSERT, row._asdict()), events_of(tx, EventType.FULFILMENT_ORDERED, row, after)
+    return (_INSERT, row._asdict()), fulfilment_events(tx, EventType.FULFILMENT_ORDERED, row, after)
 
 
-def aim(tx: Tx, order: AnyRow, refunded: Fraction) -> None:
+def aim_fulfilment(tx: Tx, order: AnyRow, refunded: Fraction) -> None:
     """What is due of a paid order is what of its payment is not refunded: ask the backend for the difference, if there
     is one. Nothing is asked of an order that it refused, unless money came back."""
-    row = find(tx, order.slot, order.id)
+    row = find_fulfilment(tx, order.slot, order.id)
     if row is None:
         return
     units = units_left(row.units, refunded)
@@ -104,16 +106,16 @@ def aim(tx: Tx, order: AnyRow, refunded: Fraction) -> None:
         return
     status = FulfilmentStatus(order.fulfilment_status)
     after = status_restored(status) if wish is Wish.DELIVERY else status
-    move_order(tx, order, after)
+    move_fulfilment(tx, order, after)
     values = {"units": units, **_asked_for(tx, wish, row.wishes)}
     is_asked = not (wish is Wish.TAKE_BACK and status is FulfilmentStatus.REFUSED)
     if not is_asked:  # the backend has delivered nothing of it
         attention = None if is_nothing_due(units) else row.attention_at
         wishes = [*row.wishes, {"asks": wish, "answer": status}]
         values |= {"wishes": wishes, "next_tell_at": None, "attention_at": attention}
-    changed = change(tx, row, **values)
+    changed = change_fulfilment(tx, row, **values)
     if is_asked:
-        tell(tx, TOLD_AS[wish], changed, order_with(order, after))
+        tell_fulfilment(tx, WISH_EVENTS[wish], changed, order_with_status(order, after))
 
 
 def _asked_for(tx: Tx, wish: Wish, before: list[dict[str, Any]]) -> dict[str, Any]:
@@ -122,25 +124,25 @@ def _asked_for(tx: Tx, wish: Wish, before: list[dict[str, Any]]) -> dict[str, An
         "wishes": [*before, {"asks": wish, "answer": ""}],
         "asked_at": tx.now,
         "tellings": 1,
-        "next_tell_at": tx.now + tell_pause(1, random.random()),  # noqa: S311 - keeps no secret
-        "attention_at": tx.now + ANSWER_WITHIN,
+        "next_tell_at": next_try(tx.now, Retried.UNANSWERED_WISH, 0),
+        "attention_at": tx.now + ANSWERED_WITHIN,
         "alarmed_at": None,
         "ended_by": None,
     }
 
 
-def find(tx: Transaction, slot: int, order_id: int) -> AnyRow | None:
+def find_fulfilment(tx: Transaction, slot: int, order_id: int) -> AnyRow | None:
     return tx.execute(_FIND, {"p_slot": slot, "p_id": order_id}).one_or_none()
 
 
-def change(tx: Tx, row: AnyRow, **values: Any) -> Any:
+def change_fulfilment(tx: Tx, row: AnyRow, **values: Any) -> Any:
     """Write these columns; the row as it is then."""
     values = {name: value for name, value in values.items() if name in _f}
     tx.execute(update(FULFILMENTS).where(_f.slot == row.slot, _f.id == row.id).values(**values))
     return _Row(**{**row._asdict(), **values})
 
 
-def move_order(tx: Tx, order: AnyRow, to: FulfilmentStatus) -> None:
+def move_fulfilment(tx: Tx, order: AnyRow, to: FulfilmentStatus) -> None:
     """Take the locked order to another status of its fulfilment."""
     if to == order.fulfilment_status:
         return
@@ -149,23 +151,23 @@ def move_order(tx: Tx, order: AnyRow, to: FulfilmentStatus) -> None:
         raise LostRace
 
 
-def order_with(order: AnyRow, status: FulfilmentStatus) -> Mapping[str, Any]:
+def order_with_status(order: AnyRow, status: FulfilmentStatus) -> Mapping[str, Any]:
     """The order's columns, with that status of its fulfilment."""
     return {**order._asdict(), "fulfilment_status": status}
 
 
-def tell(tx: Tx, kind: EventType, row: Any, order: Mapping[str, Any], actor: str = "") -> None:
+def tell_fulfilment(tx: Tx, kind: EventType, row: Any, order: Mapping[str, Any], actor: str = "") -> None:
     """Write the event beside the row."""
     moves = [
         outbox.event_move(FULFILMENTS, row.slot, row.id, event, written_at=tx.now)
-        for event in events_of(tx, kind, row, order, actor)
+        for event in fulfilment_events(tx, kind, row, order, actor)
     ]
     write_rows(tx, moves)
 
 
-def events_of(tx: Tx, kind: EventType, row: Any, order: Any, actor: str = "") -> list[Event]:
+def fulfilment_events(tx: Tx, kind: EventType, row: Any, order: Any, actor: str = "") -> list[Event]:
     if kind not in tx.core.rules.ledger.events:
         return []
     columns = order if isinstance(order, Mapping) else order._asdict()
-    shown = {"fulfilment": representations.fulfilment(row, columns)}
+    shown = {"fulfilment": representations.fulfilment_data(row, columns)}
     return [Event(kind, row.user_id, tx.now, shown, outbox.cause_in(tx, actor))]

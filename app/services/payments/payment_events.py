@@ -32,12 +32,12 @@ def moves(order: Any, events: Iterable[Event], at: datetime) -> list[Move]:
     return [outbox.event_move(_ORDERS, order.slot, order.id, event, written_at=at) for event in events]
 
 
-def of_order(tx: Tx, order: Any, payments: list[Any]) -> list[Event]:
+def events_of_order(tx: Tx, order: Any, payments: list[Any]) -> list[Event]:
     """The event of an order that has moved, with the rows as they are now. None for a status that is not told."""
     kind = _OF_ORDER.get(order.status)
     if kind not in tx.core.rules.ledger.events:
         return []
-    return [_event(tx, kind, order, {"order": representations.order(order, payments)})]
+    return [_event(tx, kind, order, {"order": representations.order_data(order, payments)})]
 
 
 def of_money(
@@ -50,7 +50,7 @@ def of_money(
     row = locked.payment
     if payment is not None:
         row = row._replace(status=payment, paid_at=paid_at if payment is PaymentStatus.PAID else None)
-    data = {"order": str(locked.order.id), "user": locked.order.user_id, "payment": representations.payment(row)}
+    data = {"order": str(locked.order.id), "user": locked.order.user_id, "payment": representations.payment_data(row)}
     return [_event(tx, kind, locked.order, data)]
 
 
@@ -81,8 +81,8 @@ def moved(tx: Tx, locked: LockedPayment, payment: PaymentStatus, order: OrderSta
     if kind not in tx.core.rules.ledger.events:
         return []
     row = locked.payment._replace(status=payment, paid_at=at)
-    after = fulfilments.order_paid(locked.order, row.id, at)
-    return [_event(tx, kind, after, {"order": representations.order(after, _payments(tx, locked, row))})]
+    after = fulfilments.paid_order(locked.order, row.id, at)
+    return [_event(tx, kind, after, {"order": representations.order_data(after, _payments(tx, locked, row))})]
 
 
 def _payments(tx: Tx, locked: LockedPayment, row: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.domain.facts import Kind
-from app.models.reports import Report
+from app.models.reports import ReportRow
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.upsert import insert_if_new
@@ -42,4 +42,4 @@ def _write(tx: Tx, slot: int, payment_id: int, about: str, question: str, asked_
         "next_try_at": tx.now,
         "tries": 0,
     }
-    insert_if_new(tx, Report.__table__, row)
+    insert_if_new(tx, ReportRow.__table__, row)

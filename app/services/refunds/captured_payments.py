@@ -60,7 +60,7 @@ class CapturedPayment:
     def is_fulfilled_elsewhere(self) -> bool:
         """Whether it bought an order that the app's backend fulfils."""
         bought = self.order is not None and self.paid.booking == Booking.SALE
-        return bought and self.order is not None and fulfilments.is_external(self.order)
+        return bought and self.order is not None and fulfilments.is_fulfilled_outside(self.order)
 
     @cached_property
     def money_legs(self) -> list[Transfer]:

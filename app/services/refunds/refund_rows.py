@@ -32,7 +32,7 @@ OwnedRefund: Any = make_row_type("OwnedRefund", (*_r, _o.user_id))
 _WAITS: ColumnElement[bool] = _f.reason == literal_column("'before_payment'")
 
 
-def refund(tx: Transaction, slot: int, refund_id: int) -> AnyRow | None:
+def find_refund(tx: Transaction, slot: int, refund_id: int) -> AnyRow | None:
     return tx.execute(select(*_r).where(_r.slot == slot, _r.id == refund_id)).one_or_none()
 
 
@@ -56,7 +56,7 @@ def of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
     return list(tx.execute(wanted))
 
 
-def of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
+def refunds_of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
     """In the order in which they were done; those that are not, by when they were asked for or first told of. Those of
     one moment by their numbers at the provider: our own numbers say only which was told first."""
     wanted = select(*_r).where(_r.slot == slot, _r.order_id == order_id)
@@ -69,7 +69,7 @@ def changed(row: AnyRow, values: Mapping[str, Any]) -> Any:
     return RefundRow(**{**row._asdict(), **values})
 
 
-def change(tx: Tx, row: AnyRow, values: Mapping[str, Any]) -> bool:
+def change_refund(tx: Tx, row: AnyRow, values: Mapping[str, Any]) -> bool:
     """Write what differs; True if anything did. The caller has locked the order, as every writer of refunds does.
 
     What is sealed of a refund of ours is sealed anew: the amount of an automatic one may shrink before it is sent."""
@@ -109,7 +109,7 @@ def set_recheck(tx: Transaction, slot: int, refund_id: int, moment: datetime | N
 # --- facts ---
 
 
-def fact(tx: Transaction, slot: int, fact_id: int) -> AnyRow:
+def fact_numbered(tx: Transaction, slot: int, fact_id: int) -> AnyRow:
     return tx.execute(select(*_f).where(_f.slot == slot, _f.id == fact_id)).one()
 
 
@@ -136,7 +136,7 @@ def unmatched_paid_fact(tx: Transaction, slot: int, provider_account: str, envir
     return tx.execute(wanted).one_or_none()
 
 
-def waiting(tx: Transaction, slot: int, provider_account: str, environment: str) -> list[AnyRow]:
+def waiting_facts(tx: Transaction, slot: int, provider_account: str, environment: str) -> list[AnyRow]:
     """Refund facts of the slot that came before their payment: seldom any."""
     wanted = select(*_f).where(
         _f.slot == slot,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.web.errors import RETRY_SECONDS
+from app.web.errors import RETRY_AFTER_SECONDS
 from app.web.request_log import ID_FIELD
-from app.web.user_rates import POLICY, WINDOW_SECONDS
+from app.web.user_rates import RATE_POLICY, WINDOW_SECONDS
 
 PLACE = "#/components/headers/"
 REQUEST_ID = "01JDS3GZ0C8V2M5QK7R9T4W6XY"
@@ -28,16 +28,16 @@ def _number(description: str, example: int) -> dict[str, Any]:
 HEADERS: dict[str, dict[str, Any]] = {
     ID_FIELD: _text("The id of this request: the caller's own, or a new one. The service's log has it.", REQUEST_ID),
     "Retry-After": _number(
-        "Seconds to wait before the request is sent again, with the same Idempotency-Key.", RETRY_SECONDS
+        "Seconds to wait before the request is sent again, with the same Idempotency-Key.", RETRY_AFTER_SECONDS
     ),
     "WWW-Authenticate": _text("How to authenticate: by a bearer token.", "Bearer"),
     "RateLimit-Policy": _text(
         "To users only: how many requests (`q`) a user may send within how many seconds (`w`).",
-        f'"{POLICY}";q=600;w={WINDOW_SECONDS}',
+        f'"{RATE_POLICY}";q=600;w={WINDOW_SECONDS}',
     ),
     "RateLimit": _text(
         "To users only: how many requests are left (`r`), and in how many seconds nothing is used up any more (`t`).",
-        f'"{POLICY}";r=598;t=1',
+        f'"{RATE_POLICY}";r=598;t=1',
     ),
     "RateLimit-Limit": _number("To users only: `q` of `RateLimit-Policy`, for older clients.", 600),
     "RateLimit-Remaining": _number("To users only: `r` of `RateLimit`, for older clients.", 598),
