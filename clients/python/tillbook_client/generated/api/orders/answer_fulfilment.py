@@ -44,7 +44,9 @@ def _get_kwargs(
     return _kwargs
 
 
-def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Fulfilment | Problem | None:
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Fulfilment | Problem | None:
     if response.status_code == 200:
         response_200 = Fulfilment.from_dict(response.json())
 

@@ -49,7 +49,9 @@ def _get_kwargs(
     return _kwargs
 
 
-def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Fulfilments | Problem | None:
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Fulfilments | Problem | None:
     if response.status_code == 200:
         response_200 = Fulfilments.from_dict(response.json())
 
