@@ -36,7 +36,8 @@ SEALED: Mapping[str, tuple[str, ...]] = {
     ),
     "idempotency": ("slot", "caller", "key", "fingerprint", "resource_id", "refusal", "created_at"),
 }
-"""The columns of each table that are sealed, in this order."""
+"""The columns of each table that are sealed, in this order. An order that charges a period of an agreement has both
+names after these: the seals of all other orders are as they were before there were agreements."""
 FOLLOWS_FACTS = frozenset({"amount_minor", "currency", "created_at"})
 """Of a refund that the provider decided: these follow from the facts, and the seal leaves them out."""
 _PLAIN = frozenset({str, int, bool, type(None)})
@@ -96,6 +97,8 @@ def _sealed(table: str, row: Mapping[str, object]) -> list[object]:
     for column in SEALED[table]:
         value = row[column]
         content.append(value if type(value) in _PLAIN else spelled(value))
+    if table == "orders" and row.get("agreement_id") is not None:
+        content += [row["agreement_id"], row["period_number"]]
     if table == "refunds" and row["origin"] == "provider":
         names = SEALED[table]
         content = [None if name in FOLLOWS_FACTS else value for name, value in zip(names, content, strict=True)]

@@ -1,6 +1,7 @@
 """Rows and constraints, no behaviour. Every table of user data has `slot` first in its keys."""
 
 from app.models import (
+    agreements,
     asks,
     callers,
     catalogue,
@@ -17,6 +18,7 @@ from app.models import (
 )
 
 __all__ = [
+    "agreements",
     "asks",
     "callers",
     "catalogue",

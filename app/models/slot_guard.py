@@ -42,6 +42,8 @@ SLOTTED = frozenset(
         "gift_arrivals",
         "recalls",
         "recall_answers",
+        "agreements",
+        "agreement_periods",
     }
 )
 SWEEPS = frozenset(
@@ -51,6 +53,7 @@ SWEEPS = frozenset(
         "due_reports",
         "due_asks",
         "due_gifts",
+        "due_agreements",
         "named_by_provider",
         "search",
         "old_messages",

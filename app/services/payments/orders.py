@@ -315,6 +315,8 @@ def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: Provi
         expires_at=tx.now + timedelta(minutes=tx.core.rules.order_minutes),
         paid_at=None,
         seal=None,
+        agreement_id=None,
+        period_number=None,
     )
     return order._replace(seal=tx.core.rules.ledger.seals.of_row("orders", order._asdict()))
 
