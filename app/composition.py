@@ -132,5 +132,6 @@ def rules_of(settings: Settings) -> Rules:
         push=settings.events.push(),
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
         gifts=settings.gifts.rules(),
+        charges=settings.agreements.rules(),
         assets=settings.assets,
     )

@@ -23,10 +23,12 @@ from sqlalchemy import ColumnElement, select
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refreshes
 from app.services.accounts.provider_keys import DatabaseKeys
+from app.services.agreements import agreement_rows
 from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
 from app.services.base.statements import Statement
 from app.services.calls import (
+    agreement_queries,
     call_log,
     fulfilment,
     payment_closing,
@@ -90,6 +92,7 @@ QUEUES = (
     Queue("refunds that failed", refund_calls.RECHECKS_DUE, refund_calls.recheck),
     Queue("gifts", journey.DUE, journey.work_on_due),
     Queue("recalls of gifts", recalls.DUE, recalls.work_on_due),
+    Queue("agreements", agreement_rows.DUE, agreement_queries.work_on_due),
 )
 
 

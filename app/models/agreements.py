@@ -49,6 +49,8 @@ class AgreementRow(Base):
     currency: Mapped[str | None] = mapped_column(String(3))
     most_minor: Mapped[int | None] = mapped_column(Big)
     """What the payer signed: no charge may be more."""
+    first_minor: Mapped[int | None] = mapped_column(Big)
+    """What period 0 costs, where that is less; 0: nothing."""
     unit: Mapped[str | None] = mapped_column(String(8))
     """A period is `length` of these long. Null where only the store knows."""
     length: Mapped[int | None] = mapped_column(Integer)
@@ -107,6 +109,7 @@ class AgreementRow(Base):
         CheckConstraint("(status = 'ended') = (ended_by <> '')", name="ended_somehow"),
         CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
         CheckConstraint("amount_minor <= most_minor", name="no_more_than_signed"),
+        CheckConstraint("first_minor >= 0", name="first_not_negative"),
         CheckConstraint("(amount_minor IS NULL) = (currency IS NULL)", name="amount_has_currency"),
         CheckConstraint("(unit IS NULL) = (length IS NULL)", name="length_is_whole"),
         CheckConstraint("unit IN ('day', 'month')", name="unit_known"),
