@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("amount_minor", BIG, nullable=True),
         sa.Column("currency", sa.String(length=3), nullable=True),
         sa.Column("most_minor", BIG, nullable=True),
+        sa.Column("first_minor", BIG, nullable=True),
         sa.Column("unit", sa.String(length=8), nullable=True),
         sa.Column("length", sa.Integer(), nullable=True),
         sa.Column("zone", sa.String(length=64), nullable=False),
@@ -77,6 +78,7 @@ def upgrade() -> None:
             "by_store OR (amount_minor IS NOT NULL AND unit IS NOT NULL)", name=op.f("ck_agreements_ours_has_terms")
         ),
         sa.CheckConstraint("environment IN ('live', 'sandbox')", name=op.f("ck_agreements_environment_known")),
+        sa.CheckConstraint("first_minor >= 0", name=op.f("ck_agreements_first_not_negative")),
         sa.CheckConstraint("length > 0", name=op.f("ck_agreements_length_positive")),
         sa.CheckConstraint(
             "next_period >= anchor_number AND anchor_number >= 0", name=op.f("ck_agreements_periods_go_on")
@@ -138,17 +140,17 @@ def upgrade() -> None:
             "status IN ('due', 'paid', 'free', 'unpaid')", name=op.f("ck_agreement_periods_status_known")
         ),
         sa.ForeignKeyConstraint(
+            ["slot", "payment_id"],
+            ["payments.slot", "payments.id"],
+            name=op.f("fk_agreement_periods_slot_payment_id_payments"),
+        ),
+        sa.ForeignKeyConstraint(
             ["slot", "agreement_id"],
             ["agreements.slot", "agreements.id"],
             name=op.f("fk_agreement_periods_slot_agreement_id_agreements"),
         ),
         sa.ForeignKeyConstraint(
             ["slot", "order_id"], ["orders.slot", "orders.id"], name=op.f("fk_agreement_periods_slot_order_id_orders")
-        ),
-        sa.ForeignKeyConstraint(
-            ["slot", "payment_id"],
-            ["payments.slot", "payments.id"],
-            name=op.f("fk_agreement_periods_slot_payment_id_payments"),
         ),
         sa.PrimaryKeyConstraint("slot", "agreement_id", "number", name=op.f("pk_agreement_periods")),
     )
