@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import logs
 from app.cli import (
+    agreements,
     audit,
     callers,
     endpoints,
@@ -61,6 +62,7 @@ for _command in (
     orders.orders,
     refunds.refunds,
     gifts.gifts,
+    agreements.agreements,
     scans.scans,
     endpoints.endpoints,
     events.events,

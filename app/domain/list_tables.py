@@ -30,6 +30,12 @@ GIFTS = (
     *("number", "giver", "receiver", "asset", "environment", "amount", "message", "reference", "status", "reason"),
     *("created_at", "ended_at"),
 )
+AGREEMENTS = (
+    *("number", "user", "product", "environment", "provider_account", "provider_number", "by_store", "way", "status"),
+    *("amount_minor", "currency", "zone", "paid_until", "next_charge_at", "cancel_at", "signed_at", "ended_at"),
+    *("ended_by", "created_at"),
+)
+PERIODS = ("number", "starts_at", "ends_at", "status", "order", "refusal", "next_try_at")
 TRANSFERS = (
     *("id", "kind", "user", "asset", "environment", "amount", "debit", "credit", "version", "balance"),
     *("reference", "note", "actor", "cause", "at"),

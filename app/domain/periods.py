@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
 
-MOST_DAYS, MOST_MONTHS = 366, 24
+LONGEST_DAYS, LONGEST_MONTHS = 366, 24
 """The longest period, in each of its units."""
 
 
@@ -38,9 +38,9 @@ def parse_length(text: str) -> PeriodLength:
     if unit is None or not number.isascii() or not number.isdecimal() or len(number) > 3:
         raise ValueError("write a number and days, weeks, months or years, like '1 month'")
     length = PeriodLength(unit[0], int(number) * unit[1])
-    most = MOST_DAYS if length.unit == "day" else MOST_MONTHS
+    most = LONGEST_DAYS if length.unit == "day" else LONGEST_MONTHS
     if not 0 < length.count <= most:
-        raise ValueError(f"a period is 1 to {MOST_DAYS} days or 1 to {MOST_MONTHS} months")
+        raise ValueError(f"a period is 1 to {LONGEST_DAYS} days or 1 to {LONGEST_MONTHS} months")
     return length
 
 

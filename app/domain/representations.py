@@ -142,6 +142,19 @@ def agreement(row: Any) -> dict[str, Any]:
     }
 
 
+def entitlement(active: Any) -> dict[str, Any]:
+    """What is active, and the agreement that makes it so."""
+    row = active.agreement
+    return {
+        "name": active.name,
+        "until": active.until,
+        "agreement": str(row.id),
+        "product": row.sku,
+        "provider_account": row.provider_account,
+        "status": row.status,
+    }
+
+
 def period(row: Any) -> dict[str, Any]:
     """A period of an agreement, and how far its charge is."""
     return {

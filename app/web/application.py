@@ -15,6 +15,7 @@ from app.request_buffer import LARGEST_BODY
 from app.services.accounts.caller_copy import CallerCopy
 from app.services.accounts.declared_assets import DeclaredAssets
 from app.web import (
+    agreements,
     answer_headers,
     endpoints,
     errors,
@@ -64,6 +65,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         receipts.blueprint,
         refunds.blueprint,
         gifts.blueprint,
+        agreements.blueprint,
         reports.blueprint,
         lookup.blueprint,
         events.blueprint,

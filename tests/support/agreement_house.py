@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import text
 
@@ -15,6 +14,7 @@ from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.agreements import agreement_rows, entitlements, signing_requests
 from app.services.agreements.signing_requests import NewAgreement
+from app.services.base.context import Core
 from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact
 from app.services.calls import agreement_queries, agreement_signing, payment_closing
@@ -72,7 +72,7 @@ class AgreementHouse:
     debit: DebitProvider
 
     @property
-    def core(self) -> Any:
+    def core(self) -> Core:
         return self.world.core
 
     def sign(
@@ -99,8 +99,7 @@ class AgreementHouse:
         """Everything that is due about agreements now; how many steps that took."""
         done = 0
         while done < most:
-            now = self.world.clock.now()
-            due = self.core.read(lambda tx: agreement_rows.DUE.numbers(tx, now, 100))
+            due = self.core.read(lambda tx: agreement_rows.DUE.numbers(tx, tx.now, 100))
             if not due:
                 return done
             done += sum(agreement_queries.work_on_due(self.core, number) for number in due)

@@ -1,11 +1,15 @@
-"""A hand-written provider of auto-debit for tests of the core: its books are in memory, and a test says what it does."""
+"""A hand-written provider of auto-debit for tests of the core: it keeps its books in memory; a test says what it
+does."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
+
+from pydantic import BaseModel
 
 from app.domain.money import Money
 from app.providers.agreements import ChargeWindow, Terms
@@ -54,8 +58,8 @@ class DebitProvider:
     currencies: tuple[str, ...] = ("CNY",)
     is_down: bool = False
 
-    ways = {"page": NoExtra}  # noqa: RUF012 - the port's own form
-    agreement_ways = {"page": NoExtra}  # noqa: RUF012
+    ways: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    agreement_ways: Mapping[str, type[BaseModel]] = field(default_factory=lambda: {"page": NoExtra})
     paying_ways = frozenset({"page"})
 
     # --- what the payer does ---

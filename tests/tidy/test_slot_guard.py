@@ -14,7 +14,7 @@ NOT_BY_USER = {"claims"}
 BY_TIME = {"ix_transfers_created_at"}
 """For sweeps over all slots by time. On PostgreSQL it holds two moments for each megabyte (docs/adr/0015)."""
 
-BY_THEIR_NUMBER = {"ix_payments_theirs", "ix_refunds_theirs"}
+BY_THEIR_NUMBER = {"ix_payments_theirs", "ix_refunds_theirs", "ix_agreements_theirs"}
 """For the sweeps that find a payment, or its refunds, of which only the provider's number is told (docs/adr/0030,
 docs/adr/0037)."""
 

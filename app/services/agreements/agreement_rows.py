@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, select, update
 from app.domain.agreements import IN_FORCE
 from app.domain.numbers import slot_of_number
 from app.models.agreements import AGREEMENTS, PERIODS
-from app.models.base import AnyRow
+from app.models.base import AnyRow, Moment
 from app.models.orders import Order, Payment
 from app.services.base.context import Tx
 from app.services.base.leases import LeaseQueue
@@ -42,7 +42,7 @@ _OF_SKU = select(*A).where(
     A.environment == bindparam("p_environment"),
     A.status.in_(sorted(IN_FORCE)),
 )
-_SIGNING = select(func.count()).where(
+_SIGNING = select(func.count(), func.min(A.expires_at, type_=Moment())).where(
     A.slot == bindparam("p_slot"), A.user_id == bindparam("p_user"), A.status == "signing"
 )
 _PERIOD = select(*P).where(
@@ -104,8 +104,10 @@ def in_force_of(tx: Transaction, slot: int, user_id: str, sku: str, environment:
     return tx.execute(_OF_SKU, keys).first()
 
 
-def count_signing(tx: Transaction, slot: int, user_id: str) -> int:
-    return int(tx.scalar(_SIGNING, {"p_slot": slot, "p_user": user_id}))
+def count_signing(tx: Transaction, slot: int, user_id: str) -> tuple[int, datetime | None]:
+    """How many agreements of the user wait to be signed, and when the first of them ends."""
+    count, first_end = tx.execute(_SIGNING, {"p_slot": slot, "p_user": user_id}).one()
+    return int(count), first_end
 
 
 def change(tx: Transaction, row: AnyRow, changes: Mapping[str, Any]) -> AnyRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -46,6 +47,8 @@ class AlreadyAgreed(DomainError):
 
 
 class TooManySignings(DomainError):
+    """The member `retry_after` says in how many seconds the first of them ends."""
+
     code = "too_many_signings"
     remembered = False
 
@@ -117,8 +120,10 @@ def _check_count(tx: Tx, slot: int, wanted: NewAgreement, account: ProviderAccou
     in_force = agreement_rows.in_force_of(tx, slot, wanted.user_id, wanted.sku, environment)
     if in_force is not None:
         raise AlreadyAgreed(agreement=str(in_force.id))
-    if agreement_rows.count_signing(tx, slot, wanted.user_id) >= MOST_SIGNING:
-        raise TooManySignings(limit=MOST_SIGNING)
+    count, first_end = agreement_rows.count_signing(tx, slot, wanted.user_id)
+    if count >= MOST_SIGNING and first_end is not None:
+        wait = max(1, math.ceil((first_end - tx.now).total_seconds()))
+        raise TooManySignings(limit=MOST_SIGNING, retry_after=wait)
 
 
 def _row(tx: Tx, wanted: NewAgreement, pay_by: PayBy, product: AnyRow, account: ProviderAccount) -> dict[str, Any]:

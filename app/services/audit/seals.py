@@ -64,7 +64,8 @@ def _slots_with_keys(tx: Transaction) -> list[int]:
 
 
 def _keys_without_resource(tx: Transaction, slot: int) -> list[Finding]:
-    """Answers to keys whose order, payment, refund, freezing, gift or agreement is gone; and refunds of callers whose key is gone.
+    """Answers to keys whose order, payment, refund, freezing, gift or agreement is gone; and refunds of callers
+    whose key is gone.
 
     Keys that were cleared away by their age are missed by nobody: only what is younger than the oldest key counts.
     """

@@ -45,7 +45,7 @@ def charge_if_due(core: Core, number: int) -> datetime | None:
 
 
 def names(row: AnyRow) -> Ref:
-    """Both numbers of an agreement; of a store's the store's alone."""
+    """An agreement by its numbers at both sides; a store knows only its own."""
     return Ref(agreement=row.theirs, our_agreement=None if row.by_store else str(row.id))
 
 

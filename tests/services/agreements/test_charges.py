@@ -235,4 +235,4 @@ def test_time_that_went_by_without_a_worker_is_not_charged_for(house: AgreementH
     assert len(house.debit.trades) == 2
     periods = house.periods(number)
     assert periods[1].starts_at == house.world.clock.now()
-    assert Ending.PAYER != house.row(number).ended_by
+    assert house.row(number).ended_by != Ending.PAYER

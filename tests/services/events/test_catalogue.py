@@ -13,6 +13,7 @@ from app.cli import main
 from app.domain import coin_events, event_examples
 from app.domain.event_types import MEANINGS, EventType
 from app.services.events import catalogue
+from app.web.agreement_schemas import AgreementOut, PeriodOut
 from app.web.events import EventOut
 from app.web.gift_schemas import GiftOut
 from app.web.ledger_schemas import HoldOut
@@ -66,6 +67,8 @@ SHOWN: dict[str, Any] = {
     "freeze": FreezeOut,
     "user": str,
     "gift": GiftOut,
+    "agreement": AgreementOut,
+    "period": PeriodOut,
 }
 
 
