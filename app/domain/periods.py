@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
 
-LONGEST_DAYS, LONGEST_MONTHS = 366, 24
+LONGEST_DAYS = 366
+LONGEST_MONTHS = 24
 """The longest period, in each of its units."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from app.web.fields import (
     At,
@@ -31,7 +31,7 @@ class AgreementIn(PayByIn):
         description="The user's time zone, whose calendar and hours count; not given: that of the settings.",
         examples=["Asia/Shanghai"],
     )
-    pay_now: bool = Field(
+    pay_now: StrictBool = Field(
         default=False,
         description="The payer pays the first period by the same act. Only some ways can do that.",
         examples=[False],
@@ -40,7 +40,7 @@ class AgreementIn(PayByIn):
 
 
 class CancelAgreementIn(In):
-    at_once: bool = Field(
+    at_once: StrictBool = Field(
         default=False,
         description="True: ended at the provider now. False: with the period that is paid. In either case no charge is "
         "made any more, and what is paid stays active.",

@@ -21,7 +21,7 @@ docs/adr/0037)."""
 BY_POSITION = {"ix_deliveries_position"}
 """For the list of an endpoint's deliveries, in the order of the feed (docs/adr/0039)."""
 
-LISTED = {"ix_orders_listed", "ix_refunds_listed"}
+LISTED = {"ix_orders_listed", "ix_refunds_listed", "ix_agreements_listed"}
 """For the lists of all users, which are sweeps over all slots by status and time."""
 
 ALLOWED = [
