@@ -40,7 +40,7 @@ from app.caller_settings import (
     API_KEY_PREFIX,
     SCOPES,
     ApiKey,
-    Asset,
+    AssetOfSetting,
     CallerSettings,
     KeyName,
     UserJwt,
@@ -94,7 +94,7 @@ class LedgerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     spend_first: Literal["bonus", "paid"] = "bonus"
-    limits: dict[Asset, LimitSettings] = Field(default_factory=dict)
+    limits: dict[AssetOfSetting, LimitSettings] = Field(default_factory=dict)
     zone: str = "UTC"
     """Whose days and months count, `Asia/Shanghai`."""
     zone_since: AwareDatetime | None = None
@@ -151,7 +151,7 @@ class Settings(BaseSettings):
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     callers: dict[KeyName, CallerSettings] = Field(default_factory=dict)
     """What a backend may do at the most, by the name of the caller."""
-    assets: frozenset[Asset] = frozenset()
+    assets: frozenset[AssetOfSetting] = frozenset()
     """What callers may grant and debit beside the assets of products."""
     user_requests_per_minute: int = Field(default=600, ge=0, le=100_000)
     """What one user's token may ask of one web process; 0: no limit."""

@@ -84,15 +84,15 @@ class Queue:
 
 
 QUEUES = (
-    Queue("payment queries", payment_queries.DUE, payment_closing.work_on_due),
-    Queue("receipts", receipts.DUE, receipts.work_on_due),
-    Queue("reports to providers", fulfilment.DUE, fulfilment.work_on_due),
-    Queue("reference queries", reference_queries.DUE, reference_queries.work_on_due),
-    Queue("refunds", refund_calls.DUE, refund_calls.work_on_due),
+    Queue("payment queries", payment_queries.PAYMENTS_DUE, payment_closing.work_on_payment),
+    Queue("receipts", receipts.RECEIPTS_DUE, receipts.work_on_receipt),
+    Queue("reports to providers", fulfilment.REPORTS_DUE, fulfilment.work_on_report),
+    Queue("reference queries", reference_queries.ASKS_DUE, reference_queries.work_on_ask),
+    Queue("refunds", refund_calls.REFUNDS_DUE, refund_calls.work_on_refund),
     Queue("refunds that failed", refund_calls.RECHECKS_DUE, refund_calls.recheck),
-    Queue("gifts", journey.DUE, journey.work_on_due),
-    Queue("recalls of gifts", recalls.DUE, recalls.work_on_due),
-    Queue("agreements", agreement_rows.DUE, agreement_queries.work_on_due),
+    Queue("gifts", journey.DUE, journey.work_on_gift),
+    Queue("recalls of gifts", recalls.RECALLS_DUE, recalls.work_on_recall),
+    Queue("agreements", agreement_rows.AGREEMENTS_DUE, agreement_queries.work_on_agreement),
 )
 
 
@@ -125,7 +125,7 @@ class Worker:
         self._look_for_old_at = 0.0
         self._look_for_old_calls_at = 0.0
         self._old_calls_from = 0
-        self._parked_after = parked_facts.START
+        self._parked_after = parked_facts.PARKED_START
         self._no_checkpoint_at: datetime | None = None
         self._dispatcher = delivery_rounds.Dispatcher(core)
         self._is_running = False
@@ -192,9 +192,9 @@ class Worker:
             **{queue.kind: queue.leases.any_due for queue in QUEUES},
             SCANS: scans.any_due(feeds),
             ORDERS: expiry.ANY_OVER,
-            LEDGER: ledger_expiry.ANY_DUE,
+            LEDGER: ledger_expiry.ANY_EXPIRY_DUE,
             EVENTS: event_feed.ANY_UNPLACED,
-            DELIVERIES: deliveries.ANY_DUE,
+            DELIVERIES: deliveries.ANY_DELIVERY_DUE,
         }
 
     def _lanes(self) -> Iterator[Lane]:
@@ -275,8 +275,8 @@ class Worker:
         if time.monotonic() < self._look_for_waiting_at:
             return 0
         self._look_for_waiting_at = time.monotonic() + WAITING_SECONDS
-        refunds, self._waiting_after = early_refunds.sweep(self._core, self._waiting_after)
-        applied, self._parked_after = parked_facts.sweep(self._core, self._parked_after)
+        refunds, self._waiting_after = early_refunds.look_at_early(self._core, self._waiting_after)
+        applied, self._parked_after = parked_facts.look_at_parked(self._core, self._parked_after)
         return refunds + applied
 
     def _old_rows(self) -> int:

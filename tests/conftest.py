@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,12 @@ from sqlalchemy.engine import make_url
 from app import logs
 from app.models import schema
 from app.services.base.transaction import Sessions
-from tests.support import databases
+from tests.support import databases, remembered_routes
+from tests.support.lending import Lender
 from tests.support.world import World, build_world
 
 logs.configure()
+remembered_routes.remember()
 
 LONG_TABLE = 10
 """A test with so many cases or more runs all of them on SQLite, and each fourth on PostgreSQL."""
@@ -40,12 +43,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database with the full schema."""
+    with database_of(request, tmp_path) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def database_of(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """An empty database with the full schema for a fixture whose parameter is the engine."""
     if request.param == "sqlite":
-        file = tmp_path / "tillbook.sqlite3"
+        file = folder / "tillbook.sqlite3"
         shutil.copyfile(request.getfixturevalue("sqlite_template"), file)
         yield f"sqlite:///{file}"
     else:
-        with databases.postgres_database(template=request.getfixturevalue("postgres_template")) as url:
+        with request.getfixturevalue("postgres_lender").lend() as url:
             yield url
 
 
@@ -58,13 +68,15 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template() -> Iterator[str]:
-    """The name of a database with the schema."""
+def postgres_lender() -> Iterator[Lender]:
+    """Lends databases with the schema."""
     with databases.postgres_database() as url:
         create_schema(url)
-        database = make_url(url).database
-        assert database is not None
-        yield database
+        template = make_url(url).database
+        assert template is not None
+        lender = Lender(template)
+        yield lender
+        lender.close()
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def main() -> None:
 
 for _command in (
     installation.migrate,
+    installation.distribute,
     settings.check,
     installation.worker,
     installation.products,

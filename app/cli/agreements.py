@@ -30,9 +30,9 @@ def list_agreements(user: str | None, status: str, limit: int) -> None:
     """The agreements of a user, or those of all users that stand so (past due, if not said), oldest first."""
     core = house().core
     if user is not None:
-        rows = agreement_lists.of_user(core, user, None, limit).rows
+        rows = agreement_lists.agreements_of_user(core, user, None, limit).rows
     else:
-        rows = core.read(lambda tx: agreement_lists.of_status(tx, status, limit))
+        rows = core.read(lambda tx: agreement_lists.agreements_of_status(tx, status, limit))
     for row in rows:
         click.echo(_line(row))
 
@@ -63,10 +63,10 @@ def cancel_agreement(number: str, actor: str, at_once: bool) -> None:
         return keyed("operator", f"cancel {row.id} {core.clock.now().isoformat()}", "cancel", {"user": user_id})
 
     try:
-        agreement_requests.cancel(core, row.id, None, request, f"operator:{actor}", at_once=at_once)
+        agreement_requests.request_end(core, row.id, None, request, f"operator:{actor}", at_once=at_once)
     except DomainError as error:
         raise click.ClickException(error.code) from None
-    agreement_queries.work_on_due(core, row.id)
+    agreement_queries.work_on_agreement(core, row.id)
     click.echo(_line(_found(number)))
 
 
@@ -76,10 +76,10 @@ def charge_now(number: str) -> None:
     """Charge the period that is due at once, whatever was refused before."""
     core, row = house().core, _found(number)
     try:
-        agreement_requests.charge_now(core, row.id)
+        agreement_requests.charge_at_once(core, row.id)
     except DomainError as error:
         raise click.ClickException(error.code) from None
-    agreement_queries.work_on_due(core, row.id)
+    agreement_queries.work_on_agreement(core, row.id)
     click.echo(_line(_found(number)))
 
 
@@ -88,7 +88,7 @@ def _found(number: str) -> AnyRow:
     if parsed is None:
         raise click.ClickException(f"not a number of ours: {number!r}")
     try:
-        return agreement_requests.view(house().core, None, parsed)
+        return agreement_requests.view_agreement(house().core, None, parsed)
     except DomainError:
         raise click.ClickException(f"there is no agreement {number}") from None
 

@@ -9,7 +9,7 @@ import click
 
 from app.cli.house import house
 from app.cli.lists import Table, list_options, span_of, time_options, write_list
-from app.domain import list_tables
+from app.domain import list_tables, representations
 from app.domain.refunding import RefundStatus
 from app.models.base import AnyRow
 from app.services.refunds import overdue, refund_lists
@@ -42,10 +42,10 @@ def list_refunds(
 
 @refunds.command("overdue")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-def list_overdue(limit: int) -> None:
+def list_overdue_refunds(limit: int) -> None:
     """Refunds open for more than three days, and payments of which something went back and nobody has told how much:
     these are asked about until a refund is told, perhaps by the next bill, or you end them. Oldest first."""
-    found = overdue.listed(house().core, limit)
+    found = overdue.list_overdue_refunds(house().core, limit)
     for row in found.refunds:
         click.echo(f"{_line(row)}  asked {row.queries} times")
     for row in found.payments:
@@ -74,8 +74,8 @@ def end_refund(number: int, name: str, reason: str) -> None:
 
 
 def _table() -> Table[AnyRow]:
-    cells = itemgetter(*list_tables.REFUNDS)
-    return list_tables.REFUNDS, lambda row: cells(list_tables.refund(row))
+    cells = itemgetter(*list_tables.REFUND_COLUMNS)
+    return list_tables.REFUND_COLUMNS, lambda row: cells(representations.refund_data(row, row.user_id))
 
 
 def _line(row: AnyRow) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import email.utils
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 RETRY_SECONDS = (5, 30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600)
 """After each failed attempt of one delivery; the last one again and again."""
+UNAVAILABLE_SECONDS = (*(5,) * 6, 30, 120, 600)
+"""After each attempt that nobody looked at, since the receiver was away: soon, for that says nothing about the event,
+and a receiver that restarts is back in seconds. Seldom from the seventh time on: this event may be what it dies of."""
+UNAVAILABLE_STATUSES = frozenset({429, 502, 503, 504})
+"""Answers that say no more than no answer does: a gateway's, or that the receiver has too much to do."""
+WAIT_STATUSES = frozenset({429, 503})
+"""Answers whose `Retry-After` is heeded (RFC 6585, section 4; RFC 9110, section 15.6.4)."""
+LONGEST_ASKED_PAUSE = timedelta(hours=1)
+"""`Retry-After` is heeded up to here: a receiver that asks for more is tried every hour."""
 RETRY_JITTER = 0.2
 """Each pause is longer or shorter by up to this share of it: what failed together does not return together."""
 BREAKER_FAILURES = 5
@@ -14,8 +24,14 @@ BREAKER_FAILURES = 5
 delivery at a time tries."""
 PROBE_CAP_SECONDS = 600
 """An endpoint that is down is tried so often at the least: what waits goes on soon after the endpoint is back."""
+DELIVERY_LEASE_SECONDS = 20
+"""A worker that dies while it sends leaves the event due again after so long. An attempt takes less
+(`endpoint_client`): 15 s until the answer, and 2 s for its body."""
 PAUSE_AFTER = timedelta(days=3)
 """An endpoint that took nothing for so long is paused, and a person is told."""
+
+_MOST_DIGITS = 9
+"""Of a number of seconds: as many say more than LONGEST_ASKED_PAUSE."""
 
 
 class AnswerMeaning(StrEnum):
@@ -23,6 +39,8 @@ class AnswerMeaning(StrEnum):
 
     TAKEN = "taken"
     FAILED = "failed"
+    UNAVAILABLE = "unavailable"
+    """Nobody looked at the event."""
     GONE = "gone"
 
 
@@ -30,12 +48,33 @@ def meaning_of(status: int | None) -> AnswerMeaning:
     """Only 2xx says that the event was taken. None: no answer. A redirection is a failure: it is not followed."""
     if status is not None and 200 <= status < 300:
         return AnswerMeaning.TAKEN
+    if status is None or status in UNAVAILABLE_STATUSES:
+        return AnswerMeaning.UNAVAILABLE
     return AnswerMeaning.GONE if status == 410 else AnswerMeaning.FAILED
 
 
-def retry_pause(attempts: int, jitter: float) -> timedelta:
+def retry_pause(meaning: AnswerMeaning, attempts: int, jitter: float) -> timedelta:
     """How long a delivery rests after its n-th attempt failed. `jitter` is a random number in [0, 1)."""
-    return _spread(RETRY_SECONDS[min(max(attempts, 1), len(RETRY_SECONDS)) - 1], jitter)
+    steps = UNAVAILABLE_SECONDS if meaning is AnswerMeaning.UNAVAILABLE else RETRY_SECONDS
+    return _spread(steps[min(max(attempts, 1), len(steps)) - 1], jitter)
+
+
+def asked_pause(status: int | None, retry_after: str, now: datetime) -> timedelta | None:
+    """How long the receiver asks to be left alone: `Retry-After` as a number of seconds or as a moment, up to
+    LONGEST_ASKED_PAUSE. None where it asks for nothing, or for what nobody can read."""
+    if status not in WAIT_STATUSES:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdecimal():
+        seconds = int(text[:_MOST_DIGITS])
+        return min(timedelta(seconds=seconds), LONGEST_ASKED_PAUSE)
+    try:
+        until = email.utils.parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if until.tzinfo is None:  # the oldest form (asctime) names no zone, and is UTC (RFC 9110, section 5.6.7)
+        until = until.replace(tzinfo=UTC)
+    return min(max(until - now, timedelta(0)), LONGEST_ASKED_PAUSE)
 
 
 def probe_pause(failures: int, jitter: float) -> timedelta | None:

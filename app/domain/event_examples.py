@@ -77,7 +77,7 @@ def _payment(kind: EventType) -> dict[str, Any]:
         EventType.PAYMENT_HELD: "held",
         EventType.PAYMENT_SURPLUS: "paid",
     }[kind]
-    return representations.payment(
+    return representations.payment_data(
         SimpleNamespace(
             id=_PAYMENT,
             provider_account="shop",
@@ -92,7 +92,7 @@ def _payment(kind: EventType) -> dict[str, Any]:
 
 def _order(kind: EventType) -> dict[str, Any]:
     is_paid = kind is EventType.ORDER_PAID
-    order = representations.order(
+    order = representations.order_data(
         SimpleNamespace(
             id=_ORDER,
             user_id=USER,
@@ -151,20 +151,21 @@ def transfer_of(kind: EventType) -> Transfer:
 def _line(kind: EventType) -> dict[str, Any]:
     transfer = transfer_of(kind)
     balance = 60 if transfer.credit == transfer.book else 0
-    return representations.line(transfer, Posted(_ID, 60, balance, 2, MADE_AT))
+    return representations.line_data(transfer, Posted(_ID, 60, balance, 2, MADE_AT))
 
 
 def _wallet(_: EventType) -> dict[str, Any]:
-    return representations.wallet(_WALLET)
+    return representations.wallet_data(_WALLET)
 
 
 def _hold(kind: EventType) -> dict[str, Any]:
     captured = 20 if kind is EventType.HOLD_CAPTURED else 0
     state = {EventType.HOLD_MADE: "open", EventType.HOLD_CAPTURED: "captured"}.get(kind, kind.partition(".")[2])
     released = 0 if state in {"open", "captured"} else 20
-    return representations.hold(
+    return representations.hold_data(
         SimpleNamespace(
             id=_HOLD_ID,
+            **representations.wallet_data(_WALLET),
             amount=20,
             captured=captured,
             released=released,
@@ -178,7 +179,7 @@ def _hold(kind: EventType) -> dict[str, Any]:
 def _refund(kind: EventType) -> dict[str, Any]:
     status = {"requested": "created"}.get(kind.partition(".")[2], kind.partition(".")[2])
     is_done = status in {"done", "undone"}
-    return representations.refund(
+    return representations.refund_data(
         SimpleNamespace(
             id=_REFUND,
             order_id=_ORDER,
@@ -198,12 +199,13 @@ def _refund(kind: EventType) -> dict[str, Any]:
             coins=[{"asset": "coin", "taken": 60, "debt": 0, "forgiven": 0}] if status == "done" else [],
             created_at=MADE_AT,
             done_at=MADE_AT + timedelta(minutes=2) if is_done else None,
-        )
+        ),
+        USER,
     )
 
 
 def _freeze(kind: EventType) -> dict[str, Any]:
-    return representations.freeze(
+    return representations.freeze_data(
         SimpleNamespace(
             id=_FREEZE,
             user_id=USER,
@@ -221,7 +223,7 @@ def _freeze(kind: EventType) -> dict[str, Any]:
 def _gift(kind: EventType) -> dict[str, Any]:
     status = kind.partition(".")[2]
     receiver, giver = (USER, "another-user") if kind is EventType.GIFT_RECEIVED else ("another-user", USER)
-    return representations.gift(
+    return representations.gift_data(
         {
             "id": _GIFT,
             "giver": giver,
@@ -242,7 +244,7 @@ def _gift(kind: EventType) -> dict[str, Any]:
 def _agreement(kind: EventType) -> dict[str, Any]:
     ended, renewed = kind is EventType.AGREEMENT_ENDED, kind is EventType.AGREEMENT_RENEWED
     status = "ended" if ended else "past_due" if kind is EventType.AGREEMENT_PAST_DUE else "active"
-    return representations.agreement(
+    return representations.agreement_data(
         SimpleNamespace(
             id=_AGREEMENT,
             user_id=USER,
@@ -278,7 +280,7 @@ def _agreement(kind: EventType) -> dict[str, Any]:
 
 def _period(kind: EventType) -> dict[str, Any]:
     paid = kind is EventType.AGREEMENT_RENEWED
-    return representations.period(
+    return representations.period_data(
         SimpleNamespace(
             number=0,
             starts_at=MADE_AT,

@@ -66,7 +66,7 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 _FREEZE = ("asset", "environment", "frozen", "reason", "actor", "at")
 
 
-def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
+def order_data(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
     """An order with its payments, in the order in which they were made."""
     return {
         "number": str(row.id),
@@ -82,16 +82,16 @@ def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
         "created_at": row.created_at,
         "expires_at": row.expires_at,
         "paid_at": row.paid_at,
-        "payments": [payment(each) for each in payments],
+        "payments": [payment_data(each) for each in payments],
     }
 
 
-def order_view(view: Any) -> dict[str, Any]:
+def order_view_data(view: Any) -> dict[str, Any]:
     """An order that was read together with its payments."""
-    return order(view.order, view.payments)
+    return order_data(view.order, view.payments)
 
 
-def payment(row: Any) -> dict[str, Any]:
+def payment_data(row: Any) -> dict[str, Any]:
     """A payment; what the client does next is shown while the payer has still to pay. The rows by which facts are
     applied are read without that: it is nothing that an event about money says."""
     return {
@@ -105,13 +105,14 @@ def payment(row: Any) -> dict[str, Any]:
     }
 
 
-def refund(row: Any) -> dict[str, Any]:
+def refund_data(row: Any, user_id: str) -> dict[str, Any]:
+    """A refund of that user's order. The user is empty for money of nobody known."""
     shown = {name: getattr(row, name) for name in _REFUND}
     numbers = {"number": str(row.id), "order": str(row.order_id), "payment": str(row.payment_id)}
-    return {**numbers, "actor": row.caller, **shown}
+    return {**numbers, "user": user_id, "actor": row.caller, **shown}
 
 
-def freeze(row: Any) -> dict[str, Any]:
+def freeze_data(row: Any) -> dict[str, Any]:
     """An entry about wallets that were frozen or unfrozen."""
     return {
         "number": str(row.id),
@@ -121,12 +122,12 @@ def freeze(row: Any) -> dict[str, Any]:
     }
 
 
-def gift(row: Mapping[str, Any]) -> dict[str, Any]:
+def gift_data(row: Mapping[str, Any]) -> dict[str, Any]:
     """A gift from user to user, by its columns."""
     return {"number": str(row["id"]), **{name: row[name] for name in _GIFT}}
 
 
-def agreement(row: Any) -> dict[str, Any]:
+def agreement_data(row: Any) -> dict[str, Any]:
     """An agreement; what the client does next is shown while it is to be signed."""
     length = None if row.unit is None else {"unit": row.unit, "count": row.length}
     return {
@@ -142,7 +143,7 @@ def agreement(row: Any) -> dict[str, Any]:
     }
 
 
-def entitlement(active: Any) -> dict[str, Any]:
+def entitlement_data(active: Any) -> dict[str, Any]:
     """What is active, and the agreement that makes it so."""
     row = active.agreement
     return {
@@ -155,7 +156,7 @@ def entitlement(active: Any) -> dict[str, Any]:
     }
 
 
-def period(row: Any) -> dict[str, Any]:
+def period_data(row: Any) -> dict[str, Any]:
     """A period of an agreement, and how far its charge is."""
     return {
         "number": row.number,
@@ -168,12 +169,12 @@ def period(row: Any) -> dict[str, Any]:
     }
 
 
-def wallet(name: AccountName) -> dict[str, Any]:
+def wallet_data(name: AccountName) -> dict[str, Any]:
     """Whose wallet, and of which asset."""
     return {"user": name.user_id, "asset": name.asset, "environment": name.environment}
 
 
-def line(transfer: Transfer, posted: Posted) -> dict[str, Any]:
+def line_data(transfer: Transfer, posted: Posted) -> dict[str, Any]:
     """A transfer as its line stands in the statement of the account that it changes."""
     is_debit = transfer.debit == transfer.book
     return {
@@ -190,12 +191,12 @@ def line(transfer: Transfer, posted: Posted) -> dict[str, Any]:
     }
 
 
-def hold(held: Any) -> dict[str, Any]:
-    names = ("id", "amount", "captured", "released", "rest", "state", "expires_at")
+def hold_data(held: Any) -> dict[str, Any]:
+    names = ("id", "user", "asset", "environment", "amount", "captured", "released", "rest", "state", "expires_at")
     return {name: getattr(held, name) for name in names}
 
 
-def endpoint(
+def endpoint_data(
     row: Any, *, behind: int, open_deliveries: int, secrets: Iterable[tuple[str, str | None]]
 ) -> dict[str, Any]:
     """An endpoint, and how it is. Of each secret (with the moment of its end) only the last characters are shown."""
@@ -211,7 +212,7 @@ def endpoint(
     }
 
 
-def delivery(row: Any) -> dict[str, Any]:
+def delivery_data(row: Any) -> dict[str, Any]:
     """An event for an endpoint, and what the last attempt came to."""
     names = ("type", "status", "attempts", "latency_ms", "problem", "answer", "tried_at")
     shown = {name: getattr(row, name) for name in names}

@@ -57,7 +57,7 @@ class Seals:
 
     def of_row(self, table: str, row: Mapping[str, object]) -> bytes:
         """The seal of a row, by its columns."""
-        return self.of(table, _sealed(table, row))
+        return _seal(self.key, table, _sealed(table, row))
 
     def refund(self, row: Mapping[str, object]) -> bytes:
         """The seal of the row of a refund."""

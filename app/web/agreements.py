@@ -23,8 +23,8 @@ from app.web.lists import CSV_RESPONSE, NUMBER, ListShape, list_answer
 from app.web.schemas import ListQuery, UserQuery, idempotency_key
 
 blueprint = APIBlueprint("agreements", __name__, url_prefix="/v1", tag="Agreements")
-AGREEMENTS = ListShape("agreements", "agreements", (NUMBER,), list_tables.AGREEMENTS)
-PERIODS = ListShape("periods", "periods", (NUMBER,), list_tables.PERIODS)
+AGREEMENT_LIST = ListShape("agreements", "agreements", (NUMBER,), list_tables.AGREEMENT_COLUMNS)
+PERIOD_LIST = ListShape("periods", "periods", (NUMBER,), list_tables.PERIOD_COLUMNS)
 
 
 @blueprint.post("/agreements")
@@ -42,7 +42,7 @@ def create_agreement(body: shapes.AgreementIn) -> Any:
     request = keyed(caller().speaking_for(user_id), idempotency_key(), "create_agreement", content)
     pay_by = PayBy(body.provider_account, body.way, body.extra, body.return_url)
     wanted = NewAgreement(user_id, body.product, pay_by, body.currency, body.zone, body.pay_now)
-    number = signing_requests.create(core(), wanted, request)
+    number = signing_requests.create_signing(core(), wanted, request)
     agreement_signing.start_signing(core(), number)
     return _shown(number)
 
@@ -54,8 +54,8 @@ def create_agreement(body: shapes.AgreementIn) -> Any:
 @blueprint.doc(responses=CSV_RESPONSE)
 def list_agreements(query: ListQuery) -> Any:
     """A user's agreements, newest first: with every provider, and those that stores charge."""
-    read = partial(agreement_lists.of_user, core(), caller().user(query.user))
-    return list_answer(AGREEMENTS, query, read, representations.agreement)
+    read = partial(agreement_lists.agreements_of_user, core(), caller().user(query.user))
+    return list_answer(AGREEMENT_LIST, query, read, representations.agreement_data)
 
 
 @blueprint.get("/agreements/<number>")
@@ -74,8 +74,10 @@ def show_agreement(number: str, query: UserQuery) -> Any:
 @blueprint.doc(responses=CSV_RESPONSE)
 def list_periods(number: str, query: ListQuery) -> Any:
     """The periods of an agreement, newest first: paid, free, due, or left unpaid."""
-    row = agreement_requests.view(core(), caller().user_if_named(query.user), _number(number))
-    return list_answer(PERIODS, query, partial(agreement_lists.periods_of, core(), row), representations.period)
+    row = agreement_requests.view_agreement(core(), caller().user_if_named(query.user), _number(number))
+    return list_answer(
+        PERIOD_LIST, query, partial(agreement_lists.periods_of, core(), row), representations.period_data
+    )
 
 
 @blueprint.post("/agreements/<number>/cancel")
@@ -90,8 +92,8 @@ def cancel_agreement(number: str, body: shapes.CancelAgreementIn) -> Any:
     who, parsed = caller(), _number(number)
     wanted = {**body.model_dump(mode="json"), "agreement": number}
     asked_by = _keyed("cancel_agreement", wanted)
-    agreement_requests.cancel(core(), parsed, who.user_id, asked_by, who.actor, at_once=body.at_once)
-    agreement_queries.work_on_due(core(), parsed)
+    agreement_requests.request_end(core(), parsed, who.user_id, asked_by, who.actor, at_once=body.at_once)
+    agreement_queries.work_on_agreement(core(), parsed)
     return _shown(parsed)
 
 
@@ -101,7 +103,7 @@ def cancel_agreement(number: str, body: shapes.CancelAgreementIn) -> Any:
 def pause_agreement(number: str) -> Any:
     """Charge nothing under an agreement until it is resumed. For the backend alone."""
     parsed = _for_backend(number)
-    agreement_requests.pause(core(), parsed, None, _keyed("pause_agreement", {"agreement": number}))
+    agreement_requests.pause_charges(core(), parsed, None, _keyed("pause_agreement", {"agreement": number}))
     return _shown(parsed)
 
 
@@ -111,7 +113,7 @@ def pause_agreement(number: str) -> Any:
 def resume_agreement(number: str) -> Any:
     """Charge again under an agreement that was paused, stayed unpaid, or was to be ended. For the backend alone."""
     parsed = _for_backend(number)
-    agreement_requests.resume(core(), parsed, None, _keyed("resume_agreement", {"agreement": number}))
+    agreement_requests.resume_charges(core(), parsed, None, _keyed("resume_agreement", {"agreement": number}))
     return _shown(parsed)
 
 
@@ -133,12 +135,12 @@ def set_plan(number: str, body: shapes.ChangePlanIn) -> Any:
 @blueprint.output(shapes.EntitlementsOut)
 def list_entitlements(query: UserQuery) -> Any:
     """What is active for a user now, and until when: from all of the user's agreements, whoever charges."""
-    found = entitlements.of_user(core(), caller().user(query.user))
-    return {"entitlements": [representations.entitlement(each) for each in found]}
+    found = entitlements.entitlements_of_user(core(), caller().user(query.user))
+    return {"entitlements": [representations.entitlement_data(each) for each in found]}
 
 
 def _shown(number: int, user_id: str | None = None) -> Any:
-    return representations.agreement(agreement_requests.view(core(), user_id, number))
+    return representations.agreement_data(agreement_requests.view_agreement(core(), user_id, number))
 
 
 def _keyed(what: str, content: dict[str, Any]) -> Callable[[str], Keyed]:

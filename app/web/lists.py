@@ -42,8 +42,8 @@ FORMATS = ("application/json", "text/csv")
 CSV_EXAMPLE = "number,user,status\r\n252286601203298479,alice,paid\r\n"
 CSV_RESPONSE: Any = {200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": CSV_EXAMPLE}}}}
 """What the OpenAPI document says of an answer that may be CSV."""
-Row = TypeVar("Row")
-Read = Callable[[ListPlace | None, int], ListPage[Row]]
+ShownRow = TypeVar("ShownRow")
+Read = Callable[[ListPlace | None, int], ListPage[ShownRow]]
 _downloads = threading.BoundedSemaphore(MOST_DOWNLOADS)
 _downloads_of_users = threading.BoundedSemaphore(MOST_DOWNLOADS_OF_USERS)
 _log = structlog.get_logger(__name__)
@@ -85,10 +85,10 @@ class ListShape:
 def list_answer(
     shape: ListShape,
     query: ListQuery,
-    read: Read[Row],
-    shown: Callable[[Row], Any] | None = None,
+    read: Read[ShownRow],
+    shown: Callable[[ShownRow], Any] | None = None,
     *,
-    in_table: Callable[[Row], Any] | None = None,
+    in_table: Callable[[ShownRow], Any] | None = None,
     place: ListPlace | None = None,
 ) -> Any:
     """A page of the list, or its CSV file. `shown` is an entry as JSON has it, if that is not the row; `in_table` has
@@ -106,7 +106,7 @@ def list_answer(
 
 
 def csv_answer(
-    shape: ListShape, place: ListPlace | None, read: Read[Row], entry: Callable[[Row], Any] | None
+    shape: ListShape, place: ListPlace | None, read: Read[ShownRow], entry: Callable[[ShownRow], Any] | None
 ) -> Response:
     """Everything from that place on. What goes wrong before the first line is sent is an error like any other; a file
     that cannot be read to its end is cut off, which a reader of HTTP notices. Raises TooManyDownloads."""
@@ -140,7 +140,11 @@ class _Permit:
 
 
 def _lines(
-    shape: ListShape, page: ListPage[Row], read: Read[Row], entry: Callable[[Row], Any] | None, permit: _Permit
+    shape: ListShape,
+    page: ListPage[ShownRow],
+    read: Read[ShownRow],
+    entry: Callable[[ShownRow], Any] | None,
+    permit: _Permit,
 ) -> Iterator[str]:
     by_name, by_field = itemgetter(*shape.columns), attrgetter(*shape.columns)
     try:

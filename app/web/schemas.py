@@ -13,7 +13,7 @@ from app.providers.limits import UNSTORABLE
 from app.services.base.errors import DomainError
 from app.services.payments.orders import MOST_PIECES
 from app.web.fields import (
-    AccountName,
+    AccountField,
     Amount,
     Asset,
     At,
@@ -21,7 +21,7 @@ from app.web.fields import (
     Environment,
     ExtraName,
     ExtraValue,
-    Moment,
+    MomentField,
     MoneyMinor,
     Name,
     Note,
@@ -42,13 +42,13 @@ from app.web.fields import (
 )
 
 __all__ = [
-    "AccountName",
+    "AccountField",
     "Amount",
     "Asset",
     "At",
     "Currency",
     "Environment",
-    "Moment",
+    "MomentField",
     "MoneyMinor",
     "Name",
     "Note",
@@ -70,7 +70,7 @@ __all__ = [
 
 LONGEST_KEY = 128
 MOST_EXTRA = 16
-DEEPEST = 16
+DEEPEST_BODY = 16
 """Levels of lists and objects in a body; nothing that is asked for needs more."""
 PAGE = 50
 
@@ -102,8 +102,8 @@ class Out(BaseModel):
 
 
 def _check_text(value: Any, depth: int = 0) -> None:
-    if depth > DEEPEST:
-        raise ValueError(f"nested more than {DEEPEST} deep")
+    if depth > DEEPEST_BODY:
+        raise ValueError(f"nested more than {DEEPEST_BODY} deep")
     if isinstance(value, str):
         if UNSTORABLE.search(value):
             raise ValueError("NUL characters and lone surrogates are not allowed")
@@ -148,8 +148,8 @@ class ListQuery(UserQuery):
 
 
 class TimedListQuery(ListQuery):
-    since: Moment | None = Field(default=None, description="Only what was made at that moment or later.")
-    until: Moment | None = Field(default=None, description="Only what was made before that moment.")
+    since: MomentField | None = Field(default=None, description="Only what was made at that moment or later.")
+    until: MomentField | None = Field(default=None, description="Only what was made before that moment.")
 
     @field_validator("until")
     @classmethod
@@ -171,7 +171,7 @@ class OrdersQuery(TimedListQuery):
 
 
 class PayByIn(In):
-    provider_account: AccountName
+    provider_account: AccountField
     way: Annotated[Text, StringConstraints(min_length=1, max_length=32)] = Field(
         description="The way of paying, one of the provider account's.", examples=["page"]
     )

@@ -174,8 +174,10 @@ def _decoded(raw: RawFields) -> dict[str, str]:
 
 
 def _hint(fields: Mapping[str, str]) -> Ref | None:
-    ours = fields.get("out_trade_no", "")
-    return Ref(ours=ours) if _OUR_NUMBER.fullmatch(ours) else None
+    ours, agreed = fields.get("out_trade_no", ""), fields.get("external_agreement_no", "")
+    if _OUR_NUMBER.fullmatch(ours):
+        return Ref(ours=ours)
+    return Ref(our_agreement=agreed) if _OUR_NUMBER.fullmatch(agreed) else None
 
 
 def _refusal(message: str, hint: Ref | None = None) -> Forged:

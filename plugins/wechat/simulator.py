@@ -78,7 +78,7 @@ def _add_protocol(app: Flask, wechat: SimulatedWeChat) -> None:
         response.headers.update(dict(answer.headers))
         return response
 
-    for rule in ("/v3/<path:path>", "/pay/<path:path>", "/secapi/<path:path>"):
+    for rule in ("/v3/<path:path>", "/pay/<path:path>", "/secapi/<path:path>", "/papay/<path:path>"):
         app.add_url_rule(rule, f"speak {rule}", speak, methods=["GET", "POST"])
 
 

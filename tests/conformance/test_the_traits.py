@@ -24,7 +24,7 @@ from app.providers import (
     Unknown,
 )
 from app.providers.testing.conformance import Document, ProviderConformance, Sample, Traits, World
-from app.providers.testing.conformance.kit import rules_of
+from app.providers.testing.conformance.kit import names_of_rules
 from app.providers.testing.doubles import MemoryKeys
 from plugins.sandbox.provider import SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
@@ -192,7 +192,7 @@ def test_rules_that_cannot_apply_are_not_collected() -> None:
     class BareWorld(SandboxWorld):
         traits = BARE
 
-    gone = set(rules_of(ProviderConformance)) - set(rules_of(kit_for(BareWorld)))
+    gone = set(names_of_rules(ProviderConformance)) - set(names_of_rules(kit_for(BareWorld)))
     assert gone == {
         "test_a_closed_payment_stays_closed",
         "test_a_liar_is_not_believed",

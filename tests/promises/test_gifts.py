@@ -328,8 +328,8 @@ def test_lists_show_what_a_user_gave_and_got(friends: Friends) -> None:
     friends.world.clock.advance(1)
     back = friends.give("bob", "ann", 6).id
     core = friends.world.core
-    page = journey.of_user(core, "bob", None, 3)
+    page = journey.list_gifts_of_user(core, "bob", None, 3)
     assert [row["id"] for row in page.rows] == [back, numbers[2], numbers[1]]
     assert [row["amount"] for row in page.rows] == [6, 3, 2]
-    rest = journey.of_user(core, "bob", page.next, 3)
+    rest = journey.list_gifts_of_user(core, "bob", page.next, 3)
     assert ([row["id"] for row in rest.rows], rest.next) == ([numbers[0]], None)

@@ -5,8 +5,6 @@ The process that dies is a fork of the test. Whatever it had done, the gift ends
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -17,14 +15,14 @@ import pytest
 from sqlalchemy import Engine, select
 
 from app.domain.numbers import slot_of_user
-from app.models.gifts import RECALLS
+from app.models.gifts import GIFTS, RECALLS
 from app.providers.facts import Kind
 from app.services.accounts import freezes
 from app.services.gifts import journey, recalls
-from tests.conftest import create_schema
+from tests.conftest import database_of
 from tests.support import databases
 from tests.support.buyer import Buyer
-from tests.support.faults import Fuse, fused_engine, killing
+from tests.support.forks import count_steps, kill_at
 from tests.support.friends import Friends, buyer_in, friends_in
 from tests.support.world import build_world
 
@@ -43,15 +41,11 @@ class Place:
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    if request.param == "sqlite":
-        yield from _place(f"sqlite:///{tmp_path_factory.mktemp('killed')}/tillbook.sqlite3")
-    else:
-        with databases.postgres_database() as url:
-            yield from _place(url)
+    with database_of(request, tmp_path_factory.mktemp("killed")) as url:
+        yield from _place(url)
 
 
 def _place(url: str) -> Iterator[Place]:
-    create_schema(url)
     with databases.engine_for(url) as engine:
         yield Place(url, friends_in(build_world(engine, databases.sessions_for(engine))))
 
@@ -85,7 +79,7 @@ class Pair:
         """As the worker does. What it had taken before it died is leased, and falls due a minute later."""
         core, open_here = self.friends.world.core, (RECALLS.c.slot == self.ann.slot, RECALLS.c.status == "open")
         for number in core.read(lambda tx: list(tx.scalars(select(RECALLS.c.id).where(*open_here)))):
-            recalls.work_on_due(core, number)
+            recalls.work_on_recall(core, number)
 
 
 @dataclass(frozen=True)
@@ -109,11 +103,6 @@ def _pair(place: Place) -> Pair:
     return Pair(place.friends, ann, f"bob-{number}")
 
 
-def _is_killed_or_nearly_through(ended: int, at: int, steps: int) -> None:
-    """A run may have a step or two less than the one that was counted: then it comes through at the last of them."""
-    assert ended == -signal.SIGKILL or (ended == 0 and at > steps - 5)
-
-
 @pytest.mark.parametrize("name", ACTIONS)
 def test_killed_at_any_step_it_is_finished_or_returned_and_never_both(place: Place, name: str) -> None:
     action = ACTIONS[name]
@@ -122,7 +111,7 @@ def test_killed_at_any_step_it_is_finished_or_returned_and_never_both(place: Pla
     for at in sorted({1 + number * (steps - 1) // (KILLS - 1) for number in range(KILLS)}):
         pair = _pair(place)
         action.prepare(pair)
-        _is_killed_or_nearly_through(_in_a_fork(place, pair, action, at), at, steps)
+        _kill(place, pair, action, at, steps)
         if name != "recalled":
             written = sum(pair.coins) + max(0, place.friends.in_transit)
             assert written in (66, 67), "nothing is lost in between"
@@ -142,7 +131,7 @@ def test_killed_anywhere_the_worker_alone_ends_what_is_written_down(place: Place
         pair = _pair(place)
         action.prepare(pair)
         before = pair.coins
-        _is_killed_or_nearly_through(_in_a_fork(place, pair, action, at), at, steps)
+        _kill(place, pair, action, at, steps)
         place.friends.work()
         assert pair.coins in (before, action.coins)
         assert place.friends.in_transit == 0
@@ -151,20 +140,28 @@ def test_killed_anywhere_the_worker_alone_ends_what_is_written_down(place: Place
 
 def test_killed_twice_it_still_ends(place: Place) -> None:
     """The worker that carries on what a first process left dies as well."""
+    work = Action(_send_only, _work_on, [26, 40])
+    steps = _count_steps(place, work)
     pair = _pair(place)
-    number = place.friends.send_only(pair.ann.user, pair.bob, 40)
-    place.friends.world.clock.advance(61)
-    work = Action(lambda _: None, lambda each: _work_on(each, number), [26, 40])
+    work.prepare(pair)
     for at in (1, 4, 8, 12):
-        assert _in_a_fork(place, pair, work, at) == -signal.SIGKILL
+        _kill(place, pair, work, at, steps)
         place.friends.world.clock.advance(61)
     place.friends.work()
     assert (pair.coins, place.friends.in_transit) == ([26, 40], 0)
     place.friends.assert_balanced()
 
 
-def _work_on(pair: Pair, number: int) -> None:
-    journey.work_on_due(pair.friends.world.core, number)
+def _send_only(pair: Pair) -> None:
+    pair.friends.send_only(pair.ann.user, pair.bob, 40)
+    pair.friends.world.clock.advance(61)
+
+
+def _work_on(pair: Pair) -> None:
+    """As the worker does with a gift that has fallen due."""
+    core, sent_here = pair.friends.world.core, (GIFTS.c.slot == pair.ann.slot, GIFTS.c.giver == pair.ann.user)
+    for number in core.read(lambda tx: list(tx.scalars(select(GIFTS.c.id).where(*sent_here)))):
+        journey.work_on_gift(core, number)
 
 
 def test_ended_by_many_at_once_it_ends_once(place: Place) -> None:
@@ -238,29 +235,13 @@ def _at_once(*works: Callable[[], object]) -> None:
 
 
 def _count_steps(place: Place, action: Action) -> int:
-    """How many steps the action has when nothing goes wrong: run in this process."""
     pair = _pair(place)
     action.prepare(pair)
-    fuse = Fuse(killing)
-    engine = fused_engine(place.url, fuse)
-    with fuse.armed(0):
-        action.run(_elsewhere(pair, engine))
-    engine.dispose()
-    return len(fuse.steps)
+    return count_steps(place.url, lambda engine: action.run(_elsewhere(pair, engine)))
 
 
-def _in_a_fork(place: Place, pair: Pair, action: Action, at: int) -> int:
-    """Run it in a process that is killed at that step; how the process ended."""
-    child = os.fork()
-    if child == 0:
-        try:
-            fuse = Fuse(killing)
-            elsewhere = _elsewhere(pair, fused_engine(place.url, fuse))
-            with fuse.armed(at):
-                action.run(elsewhere)
-        finally:
-            os._exit(1)
-    return -os.WTERMSIG(os.waitpid(child, 0)[1])
+def _kill(place: Place, pair: Pair, action: Action, at: int, steps: int) -> None:
+    kill_at(place.url, lambda engine: action.run(_elsewhere(pair, engine)), at, steps)
 
 
 def _elsewhere(pair: Pair, engine: Engine) -> Pair:

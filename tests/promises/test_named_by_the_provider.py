@@ -65,7 +65,7 @@ class NamingWorld:
         return list(self.world.core.read(lambda tx: tx.execute(text(ASKS)).all()))
 
     def shown(self) -> list[str]:
-        return [row.reason for row in self.world.core.read(inbox.waiting)]
+        return [row.reason for row in self.world.core.read(inbox.waiting_messages)]
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_what_is_not_found_is_looked_for_again_and_shown_to_a_person_at_the_end(
     naming.work()
     assert naming.shown() == [reference_queries.NOT_FOUND]
     assert naming.asks()[0].next_try_at is None
-    [kept] = naming.world.core.read(inbox.waiting)
+    [kept] = naming.world.core.read(inbox.waiting_messages)
     assert json.loads(kept.body) == {"theirs": "T-of-nobody", "refund": "R-1"}
 
 

@@ -24,7 +24,7 @@ from app.services.base.reported_fact import ReportedFact, Road
 from app.services.facts import claims, parked
 from app.services.facts.owner import tell
 from app.services.refunds import early_refunds
-from tests.conftest import create_schema
+from tests.conftest import database_of
 from tests.promises.test_reexamined import STORE_CATALOGUE, forgotten
 from tests.support import databases
 from tests.support.buyer import BONUS, COINS, PAID, Buyer, target
@@ -42,15 +42,11 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One Tillbook for all examples, each with users of its own."""
-    if request.param == "sqlite":
-        yield from _world(f"sqlite:///{tmp_path_factory.mktemp('unmatched')}/tillbook.sqlite3")
-    else:
-        with databases.postgres_database() as url:
-            yield from _world(url)
+    with database_of(request, tmp_path_factory.mktemp("unmatched")) as url:
+        yield from _world(url)
 
 
 def _world(url: str) -> Iterator[World]:
-    create_schema(url)
     with databases.engine_for(url) as engine:
         world = build_world(engine, databases.sessions_for(engine))
         world.core.transact(lambda tx: import_products(tx, parse_catalogue(STORE_CATALOGUE), START))
@@ -90,8 +86,8 @@ class Teller:
         for step in chosen:
             self.world.clock.advance(1)
             if step is None:
-                parked.sweep(self.world.core, parked.START)
-                early_refunds.sweep(self.world.core, 0)
+                parked.look_at_parked(self.world.core, parked.PARKED_START)
+                early_refunds.look_at_early(self.world.core, 0)
             else:
                 fact, road = self.facts[step[0]], step[1]
                 applied = tell(self.world.core, ReportedFact(self.world.account, fact, road), holder=self.holder)
@@ -190,7 +186,7 @@ def test_a_parked_payment_that_a_history_tells_again_keeps_its_booking_and_is_cr
     world.assert_balanced()
     restore()
     if by == "sweep":
-        parked.sweep(world.core, parked.START)
+        parked.look_at_parked(world.core, parked.PARKED_START)
     else:
         tell(world.core, ReportedFact(world.account, fact, by))  # type: ignore[arg-type]
     assert (world.coins(), world.money("suspense"), world.money("sales")) == (66, 0, 600)

@@ -5,8 +5,6 @@ The process that dies is a fork of the test. It speaks to the provider over a so
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,10 +21,10 @@ from app.providers.tools import Tools
 from app.services.calls import refund_calls
 from app.worker import Worker
 from plugins.sandbox import plugin
-from tests.conftest import create_schema
+from tests.conftest import database_of
 from tests.support import databases
 from tests.support.buyer import Buyer, target
-from tests.support.faults import Fuse, fused_engine, killing
+from tests.support.forks import count_steps, kill_at
 from tests.support.world import SECRET, World, build_world
 
 KILLS = 8
@@ -44,15 +42,11 @@ class Place:
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    if request.param == "sqlite":
-        yield from _place(f"sqlite:///{tmp_path_factory.mktemp('killed')}/tillbook.sqlite3")
-    else:
-        with databases.postgres_database() as url:
-            yield from _place(url)
+    with database_of(request, tmp_path_factory.mktemp("killed")) as url:
+        yield from _place(url)
 
 
 def _place(url: str) -> Iterator[Place]:
-    create_schema(url)
     with databases.engine_for(url) as engine:
         world = build_world(engine, databases.sessions_for(engine))
         server = make_server("127.0.0.1", 0, world.provider_app, threaded=True)
@@ -73,7 +67,7 @@ def _prepare_ask(buyer: Buyer) -> None:
 
 
 def _ask(buyer: Buyer) -> None:
-    refund_calls.work_on_due(buyer.world.core, buyer.ask(300, key="the same"))
+    refund_calls.work_on_refund(buyer.world.core, buyer.ask(300, key="the same"))
 
 
 def _ask_and_send(buyer: Buyer) -> None:
@@ -129,7 +123,7 @@ def test_killed_at_any_step_it_goes_on_to_one_refund_and_one_clawback(place: Pla
     for at in sorted({1 + number * (steps - 1) // (KILLS - 1) for number in range(KILLS)}):
         buyer = Buyer(place.world)
         action.prepare(buyer)
-        assert _in_a_fork(place, buyer, action, at) == -signal.SIGKILL
+        _kill(place, buyer, action, at, steps)
         action.go_on(buyer)
         assert buyer.refunded == 300
         assert (buyer.coins, buyer.debt, buyer.account.held) == (66 - action.spent - target(300), 0, 0)
@@ -141,29 +135,13 @@ def test_killed_at_any_step_it_goes_on_to_one_refund_and_one_clawback(place: Pla
 
 
 def _count_steps(place: Place, action: Action) -> int:
-    """How many steps the action has when nothing goes wrong: run in this process."""
     buyer = Buyer(place.world)
     action.prepare(buyer)
-    fuse = Fuse(killing)
-    engine = fused_engine(place.url, fuse)
-    with fuse.armed(0):
-        action.run(_elsewhere(place, buyer, engine))
-    engine.dispose()
-    return len(fuse.steps)
+    return count_steps(place.url, lambda engine: action.run(_elsewhere(place, buyer, engine)))
 
 
-def _in_a_fork(place: Place, buyer: Buyer, action: Action, at: int) -> int:
-    """Run it in a process that is killed at that step; how the process ended."""
-    child = os.fork()
-    if child == 0:
-        try:
-            fuse = Fuse(killing)
-            elsewhere = _elsewhere(place, buyer, fused_engine(place.url, fuse))
-            with fuse.armed(at):
-                action.run(elsewhere)
-        finally:
-            os._exit(1)
-    return -os.WTERMSIG(os.waitpid(child, 0)[1])
+def _kill(place: Place, buyer: Buyer, action: Action, at: int, steps: int) -> None:
+    kill_at(place.url, lambda engine: action.run(_elsewhere(place, buyer, engine)), at, steps)
 
 
 def _elsewhere(place: Place, buyer: Buyer, engine: Engine) -> Buyer:

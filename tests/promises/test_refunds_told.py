@@ -19,7 +19,7 @@ from app.models.base import AnyRow
 from app.providers.facts import Fact, Kind
 from app.services.base.context import Rules
 from app.services.ledger.deferred import deferred_revenue
-from tests.conftest import create_schema
+from tests.conftest import database_of
 from tests.support import databases
 from tests.support.buyer import BONUS, COINS, PAID, ROADS, Buyer, target
 from tests.support.world import World, build_world
@@ -28,15 +28,11 @@ from tests.support.world import World, build_world
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One Tillbook for all sequences of this module, on each engine."""
-    if request.param == "sqlite":
-        yield from _world(f"sqlite:///{tmp_path_factory.mktemp('told')}/tillbook.sqlite3")
-    else:
-        with databases.postgres_database() as url:
-            yield from _world(url)
+    with database_of(request, tmp_path_factory.mktemp("told")) as url:
+        yield from _world(url)
 
 
 def _world(url: str) -> Iterator[World]:
-    create_schema(url)
     with databases.engine_for(url) as engine:
         yield build_world(engine, databases.sessions_for(engine))
 

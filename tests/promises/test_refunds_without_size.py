@@ -63,7 +63,7 @@ class Unsized:
             Worker(self.world.core).run_once()
 
     def listed(self) -> list[Any]:
-        return overdue.listed(self.world.core, 10).payments
+        return overdue.list_overdue_refunds(self.world.core, 10).payments
 
     def next_ask(self) -> Any:
         wanted = text("/* sweep: operator */ SELECT next_try_at FROM asks")

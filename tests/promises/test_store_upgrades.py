@@ -124,7 +124,7 @@ def _refunds(store: Store, user: str = "alice") -> list[tuple[str, str, object]]
 
     wanted = text("SELECT id FROM orders WHERE slot = :slot AND user_id = :user ORDER BY paid_at")
     orders = store.core.read(lambda tx: list(tx.scalars(wanted, {"slot": slot_of_user(user), "user": user})))
-    rows = [row for order in orders for row in requests.of_order(store.core, order)]
+    rows = [row for order in orders for row in requests.list_refunds_of_order(store.core, order)]
     return [(row.number_there, row.status, row.coins) for row in rows]
 
 

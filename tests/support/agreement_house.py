@@ -81,7 +81,7 @@ class AgreementHouse:
         """An agreement that the provider knows, and nobody has signed."""
         wanted = NewAgreement(user, sku, PayBy("debit", "page"), zone=zone, pay_now=pay_now)
         request = keyed(f"user:{user}", key, "create_agreement", {"product": sku})
-        number = signing_requests.create(self.core, wanted, request)
+        number = signing_requests.create_signing(self.core, wanted, request)
         agreement_signing.start_signing(self.core, number)
         return number
 
@@ -99,15 +99,15 @@ class AgreementHouse:
         """Everything that is due about agreements now; how many steps that took."""
         done = 0
         while done < most:
-            due = self.core.read(lambda tx: agreement_rows.DUE.numbers(tx, tx.now, 100))
+            due = self.core.read(lambda tx: agreement_rows.AGREEMENTS_DUE.numbers(tx, tx.now, 100))
             if not due:
                 return done
-            done += sum(agreement_queries.work_on_due(self.core, number) for number in due)
+            done += sum(agreement_queries.work_on_agreement(self.core, number) for number in due)
         raise AssertionError("the work about agreements finds no end")
 
     def settle_payments(self, *payments: int) -> None:
         for payment in payments:
-            payment_closing.work_on_due(self.core, payment)
+            payment_closing.work_on_payment(self.core, payment)
         expire_due_orders(self.core, 100)
 
     def at(self, moment: datetime) -> int:
@@ -119,7 +119,7 @@ class AgreementHouse:
         return self.work()
 
     def row(self, number: int) -> AnyRow:
-        return self.core.read(lambda tx: agreement_rows.known(tx, number))
+        return self.core.read(lambda tx: agreement_rows.known_agreement(tx, number))
 
     def periods(self, number: int) -> list[AnyRow]:
         """Oldest first."""
@@ -131,7 +131,7 @@ class AgreementHouse:
         return self.core.read(lambda tx: payment_rows.payments_of_order(tx, slot_of_number(number), order))
 
     def active(self, user: str = "alice") -> dict[str, datetime]:
-        return {each.name: each.until for each in entitlements.of_user(self.core, user)}
+        return {each.name: each.until for each in entitlements.entitlements_of_user(self.core, user)}
 
     def events(self, user: str = "alice") -> list[str]:
         query = text("/* sweep: audit */ SELECT type FROM events WHERE user_id = :user ORDER BY version")

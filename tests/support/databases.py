@@ -17,7 +17,7 @@ from sqlalchemy import Engine, String, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import sessionmaker
 
-from app.models import slot_guard
+from app.models import slot_guard, slot_watch
 from app.models.engine import engine_options, prepare
 from app.services.base.transaction import Sessions
 
@@ -54,21 +54,35 @@ def server_url() -> URL:
 
 
 @contextlib.contextmanager
-def postgres_database(template: str | None = None) -> Iterator[str]:
-    """The URL of a database of its own, dropped afterwards."""
-    name = f"t_{secrets.token_hex(6)}"
-    with _admin() as admin:
-        admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""))
+def postgres_database() -> Iterator[str]:
+    """The URL of an empty database, without the schema, dropped afterwards."""
+    name = new_database()
     try:
-        yield server_url().set(database=name).render_as_string(hide_password=False)
+        yield url_of(name)
     finally:
-        with _admin() as admin:
-            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        drop_database(name)
 
 
-def _admin() -> psycopg.Connection[Any]:
-    url = server_url().set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
-    return psycopg.connect(url, autocommit=True)
+def new_database(template: str | None = None) -> str:
+    """The name of a new database."""
+    name = f"t_{secrets.token_hex(6)}"
+    with admin() as connection:
+        connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""))
+    return name
+
+
+def drop_database(name: str) -> None:
+    with admin() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def url_of(name: str) -> str:
+    return server_url().set(database=name).render_as_string(hide_password=False)
+
+
+def admin() -> psycopg.Connection[Any]:
+    """A connection to the server, to none of the tests' databases."""
+    return psycopg.connect(url_of("postgres"), autocommit=True)
 
 
 @contextlib.contextmanager
@@ -76,6 +90,7 @@ def engine_for(url: str) -> Iterator[Engine]:
     """An engine as the service makes it, which also refuses statements without a slot."""
     engine = prepare(create_engine(url, **engine_options(url)), durable=False)
     slot_guard.install(engine)
+    slot_watch.install(engine)
     try:
         yield engine
     finally:

@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 
-from app.models import slot_guard
+from app.models import slot_guard, slot_watch
 from app.models.engine import engine_options, prepare
 
 
@@ -80,6 +80,7 @@ def fused_engine(url: str, fuse: Fuse) -> Engine:
         options["creator"] = _postgres_creator(url, fuse, options.pop("connect_args"))
     engine = prepare(create_engine(url, **options), durable=False)
     slot_guard.install(engine)
+    slot_watch.install(engine)
     return engine
 
 

@@ -38,9 +38,9 @@ MOST_COINS = 10**12
 """Per piece and grant: leaves room for a million pieces below 2^63."""
 _p = Product.__table__.c
 
-Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ProductSku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AssetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
-AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+ProviderAccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 EntitlementName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
@@ -87,11 +87,11 @@ class PlanEntry(BaseModel):
 class ProductEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    sku: Sku
+    sku: ProductSku
     title: Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
     prices: dict[CurrencyCode, Annotated[str, BeforeValidator(_exact)]] = Field(default_factory=dict)
     grants: list[GrantEntry] = Field(default_factory=list, max_length=MOST_GRANTS)
-    store_ids: dict[AccountName, Annotated[str, StringConstraints(min_length=1, max_length=128)]] = Field(
+    store_ids: dict[ProviderAccountName, Annotated[str, StringConstraints(min_length=1, max_length=128)]] = Field(
         default_factory=dict
     )
     active: bool = True

@@ -30,7 +30,7 @@ from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.payments.payment_rows import LockedPayment
 
-BY_RULE = "rule"
+ENDED_BY_RULE = "rule"
 """Who ends an agreement whose period stays unpaid."""
 _CAUSES = {
     Kind.SIGNED: AgreementCause.SIGNED,
@@ -44,7 +44,7 @@ _CAUSES = {
 def take_word(tx: Tx, reported: ReportedFact) -> Decision:
     """Apply what a provider says of an agreement itself; what becomes of the fact."""
     number = reported.agreement_number
-    row = store_agreements.told_of(tx, reported) if number is None else agreement_rows.lock(tx, number)
+    row = store_agreements.told_of(tx, reported) if number is None else agreement_rows.lock_agreement(tx, number)
     strange = _strange(reported, row)
     if row is None or strange is not None:
         return Decision(Outcome.PARKED, strange or Mismatch.UNKNOWN_NUMBER)
@@ -78,74 +78,74 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
     if fact.kind is Kind.PAST_DUE:
         changes |= {"grace_until": fact.period_end, "renews": fact.renews}
     if after is None:
-        changed = agreement_rows.change(tx, row, changes)
+        changed = agreement_rows.change_agreement(tx, row, changes)
         return changed is not row
     changes |= {"status": after, "tries": 0}
     if after is AgreementStatus.ENDED:
-        end(tx, row, fact, changes)
+        _ends(tx, row, fact, changes)
     elif fact.kind is Kind.SIGNED:
         _signed(tx, row, fact, changes)
     else:
-        changed = agreement_rows.change(tx, row, changes)
+        changed = agreement_rows.change_agreement(tx, row, changes)
         newest = agreement_rows.periods_before(tx, row, row.next_period, 1)
-        agreement_events.tell(tx, EventType.AGREEMENT_PAST_DUE, changed, *newest)
+        agreement_events.tell_agreement(tx, EventType.AGREEMENT_PAST_DUE, changed, *newest)
     return True
 
 
 def _named(tx: Tx, row: AnyRow, fact: Fact) -> AnyRow:
     """The provider's number, as soon as it is told."""
-    return agreement_rows.change(tx, row, {"theirs": row.theirs or fact.ref.agreement})
+    return agreement_rows.change_agreement(tx, row, {"theirs": row.theirs or fact.ref.agreement})
 
 
-def end(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
+def _ends(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     """The provider says that it is over. What the provider takes for our end may be ours for a reason of our own."""
     how: str = fact.ending or Ending.PROVIDER
     if fact.kind is not Kind.ENDED:
         how = NEVER_SIGNED
     elif row.cancel_at is not None and fact.ending in (None, Ending.US):
-        how = Ending.UNPAID if row.cancel_by == BY_RULE else Ending.US
+        how = Ending.UNPAID if row.cancel_by == ENDED_BY_RULE else Ending.US
     changes |= {"ended_at": fact.at, "ended_by": how, "action": None}
-    settle(tx, row, {**changes, "status": AgreementStatus.ENDED}, EventType.AGREEMENT_ENDED)
+    settle_agreement(tx, row, {**changes, "status": AgreementStatus.ENDED}, EventType.AGREEMENT_ENDED)
 
 
-def settle(
+def settle_agreement(
     tx: Tx, row: AnyRow, changes: dict[str, Any], kind: EventType | None, *told: AnyRow, actor: str = ""
 ) -> AnyRow:
     """Change a locked agreement, plan what is to be done next about it, and tell it; the row as it is then."""
-    changed = agreement_rows.change(tx, row, changes)
+    changed = agreement_rows.change_agreement(tx, row, changes)
     charge_at = plans.next_charge(changed, tx.core.rules.charges)
     if changed.status == AgreementStatus.PAST_DUE:
         charge_at = next((period.next_try_at for period in told), changed.next_charge_at) if charge_at else None
     planned = SimpleNamespace(**{**changed._mapping, "next_charge_at": charge_at})
     work_at = plans.next_work(planned, tx.now, tx.core.rules.ask, plans.window_of(tx, changed))
-    changed = agreement_rows.change(tx, changed, {"next_charge_at": charge_at, "next_work_at": work_at})
+    changed = agreement_rows.change_agreement(tx, changed, {"next_charge_at": charge_at, "next_work_at": work_at})
     if kind is not None:
-        agreement_events.tell(tx, kind, changed, *told, actor=actor)
+        agreement_events.tell_agreement(tx, kind, changed, *told, actor=actor)
     return changed
 
 
 def plan_charge(tx: Tx, row: AnyRow) -> AnyRow:
     """Plan the charge of the next period of a locked agreement, also of one that is past due."""
     charge_at = plans.next_charge(row, tx.core.rules.charges)
-    return agreement_rows.change(tx, row, {"next_charge_at": charge_at, "next_work_at": tx.now})
+    return agreement_rows.change_agreement(tx, row, {"next_charge_at": charge_at, "next_work_at": tx.now})
 
 
 def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     """It is in force, from now on or again. Periods are counted from here unless a paid one has set their beginning."""
     changes |= {"signed_at": fact.at, "ended_at": None, "ended_by": "", "action": None}
     if row.by_store:
-        settle(tx, row, changes, EventType.AGREEMENT_SIGNED)
+        settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
         return
     begins_again = row.status == AgreementStatus.ENDED and row.next_period > 0
     if row.anchor_at is None or (begins_again and (row.paid_until is None or row.paid_until < fact.at)):
         changes |= {"anchor_at": fact.at, "anchor_number": row.next_period}
     if row.first_minor == 0 and row.next_period == 0:
-        changed = agreement_rows.change(tx, row, changes)
+        changed = agreement_rows.change_agreement(tx, row, changes)
         start, ends_at = plans.span(changed, 0)
         ours = {"slot": row.slot, "agreement_id": row.id, "entitlements": row.entitlements}
         agreement_rows.add_period(tx, {**ours, "number": 0, "starts_at": start, "ends_at": ends_at, "status": "free"})
         row, changes = changed, {"paid_until": ends_at, "next_period": 1}
-    settle(tx, row, changes, EventType.AGREEMENT_SIGNED)
+    settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
 
 
 # --- what a payment of one of its orders came to ---
@@ -157,23 +157,23 @@ def take_payment(tx: Tx, reported: ReportedFact, decision: Decision, locked: Loc
         if decision.order is OrderStatus.PAID:
             store_agreements.take_period(tx, reported, locked)
         return
-    row = agreement_rows.lock(tx, locked.order.agreement_id)
+    row = agreement_rows.lock_agreement(tx, locked.order.agreement_id)
     if row is None:
         return
     number = int(locked.order.period_number)
     if decision.order is OrderStatus.PAID:
-        paid(tx, row, number, locked, reported.fact)
+        period_paid(tx, row, number, locked, reported.fact)
     elif decision.payment in UNPAID_END and locked.order.status != OrderStatus.PAID:
-        due = agreement_rows.period(tx, row, number)
+        due = agreement_rows.find_period(tx, row, number)
         if due is not None and due.status == "due" and due.next_try_at is None:
-            refused(tx, row, due, reported.fact.refusal or Refusal.OTHER, locked.attempts)
+            period_refused(tx, row, due, reported.fact.refusal or Refusal.OTHER, locked.attempts)
 
 
-def paid(tx: Tx, row: AnyRow, number: int, locked: LockedPayment, fact: Fact) -> None:
+def period_paid(tx: Tx, row: AnyRow, number: int, locked: LockedPayment, fact: Fact) -> None:
     """Its period is paid, in time or late."""
     if row.anchor_at is None:
-        row = agreement_rows.change(tx, row, {"anchor_at": fact.at, "anchor_number": number})
-    due = agreement_rows.period(tx, row, number)
+        row = agreement_rows.change_agreement(tx, row, {"anchor_at": fact.at, "anchor_number": number})
+    due = agreement_rows.find_period(tx, row, number)
     if due is None:
         start, end_at = plans.span(row, number)
         new = {"slot": row.slot, "agreement_id": row.id, "number": number, "starts_at": start, "ends_at": end_at}
@@ -186,12 +186,12 @@ def paid(tx: Tx, row: AnyRow, number: int, locked: LockedPayment, fact: Fact) ->
     after = next_agreement_status(AgreementStatus(row.status), AgreementCause.PAID)
     if after is not None:
         moves["status"] = after
-    if row.cancel_by == BY_RULE and row.status in IN_FORCE:
+    if row.cancel_by == ENDED_BY_RULE and row.status in IN_FORCE:
         moves |= {"cancel_at": None, "cancel_by": ""}
-    settle(tx, row, moves, EventType.AGREEMENT_RENEWED, period)
+    settle_agreement(tx, row, moves, EventType.AGREEMENT_RENEWED, period)
 
 
-def refused(tx: Tx, row: AnyRow, period: AnyRow, refusal: Refusal, attempts: int) -> None:
+def period_refused(tx: Tx, row: AnyRow, period: AnyRow, refusal: Refusal, attempts: int) -> None:
     """A charge of its due period ended unpaid: try again by the table, or see that it ends."""
     rules, zone = tx.core.rules.charges, plans.zone_of(row)
     again = None
@@ -212,7 +212,7 @@ def refused(tx: Tx, row: AnyRow, period: AnyRow, refusal: Refusal, attempts: int
     if after is not None:
         changes["status"] = after
     if again is None and rules.when_unpaid is WhenUnpaid.END and row.status in IN_FORCE and row.cancel_at is None:
-        changes |= {"cancel_at": tx.now, "cancel_by": BY_RULE}
+        changes |= {"cancel_at": tx.now, "cancel_by": ENDED_BY_RULE}
     if refusal is Refusal.AGREEMENT_GONE:
         changes["asked_at"] = row.created_at  # due to be asked about
-    settle(tx, row, changes, EventType.AGREEMENT_PAST_DUE, period)
+    settle_agreement(tx, row, changes, EventType.AGREEMENT_PAST_DUE, period)

@@ -12,16 +12,16 @@ from app.services.agreements import agreement_rows
 from app.services.base.context import Core, Tx
 from app.services.base.list_pages import ListPage, ListPlace, page_of
 
-A = AGREEMENTS.c
+_A = AGREEMENTS.c
 _OF_USER = (
-    select(*A)
-    .where(A.slot == bindparam("p_slot"), A.user_id == bindparam("p_user"), A.id < bindparam("p_before"))
-    .order_by(A.id.desc())
+    select(*_A)
+    .where(_A.slot == bindparam("p_slot"), _A.user_id == bindparam("p_user"), _A.id < bindparam("p_before"))
+    .order_by(_A.id.desc())
     .limit(bindparam("p_most"))
 )
 
 
-def of_user(core: Core, user_id: str, place: ListPlace | None, limit: int) -> ListPage[AnyRow]:
+def agreements_of_user(core: Core, user_id: str, place: ListPlace | None, limit: int) -> ListPage[AnyRow]:
     """A page of the user's agreements, newest first."""
     before = MAX_NUMBER if place is None else place[0]
     values = {"p_slot": slot_of_user(user_id), "p_user": user_id, "p_before": before, "p_most": limit + 1}
@@ -36,7 +36,7 @@ def periods_of(core: Core, agreement: AnyRow, place: ListPlace | None, limit: in
     return page_of(rows, limit, lambda row: (row.number,))
 
 
-def of_status(tx: Tx, status: str, limit: int) -> list[AnyRow]:
+def agreements_of_status(tx: Tx, status: str, limit: int) -> list[AnyRow]:
     """Agreements of all users that stand so, oldest first, for the operator."""
-    wanted = select(*A).prefix_with(sweep("operator")).where(A.status == status)
-    return list(tx.execute(wanted.order_by(A.created_at, A.id).limit(limit)))
+    wanted = select(*_A).prefix_with(sweep("operator")).where(_A.status == status)
+    return list(tx.execute(wanted.order_by(_A.created_at, _A.id).limit(limit)))

@@ -40,15 +40,15 @@ class NeedsSigning(DomainError):
     code = "needs_signing"
 
 
-def view(core: Core, user_id: str | None, number: int) -> AnyRow:
+def view_agreement(core: Core, user_id: str | None, number: int) -> AnyRow:
     """The user's agreement; any for a caller who speaks for all users (None). Raises NotFound."""
-    row = core.read(lambda tx: agreement_rows.find(tx, number))
+    row = core.read(lambda tx: agreement_rows.find_agreement(tx, number))
     if row is None or user_id not in (None, row.user_id):
         raise NotFound(agreement=str(number))
     return row
 
 
-def cancel(
+def request_end(
     core: Core, number: int, user_id: str | None, owned: Callable[[str], Keyed], actor: str, *, at_once: bool
 ) -> None:
     """End it, now or with the period that is paid. No charge is made from here on. Raises NotFound, KeptByTheStore,
@@ -59,24 +59,24 @@ def cancel(
             raise AgreementNotInForce(agreement=str(number), agreement_status=row.status)
         ends_later = not at_once and row.paid_until is not None and row.paid_until > tx.now
         cancel_at: datetime = row.paid_until if ends_later else tx.now
-        agreement_facts.settle(tx, row, {"cancel_at": cancel_at, "cancel_by": actor, "tries": 0}, None)
+        agreement_facts.settle_agreement(tx, row, {"cancel_at": cancel_at, "cancel_by": actor, "tries": 0}, None)
 
     _changed(core, number, user_id, owned, decide)
 
 
-def pause(core: Core, number: int, user_id: str | None, owned: Callable[[str], Keyed]) -> None:
+def pause_charges(core: Core, number: int, user_id: str | None, owned: Callable[[str], Keyed]) -> None:
     """Charge nothing until it is resumed. Raises NotFound, KeptByTheStore, AgreementNotInForce."""
 
     def decide(tx: Tx, row: AnyRow) -> None:
         after = next_agreement_status(AgreementStatus(row.status), AgreementCause.PAUSED)
         if after is None and row.status != AgreementStatus.PAUSED:
             raise AgreementNotInForce(agreement=str(number), agreement_status=row.status)
-        agreement_facts.settle(tx, row, {"status": AgreementStatus.PAUSED}, None)
+        agreement_facts.settle_agreement(tx, row, {"status": AgreementStatus.PAUSED}, None)
 
     _changed(core, number, user_id, owned, decide)
 
 
-def resume(core: Core, number: int, user_id: str | None, owned: Callable[[str], Keyed]) -> None:
+def resume_charges(core: Core, number: int, user_id: str | None, owned: Callable[[str], Keyed]) -> None:
     """Charge again: what is not paid begins now. Takes back a wish to end it that is not carried out yet. Raises
     NotFound, KeptByTheStore, AgreementNotInForce."""
 
@@ -94,7 +94,7 @@ def begin_again(tx: Tx, row: AnyRow) -> None:
     changes: dict[str, Any] = {"cancel_at": None, "cancel_by": "", "tries": 0}
     if row.status == AgreementStatus.PAUSED:
         changes["status"] = next_agreement_status(AgreementStatus.PAUSED, AgreementCause.RESUMED)
-    due = agreement_rows.period(tx, row, row.next_period)
+    due = agreement_rows.find_period(tx, row, row.next_period)
     number = row.next_period
     if due is not None and due.status == "unpaid":
         number += 1
@@ -102,12 +102,14 @@ def begin_again(tx: Tx, row: AnyRow) -> None:
     has_gap = row.paid_until is None or row.paid_until <= tx.now
     if row.anchor_at is not None and has_gap and (due is None or due.status != "due"):
         changes |= {"anchor_at": tx.now, "anchor_number": number}
-    changed = agreement_facts.settle(tx, row, changes, None, *([due] if due is not None and due.next_try_at else []))
+    changed = agreement_facts.settle_agreement(
+        tx, row, changes, None, *([due] if due is not None and due.next_try_at else [])
+    )
     if changed.status in CHARGEABLE and changed.next_charge_at is None and due is not None and due.status == "unpaid":
         agreement_facts.plan_charge(tx, changed)
 
 
-def charge_now(core: Core, number: int) -> AnyRow:
+def charge_at_once(core: Core, number: int) -> AnyRow:
     """An operator wants the period that is due charged at once, whatever the table says. Raises NotFound,
     KeptByTheStore, AgreementNotInForce."""
 
@@ -115,12 +117,12 @@ def charge_now(core: Core, number: int) -> AnyRow:
         row = _locked(tx, number, None)
         if row.status not in CHARGEABLE:
             raise AgreementNotInForce(agreement=str(number), agreement_status=row.status)
-        due = agreement_rows.period(tx, row, row.next_period)
+        due = agreement_rows.find_period(tx, row, row.next_period)
         if due is not None and due.status == "due" and due.next_try_at is not None:
             agreement_rows.change_period(tx, due, {"next_try_at": tx.now})
-            return agreement_rows.change(tx, row, {"next_charge_at": tx.now, "next_work_at": tx.now})
+            return agreement_rows.change_agreement(tx, row, {"next_charge_at": tx.now, "next_work_at": tx.now})
         begin_again(tx, row)
-        return agreement_rows.known(tx, number)
+        return agreement_rows.known_agreement(tx, number)
 
     return core.transact(work)
 
@@ -145,7 +147,7 @@ def change_plan(core: Core, number: int, user_id: str | None, owned: Callable[[s
             raise NeedsSigning(sku=sku, most_minor=row.most_minor)
         names = ("sku", "title", "grants", "entitlements")
         plan = {name: getattr(product, name) for name in names} | {"amount_minor": price}
-        agreement_rows.change(tx, row, {"next_plan": None if sku == row.sku else plan})
+        agreement_rows.change_agreement(tx, row, {"next_plan": None if sku == row.sku else plan})
 
     _changed(core, number, user_id, owned, decide)
 
@@ -170,7 +172,7 @@ def _changed(
 
 
 def _locked(tx: Tx, number: int, user_id: str | None, *, may_be_stores: bool = False) -> AnyRow:
-    row = agreement_rows.lock(tx, number)
+    row = agreement_rows.lock_agreement(tx, number)
     if row is None or user_id not in (None, row.user_id):
         raise NotFound(agreement=str(number))
     if row.by_store and not may_be_stores:

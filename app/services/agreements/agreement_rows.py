@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,40 +18,40 @@ from app.services.base.leases import LeaseQueue
 from app.services.base.transaction import Transaction
 from app.services.base.upsert import insert_if_new
 
-A, P = AGREEMENTS.c, PERIODS.c
+_A, _P = AGREEMENTS.c, PERIODS.c
 _o, _p = Order.__table__.c, Payment.__table__.c
-DUE = LeaseQueue(AGREEMENTS, "next_work_at", "due_agreements", counts="tries")
-_ONE = select(*A).where(A.slot == bindparam("p_slot"), A.id == bindparam("p_id"))
+AGREEMENTS_DUE = LeaseQueue(AGREEMENTS, "next_work_at", "due_agreements", counts="tries")
+_ONE = select(*_A).where(_A.slot == bindparam("p_slot"), _A.id == bindparam("p_id"))
 _LOCK = _ONE.with_for_update()
 _STORES = (
-    select(*A)
+    select(*_A)
     .where(
-        A.slot == bindparam("p_slot"),
-        A.provider_account == bindparam("p_account"),
-        A.environment == bindparam("p_environment"),
-        A.theirs == bindparam("p_theirs"),
-        A.by_store,
+        _A.slot == bindparam("p_slot"),
+        _A.provider_account == bindparam("p_account"),
+        _A.environment == bindparam("p_environment"),
+        _A.theirs == bindparam("p_theirs"),
+        _A.by_store,
     )
     .with_for_update()
 )
-_REQUESTED = select(*A).where(A.slot == bindparam("p_slot"), A.request == bindparam("p_request"))
-_OF_SKU = select(*A).where(
-    A.slot == bindparam("p_slot"),
-    A.user_id == bindparam("p_user"),
-    A.sku == bindparam("p_sku"),
-    A.environment == bindparam("p_environment"),
-    A.status.in_(sorted(IN_FORCE)),
+_REQUESTED = select(*_A).where(_A.slot == bindparam("p_slot"), _A.request == bindparam("p_request"))
+_OF_SKU = select(*_A).where(
+    _A.slot == bindparam("p_slot"),
+    _A.user_id == bindparam("p_user"),
+    _A.sku == bindparam("p_sku"),
+    _A.environment == bindparam("p_environment"),
+    _A.status.in_(sorted(IN_FORCE)),
 )
-_SIGNING = select(func.count(), func.min(A.expires_at, type_=Moment())).where(
-    A.slot == bindparam("p_slot"), A.user_id == bindparam("p_user"), A.status == "signing"
+_SIGNING = select(func.count(), func.min(_A.expires_at, type_=Moment())).where(
+    _A.slot == bindparam("p_slot"), _A.user_id == bindparam("p_user"), _A.status == "signing"
 )
-_PERIOD = select(*P).where(
-    P.slot == bindparam("p_slot"), P.agreement_id == bindparam("p_id"), P.number == bindparam("p_number")
+_PERIOD = select(*_P).where(
+    _P.slot == bindparam("p_slot"), _P.agreement_id == bindparam("p_id"), _P.number == bindparam("p_number")
 )
 _PERIODS = (
-    select(*P)
-    .where(P.slot == bindparam("p_slot"), P.agreement_id == bindparam("p_id"), P.number < bindparam("p_before"))
-    .order_by(P.number.desc())
+    select(*_P)
+    .where(_P.slot == bindparam("p_slot"), _P.agreement_id == bindparam("p_id"), _P.number < bindparam("p_before"))
+    .order_by(_P.number.desc())
     .limit(bindparam("p_most"))
 )
 _CHARGES_SINCE = (
@@ -68,22 +68,22 @@ _CHARGES_SINCE = (
 )
 
 
-def find(tx: Transaction, number: int) -> AnyRow | None:
+def find_agreement(tx: Transaction, number: int) -> AnyRow | None:
     return tx.execute(_ONE, {"p_slot": slot_of_number(number), "p_id": number}).one_or_none()
 
 
-def lock(tx: Transaction, number: int) -> AnyRow | None:
+def lock_agreement(tx: Transaction, number: int) -> AnyRow | None:
     """The agreement, locked. Only after an order of its, if one is locked: one order of locks for everybody."""
     return tx.execute(_LOCK, {"p_slot": slot_of_number(number), "p_id": number}).one_or_none()
 
 
-def known(tx: Transaction, number: int) -> AnyRow:
+def known_agreement(tx: Transaction, number: int) -> AnyRow:
     """An agreement of which the caller knows that it is there."""
     return tx.execute(_ONE, {"p_slot": slot_of_number(number), "p_id": number}).one()
 
 
-def lock_known(tx: Transaction, number: int) -> AnyRow:
-    """An agreement of which the caller knows that it is there, locked as by `lock`."""
+def lock_known_agreement(tx: Transaction, number: int) -> AnyRow:
+    """An agreement of which the caller knows that it is there, locked as by `lock_agreement`."""
     return tx.execute(_LOCK, {"p_slot": slot_of_number(number), "p_id": number}).one()
 
 
@@ -93,7 +93,7 @@ def lock_of_store(tx: Transaction, slot: int, account: str, environment: str, th
     return tx.execute(_STORES, keys).one_or_none()
 
 
-def requested(tx: Transaction, slot: int, request: Any) -> AnyRow | None:
+def agreement_of_request(tx: Transaction, slot: int, request: Any) -> AnyRow | None:
     """The agreement that this request has made."""
     return tx.execute(_REQUESTED, {"p_slot": slot, "p_request": request}).one_or_none()
 
@@ -106,23 +106,25 @@ def in_force_of(tx: Transaction, slot: int, user_id: str, sku: str, environment:
 
 def count_signing(tx: Transaction, slot: int, user_id: str) -> tuple[int, datetime | None]:
     """How many agreements of the user wait to be signed, and when the first of them ends."""
-    count, first_end = tx.execute(_SIGNING, {"p_slot": slot, "p_user": user_id}).one()
-    return int(count), first_end
+    counted: Sequence[Any] = tx.execute(_SIGNING, {"p_slot": slot, "p_user": user_id}).one()
+    return int(counted[0]), counted[1]
 
 
-def change(tx: Transaction, row: AnyRow, changes: Mapping[str, Any]) -> AnyRow:
+def change_agreement(tx: Transaction, row: AnyRow, changes: Mapping[str, Any]) -> AnyRow:
     """Write these columns of an agreement that the caller has locked; the row as it is then."""
     values = {name: value for name, value in changes.items() if getattr(row, name) != value}
     if not values:
         return row
-    return tx.execute(update(AGREEMENTS).where(A.slot == row.slot, A.id == row.id).values(**values).returning(*A)).one()
+    return tx.execute(
+        update(AGREEMENTS).where(_A.slot == row.slot, _A.id == row.id).values(**values).returning(*_A)
+    ).one()
 
 
 def set_work(tx: Transaction, row: AnyRow, moment: datetime | None, **changes: Any) -> None:
     """When the worker takes the agreement up next, unless somebody has set that meanwhile: `row` is as the lease left
     it."""
-    unchanged = A.next_work_at == row.next_work_at
-    wanted = update(AGREEMENTS).where(A.slot == row.slot, A.id == row.id, unchanged)
+    unchanged = _A.next_work_at == row.next_work_at
+    wanted = update(AGREEMENTS).where(_A.slot == row.slot, _A.id == row.id, unchanged)
     tx.execute(wanted.values(next_work_at=moment, **changes))
 
 
@@ -132,7 +134,7 @@ def add_period(tx: Tx, row: Mapping[str, Any]) -> bool:
     return insert_if_new(tx, PERIODS, {**empty, "created_at": tx.now, **row})
 
 
-def period(tx: Transaction, agreement: AnyRow, number: int) -> AnyRow | None:
+def find_period(tx: Transaction, agreement: AnyRow, number: int) -> AnyRow | None:
     keys = {"p_slot": agreement.slot, "p_id": agreement.id, "p_number": number}
     return tx.execute(_PERIOD, keys).one_or_none()
 
@@ -150,8 +152,8 @@ def periods_before(tx: Transaction, agreement: AnyRow, number: int, most: int) -
 
 def change_period(tx: Transaction, row: AnyRow, changes: Mapping[str, Any]) -> AnyRow:
     """Write these columns of a period whose agreement the caller has locked; the row as it is then."""
-    there = (P.slot == row.slot, P.agreement_id == row.agreement_id, P.number == row.number)
-    return tx.execute(update(PERIODS).where(*there).values(**changes).returning(*P)).one()
+    there = (_P.slot == row.slot, _P.agreement_id == row.agreement_id, _P.number == row.number)
+    return tx.execute(update(PERIODS).where(*there).values(**changes).returning(*_P)).one()
 
 
 def charges_since(tx: Transaction, slot: int, user_id: str, since: datetime) -> int:

@@ -29,7 +29,7 @@ WHILE_OPEN = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ChargeStep:
     """`charge` this payment, `announce` the charge of this period, or else look again at that moment."""
 
     agreement: AnyRow | None = None
@@ -38,26 +38,26 @@ class Step:
     again_at: datetime | None = None
 
 
-def next_step(tx: Tx, number: int) -> Step:
+def next_charge_step(tx: Tx, number: int) -> ChargeStep:
     """The next step about an agreement. Nothing but its plan (an empty step) where nothing is due."""
-    seen = agreement_rows.find(tx, number)
+    seen = agreement_rows.find_agreement(tx, number)
     if seen is None or seen.next_charge_at is None:
-        return Step()
+        return ChargeStep()
     order = _locked_order(tx, seen)
-    row = agreement_rows.lock(tx, number)
+    row = agreement_rows.lock_agreement(tx, number)
     if row is None or row.next_period != seen.next_period or row.cancel_at is not None or row.status not in CHARGEABLE:
-        return Step()
-    period = agreement_rows.period(tx, row, row.next_period)
+        return ChargeStep()
+    period = agreement_rows.find_period(tx, row, row.next_period)
     if order is not None:
         return _of_open_order(tx, row, period, order)
     if period is not None and period.order_id is not None:  # another worker was faster
-        return Step()
+        return ChargeStep()
     return _of_new_order(tx, row, period)
 
 
 def _locked_order(tx: Tx, row: AnyRow) -> AnyRow | None:
     """The order of the period that is due, if it has one: also the one that was to be paid with the signing."""
-    period = agreement_rows.period(tx, row, row.next_period)
+    period = agreement_rows.find_period(tx, row, row.next_period)
     order_id = None if period is None else period.order_id
     if order_id is None and row.next_period == 0 and row.first_payment_id is not None:
         keys = payment_rows.payment_keys(tx, row.slot, row.first_payment_id)
@@ -68,69 +68,69 @@ def _locked_order(tx: Tx, row: AnyRow) -> AnyRow | None:
 # --- a period that has its order ---
 
 
-def _of_open_order(tx: Tx, row: AnyRow, period: AnyRow | None, order: AnyRow) -> Step:
+def _of_open_order(tx: Tx, row: AnyRow, period: AnyRow | None, order: AnyRow) -> ChargeStep:
     payments = payment_rows.payments_of_order(tx, order.slot, order.id)
     newest = payments[-1]
     if any(payment.status in OPEN_PAYMENT for payment in payments[:-1]) or newest.status == PaymentStatus.HELD:
-        return Step(row, again_at=tx.now + WHILE_OPEN)
+        return ChargeStep(row, again_at=tx.now + WHILE_OPEN)
     if period is None:
         return _with_the_signing(tx, row, order, newest)
     if newest.status in OPEN_PAYMENT:
         is_to_be_sent = newest.status in (PaymentStatus.CREATED, PaymentStatus.UNKNOWN) and tx.now < newest.expires_at
-        return Step(row, charge=newest) if is_to_be_sent else Step(row, again_at=tx.now + WHILE_OPEN)
+        return ChargeStep(row, charge=newest) if is_to_be_sent else ChargeStep(row, again_at=tx.now + WHILE_OPEN)
     return _of_unpaid_order(tx, row, period, order, newest)
 
 
-def _of_unpaid_order(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest: AnyRow) -> Step:
+def _of_unpaid_order(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest: AnyRow) -> ChargeStep:
     """All attempts have ended unpaid: another one, when it is time for that."""
     if order.status != OrderStatus.OPEN or order.expires_at <= tx.now:
-        agreement_facts.refused(tx, row, period, Refusal(period.refusal or Refusal.OTHER), MOST_ATTEMPTS)
-        return Step()
+        agreement_facts.period_refused(tx, row, period, Refusal(period.refusal or Refusal.OTHER), MOST_ATTEMPTS)
+        return ChargeStep()
     if period.next_try_at is None:  # closed on our own word: no fact has said so
-        agreement_facts.refused(tx, row, period, Refusal.OTHER, newest.attempt)
-        return Step()
+        agreement_facts.period_refused(tx, row, period, Refusal.OTHER, newest.attempt)
+        return ChargeStep()
     if period.next_try_at > tx.now:
-        return Step(row, again_at=period.next_try_at)
+        return ChargeStep(row, again_at=period.next_try_at)
     later = _unless_too_many(tx, row)
     if later is not None:
-        return Step(row, again_at=later)
+        return ChargeStep(row, again_at=later)
     payment = charge_rows.new_payment(tx, row, order, newest.attempt + 1)
     charge_rows.write(tx, None, payment)
     agreement_rows.change_period(tx, period, {"next_try_at": None})
-    return Step(row, charge=payment)
+    return ChargeStep(row, charge=payment)
 
 
-def _with_the_signing(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow) -> Step:
+def _with_the_signing(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow) -> ChargeStep:
     """The first period was to be paid by the act of signing. Where it was not, the payer has signed without paying: the
     next period is charged at its time."""
     if payment.status in OPEN_PAYMENT or (order.status == OrderStatus.OPEN and tx.now < order.expires_at):
-        return Step(row, again_at=min(order.expires_at, tx.now + WHILE_OPEN) + timedelta(minutes=1))
+        return ChargeStep(row, again_at=min(order.expires_at, tx.now + WHILE_OPEN) + timedelta(minutes=1))
     start, end = plans.span(row, 0)
     new = {"slot": row.slot, "agreement_id": row.id, "number": 0, "starts_at": start, "ends_at": end}
     agreement_rows.add_period(tx, {**new, "status": "unpaid", "order_id": order.id, "entitlements": row.entitlements})
-    agreement_facts.settle(tx, row, {"next_period": 1, "tries": 0}, None)
-    return Step()
+    agreement_facts.settle_agreement(tx, row, {"next_period": 1, "tries": 0}, None)
+    return ChargeStep()
 
 
 # --- a period that has none yet ---
 
 
-def _of_new_order(tx: Tx, row: AnyRow, period: AnyRow | None) -> Step:
+def _of_new_order(tx: Tx, row: AnyRow, period: AnyRow | None) -> ChargeStep:
     row = _moved_to_now(tx, row)
     rules, window = tx.core.rules.charges, plans.window_of(tx, row)
     charge_at = plans.planned_charge(row, row.next_period, rules)
     if window.notice:
         if announcement_moment(charge_at, window.notice) > tx.now:
-            return Step(row, again_at=announcement_moment(charge_at, window.notice))
+            return ChargeStep(row, again_at=announcement_moment(charge_at, window.notice))
         period = period or _add_period(tx, row)
         if period.announced_at is None:
-            return Step(row, announce=period)
+            return ChargeStep(row, announce=period)
         charge_at = max(charge_at, period.announced_at + window.notice)
     if charge_at > tx.now:
-        return Step(row, again_at=charge_at)
+        return ChargeStep(row, again_at=charge_at)
     later = _unless_too_many(tx, row)
     if later is not None:
-        return Step(row, again_at=later)
+        return ChargeStep(row, again_at=later)
     row = _with_next_plan(tx, row)
     period = period or _add_period(tx, row)
     expires_at = max(period.starts_at + window.after, tx.now + LEAST_TIME)
@@ -138,14 +138,14 @@ def _of_new_order(tx: Tx, row: AnyRow, period: AnyRow | None) -> Step:
     payment = charge_rows.new_payment(tx, row, order, 1)
     charge_rows.write(tx, order, payment)
     agreement_rows.change_period(tx, period, {"order_id": order.id, "entitlements": row.entitlements})
-    return Step(row, charge=payment)
+    return ChargeStep(row, charge=payment)
 
 
 def _moved_to_now(tx: Tx, row: AnyRow) -> AnyRow:
     """A period that went by before anything was asked for it (no worker ran) is not charged for: it begins now."""
     if plans.span(row, row.next_period)[1] > tx.now:
         return row
-    return agreement_rows.change(tx, row, {"anchor_at": tx.now, "anchor_number": row.next_period})
+    return agreement_rows.change_agreement(tx, row, {"anchor_at": tx.now, "anchor_number": row.next_period})
 
 
 def _add_period(tx: Tx, row: AnyRow) -> AnyRow:
@@ -159,8 +159,8 @@ def _with_next_plan(tx: Tx, row: AnyRow) -> AnyRow:
     """The product that was chosen for the next period takes effect with its order."""
     if row.next_plan is None:
         return row
-    changed = agreement_rows.change(tx, row, {**row.next_plan, "next_plan": None})
-    agreement_events.tell(tx, EventType.AGREEMENT_PLAN_CHANGED, changed)
+    changed = agreement_rows.change_agreement(tx, row, {**row.next_plan, "next_plan": None})
+    agreement_events.tell_agreement(tx, EventType.AGREEMENT_PLAN_CHANGED, changed)
     return changed
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, or_, select
 from app.domain.agreements import CHARGEABLE, AgreementStatus
 from app.domain.facts import Ending, Kind
 from app.domain.numbers import slot_of_user
-from app.domain.refunding import SHARES, RefundStatus
+from app.domain.refunding import SHARE_PARTS, RefundStatus
 from app.models.agreements import AGREEMENTS, PERIODS
 from app.models.base import AnyRow, Moment
 from app.models.orders import FactRow, Order
@@ -25,34 +25,34 @@ from app.models.refunds import Refund
 from app.services.accounts.catalog import MOST_GRACE_DAYS
 from app.services.base.context import Core, Tx
 
-A, P = AGREEMENTS.c, PERIODS.c
+_A, _P = AGREEMENTS.c, PERIODS.c
 _o, _r, _f = Order.__table__.c, Refund.__table__.c, FactRow.__table__.c
 _RECENT = timedelta(days=MOST_GRACE_DAYS)
 _REFUNDED = (
     select(func.coalesce(func.sum(_r.amount_minor - _r.undone_minor), 0))
     .where(
         _r.slot == bindparam("p_slot"),
-        _r.payment_id == P.payment_id,
+        _r.payment_id == _P.payment_id,
         _r.status == RefundStatus.DONE,
     )
     .scalar_subquery()
 )
-_PAID_MINOR = select(_o.amount_minor).where(_o.slot == bindparam("p_slot"), _o.id == P.order_id).scalar_subquery()
+_PAID_MINOR = select(_o.amount_minor).where(_o.slot == bindparam("p_slot"), _o.id == _P.order_id).scalar_subquery()
 # Where a store tells no amounts, the newest word about the purchase's refunds says what share of it went back.
 _WENT_BACK = (
     select(func.count())
     .where(
         _r.slot == bindparam("p_slot"),
-        _r.payment_id == P.payment_id,
+        _r.payment_id == _P.payment_id,
         _r.amount_minor.is_(None),
         _r.status == RefundStatus.DONE,
     )
     .scalar_subquery()
 )
 _LISTED = (
-    select(*A, P.number.label("period"), P.starts_at, P.ends_at, P.status.label("period_status"), P.payment_id)
+    select(*_A, _P.number.label("period"), _P.starts_at, _P.ends_at, _P.status.label("period_status"), _P.payment_id)
     .add_columns(
-        P.entitlements.label("active"),
+        _P.entitlements.label("active"),
         _REFUNDED.label("refunded_minor"),
         _PAID_MINOR.label("paid_minor"),
         _WENT_BACK.label("refunds_without_amount"),
@@ -60,17 +60,17 @@ _LISTED = (
     .select_from(AGREEMENTS)
     .outerjoin(
         PERIODS,
-        (P.slot == A.slot)
-        & (P.agreement_id == A.id)
-        & P.status.in_(["paid", "free"])
-        & (P.ends_at > bindparam("p_since", type_=Moment)),
+        (_P.slot == _A.slot)
+        & (_P.agreement_id == _A.id)
+        & _P.status.in_(["paid", "free"])
+        & (_P.ends_at > bindparam("p_since", type_=Moment)),
     )
     .where(
-        A.slot == bindparam("p_slot"),
-        A.user_id == bindparam("p_user"),
-        or_(A.status != AgreementStatus.ENDED, A.paid_until > bindparam("p_since", type_=Moment)),
+        _A.slot == bindparam("p_slot"),
+        _A.user_id == bindparam("p_user"),
+        or_(_A.status != AgreementStatus.ENDED, _A.paid_until > bindparam("p_since", type_=Moment)),
     )
-    .order_by(A.id, P.number)
+    .order_by(_A.id, _P.number)
 )
 _TOLD_SHARES = (
     select(_f.content, _f.kind)
@@ -93,7 +93,7 @@ class Entitlement:
     agreement: AnyRow
 
 
-def of_user(core: Core, user_id: str) -> list[Entitlement]:
+def entitlements_of_user(core: Core, user_id: str) -> list[Entitlement]:
     """What is active for the user now, each once: until the latest moment that any agreement gives."""
     return core.read(lambda tx: _active(tx, user_id))
 
@@ -159,4 +159,4 @@ def _is_refunded(tx: Tx, line: AnyRow) -> bool:
     if told is None or told.kind == Kind.REFUND_UNDONE:
         return False
     share = told.content["share"]
-    return share is None or share >= SHARES
+    return share is None or share >= SHARE_PARTS

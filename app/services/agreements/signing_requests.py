@@ -69,14 +69,14 @@ class NewAgreement:
     """The first period is paid by the act of signing."""
 
 
-def create(core: Core, wanted: NewAgreement, request: Keyed) -> int:
+def create_signing(core: Core, wanted: NewAgreement, request: Keyed) -> int:
     """Write the agreement down; its number. A repeat gives the first one again, or the first refusal."""
     slot = slot_of_user(wanted.user_id)
     name = keyed_uuid(slot, f"agreement:{request.caller}", request.key)
 
     def decide(tx: Tx) -> int:
         lock_user(tx, wanted.user_id)
-        known = agreement_rows.requested(tx, slot, name)
+        known = agreement_rows.agreement_of_request(tx, slot, name)
         if known is not None:
             return _still_known(known, wanted)
         account, pay_by = account_for(tx.core, wanted.pay_by, "agreement_ways")
@@ -206,8 +206,8 @@ def _order_end(tx: Tx) -> datetime:
 
 def _add_first_payment(tx: Tx, number: int, pay_by: PayBy) -> None:
     """The order of the first period, and the payment that is made by the act of signing."""
-    agreement = agreement_rows.lock_known(tx, number)
+    agreement = agreement_rows.lock_known_agreement(tx, number)
     order = charge_rows.new_order(tx, agreement, 0, _order_end(tx))
     payment = charge_rows.new_payment(tx, agreement, order, 1, return_url=pay_by.return_url, extra=pay_by.extra)
     charge_rows.write(tx, order, payment)
-    agreement_rows.change(tx, agreement, {"first_payment_id": payment.id})
+    agreement_rows.change_agreement(tx, agreement, {"first_payment_id": payment.id})

@@ -24,17 +24,17 @@ from app.services.base.upsert import NumberTaken, insert_if_new
 from app.services.payments.payment_rows import LockedPayment
 from app.services.payments.store_orders import STORE_WAY
 
-A, P = AGREEMENTS.c, PERIODS.c
-_OF_AGREEMENT = (P.slot == bindparam("p_slot"), P.agreement_id == bindparam("p_id"))
-_NEXT = select(func.min(P.starts_at)).where(*_OF_AGREEMENT, P.starts_at > bindparam("p_at", type_=P.starts_at.type))
+_A, _P = AGREEMENTS.c, PERIODS.c
+_OF_AGREEMENT = (_P.slot == bindparam("p_slot"), _P.agreement_id == bindparam("p_id"))
+_NEXT = select(func.min(_P.starts_at)).where(*_OF_AGREEMENT, _P.starts_at > bindparam("p_at", type_=_P.starts_at.type))
 _CUT = (
     update(PERIODS)
     .where(
         *_OF_AGREEMENT,
-        P.starts_at < bindparam("p_at", type_=P.starts_at.type),
-        P.ends_at > bindparam("p_at", type_=P.starts_at.type),
+        _P.starts_at < bindparam("p_at", type_=_P.starts_at.type),
+        _P.ends_at > bindparam("p_at", type_=_P.starts_at.type),
     )
-    .values(ends_at=bindparam("p_end", type_=P.ends_at.type))
+    .values(ends_at=bindparam("p_end", type_=_P.ends_at.type))
 )
 
 
@@ -78,15 +78,17 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment) -> None:
         "entitlements": entitlements,
     }
     agreement_rows.add_period(tx, new)
-    changed = agreement_rows.change(tx, row, _after_period(row, reported, product, is_newest=begins_next is None))
+    changed = agreement_rows.change_agreement(
+        tx, row, _after_period(row, reported, product, is_newest=begins_next is None)
+    )
     work_at = plans.next_work(changed, tx.now, tx.core.rules.ask, plans.window_of(tx, changed))
-    changed = agreement_rows.change(tx, changed, {"next_work_at": work_at})
+    changed = agreement_rows.change_agreement(tx, changed, {"next_work_at": work_at})
     if row.next_period == 0 and row.signed_at == fact.at:
-        agreement_events.tell(tx, EventType.AGREEMENT_SIGNED, changed)
+        agreement_events.tell_agreement(tx, EventType.AGREEMENT_SIGNED, changed)
     if changed.sku != row.sku:
-        agreement_events.tell(tx, EventType.AGREEMENT_PLAN_CHANGED, changed)
-    added = agreement_rows.period(tx, row, row.next_period)
-    agreement_events.tell(tx, EventType.AGREEMENT_RENEWED, changed, added)
+        agreement_events.tell_agreement(tx, EventType.AGREEMENT_PLAN_CHANGED, changed)
+    added = agreement_rows.find_period(tx, row, row.next_period)
+    agreement_events.tell_agreement(tx, EventType.AGREEMENT_RENEWED, changed, added)
 
 
 def _after_period(row: AnyRow, reported: ReportedFact, product: AnyRow | None, *, is_newest: bool) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def _add(tx: Tx, reported: ReportedFact, buyer: str, product: AnyRow) -> None:
     """Make the row. Raises NumberTaken if another telling of the agreement was faster: then this one runs again."""
     fact, plan = reported.fact, product.plan or {}
     ensure_user(tx, buyer)
-    row = dict.fromkeys(column.name for column in A) | {
+    row = dict.fromkeys(column.name for column in _A) | {
         "slot": reported.slot,
         "user_id": buyer,
         "environment": environment_of(fact.live),

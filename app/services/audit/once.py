@@ -19,11 +19,11 @@ from app.models.catalogue import Claim
 from app.models.orders import FactRow, Order, Payment
 from app.models.slot_guard import sweep
 from app.services.audit.orders import Finding, Progress
-from app.services.base.reported_fact import LONGEST_KEY
+from app.services.base.reported_fact import LONGEST_FACT_KEY
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.facts.claims import slot_of_claim
 
-PAGE = 500
+ONCE_PAGE = 500
 CREDITING = (Booking.SALE, Booking.SURPLUS, Booking.SUSPENSE)
 _f, _p, _o, _c = FactRow.__table__.c, Payment.__table__.c, Order.__table__.c, Claim.__table__.c
 
@@ -66,7 +66,7 @@ def _page(tx: Transaction, after: tuple[int, int]) -> tuple[tuple[int, int], lis
         .outerjoin(Order.__table__, (_o.slot == _p.slot) & (_o.id == _p.order_id))
         .where(tuple_(_f.slot, _f.id) > after)
         .order_by(_f.slot, _f.id)
-        .limit(PAGE)
+        .limit(ONCE_PAGE)
     )
     facts = tx.execute(wanted).all()
     if not facts:
@@ -81,7 +81,7 @@ def _keys(facts: Sequence[AnyRow]) -> Iterator[Finding]:
         if row.reason == Mismatch.UNUSABLE:
             continue
         key = key_of(fact_of(row.kind, row.at, row.content, row.raw))
-        if len(key) <= LONGEST_KEY and row.key != key:
+        if len(key) <= LONGEST_FACT_KEY and row.key != key:
             yield Finding("fact_key", f"fact {row.id} is stored as {row.key}, and its content says {key}")
 
 

@@ -23,10 +23,10 @@ from app.services.audit import refunds as refund_audit
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.payments import bookings
 
-PAGE = 500
+ORDER_PAGE = 500
 _o, _p, _f = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c
 _t = TRANSFERS.c
-_KINDS = (*bookings.KINDS, *refund_audit.KINDS)
+_KINDS = (*bookings.KINDS, *refund_audit.REFUND_TRANSFER_KINDS)
 """The kinds of transfer that only facts make."""
 
 
@@ -89,12 +89,13 @@ def _recount(session: Transaction, slot: int) -> list[Finding]:
 
 
 def _check_orders(session: Transaction, after: tuple[int, int]) -> _Page | None:
+    session.of_several_slots("audit")
     wanted = (
         select(*_o)
         .prefix_with(sweep("audit"))
         .where(tuple_(_o.slot, _o.id) > after)
         .order_by(_o.slot, _o.id)
-        .limit(PAGE)
+        .limit(ORDER_PAGE)
     )
     orders = session.execute(wanted).all()
     if not orders:
@@ -178,12 +179,13 @@ def _end_has_cause(payment: AnyRow, own: Sequence[AnyRow]) -> bool:
 
 
 def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | None:
+    session.of_several_slots("audit")
     wanted = (
         select(*_f)
         .prefix_with(sweep("audit"))
         .where(tuple_(_f.slot, _f.id) > after, _f.payment_id.is_(None), _f.booking != Booking.NOTHING)
         .order_by(_f.slot, _f.id)
-        .limit(PAGE)
+        .limit(ORDER_PAGE)
     )
     facts = session.execute(wanted).all()
     if not facts:

@@ -32,7 +32,7 @@ def audit(
     The ledger goes on from `ledger`, and `watch.slot` gets its state after each slot: on millions of postings that is
     where an audit that was stopped is taken up again. `progress` is told of the rest.
     """
-    proved = ledger_audit.audit(sessions, as_of=as_of, state=ledger, watch=watch)
+    proved = ledger_audit.audit_ledger(sessions, as_of=as_of, state=ledger, watch=watch)
     findings = [
         Finding(f"ledger_{found.table}", f"slot {found.slot}, {found.row}: {found.what}") for found in proved.findings
     ]

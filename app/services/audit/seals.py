@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import FromClause, func, or_, select, tuple_
 
+from app.domain.opening import SEALED_KINDS
 from app.domain.refunding import Origin
 from app.domain.seals import Seals
-from app.domain.spending import GRANT
 from app.models.agreements import AGREEMENTS
 from app.models.base import AnyRow
 from app.models.gifts import GIFTS
@@ -27,7 +27,7 @@ from app.services.base.idempotency import NO_RESOURCE
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.ledger import idempotency
 
-PAGE = 500
+SEAL_PAGE = 500
 _TABLES: Mapping[str, FromClause] = {
     "orders": Order.__table__,
     "facts": FactRow.__table__,
@@ -96,7 +96,7 @@ def _first_sealed(tx: Transaction, made_at: Any, seal: Any) -> datetime | None:
 
 
 def _page(tx: Transaction, table: FromClause, order: list[Any], after: tuple[Any, ...]) -> list[AnyRow]:
-    wanted = select(*table.c).prefix_with(sweep("audit")).order_by(*order).limit(PAGE)
+    wanted = select(*table.c).prefix_with(sweep("audit")).order_by(*order).limit(SEAL_PAGE)
     return list(tx.execute(wanted.where(tuple_(*order) > after) if after else wanted))
 
 
@@ -174,8 +174,8 @@ def _page_of_grants(tx: Transaction, after: tuple[int, int, int]) -> list[AnyRow
         idempotency.STORED.add_columns(_g.seal)
         .prefix_with(sweep("audit"))
         .outerjoin(GRANT_SEALS, (_g.slot == _t.slot) & (_g.transfer_id == _t.id))
-        .where(_t.kind == GRANT, tuple_(_t.slot, _t.book_id, _t.version) > after)
+        .where(_t.kind.in_(SEALED_KINDS), tuple_(_t.slot, _t.book_id, _t.version) > after)
         .order_by(_t.slot, _t.book_id, _t.version)
-        .limit(PAGE)
+        .limit(SEAL_PAGE)
     )
     return list(tx.execute(wanted))

@@ -14,7 +14,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from app.domain.charging import ChargeRules
-from app.domain.deciding import Policy
+from app.domain.deciding import PaymentPolicy
 from app.domain.endpoints import PushRules
 from app.domain.gifts import GiftRules
 from app.domain.limits import LedgerRules
@@ -60,7 +60,7 @@ def as_of(moment: datetime) -> Iterator[None]:
 class Rules:
     """The policies of this installation."""
 
-    policy: Policy = field(default_factory=Policy)
+    policy: PaymentPolicy = field(default_factory=PaymentPolicy)
     ask: AskRules = field(default_factory=AskRules)
     order_minutes: int = 30
     """How long an order can be paid."""

@@ -18,25 +18,25 @@ from app.providers.registry import ProviderAccount
 from app.services.agreements import agreement_facts, agreement_rows, charge_rows, charge_steps, plans
 from app.services.base.context import Core, Tx
 from app.services.calls import call_log
-from app.services.calls.payment_queries import apply_all, subject_of
+from app.services.calls.payment_queries import apply_all
 from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
 from app.services.payments import intents, payment_rows
 
 CHARGE_SECONDS = 15.0
-RETRY_CAP_SECONDS = 3600
+CHARGE_RETRY_CAP_SECONDS = 3600
 """Longest pause between two calls that brought no answer."""
 _log = structlog.get_logger(__name__)
 
 
 def charge_if_due(core: Core, number: int) -> datetime | None:
     """Take the step that is due about the next period; when to look again, None: as the agreement says."""
-    step = core.transact(lambda tx: charge_steps.next_step(tx, number))
+    step = core.transact(lambda tx: charge_steps.next_charge_step(tx, number))
     if step.agreement is None:
         return None
     account = core.registry.get(step.agreement.provider_account)
     if account is None or not isinstance(account.provider, Agreements):
         _log.error("agreement_without_provider_account", agreement=number)
-        return core.clock.now() + timedelta(seconds=RETRY_CAP_SECONDS)
+        return core.clock.now() + timedelta(seconds=CHARGE_RETRY_CAP_SECONDS)
     if step.charge is not None:
         return _charge(core, account, step.agreement, step.charge)
     if step.announce is not None:
@@ -44,14 +44,14 @@ def charge_if_due(core: Core, number: int) -> datetime | None:
     return step.again_at
 
 
-def names(row: AnyRow) -> Ref:
+def names_of(row: AnyRow) -> Ref:
     """An agreement by its numbers at both sides; a store knows only its own."""
     return Ref(agreement=row.theirs, our_agreement=None if row.by_store else str(row.id))
 
 
 def retry_moment(core: Core, row: AnyRow, called: ProviderCall[Any]) -> datetime:
     """When a call that brought no answer is made again."""
-    pause = timedelta(seconds=backoff_seconds(row.tries + 3, 0.5, RETRY_CAP_SECONDS))
+    pause = timedelta(seconds=backoff_seconds(row.tries + 3, 0.5, CHARGE_RETRY_CAP_SECONDS))
     usual = core.clock.now() + pause
     return usual if called.not_before is None else max(usual, called.not_before)
 
@@ -62,9 +62,9 @@ def _charge(core: Core, account: ProviderAccount, row: AnyRow, payment: Any) -> 
         core,
         account,
         "charge",
-        lambda: provider.charge(names(row), intent),
+        lambda: provider.charge(names_of(row), intent),
         seconds=CHARGE_SECONDS,
-        subject=subject_of(payment),
+        subject=CallSubject(payment.slot, payment=payment.id),
     )
     if called.answer is not None:
         apply_all(core, account, called.answer, "reply", called)
@@ -77,7 +77,7 @@ def _charge(core: Core, account: ProviderAccount, row: AnyRow, payment: Any) -> 
 
     def failed(tx: Tx) -> None:
         _record(tx, payment, cause, called.problem)
-        call_log.keep(tx, called)
+        call_log.keep_call(tx, called)
 
     core.transact(failed)
     return retry_moment(core, row, called)
@@ -95,13 +95,13 @@ def _declined(tx: Tx, payment: Any, called: ProviderCall[Any]) -> bool:
     order = payment_rows.lock_order(tx, payment.slot, payment.order_id)
     before = payment_rows.lock_payment(tx, payment.slot, payment.id)
     payment_rows.record_start(tx, payment.slot, payment.id, Cause.DECLINED, action=None, problem=called.problem)
-    call_log.keep(tx, called)
+    call_log.keep_call(tx, called)
     if before.status != PaymentStatus.CREATED:
         return False
-    row = agreement_rows.lock(tx, order.agreement_id)
-    period = None if row is None else agreement_rows.period(tx, row, order.period_number)
+    row = agreement_rows.lock_agreement(tx, order.agreement_id)
+    period = None if row is None else agreement_rows.find_period(tx, row, order.period_number)
     if row is not None and period is not None and period.status == "due":
-        agreement_facts.refused(tx, row, period, called.refusal or Refusal.OTHER, payment.attempt)
+        agreement_facts.period_refused(tx, row, period, called.refusal or Refusal.OTHER, payment.attempt)
     return True
 
 
@@ -117,14 +117,14 @@ def _announce(core: Core, account: ProviderAccount, row: AnyRow, period: AnyRow)
         core,
         account,
         "announce",
-        lambda: announcer.announce(names(row), money, due) or True,  # type: ignore[func-returns-value]
+        lambda: announcer.announce(names_of(row), money, due) or True,  # type: ignore[func-returns-value]
         seconds=CHARGE_SECONDS,
         subject=CallSubject(row.slot),
         agreement=row.id,
     )
 
     def keep(tx: Tx) -> None:
-        call_log.keep(tx, called)
+        call_log.keep_call(tx, called)
         if called.answered:
             _announced(tx, row, period)
 
@@ -133,5 +133,5 @@ def _announce(core: Core, account: ProviderAccount, row: AnyRow, period: AnyRow)
 
 
 def _announced(tx: Tx, row: AnyRow, period: AnyRow) -> None:
-    if agreement_rows.lock(tx, row.id) is not None:
+    if agreement_rows.lock_agreement(tx, row.id) is not None:
         agreement_rows.change_period(tx, period, {"announced_at": tx.now})

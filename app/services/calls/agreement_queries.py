@@ -15,9 +15,9 @@ from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Cancels
 from app.services.agreements import agreement_facts, agreement_rows, plans
-from app.services.agreements.agreement_facts import BY_RULE
+from app.services.agreements.agreement_facts import ENDED_BY_RULE
 from app.services.base.context import Core, Tx
-from app.services.calls.agreement_charges import charge_if_due, names, retry_moment
+from app.services.calls.agreement_charges import charge_if_due, names_of, retry_moment
 from app.services.calls.payment_queries import ASK_SECONDS, apply_all
 from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
 
@@ -29,16 +29,16 @@ DECLINED_PAUSE = timedelta(days=1)
 _log = structlog.get_logger(__name__)
 
 
-def work_on_due(core: Core, number: int) -> bool:
+def work_on_agreement(core: Core, number: int) -> bool:
     """One step about an agreement that fell due; False if it is not due, or another worker has it. Each step is
     recorded before the next, so dying anywhere only repeats a step."""
-    row = core.transact(lambda tx: agreement_rows.DUE.take(tx, number, tx.now))
+    row = core.transact(lambda tx: agreement_rows.AGREEMENTS_DUE.take(tx, number, tx.now))
     if row is None:
         return False
     again_at = _work(core, row)
 
     def plan(tx: Tx) -> None:
-        now_is = agreement_rows.find(tx, number)
+        now_is = agreement_rows.find_agreement(tx, number)
         if now_is is None:
             return
         usual = plans.next_work(now_is, tx.now, tx.core.rules.ask, plans.window_of(tx, now_is))
@@ -66,16 +66,16 @@ def _work(core: Core, row: AnyRow) -> datetime | None:
         return end_at_provider(core, account, row)
     asked_at = row.asked_at or row.signed_at or row.created_at
     if row.status == AgreementStatus.SIGNING or row.by_store or asked_at + plans.ASK_GAP <= now:
-        return ask(core, account, row)
+        return ask_about_agreement(core, account, row)
     if row.status in CHARGEABLE:
         return charge_if_due(core, row.id)
     return None
 
 
-def ask(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:
+def ask_about_agreement(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:
     """Ask the provider how the agreement stands, and apply what it says; when to ask again, None: by the plan."""
     called: ProviderCall[tuple[Fact, ...]] = call_provider(
-        core, account, "query", lambda: account.provider.query(names(row)), seconds=ASK_SECONDS, agreement=row.id
+        core, account, "query", lambda: account.provider.query(names_of(row)), seconds=ASK_SECONDS, agreement=row.id
     )
     if called.answer is None:
         return retry_moment(core, row, called)
@@ -86,12 +86,12 @@ def ask(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:
 
 def _asked(tx: Tx, seen: AnyRow, *, is_known: bool) -> None:
     """The provider has answered: what is over by its silence ends here."""
-    row = agreement_rows.lock(tx, seen.id)
+    row = agreement_rows.lock_agreement(tx, seen.id)
     if row is None:
         return
-    row = agreement_rows.change(tx, row, {"asked_at": tx.now})
+    row = agreement_rows.change_agreement(tx, row, {"asked_at": tx.now})
     if row.status in IN_FORCE:
-        row = agreement_rows.change(tx, row, {"tries": 0})
+        row = agreement_rows.change_agreement(tx, row, {"tries": 0})
     if row.status == AgreementStatus.SIGNING:
         over = give_up_moment(row.expires_at) if is_known else grace_end(row.expires_at, tx.core.rules.ask)
         if tx.now >= over:
@@ -110,7 +110,7 @@ def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> dateti
         return None
     canceller = provider
     called: ProviderCall[tuple[Fact, ...]] = call_provider(
-        core, account, "cancel", lambda: canceller.cancel(names(row)), seconds=ASK_SECONDS, agreement=row.id
+        core, account, "cancel", lambda: canceller.cancel(names_of(row)), seconds=ASK_SECONDS, agreement=row.id
     )
     if called.answer is not None:
         apply_all(core, account, called.answer, "reply")
@@ -119,25 +119,25 @@ def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> dateti
             return None
         return core.clock.now() + timedelta(minutes=10)
     core.transact(lambda tx: _not_ended(tx, row, called.problem))
-    asked_again = ask(core, account, row)
+    asked_again = ask_about_agreement(core, account, row)
     if called.end is CallEnd.DECLINED:
         return core.clock.now() + DECLINED_PAUSE
     return asked_again or retry_moment(core, row, called)
 
 
 def _not_ended(tx: Tx, seen: AnyRow, problem: str) -> None:
-    row = agreement_rows.lock(tx, seen.id)
+    row = agreement_rows.lock_agreement(tx, seen.id)
     if row is not None:
-        agreement_rows.change(tx, row, {"problem": problem})
+        agreement_rows.change_agreement(tx, row, {"problem": problem})
 
 
 def _ended_by_us(tx: Tx, seen: AnyRow) -> None:
-    row = agreement_rows.lock(tx, seen.id)
+    row = agreement_rows.lock_agreement(tx, seen.id)
     if row is not None and row.status in IN_FORCE:
-        _end(tx, row, Ending.UNPAID if row.cancel_by == BY_RULE else Ending.US)
+        _end(tx, row, Ending.UNPAID if row.cancel_by == ENDED_BY_RULE else Ending.US)
 
 
 def _end(tx: Tx, row: AnyRow, how: str) -> None:
     """End a locked agreement on our own word."""
     changes: dict[str, Any] = {"status": AgreementStatus.ENDED, "ended_at": tx.now, "ended_by": how, "action": None}
-    agreement_facts.settle(tx, row, changes, EventType.AGREEMENT_ENDED)
+    agreement_facts.settle_agreement(tx, row, changes, EventType.AGREEMENT_ENDED)

@@ -54,36 +54,36 @@ def start_signing(core: Core, number: int) -> None:
 
 
 def _read(tx: Tx, number: int) -> tuple[AnyRow, AnyRow | None]:
-    row = agreement_rows.known(tx, number)
+    row = agreement_rows.known_agreement(tx, number)
     first = row.first_payment_id
-    return row, None if first is None else payment_rows.payment(tx, slot_of_number(number), first)
+    return row, None if first is None else payment_rows.find_payment(tx, slot_of_number(number), first)
 
 
 def _record(tx: Tx, number: int, action: dict[str, Any]) -> None:
     """What the client does next; the first payment is begun by the same act."""
     row = _locked(tx, number, Cause.STARTED, action=action, problem="")
     if row.status == AgreementStatus.SIGNING:
-        agreement_rows.change(tx, row, {"action": action, "problem": ""})
+        agreement_rows.change_agreement(tx, row, {"action": action, "problem": ""})
 
 
 def _record_failure(tx: Tx, number: int, called: ProviderCall[Started]) -> None:
     causes = {CallEnd.DECLINED: Cause.DECLINED, CallEnd.UNKNOWN: Cause.UNANSWERED}
     row = _locked(tx, number, causes.get(called.end), action=None, problem=called.problem)
-    row = agreement_rows.change(tx, row, {"problem": called.problem})
+    row = agreement_rows.change_agreement(tx, row, {"problem": called.problem})
     if called.end is CallEnd.DECLINED and row.status == AgreementStatus.SIGNING:
         ended = {"status": AgreementStatus.ENDED, "ended_at": tx.now, "ended_by": NEVER_SIGNED}
-        agreement_facts.settle(tx, row, ended, EventType.AGREEMENT_ENDED)
+        agreement_facts.settle_agreement(tx, row, ended, EventType.AGREEMENT_ENDED)
 
 
 def _locked(tx: Tx, number: int, cause: Cause | None, *, action: dict[str, Any] | None, problem: str) -> AnyRow:
     """The agreement, locked after the order of its first payment, of which the same is recorded."""
-    row = agreement_rows.known(tx, number)
+    row = agreement_rows.known_agreement(tx, number)
     if row.first_payment_id is not None:
         keys = payment_rows.payment_keys(tx, row.slot, row.first_payment_id)
         if keys is not None:
             payment_rows.lock_order(tx, row.slot, keys.order_id)
         payment_rows.record_start(tx, row.slot, row.first_payment_id, cause, action=action, problem=problem)
-    return agreement_rows.lock_known(tx, number)
+    return agreement_rows.lock_known_agreement(tx, number)
 
 
 def _declined(row: AnyRow, code: str = "") -> PaymentDeclined:

@@ -17,7 +17,7 @@ from app.domain.facts import Ref
 from app.domain.schedule import backoff_seconds
 from app.models.base import AnyRow
 from app.models.orders import Order, Payment, User
-from app.models.reports import Report
+from app.models.reports import ReportRow
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Fulfils
 from app.services.base.context import Core, Tx
@@ -27,19 +27,19 @@ from app.services.calls import call_log
 from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
 from app.services.ledger.consumption import consumed_share
 
-SEND_SECONDS = 10.0
+REPORT_SECONDS = 10.0
 RETRY_CAP_SECONDS = 1800
 ANSWER_WITHIN = timedelta(hours=12)
 """A question about a refund is moot afterwards."""
 DELIVERED_WITHIN = timedelta(days=3)
-DUE = LeaseQueue(Report.__table__, "next_try_at", "due_reports", counts="tries")
-_r, _p, _o, _u = Report.__table__.c, Payment.__table__.c, Order.__table__.c, User.__table__.c
+REPORTS_DUE = LeaseQueue(ReportRow.__table__, "next_try_at", "due_reports", counts="tries")
+_r, _p, _o, _u = ReportRow.__table__.c, Payment.__table__.c, Order.__table__.c, User.__table__.c
 _log = structlog.get_logger(__name__)
 
 
-def work_on_due(core: Core, report_id: int) -> bool:
+def work_on_report(core: Core, report_id: int) -> bool:
     """Send one report, as the worker; False if another worker has it."""
-    row = core.transact(lambda tx: DUE.take(tx, report_id, core.clock.now()))
+    row = core.transact(lambda tx: REPORTS_DUE.take(tx, report_id, core.clock.now()))
     if row is None:
         return False
     payment, content = core.read(lambda tx: _content(tx, row))
@@ -86,7 +86,7 @@ def _send(
         return True
 
     subject = CallSubject(row.slot, payment=row.payment_id)
-    called = call_provider(core, account, "fulfil", fulfil, seconds=SEND_SECONDS, subject=subject, report=row.id)
+    called = call_provider(core, account, "fulfil", fulfil, seconds=REPORT_SECONDS, subject=subject, report=row.id)
     if called.end is CallEnd.DECLINED:
         _settle(core, row, "dropped", called.problem, called)
     elif not called.answered:
@@ -102,11 +102,11 @@ def _settle(core: Core, row: AnyRow, status: str, problem: str, called: Provider
 
 
 def _set(core: Core, row: AnyRow, called: ProviderCall[bool] | None, **values: object) -> None:
-    change = update(Report).where(_r.slot == row.slot, _r.id == row.id).values(**values)
+    change = update(ReportRow).where(_r.slot == row.slot, _r.id == row.id).values(**values)
 
     def work(tx: Tx) -> None:
         tx.execute(change)
         if called is not None:
-            call_log.keep(tx, called)
+            call_log.keep_call(tx, called)
 
     core.transact(work)

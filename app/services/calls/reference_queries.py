@@ -46,7 +46,7 @@ RETRY_CAP_SECONDS = 3600
 UNANSWERED, NOT_FOUND, NOT_SIZED = "ask_unanswered", "ask_not_found", "refund_size_unknown"
 """Why a kept message is shown: the provider gave no answer; no payment of that name came to be known here. And why a
 payment is listed by `tillbook refunds overdue`: its provider says that something went back, and not how much."""
-DUE = LeaseQueue(Ask.__table__, "next_try_at", "due_asks", counts="tries", stamps="asked_at")
+ASKS_DUE = LeaseQueue(Ask.__table__, "next_try_at", "due_asks", counts="tries", stamps="asked_at")
 _a, _p = Ask.__table__.c, Payment.__table__.c
 # What a person ended by name stays: the provider's next word about it must not raise it again.
 _IS_OLD = (
@@ -89,7 +89,7 @@ def by_our_number(core: Core, account: ProviderAccount, ref: Ref) -> Ref:
 
 
 def _raise_about_payment(tx: Tx, number: int, ref: Ref, message: Message | None) -> bool:
-    payment = payment_rows.payment(tx, slot_of_number(number), number)
+    payment = payment_rows.find_payment(tx, slot_of_number(number), number)
     if payment is None:
         return False
     _raise(tx, _row(tx, payment.slot, payment.provider_account, ref, payment_id=number), message)
@@ -157,16 +157,16 @@ def _keep_message(tx: Tx, row: dict[str, Any], ask_id: int, message: Message | N
         return
     detail = f"names payment {row['payment_id'] or row['theirs']} {row['refund']}".strip()
     account, payment = row["provider_account"], row["payment_id"]
-    kept = inbox.keep(tx, row["slot"], account, message, "asks", detail, aside=True, payment=payment)
+    kept = inbox.keep_message(tx, row["slot"], account, message, "asks", detail, aside=True, payment=payment)
     tx.execute(update(Ask).where(_a.slot == row["slot"], _a.id == ask_id).values(message_id=kept))
 
 
 # --- putting it ---
 
 
-def work_on_due(core: Core, ask_id: int) -> bool:
+def work_on_ask(core: Core, ask_id: int) -> bool:
     """Go on with one question, as the worker; False if another worker has it."""
-    row = core.transact(lambda tx: DUE.take(tx, ask_id, core.clock.now()))
+    row = core.transact(lambda tx: ASKS_DUE.take(tx, ask_id, core.clock.now()))
     if row is None:
         return False
     if row.payment_id is None:
@@ -177,7 +177,7 @@ def work_on_due(core: Core, ask_id: int) -> bool:
 
 
 def _ask_provider(core: Core, row: AnyRow) -> None:
-    payment = core.read(lambda tx: payment_rows.payment(tx, row.slot, row.payment_id))
+    payment = core.read(lambda tx: payment_rows.find_payment(tx, row.slot, row.payment_id))
     account = core.registry.get(payment.provider_account) if payment is not None else None
     if payment is None or account is None:
         _later(core, row, UNANSWERED)
@@ -189,7 +189,7 @@ def _ask_provider(core: Core, row: AnyRow) -> None:
         "query",
         lambda: account.provider.query(ref),
         seconds=payment_queries.ASK_SECONDS,
-        subject=payment_queries.subject_of(payment),
+        subject=payment_queries.call_subject(payment),
     )
     payment_queries.apply_all(core, account, called.answer or (), "query", called)
     if not called.answer:
@@ -269,7 +269,7 @@ def _later(core: Core, row: AnyRow, why: str) -> None:
         return
     _log.warning(why, provider_account=row.provider_account, payment=row.payment_id, theirs=row.theirs)
     if row.message_id is not None:
-        core.transact(lambda tx: inbox.show(tx, row.message_id, why))
+        core.transact(lambda tx: inbox.show_message(tx, row.message_id, why))
     _set_next(core, row, None)
 
 

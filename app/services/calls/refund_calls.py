@@ -40,7 +40,7 @@ CALL_SECONDS = 12.0
 FIRST_GAP_SECONDS = 10
 """Providers want some seconds before they are asked about a refund (10 in one's documentation, 2026-09)."""
 GAP_CAP_SECONDS = 3600
-DUE = LeaseQueue(Refund.__table__, "next_query_at", "due_payments", counts="queries", stamps="last_query_at")
+REFUNDS_DUE = LeaseQueue(Refund.__table__, "next_query_at", "due_payments", counts="queries", stamps="last_query_at")
 """Refunds that are open: ours, and those of others that are in progress."""
 RECHECKS_DUE = LeaseQueue(Refund.__table__, "recheck_at", "due_payments", counts="rechecks", stamps="last_query_at")
 """Refunds that their provider called failed."""
@@ -64,7 +64,7 @@ class _Errand:
         return Ref(ours=str(self.row.payment_id), theirs=self.row.theirs, refund=number_of(self.row))
 
 
-def work_on_due(core: Core, refund_id: int) -> bool:
+def work_on_refund(core: Core, refund_id: int) -> bool:
     """Take an open refund one step further, if it is due; False if it is not, or somebody else has it."""
     errand = _take(core, refund_id)
     if errand is None:
@@ -73,30 +73,32 @@ def work_on_due(core: Core, refund_id: int) -> bool:
     return True
 
 
-def request_refund(core: Core, wanted: requests.Wanted, key: Keyed) -> AnyRow:
+def request_refund(core: Core, wanted: requests.Wanted, key: Keyed) -> Any:
     """Ask for a refund for the app's backend: written down and taken in one transaction, then sent; how far it has
-    come. What goes wrong after it was written down is the worker's to repeat. Raises like `requests.write_request`."""
+    come, with its user. What goes wrong after it was written down is the worker's to repeat. Raises like
+    `requests.write_request`."""
     written = requests.write_request(core, wanted, key, lease=True)
     if written.leased is None:
         return refund_for_reader(core, written.number)
     try:
-        return _go(core, _Errand(written.leased, fits=True))
+        row = _go(core, _Errand(written.leased, fits=True))
     except Exception:
         _log.exception("refund_not_continued", refund=written.number)
-        return requests.view(core, written.number)
+        return requests.view_refund(core, written.number)
+    return refund_rows.owned(row, written.user_id)
 
 
 def refund_for_reader(core: Core, refund_id: int) -> AnyRow:
     """A refund for whoever looks at it. One that is not settled is taken a step further first, if that is due. Raises
     NotFound."""
-    row = requests.view(core, refund_id)
+    row = requests.view_refund(core, refund_id)
     if row.next_query_at is None or row.next_query_at > core.clock.now():
         return row
     try:
-        work_on_due(core, refund_id)
+        work_on_refund(core, refund_id)
     except Exception:
         _log.exception("refund_not_continued", refund=refund_id)
-    return requests.view(core, refund_id)
+    return requests.view_refund(core, refund_id)
 
 
 def _go(core: Core, errand: _Errand) -> AnyRow:
@@ -141,7 +143,7 @@ def _take(core: Core, refund_id: int) -> _Errand | None:
     slot, now = slot_of_number(refund_id), core.clock.now()
 
     def work(tx: Tx) -> _Errand | None:
-        row = refund_rows.refund(tx, slot, refund_id)
+        row = refund_rows.find_refund(tx, slot, refund_id)
         if row is None or row.next_query_at is None or row.next_query_at > now:
             return None
         order = payment_rows.lock_order(tx, slot, row.order_id)
@@ -150,7 +152,7 @@ def _take(core: Core, refund_id: int) -> _Errand | None:
         if busy_until is not None and busy_until > now:
             refund_rows.postponed(tx, slot, refund_id, moment=busy_until, problem=row.problem)
             return None
-        taken = DUE.take(tx, refund_id, now)
+        taken = REFUNDS_DUE.take(tx, refund_id, now)
         if taken is None or taken.origin == Origin.PROVIDER:
             return None if taken is None else _Errand(taken, fits=False)
         room = requests.room_for(tx, taken, order, payment_rows.lock_payment(tx, slot, taken.payment_id))
@@ -166,11 +168,11 @@ def _first_of_automatic(tx: Tx, row: AnyRow, room: requests.Room) -> _Errand | N
     is. Nobody has heard of this refund yet, so its amount may still change."""
     if room.may_change:
         moment = tx.now + timedelta(seconds=_gap(0))
-        refund_rows.change(tx, row, {"next_query_at": moment, "queries": 0, "last_query_at": None})
+        refund_rows.change_refund(tx, row, {"next_query_at": moment, "queries": 0, "last_query_at": None})
         return None
     if 0 < room.left_minor < row.amount_minor:
-        refund_rows.change(tx, row, {"amount_minor": room.left_minor})
-        row = refund_rows.refund(tx, row.slot, row.id) or row
+        refund_rows.change_refund(tx, row, {"amount_minor": room.left_minor})
+        row = refund_rows.find_refund(tx, row.slot, row.id) or row
     return _Errand(row, fits=row.amount_minor <= room.left_minor)
 
 
@@ -205,10 +207,10 @@ def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fa
 
         def decline(tx: Tx) -> None:
             _move(tx, row, RefundCause.DECLINED, called.problem)
-            call_log.keep(tx, called)
+            call_log.keep_call(tx, called)
 
         core.transact(decline)
-        return requests.view(core, row.id)
+        return requests.view_refund(core, row.id)
     cause = RefundCause.UNANSWERED if called.end is CallEnd.UNKNOWN else None
     return _postpone(core, row, called.problem, cause=cause, called=called)
 
@@ -216,7 +218,7 @@ def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fa
 def _move(tx: Tx, row: AnyRow, cause: RefundCause, problem: str) -> None:
     order = payment_rows.lock_order(tx, row.slot, row.order_id)
     payment = payment_rows.lock_payment(tx, row.slot, row.payment_id)
-    now = refund_rows.refund(tx, row.slot, row.id)
+    now = refund_rows.find_refund(tx, row.slot, row.id)
     if now is not None and now.status in OPEN_REFUND and now.origin != Origin.PROVIDER:
         moved = refund_status.move(tx, now, order, payment, cause, {"problem": problem})
         if moved and now.origin == Origin.AUTOMATIC and cause is RefundCause.DECLINED:
@@ -240,10 +242,10 @@ def _postpone(
 
     def work(tx: Tx) -> tuple[AnyRow, bool]:
         if called is not None:
-            call_log.keep(tx, called)
+            call_log.keep_call(tx, called)
         if cause is not None:
             _move(tx, row, cause, problem)
-        now = refund_rows.refund(tx, row.slot, row.id) or row
+        now = refund_rows.find_refund(tx, row.slot, row.id) or row
         if now.status not in OPEN_REFUND:
             return now, False
         now = refund_rows.postponed(tx, row.slot, row.id, moment=moment, problem=problem) or now

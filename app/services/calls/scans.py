@@ -76,7 +76,7 @@ def any_due(feeds: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
     return select(_s.feed).where(named, _s.next_at <= bindparam("now")).exists()
 
 
-def listed(tx: Tx) -> Sequence[AnyRow]:
+def list_feeds(tx: Tx) -> Sequence[AnyRow]:
     """Every feed, and how far it has been read, for the operator."""
     return tx.execute(select(*_s).order_by(_s.provider_account, _s.feed)).all()
 

@@ -251,7 +251,7 @@ def shown_endpoint(tx: Tx, row: AnyRow) -> dict[str, Any]:
         .limit(MOST_COUNTED)
         .subquery()
     )
-    return representations.endpoint(
+    return representations.endpoint_data(
         row,
         behind=max(feed.newest_position(tx) - row.planned, 0),
         open_deliveries=int(tx.scalar(select(func.count()).select_from(some_open)) or 0),

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Uuid, bindparam, delete, select, update
 
 from app.domain.event_types import EventType
-from app.domain.numbers import SLOTS, slot_of_user
+from app.domain.numbers import slot_of_user, slot_of_uuid
 from app.models.events import EVENTS, FEEDS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
@@ -67,6 +67,7 @@ def place_events(core: Core) -> int:
     """Give positions to what was committed since the last time; how many events got theirs. Safe to run by several."""
 
     def work(tx: Tx) -> int:
+        tx.of_several_slots("events")
         placed = tx.scalar(_LOCK)
         if placed is None:
             insert_if_new(tx, FEEDS, {"name": FEED, "placed": 0, "deleted": 0})
@@ -132,7 +133,7 @@ def newest_position(tx: Tx) -> int:
 
 def find_event(core: Core, event_id: uuid.UUID) -> Any:
     """One event. Raises NotFound, also for one that is not kept any more."""
-    values = {"slot": event_id.int % SLOTS, "id": event_id}
+    values = {"slot": slot_of_uuid(event_id), "id": event_id}
     found = core.read(lambda tx: tx.execute(_ONE, values).one_or_none())
     if found is None:
         raise NotFound(event=str(event_id))
@@ -143,6 +144,7 @@ def delete_old_events(core: Core, limit: int) -> int:
     """Delete events that are older than the setting `event_days`, oldest positions first; how many."""
 
     def work(tx: Tx) -> int:
+        tx.of_several_slots("events")
         feed = tx.execute(select(_n.deleted).where(_n.name == FEED).with_for_update()).one_or_none()
         if feed is None:
             return 0

@@ -20,7 +20,7 @@ from app import metrics
 from app.domain.deciding import (
     Booking,
     Decision,
-    Standing,
+    OrderStanding,
     decide_authorized,
     decide_paid,
     decide_unmatched,
@@ -32,7 +32,7 @@ from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
 from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
 from app.services.agreements import agreement_facts
-from app.services.base.context import Tx, environment_of
+from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
 from app.services.events.outbox import Event
@@ -140,10 +140,10 @@ def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
             return locked
     number, ref = reported.payment_number, reported.fact.ref
     if number is None and ref.ours is None and ref.theirs is not None:
-        environment = environment_of(reported.fact.live)
+        environment = reported.environment
         found = payment_rows.payment_keys_by_theirs(tx, reported.slot, reported.account.name, environment, ref.theirs)
         number = None if found is None else int(found.id)
-    return None if number is None else payment_rows.lock(tx, reported.slot, number)
+    return None if number is None else payment_rows.lock_with_order(tx, reported.slot, number)
 
 
 def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None) -> bool:
@@ -196,7 +196,7 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment)
     account, live = reported.account.provider.account, order.environment == "live"
     if payment.provider_account != reported.account.name:
         return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
-    standing = Standing(PaymentStatus(payment.status), OrderStatus(order.status))
+    standing = OrderStanding(PaymentStatus(payment.status), OrderStatus(order.status))
     if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
         price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
         why = mismatch(fact, Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner))
@@ -375,7 +375,7 @@ def _events(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPaymen
 def report_fact(reported: ReportedFact, applied: Applied) -> None:
     """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
     account, fact = reported.account.name, reported.fact
-    metrics.FACTS.labels(account, fact.kind, reported.road, applied.outcome).inc()
+    metrics.FACTS_TOLD.labels(account, fact.kind, reported.road, applied.outcome).inc()
     if applied.outcome is Outcome.NOT_OURS:
         return
     say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info

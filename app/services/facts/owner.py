@@ -17,12 +17,14 @@ from sqlalchemy import and_, bindparam, select
 
 from app.domain.deciding import Decision
 from app.domain.facts import REFUND_KINDS, Kind, fact_of
-from app.domain.numbers import SLOTS
+from app.domain.numbers import slot_of_uuid
 from app.domain.status import Outcome
 from app.models.orders import FactRow, User
+from app.providers.limits import faults_of, fits
 from app.services.accounts.users import uuid_of
-from app.services.base.context import Core, Tx, environment_of
-from app.services.base.reported_fact import ReportedFact, checked
+from app.services.base.context import Core, Tx
+from app.services.base.reported_fact import ReportedFact
+from app.services.base.sanitize import LONGEST_PROBLEM, problem_text, without_faults
 from app.services.base.statements import Statement
 from app.services.facts import claims, replaced_periods
 from app.services.facts.apply import apply_fact
@@ -30,6 +32,9 @@ from app.services.facts.record import Applied, StoredFact, note_road, told_befor
 from app.services.payments import fact_rows
 from app.services.refunds import early_refunds
 
+BLANK = " \t\r\n\u00a0\u200b0-{}"
+"""Of these characters alone consists an owner token that names nobody (some clients attach such a one to every
+purchase): blanks, and the UUID of nothing."""
 _log = structlog.get_logger(__name__)
 _NOTHING_NEW = Decision(Outcome.DUPLICATE)
 _u, _f = User.__table__.c, FactRow.__table__.c
@@ -78,8 +83,8 @@ def _end_what_was_nobodys(core: Core, placed: ReportedFact) -> None:
     nobodys = replace(placed, buyer=None)
     if nobodys.slot == placed.slot:
         return
-    names = (nobodys.slot, placed.account.name, environment_of(placed.fact.live), placed.key)
-    row = core.read(lambda tx: fact_rows.fact(tx, *names))
+    names = (nobodys.slot, placed.account.name, placed.environment, placed.key)
+    row = core.read(lambda tx: fact_rows.fact_under(tx, *names))
     if row is not None and row.outcome == Outcome.NOT_OURS:
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 
@@ -117,11 +122,21 @@ def place_unless_told(core: Core, reported: ReportedFact) -> ReportedFact | Appl
 
 
 def _addressed(core: Core, reported: ReportedFact) -> ReportedFact:
-    """The fact, checked, with the account whose money it is: an address may receive for several merchants."""
-    reported = checked(reported, core.clock.now())
-    if reported.fact.account in (None, reported.account.provider.account):
+    """The fact as it can be worked with, and with the account whose money it is: an address may receive for several
+    merchants. Every road passes here before anything is looked up or written."""
+    fact, account = reported.fact, reported.account
+    if isinstance(fact.owner, str) and not fact.owner.strip(BLANK):  # a plugin may give anything
+        fact = replace(fact, owner=None)
+    faults = faults_of(fact)
+    if faults:
+        fact = without_faults(fact, core.clock.now())
+    if not fits(fact.cause, LONGEST_PROBLEM):  # for people only: never a reason to refuse a fact
+        fact = replace(fact, cause=problem_text(fact.cause))
+    if fact.account not in (None, account.provider.account):
+        account = core.registry.whose(account, fact.account)
+    if fact is reported.fact and account is reported.account:
         return reported
-    return replace(reported, account=core.registry.whose(reported.account, reported.fact.account))
+    return replace(reported, account=account, fact=fact, faults=faults)
 
 
 def _is_a_stores(reported: ReportedFact) -> bool:
@@ -150,10 +165,10 @@ def _look(tx: Tx, reported: ReportedFact) -> tuple[str | None, Any]:
     if token is None:
         return None, None
     keys = {
-        "slot": token.int % SLOTS,
+        "slot": slot_of_uuid(token),
         "token": token,
         "provider_account": reported.account.name,
-        "environment": environment_of(reported.fact.live),
+        "environment": reported.environment,
         "key": reported.key,
         "road": reported.road,
     }
@@ -189,14 +204,14 @@ def _buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None)
 def _claimed_by(tx: Tx, reported: ReportedFact, reference: str | None) -> str | None:
     if reference is None:
         return None
-    return claims.owner_of(tx, reported.account.name, environment_of(reported.fact.live), reference)
+    return claims.owner_of(tx, reported.account.name, reported.environment, reference)
 
 
 def _claim(tx: Tx, reported: ReportedFact, buyer: str) -> str:
     """Claim the period or purchase for the buyer, and then note it at its agreement; its owner, who may be another.
 
     The period first: a process that dies in between notes it at the next telling."""
-    fact, account, environment = reported.fact, reported.account.name, environment_of(reported.fact.live)
+    fact, account, environment = reported.fact, reported.account.name, reported.environment
     owner = buyer if fact.ref.theirs is None else claims.claim(tx, account, environment, fact.ref.theirs, buyer)
     if owner != buyer:
         _log.warning(

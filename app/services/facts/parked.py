@@ -32,14 +32,14 @@ from app.services.facts.record import HANDLED, Applied, can_be_looked_at_again
 from app.services.payments import payment_rows
 from app.services.refunds.early_refunds import settle_without_a_buyer
 
-BATCH = 100
+PARKED_BATCH = 100
 WITHIN = timedelta(days=30)
 """Older ones are looked at by hand only: a history may list any number of facts that will never be ours."""
 MAY_GET_A_CAUSE = (Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT, Mismatch.NOT_HANDLED)
 """Why a fact is parked that the worker looks at. Refunds before their payment have a sweep of their own."""
-Place = tuple[datetime, int]
+ParkedPlace = tuple[datetime, int]
 """Where a sweep is: moment and number of the last fact that it saw."""
-START: Place = (datetime(1970, 1, 1, tzinfo=UTC), 0)
+PARKED_START: ParkedPlace = (datetime(1970, 1, 1, tzinfo=UTC), 0)
 _f, _r = FactRow.__table__.c, Refund.__table__.c
 # Literals, so that the partial indexes serve: one of the few waiting facts, one of those that are not ours.
 _LISTED: dict[str, ColumnElement[bool]] = {
@@ -66,7 +66,7 @@ class NotReexamined(Exception):
     """Looking again at this fact is not possible, or could not change anything. The text says why."""
 
 
-def listed(tx: Tx, outcome: str, limit: int, theirs: str | None = None) -> Sequence[AnyRow]:
+def list_parked(tx: Tx, outcome: str, limit: int, theirs: str | None = None) -> Sequence[AnyRow]:
     """Facts that are parked, surplus or not ours, oldest first, for the operator; only those that name that number, if
     one is given: the provider's, or one that looks like ours. A surplus that went back whole needs nobody."""
     wanted = select(*_f).prefix_with(sweep_named("operator")).where(_LISTED[outcome])
@@ -103,14 +103,14 @@ def reexamine(core: Core, number: int) -> Applied:
     return _apply(core, reported, row)
 
 
-def sweep(core: Core, after: Place) -> tuple[int, Place]:
+def look_at_parked(core: Core, after: ParkedPlace) -> tuple[int, ParkedPlace]:
     """Look at a batch of recent parked facts, over all slots; (how many ended, where to go on: START when through)."""
     rows = core.read(partial(_recent, after=max(after, (core.clock.now() - WITHIN, 0))))
     done = sum(_guarded(core, row) for row in rows)
-    return done, (rows[-1].recorded_at, rows[-1].id) if len(rows) == BATCH else START
+    return done, (rows[-1].recorded_at, rows[-1].id) if len(rows) == PARKED_BATCH else PARKED_START
 
 
-def _recent(tx: Tx, after: Place) -> Sequence[AnyRow]:
+def _recent(tx: Tx, after: ParkedPlace) -> Sequence[AnyRow]:
     wanted = (
         select(*_f)
         .prefix_with(sweep_named("due_payments"))
@@ -120,7 +120,7 @@ def _recent(tx: Tx, after: Place) -> Sequence[AnyRow]:
             tuple_(_f.recorded_at, _f.id) > after,
         )
         .order_by(_f.recorded_at, _f.id)
-        .limit(BATCH)
+        .limit(PARKED_BATCH)
     )
     return tx.execute(wanted).all()
 

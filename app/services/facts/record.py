@@ -12,7 +12,7 @@ from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
 from app.domain.status import NOT_MATCHED, Cause, Outcome
 from app.models.history import Telling
 from app.models.orders import FACTS
-from app.services.base.context import Tx, environment_of
+from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of, printable, problem_text
 from app.services.base.statements import Flight, RowInsert, Sent
@@ -83,7 +83,7 @@ def record(
             return StoredFact(reported, fact_id, decision)
         if new:
             raise ToldMeanwhile
-        known = fact_rows.fact(tx, *keys)
+        known = fact_rows.fact_under(tx, *keys)
         if known is not None and _may_be_looked_at_again(known):
             # Two tellings may find it parked at once: only one of them applies it.
             known = fact_rows.lock_fact(tx, *keys)
@@ -158,7 +158,7 @@ def _row(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | N
     return {
         "slot": reported.slot,
         "provider_account": reported.account.name,
-        "environment": environment_of(fact.live),
+        "environment": reported.environment,
         "key": reported.key,
         "kind": fact.kind,
         "payment_id": payment_id,

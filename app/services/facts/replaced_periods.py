@@ -16,7 +16,7 @@ from sqlalchemy import JSON, ColumnElement, Select, bindparam, literal_column, s
 
 from app.domain.facts import Fact, Kind, Ref, fact_of
 from app.domain.numbers import slot_of_user
-from app.domain.refunding import SHARES
+from app.domain.refunding import SHARE_PARTS
 from app.models.orders import FactRow, Order, Payment
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
@@ -79,7 +79,7 @@ def _given_back(old: Fact, new: Fact) -> Fact | None:
 
 def _share(start: datetime, moment: datetime, end: datetime) -> int:
     left, length = (end - moment) // _MICROSECOND, (end - start) // _MICROSECOND
-    return (2 * SHARES * left + length) // (2 * length)
+    return (2 * SHARE_PARTS * left + length) // (2 * length)
 
 
 def _period(condition: ColumnElement[bool], first: ColumnElement[Any]) -> Select[Any]:

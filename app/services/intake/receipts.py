@@ -30,7 +30,7 @@ from app.services.base.context import Core, Tx, as_of
 from app.services.base.errors import DomainError, UnknownProviderAccount
 from app.services.base.leases import LeaseQueue
 from app.services.base.upsert import insert_if_new
-from app.services.intake.purchases import ASK_SECONDS, MOST_CALLS, Purchase, Turn
+from app.services.intake.purchases import MOST_CALLS, PURCHASE_SECONDS, Purchase, Turn
 
 RETRY_CAP_SECONDS = 3600
 KEEP_ASKING = timedelta(days=7)
@@ -44,7 +44,7 @@ MOST_UNSETTLED = 20
 MOST_UNPROVEN = 40
 """Numbers of one user that wait for a provider and came without a proof."""
 TOO_MANY_RETRY_SECONDS = 60
-DUE = LeaseQueue(Receipt.__table__, "next_try_at", "due_receipts")
+RECEIPTS_DUE = LeaseQueue(Receipt.__table__, "next_try_at", "due_receipts")
 _r = Receipt.__table__.c
 _log = structlog.get_logger(__name__)
 
@@ -162,7 +162,7 @@ def work_through(
     row = core.read(lambda tx: _row(tx, receipt_id))
     turn = Turn(core, account, user_id, user_id if received.bearer_proof else None, row)
     turn.take_in(received.facts, "receipt")
-    with deadline(ASK_SECONDS):
+    with deadline(PURCHASE_SECONDS):
         turn.ask(received.asks)
     return _record(core, receipt_id, turn, body, proved=received.bearer_proof)
 
@@ -241,9 +241,9 @@ def _waits(row: AnyRow, turn: Turn, now: datetime, body: bytes, *, proved: bool)
     }
 
 
-def work_on_due(core: Core, receipt_id: int) -> bool:
+def work_on_receipt(core: Core, receipt_id: int) -> bool:
     """Go on with a pending receipt, as the worker; False if another worker has it."""
-    row = core.transact(lambda tx: DUE.take(tx, receipt_id, core.clock.now()))
+    row = core.transact(lambda tx: RECEIPTS_DUE.take(tx, receipt_id, core.clock.now()))
     account = core.registry.get(row.provider_account) if row is not None else None
     if row is None or account is None:
         return False

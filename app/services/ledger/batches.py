@@ -14,6 +14,7 @@ from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, Pos
 from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
+from app.models.slot_watch import of_several_slots
 from app.services.base.transaction import Connected
 from app.services.ledger.accounts import Place
 from app.services.ledger.idempotency import find_result
@@ -58,6 +59,7 @@ def book_batch(
     """
     if not 0 < len(items) <= MOST:
         raise InvalidTransfer(f"a batch has 1 to {MOST} items")
+    of_several_slots(session.connection(), "batch")
     placed = [_placed(item) for item in items]
     places: set[Place] = set()
     for one in placed:

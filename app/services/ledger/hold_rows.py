@@ -36,6 +36,18 @@ class Held:
     repeated: bool = False
 
     @property
+    def user(self) -> str:
+        return self.account.user_id
+
+    @property
+    def asset(self) -> str:
+        return self.account.asset
+
+    @property
+    def environment(self) -> str:
+        return self.account.environment
+
+    @property
     def rest(self) -> int:
         """What is still reserved."""
         return self.amount - self.captured - self.released
@@ -58,7 +70,7 @@ _CHANGE = (
 )
 
 
-def find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held | None:
+def find_hold(session: Connected, slot: int, hold_id: uuid.UUID) -> Held | None:
     row = session.connection().execute(_READ, {"p_slot": slot, "p_id": hold_id}).one_or_none()
     return None if row is None else held_of(row)
 
@@ -86,6 +98,6 @@ def over(session: Connected, slot: int, account_id: int, at: datetime) -> list[H
     return [held_of(row) for row in session.connection().execute(_OVER, values)]
 
 
-def write(session: Connected, held: Held) -> None:
+def write_hold(session: Connected, held: Held) -> None:
     values = {"p_slot": held.slot, "p_id": held.id, "p_state": held.state}
     session.connection().execute(_CHANGE, {**values, "p_captured": held.captured, "p_released": held.released})

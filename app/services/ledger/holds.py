@@ -21,7 +21,7 @@ from app.domain.spending import Capture, HoldRequest, refusal
 from app.models.ledger import HOLDS
 from app.services.base.transaction import Connected
 from app.services.ledger import idempotency
-from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find
+from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find_hold
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.spends import DEFAULTS
 
@@ -51,7 +51,7 @@ def hold(
 
 def _known(session: Connected, slot: int, request: HoldRequest) -> Held | Refused | None:
     hold_id, fingerprint = request.id_in(slot), request.fingerprint(slot)
-    found = find(session, slot, hold_id)
+    found = find_hold(session, slot, hold_id)
     if found is None:
         return idempotency.find_refusal(session, slot, hold_id, fingerprint)
     if found.fingerprint != fingerprint:
@@ -118,7 +118,7 @@ def capture(
     """
     account = _of_caller(session, slot, request.hold_id).account
     transfer = request.transfer(account, request.amount or 1)
-    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at) as books:
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, with_lots=True) as books:
         found = _must_find(session, slot, request.hold_id)
         answer = _captured_before(session, slot, request, account)
         if answer is not None:
@@ -193,7 +193,7 @@ def _let_go(books: LedgerTransaction, held: Held, state: str) -> Held:
 
 
 def _must_find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
-    found = find(session, slot, hold_id)
+    found = find_hold(session, slot, hold_id)
     if found is None:
         raise NoSuchEntry(f"no hold {hold_id}")
     return found

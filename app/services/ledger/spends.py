@@ -64,7 +64,7 @@ def _take(_: str) -> Any:
     return (
         update(ACCOUNTS)
         .where(
-            *accounts.named(),
+            *accounts.names_account(),
             A.frozen.is_(False),
             A.open_left >= amount,
             A.open_order == bindparam("p_order"),
@@ -101,7 +101,7 @@ def _enter(dialect: str) -> Any:
     # The slot comes from the row that is read: an engine that shards by slot then sees one place.
     columns = [A.slot if name == "slot" else value for name, value in values.items()]
     other = select(*columns, bindparam("t_book_id", type_=BigInteger), A.id).where(
-        *accounts.named("credit_"),
+        *accounts.names_account("credit_"),
         ~exists().where(R.slot == bindparam("t_slot"), R.id == bindparam("t_id", type_=Uuid)),
     )
     dialect_insert = (postgresql if dialect == "postgresql" else sqlite).insert(TRANSFERS)
@@ -124,7 +124,7 @@ def spend(
         return posted
     transfer = request.transfer
     ids = [(slot, transfer.id_in(slot))]
-    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, ids=ids) as books:
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, ids=ids, with_lots=True) as books:
         answer = find_result(session, slot, transfer) if books.known else None
         return answer or decide(books, slot, request)
 
@@ -151,7 +151,7 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
     taken = TAKE.row(
         session,
         {
-            **accounts.keys((slot, transfer.debit)),
+            **accounts.account_keys((slot, transfer.debit)),
             "p_id": transfer_id,
             "p_amount": request.amount,
             "p_at_us": at_us,
@@ -171,7 +171,7 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
     number, version, balance, lot, changed_us, head = taken
     posted = Posted(transfer_id, request.amount, balance, version, moment_of(changed_us))
     values = {
-        **accounts.keys((slot, transfer.credit), "credit_"),
+        **accounts.account_keys((slot, transfer.credit), "credit_"),
         "t_slot": slot,
         "t_id": transfer_id,
         "t_book_id": number,
@@ -188,7 +188,7 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
     }
     told = _told(session, slot, transfer, posted, at) if EventType.COINS_SPENT in rules.events else None
     if not _entered(session, values, told):
-        accounts.lock(session, [(slot, transfer.credit)])
+        accounts.lock_accounts(session, [(slot, transfer.credit)])
         if not _entered(session, values, told):
             raise Raced
     return posted
@@ -209,7 +209,7 @@ def _entered(session: Connected, values: Mapping[str, Any], told: Move | None) -
 
 
 def _told(session: Connected, slot: int, transfer: Transfer, posted: Posted, at: datetime) -> Move:
-    data = coin_events.shown(transfer, posted)
+    data = coin_events.coins_data(transfer, posted)
     user_id = transfer.debit.user_id
     event = Event(EventType.COINS_SPENT, user_id, posted.at, data, outbox.cause_in(session, transfer.actor))
     return outbox.event_move(TRANSFERS, slot, posted.id, event, written_at=at)

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from app.domain.deciding import Booking
 from app.domain.grants import Grant, grants_of
 from app.domain.ledger import ISSUANCE, Lot, Transfer, system, wallet
 from app.domain.money import Money
 from app.models.base import AnyRow
-from app.services.base.context import Tx, environment_of
+from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.ledger import post
 
@@ -30,7 +29,10 @@ KINDS = ("payment", "surplus", "suspense", "purchase", "bonus")
 class MoneyFact:
     """The part of a paid fact that the books need."""
 
-    provider_account: str
+    scope: str
+    """The name space of the transfers that this provider account's facts cause."""
+    clearing: str
+    """The account of what the provider owes or has paid us."""
     environment: str
     key: str
     money: Money | None
@@ -38,28 +40,23 @@ class MoneyFact:
     at: datetime
     theirs: str
 
-    @cached_property
-    def scope(self) -> str:
-        """The name space of the transfers that this provider account's facts cause."""
-        return f"fact:{self.provider_account}:{self.environment}"
 
-    @cached_property
-    def clearing(self) -> str:
-        """The account of what the provider owes or has paid us."""
-        return f"clearing:{self.provider_account}"
+def _money_fact(
+    account: str, environment: str, key: str, money: Money | None, at: datetime, theirs: str | None
+) -> MoneyFact:
+    return MoneyFact(f"fact:{account}:{environment}", f"clearing:{account}", environment, key, money, at, theirs or "")
 
 
 def of_reported(reported: ReportedFact) -> MoneyFact:
-    fact = reported.fact
-    environment = environment_of(fact.live)
-    return MoneyFact(reported.account.name, environment, reported.key, fact.money, fact.at, fact.ref.theirs or "")
+    fact, account = reported.fact, reported.account.name
+    return _money_fact(account, reported.environment, reported.key, fact.money, fact.at, fact.ref.theirs)
 
 
 def of_row(row: AnyRow) -> MoneyFact:
     """What a stored fact tells about money."""
     content = row.content
     money = Money(content["amount_minor"], content["currency"]) if content["amount_minor"] is not None else None
-    return MoneyFact(row.provider_account, row.environment, row.key, money, row.at, content["theirs"] or "")
+    return _money_fact(row.provider_account, row.environment, row.key, money, row.at, content["theirs"])
 
 
 def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:

@@ -5,7 +5,7 @@ The worker tells the provider (`calls.fulfilment`)."""
 from __future__ import annotations
 
 from app.domain.facts import Kind
-from app.models.reports import Report
+from app.models.reports import ReportRow
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.upsert import insert_if_new
@@ -31,4 +31,4 @@ def note_report(tx: Tx, reported: ReportedFact, payment_id: int) -> None:
         "next_try_at": tx.now,
         "tries": 0,
     }
-    insert_if_new(tx, Report.__table__, row)
+    insert_if_new(tx, ReportRow.__table__, row)

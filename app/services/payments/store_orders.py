@@ -16,7 +16,7 @@ from app.models.orders import FactRow, Order, Payment, User
 from app.services.accounts.users import add_user
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
-from app.services.base.statements import RowInsert, Statement, make_row_type, named
+from app.services.base.statements import RowInsert, Statement, make_row_type, with_names
 from app.services.base.upsert import insertion_if_new
 from app.services.payments import payment_rows
 from app.services.payments.payment_rows import LockedPayment
@@ -111,7 +111,7 @@ def _payment(tx: Tx, reported: ReportedFact, *, is_stored: bool) -> LockedPaymen
     if buyer.sku is None or (buyer.fact_id is not None and not is_stored):
         return None
     while buyer.waiting_id is not None:
-        locked = payment_rows.lock(tx, reported.slot, buyer.waiting_id)
+        locked = payment_rows.lock_with_order(tx, reported.slot, buyer.waiting_id)
         if locked is not None and _waits(locked):
             return locked
         # Another purchase of the same product has bought it meanwhile: this one would count as paid twice.
@@ -133,10 +133,10 @@ def _buyer(tx: Tx, reported: ReportedFact, user_id: str) -> Any:
         "store_id": fact.product or "",
         "quantity": fact.quantity or 1,
     }
-    found = named(_Buyer, _BUYER.row(tx, keys))
+    found = with_names(_Buyer, _BUYER.row(tx, keys))
     if found is None:
         add_user(tx, user_id)
-        found = named(_Buyer, _BUYER.row(tx, keys))
+        found = with_names(_Buyer, _BUYER.row(tx, keys))
     return found
 
 

@@ -44,7 +44,7 @@ class Overdue:
     payments: list[AnyRow]
 
 
-def listed(core: Core, limit: int) -> Overdue:
+def list_overdue_refunds(core: Core, limit: int) -> Overdue:
     """What a person should look at."""
     since = core.clock.now() - OVERDUE_AFTER
     wanted = (
@@ -100,20 +100,20 @@ def end_by_hand(core: Core, refund_id: int, *, by: str, reason: str) -> None:
     slot = slot_of_number(refund_id)
 
     def work(tx: Tx) -> None:
-        row = refund_rows.refund(tx, slot, refund_id)
+        row = refund_rows.find_refund(tx, slot, refund_id)
         if row is None:
-            if not refund_asks.end(tx, refund_id, by=name, reason=problem_text(why)):
+            if not refund_asks.end_ask(tx, refund_id, by=name, reason=problem_text(why)):
                 raise NotEnded("there is no such refund, and no payment of which a refund is asked for")
             interventions.write_down(tx, slot, refund_id, "question_ended", actor=name, reason=why)
             return
         order = payment_rows.lock_order(tx, slot, row.order_id)
         payment = payment_rows.lock_payment(tx, slot, row.payment_id)
-        row = refund_rows.refund(tx, slot, refund_id) or row
+        row = refund_rows.find_refund(tx, slot, refund_id) or row
         ended = {"ended_by": name, "problem": problem_text(why), "recheck_at": None}
         if row.status in OPEN_REFUND:
             refund_status.move(tx, row, order, payment, RefundCause.ENDED, ended)
         elif row.status == RefundStatus.DECLINED and row.recheck_at is not None:
-            refund_rows.change(tx, row, ended)
+            refund_rows.change_refund(tx, row, ended)
         else:
             raise NotEnded(f"it is {row.status}: that is decided")
         payment_id = row.payment_id

@@ -68,7 +68,7 @@ def told(slot: int | ColumnElement[int], payment_id: int | ColumnElement[int]) -
     return select(_f.id).where(_f.slot == slot, _f.payment_id == payment_id, *words).exists()
 
 
-def end(tx: Tx, payment_id: int, *, by: str, reason: str) -> bool:
+def end_ask(tx: Tx, payment_id: int, *, by: str, reason: str) -> bool:
     """A person has found out what went back, or that nothing did: the provider is asked no more. False if there was no
     such question. The same word of the provider does not raise it again; a message that names the payment does."""
     mine = (*_of_payment(slot_of_number(payment_id), payment_id), _a.next_try_at.is_not(None))

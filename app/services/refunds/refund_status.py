@@ -70,7 +70,7 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
         told = now.refunds.get(number)
         if told is not None:
             values = _values(tx, captured, row, told, settled.coins.get(number, []))
-            moved |= refund_rows.change(tx, row, values) and row.origin != Origin.PROVIDER
+            moved |= refund_rows.change_refund(tx, row, values) and row.origin != Origin.PROVIDER
             _tell(tx, captured, row, refund_rows.changed(row, values), is_new=number in made)
     if policy is Clawback.FREEZE and captured.order is not None:
         for asset in settled.owing:
@@ -86,7 +86,7 @@ def settle_rest(tx: Tx, captured: CapturedPayment, words: StatementText, policy:
     settled = settle(tx, Settlement(captured, now, policy, words, [], under_way(refunds), may_recall=False))
     for row in refunds:
         if number_of(row) in settled.coins:
-            refund_rows.change(tx, row, {"coins": settled.coins[number_of(row)]})
+            refund_rows.change_refund(tx, row, {"coins": settled.coins[number_of(row)]})
     if policy is Clawback.FREEZE and captured.order is not None:
         about = next((row.id for row in refunds if str(row.id) == words.reference), None)
         for asset in settled.owing:
@@ -101,12 +101,12 @@ def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause
         return False
     due = row.next_query_at if after in OPEN_REFUND else None
     wanted = {"status": after, "next_query_at": due, **values}
-    refund_rows.change(tx, row, wanted)
+    refund_rows.change_refund(tx, row, wanted)
     refund_events.tell_change(tx, row, refund_rows.changed(row, wanted), order.user_id)
     captured = captured_payment(tx, order, payment, row.theirs) if after not in OPEN_REFUND else None
     for wallet in {grant.credit for grant in captured.grants} if captured is not None else ():
         hold = clawback.hold_id(row.slot, wallet.user_id, hold_key(row.id, wallet.asset))
-        clawback.release(tx, row.slot, wallet, [hold], at=tx.now, rules=tx.core.rules.ledger)
+        clawback.release_reserved(tx, row.slot, wallet, [hold], at=tx.now, rules=tx.core.rules.ledger)
     return True
 
 
@@ -201,5 +201,5 @@ def _freeze(tx: Tx, captured: CapturedPayment, asset: str, refund_id: int | None
     order = captured.order
     if order is not None:
         reason = "refunded coins were spent"
-        change = freezes.Change(order.user_id, order.environment, asset, True, reason, freezes.POLICY)
+        change = freezes.Change(order.user_id, order.environment, asset, True, reason, freezes.BY_POLICY)
         freezes.apply(tx, captured.slot, change, refund_id=refund_id)

@@ -74,6 +74,7 @@ class WrittenRequest:
     """A refund that is written down."""
 
     number: int
+    user_id: str
     leased: Any = None
     """Its row, if the asker has it to send it now: nobody else takes it before the lease ends."""
 
@@ -104,7 +105,7 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
 
     def decide(tx: Tx, own_key: Keyed) -> int:
         number = keyed_number(slot, f"refund:{own_key.caller}", own_key.key)
-        refunds = refund_rows.of_order(tx, slot, order.id)
+        refunds = refund_rows.refunds_of_order(tx, slot, order.id)
         for known in refunds:
             if known.id == number:
                 return _still_known(known, wanted)
@@ -123,7 +124,7 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
         return number
 
     number = decided_for_owner(core, slot, owned, decide)
-    return WrittenRequest(number, leased.get(number))
+    return WrittenRequest(number, order.user_id, leased.get(number))
 
 
 def _still_known(row: AnyRow, wanted: Wanted) -> int:
@@ -144,8 +145,8 @@ def _still_known(row: AnyRow, wanted: Wanted) -> int:
 def automatic(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> int | None:
     """Surplus or late money that our own rule gives back: an ordinary refund, in the transaction that sets the money
     aside. The caller has locked the order. None if the provider cannot refund: then it waits for a person."""
-    payment = payment_rows.payment(tx, slot, payment_id)
-    order = payment_rows.order(tx, slot, payment.order_id) if payment is not None else None
+    payment = payment_rows.find_payment(tx, slot, payment_id)
+    order = payment_rows.find_order(tx, slot, payment.order_id) if payment is not None else None
     captured = captured_payment(tx, order, payment, theirs) if order is not None and payment is not None else None
     if (
         captured is None
@@ -160,8 +161,8 @@ def automatic(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> int | N
 def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | None:
     """A refund that we began by ourselves was refused because a part had been refunded elsewhere: one of what is left.
     None if nothing is left, or if the refusal had another cause."""
-    payment = payment_rows.payment(tx, slot, payment_id)
-    order = payment_rows.order(tx, slot, payment.order_id) if payment is not None else None
+    payment = payment_rows.find_payment(tx, slot, payment_id)
+    order = payment_rows.find_order(tx, slot, payment.order_id) if payment is not None else None
     captured = captured_payment(tx, order, payment, theirs) if order is not None and payment is not None else None
     if captured is None or not captured.paid_minor:
         return None
@@ -212,24 +213,24 @@ def _made_at(row: AnyRow) -> tuple[datetime, int]:
     return row.created_at, row.id
 
 
-def view(core: Core, refund_id: int) -> AnyRow:
-    """One refund. Raises NotFound."""
+def view_refund(core: Core, refund_id: int) -> AnyRow:
+    """One refund with its user. Raises NotFound."""
     slot = slot_of_number(refund_id)
-    row = core.read(lambda tx: refund_rows.refund(tx, slot, refund_id))
+    row = core.read(lambda tx: refund_rows.owned_refund(tx, slot, refund_id))
     if row is None:
         raise NotFound(refund=str(refund_id))
     return row
 
 
-def of_order(core: Core, order_id: int) -> list[AnyRow]:
+def list_refunds_of_order(core: Core, order_id: int) -> list[AnyRow]:
     """All refunds of an order's payments, oldest first, whoever wanted them."""
-    return core.read(lambda tx: refund_rows.of_order(tx, slot_of_number(order_id), order_id))
+    return core.read(lambda tx: refund_rows.refunds_of_order(tx, slot_of_number(order_id), order_id))
 
 
 def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow | None]:
     """The order that is meant, and the payment if that is named, locked. Raises NotFound."""
     if wanted.payment_id is not None:
-        locked = payment_rows.lock(tx, slot, wanted.payment_id)
+        locked = payment_rows.lock_with_order(tx, slot, wanted.payment_id)
         if locked is None or wanted.order_id not in (None, locked.order.id):
             raise NotFound(payment=str(wanted.payment_id))
         return locked.order, locked.payment

@@ -144,7 +144,7 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.transfers.release_hold": ("balance_overflow", "invalid_request", "not_found"),
     "app.web.transfers.reverse_transfer": (
         *("balance_overflow", "idempotency_key_missing", "idempotency_key_reused", "insufficient_funds"),
-        *("invalid_request", "not_found", "not_reversible", "reversal_exceeds"),
+        *("invalid_request", "not_found", "not_reversible", "over_call_cap", "over_day_cap", "reversal_exceeds"),
     ),
     "app.web.transfers.show_balance_at": ("forbidden", "invalid_request", "user_missing"),
     "app.web.wallet_lists.list_holds": (

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
-from app.providers import Forged, Kind, Message, Received
+from app.providers import Forged, Kind, Message, Received, Ref
 from plugins.alipay.notifications import CHARSETS, MAX_BODY_BYTES
 from tests.plugins.alipay.actors import Stage, intent_for, stage
 
@@ -149,6 +149,8 @@ def test_an_authentic_notice_that_lacks_its_numbers_gives_a_hint(here: Stage, fi
     assert refusal.hint is not None
     assert refusal.hint.ours == fields["out_trade_no"]
     assert refused(here, signed(here, fields | {"out_trade_no": "a b"})).hint is None
+    agreed = {"notify_type": "dut_user_unsign", "external_agreement_no": "4503599627374593"}
+    assert refused(here, signed(here, agreed)).hint == Ref(our_agreement="4503599627374593")
 
 
 def test_an_agreement_of_another_app_is_not_ours(here: Stage) -> None:

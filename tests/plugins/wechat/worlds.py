@@ -329,6 +329,7 @@ class V2World(WeChatWorld):
         refund = self.wechat.books.refund(order, f"8{order.number}", 200)
         failed = {"trade_state": "PAYERROR", "trade_type": "PAP", "result_code": "FAIL", "err_code": "NOTENOUGH"}
         contract = {"change_type": "ADD", "contract_id": "1", "contract_code": "2", "mch_id": self.config.mchid}
+        contract |= {"operate_time": "2026-01-02 11:04:05"}
         return {
             "paid": Sample(self.sign(fields), (Kind.PAID,)),
             "paid, with sign_type": Sample(self.sign(fields | {"sign_type": self.sign_type}), (Kind.PAID,)),
@@ -337,7 +338,7 @@ class V2World(WeChatWorld):
             "not paid": Sample(self.sign(fields | {"result_code": "FAIL"}), (Kind.PENDING,)),
             "a deduction failed": Sample(self.sign(fields | failed), (Kind.FAILED,)),
             "a refund to ask about": Sample(self.wechat.refund_message(refund), ()),
-            "an agreement": Sample(self.sign(contract), ()),
+            "an agreement": Sample(self.sign(contract), (Kind.SIGNED,)),
         }
 
     def document(self) -> Document:

@@ -317,10 +317,10 @@ def test_a_delivery_that_a_person_gives_up_lets_the_next_one_go(here: World) -> 
         event = tell(here.core, "alice", 1)
         tell(here.core, "alice", 2)
         send_all(here)
-        here.core.transact(lambda tx: deliveries.give_up(tx, "game", event, "operator:me"))
+        here.core.transact(lambda tx: deliveries.give_up_delivery(tx, "game", event, "operator:me"))
         send_all(here)
         with pytest.raises(deliveries.DeliveryEnded):
-            here.core.transact(lambda tx: deliveries.give_up(tx, "game", event, "operator:me"))
+            here.core.transact(lambda tx: deliveries.give_up_delivery(tx, "game", event, "operator:me"))
     assert receiver.of("alice") == [1, 2]
     assert [row.status for row in deliveries_of(here.core)] == ["given_up", "done"]
 

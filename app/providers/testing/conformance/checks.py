@@ -42,7 +42,7 @@ def where(applies: Callable[[Traits], bool]) -> Callable[[Rule], Rule]:
     return mark
 
 
-def needs(hook: str) -> Callable[[Rule], Rule]:
+def needs_hook(hook: str) -> Callable[[Rule], Rule]:
     """Marks a rule that looks through this hook of the world; where the world lacks the hook, the rule is skipped with
     the reason that the world declares."""
 
@@ -58,7 +58,7 @@ def has(verb: str) -> Callable[[Traits], bool]:
     return lambda traits: verb in traits.verbs
 
 
-class Rules:
+class RuleGroup:
     """Base of the groups of rules."""
 
     world_class: ClassVar[type[World]]

@@ -73,7 +73,7 @@ class BreakingHttp:
         return client.request(method, url, headers=headers, body=body, max_bytes=max_bytes, certificate=certificate)
 
 
-def started(world: World, provider: Provider, way: int = 0) -> Intent:
+def started_payment(world: World, provider: Provider, way: int = 0) -> Intent:
     """A payment that waits for its payer and that the provider knows."""
     return with_their_number(world, provider, world.intents()[way])
 
@@ -89,7 +89,7 @@ def with_their_number(world: World, provider: Provider, intent: Intent) -> Inten
 
 def paid(world: World, provider: Provider, way: int = 0) -> tuple[Intent, Fact]:
     """A payment that was made, and the PAID fact of its first message."""
-    intent = started(world, provider, way)
+    intent = started_payment(world, provider, way)
     messages = world.pay(intent)
     assert messages, "World.pay returned no message"
     what = f"the message of a payment ({intent.way})"
@@ -136,13 +136,13 @@ def scanned(world: World, provider: Provider) -> Iterator[Heard]:
         assert cursor is None, f"scan of {feed} does not end"
 
 
-def refund(provider: Provider, ref: Ref, money: Money | None) -> tuple[Fact, ...]:
+def refund_there(provider: Provider, ref: Ref, money: Money | None) -> tuple[Fact, ...]:
     assert isinstance(provider, Refunds), "World.traits declares refund, but the provider has no such verb"
     assert money is not None, "a provider that refunds has to tell what was paid"
     return provider.refund(ref, money, REASON)
 
 
-def cancel(provider: Provider, ref: Ref) -> tuple[Fact, ...]:
+def cancel_there(provider: Provider, ref: Ref) -> tuple[Fact, ...]:
     assert isinstance(provider, Cancels), "World.traits declares cancel, but the provider has no such verb"
     return provider.cancel(ref)
 
@@ -166,10 +166,10 @@ def calls_in(world: World) -> Iterator[Call]:
     _, payment = paid(world, good)
     yield Call("query", lambda provider: provider.query(payment.ref), moves=False)
     if "refund" in world.traits.verbs:
-        yield Call("refund", lambda provider: refund(provider, refund_ref(payment), payment.money), moves=True)
+        yield Call("refund", lambda provider: refund_there(provider, refund_ref(payment), payment.money), moves=True)
     if "cancel" in world.traits.verbs:
-        unpaid = started(world, good)
-        yield Call("cancel", lambda provider: cancel(provider, unpaid.ref), moves=True)
+        unpaid = started_payment(world, good)
+        yield Call("cancel", lambda provider: cancel_there(provider, unpaid.ref), moves=True)
     if "fulfil" in world.traits.verbs:
         yield Call("fulfil", lambda provider: fulfil(provider, payment.ref), moves=False, tells=False)
     if "scan" in world.traits.verbs:

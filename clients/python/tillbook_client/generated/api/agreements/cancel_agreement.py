@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.agreement import Agreement
 from ...models.cancel_agreement_request import CancelAgreementRequest
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
@@ -17,9 +17,17 @@ def _get_kwargs(
     *,
     body: CancelAgreementRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -122,6 +130,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: CancelAgreementRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Agreement | Problem]:
     """End an agreement, at once or with the period that is paid. What a store charges only the payer ends,
     there
@@ -136,6 +146,8 @@ def sync_detailed(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (CancelAgreementRequest):
 
     Raises:
@@ -150,6 +162,8 @@ def sync_detailed(
         number=number,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -165,6 +179,8 @@ def sync(
     client: AuthenticatedClient,
     body: CancelAgreementRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Agreement | Problem | None:
     """End an agreement, at once or with the period that is paid. What a store charges only the payer ends,
     there
@@ -179,6 +195,8 @@ def sync(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (CancelAgreementRequest):
 
     Raises:
@@ -194,6 +212,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -203,6 +223,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: CancelAgreementRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Agreement | Problem]:
     """End an agreement, at once or with the period that is paid. What a store charges only the payer ends,
     there
@@ -217,6 +239,8 @@ async def asyncio_detailed(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (CancelAgreementRequest):
 
     Raises:
@@ -231,6 +255,8 @@ async def asyncio_detailed(
         number=number,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -244,6 +270,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: CancelAgreementRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Agreement | Problem | None:
     """End an agreement, at once or with the period that is paid. What a store charges only the payer ends,
     there
@@ -258,6 +286,8 @@ async def asyncio(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (CancelAgreementRequest):
 
     Raises:
@@ -274,5 +304,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -19,7 +19,11 @@ def _get_kwargs(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListPeriodsFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -45,6 +49,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -126,6 +131,7 @@ def sync_detailed(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListPeriodsFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Periods | Problem]:
     """The periods of an agreement, newest first: paid, free, due, or left unpaid
 
@@ -139,6 +145,7 @@ def sync_detailed(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListPeriodsFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -154,6 +161,7 @@ def sync_detailed(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -171,6 +179,7 @@ def sync(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListPeriodsFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Periods | Problem | None:
     """The periods of an agreement, newest first: paid, free, due, or left unpaid
 
@@ -184,6 +193,7 @@ def sync(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListPeriodsFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -200,6 +210,7 @@ def sync(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -211,6 +222,7 @@ async def asyncio_detailed(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListPeriodsFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Periods | Problem]:
     """The periods of an agreement, newest first: paid, free, due, or left unpaid
 
@@ -224,6 +236,7 @@ async def asyncio_detailed(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListPeriodsFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -239,6 +252,7 @@ async def asyncio_detailed(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -254,6 +268,7 @@ async def asyncio(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListPeriodsFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Periods | Problem | None:
     """The periods of an agreement, newest first: paid, free, due, or left unpaid
 
@@ -267,6 +282,7 @@ async def asyncio(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListPeriodsFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -284,5 +300,6 @@ async def asyncio(
             cursor=cursor,
             limit=limit,
             format_=format_,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -15,7 +15,11 @@ def _get_kwargs(
     number: str,
     *,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -31,6 +35,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -104,6 +109,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Agreement | Problem]:
     """One agreement. A backend's key reads every one, with `user` only those of that user
 
@@ -114,6 +120,7 @@ def sync_detailed(
     Args:
         number (str):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -126,6 +133,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         number=number,
         user=user,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -140,6 +148,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Agreement | Problem | None:
     """One agreement. A backend's key reads every one, with `user` only those of that user
 
@@ -150,6 +159,7 @@ def sync(
     Args:
         number (str):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -163,6 +173,7 @@ def sync(
         number=number,
         client=client,
         user=user,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -171,6 +182,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Agreement | Problem]:
     """One agreement. A backend's key reads every one, with `user` only those of that user
 
@@ -181,6 +193,7 @@ async def asyncio_detailed(
     Args:
         number (str):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -193,6 +206,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         number=number,
         user=user,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -205,6 +219,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Agreement | Problem | None:
     """One agreement. A backend's key reads every one, with `user` only those of that user
 
@@ -215,6 +230,7 @@ async def asyncio(
     Args:
         number (str):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -229,5 +245,6 @@ async def asyncio(
             number=number,
             client=client,
             user=user,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.agreement import Agreement
 from ...models.change_plan_request import ChangePlanRequest
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
@@ -17,9 +17,17 @@ def _get_kwargs(
     *,
     body: ChangePlanRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -122,6 +130,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: ChangePlanRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Agreement | Problem]:
     """Choose another product from the next period on. One that costs more than was signed needs a new
     agreement
@@ -134,6 +144,8 @@ def sync_detailed(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ChangePlanRequest):
 
     Raises:
@@ -148,6 +160,8 @@ def sync_detailed(
         number=number,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -163,6 +177,8 @@ def sync(
     client: AuthenticatedClient,
     body: ChangePlanRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Agreement | Problem | None:
     """Choose another product from the next period on. One that costs more than was signed needs a new
     agreement
@@ -175,6 +191,8 @@ def sync(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ChangePlanRequest):
 
     Raises:
@@ -190,6 +208,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -199,6 +219,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: ChangePlanRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Agreement | Problem]:
     """Choose another product from the next period on. One that costs more than was signed needs a new
     agreement
@@ -211,6 +233,8 @@ async def asyncio_detailed(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ChangePlanRequest):
 
     Raises:
@@ -225,6 +249,8 @@ async def asyncio_detailed(
         number=number,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -238,6 +264,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: ChangePlanRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Agreement | Problem | None:
     """Choose another product from the next period on. One that costs more than was signed needs a new
     agreement
@@ -250,6 +278,8 @@ async def asyncio(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ChangePlanRequest):
 
     Raises:
@@ -266,5 +296,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed
