@@ -14,15 +14,12 @@ from app.services.events import outbox
 from app.services.events.outbox import Event
 
 
-def tell_agreement(
-    tx: Tx, kind: EventType, agreement: AnyRow, period: AnyRow | None = None, *, actor: str = ""
-) -> None:
-    """Tell the agreement as it is now, and the period that the change is about. `actor` wanted the change, if somebody
-    did."""
+def tell_agreement(tx: Tx, kind: EventType, agreement: AnyRow, period: AnyRow | None = None) -> None:
+    """Tell the agreement as it is now, and the period that the change is about."""
     if kind not in tx.core.rules.ledger.events:
         return
     data: dict[str, Any] = {"agreement": representations.agreement_data(agreement)}
     if period is not None:
         data["period"] = representations.period_data(period)
-    event = Event(kind, agreement.user_id, tx.now, data, outbox.cause_in(tx, actor))
+    event = Event(kind, agreement.user_id, tx.now, data, outbox.cause_in(tx))
     write_rows(tx, [outbox.event_move(AGREEMENTS, agreement.slot, agreement.id, event, written_at=tx.now)])

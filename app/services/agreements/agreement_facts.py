@@ -108,9 +108,7 @@ def _ends(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     settle_agreement(tx, row, {**changes, "status": AgreementStatus.ENDED}, EventType.AGREEMENT_ENDED)
 
 
-def settle_agreement(
-    tx: Tx, row: AnyRow, changes: dict[str, Any], kind: EventType | None, *told: AnyRow, actor: str = ""
-) -> AnyRow:
+def settle_agreement(tx: Tx, row: AnyRow, changes: dict[str, Any], kind: EventType | None, *told: AnyRow) -> AnyRow:
     """Change a locked agreement, plan what is to be done next about it, and tell it; the row as it is then."""
     changed = agreement_rows.change_agreement(tx, row, changes)
     charge_at = plans.next_charge(changed, tx.core.rules.charges)
@@ -120,7 +118,7 @@ def settle_agreement(
     work_at = plans.next_work(planned, tx.now, tx.core.rules.ask, plans.window_of(tx, changed))
     changed = agreement_rows.change_agreement(tx, changed, {"next_charge_at": charge_at, "next_work_at": work_at})
     if kind is not None:
-        agreement_events.tell_agreement(tx, kind, changed, *told, actor=actor)
+        agreement_events.tell_agreement(tx, kind, changed, *told)
     return changed
 
 

@@ -44,7 +44,7 @@ def charge_if_due(core: Core, number: int) -> datetime | None:
     return step.again_at
 
 
-def names_of(row: AnyRow) -> Ref:
+def numbers_of(row: AnyRow) -> Ref:
     """An agreement by its numbers at both sides; a store knows only its own."""
     return Ref(agreement=row.theirs, our_agreement=None if row.by_store else str(row.id))
 
@@ -62,7 +62,7 @@ def _charge(core: Core, account: ProviderAccount, row: AnyRow, payment: Any) -> 
         core,
         account,
         "charge",
-        lambda: provider.charge(names_of(row), intent),
+        lambda: provider.charge(numbers_of(row), intent),
         seconds=CHARGE_SECONDS,
         subject=CallSubject(payment.slot, payment=payment.id),
     )
@@ -117,19 +117,14 @@ def _announce(core: Core, account: ProviderAccount, row: AnyRow, period: AnyRow)
         core,
         account,
         "announce",
-        lambda: announcer.announce(names_of(row), money, due) or True,  # type: ignore[func-returns-value]
+        lambda: announcer.announce(numbers_of(row), money, due) or True,  # type: ignore[func-returns-value]
         seconds=CHARGE_SECONDS,
-        subject=CallSubject(row.slot),
         agreement=row.id,
     )
-
-    def keep(tx: Tx) -> None:
-        call_log.keep_call(tx, called)
-        if called.answered:
-            _announced(tx, row, period)
-
-    core.transact(keep)
-    return core.clock.now() if called.answered else retry_moment(core, row, called)
+    if not called.answered:
+        return retry_moment(core, row, called)
+    core.transact(lambda tx: _announced(tx, row, period))
+    return core.clock.now()
 
 
 def _announced(tx: Tx, row: AnyRow, period: AnyRow) -> None:

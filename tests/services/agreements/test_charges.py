@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.facts import Ending, Kind, Refusal
+from app.domain.facts import Fact, Kind, Ref, Refusal
+from app.domain.money import Money
 from app.domain.status import PaymentStatus
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.world import World
@@ -207,9 +208,6 @@ def test_charges_of_one_user_are_limited_for_a_day(house: AgreementHouse) -> Non
 
 
 def test_a_full_refund_of_a_period_ends_what_it_made_active(house: AgreementHouse) -> None:
-    from app.domain.money import Money
-    from app.providers.facts import Fact, Ref
-
     number = house.signed()
     house.later(days=1)
     (payment,) = house.payments(number)
