@@ -142,7 +142,9 @@ class AgreementHouse:
 def agreement_house(world: World) -> AgreementHouse:
     debit = DebitProvider(world.clock)
     sandbox = world.account
-    world.serve(sandbox, ProviderAccount("debit", "debit", False, debit))
+    store = DebitProvider(world.clock, currencies=(), account="store-app")
+    accounts = [ProviderAccount("debit", "debit", False, debit), ProviderAccount("store", "store", False, store)]
+    world.serve(sandbox, *accounts)
     catalogue = parse_catalogue(CATALOGUE + PLANS)
     world.core.transact(lambda tx: import_products(tx, catalogue, world.clock.now()))
     return AgreementHouse(world, debit)
