@@ -20,8 +20,8 @@ from tests.support.debit_provider import Trade
 from tests.support.world import World
 
 DAYS = 731
-ZONES = ("Asia/Shanghai", "America/New_York", "Europe/Berlin")
-SIGNED_ON = (date(2026, 1, 31), date(2026, 3, 29), date(2026, 5, 31))
+ZONES = ("Asia/Shanghai", "Europe/Berlin")
+SIGNED_ON = (date(2026, 1, 31), date(2026, 3, 29))
 GRACE = timedelta(days=1)
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -68,7 +68,7 @@ def test_each_period_is_paid_once_and_what_is_active_is_what_a_model_says(house:
         house.debit.script.clear()
         if chance.random() < 0.5:
             house.debit.script.append(chance.choice(("no_money", "lost", "dark", "pending", "over_limit")))
-        if chance.random() < 0.1 and day % 97 != 0:
+        if day % 31 > 2 and chance.random() < 0.6:
             continue  # no worker ran today
         house.work()
         clock.advance(1800)  # the first queries about what was begun today are due
