@@ -12,6 +12,7 @@ from app import logs
 from app.cli import (
     agreements,
     audit,
+    bills,
     callers,
     endpoints,
     events,
@@ -65,6 +66,7 @@ for _command in (
     gifts.gifts,
     agreements.agreements,
     scans.scans,
+    bills.bills,
     endpoints.endpoints,
     events.events,
     wallets.wallets,

@@ -3,6 +3,7 @@
 from app.models import (
     agreements,
     asks,
+    bills,
     callers,
     catalogue,
     checkpoints,
@@ -20,6 +21,7 @@ from app.models import (
 __all__ = [
     "agreements",
     "asks",
+    "bills",
     "callers",
     "catalogue",
     "checkpoints",

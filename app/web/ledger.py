@@ -62,7 +62,7 @@ def show_statement(query: schemas.StatementQuery) -> Any:
         )
         return ListPage(page.lines, None if page.cursor is None else (page.cursor,))
 
-    return list_answer(STATEMENT_LIST, query, read)
+    return list_answer(STATEMENT_LIST.about(*account), query, read)
 
 
 @blueprint.post("/spends")

@@ -7,11 +7,12 @@ is held, however slowly the file is taken. The number of files at a time is limi
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
@@ -38,6 +39,8 @@ MOMENT = microseconds(datetime(9999, 12, 31, tzinfo=UTC))
 NUMBER = MAX_NUMBER
 UUID = 2**128 - 1
 """The largest of each kind of number that a place is made of."""
+SUBJECT_DIGITS = 12
+"""Hexadecimal digits that tell one account's lists from another's."""
 FORMATS = ("application/json", "text/csv")
 CSV_EXAMPLE = "number,user,status\r\n252286601203298479,alice,paid\r\n"
 CSV_RESPONSE: Any = {200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": CSV_EXAMPLE}}}}
@@ -65,9 +68,19 @@ class ListShape:
     place: tuple[int, ...]
     """The largest value of each number in a place."""
     columns: tuple[str, ...]
+    subject: str = ""
+    """What the list is about, where a place means something else in a list about another thing."""
+
+    def about(self, *subject: str) -> ListShape:
+        """The list of one account: its places are the account's own versions."""
+        return replace(self, subject=hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:SUBJECT_DIGITS])
+
+    @property
+    def _title(self) -> str:
+        return f"{self.name}:{self.subject}" if self.subject else self.name
 
     def cursor(self, place: ListPlace) -> str:
-        content = json.dumps([self.name, *place], separators=(",", ":"))
+        content = json.dumps([self._title, *place], separators=(",", ":"))
         return urlsafe_b64encode(content.encode()).rstrip(b"=").decode()
 
     def place_of(self, cursor: str, field: str = "cursor") -> ListPlace:
@@ -77,7 +90,7 @@ class ListShape:
         except (ValueError, TypeError, RecursionError):
             name, place = None, []
         fits = [type(part) is int and 0 <= part <= most for part, most in zip(place, self.place, strict=False)]
-        if name != self.name or len(place) != len(self.place) or not all(fits):
+        if name != self._title or len(place) != len(self.place) or not all(fits):
             raise NotACursor(field=field)
         return tuple(place)
 

@@ -44,13 +44,14 @@ class ListTooLong(DomainError):
 def list_lots(query: shapes.LotsQuery) -> Any:
     """The lots of one wallet, oldest first: paid or bonus, what is left, when it expires, and what brought it in."""
     user_id, house = caller().user(query.user), core()
+    account = wallet(user_id, query.asset, query.environment)
     wanted = LotFilter(
-        wallet(user_id, query.asset, query.environment),
+        account,
         query.show,
         None if query.kind is None else query.kind == "bonus",
         query.expires_before,
     )
-    return list_answer(LOT_LIST, query, partial(wallet_lists.list_lots, house, wanted))
+    return list_answer(LOT_LIST.about(*account), query, partial(wallet_lists.list_lots, house, wanted))
 
 
 @blueprint.get("/holds")
@@ -95,7 +96,7 @@ def list_transfers(query: shapes.TransfersQuery) -> Any:
         account = AccountName(user_id, query.account or WALLET, query.asset or "coin", query.environment or "live")
         made = TimeSpan(query.since, query.until)
         wanted = TransferFilter(account, kind=query.kind, made=made, newest_first=newest_first)
-    shape = ALL_TRANSFERS if user_id is None else TRANSFER_LIST
+    shape = ALL_TRANSFERS if wanted.account is None else TRANSFER_LIST.about(*wanted.account)
     return list_answer(shape, query, partial(transfer_lists.list_transfers, house, wanted), _shown_to(who))
 
 

@@ -93,7 +93,11 @@ def read_feed(
     types: Collection[EventType] = (),
     user_id: str | None = None,
 ) -> FeedPage:
-    """A page of events after the cursor; None is the oldest that is kept. Raises NotACursor and CursorTooOld."""
+    """A page of events after the cursor; None is the oldest that is kept. Raises NotACursor and CursorTooOld.
+
+    No reader has a cursor that is ahead of the feed, but after a backup was restored, or from another database: whoever
+    read on from there would miss what gets the positions before.
+    """
     start = None if after is None else position_of(after)
     wanted = (
         select(*_COLUMNS)
@@ -111,12 +115,13 @@ def read_feed(
         placed, deleted = (0, 0) if feed is None else (feed.placed, feed.deleted)
         if start is not None and start < deleted:
             raise CursorTooOld(oldest=cursor_at(deleted))
+        if start is not None and start > placed:
+            raise NotACursor(field="after")
         rows = list(tx.execute(page, {"start": deleted if start is None else start}))
         if len(rows) > limit:
             return FeedPage(rows[:limit], cursor_at(rows[limit - 1].position), more=True)
         # Nothing else that is wanted lies before `placed`, so the reader need not look there again.
-        last = max([placed, start or 0, *(row.position for row in rows[-1:])])
-        return FeedPage(rows, cursor_at(last), more=False)
+        return FeedPage(rows, cursor_at(placed), more=False)
 
     return core.read(work, snapshot=True)
 
@@ -129,6 +134,14 @@ def newest_cursor(core: Core) -> str:
 def newest_position(tx: Tx) -> int:
     """The last position that was given to an event."""
     return int(tx.scalar(select(_n.placed).where(_n.name == FEED)) or 0)
+
+
+def known_position(tx: Tx, cursor: str) -> int:
+    """The position of a cursor that this feed has given out. Raises NotACursor."""
+    position = position_of(cursor)
+    if position > newest_position(tx):
+        raise NotACursor(field="after")
+    return position
 
 
 def find_event(core: Core, event_id: uuid.UUID) -> Any:

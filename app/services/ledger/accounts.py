@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, Engine, Transaction, Uuid, and_, bindparam
 from app.domain.books import Book
 from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
-from app.models.ledger import ACCOUNTS, LOTS, REFUSALS, TRANSFERS
+from app.models.ledger import ACCOUNTS, HOLDS, LOTS, REFUSALS, TRANSFERS
 from app.services.base.statements import Flight, Row, RowInsert, Sized, Statement
 from app.services.base.transaction import Connected
 from app.services.ledger.lot_rows import LOT_STATE
@@ -78,7 +78,7 @@ def _name_values(slot: int, names: Sequence[AccountName]) -> dict[str, Any]:
 
 
 def _known_ids(size: int) -> ColumnElement[int]:
-    """How many of so many ids the books know, as transfers or refusals."""
+    """How many of so many ids the books know, as transfers, refusals or holds."""
     if size == 0:
         return literal(0)
     ids = [bindparam(f"id_{i}", type_=Uuid) for i in range(size)]
@@ -87,9 +87,9 @@ def _known_ids(size: int) -> ColumnElement[int]:
         .select_from(table)
         .where(table.c.slot == bindparam("slot"), table.c.id.in_(ids))
         .scalar_subquery()
-        for table in (TRANSFERS, REFUSALS)
+        for table in (TRANSFERS, REFUSALS, HOLDS)
     ]
-    return counts[0] + counts[1]
+    return counts[0] + counts[1] + counts[2]
 
 
 _SEEN = ACCOUNTS.alias("seen")

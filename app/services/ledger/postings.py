@@ -16,10 +16,11 @@ from app.domain.ledger import (
     Transfer,
 )
 from app.domain.limits import LedgerRules
+from app.domain.spending import rival_ids
 from app.services.base.statements import Move
 from app.services.base.transaction import Connected
 from app.services.events.outbox import Event
-from app.services.ledger.idempotency import find_result
+from app.services.ledger.idempotency import check_rivals, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 
@@ -46,8 +47,9 @@ def post(
         by_id[slot, transfer.id_in(slot)] = transfer
     if len(by_id) != len(transfers):
         raise InvalidTransfer("two transfers in one call have the same key")
+    rivals = [(slot, rival) for each in transfers for rival in rival_ids(slot, each.scope, each.key)]
     with LedgerTransaction(
-        session, rules or LedgerRules(), places_of(slot, transfers), at, ids=by_id, beside=beside
+        session, rules or LedgerRules(), places_of(slot, transfers), at, ids=[*by_id, *rivals], beside=beside
     ) as books:
         for event in told:
             books.tell_of(slot, transfers[0].book, event)
@@ -55,6 +57,7 @@ def post(
             if each in books.known:
                 posted.append(_repeat(session, slot, transfer))
                 continue
+            check_rivals(books.known, slot, transfer.scope, transfer.key)
             if transfer.debit.user_id:
                 available = books.available(slot, transfer.debit, transfer.amount)
                 if available < transfer.amount:

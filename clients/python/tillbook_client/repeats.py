@@ -144,18 +144,22 @@ class RepeatingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 def _is_table(response: httpx.Response) -> bool:
     """A CSV file is read by whoever wants it, as it comes."""
-    return response.headers.get("Content-Type", "").startswith("text/csv")
+    return _kind(response).startswith("text/csv")
 
 
 def _is_of_tillbook(response: httpx.Response) -> bool:
     content = b"" if _is_table(response) else response.content
-    return is_of_tillbook(response.status_code, response.headers.get("Content-Type", ""), content)
+    return is_of_tillbook(response.status_code, _kind(response), content)
 
 
 def _is_half(response: httpx.Response) -> bool:
     """A document of the service that was cut off."""
+    return 200 <= response.status_code < 300 and _kind(response).startswith("application/json")
+
+
+def _kind(response: httpx.Response) -> str:
     content_type: str = response.headers.get("Content-Type", "")
-    return 200 <= response.status_code < 300 and content_type.startswith("application/json")
+    return content_type
 
 
 def _given(response: httpx.Response | None, error: httpx.RequestError | None) -> httpx.Response:
