@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.domain.charging import MOST_ATTEMPTS, ChargeRules, WhenUnpaid
+from app.domain.charging import MOST_ATTEMPTS, ChargingRules, WhenUnpaid
 
 
 class AgreementSettings(BaseModel):
@@ -34,7 +34,7 @@ class AgreementSettings(BaseModel):
             raise ValueError("not a time zone that this machine knows")
         return zone
 
-    def rules(self) -> ChargeRules:
-        return ChargeRules(
+    def rules(self) -> ChargingRules:
+        return ChargingRules(
             self.charge_hour, self.attempts, self.charges_per_day, self.when_unpaid, self.zone, self.signing_minutes
         )

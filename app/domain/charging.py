@@ -34,7 +34,7 @@ class WhenUnpaid(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ChargeRules:
+class ChargingRules:
     """How this installation charges."""
 
     hour: int = 9
@@ -62,7 +62,7 @@ def next_attempt(
     now: datetime,
     attempts: int,
     until: datetime,
-    rules: ChargeRules,
+    rules: ChargingRules,
     zone: tzinfo,
 ) -> datetime | None:
     """When the charge of a period that was due on that day is tried again, after so many attempts of which the last was

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 from app.domain.agreements import CHARGEABLE, AgreementStatus
-from app.domain.charging import ChargeRules, announcement_moment
+from app.domain.charging import ChargingRules, announcement_moment
 from app.domain.periods import PeriodLength, charge_moment, due_day, period_start
 from app.domain.schedule import AskRules, next_ask
 from app.providers.agreements import ChargeWindow, charge_window
@@ -32,7 +32,7 @@ def span(row: Any, number: int) -> tuple[datetime, datetime]:
     return start, end
 
 
-def planned_charge(row: Any, number: int, rules: ChargeRules) -> datetime:
+def planned_charge(row: Any, number: int, rules: ChargingRules) -> datetime:
     """When the charge of that period is planned, whatever was refused."""
     zone = zone_of(row)
     return charge_moment(due_day(span(row, number)[0], zone), rules.hour, zone)
@@ -43,7 +43,7 @@ def window_of(tx: Tx, row: Any) -> ChargeWindow:
     return ChargeWindow() if account is None else charge_window(account.provider)
 
 
-def next_charge(row: Any, rules: ChargeRules) -> datetime | None:
+def next_charge(row: Any, rules: ChargingRules) -> datetime | None:
     """When the next period is to be charged; None where nothing is to be charged."""
     if row.by_store or row.status not in CHARGEABLE or row.cancel_at is not None or row.anchor_at is None:
         return None

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from app.domain.charging import ChargeRules
+from app.domain.charging import ChargingRules
 from app.domain.deciding import PaymentPolicy
 from app.domain.endpoints import PushRules
 from app.domain.gifts import GiftRules
@@ -84,7 +84,7 @@ class Rules:
     """In which order lots are spent, and how much a user may spend."""
     gifts: GiftRules = field(default_factory=GiftRules)
     """Whether and how much users may give to each other."""
-    charges: ChargeRules = field(default_factory=ChargeRules)
+    charges: ChargingRules = field(default_factory=ChargingRules)
     """How agreements are charged."""
     assets: frozenset[str] = frozenset()
     """What callers may grant and debit beside the assets of products."""

@@ -10,21 +10,22 @@ import structlog
 from app.domain.facts import Fact, Ref, Refusal
 from app.domain.money import Money
 from app.domain.periods import due_day
-from app.domain.schedule import backoff_seconds
+from app.domain.retries import Retried
 from app.domain.status import Cause, PaymentStatus
 from app.models.base import AnyRow
 from app.providers.agreements import Agreements, Announces
 from app.providers.registry import ProviderAccount
 from app.services.agreements import agreement_facts, agreement_rows, charge_rows, charge_steps, plans
 from app.services.base.context import Core, Tx
+from app.services.base.leases import next_try
 from app.services.calls import call_log
 from app.services.calls.payment_queries import apply_all
 from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
 from app.services.payments import intents, payment_rows
 
 CHARGE_SECONDS = 15.0
-CHARGE_RETRY_CAP_SECONDS = 3600
-"""Longest pause between two calls that brought no answer."""
+UNCONFIGURED_PAUSE = timedelta(hours=1)
+"""Before an agreement is looked at again whose provider account is not configured any more."""
 _log = structlog.get_logger(__name__)
 
 
@@ -36,7 +37,7 @@ def charge_if_due(core: Core, number: int) -> datetime | None:
     account = core.registry.get(step.agreement.provider_account)
     if account is None or not isinstance(account.provider, Agreements):
         _log.error("agreement_without_provider_account", agreement=number)
-        return core.clock.now() + timedelta(seconds=CHARGE_RETRY_CAP_SECONDS)
+        return core.clock.now() + UNCONFIGURED_PAUSE
     if step.charge is not None:
         return _charge(core, account, step.agreement, step.charge)
     if step.announce is not None:
@@ -51,8 +52,7 @@ def numbers_of(row: AnyRow) -> Ref:
 
 def retry_moment(core: Core, row: AnyRow, called: ProviderCall[Any]) -> datetime:
     """When a call that brought no answer is made again."""
-    pause = timedelta(seconds=backoff_seconds(row.tries + 3, 0.5, CHARGE_RETRY_CAP_SECONDS))
-    usual = core.clock.now() + pause
+    usual = next_try(core.clock.now(), Retried.AGREEMENT, row.tries - 1)
     return usual if called.not_before is None else max(usual, called.not_before)
 
 
