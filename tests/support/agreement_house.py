@@ -76,10 +76,17 @@ class AgreementHouse:
         return self.world.core
 
     def sign(
-        self, user: str = "alice", sku: str = "vip", *, key: str = "k", pay_now: bool = False, zone: str = "UTC"
+        self,
+        user: str = "alice",
+        sku: str = "vip",
+        *,
+        key: str = "k",
+        pay_now: bool = False,
+        zone: str = "UTC",
+        account: str = "debit",
     ) -> int:
         """An agreement that the provider knows, and nobody has signed."""
-        wanted = NewAgreement(user, sku, PayBy("debit", "page"), zone=zone, pay_now=pay_now)
+        wanted = NewAgreement(user, sku, PayBy(account, "page"), zone=zone, pay_now=pay_now)
         request = keyed(f"user:{user}", key, "create_agreement", {"product": sku})
         number = signing_requests.create_signing(self.core, wanted, request)
         agreement_signing.start_signing(self.core, number)

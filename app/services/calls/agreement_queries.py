@@ -62,7 +62,7 @@ def _work(core: Core, row: AnyRow) -> datetime | None:
     if account is None:
         _log.error("agreement_without_provider_account", agreement=row.id)
         return now + plans.ASK_GAP
-    if row.status in IN_FORCE and row.cancel_at is not None and row.cancel_at <= now:
+    if row.status != AgreementStatus.ENDED and row.cancel_at is not None and row.cancel_at <= now:
         return end_at_provider(core, account, row)
     asked_at = row.asked_at or row.signed_at or row.created_at
     if row.status == AgreementStatus.SIGNING or row.by_store or asked_at + plans.ASK_GAP <= now:
@@ -114,6 +114,8 @@ def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> dateti
     )
     if called.answer is not None:
         apply_all(core, account, called.answer, "reply")
+        if not called.answer and row.status == AgreementStatus.SIGNING:  # it may still be signed
+            return ask_about_agreement(core, account, row)
         if not called.answer:  # the provider knows no such agreement
             core.transact(lambda tx: _ended_by_us(tx, row))
             return None

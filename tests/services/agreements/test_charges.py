@@ -9,6 +9,7 @@ import pytest
 from app.domain.facts import Fact, Kind, Ref, Refusal
 from app.domain.money import Money
 from app.domain.status import PaymentStatus
+from app.services.lookup.search import things_named
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.world import World
 
@@ -236,3 +237,10 @@ def test_time_that_went_by_without_a_worker_is_not_charged_for(house: AgreementH
     house.later(hours=6)
     assert len(house.debit.trades) == 2
     assert house.periods(number)[1].starts_at >= late, "the period begins when it is asked for"
+
+
+def test_an_agreement_is_found_by_either_side_s_number(house: AgreementHouse) -> None:
+    number = house.signed()
+    for text in (str(number), f"agr-{number}"):
+        (found,) = [thing for thing in things_named(house.core, text) if thing.kind == "agreement"]
+        assert (found.number, found.user, found.status) == (str(number), "alice", "active")
