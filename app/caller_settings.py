@@ -34,7 +34,7 @@ Scope = Literal[
 ]
 SCOPES: frozenset[str] = frozenset(get_args(Scope))
 KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-Asset = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
+AssetOfSetting = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
 AssetOrEvery = Annotated[str, StringConstraints(pattern=UNIT_PATTERN)]
 CurrencyOrEvery = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]
 Algorithm = Literal["HS256", "RS256", "ES256"]

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import sessionmaker
 
 from app.config import BadSettings, Settings
-from app.domain.deciding import Policy
+from app.domain.deciding import PaymentPolicy
 from app.domain.numbers import NumberSource
 from app.domain.schedule import AskRules
 from app.models.engine import engine_options, prepare
@@ -119,7 +119,7 @@ def build_registry(settings: Settings, sessions: Sessions, clock: Clock, keys: d
 
 def rules_of(settings: Settings) -> Rules:
     return Rules(
-        policy=Policy(late=settings.late_payment, surplus=settings.surplus_payment),
+        policy=PaymentPolicy(late=settings.late_payment, surplus=settings.surplus_payment),
         ask=AskRules(grace_seconds=settings.grace_seconds),
         order_minutes=settings.order_minutes,
         most_open_orders=settings.most_open_orders,
@@ -131,6 +131,7 @@ def rules_of(settings: Settings) -> Rules:
         event_days=settings.events.days,
         push=settings.events.push(),
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
+        refused_fulfilment=settings.refused_fulfilment,
         gifts=settings.gifts.rules(),
         assets=settings.assets,
     )

@@ -39,13 +39,14 @@ from app.caller_settings import (
     API_KEY_PREFIX,
     SCOPES,
     ApiKey,
-    Asset,
+    AssetOfSetting,
     CallerSettings,
     KeyName,
     UserJwt,
     is_web_address,
 )
 from app.domain.deciding import Late, Surplus
+from app.domain.fulfilment import RefusedFulfilment
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
@@ -93,7 +94,7 @@ class LedgerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     spend_first: Literal["bonus", "paid"] = "bonus"
-    limits: dict[Asset, LimitSettings] = Field(default_factory=dict)
+    limits: dict[AssetOfSetting, LimitSettings] = Field(default_factory=dict)
     zone: str = "UTC"
     """Whose days and months count, `Asia/Shanghai`."""
     zone_since: AwareDatetime | None = None
@@ -141,6 +142,8 @@ class Settings(BaseSettings):
     surplus_payment: Surplus = Surplus.HOLD
     clawback_policy: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent; a request for a refund may say otherwise."""
+    refused_fulfilment: RefusedFulfilment = RefusedFulfilment.HOLD
+    """What happens to the money of an order that the app's backend refused to fulfil."""
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     events: EventSettings = Field(default_factory=EventSettings)
@@ -149,7 +152,7 @@ class Settings(BaseSettings):
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     callers: dict[KeyName, CallerSettings] = Field(default_factory=dict)
     """What a backend may do at the most, by the name of the caller."""
-    assets: frozenset[Asset] = frozenset()
+    assets: frozenset[AssetOfSetting] = frozenset()
     """What callers may grant and debit beside the assets of products."""
     user_requests_per_minute: int = Field(default=600, ge=0, le=100_000)
     """What one user's token may ask of one web process; 0: no limit."""

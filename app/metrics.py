@@ -11,9 +11,9 @@ import os
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Read by the library when it is first imported."""
-CONTENT_TYPE = CONTENT_TYPE_LATEST
+METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 PROVIDER_CALLS = Histogram(
     "tillbook_provider_call_seconds",
@@ -21,12 +21,12 @@ PROVIDER_CALLS = Histogram(
     ["provider_account", "verb", "end"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-FACTS = Counter(
+FACTS_TOLD = Counter(
     "tillbook_facts",
     "Tellings of facts by providers, by the road on which they came and what became of them.",
     ["provider_account", "kind", "road", "outcome"],
 )
-DELIVERIES = Histogram(
+DELIVERIES_TRIED = Histogram(
     "tillbook_delivery_seconds",
     "Attempts to tell an endpoint of an event, by what the answer means: taken, failed, gone.",
     ["endpoint", "end"],
@@ -36,7 +36,7 @@ DELIVERIES = Histogram(
 
 def exposition() -> bytes:
     """All counts as Prometheus reads them: of every process that shares the folder."""
-    if FOLDER not in os.environ:
+    if METRICS_FOLDER not in os.environ:
         return generate_latest(REGISTRY)
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]

@@ -20,6 +20,7 @@ from functools import partial
 import structlog
 from sqlalchemy import ColumnElement, select
 
+from app.domain.retries import Retried, pause_seconds
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refreshes
 from app.services.accounts.provider_keys import DatabaseKeys
@@ -28,18 +29,19 @@ from app.services.base.leases import LeaseQueue
 from app.services.base.statements import Statement
 from app.services.calls import (
     call_log,
-    fulfilment,
     payment_closing,
     payment_queries,
     reference_queries,
     refund_calls,
+    report_calls,
     scans,
 )
 from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
-from app.services.gifts import journey, recalls
+from app.services.fulfilments import reminders
+from app.services.gifts import gift_rows, journey, recalls
 from app.services.intake import receipts
 from app.services.ledger import checkpoints
 from app.services.ledger import expiry as ledger_expiry
@@ -52,7 +54,7 @@ THREADS = 4
 """Calls that one lane makes at once: as many as an account's bulkhead has places (`Bulkheads.WIDTH`)."""
 IDLE_SECONDS = 1.0
 """What falls due is found by a look at the database after so long at the most."""
-WAITING_SECONDS = 30.0
+WAITING_SECONDS = pause_seconds(Retried.WAITING_FACT, 0, jitter=0)
 OLD_SECONDS = 600.0
 OLD_CALLS_SECONDS = 3600.0
 """Between two goes through all slots for calls that are older than they are kept."""
@@ -82,14 +84,15 @@ class Queue:
 
 
 QUEUES = (
-    Queue("payment queries", payment_queries.DUE, payment_closing.work_on_due),
-    Queue("receipts", receipts.DUE, receipts.work_on_due),
-    Queue("reports to providers", fulfilment.DUE, fulfilment.work_on_due),
-    Queue("reference queries", reference_queries.DUE, reference_queries.work_on_due),
-    Queue("refunds", refund_calls.DUE, refund_calls.work_on_due),
+    Queue("payment queries", payment_queries.PAYMENTS_DUE, payment_closing.work_on_payment),
+    Queue("receipts", receipts.RECEIPTS_DUE, receipts.work_on_receipt),
+    Queue("reports to providers", report_calls.REPORTS_DUE, report_calls.work_on_report),
+    Queue("reference queries", reference_queries.ASKS_DUE, reference_queries.work_on_ask),
+    Queue("refunds", refund_calls.REFUNDS_DUE, refund_calls.work_on_refund),
     Queue("refunds that failed", refund_calls.RECHECKS_DUE, refund_calls.recheck),
-    Queue("gifts", journey.DUE, journey.work_on_due),
-    Queue("recalls of gifts", recalls.DUE, recalls.work_on_due),
+    Queue("gifts", gift_rows.GIFTS_DUE, journey.work_on_gift),
+    Queue("recalls of gifts", recalls.RECALLS_DUE, recalls.work_on_recall),
+    Queue("fulfilments without an answer", reminders.FULFILMENTS_DUE, reminders.work_on_fulfilment),
 )
 
 
@@ -122,7 +125,7 @@ class Worker:
         self._look_for_old_at = 0.0
         self._look_for_old_calls_at = 0.0
         self._old_calls_from = 0
-        self._parked_after = parked_facts.START
+        self._parked_after = parked_facts.PARKED_START
         self._no_checkpoint_at: datetime | None = None
         self._dispatcher = delivery_rounds.Dispatcher(core)
         self._is_running = False
@@ -189,9 +192,9 @@ class Worker:
             **{queue.kind: queue.leases.any_due for queue in QUEUES},
             SCANS: scans.any_due(feeds),
             ORDERS: expiry.ANY_OVER,
-            LEDGER: ledger_expiry.ANY_DUE,
+            LEDGER: ledger_expiry.ANY_EXPIRY_DUE,
             EVENTS: event_feed.ANY_UNPLACED,
-            DELIVERIES: deliveries.ANY_DUE,
+            DELIVERIES: deliveries.ANY_DELIVERY_DUE,
         }
 
     def _lanes(self) -> Iterator[Lane]:
@@ -272,8 +275,8 @@ class Worker:
         if time.monotonic() < self._look_for_waiting_at:
             return 0
         self._look_for_waiting_at = time.monotonic() + WAITING_SECONDS
-        refunds, self._waiting_after = early_refunds.sweep(self._core, self._waiting_after)
-        applied, self._parked_after = parked_facts.sweep(self._core, self._parked_after)
+        refunds, self._waiting_after = early_refunds.look_at_early(self._core, self._waiting_after)
+        applied, self._parked_after = parked_facts.look_at_parked(self._core, self._parked_after)
         return refunds + applied
 
     def _old_rows(self) -> int:

@@ -37,7 +37,7 @@ from app.domain.spending import Capture, HoldRequest, Spend, grant
 from app.models.base import Base
 from app.models.engine import engine_options, prepare
 from app.models.ledger import TRANSFERS
-from app.services.audit.ledger import AsOf, AuditState, audit
+from app.services.audit.ledger import AsOf, AuditState, audit_ledger
 from app.services.base.transaction import Sessions, transact
 from app.services.ledger.batches import MOST, book_batch
 from app.services.ledger.expiry import expire_due
@@ -177,7 +177,7 @@ def run_audit(url: str, now: datetime, profile: bool) -> Measured:
         profiler = cProfile.Profile() if profile else contextlib.nullcontext()
         started, cpu_before = time.perf_counter(), time.process_time()
         with profiler:
-            state = audit(sessionmaker(engine), as_of=AsOf(RULES, lambda: now))
+            state = audit_ledger(sessionmaker(engine), as_of=AsOf(RULES, lambda: now))
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_before
     if isinstance(profiler, cProfile.Profile):
         pstats.Stats(profiler).sort_stats("tottime").print_stats(30)

@@ -11,10 +11,12 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from app import logs
 from app.cli import (
     audit,
+    bills,
     callers,
     endpoints,
     events,
     find,
+    fulfilments,
     gifts,
     installation,
     operator,
@@ -49,6 +51,7 @@ def main() -> None:
 
 for _command in (
     installation.migrate,
+    installation.distribute,
     settings.check,
     installation.worker,
     installation.products,
@@ -60,8 +63,10 @@ for _command in (
     find.find,
     orders.orders,
     refunds.refunds,
+    fulfilments.fulfilments,
     gifts.gifts,
     scans.scans,
+    bills.bills,
     endpoints.endpoints,
     events.events,
     wallets.wallets,

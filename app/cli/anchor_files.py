@@ -44,7 +44,7 @@ def compare(core: Core, file: Path, header: AnchorHeader, most: int) -> list[Fin
         raise NotAnAnchor(f"{file} is no anchor to prove the books against: {error}") from None
 
 
-def write(core: Core, file: Path) -> None:
+def write_anchor(core: Core, file: Path) -> None:
     """Anchor what is there now. The file appears when it is complete, and is for its owner's eyes: it names users.
 
     Raises NotAnAnchor where it cannot be written, or a row cannot be read: the audit has named that row.

@@ -54,7 +54,7 @@ def audit(quiet: bool, state: Path | None, anchor: Path | None, against: tuple[P
     except ValueError as error:
         raise click.ClickException(f"{state} holds no state of an audit: {error}") from None
     as_of = AsOf(core.rules.ledger, core.clock.now)
-    with shown(quiet=quiet, keep=keep_in(state)) as (watch, tell):
+    with shown_progress(quiet=quiet, keep=keep_in(state)) as (watch, tell):
         findings = books.audit(core.sessions, as_of, tell, ledger=ledger, watch=watch)
     for file, header in headers.items():
         findings += anchor_files.compare(core, file, header, books.MOST_FINDINGS)
@@ -63,7 +63,7 @@ def audit(quiet: bool, state: Path | None, anchor: Path | None, against: tuple[P
     if state:
         state.unlink(missing_ok=True)
     if anchor:
-        anchor_files.write(core, anchor)
+        anchor_files.write_anchor(core, anchor)
     if not quiet:
         click.echo(f"ledger: {ledger.transfers} transfers in {ledger.accounts} books, seal {ledger.seal or 'none'}")
     click.echo("audit: balanced" if not findings else f"audit: {len(findings)} findings")
@@ -114,7 +114,7 @@ class _Lines:
 
 
 @contextmanager
-def shown(*, quiet: bool, keep: Callable[[AuditState], None]) -> Iterator[tuple[Watch, Tell | None]]:
+def shown_progress(*, quiet: bool, keep: Callable[[AuditState], None]) -> Iterator[tuple[Watch, Tell | None]]:
     """Whom the audit shall tell of the ledger and of the orders. `keep` gets the state after each slot in any case."""
     if quiet:
         yield Watch(slot=keep), None

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from app.cli.house import house, moment_of
+from app.cli.house import given_moment, house
 from app.composition import House
 from app.config import API_KEY_PREFIX, SCOPES, load
 from app.domain.caps import CURRENCY_PATTERN, EVERY, REFUNDS, UNIT_PATTERN, VERBS, Cap, Caps
@@ -18,7 +18,7 @@ from app.services.accounts import api_keys
 from app.services.accounts.api_keys import NewKey, NotChanged
 from app.services.base.context import Tx
 
-LONGEST_NAME = 32
+LONGEST_CALLER = 32
 _IN_NO_NAME = re.compile(r"[^a-z0-9_-]+")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
 T = TypeVar("T")
@@ -57,14 +57,14 @@ def new_key(
 
     Without --in-database the table for the settings goes to standard output, as TOML; the key goes to standard error.
     """
-    key, ends = api_keys.make_secret(API_KEY_PREFIX), moment_of(expires_at) if expires_at else None
+    key, ends = api_keys.make_secret(API_KEY_PREFIX), given_moment(expires_at) if expires_at else None
     if in_database:
         _keep(NewKey(_checked_name(name), caller or name, frozenset(scopes), ends, _operator(actor)), key)
         click.echo(f"# key (give it to the backend): {key}", err=True)
         return
     written, digest = _as_name(name), api_keys.digest_of_key(key)
     if written != name:
-        click.echo(f"# the settings call it {written}: a-z, 0-9, - and _, {LONGEST_NAME} at most", err=True)
+        click.echo(f"# the settings call it {written}: a-z, 0-9, - and _, {LONGEST_CALLER} at most", err=True)
     click.echo(f"# key (give it to the backend): {key}", err=True)
     listed = ", ".join(f'"{scope}"' for scope in scopes)
     click.echo(f'[api_keys.{written}]\nsha256 = "{digest}"\nscopes = [{listed}]')
@@ -143,7 +143,7 @@ def new_caller(name: str, actor: str) -> None:
 def list_callers() -> None:
     """Every caller with its API keys and its caps. Where settings and database both have a cap, the stricter counts."""
     parts, settings = house(), load()
-    names = {row.name for row in parts.core.read(api_keys.callers)} | set(settings.callers)
+    names = {row.name for row in parts.core.read(api_keys.list_callers)} | set(settings.callers)
     of_database = parts.core.read(api_keys.caps_by_caller)
     found = list(_all_keys(parts))
     for name in sorted(names | {each.caller for each in found}):
@@ -185,7 +185,7 @@ def cap_caller(name: str, verb: str, unit: str, per_call: int | None, per_day: i
 
 def _all_keys(parts: House) -> Iterator[_Listed]:
     settings, seals, now = load(), parts.core.rules.ledger.seals, parts.core.clock.now()
-    rows = parts.core.read(api_keys.listed)
+    rows = parts.core.read(api_keys.list_keys)
     revoked = {row.sha256 for row in rows if row.revoked_at is not None}
     for name, key in settings.api_keys.items():
         ended = "revoked" if key.sha256 in revoked else _end(key.expires_at, now)
@@ -236,10 +236,10 @@ def _operator(actor: str | None) -> str:
 
 def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise click.BadParameter(f"not a name: a-z, 0-9, - and _, {LONGEST_NAME} at most: {name}")
+        raise click.BadParameter(f"not a name: a-z, 0-9, - and _, {LONGEST_CALLER} at most: {name}")
     return name
 
 
 def _as_name(given: str) -> str:
     """The nearest name that the settings take, which is a bare key of TOML."""
-    return _IN_NO_NAME.sub("-", given.lower()).strip("-_")[:LONGEST_NAME].rstrip("-_") or "backend"
+    return _IN_NO_NAME.sub("-", given.lower()).strip("-_")[:LONGEST_CALLER].rstrip("-_") or "backend"

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from app.cli.house import house, moment_of
+from app.cli.house import given_moment, house
 from app.domain.event_types import TYPE_NAMES, EventType
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError
@@ -147,7 +147,7 @@ def resend(name: str, event: uuid.UUID | None, since: str | None) -> None:
         _changed(core, lambda tx: deliveries.resend_event(tx, name, event))
         click.echo(f"{name}: {event} is sent again")
     else:
-        moment = moment_of(since or "")
+        moment = given_moment(since or "")
         count = _changed(core, lambda tx: deliveries.resend_since(tx, name, moment))
         click.echo(f"{name}: {count} events are gone through again")
 
@@ -158,7 +158,7 @@ def resend(name: str, event: uuid.UUID | None, since: str | None) -> None:
 @_ACTOR
 def give_up(name: str, event: uuid.UUID, actor: str) -> None:
     """Send EVENT there no more, so that the next ones of its user are sent."""
-    _changed(house().core, lambda tx: deliveries.give_up(tx, name, event, f"operator:{actor}"))
+    _changed(house().core, lambda tx: deliveries.give_up_delivery(tx, name, event, f"operator:{actor}"))
     click.echo(f"{name}: {event} is given up")
 
 

@@ -19,7 +19,10 @@ from app.services.lookup.timeline import timeline
 )
 def find(number: str, with_timeline: bool, limit: int) -> None:
     """What NUMBER names: our number of an order, payment, refund, transfer, hold, gift, receipt, fact or message,
-    a provider's number, a store's transaction id, or a user's id. Exits 1 if it names nothing here."""
+    a provider's number, a store's transaction id, or a user's id. Exits 1 if it names nothing here.
+
+    Of a fact, `tillbook facts find NUMBER` shows more: its money, and what to do about it.
+    """
     core = house().core
     found = things_named(core, number)
     if not found:

@@ -18,7 +18,7 @@ def gifts() -> None:
 def list_waiting(limit: int) -> None:
     """Gifts that are under way for more than ten minutes, and refunds whose given coins are still asked for, oldest
     first. Both go on by themselves; the log says what stops them (`gift_cannot_return`, `due_work_failed`)."""
-    found = waiting.listed(house().core, limit)
+    found = waiting.list_waiting_gifts(house().core, limit)
     for row in found.gifts:
         click.echo(
             f"gift {row.id}  {row.created_at:%Y-%m-%d %H:%M:%S}  {row.amount} {row.asset} ({row.environment})"

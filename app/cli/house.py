@@ -17,7 +17,7 @@ def house() -> House:
     return parts
 
 
-def moment_of(given: str) -> datetime:
+def given_moment(given: str) -> datetime:
     """An ISO 8601 time with its zone. Raises click's error for anything else."""
     try:
         moment = datetime.fromisoformat(given)

@@ -11,6 +11,7 @@ from app.cli.house import house
 from app.composition import build_engine
 from app.config import load
 from app.models import schema
+from app.models.distribution import FEWEST_SHARDS, MOST_SHARDS, USUAL_SHARDS, distribute_in, is_cluster
 from app.services.accounts.catalog import BadCatalogue, import_products, parse_catalogue
 from app.worker import Worker
 
@@ -21,6 +22,23 @@ def migrate() -> None:
     engine = build_engine(load())
     click.get_current_context().call_on_close(engine.dispose)
     click.echo(f"schema: {schema.migrate(engine)}")
+
+
+@click.command()
+@click.option("--shards", type=click.IntRange(FEWEST_SHARDS, MOST_SHARDS), default=USUAL_SHARDS, show_default=True)
+def distribute(shards: int) -> None:
+    """Spread the tables over the nodes of a Citus cluster, by slot; `migrate` does so too, with 64 shards.
+
+    Repeating it changes nothing, and on any other database there is nothing to do.
+    """
+    engine = build_engine(load())
+    click.get_current_context().call_on_close(engine.dispose)
+    with engine.begin() as connection:
+        if not is_cluster(connection):
+            click.echo("the database is no cluster: nothing to distribute")
+            return
+        names = distribute_in(connection, shards)
+    click.echo(f"distributed: {', '.join(names) or 'nothing new'}")
 
 
 @click.command()

@@ -7,17 +7,17 @@ from typing import Any, TypeVar
 
 import click
 
-from app.cli.house import moment_of
+from app.cli.house import given_moment
 from app.domain.csv_text import csv_line
 from app.services.base.list_pages import ListPage, ListPlace, TimeSpan
 
-AT_ONCE = 1000
+LIST_ROWS_AT_ONCE = 1000
 """So many rows are read, and in memory, at a time."""
 LINES = 100
 """So many are listed if no number is given; a CSV file has all."""
-Row = TypeVar("Row")
+ListRow = TypeVar("ListRow")
 Command = TypeVar("Command", bound=Callable[..., Any])
-Table = tuple[tuple[str, ...], Callable[[Row], Iterable[Any]]]
+Table = tuple[tuple[str, ...], Callable[[ListRow], Iterable[Any]]]
 """The columns of a CSV file, and what a row has in them."""
 
 
@@ -35,14 +35,14 @@ def time_options(command: Command) -> Command:
 
 def span_of(since: str | None, until: str | None) -> TimeSpan:
     """Raises click's error for what is no time."""
-    return TimeSpan(None if since is None else moment_of(since), None if until is None else moment_of(until))
+    return TimeSpan(None if since is None else given_moment(since), None if until is None else given_moment(until))
 
 
 def write_list(
-    read: Callable[[ListPlace | None, int], ListPage[Row]],
+    read: Callable[[ListPlace | None, int], ListPage[ListRow]],
     limit: int | None,
-    line: Callable[[Row], str],
-    table: Table[Row] | None,
+    line: Callable[[ListRow], str],
+    table: Table[ListRow] | None,
 ) -> None:
     """Write the rows, each as its `line`; or as CSV, where there is a table."""
     if table is None:
@@ -55,12 +55,12 @@ def write_list(
         click.echo(csv_line(entry(row), end="\n"), nl=False)
 
 
-def rows_of(read: Callable[[ListPlace | None, int], ListPage[Row]], limit: int | None) -> Iterator[Row]:
+def rows_of(read: Callable[[ListPlace | None, int], ListPage[ListRow]], limit: int | None) -> Iterator[ListRow]:
     """The first `limit` rows, or all."""
     place: ListPlace | None = None
     left = limit
     while True:
-        page = read(place, AT_ONCE if left is None else min(left, AT_ONCE))
+        page = read(place, LIST_ROWS_AT_ONCE if left is None else min(left, LIST_ROWS_AT_ONCE))
         yield from page.rows
         place = page.next
         if left is not None:

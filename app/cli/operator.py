@@ -20,7 +20,7 @@ def messages() -> None:
 @messages.command("list")
 def list_messages() -> None:
     """The unresolved ones, oldest first."""
-    for row in house().core.read(inbox.waiting):
+    for row in house().core.read(inbox.waiting_messages):
         click.echo(f"{row.id}  {row.received_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.reason}: {row.detail}")
 
 
@@ -63,16 +63,18 @@ def list_facts(outcome: str, theirs: str | None, limit: int) -> None:
     if outcome == "not_ours" and theirs is None:
         raise click.UsageError("--outcome not_ours needs --theirs NUMBER; `tillbook scans list` counts them")
     core = house().core
-    for each in core.read(lambda tx: fact_search.described(tx, parked.listed(tx, outcome, limit, theirs))):
+    for each in core.read(lambda tx: fact_search.described(tx, parked.list_parked(tx, outcome, limit, theirs))):
         click.echo(_fact_line(each))
 
 
 @facts.command("find")
 @click.argument("number")
 def find_facts(number: str) -> None:
-    """Every fact that this number names, whatever became of it: our number of a fact, an order or a payment, or the
-    provider's. Exits 1 if there is none."""
-    found = house().core.read(lambda tx: fact_search.find(tx, number))
+    """The facts alone that this number names, each in full: its money, what became of it, and what to do about it.
+
+    `tillbook find NUMBER` says what else has that number, and begins every search. Exits 1 if no fact names it.
+    """
+    found = house().core.read(lambda tx: fact_search.find_facts(tx, number))
     for each in found:
         click.echo(f"{each.row.outcome}  {_fact_line(each)}")
     if not found:
@@ -114,7 +116,7 @@ def payments() -> None:
 
 @payments.command("overdue")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-def list_overdue(limit: int) -> None:
+def list_overdue_payments(limit: int) -> None:
     """Those still open though their time and grace are over, oldest first: the provider does not answer, or does not
     close them."""
     core = house().core

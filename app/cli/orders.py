@@ -41,8 +41,8 @@ def list_orders(
 
 
 def _table() -> Table[OrderView]:
-    cells = itemgetter(*list_tables.ORDERS)
-    return list_tables.ORDERS, lambda view: cells(list_tables.order(view.order, view.payments))
+    cells = itemgetter(*list_tables.ORDER_COLUMNS)
+    return list_tables.ORDER_COLUMNS, lambda view: cells(list_tables.order_in_list(view.order, view.payments))
 
 
 def _line(view: OrderView) -> str:

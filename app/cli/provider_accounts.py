@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography import x509
 
-from app.cli.verdict import Line, Verdict
+from app.cli.verdict import Verdict, VerdictLine
 from app.config import Settings
 from app.providers.errors import ProviderError
 from app.providers.registry import ProviderAccount
@@ -22,33 +22,33 @@ LONGEST_PATH = 1024
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
-def account_lines(settings: Settings, account: ProviderAccount, now: datetime) -> Iterator[Line]:
+def account_lines(settings: Settings, account: ProviderAccount, now: datetime) -> Iterator[VerdictLine]:
     """All lines about the account. Building it has found already whatever can be found from its settings alone."""
     name = f"provider account {account.name}"
     text = f"{name}: {account.plugin}, {'live' if account.live else 'sandbox'}"
     if account.live or settings.env != "production":
-        yield Line(Verdict.OK, text)
+        yield VerdictLine(Verdict.OK, text)
     else:
-        yield Line(Verdict.WARNING, f"{text}: live = false in production, its payments are no real money")
+        yield VerdictLine(Verdict.WARNING, f"{text}: live = false in production, its payments are no real money")
     least = least_seconds(account.provider)
     if settings.order_minutes * 60 <= least:
         minutes = f"order_minutes = {settings.order_minutes} is less than it takes payments for"
-        yield Line(Verdict.FAIL, f"{name}: {minutes}: write {least // 60 + 1} or more")
+        yield VerdictLine(Verdict.FAIL, f"{name}: {minutes}: write {least // 60 + 1} or more")
     yield from certificate_lines(name, settings.provider_accounts.get(account.name, {}), now)
     if isinstance(account.provider, Checks):
         yield from _asked(name, account.provider)
 
 
-def _asked(name: str, provider: Checks) -> Iterator[Line]:
+def _asked(name: str, provider: Checks) -> Iterator[VerdictLine]:
     """What the plugin itself has to say."""
     try:
         for warning in provider.check():
-            yield Line(Verdict.WARNING, f"{name}: {warning}")
+            yield VerdictLine(Verdict.WARNING, f"{name}: {warning}")
     except ProviderError as error:
-        yield Line(Verdict.FAIL, f"{name}: {error}")
+        yield VerdictLine(Verdict.FAIL, f"{name}: {error}")
 
 
-def certificate_lines(account: str, table: Mapping[str, Any], now: datetime) -> Iterator[Line]:
+def certificate_lines(account: str, table: Mapping[str, Any], now: datetime) -> Iterator[VerdictLine]:
     """A line for each setting that holds certificates in PEM, as text or as the path of a file."""
     for name, value in sorted(table.items()):
         ends = _ends(_text_of(value))
@@ -57,11 +57,11 @@ def certificate_lines(account: str, table: Mapping[str, Any], now: datetime) -> 
         days = (ends - now) // timedelta(days=1)
         text = f"{account}: {name} is a certificate until {ends:%Y-%m-%d}"
         if ends <= now:
-            yield Line(Verdict.FAIL, f"{text}: that is over, get the next one from the provider")
+            yield VerdictLine(Verdict.FAIL, f"{text}: that is over, get the next one from the provider")
         elif days < WARN_DAYS:
-            yield Line(Verdict.WARNING, f"{text}, {days} days from now: get the next one from the provider")
+            yield VerdictLine(Verdict.WARNING, f"{text}, {days} days from now: get the next one from the provider")
         else:
-            yield Line(Verdict.OK, text)
+            yield VerdictLine(Verdict.OK, text)
 
 
 def _text_of(value: object) -> str:

@@ -8,9 +8,9 @@ from datetime import datetime
 
 import click
 
-from app.cli.house import house, moment_of
+from app.cli.house import given_moment, house
 from app.domain.csv_text import csv_line
-from app.domain.trial_balance import Line, TrialBalance, as_json, numbers_of
+from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_of
 from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
 from app.services.ledger.trial_balance import trial_balance
@@ -41,7 +41,7 @@ def report_deferred_revenue() -> None:
 @click.option("--json", "as_document", is_flag=True, help="As one JSON document.")
 def report_trial_balance(at: str | None, as_document: bool) -> None:
     """What every account of the house, and all users together, gained and lost. Exits 1 if it does not sum to zero."""
-    moment = None if at is None else moment_of(at)
+    moment = None if at is None else given_moment(at)
     core = house().core
     now = core.clock.now()
     found = core.read(lambda session: trial_balance(session, now=now, at=moment), snapshot=True)
@@ -80,9 +80,9 @@ def as_table(found: TrialBalance) -> Iterator[str]:
             yield f"  {name.ljust(widths[0])}  {right}{trouble}"
 
 
-def _name(line: Line) -> str:
+def _name(line: TrialBalanceLine) -> str:
     return f"users: {line.code}" if line.of_users else line.code
 
 
-def _trouble(line: Line) -> str:
+def _trouble(line: TrialBalanceLine) -> str:
     return f"  differs from its legs by {line.difference}" if line.difference else ""

@@ -22,7 +22,7 @@ def list_scans() -> None:
     Below, for each provider account, how many facts in them were about nothing here.
     """
     core = house().core
-    for row in core.read(histories.listed):
+    for row in core.read(histories.list_feeds):
         state = "complete" if row.cursor is None else f"reading at {row.cursor or 'the start'}"
         trouble = f"  failed {row.tries} times: {row.problem}" if row.problem else ""
         click.echo(

@@ -11,13 +11,14 @@ import click
 
 from app.cli.house import house
 from app.cli.provider_accounts import WARN_DAYS, account_lines
-from app.cli.verdict import Line, Verdict
+from app.cli.verdict import Verdict, VerdictLine
 from app.composition import PRIVATE, House, database_url
 from app.config import Settings, load, load_serving
 from app.models import schema
 from app.models.base import AnyRow
+from app.models.distribution import not_distributed
 from app.providers.errors import ProviderError
-from app.services.accounts.api_keys import is_genuine, listed
+from app.services.accounts.api_keys import is_genuine, list_keys
 from app.services.events import endpoints
 from app.web.access import KeySet, KeysUnavailable
 
@@ -44,7 +45,7 @@ def check() -> None:
     database = list(_database(checked))  # first: without it nothing else is worth a line
     click.echo(f"ok       settings: env {settings.env}, {serving.bind}, {serving.web_workers} web processes")
     failed = 0
-    kinds: tuple[Callable[[_Checked], Iterator[Line]], ...] = (_credentials, _provider_accounts, _endpoints)
+    kinds: tuple[Callable[[_Checked], Iterator[VerdictLine]], ...] = (_credentials, _provider_accounts, _endpoints)
     for line in (*database, *(line for kind in kinds for line in kind(checked))):
         click.echo(f"{line.verdict.value:<8} {line.text}")
         failed += line.verdict is Verdict.FAIL
@@ -52,95 +53,105 @@ def check() -> None:
         raise click.ClickException(f"{failed} of these cannot work")
 
 
-def _database(checked: _Checked) -> Iterator[Line]:
+def _database(checked: _Checked) -> Iterator[VerdictLine]:
     engine = checked.parts.engine
     at, wanted = schema.current(engine), schema.newest()
     text = f"database: {engine.dialect.name}, schema {at or 'empty'} (newest {wanted})"
     if at != wanted:
-        yield Line(Verdict.FAIL, f"{text}: the schema is not the newest: run `tillbook migrate`")
+        yield VerdictLine(Verdict.FAIL, f"{text}: the schema is not the newest: run `tillbook migrate`")
     else:
-        yield Line(Verdict.OK, text)
+        yield VerdictLine(Verdict.OK, text)
+    with engine.connect() as connection:
+        missing = not_distributed(connection)
+    if missing:
+        yield VerdictLine(Verdict.FAIL, f"database: not on the nodes: {', '.join(missing)}: run `tillbook distribute`")
     if engine.dialect.name == "sqlite" and "database_url" not in checked.settings.model_fields_set:
         verdict = Verdict.WARNING if checked.in_production else Verdict.OK
-        yield Line(verdict, f"database: no database_url is set, so it is the file {engine.url.database}")
+        yield VerdictLine(verdict, f"database: no database_url is set, so it is the file {engine.url.database}")
     if engine.dialect.name == "sqlite":
         yield from _rights_of_file(checked)
 
 
-def _rights_of_file(checked: _Checked) -> Iterator[Line]:
+def _rights_of_file(checked: _Checked) -> Iterator[VerdictLine]:
     file = Path(database_url(checked.settings).database or "")
     if file.is_file() and file.stat().st_mode & 0o077:
-        yield Line(Verdict.WARNING, f"database: others can read {file}: run `chmod {PRIVATE:o}` on it")
+        yield VerdictLine(Verdict.WARNING, f"database: others can read {file}: run `chmod {PRIVATE:o}` on it")
 
 
-def _credentials(checked: _Checked) -> Iterator[Line]:
+def _credentials(checked: _Checked) -> Iterator[VerdictLine]:
     jwt, rows = checked.settings.user_jwt, [row for row in _keys_in_database(checked) if row.revoked_at is None]
     keys = bool(checked.settings.api_keys or rows)
     if jwt is None:
         nobody = checked.in_production and not keys
         text = "user tokens: there is no [user_jwt], so no user can order or see a wallet"
         text += "; only the backend can, by its API key" if keys else ": write [user_jwt]"
-        yield Line(Verdict.FAIL if nobody else Verdict.WARNING, text)
+        yield VerdictLine(Verdict.FAIL if nobody else Verdict.WARNING, text)
     elif jwt.jwks_url:
         yield _key_set(jwt.jwks_url, jwt.algorithm)
     else:
         others = len(jwt.other_secrets) + len(jwt.other_public_keys)
         more = f" and {others} more" if others else ""
         kind = "secret" if jwt.secret else "key"
-        yield Line(Verdict.OK, f"user tokens: {jwt.algorithm}, with the {kind} given here{more}")
+        yield VerdictLine(Verdict.OK, f"user tokens: {jwt.algorithm}, with the {kind} given here{more}")
     if jwt is not None and jwt.audience is None:
-        yield Line(Verdict.WARNING, "user tokens: no audience is set, so tokens made for another service pass, too")
+        yield VerdictLine(
+            Verdict.WARNING, "user tokens: no audience is set, so tokens made for another service pass, too"
+        )
     yield from _api_keys(checked, rows)
 
 
-def _api_keys(checked: _Checked, rows: Sequence[AnyRow]) -> Iterator[Line]:
+def _api_keys(checked: _Checked, rows: Sequence[AnyRow]) -> Iterator[VerdictLine]:
     """The keys in the settings, and those of the database that are not revoked."""
     settings, now = checked.settings, checked.parts.core.clock.now()
     if settings.api_keys:
-        yield Line(Verdict.OK, f"API keys: {', '.join(sorted(settings.api_keys))}")
+        yield VerdictLine(Verdict.OK, f"API keys: {', '.join(sorted(settings.api_keys))}")
     if rows:
-        yield Line(Verdict.OK, f"API keys in the database: {', '.join(sorted(row.name for row in rows))}")
+        yield VerdictLine(Verdict.OK, f"API keys in the database: {', '.join(sorted(row.name for row in rows))}")
     elif not settings.api_keys:
-        yield Line(Verdict.WARNING, "API keys: there is none, so nobody can spend (`tillbook keys new`)")
+        yield VerdictLine(Verdict.WARNING, "API keys: there is none, so nobody can spend (`tillbook keys new`)")
     for row in rows:
         if not is_genuine(checked.parts.core.rules.ledger.seals, row):
             text = f"API key {row.name}: its seal is of no key in [audit], so it is refused: make a new one, revoke it"
-            yield Line(Verdict.FAIL, text)
+            yield VerdictLine(Verdict.FAIL, text)
     ends = {**{name: key.expires_at for name, key in settings.api_keys.items()}, **{r.name: r.expires_at for r in rows}}
     for name, end in sorted(ends.items()):
         if end is not None and end <= now + timedelta(days=WARN_DAYS):
-            yield Line(Verdict.WARNING, f"API key {name}: it ends at {end:%Y-%m-%d %H:%M} UTC: give its caller another")
+            yield VerdictLine(
+                Verdict.WARNING, f"API key {name}: it ends at {end:%Y-%m-%d %H:%M} UTC: give its caller another"
+            )
     calling = {key.caller or name for name, key in settings.api_keys.items()} | {row.caller for row in rows}
     for name in sorted(settings.callers.keys() - calling):
-        yield Line(Verdict.WARNING, f"callers.{name}: no API key is of this caller, so its caps hold nobody")
+        yield VerdictLine(Verdict.WARNING, f"callers.{name}: no API key is of this caller, so its caps hold nobody")
 
 
 def _keys_in_database(checked: _Checked) -> Sequence[AnyRow]:
     """None where the database has another schema: that is told by a line of its own."""
     engine = checked.parts.engine
-    return checked.parts.core.read(listed) if schema.current(engine) == schema.newest() else ()
+    return checked.parts.core.read(list_keys) if schema.current(engine) == schema.newest() else ()
 
 
-def _key_set(url: str, algorithm: str) -> Line:
+def _key_set(url: str, algorithm: str) -> VerdictLine:
     """The keys are fetched once, as the service does it for a token."""
     try:
         KeySet(url).key("")
     except (KeysUnavailable, ProviderError):
-        return Line(Verdict.FAIL, f"user tokens: {url} gives no key set (the log line above says why)")
-    return Line(Verdict.OK, f"user tokens: {algorithm}, with the keys at {url}")
+        return VerdictLine(Verdict.FAIL, f"user tokens: {url} gives no key set (the log line above says why)")
+    return VerdictLine(Verdict.OK, f"user tokens: {algorithm}, with the keys at {url}")
 
 
-def _provider_accounts(checked: _Checked) -> Iterator[Line]:
+def _provider_accounts(checked: _Checked) -> Iterator[VerdictLine]:
     accounts, now = list(checked.parts.core.registry), checked.parts.core.clock.now()
     for account in accounts:
         yield from account_lines(checked.settings, account, now)
     if not accounts:
-        yield Line(Verdict.WARNING, "provider accounts: there is none, so nothing can be paid")
+        yield VerdictLine(Verdict.WARNING, "provider accounts: there is none, so nothing can be paid")
     elif checked.in_production and not any(account.live for account in accounts):
-        yield Line(Verdict.FAIL, "provider accounts: none is live, though env is production: nobody pays real money")
+        yield VerdictLine(
+            Verdict.FAIL, "provider accounts: none is live, though env is production: nobody pays real money"
+        )
 
 
-def _endpoints(checked: _Checked) -> Iterator[Line]:
+def _endpoints(checked: _Checked) -> Iterator[VerdictLine]:
     """Those that have rows; those that the settings name get theirs from the worker."""
     engine = checked.parts.engine
     if schema.current(engine) != schema.newest():
@@ -149,9 +160,9 @@ def _endpoints(checked: _Checked) -> Iterator[Line]:
         text = f"endpoint {each['name']}: {each['status']}"
         if each["status"] == "paused":
             said = f"since {each['paused_at']:%Y-%m-%d %H:%M} by {each['paused_by']}: {each['reason']}"
-            yield Line(Verdict.WARNING, f"{text} {said} (`tillbook endpoints resume {each['name']}`)")
+            yield VerdictLine(Verdict.WARNING, f"{text} {said} (`tillbook endpoints resume {each['name']}`)")
         elif each["status"] == "failing":
             since = f"has taken nothing since {each['failing_since']:%Y-%m-%d %H:%M}"
-            yield Line(Verdict.WARNING, f"{text}, {since} ({each['failures']} attempts)")
+            yield VerdictLine(Verdict.WARNING, f"{text}, {since} ({each['failures']} attempts)")
         else:
-            yield Line(Verdict.OK, text)
+            yield VerdictLine(Verdict.OK, text)

@@ -13,7 +13,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class VerdictLine:
     """What was checked, and how it is."""
 
     verdict: Verdict

@@ -9,6 +9,7 @@ import click
 
 from app.cli.house import house
 from app.cli.lists import list_options, rows_of, span_of, time_options, write_list
+from app.cli.openings import import_wallets
 from app.domain import list_tables
 from app.domain.numbers import slot_of_user
 from app.services.accounts import freezes
@@ -19,7 +20,7 @@ from app.services.ledger.wallet_lists import HoldFilter, HoldState, ListedHold
 
 @click.group()
 def wallets() -> None:
-    """Wallets of users: freezing them, who did so, and what is reserved in them."""
+    """Wallets of users: what they had before, freezing them, who did so, and what is reserved in them."""
 
 
 def _freezing(name: str, done: str) -> None:
@@ -43,6 +44,7 @@ def _freezing(name: str, done: str) -> None:
     command.help = f"{name.capitalize()} the wallets of USER. It is written down who did it and why."
 
 
+wallets.add_command(import_wallets)
 _freezing("freeze", "frozen: spends are refused, credits still come in")
 _freezing("unfreeze", "unfrozen")
 
@@ -71,7 +73,7 @@ def list_holds(
         partial(wallet_lists.list_holds, core, wanted),
         limit,
         _hold_line,
-        (list_tables.HOLDS, attrgetter(*list_tables.HOLDS)) if as_csv else None,
+        (list_tables.HOLD_COLUMNS, attrgetter(*list_tables.HOLD_COLUMNS)) if as_csv else None,
     )
 
 

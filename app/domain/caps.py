@@ -1,4 +1,8 @@
-"""Caps: how much one caller may grant, debit or refund in one call and in one day."""
+"""Caps: how much one caller may grant, debit or refund in one call and in one day.
+
+A cap is about what moves on the caller's own word. A reversal counts as what it does: as a grant where it gives the
+user coins, as a debit where it takes them. Spends, holds, captures and gifts are the user's, who has other limits.
+"""
 
 from __future__ import annotations
 

@@ -34,6 +34,6 @@ def event_of(transfer: Transfer) -> EventType | None:
     return _OUT.get(transfer.kind, EventType.COINS_SPENT)
 
 
-def shown(transfer: Transfer, posted: Posted) -> dict[str, Any]:
+def coins_data(transfer: Transfer, posted: Posted) -> dict[str, Any]:
     """What such an event shows: whose account, and the new line of its statement."""
-    return {"wallet": representations.wallet(transfer.book), "line": representations.line(transfer, posted)}
+    return {"wallet": representations.wallet_data(transfer.book), "line": representations.line_data(transfer, posted)}

@@ -51,13 +51,13 @@ class Booking(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class PaymentPolicy:
     late: Late = Late.CREDIT
     surplus: Surplus = Surplus.HOLD
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OrderStanding:
     """How the payment and its order stand, read under their locks."""
 
     payment: PaymentStatus
@@ -82,7 +82,7 @@ def decide_unmatched(why: Mismatch, *, has_money: bool) -> Decision:
     return Decision(Outcome.PARKED, why, booking=Booking.SUSPENSE if ours else Booking.NOTHING)
 
 
-def decide_paid(standing: Standing, why: Mismatch | None, policy: Policy) -> Decision:
+def decide_paid(standing: OrderStanding, why: Mismatch | None, policy: PaymentPolicy) -> Decision:
     """Verified money has arrived for this payment. It is never dropped: applied, surplus or parked."""
     if why is not None:
         return _mispaid(standing, why)
@@ -98,7 +98,12 @@ def decide_paid(standing: Standing, why: Mismatch | None, policy: Policy) -> Dec
     return Decision(Outcome.APPLIED, payment=paid, order=order, booking=Booking.SALE)
 
 
-def decide_authorized(standing: Standing, why: Mismatch | None) -> Decision:
+def decide_unsized(standing: OrderStanding) -> Decision:
+    """Money that bought something, of which a part that nobody knows went back: held, until that part is told."""
+    return _mispaid(standing, Mismatch.REFUNDS_UNKNOWN)
+
+
+def decide_authorized(standing: OrderStanding, why: Mismatch | None) -> Decision:
     """The payer's money is reserved; nothing is credited. Where it is not as we asked, the reason stays with the fact:
     it is given up rather than captured."""
     if why in NOT_OUR_MONEY:
@@ -107,7 +112,7 @@ def decide_authorized(standing: Standing, why: Mismatch | None) -> Decision:
     return Decision(Outcome.NOTED if after is None else Outcome.APPLIED, why or "", payment=after)
 
 
-def decide_unpaid(standing: Standing, cause: Cause, strange: Mismatch | None = None) -> Decision:
+def decide_unpaid(standing: OrderStanding, cause: Cause, strange: Mismatch | None = None) -> Decision:
     """Pending, failed or closed. None of them moves money, and none undoes a payment; `strange` ones are not ours."""
     if strange is not None:
         return Decision(Outcome.PARKED, strange)
@@ -120,14 +125,14 @@ def decide_unpaid(standing: Standing, cause: Cause, strange: Mismatch | None = N
     return Decision(Outcome.APPLIED, payment=after)
 
 
-def _mispaid(standing: Standing, why: Mismatch) -> Decision:
+def _mispaid(standing: OrderStanding, why: Mismatch) -> Decision:
     if why in NOT_OUR_MONEY:
         return Decision(Outcome.PARKED, why)
     held = next_payment_status(standing.payment, Cause.MISPAID)
     return Decision(Outcome.PARKED, why, payment=held, booking=Booking.SUSPENSE)
 
 
-def _surplus(reason: str, payment: PaymentStatus | None, policy: Policy) -> Decision:
+def _surplus(reason: str, payment: PaymentStatus | None, policy: PaymentPolicy) -> Decision:
     booking = Booking.SALE if policy.surplus is Surplus.CREDIT else Booking.SURPLUS
     back = policy.surplus is Surplus.REFUND
     return Decision(Outcome.SURPLUS, reason, payment=payment, booking=booking, refund=back)

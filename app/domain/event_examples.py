@@ -58,6 +58,9 @@ _CALLED = frozenset(
         EventType.REFUND_REQUESTED,
         EventType.WALLET_FROZEN,
         EventType.WALLET_UNFROZEN,
+        EventType.FULFILMENT_DELIVERED,
+        EventType.FULFILMENT_REFUSED,
+        EventType.FULFILMENT_TAKEN_BACK,
         EventType.GIFT_SENT,
         EventType.GIFT_RECEIVED,
     }
@@ -71,7 +74,7 @@ def _payment(kind: EventType) -> dict[str, Any]:
         EventType.PAYMENT_HELD: "held",
         EventType.PAYMENT_SURPLUS: "paid",
     }[kind]
-    return representations.payment(
+    return representations.payment_data(
         SimpleNamespace(
             id=_PAYMENT,
             provider_account="shop",
@@ -86,7 +89,7 @@ def _payment(kind: EventType) -> dict[str, Any]:
 
 def _order(kind: EventType) -> dict[str, Any]:
     is_paid = kind is EventType.ORDER_PAID
-    order = representations.order(
+    order = representations.order_data(
         SimpleNamespace(
             id=_ORDER,
             user_id=USER,
@@ -97,6 +100,8 @@ def _order(kind: EventType) -> dict[str, Any]:
             amount_minor=600,
             currency="CNY",
             grants=[{"asset": "coin", "amount": 60, "bonus": False, "valid_days": None}],
+            fulfilment="wallet",
+            fulfilment_status=None,
             status="paid" if is_paid else "expired",
             created_at=MADE_AT,
             expires_at=MADE_AT + timedelta(minutes=30),
@@ -145,20 +150,21 @@ def transfer_of(kind: EventType) -> Transfer:
 def _line(kind: EventType) -> dict[str, Any]:
     transfer = transfer_of(kind)
     balance = 60 if transfer.credit == transfer.book else 0
-    return representations.line(transfer, Posted(_ID, 60, balance, 2, MADE_AT))
+    return representations.line_data(transfer, Posted(_ID, 60, balance, 2, MADE_AT))
 
 
 def _wallet(_: EventType) -> dict[str, Any]:
-    return representations.wallet(_WALLET)
+    return representations.wallet_data(_WALLET)
 
 
 def _hold(kind: EventType) -> dict[str, Any]:
     captured = 20 if kind is EventType.HOLD_CAPTURED else 0
     state = {EventType.HOLD_MADE: "open", EventType.HOLD_CAPTURED: "captured"}.get(kind, kind.partition(".")[2])
     released = 0 if state in {"open", "captured"} else 20
-    return representations.hold(
+    return representations.hold_data(
         SimpleNamespace(
             id=_HOLD_ID,
+            **representations.wallet_data(_WALLET),
             amount=20,
             captured=captured,
             released=released,
@@ -172,7 +178,7 @@ def _hold(kind: EventType) -> dict[str, Any]:
 def _refund(kind: EventType) -> dict[str, Any]:
     status = {"requested": "created"}.get(kind.partition(".")[2], kind.partition(".")[2])
     is_done = status in {"done", "undone"}
-    return representations.refund(
+    return representations.refund_data(
         SimpleNamespace(
             id=_REFUND,
             order_id=_ORDER,
@@ -192,12 +198,13 @@ def _refund(kind: EventType) -> dict[str, Any]:
             coins=[{"asset": "coin", "taken": 60, "debt": 0, "forgiven": 0}] if status == "done" else [],
             created_at=MADE_AT,
             done_at=MADE_AT + timedelta(minutes=2) if is_done else None,
-        )
+        ),
+        USER,
     )
 
 
 def _freeze(kind: EventType) -> dict[str, Any]:
-    return representations.freeze(
+    return representations.freeze_data(
         SimpleNamespace(
             id=_FREEZE,
             user_id=USER,
@@ -212,10 +219,35 @@ def _freeze(kind: EventType) -> dict[str, Any]:
     )
 
 
+def _fulfilment(kind: EventType) -> dict[str, Any]:
+    step = kind.partition(".")[2]
+    is_answer, takes_back = step in {"delivered", "refused", "taken_back"}, step.startswith("take")
+    wishes = [{"asks": "delivery", "answer": "delivered" if takes_back else step if is_answer else ""}]
+    if takes_back:
+        wishes.append({"asks": "take_back", "answer": step if is_answer else ""})
+    row = SimpleNamespace(
+        id=_ORDER,
+        user_id=USER,
+        payment_id=_PAYMENT,
+        units=[{"asset": "coin", "bonus": False, "granted": 60, "due": 0 if takes_back else 60, "expires_at": None}],
+        wishes=wishes,
+        tellings=1,
+        asked_at=MADE_AT + timedelta(minutes=1),
+        answered_at=MADE_AT + timedelta(minutes=2) if is_answer or takes_back else None,
+        reason="the user's wallet is full" if step == "refused" else "",
+        reference="grant-7" if step == "delivered" else "",
+        actor="backend:game" if is_answer or takes_back else "",
+        ended_by=None,
+    )
+    status = {"ordered": "waiting", "take_back": "delivered"}.get(step, step)
+    order = {"environment": "live", "sku": "coins-60", "quantity": 1, "fulfilment_status": status}
+    return representations.fulfilment_data(row, order)
+
+
 def _gift(kind: EventType) -> dict[str, Any]:
     status = kind.partition(".")[2]
     receiver, giver = (USER, "another-user") if kind is EventType.GIFT_RECEIVED else ("another-user", USER)
-    return representations.gift(
+    return representations.gift_data(
         {
             "id": _GIFT,
             "giver": giver,
@@ -243,5 +275,6 @@ _MADE: dict[str, Callable[[EventType], Any]] = {
     "refund": _refund,
     "freeze": _freeze,
     "gift": _gift,
+    "fulfilment": _fulfilment,
 }
 """How each thing that events show is made up, by the name of its member."""

@@ -1,5 +1,5 @@
-"""The columns of lists as CSV files, in an order that does not change (new ones come at the end), and what an order and
-a refund have in them. An entry of another list has its columns as fields."""
+"""The columns of lists as CSV files, in an order that does not change (new ones come at the end), and what an order has
+in them. An entry of another list has its columns as fields."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from typing import Any
 
 from app.domain import representations
 
-STATEMENT = ("version", "transfer", "amount", "balance", "kind", "reference", "note", "other", "at", "actor")
-ORDERS = (
+STATEMENT_COLUMNS = ("version", "transfer", "amount", "balance", "kind", "reference", "note", "other", "at", "actor")
+ORDER_COLUMNS = (
     *("number", "user", "environment", "product", "title", "quantity", "amount_minor", "currency", "status"),
     *("created_at", "expires_at", "paid_at", "payment", "provider_account", "way", "grants"),
+    *("fulfilment", "fulfilment_status"),
 )
-REFUNDS = (
+REFUND_COLUMNS = (
     *("number", "order", "payment", "user", "provider_account", "origin", "status", "amount_minor", "currency"),
     *("undone_minor", "dispute_fee_minor", "dispute_fee_currency", "reason", "policy", "problem", "created_at"),
     *("done_at", "coins", "actor"),
 )
-LOTS = (
+LOT_COLUMNS = (
     *("lot", "kind", "granted", "left", "expires_at", "order", "payment", "product", "value_minor", "currency"),
     *("transfer", "source", "reference", "note", "created_at"),
 )
-HOLDS = (
+HOLD_COLUMNS = (
     *("id", "user", "asset", "environment", "state", "amount", "captured", "released", "rest", "reference", "note"),
     *("actor", "created_at", "expires_at"),
 )
-GIFTS = (
+GIFT_COLUMNS = (
     *("number", "giver", "receiver", "asset", "environment", "amount", "message", "reference", "status", "reason"),
     *("created_at", "ended_at"),
 )
-TRANSFERS = (
+TRANSFER_COLUMNS = (
     *("id", "kind", "user", "asset", "environment", "amount", "debit", "credit", "version", "balance"),
     *("reference", "note", "actor", "cause", "at"),
 )
 
-FREEZES = ("number", "user", "asset", "environment", "frozen", "reason", "actor", "refund", "at")
+FULFILMENT_COLUMNS = (
+    *("order", "user", "environment", "product", "quantity", "payment", "status", "revision", "asks", "units", "told"),
+    *("asked_at", "answered_at", "reason", "reference", "actor", "ended_by"),
+)
+FREEZE_COLUMNS = ("number", "user", "asset", "environment", "frozen", "reason", "actor", "refund", "at")
 
 
-def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
+def order_in_list(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
     """An order with the payment that bought it."""
     bought_by = next((payment for payment in payments if payment.id == row.paid_payment_id), None)
     return {
-        **representations.order(row, ()),
+        **representations.order_data(row, ()),
         "payment": None if bought_by is None else str(bought_by.id),
         "provider_account": None if bought_by is None else bought_by.provider_account,
         "way": None if bought_by is None else bought_by.way,
     }
-
-
-def refund(row: Any) -> dict[str, Any]:
-    """A refund, read together with its user."""
-    return {**representations.refund(row), "user": row.user_id}

@@ -45,6 +45,11 @@ def slot_of_number(number: int) -> int:
     return number & (SLOTS - 1)
 
 
+def slot_of_uuid(name: uuid.UUID) -> int:
+    """The slot in the last three hexadecimal digits of a UUID that was made here (a transfer, an event, a token)."""
+    return name.int % SLOTS
+
+
 def number_at(moment: datetime) -> int:
     """The lowest number that is given out at this moment or later, whatever its slot."""
     return max(0, int(moment.timestamp() * 1000) - EPOCH_MS) << (SEQUENCE_BITS + SLOT_BITS)

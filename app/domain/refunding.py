@@ -16,7 +16,7 @@ from operator import attrgetter, itemgetter
 
 from app.domain.facts import Kind
 
-SHARES = 100_000
+SHARE_PARTS = 100_000
 """A fact's `share` is in parts per this many."""
 NOTHING, WHOLE = Fraction(0), Fraction(1)
 _AT, _MONEY, _TOTAL, _SHARE = (attrgetter(name) for name in ("at", "money", "total", "share"))
@@ -311,7 +311,7 @@ class _Counting:
         self._singles += single
         self.level = max(before + single, self._share_of(fact.total))
         if fact.share is not None:
-            self.level = max(self._singles, Fraction(fact.share, SHARES))
+            self.level = max(self._singles, Fraction(fact.share, SHARE_PARTS))
         is_alone = fact.money is not None and bool(self._paid)
         self._part[fact.number] = single if is_alone else max(NOTHING, self.level - before)
         if is_alone:

@@ -51,7 +51,7 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 _FREEZE = ("asset", "environment", "frozen", "reason", "actor", "at")
 
 
-def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
+def order_data(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
     """An order with its payments, in the order in which they were made."""
     return {
         "number": str(row.id),
@@ -63,20 +63,22 @@ def order(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
         "amount_minor": row.amount_minor,
         "currency": row.currency,
         "grants": row.grants,
+        "fulfilment": row.fulfilment,
         "status": row.status,
+        "fulfilment_status": row.fulfilment_status,
         "created_at": row.created_at,
         "expires_at": row.expires_at,
         "paid_at": row.paid_at,
-        "payments": [payment(each) for each in payments],
+        "payments": [payment_data(each) for each in payments],
     }
 
 
-def order_view(view: Any) -> dict[str, Any]:
+def order_view_data(view: Any) -> dict[str, Any]:
     """An order that was read together with its payments."""
-    return order(view.order, view.payments)
+    return order_data(view.order, view.payments)
 
 
-def payment(row: Any) -> dict[str, Any]:
+def payment_data(row: Any) -> dict[str, Any]:
     """A payment; what the client does next is shown while the payer has still to pay. The rows by which facts are
     applied are read without that: it is nothing that an event about money says."""
     return {
@@ -90,13 +92,39 @@ def payment(row: Any) -> dict[str, Any]:
     }
 
 
-def refund(row: Any) -> dict[str, Any]:
+def refund_data(row: Any, user_id: str) -> dict[str, Any]:
+    """A refund of that user's order. The user is empty for money of nobody known."""
     shown = {name: getattr(row, name) for name in _REFUND}
     numbers = {"number": str(row.id), "order": str(row.order_id), "payment": str(row.payment_id)}
-    return {**numbers, "actor": row.caller, **shown}
+    return {**numbers, "user": user_id, "actor": row.caller, **shown}
 
 
-def freeze(row: Any) -> dict[str, Any]:
+def fulfilment_data(row: Any, order: Mapping[str, Any]) -> dict[str, Any]:
+    """What the app's backend is to fulfil of an order, by the order's columns. The order's number never changes; the
+    revision says which wish it is."""
+    last = row.wishes[-1]
+    return {
+        "order": str(row.id),
+        "user": row.user_id,
+        "environment": order["environment"],
+        "product": order["sku"],
+        "quantity": order["quantity"],
+        "payment": str(row.payment_id),
+        "status": order["fulfilment_status"],
+        "revision": len(row.wishes),
+        "asks": None if last["answer"] else last["asks"],
+        "units": row.units,
+        "told": row.tellings,
+        "asked_at": row.asked_at,
+        "answered_at": row.answered_at,
+        "reason": row.reason,
+        "reference": row.reference,
+        "actor": row.actor,
+        "ended_by": row.ended_by,
+    }
+
+
+def freeze_data(row: Any) -> dict[str, Any]:
     """An entry about wallets that were frozen or unfrozen."""
     return {
         "number": str(row.id),
@@ -106,17 +134,17 @@ def freeze(row: Any) -> dict[str, Any]:
     }
 
 
-def gift(row: Mapping[str, Any]) -> dict[str, Any]:
+def gift_data(row: Mapping[str, Any]) -> dict[str, Any]:
     """A gift from user to user, by its columns."""
     return {"number": str(row["id"]), **{name: row[name] for name in _GIFT}}
 
 
-def wallet(name: AccountName) -> dict[str, Any]:
+def wallet_data(name: AccountName) -> dict[str, Any]:
     """Whose wallet, and of which asset."""
     return {"user": name.user_id, "asset": name.asset, "environment": name.environment}
 
 
-def line(transfer: Transfer, posted: Posted) -> dict[str, Any]:
+def line_data(transfer: Transfer, posted: Posted) -> dict[str, Any]:
     """A transfer as its line stands in the statement of the account that it changes."""
     is_debit = transfer.debit == transfer.book
     return {
@@ -133,12 +161,12 @@ def line(transfer: Transfer, posted: Posted) -> dict[str, Any]:
     }
 
 
-def hold(held: Any) -> dict[str, Any]:
-    names = ("id", "amount", "captured", "released", "rest", "state", "expires_at")
+def hold_data(held: Any) -> dict[str, Any]:
+    names = ("id", "user", "asset", "environment", "amount", "captured", "released", "rest", "state", "expires_at")
     return {name: getattr(held, name) for name in names}
 
 
-def endpoint(
+def endpoint_data(
     row: Any, *, behind: int, open_deliveries: int, secrets: Iterable[tuple[str, str | None]]
 ) -> dict[str, Any]:
     """An endpoint, and how it is. Of each secret (with the moment of its end) only the last characters are shown."""
@@ -154,7 +182,7 @@ def endpoint(
     }
 
 
-def delivery(row: Any) -> dict[str, Any]:
+def delivery_data(row: Any) -> dict[str, Any]:
     """An event for an endpoint, and what the last attempt came to."""
     names = ("type", "status", "attempts", "latency_ms", "problem", "answer", "tried_at")
     shown = {name: getattr(row, name) for name in names}

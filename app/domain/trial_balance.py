@@ -13,7 +13,7 @@ Sheet = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Heading:
+class BalanceHeading:
     """Under which legs are added up: an account of the house, or the accounts of that code of all users together."""
 
     asset: str
@@ -22,7 +22,7 @@ class Heading:
     code: str
 
 
-def sheet_of(heading: Heading) -> Sheet:
+def sheet_of(heading: BalanceHeading) -> Sheet:
     return (heading.asset, heading.environment)
 
 
@@ -41,16 +41,16 @@ class Sums:
         return Sums(self.debits + other.debits, self.credits + other.credits)
 
 
-Totals = Mapping[Heading, Sums]
+Totals = Mapping[BalanceHeading, Sums]
 
 
-def added(totals: Totals, more: Totals) -> dict[Heading, Sums]:
+def added(totals: Totals, more: Totals) -> dict[BalanceHeading, Sums]:
     """The sums of two stretches of time together."""
     return {key: totals.get(key, Sums()) + more.get(key, Sums()) for key in totals.keys() | more.keys()}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TrialBalanceLine:
     """One account. `balance` is what its legs come to or, for users' accounts at present, what the accounts say."""
 
     code: str
@@ -71,7 +71,7 @@ class TrialSheet:
 
     asset: str
     environment: str
-    lines: tuple[Line, ...]
+    lines: tuple[TrialBalanceLine, ...]
 
     @property
     def debits(self) -> int:
@@ -103,7 +103,7 @@ class TrialBalance:
         return all(sheet.balanced for sheet in self.sheets)
 
 
-def draw_up(at: datetime, totals: Totals, kept: Mapping[Heading, int] | None = None) -> TrialBalance:
+def draw_up(at: datetime, totals: Totals, kept: Mapping[BalanceHeading, int] | None = None) -> TrialBalance:
     """From the sums of all legs and, at present, the balances that users' accounts keep."""
     touched = sorted({heading for heading, balance in (kept or {}).items() if balance} | totals.keys())
     sheets = (
@@ -113,10 +113,10 @@ def draw_up(at: datetime, totals: Totals, kept: Mapping[Heading, int] | None = N
     return TrialBalance(at, tuple(sheets))
 
 
-def _line(heading: Heading, totals: Totals, kept: Mapping[Heading, int] | None) -> Line:
+def _line(heading: BalanceHeading, totals: Totals, kept: Mapping[BalanceHeading, int] | None) -> TrialBalanceLine:
     sums = totals.get(heading, Sums())
     balance = sums.balance if kept is None or not heading.of_users else kept.get(heading, 0)
-    return Line(heading.code, heading.of_users, sums.debits, sums.credits, balance)
+    return TrialBalanceLine(heading.code, heading.of_users, sums.debits, sums.credits, balance)
 
 
 def as_json(sheet: TrialSheet) -> dict[str, Any]:
@@ -133,10 +133,10 @@ def as_json(sheet: TrialSheet) -> dict[str, Any]:
     }
 
 
-def _named(one: Line | TrialSheet) -> dict[str, str]:
+def _named(one: TrialBalanceLine | TrialSheet) -> dict[str, str]:
     return dict(zip(("debits", "credits", "balance"), numbers_of(one), strict=True))
 
 
-def numbers_of(one: Line | TrialSheet) -> tuple[str, str, str]:
+def numbers_of(one: TrialBalanceLine | TrialSheet) -> tuple[str, str, str]:
     """Debits, credits and balance as decimal text."""
     return str(one.debits), str(one.credits), str(one.balance)

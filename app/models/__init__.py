@@ -2,11 +2,13 @@
 
 from app.models import (
     asks,
+    bills,
     callers,
     catalogue,
     checkpoints,
     endpoints,
     events,
+    fulfilments,
     gifts,
     history,
     ledger,
@@ -18,11 +20,13 @@ from app.models import (
 
 __all__ = [
     "asks",
+    "bills",
     "callers",
     "catalogue",
     "checkpoints",
     "endpoints",
     "events",
+    "fulfilments",
     "gifts",
     "history",
     "ledger",

@@ -16,7 +16,7 @@ from app.domain.ledger import next_head
 
 POOL_SIZE = 8
 POOL_WAIT_SECONDS = 10
-IDLE_SECONDS = 10
+CONNECTION_IDLE_SECONDS = 10
 """After so long in the pool a connection is asked whether it still lives."""
 SQLITE_BUSY_MS = 15_000
 POSTGRES_LOCK_MS = 10_000
@@ -57,7 +57,7 @@ def _ping_idle(engine: Engine) -> None:
         record.info["idle_since"] = time.monotonic()
 
     def taken(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
-        if time.monotonic() - record.info.get("idle_since", time.monotonic()) < IDLE_SECONDS:
+        if time.monotonic() - record.info.get("idle_since", time.monotonic()) < CONNECTION_IDLE_SECONDS:
             return
         try:
             engine.dialect.do_ping(connection)

@@ -238,7 +238,7 @@ class Hold(Base):
     """Whether it counts for the spend limits. The hold of a refund does not."""
 
 
-class Refusal(Base):
+class RefusalRow(Base):
     """A keyed request that was refused, so that it stays refused for that key."""
 
     __tablename__ = "refusals"

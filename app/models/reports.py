@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.models.base import Base, Big, Moment, slot_matches_id
 
 
-class Report(Base):
+class ReportRow(Base):
     __tablename__ = "reports"
 
     slot: Mapped[int] = mapped_column(Integer, primary_key=True)

@@ -10,6 +10,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
+from app.models import distribution
+from app.models.slot_watch import MIGRATION_LOCK
+
 FOLDER = Path(__file__).resolve().parents[2] / "migrations"
 
 
@@ -35,10 +38,15 @@ def current(engine: Engine) -> str | None:
 
 
 def migrate(engine: Engine) -> str:
-    """Run what is missing; the revision reached. Safe to repeat, and to run by two at once (the second waits)."""
+    """Run what is missing; the revision reached. Safe to repeat, and to run by two at once (the second waits). In a
+    cluster, new tables go to their nodes in the same transaction."""
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
-            # The only advisory lock of the project: migrations run by hand or at deploy, never on user data.
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7310588)")
+            connection.exec_driver_sql(MIGRATION_LOCK)
+        in_cluster = distribution.is_cluster(connection)
+        if in_cluster:
+            distribution.prepare_changes(connection)
         command.upgrade(_config(connection), "head")
+        if in_cluster:
+            distribution.distribute_in(connection)
     return newest()

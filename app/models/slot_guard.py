@@ -37,6 +37,7 @@ SLOTTED = frozenset(
         "interventions",
         "events",
         "deliveries",
+        "fulfilments",
         "gifts",
         "gift_parts",
         "gift_arrivals",
@@ -51,10 +52,12 @@ SWEEPS = frozenset(
         "due_reports",
         "due_asks",
         "due_gifts",
+        "due_fulfilments",
         "named_by_provider",
         "search",
         "old_messages",
         "old_asks",
+        "old_calls",
         "audit",
         "report",
         "due_ledger",
@@ -83,11 +86,7 @@ def sweep(name: str) -> TextClause:
 
 def check_statement(statement: str) -> None:
     """Raise SlotMissing unless the statement names the slot, is a named sweep, or touches no user data."""
-    tables = SLOTTED & set(_TABLE.findall(statement.lower()))
-    if not tables or _is_schema(statement):
-        return
-    marked = _SWEEP.search(statement)
-    if marked and marked.group(1) in SWEEPS:
+    if not tables_of(statement) & SLOTTED or is_schema(statement) or is_sweep(statement):
         return
     if statement.lstrip().upper().startswith("INSERT"):
         named = re.search(r"\(\s*[^)]*\bslot\b", statement, re.IGNORECASE) is not None
@@ -95,6 +94,17 @@ def check_statement(statement: str) -> None:
         named = _SLOT_TEST.search(statement) is not None
     if not named:
         raise SlotMissing(f"no slot in: {statement[:300]}")
+
+
+def tables_of(statement: str) -> set[str]:
+    """The tables that the statement reads or writes."""
+    return set(_TABLE.findall(statement.lower()))
+
+
+def is_sweep(statement: str) -> bool:
+    """Whether it is one of the sweeps over all slots that have a name."""
+    marked = _SWEEP.search(statement)
+    return marked is not None and marked.group(1) in SWEEPS
 
 
 def install(engine: Engine) -> None:
@@ -106,5 +116,6 @@ def install(engine: Engine) -> None:
     event.listen(engine, "before_cursor_execute", before)
 
 
-def _is_schema(statement: str) -> bool:
+def is_schema(statement: str) -> bool:
+    """Whether it is about tables, and not about rows."""
     return statement.lstrip().split(None, 1)[0].upper() in {"CREATE", "ALTER", "DROP", "PRAGMA", "COMMENT", "TRUNCATE"}

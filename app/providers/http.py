@@ -26,7 +26,7 @@ CONNECT_SECONDS = 3.05
 READ_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
-POOL_SIZE = 16
+HTTP_POOL_SIZE = 16
 _CHUNK = 64 * 1024
 _NEVER_SENT = (ConnectTimeoutError, NewConnectionError, NameResolutionError)
 
@@ -105,7 +105,7 @@ class RequestsClient:
         session = requests.Session()
         session.trust_env = False  # no .netrc: it would add an Authorization header of its own
         session.verify = self._ca_file or True
-        adapter = CertifiedAdapter(certificate, POOL_SIZE)
+        adapter = CertifiedAdapter(certificate, HTTP_POOL_SIZE)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session

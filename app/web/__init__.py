@@ -2,4 +2,5 @@
 
 from app.web import model_json
 
-model_json.register()  # before the first blueprint is imported: its views keep the adapter that they were given
+# Before the first blueprint is imported: its views keep the adapter that they were given.
+model_json.register_model_json()

@@ -33,10 +33,11 @@ from app.services.accounts.users import check_user_id
 from app.services.base.context import SystemClock
 from app.services.base.errors import DomainError, Invalid
 from app.web import user_rates
-from app.web.request_log import record
+from app.web.request_log import request_record
 
 USER_SCOPES = frozenset({"orders", "read", "receipts", "gift"})
 LONGEST_TOKEN = 8192
+ACTOR_FIELD = "Tillbook-Actor"
 LONGEST_ACTOR = 64
 """Characters of `Tillbook-Actor`; with the caller's name before it, it fits into every table."""
 LEEWAY_SECONDS = 30
@@ -327,11 +328,11 @@ def _admit() -> Caller:
     """Who is calling, once for each request. Raises Unauthorized, BadActor, TooManyRequests."""
     gate: Gate = current_app.extensions["tillbook_gate"]
     admitted = gate.admit(request.headers.get("Authorization"))
-    record().caller = admitted.name
+    request_record().caller = admitted.name
     if admitted.user_id is not None:
-        user_rates.spend(admitted.user_id)
-    elif "Tillbook-Actor" in request.headers:
-        admitted = replace(admitted, agent=_agent(request.headers["Tillbook-Actor"]))
+        user_rates.count_request(admitted.user_id)
+    elif ACTOR_FIELD in request.headers:
+        admitted = replace(admitted, agent=_agent(request.headers[ACTOR_FIELD]))
     g.caller = admitted
     return admitted
 

@@ -7,10 +7,9 @@ import hashlib
 import re
 
 from apiflask import APIFlask
-from flask import Response, request
+from flask import Response, g, request
 
-from app.web import user_rates
-from app.web.request_log import record
+from app.web.request_log import request_record
 
 _FIELDS = {
     "X-Content-Type-Options": "nosniff",
@@ -30,14 +29,14 @@ _PAGE = (
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
-def register(app: APIFlask) -> None:
+def register_headers(app: APIFlask) -> None:
     app.after_request(_complete)
 
 
 def _complete(response: Response) -> Response:
     """A page that says more about itself (its own policy) keeps what it says."""
     if request.url_rule is not None:
-        record().route = request.url_rule.rule
+        request_record().route = request.url_rule.rule
     for name, value in _FIELDS.items():
         response.headers.setdefault(name, value)
     if "Content-Security-Policy" not in response.headers:
@@ -45,7 +44,8 @@ def _complete(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = _policy_of_page(response) if is_page else _NOTHING
     if not request.path.startswith("/docs"):
         response.headers.setdefault("Cache-Control", "no-store")
-    user_rates.add_fields(response)
+    if "standing" in g:  # how the user stands with its rate (`user_rates.spend`)
+        response.headers.update(g.standing.fields())
     return response
 
 

@@ -19,6 +19,7 @@ from app.web import (
     endpoints,
     errors,
     events,
+    fulfilments,
     gifts,
     health,
     ledger,
@@ -54,8 +55,8 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app.extensions["tillbook_gate"] = _gate(settings, house)
     app.extensions["tillbook_rates"] = UserRates(settings.user_requests_per_minute)
     app.extensions["tillbook_assets"] = DeclaredAssets(house.core)
-    answer_headers.register(app)
-    errors.register(app)
+    answer_headers.register_headers(app)
+    errors.register_errors(app)
     for blueprint in (
         orders.blueprint,
         ledger.blueprint,
@@ -64,6 +65,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         receipts.blueprint,
         refunds.blueprint,
         gifts.blueprint,
+        fulfilments.blueprint,
         reports.blueprint,
         lookup.blueprint,
         events.blueprint,
@@ -73,7 +75,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         monitoring.blueprint,
     ):
         app.register_blueprint(blueprint)
-    openapi.register(app, settings.public_url)
+    openapi.register_openapi(app, settings.public_url)
     _keep_keys_fresh(app, house)
     app.wsgi_app = ChunkedBodies(app.wsgi_app, LARGEST_BODY)  # type: ignore[method-assign]
     app.wsgi_app = RequestLog(app.wsgi_app, lines=settings.access_log)  # type: ignore[method-assign]

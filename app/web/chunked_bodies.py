@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from app.web.errors import outside_application
-from app.web.request_log import record
+from app.web.request_log import request_record
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,7 +33,7 @@ class ChunkedBodies:
             try:
                 body = environ["wsgi.input"].read(self._largest + 1)
             except Exception as error:  # whatever the server raises: the bytes are the sender's
-                record().has_line = True
+                request_record().has_line = True
                 _log.warning("body_not_readable", path=environ.get("PATH_INFO", ""), error=type(error).__name__)
                 return _NOT_READABLE(environ, start_response)
             _replace_body(environ, body)

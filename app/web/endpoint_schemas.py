@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from app.domain.endpoints import LONGEST_URL, MOST_SECRETS
 from app.domain.event_types import EventType
 from app.services.events.feed import LONGEST_CURSOR_TEXT
-from app.web.fields import Moment, PageSize, Text, UserId
+from app.web.fields import MomentField, PageSize, Text, UserId
 from app.web.schemas import PAGE, In, Out
 
 MOST_OVERLAP_HOURS = 168
@@ -49,7 +49,7 @@ class PauseIn(In):
 
 
 class ResendIn(In):
-    since: Moment = Field(
+    since: MomentField = Field(
         description="Everything that happened at that moment or later is sent again.", examples=["2026-12-01T00:00:00Z"]
     )
 

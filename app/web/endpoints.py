@@ -10,7 +10,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain import representations
-from app.domain.numbers import slot_of_reference
+from app.domain.numbers import slot_of_reference, slot_of_uuid
 from app.services.base.context import Tx
 from app.services.base.idempotency import NO_RESOURCE, decided_once, keyed
 from app.services.events import deliveries, endpoint_tests, endpoints
@@ -112,7 +112,10 @@ def list_deliveries(name: str, query: shapes.DeliveriesQuery) -> Any:
     rows = core().read(page)
     more = len(rows) > query.limit
     rows = rows[: query.limit]
-    return {"deliveries": [representations.delivery(row) for row in rows], "next": rows[-1].position if more else None}
+    return {
+        "deliveries": [representations.delivery_data(row) for row in rows],
+        "next": rows[-1].position if more else None,
+    }
 
 
 @blueprint.post("/<name>/resend")
@@ -131,7 +134,7 @@ def resend_events(name: str, body: shapes.ResendIn) -> Any:
 @blueprint.output(shapes.DeliveryOut)
 def resend_event(name: str, event_id: uuid.UUID) -> Any:
     """Send one event there once more, whatever its delivery had come to."""
-    _once(name, f"resend {event_id}", None, lambda tx: deliveries.resend_event(tx, name, event_id))
+    _once(name, f"resend {event_id}", None, lambda tx: deliveries.resend_event(tx, name, event_id), event_id)
     return _delivery(name, event_id)
 
 
@@ -140,12 +143,19 @@ def resend_event(name: str, event_id: uuid.UUID) -> Any:
 @blueprint.output(shapes.DeliveryOut)
 def give_up_delivery(name: str, event_id: uuid.UUID) -> Any:
     """Send this event there no more, so that the next ones of its user are sent."""
-    _once(name, f"give up {event_id}", None, lambda tx: deliveries.give_up(tx, name, event_id, caller().name))
+
+    def change(tx: Tx) -> object:
+        return deliveries.give_up_delivery(tx, name, event_id, caller().name)
+
+    _once(name, f"give up {event_id}", None, change, event_id)
     return _delivery(name, event_id)
 
 
-def _once(name: str, what: str, body: schemas.In | None, change: Callable[[Tx], object]) -> None:
-    """Make the change once for each Idempotency-Key. The key stands for no row: an endpoint may be removed."""
+def _once(
+    name: str, what: str, body: schemas.In | None, change: Callable[[Tx], object], event_id: uuid.UUID | None = None
+) -> None:
+    """Make the change once for each Idempotency-Key. The key stands for no row: an endpoint may be removed. A change
+    about one event has its key in the slot of the event."""
     content = {"endpoint": name, **(body.model_dump(mode="json") if body is not None else {})}
     request = keyed(caller().name, schemas.idempotency_key(), what, content)
 
@@ -153,7 +163,8 @@ def _once(name: str, what: str, body: schemas.In | None, change: Callable[[Tx], 
         change(tx)
         return NO_RESOURCE
 
-    decided_once(core(), slot_of_reference(caller().name), request, decide)
+    slot = slot_of_reference(caller().name) if event_id is None else slot_of_uuid(event_id)
+    decided_once(core(), slot, request, decide)
 
 
 def _shown(name: str, *, with_secret: bool = False) -> Any:
@@ -169,4 +180,4 @@ def _delivery(name: str, event_id: uuid.UUID) -> Any:
     def work(tx: Tx) -> Any:
         return deliveries.find_delivery(tx, endpoints.find_endpoint(tx, name).id, event_id)
 
-    return representations.delivery(core().read(work))
+    return representations.delivery_data(core().read(work))

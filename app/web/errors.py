@@ -24,13 +24,13 @@ from app.domain.ledger import KeyConflict, LedgerError
 from app.problem_documents import CONTENT_TYPE, members_of
 from app.services.base.errors import DomainError
 from app.web.answer_headers import PLAIN_FIELDS
-from app.web.request_log import RequestRecord, record
+from app.web.request_log import RequestRecord, request_record
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _log = structlog.get_logger(__name__)
-RETRY_SECONDS = 2
+RETRY_AFTER_SECONDS = 2
 """Retry-After of a 503: the cause is usually over by then."""
 UNNAMED = (409, "The request cannot be done.")
 """Status and title of a refusal whose code is not in the table; a test finds such codes."""
@@ -105,6 +105,9 @@ ERRORS: dict[str, tuple[int, str]] = {
     "too_many_endpoints": (409, "There are as many endpoints as there may be. Remove one."),
     "too_many_secrets": (409, "All secrets of the endpoint still sign. Wait until one has ended."),
     "delivery_ended": (409, "The delivery is done or given up already."),
+    # Fulfilments
+    "fulfilment_not_asked": (409, "The backend was not asked for what this answers."),
+    "fulfilment_contradicted": (409, "This was answered otherwise before."),
     # Gifts
     "gifts_not_allowed": (403, "The settings do not allow this caller to give."),
     "gift_to_self": (409, "Giver and receiver are one user."),
@@ -154,7 +157,7 @@ def outside_application(code: str) -> WSGIApplication:
     status, title = ERRORS[code]
 
     def answering(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = json.dumps(_members(status, code, title, record()))
+        body = json.dumps(_members(status, code, title, request_record()))
         answer = WerkzeugResponse(body, status, content_type=CONTENT_TYPE)
         answer.headers["Connection"] = "close"
         answer.headers.update(PLAIN_FIELDS)
@@ -170,13 +173,13 @@ def _members(status: int, code: str, title: str, asked: RequestRecord) -> dict[s
 
 
 def _document(status: int, code: str, title: str, detail: str, members: Mapping[str, Any]) -> Response:
-    body = _members(status, code, title, record())
+    body = _members(status, code, title, request_record())
     if detail and detail != title:
         body["detail"] = detail
     response = jsonify({**members, **body})
     response.status_code = status
     response.content_type = CONTENT_TYPE
-    wait = members.get("retry_after", RETRY_SECONDS if status == 503 else None)
+    wait = members.get("retry_after", RETRY_AFTER_SECONDS if status == 503 else None)
     if wait is not None:
         response.headers["Retry-After"] = str(wait)
     if status == 401:
@@ -184,7 +187,7 @@ def _document(status: int, code: str, title: str, detail: str, members: Mapping[
     return response
 
 
-def register(app: APIFlask) -> None:
+def register_errors(app: APIFlask) -> None:
     app.error_processor(_invalid)
     app.register_error_handler(DomainError, _refused)
     app.register_error_handler(LedgerError, _refused_by_ledger)

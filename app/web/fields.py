@@ -43,7 +43,7 @@ Number = Annotated[
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Sku = Annotated[Name, _SKU]
 ShownSku = Annotated[str, _SKU]
-AccountName = Annotated[Name, _ACCOUNT]
+AccountField = Annotated[Name, _ACCOUNT]
 ShownAccount = Annotated[str, _ACCOUNT]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), _CURRENCY]
 ShownCurrency = Annotated[str, _CURRENCY]
@@ -97,7 +97,7 @@ def _as_written(text: Any) -> Any:
     return text
 
 
-Moment = Annotated[
+MomentField = Annotated[
     AwareDatetime,
     BeforeValidator(_as_written),
     Field(examples=["2026-11-28T09:30:00Z"], json_schema_extra={"pattern": _WRITTEN.pattern}),

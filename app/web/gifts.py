@@ -23,7 +23,7 @@ from app.web.lists import CSV_RESPONSE, NUMBER, ListShape, list_answer
 from app.web.schemas import ListQuery, idempotency_key
 
 blueprint = APIBlueprint("gifts", __name__, url_prefix="/v1", tag="Wallets")
-GIFTS = ListShape("gifts", "gifts", (NUMBER,), list_tables.GIFTS)
+GIFT_LIST = ListShape("gifts", "gifts", (NUMBER,), list_tables.GIFT_COLUMNS)
 
 
 @blueprint.post("/gifts")
@@ -52,7 +52,7 @@ def create_gift(body: shapes.GiftIn) -> Any:
         reference=body.reference,
         actor=who.actor[: LONGEST["actor"]],  # a user's id alone may have as many characters
     )
-    return representations.gift(journey.give(core(), wanted, request)._asdict())
+    return representations.gift_data(journey.give(core(), wanted, request)._asdict())
 
 
 @blueprint.get("/gifts/<number>")
@@ -63,10 +63,10 @@ def show_gift(number: str) -> Any:
     parsed = parse_number(number)
     if parsed is None:
         raise NotFound
-    row = journey.view(core(), parsed)
+    row = journey.view_gift(core(), parsed)
     if caller().user_id not in (None, row.giver, row.receiver):
         raise NotFound(gift=number)
-    return representations.gift(row._asdict())
+    return representations.gift_data(row._asdict())
 
 
 @blueprint.get("/gifts")
@@ -76,4 +76,9 @@ def show_gift(number: str) -> Any:
 @blueprint.doc(responses=CSV_RESPONSE)
 def list_gifts(query: ListQuery) -> Any:
     """What a user gave and got, newest first. A gift on its way to the user is listed when it has come in."""
-    return list_answer(GIFTS, query, partial(journey.of_user, core(), caller().user(query.user)), representations.gift)
+    return list_answer(
+        GIFT_LIST,
+        query,
+        partial(journey.list_gifts_of_user, core(), caller().user(query.user)),
+        representations.gift_data,
+    )

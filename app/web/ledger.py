@@ -13,7 +13,7 @@ from app.domain.numbers import slot_of_user
 from app.domain.spending import HoldRequest, Spend
 from app.services import ledger
 from app.services.base.context import Tx, environment_of
-from app.services.base.errors import refusal
+from app.services.base.errors import remembered_refusal
 from app.services.base.list_pages import ListPage, ListPlace
 from app.services.ledger import Line
 from app.web import schemas
@@ -22,7 +22,7 @@ from app.web.context import core
 from app.web.lists import CSV_RESPONSE, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("ledger", __name__, url_prefix="/v1", tag="Wallets")
-STATEMENT = ListShape("statement", "lines", (NUMBER,), list_tables.STATEMENT)
+STATEMENT_LIST = ListShape("statement", "lines", (NUMBER,), list_tables.STATEMENT_COLUMNS)
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def show_statement(query: schemas.StatementQuery) -> Any:
         )
         return ListPage(page.lines, None if page.cursor is None else (page.cursor,))
 
-    return list_answer(STATEMENT, query, read)
+    return list_answer(STATEMENT_LIST.about(*account), query, read)
 
 
 @blueprint.post("/spends")
@@ -102,17 +102,17 @@ def answered(answer: T | Refused, request: Spend | HoldRequest | None = None) ->
         return answer
     members: dict[str, Any] = dict(answer.details)
     if request is None or answer.code != InsufficientFunds.code:
-        raise refusal(answer.code, members=members)
+        raise remembered_refusal(answer.code, members=members)
     elsewhere = _available_elsewhere(request)
     members["environment"] = request.environment
     if not elsewhere:
-        raise refusal(answer.code, members=members)
+        raise remembered_refusal(answer.code, members=members)
     other = _other(request.environment)
     detail = (
         f"The wallet of the environment {request.environment!r} has too few coins, and the user's wallet of the "
         f"environment {other!r} has {elsewhere}. The request says which wallet pays: `environment`."
     )
-    raise refusal(answer.code, detail, {**members, "other_environment": other, "other_available": elsewhere})
+    raise remembered_refusal(answer.code, detail, {**members, "other_environment": other, "other_available": elsewhere})
 
 
 def _available_elsewhere(request: Spend | HoldRequest) -> int:

@@ -15,13 +15,14 @@ from app.web.fields import (
     Asset,
     At,
     Environment,
-    Moment,
+    MomentField,
     NewUser,
     Note,
     PositiveInt,
     Reason,
     Reference,
     ShownAsset,
+    ShownUser,
     Sku,
     UserId,
 )
@@ -37,10 +38,11 @@ Key = Annotated[
 class BalanceAtQuery(UserQuery):
     asset: Asset = "coin"
     environment: Environment = "live"
-    at: Moment = Field(description="The moment, with its zone.")
+    at: MomentField = Field(description="The moment, with its zone.")
 
 
 class BalanceAtOut(Out):
+    user: ShownUser
     asset: ShownAsset
     environment: Environment
     at: At = Field(description="The moment.")
@@ -54,7 +56,7 @@ class GrantIn(In):
     environment: Environment = "live"
     reason: Reason
     reference: Reference = ""
-    expires_at: Moment | None = Field(default=None, description="When what is left expires; not given: never.")
+    expires_at: MomentField | None = Field(default=None, description="When what is left expires; not given: never.")
     product: Sku | None = Field(default=None, description="The product that the coins are as if bought with.")
     new_user: NewUser = None
 
@@ -83,6 +85,9 @@ class CaptureIn(In):
 
 class HoldOut(Out):
     id: uuid.UUID = Field(description="The hold.", examples=["0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830"])
+    user: ShownUser
+    asset: ShownAsset
+    environment: Environment
     amount: int = Field(description="What it reserved at first.", examples=[25])
     captured: int = Field(description="What of it was spent.", examples=[10])
     released: int = Field(description="What of it was given back.", examples=[0])

@@ -16,7 +16,7 @@ from app.domain.refunding import COIN_KINDS, MONEY_KINDS
 from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
 from app.services.ledger.wallet_lists import HoldState, LotsShown
 from app.services.payments import bookings
-from app.web.fields import Asset, At, Environment, Moment, Number, ShownAsset, ShownUser, TransferId
+from app.web.fields import Asset, At, Environment, MomentField, Number, ShownAsset, ShownUser, TransferId
 from app.web.schemas import ListQuery, NextCursor, Out, TimedListQuery, UserQuery
 
 MOST_TIME = timedelta(days=1)
@@ -57,7 +57,7 @@ class LotsQuery(ListQuery):
         default="left", description="`left`: those with coins; `used_up`; or `all`.", examples=["left"]
     )
     kind: LotKind | None = Field(default=None, description="Only paid or only bonus coins.")
-    expires_before: Moment | None = Field(default=None, description="Only coins that expire before that moment.")
+    expires_before: MomentField | None = Field(default=None, description="Only coins that expire before that moment.")
 
 
 class LotOut(Out):

@@ -7,11 +7,12 @@ is held, however slowly the file is taken. The number of files at a time is limi
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
@@ -38,12 +39,14 @@ MOMENT = microseconds(datetime(9999, 12, 31, tzinfo=UTC))
 NUMBER = MAX_NUMBER
 UUID = 2**128 - 1
 """The largest of each kind of number that a place is made of."""
+SUBJECT_DIGITS = 12
+"""Hexadecimal digits that tell one account's lists from another's."""
 FORMATS = ("application/json", "text/csv")
 CSV_EXAMPLE = "number,user,status\r\n252286601203298479,alice,paid\r\n"
 CSV_RESPONSE: Any = {200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": CSV_EXAMPLE}}}}
 """What the OpenAPI document says of an answer that may be CSV."""
-Row = TypeVar("Row")
-Read = Callable[[ListPlace | None, int], ListPage[Row]]
+ShownRow = TypeVar("ShownRow")
+Read = Callable[[ListPlace | None, int], ListPage[ShownRow]]
 _downloads = threading.BoundedSemaphore(MOST_DOWNLOADS)
 _downloads_of_users = threading.BoundedSemaphore(MOST_DOWNLOADS_OF_USERS)
 _log = structlog.get_logger(__name__)
@@ -65,9 +68,19 @@ class ListShape:
     place: tuple[int, ...]
     """The largest value of each number in a place."""
     columns: tuple[str, ...]
+    subject: str = ""
+    """What the list is about, where a place means something else in a list about another thing."""
+
+    def about(self, *subject: str) -> ListShape:
+        """The list of one account: its places are the account's own versions."""
+        return replace(self, subject=hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:SUBJECT_DIGITS])
+
+    @property
+    def _title(self) -> str:
+        return f"{self.name}:{self.subject}" if self.subject else self.name
 
     def cursor(self, place: ListPlace) -> str:
-        content = json.dumps([self.name, *place], separators=(",", ":"))
+        content = json.dumps([self._title, *place], separators=(",", ":"))
         return urlsafe_b64encode(content.encode()).rstrip(b"=").decode()
 
     def place_of(self, cursor: str, field: str = "cursor") -> ListPlace:
@@ -77,7 +90,7 @@ class ListShape:
         except (ValueError, TypeError, RecursionError):
             name, place = None, []
         fits = [type(part) is int and 0 <= part <= most for part, most in zip(place, self.place, strict=False)]
-        if name != self.name or len(place) != len(self.place) or not all(fits):
+        if name != self._title or len(place) != len(self.place) or not all(fits):
             raise NotACursor(field=field)
         return tuple(place)
 
@@ -85,10 +98,10 @@ class ListShape:
 def list_answer(
     shape: ListShape,
     query: ListQuery,
-    read: Read[Row],
-    shown: Callable[[Row], Any] | None = None,
+    read: Read[ShownRow],
+    shown: Callable[[ShownRow], Any] | None = None,
     *,
-    in_table: Callable[[Row], Any] | None = None,
+    in_table: Callable[[ShownRow], Any] | None = None,
     place: ListPlace | None = None,
 ) -> Any:
     """A page of the list, or its CSV file. `shown` is an entry as JSON has it, if that is not the row; `in_table` has
@@ -106,7 +119,7 @@ def list_answer(
 
 
 def csv_answer(
-    shape: ListShape, place: ListPlace | None, read: Read[Row], entry: Callable[[Row], Any] | None
+    shape: ListShape, place: ListPlace | None, read: Read[ShownRow], entry: Callable[[ShownRow], Any] | None
 ) -> Response:
     """Everything from that place on. What goes wrong before the first line is sent is an error like any other; a file
     that cannot be read to its end is cut off, which a reader of HTTP notices. Raises TooManyDownloads."""
@@ -140,7 +153,11 @@ class _Permit:
 
 
 def _lines(
-    shape: ListShape, page: ListPage[Row], read: Read[Row], entry: Callable[[Row], Any] | None, permit: _Permit
+    shape: ListShape,
+    page: ListPage[ShownRow],
+    read: Read[ShownRow],
+    entry: Callable[[ShownRow], Any] | None,
+    permit: _Permit,
 ) -> Iterator[str]:
     by_name, by_field = itemgetter(*shape.columns), attrgetter(*shape.columns)
     try:

@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 
 from app.domain.numbers import parse_number
 from app.services.base.errors import NotFound
-from app.services.lookup.entries import Entry, sentence
+from app.services.lookup.entries import TimelineEntry, sentence
 from app.services.lookup.search import Named, things_named
 from app.services.lookup.timeline import timeline
 from app.web import lookup_schemas as shapes
@@ -68,6 +68,6 @@ def _link(thing: Named) -> str | None:
     return None
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: TimelineEntry) -> dict[str, Any]:
     payment = None if entry.payment is None else str(entry.payment)
     return asdict(entry) | {"payment": payment, "text": sentence(entry)}

@@ -28,6 +28,6 @@ class ModelAdapter(PydanticAdapter):
         return WrittenJson(model.model_dump_json(by_alias=True))
 
 
-def register() -> None:
+def register_model_json() -> None:
     """For every blueprint whose module is imported after this."""
     registry.register("pydantic", ModelAdapter)

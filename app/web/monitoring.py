@@ -14,4 +14,4 @@ blueprint = Blueprint("monitoring", __name__)
 @needs("report")
 def show() -> Response:
     """For an API key with the scope `report`: the counts say how much is sold."""
-    return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
+    return Response(metrics.exposition(), content_type=metrics.METRICS_CONTENT_TYPE)

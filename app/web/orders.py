@@ -26,8 +26,8 @@ from app.web.context import core
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("orders", __name__, url_prefix="/v1", tag="Orders")
-ORDERS = ListShape("orders", "orders", (NUMBER,), list_tables.ORDERS)
-ALL_ORDERS = replace(ORDERS, name="all-orders", place=(MOMENT, NUMBER))
+ORDER_LIST = ListShape("orders", "orders", (NUMBER,), list_tables.ORDER_COLUMNS)
+ALL_ORDERS = replace(ORDER_LIST, name="all-orders", place=(MOMENT, NUMBER))
 
 
 @blueprint.get("/products")
@@ -36,7 +36,7 @@ ALL_ORDERS = replace(ORDERS, name="all-orders", place=(MOMENT, NUMBER))
 def list_products() -> Any:
     """What is for sale now."""
     rows = core().read(lambda session: products_for_sale(session, core().clock.now()))
-    fields = ("sku", "title", "prices", "grants", "store_ids")
+    fields = ("sku", "title", "prices", "grants", "fulfilment", "store_ids")
     return {"products": [{name: getattr(row, name) for name in fields} for row in rows]}
 
 
@@ -79,8 +79,8 @@ def create_order(body: schemas.OrderIn) -> Any:
     written = placed.written.payments[0] if placed.written else None
     started = payment_starts.start_payment(core(), placed.payment_id, written)
     if placed.written is not None and started is not None:
-        return representations.order_view(OrderView(placed.written.order, [started]))
-    return representations.order_view(orders.view_order(core(), user_id, placed.order_id))
+        return representations.order_view_data(OrderView(placed.written.order, [started]))
+    return representations.order_view_data(orders.view_order(core(), user_id, placed.order_id))
 
 
 @blueprint.get("/orders")
@@ -92,13 +92,13 @@ def list_orders(query: schemas.OrdersQuery) -> Any:
     """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users."""
     user_id, house = caller().user_if_named(query.user), core()
     wanted = OrderFilter(user_id, query.status, TimeSpan(query.since, query.until))
-    shape = ALL_ORDERS if user_id is None else ORDERS
+    shape = ALL_ORDERS if user_id is None else ORDER_LIST
     return list_answer(
         shape,
         query,
         partial(orders.list_orders, house, wanted),
-        representations.order_view,
-        in_table=lambda view: list_tables.order(view.order, view.payments),
+        representations.order_view_data,
+        in_table=lambda view: list_tables.order_in_list(view.order, view.payments),
         place=None if query.before is None else _place_before(shape, query.before),
     )
 
@@ -118,7 +118,7 @@ def show_order(number: str, query: schemas.UserQuery) -> Any:
     view = orders.view_order(core(), user_id, order_id)
     if _ask(view):
         view = orders.view_order(core(), user_id, order_id)
-    return representations.order_view(view)
+    return representations.order_view_data(view)
 
 
 @blueprint.post("/orders/<number>/payments")
@@ -133,14 +133,14 @@ def add_payment(number: str, body: schemas.PaymentIn) -> Any:
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), "add_payment", content)
     payment_id = payment_starts.pay_again(core(), user_id, order_id, _pay_by(body), request)
     payment_starts.start_payment(core(), payment_id)
-    return representations.order_view(orders.view_order(core(), user_id, order_id))
+    return representations.order_view_data(orders.view_order(core(), user_id, order_id))
 
 
 def _ask(view: OrderView) -> bool:
     """Ask about the open payments of the order; True if there were any. Where the provider has no place free,
     what we know is shown, and the worker asks anyway."""
     waiting = orders.open_payments(view)
-    with deadline(payment_queries.READ_SECONDS):
+    with deadline(payment_queries.READER_SECONDS):
         for payment in waiting:
             payment_queries.ask_if_due(core(), payment.id)
     return bool(waiting)
@@ -154,7 +154,7 @@ def _place_before(shape: ListShape, before: str) -> ListPlace:
     """Where a page begins that is asked for by the older name of the cursor: by the number of one of the user's orders,
     too."""
     number = parse_number(before)
-    return (number,) if number is not None and shape is ORDERS else shape.place_of(before, "before")
+    return (number,) if number is not None and shape is ORDER_LIST else shape.place_of(before, "before")
 
 
 def _number(text: str) -> int:

@@ -75,6 +75,7 @@ class RefundOut(Out):
     number: Number
     order: Number
     payment: Number
+    user: ShownUser = Field(description="Whose order it is about.")
     provider_account: ShownAccount
     origin: Literal["asked", "automatic", "provider"] = Field(
         description="Who decided: a caller of ours, a policy of ours, or the provider.", examples=["asked"]

@@ -29,9 +29,9 @@ from app.web.context import core
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
-REFUNDS = ListShape("refunds", "refunds", (MOMENT, NUMBER), list_tables.REFUNDS)
-REFUNDS_OF_ORDER = replace(REFUNDS, name="order-refunds")
-FREEZES = ListShape("freezes", "freezes", (NUMBER,), list_tables.FREEZES)
+REFUND_LIST = ListShape("refunds", "refunds", (MOMENT, NUMBER), list_tables.REFUND_COLUMNS)
+REFUNDS_OF_ORDER = replace(REFUND_LIST, name="order-refunds")
+FREEZE_LIST = ListShape("freezes", "freezes", (NUMBER,), list_tables.FREEZE_COLUMNS)
 NOT_TOLD_TO_USERS = {"actor": None, "problem": "", "dispute_fee_minor": None, "dispute_fee_currency": None}
 """Who of the app's people asked, what went wrong with the provider, and what it charges."""
 
@@ -56,7 +56,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
         caller=caller().actor,
         caps=caller().caps,
     )
-    return representations.refund(refund_calls.request_refund(core(), wanted, request))
+    return _shown(refund_calls.request_refund(core(), wanted, request))
 
 
 @blueprint.get("/refunds/<number>")
@@ -82,14 +82,8 @@ def list_refunds(query: shapes.RefundsQuery) -> Any:
     who, house = caller(), core()
     order_id = None if query.order is None else _number(query.order)
     wanted = RefundFilter(order_id, who.user_if_named(query.user), query.status, TimeSpan(query.since, query.until))
-    shape = REFUNDS if order_id is None else REFUNDS_OF_ORDER
-    return list_answer(
-        shape,
-        query,
-        partial(refund_lists.list_refunds, house, wanted),
-        _shown_to(who),
-        in_table=_shown_to(who, list_tables.refund),
-    )
+    shape = REFUND_LIST if order_id is None else REFUNDS_OF_ORDER
+    return list_answer(shape, query, partial(refund_lists.list_refunds, house, wanted), _shown_to(who))
 
 
 @blueprint.post("/wallets/freeze")
@@ -118,7 +112,7 @@ def unfreeze_wallet(body: shapes.FreezeIn) -> Any:
 def list_freezes(query: shapes.FreezesQuery) -> Any:
     """Who froze and unfroze the user's wallets, and why, oldest first."""
     read = partial(freezes.history, core(), check_user_id(query.user))
-    return list_answer(FREEZES, query, read, representations.freeze)
+    return list_answer(FREEZE_LIST, query, read, representations.freeze_data)
 
 
 def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
@@ -126,8 +120,8 @@ def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
     what = "freeze" if frozen else "unfreeze"
     request = keyed(caller().speaking_for(user_id), schemas.idempotency_key(), what, caller().content(body))
     wanted = freezes.Change(user_id, body.environment, body.asset, frozen, body.reason, caller().actor)
-    number = freezes.change(core(), wanted, request)
-    return representations.freeze(freezes.entry(core(), slot_of_user(user_id), number))
+    number = freezes.change_freeze(core(), wanted, request)
+    return representations.freeze_data(freezes.entry(core(), slot_of_user(user_id), number))
 
 
 def _number(text: str) -> int:
@@ -137,8 +131,10 @@ def _number(text: str) -> int:
     return number
 
 
-def _shown_to(
-    who: Caller, shown: Callable[[AnyRow], dict[str, Any]] = representations.refund
-) -> Callable[[AnyRow], dict[str, Any]]:
+def _shown(row: AnyRow) -> dict[str, Any]:
+    return representations.refund_data(row, row.user_id)
+
+
+def _shown_to(who: Caller) -> Callable[[AnyRow], dict[str, Any]]:
     """How refunds are shown to that caller."""
-    return shown if who.user_id is None else lambda row: {**shown(row), **NOT_TOLD_TO_USERS}
+    return _shown if who.user_id is None else lambda row: {**_shown(row), **NOT_TOLD_TO_USERS}

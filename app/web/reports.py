@@ -13,7 +13,7 @@ from app.domain.trial_balance import TrialSheet, as_json
 from app.services.ledger.trial_balance import trial_balance
 from app.web.access import needs
 from app.web.context import core
-from app.web.fields import Asset, At, Environment, Moment, ShownAsset
+from app.web.fields import Asset, At, Environment, MomentField, ShownAsset
 from app.web.schemas import In, Out
 
 MOST_DAYS = 4
@@ -25,7 +25,7 @@ blueprint = APIBlueprint("reports", __name__, url_prefix="/v1", tag="Reports")
 
 
 class TrialBalanceQuery(In):
-    at: Moment | None = Field(
+    at: MomentField | None = Field(
         default=None,
         description="Everything booked up to that moment; at present, if not given.",
         examples=["2026-11-28T09:30:00Z"],

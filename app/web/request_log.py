@@ -84,6 +84,6 @@ def _forget() -> None:
     structlog.contextvars.unbind_contextvars("request_id")
 
 
-def record() -> RequestRecord:
+def request_record() -> RequestRecord:
     """The record of the request that this thread serves; one without an id where it serves none (a test of a part)."""
     return _current.get() or RequestRecord("")

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from app.domain.fulfilment import FulfilmentStatus
 from app.domain.status import OrderStatus
 from app.providers.limits import UNSTORABLE
 from app.services.base.errors import DomainError
 from app.services.payments.orders import MOST_PIECES
 from app.web.fields import (
-    AccountName,
+    AccountField,
     Amount,
     Asset,
     At,
@@ -21,7 +22,7 @@ from app.web.fields import (
     Environment,
     ExtraName,
     ExtraValue,
-    Moment,
+    MomentField,
     MoneyMinor,
     Name,
     Note,
@@ -42,13 +43,13 @@ from app.web.fields import (
 )
 
 __all__ = [
-    "AccountName",
+    "AccountField",
     "Amount",
     "Asset",
     "At",
     "Currency",
     "Environment",
-    "Moment",
+    "MomentField",
     "MoneyMinor",
     "Name",
     "Note",
@@ -70,7 +71,7 @@ __all__ = [
 
 LONGEST_KEY = 128
 MOST_EXTRA = 16
-DEEPEST = 16
+DEEPEST_BODY = 16
 """Levels of lists and objects in a body; nothing that is asked for needs more."""
 PAGE = 50
 
@@ -102,8 +103,8 @@ class Out(BaseModel):
 
 
 def _check_text(value: Any, depth: int = 0) -> None:
-    if depth > DEEPEST:
-        raise ValueError(f"nested more than {DEEPEST} deep")
+    if depth > DEEPEST_BODY:
+        raise ValueError(f"nested more than {DEEPEST_BODY} deep")
     if isinstance(value, str):
         if UNSTORABLE.search(value):
             raise ValueError("NUL characters and lone surrogates are not allowed")
@@ -148,8 +149,8 @@ class ListQuery(UserQuery):
 
 
 class TimedListQuery(ListQuery):
-    since: Moment | None = Field(default=None, description="Only what was made at that moment or later.")
-    until: Moment | None = Field(default=None, description="Only what was made before that moment.")
+    since: MomentField | None = Field(default=None, description="Only what was made at that moment or later.")
+    until: MomentField | None = Field(default=None, description="Only what was made before that moment.")
 
     @field_validator("until")
     @classmethod
@@ -171,7 +172,7 @@ class OrdersQuery(TimedListQuery):
 
 
 class PayByIn(In):
-    provider_account: AccountName
+    provider_account: AccountField
     way: Annotated[Text, StringConstraints(min_length=1, max_length=32)] = Field(
         description="The way of paying, one of the provider account's.", examples=["page"]
     )
@@ -208,11 +209,17 @@ class GrantOut(Out):
     valid_days: int | None = Field(default=None, description="Days until it expires; null: never.", examples=[30])
 
 
+SHOWN_FULFILMENT = Field(
+    description="`wallet`: the coins are in Tillbook. `external`: the app's backend delivers them.", examples=["wallet"]
+)
+
+
 class ProductOut(Out):
     sku: ShownSku
     title: str = Field(description="For people.", examples=["60 coins"])
     prices: dict[str, int] = Field(description="Minor units by currency.", examples=[{"CNY": 600}])
     grants: list[GrantOut] = Field(description="What one piece gives.")
+    fulfilment: Literal["wallet", "external"] = SHOWN_FULFILMENT
     store_ids: dict[str, str] = Field(
         description="The stores' ids of the product, by provider account.", examples=[{"store": "com.game.coins60"}]
     )
@@ -248,7 +255,12 @@ class OrderOut(Out):
     amount_minor: MoneyMinor | None = Field(description="The price in minor units; null: the store decides it.")
     currency: ShownCurrency | None = Field(description="The currency of the price; null: the store decides it.")
     grants: list[GrantOut] = Field(description="What one piece gives.")
+    fulfilment: Literal["wallet", "external"] = SHOWN_FULFILMENT
     status: OrderStatus = Field(description="How the order stands.", examples=["open"])
+    fulfilment_status: FulfilmentStatus | None = Field(
+        description="What the app's backend said of its delivery; null: it is not paid, or the coins are in Tillbook.",
+        examples=["delivered"],
+    )
     created_at: At
     expires_at: At = Field(description="Until when it can be paid.")
     paid_at: At | None = Field(description="When it was paid; null: it is not.")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from apiflask import APIBlueprint
 from pydantic import BaseModel
 
+from app.domain import representations
 from app.domain.caps import DEBITS, GRANTS
 from app.domain.ledger import BalanceOverflow, NoSuchEntry, Posted, Refused, wallet
 from app.domain.numbers import slot_of_number, slot_of_reference, slot_of_user
@@ -23,6 +24,7 @@ from app.services.base.idempotency import NO_RESOURCE, claim_key, find_key, keye
 from app.services.ledger import batches, holds, reversals
 from app.services.ledger.batches import BatchResult
 from app.services.ledger.hold_rows import Held
+from app.services.ledger.idempotency import find_transfer
 from app.web import ledger_schemas as shapes
 from app.web import schemas
 from app.web.access import caller, needs
@@ -50,7 +52,7 @@ def show_balance_at(query: shapes.BalanceAtQuery) -> Any:
     user_id = caller().user(query.user)
     account = wallet(user_id, query.asset, query.environment)
     found = core().read(lambda session: ledger.balance_at(session, slot_of_user(user_id), account, query.at))
-    return {"asset": query.asset, "environment": query.environment, "at": query.at, "balance": found}
+    return {**representations.wallet_data(account), "at": query.at, "balance": found}
 
 
 @blueprint.post("/grants")
@@ -179,7 +181,10 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
     )
 
     def work(tx: Tx) -> Posted | Refused:
-        return reversals.reverse(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
+        answer = reversals.reverse(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
+        if isinstance(answer, Posted) and not answer.repeated and caller().caps.sources:
+            _count_reversal(tx, slot, answer)
+        return answer
 
     return answered(_refused_once(slot, "reverse", str(transfer_id), request.key, body, work))
 
@@ -199,6 +204,7 @@ def create_batch(body: shapes.BatchIn) -> Any:
     declared_assets().check(item.asset for item in grants)
 
     def work(tx: Tx) -> BatchResult:
+        tx.of_several_slots("batch")
         find_key(tx, slot, request)  # a repeat is booked once more: each item has a key of its own, and says the same
         check_known(tx, _must_be_known(grants))
         rules = tx.core.rules.ledger
@@ -223,13 +229,21 @@ def _must_be_known(bodies: Iterable[shapes.GrantIn | shapes.DebitIn]) -> list[st
 
 
 def _count(tx: Tx, verb: str, answers: Iterable[tuple[BaseModel, Posted | Refused]]) -> None:
-    """Hold the caller to its caps with all that this one call has booked; spends have none."""
+    """Hold the caller to its caps with all that this one call has booked; spends have none (ADR 0038)."""
     moved = defaultdict[tuple[str, str], int](int)
     for body, answer in answers:
         if isinstance(body, shapes.GrantIn | shapes.DebitIn) and isinstance(answer, Posted) and not answer.repeated:
             moved[body.asset, body.environment] += answer.amount
     for asset, environment in sorted(moved):  # one order for everybody: the rows are locked
         caller_caps.count(tx, caller().caps, verb, asset, environment, moved[asset, environment])
+
+
+def _count_reversal(tx: Tx, slot: int, posted: Posted) -> None:
+    """A reversal that gives the user coins counts as a grant, one that takes coins as a debit (ADR 0038)."""
+    moved = find_transfer(tx, slot, posted.id)
+    if moved is not None:
+        verb, book = (GRANTS, moved.credit) if moved.credit.is_wallet else (DEBITS, moved.debit)
+        caller_caps.count(tx, caller().caps, verb, book.asset, book.environment, posted.amount)
 
 
 def _refused_once(slot: int, verb: str, about: str, key: str, body: BaseModel, work: Callable[[Tx], T]) -> T:

@@ -16,14 +16,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import Response, current_app, g
+from flask import current_app, g
 
 from app.services.base.errors import DomainError
 
 WINDOW_SECONDS = 60
 MOST_BUCKETS = 50_000
 """A process remembers the buckets of so many users; who has asked nothing for the longest time is forgotten first."""
-POLICY = "user"
+RATE_POLICY = "user"
 """The name of the policy in the fields."""
 
 
@@ -45,8 +45,8 @@ class Standing:
 
     def fields(self) -> dict[str, str]:
         return {
-            "RateLimit-Policy": f'"{POLICY}";q={self.limit};w={WINDOW_SECONDS}',
-            "RateLimit": f'"{POLICY}";r={self.left};t={self.full_in}',
+            "RateLimit-Policy": f'"{RATE_POLICY}";q={self.limit};w={WINDOW_SECONDS}',
+            "RateLimit": f'"{RATE_POLICY}";r={self.left};t={self.full_in}',
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.left),
             "RateLimit-Reset": str(self.full_in),
@@ -79,7 +79,7 @@ class UserRates:
         return Standing(self.limit, math.floor(left), full_in), wait
 
 
-def spend(user_id: str) -> None:
+def count_request(user_id: str) -> None:
     """Count this request. Raises TooManyRequests."""
     rates: UserRates = current_app.extensions["tillbook_rates"]
     if not rates.limit:
@@ -87,9 +87,3 @@ def spend(user_id: str) -> None:
     g.standing, wait = rates.take(user_id)
     if wait:
         raise TooManyRequests(limit=g.standing.limit, retry_after=math.ceil(wait))
-
-
-def add_fields(response: Response) -> None:
-    """Tell the user how it stands."""
-    if "standing" in g:
-        response.headers.update(g.standing.fields())

@@ -24,10 +24,10 @@ from app.web.context import core
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, UUID, ListShape, list_answer
 
 blueprint = APIBlueprint("wallet_lists", __name__, url_prefix="/v1", tag="Wallets")
-LOTS = ListShape("lots", "lots", (NUMBER,), list_tables.LOTS)
-HOLDS = ListShape("holds", "holds", (MOMENT, UUID), list_tables.HOLDS)
-TRANSFERS = ListShape("transfers", "transfers", (NUMBER,), list_tables.TRANSFERS)
-ALL_TRANSFERS = replace(TRANSFERS, name="all-transfers", place=(MOMENT, UUID))
+LOT_LIST = ListShape("lots", "lots", (NUMBER,), list_tables.LOT_COLUMNS)
+HOLD_LIST = ListShape("holds", "holds", (MOMENT, UUID), list_tables.HOLD_COLUMNS)
+TRANSFER_LIST = ListShape("transfers", "transfers", (NUMBER,), list_tables.TRANSFER_COLUMNS)
+ALL_TRANSFERS = replace(TRANSFER_LIST, name="all-transfers", place=(MOMENT, UUID))
 
 
 class ListTooLong(DomainError):
@@ -44,13 +44,14 @@ class ListTooLong(DomainError):
 def list_lots(query: shapes.LotsQuery) -> Any:
     """The lots of one wallet, oldest first: paid or bonus, what is left, when it expires, and what brought it in."""
     user_id, house = caller().user(query.user), core()
+    account = wallet(user_id, query.asset, query.environment)
     wanted = LotFilter(
-        wallet(user_id, query.asset, query.environment),
+        account,
         query.show,
         None if query.kind is None else query.kind == "bonus",
         query.expires_before,
     )
-    return list_answer(LOTS, query, partial(wallet_lists.list_lots, house, wanted))
+    return list_answer(LOT_LIST.about(*account), query, partial(wallet_lists.list_lots, house, wanted))
 
 
 @blueprint.get("/holds")
@@ -63,7 +64,7 @@ def list_holds(query: shapes.HoldsQuery) -> Any:
     who, house = caller(), core()
     made = TimeSpan(query.since, query.until)
     wanted = HoldFilter(who.user(query.user), query.state, query.asset, query.environment, made)
-    return list_answer(HOLDS, query, partial(wallet_lists.list_holds, house, wanted), _shown_to(who))
+    return list_answer(HOLD_LIST, query, partial(wallet_lists.list_holds, house, wanted), _shown_to(who))
 
 
 @blueprint.get("/holds/<uuid:hold_id>")
@@ -95,7 +96,7 @@ def list_transfers(query: shapes.TransfersQuery) -> Any:
         account = AccountName(user_id, query.account or WALLET, query.asset or "coin", query.environment or "live")
         made = TimeSpan(query.since, query.until)
         wanted = TransferFilter(account, kind=query.kind, made=made, newest_first=newest_first)
-    shape = ALL_TRANSFERS if user_id is None else TRANSFERS
+    shape = ALL_TRANSFERS if wanted.account is None else TRANSFER_LIST.about(*wanted.account)
     return list_answer(shape, query, partial(transfer_lists.list_transfers, house, wanted), _shown_to(who))
 
 

@@ -8,7 +8,7 @@ from app.providers.facts import Message
 from app.services.intake.notifications import receive_notification
 from app.web.context import core
 
-LARGEST_BODY = 256 * 1024
+LARGEST_NOTIFICATION = 256 * 1024
 
 blueprint = Blueprint("webhooks", __name__)
 
@@ -17,17 +17,18 @@ blueprint = Blueprint("webhooks", __name__)
 @blueprint.post("/webhooks/<account>/")
 def receive(account: str) -> Response:
     """Receive a notification. The URL may end with a slash: one too many at a merchant must not lose money."""
-    found = core().registry.get(account)
+    service = core()
+    found = service.registry.get(account)
     if found is None:
         abort(404)
-    request.max_content_length = LARGEST_BODY
+    request.max_content_length = LARGEST_NOTIFICATION
     message = Message(
         source="notification",
         body=request.get_data(cache=False),
         headers={name.lower(): value for name, value in request.headers.items()},
         query_string=request.query_string.decode("latin-1"),
     )
-    reply = receive_notification(core(), found, message)
+    reply = receive_notification(service, found, message)
     response = Response(reply.body, status=reply.status)
     if reply.body:
         response.content_type = reply.content_type

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.providers import Plugin
-from plugins.alipay.provider import build
+from plugins.alipay.assembly import build
 from plugins.alipay.settings import AlipaySettings
 
 plugin = Plugin(name="alipay", settings=AlipaySettings, build=build)

@@ -1,6 +1,7 @@
 """What the gateway's result codes mean to us, as tables: did it happen, may it have happened, is a person needed?
 
-Sources: opendocs.alipay.com common/02km9f (general codes) and the pages of the single methods, read 2026-09.
+Sources: opendocs.alipay.com common/02km9f (general codes) and the pages of the single methods, read 2026-09
+(deductions: 2026-11).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from app.providers import Declined, Misconfigured, ProviderError, Retryable, Unknown
+from app.providers import Declined, Misconfigured, ProviderError, Refusal, Retryable, Unknown
 from plugins.alipay.responses import Answer
 
 ErrorType = type[ProviderError]
@@ -42,6 +43,9 @@ NOT_OPEN = frozenset(
 """To a close: the trade is not waiting for its payer, so it is paid, closed or finished. Ask which."""
 NO_SUCH_AGREEMENT = frozenset({"USER_AGREEMENT_NOT_EXIST"})
 ALREADY_ENDED = frozenset({"AGREEMENT_HAS_UNSIGNED"})
+PAID_BEFORE = frozenset({"TRADE_HAS_SUCCESS"})
+WRONG_DATE = frozenset({"CYCLE_PAY_DATE_NOT_MATCH"})
+"""To a deduction: today is not within the five days before its planned date."""
 NO_BILL = frozenset({"BILL_NOT_EXIST", "NO_BILL_DATA"})
 
 SUB_CODES: Mapping[str, ErrorType] = {
@@ -92,17 +96,59 @@ SUB_CODES: Mapping[str, ErrorType] = {
     "BUYER_BALANCE_NOT_ENOUGH": Declined,  # a deduction: later, but under a new number
     "BUYER_BANKCARD_BALANCE_NOT_ENOUGH": Declined,
     "NO_PAYMENT_INSTRUMENTS_AVAILABLE": Declined,
+    "ERROR_BALANCE_PAYMENT_DISABLE": Declined,
+    "BUYER_PAYMENT_AMOUNT_DAY_LIMIT_ERROR": Declined,
+    "BUYER_PAYMENT_AMOUNT_MONTH_LIMIT_ERROR": Declined,
+    "BEYOND_PER_RECEIPT_RESTRICTION": Declined,
+    "BEYOND_PER_RECEIPT_SINGLE_RESTRICTION": Declined,
+    "BEYOND_PER_RECEIPT_DAY_RESTRICTION": Declined,
+    "PRODUCT_AMOUNT_LIMIT_ERROR": Declined,
+    "BUYER_ENABLE_STATUS_FORBID": Declined,
+    "ERROR_BUYER_CERTIFY_LEVEL_LIMIT": Declined,
+    "PAYMENT_REQUEST_HAS_RISK": Declined,
+    "PAYMENT_FAIL": Declined,
+    "MOBILE_PAYMENT_SWITCH_OFF": Declined,
+    "PULL_MOBILE_CASHIER_FAIL": Declined,
+    "TRADE_BUYER_NOT_MATCH": Declined,
     "BILL_DATE_BEFORE_REGISTRATION": Declined,
     # A person has to change something.
     "ACCESS_FORBIDDEN": Misconfigured,
     "PARTNER_ERROR": Misconfigured,
     "MERCHANT_STATUS_NOT_NORMAL": Misconfigured,
+    "MERCHANT_AGREEMENT_NOT_EXIST": Misconfigured,  # the merchant's own contract on the product
+    "MERCHANT_AGREEMENT_INVALID": Misconfigured,
+    "SELLER_BEEN_BLOCKED": Misconfigured,
     "INVALID_PARAMETER": Misconfigured,
     "RISK_MERCHANT_IP_NOT_EXIST": Misconfigured,  # this merchant has to send the payer's IP: extra.client_ip
     "TYPE_NOT_SUPPORTED": Misconfigured,
     "INVAILID_ARGUMENTS": Misconfigured,  # their spelling, on the bill page
 }
 """By `sub_code` without its prefixes. Any that is not here is Unknown."""
+
+DEDUCTION_REFUSALS: Mapping[str, Refusal] = {
+    "BUYER_BALANCE_NOT_ENOUGH": Refusal.NO_MONEY,
+    "BUYER_BANKCARD_BALANCE_NOT_ENOUGH": Refusal.NO_MONEY,
+    "NO_PAYMENT_INSTRUMENTS_AVAILABLE": Refusal.NO_MONEY,
+    "ERROR_BALANCE_PAYMENT_DISABLE": Refusal.NO_MONEY,  # the payer switched paying from the balance off
+    "CYCLE_PAY_SINGLE_FEE_EXCEED": Refusal.OVER_LIMIT,
+    "CYCLE_PAY_TOTAL_FEE_EXCEED": Refusal.OVER_LIMIT,
+    "CYCLE_PAY_TOTAL_TIMES_EXCEED": Refusal.OVER_LIMIT,
+    "TOTAL_FEE_EXCEED": Refusal.OVER_LIMIT,
+    "BEYOND_PAY_RESTRICTION": Refusal.OVER_LIMIT,
+    "BEYOND_PER_RECEIPT_RESTRICTION": Refusal.OVER_LIMIT,
+    "BEYOND_PER_RECEIPT_SINGLE_RESTRICTION": Refusal.OVER_LIMIT,
+    "BEYOND_PER_RECEIPT_DAY_RESTRICTION": Refusal.OVER_LIMIT,
+    "BUYER_PAYMENT_AMOUNT_DAY_LIMIT_ERROR": Refusal.OVER_LIMIT,
+    "BUYER_PAYMENT_AMOUNT_MONTH_LIMIT_ERROR": Refusal.OVER_LIMIT,
+    "PRODUCT_AMOUNT_LIMIT_ERROR": Refusal.OVER_LIMIT,
+    "CYCLE_PAY_DATE_NOT_MATCH": Refusal.NOT_NOW,
+    "AGREEMENT_NOT_EXIST": Refusal.AGREEMENT_GONE,
+    "AGREEMENT_INVALID": Refusal.AGREEMENT_GONE,
+    "AGREEMENT_STATUS_NOT_NORMAL": Refusal.AGREEMENT_GONE,
+    "AGREEMENT_ERROR": Refusal.AGREEMENT_GONE,
+    "USER_AGREEMENT_NOT_EXIST": Refusal.AGREEMENT_GONE,
+}
+"""Why a charge under an agreement was refused, by `sub_code` without its prefixes; OTHER for the rest."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
 _LONGEST = 64
@@ -115,6 +161,11 @@ def reason(sub_code: str) -> str:
     for prefix in _PREFIXES:
         sub_code = sub_code.removeprefix(prefix)
     return sub_code
+
+
+def business_reason(answer: Answer) -> str:
+    """The sub code of a business failure, without its prefixes; empty for every other answer."""
+    return reason(answer.sub_code) if answer.code == BUSINESS_FAILURE else ""
 
 
 def error_type(code: str, sub_code: str, *, signed: bool) -> ErrorType:
@@ -130,4 +181,7 @@ def failure(answer: Answer) -> ProviderError:
     """The error that the answer stands for. Its text names codes only: `sub_msg` may repeat a person's data."""
     kind = error_type(answer.code, answer.sub_code, signed=answer.signed)
     code, sub_code = (_UNSAFE.sub("?", text)[:_LONGEST] for text in (answer.code, answer.sub_code))
-    return kind(f"the gateway answers {code} {sub_code}".rstrip(), code=sub_code or code)
+    text = f"the gateway answers {code} {sub_code}".rstrip()
+    if kind is Declined:
+        return Declined(text, code=sub_code or code, refusal=DEDUCTION_REFUSALS.get(reason(answer.sub_code)))
+    return kind(text, code=sub_code or code)

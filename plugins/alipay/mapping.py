@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from app.providers import Fact, Kind, Ref
+from app.providers import Ending, Fact, Kind, Ref
 from plugins.alipay.fields import amount, audit, first_of, number, optional_number, printable, time_or, word
 from plugins.alipay.formats import parse_time, yuan
 
@@ -42,6 +42,9 @@ AGREEMENT_STATUS: Mapping[str, Kind] = {
     "STOP": Kind.ENDED,  # in a query's answer
     "UNSIGN": Kind.ENDED,  # in a notification
 }
+
+NO_END = "2115-02-01 00:00:00"
+"""`invalid_time` of an agreement without an end (samples of 2019 to 2024)."""
 
 AGREEMENT_NOTICES: Mapping[str, Kind] = {
     "dut_user_sign": Kind.SIGNED,
@@ -179,23 +182,47 @@ def deposit_back_ask(stated: Mapping[str, str], content: Mapping[str, Any], merc
 
 
 def agreement_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
+    """Signed, or ended. The notice of an end does not say by whom. An end that we asked for is told first by the answer
+    to our call; any other is, as a rule, the payer's, in the wallet."""
+    status = fields.get("status", "")
     kind = AGREEMENT_NOTICES[fields["notify_type"]]
+    if status and AGREEMENT_STATUS.get(status) is not kind:
+        kind = Kind.PENDING  # a word of tomorrow, or one that contradicts its notice: a query has to tell
     times = ("sign_time", "notify_time") if kind is Kind.SIGNED else ("unsign_time", "notify_time")
     return Fact(
         kind=kind,
-        ref=Ref(ours=optional_number(fields, "external_agreement_no"), agreement=number(fields, "agreement_no")),
+        ref=_agreement_ref(fields, kind),
         at=parse_time(first_of(fields, times)),
         account=merchant.account_of_app(fields),
         live=merchant.live,
-        cause=printable(fields.get("status", "")),
+        period_end=_validity_end(fields) if kind is Kind.SIGNED else None,
+        ending=Ending.PAYER if kind is Kind.ENDED else None,
+        cause=printable(status),
         raw=audit(fields),
     )
 
 
+def _agreement_ref(fields: Mapping[str, Any], kind: Kind) -> Ref:
+    """Our number and Alipay's; only an agreement that is still being signed may lack Alipay's."""
+    theirs = optional_number(fields, "agreement_no") if kind is Kind.PENDING else number(fields, "agreement_no")
+    return Ref(agreement=theirs, our_agreement=optional_number(fields, "external_agreement_no"))
+
+
+def _validity_end(fields: Mapping[str, Any]) -> datetime | None:
+    text = word(fields, "invalid_time")
+    return parse_time(text) if text and text != NO_END else None
+
+
 def _trade_ref(fields: Mapping[str, Any], kind: Kind) -> Ref:
-    """Our number and Alipay's; only an undecided or closed payment may lack Alipay's."""
+    """Our number and Alipay's; only an undecided or closed payment may lack Alipay's. A deduction names its agreement
+    in notices, and not in a query's answer."""
     theirs = number(fields, "trade_no") if kind is Kind.PAID else optional_number(fields, "trade_no")
-    return Ref(ours=number(fields, "out_trade_no"), theirs=theirs)
+    return Ref(
+        ours=number(fields, "out_trade_no"),
+        theirs=theirs,
+        agreement=optional_number(fields, "agreement_no"),
+        our_agreement=optional_number(fields, "external_agreement_no"),
+    )
 
 
 # --- answers to our own calls -----------------------------------------------------------------------------------------
@@ -293,14 +320,40 @@ def refund_query_facts(content: Mapping[str, Any], asked: Ref, merchant: Merchan
 
 
 def agreement_query_fact(content: Mapping[str, Any], merchant: Merchant, now: datetime) -> Fact:
+    """How the agreement stands. Nothing else tells that its validity is over: Alipay sends no notice of that."""
     status = word(content, "status")
     kind = AGREEMENT_STATUS.get(status, Kind.PENDING)
+    until = _validity_end(content)
+    is_over = kind is Kind.ENDED and until is not None and until <= now
+    at = time_or(content, "sign_time", now) if kind is Kind.SIGNED else now
     return Fact(
         kind=kind,
-        ref=Ref(ours=optional_number(content, "external_agreement_no"), agreement=number(content, "agreement_no")),
-        at=time_or(content, "sign_time", now) if kind is Kind.SIGNED else now,
+        ref=_agreement_ref(content, kind),
+        at=until if is_over and until else at,
         account=merchant.account,
         live=merchant.live,
+        period_end=until if kind is Kind.SIGNED else None,
+        ending=Ending.TIME if is_over else None,
         cause=printable(status),
         raw=audit(content),
     )
+
+
+def charge_fact(content: Mapping[str, Any], merchant: Merchant, now: datetime) -> Fact:
+    """What `alipay.trade.pay` says of a deduction: paid only with the payment's time and amount, and never where Alipay
+    goes on working after its answer (`async_payment_mode`)."""
+    at = word(content, "gmt_payment")
+    proved = bool(at) and "total_amount" in content and word(content, "async_payment_mode") in _AT_ONCE
+    kind = Kind.PAID if proved else Kind.PENDING
+    return Fact(
+        kind=kind,
+        ref=_trade_ref(content, kind),
+        at=parse_time(at) if proved else now,
+        money=amount(content, "total_amount") if proved else None,
+        account=merchant.account,
+        live=merchant.live,
+        raw=audit(content),
+    )
+
+
+_AT_ONCE = frozenset({"", "SYNC_DIRECT_PAY"})

@@ -92,7 +92,9 @@ class NotificationReader:
         """What kind of notice it is comes before everything else: most fields exist in one kind only."""
         notice = stated.get("notify_type", "")
         if notice in mapping.AGREEMENT_NOTICES:
-            return (mapping.agreement_notice_fact(stated, self._merchant),)
+            fact = mapping.agreement_notice_fact(stated, self._merchant)
+            # Without our number it is an agreement that another system signed with this app.
+            return (fact,) if fact.ref.our_agreement else ()
         if notice == mapping.TRADE_NOTICE:
             return mapping.trade_notice_facts(stated, self._merchant)
         return ()  # authentic, of a kind that says nothing about payments
@@ -174,8 +176,10 @@ def _decoded(raw: RawFields) -> dict[str, str]:
 
 
 def _hint(fields: Mapping[str, str]) -> Ref | None:
-    ours = fields.get("out_trade_no", "")
-    return Ref(ours=ours) if _OUR_NUMBER.fullmatch(ours) else None
+    ours, agreed = fields.get("out_trade_no", ""), fields.get("external_agreement_no", "")
+    if _OUR_NUMBER.fullmatch(ours):
+        return Ref(ours=ours)
+    return Ref(our_agreement=agreed) if _OUR_NUMBER.fullmatch(agreed) else None
 
 
 def _refusal(message: str, hint: Ref | None = None) -> Forged:

@@ -13,12 +13,14 @@ from pydantic import BaseModel, ValidationError
 from app.domain.money import Money
 from app.providers import (
     Declined,
+    Ending,
     Fact,
     Intent,
     Kind,
     Message,
     Misconfigured,
     Page,
+    ProviderError,
     Received,
     Ref,
     Started,
@@ -26,9 +28,10 @@ from app.providers import (
     Unknown,
 )
 from plugins.alipay import bills, codes, credentials, mapping
+from plugins.alipay.agreements import named_fields
 from plugins.alipay.certificates import leads_to_root
 from plugins.alipay.client import GatewayClient
-from plugins.alipay.fields import audit, number
+from plugins.alipay.fields import audit, number, printable
 from plugins.alipay.formats import CURRENCY
 from plugins.alipay.keyring import Keyring
 from plugins.alipay.mapping import Merchant
@@ -46,14 +49,6 @@ TOO_LITTLE_TIME, TOO_MUCH_TIME = "too_little_time", "too_much_time"
 _DEPOSIT_BACK = "deposit_back_info"
 """An option of refund and refund query: the answer tells about a refund to a bank card, and a message tells the end."""
 _RETIRED_SANDBOX = "openapi.alipaydev.com"
-
-
-def build(settings: AlipaySettings, tools: Tools) -> AlipayProvider:
-    """Raises Misconfigured, saying what to change, when keys, certificates or gateway cannot work."""
-    keys = credentials.load(settings, tools.clock.now())
-    if keys.certificates is None:
-        return AlipayProvider(settings, keys, tools)
-    return CertifiedAlipayProvider(settings, keys, tools, keys.certificates.alipay_sn)
 
 
 class AlipayProvider:
@@ -144,23 +139,32 @@ class AlipayProvider:
     def query(self, ref: Ref) -> tuple[Fact, ...]:
         if ref.refund is not None:
             return self._query_refund(ref)
-        if _is_agreement(ref):
+        if ref.is_agreement:
             return self._query_agreement(ref)
         return self._query_trade(ref)
 
     def _query_trade(self, ref: Ref) -> tuple[Fact, ...]:
         answer = self._client.call("alipay.trade.query", _trade_fields(ref))
-        if _reason(answer) in codes.NOT_EXIST:
+        if codes.business_reason(answer) in codes.NOT_EXIST:
             return ()
         _require_success(answer)
         _require_trade(answer, ref)
-        return self._read(lambda now: mapping.query_facts(answer.content, self._merchant, now))
+        facts = self._read(lambda now: mapping.query_facts(answer.content, self._merchant, now))
+        return (*facts, *self._unnumbered_refund(facts[0])) if facts[0].refunds_unknown else facts
+
+    def _unnumbered_refund(self, paid: Fact) -> tuple[Fact, ...]:
+        """Alipay lists no refunds of a payment; it tells one whose number is known. A refund that was made without a
+        number, as some consoles do, has that of the payment. What cannot be asked leaves the payment as it was told."""
+        try:
+            return self._query_refund(Ref(ours=paid.ref.ours, theirs=paid.ref.theirs, refund=paid.ref.ours))
+        except ProviderError:
+            return ()
 
     def _query_refund(self, ref: Ref) -> tuple[Fact, ...]:
         """`()` also for a refund that Alipay has no word on yet: ask ten seconds after the refund, and again."""
         fields = _trade_fields(ref) | {"out_request_no": ref.refund, "query_options": ["gmt_refund_pay", _DEPOSIT_BACK]}
         answer = self._client.call("alipay.trade.fastpay.refund.query", fields)
-        if _reason(answer) in codes.NOT_EXIST:
+        if codes.business_reason(answer) in codes.NOT_EXIST:
             return ()
         _require_success(answer)
         if not answer.text("refund_status"):
@@ -170,11 +174,12 @@ class AlipayProvider:
         return self._read(lambda now: mapping.refund_query_facts(answer.content, ref, self._merchant, now))
 
     def _query_agreement(self, ref: Ref) -> tuple[Fact, ...]:
-        answer = self._client.call("alipay.user.agreement.query", {"agreement_no": ref.agreement})
-        if _reason(answer) in codes.NO_SUCH_AGREEMENT:
-            return ()
+        answer = self._client.call("alipay.user.agreement.query", named_fields(ref, self._settings.agreements))
+        if codes.business_reason(answer) in codes.NO_SUCH_AGREEMENT:
+            return self._read(lambda now: (self._ended(ref, answer, now),)) if _was_signed(ref) else ()
         _require_success(answer)
-        _require_same(answer, "agreement_no", ref.agreement)
+        named = ("agreement_no", ref.agreement) if ref.agreement else ("external_agreement_no", ref.our_agreement)
+        _require_same(answer, *named)
         return self._read(lambda now: (mapping.agreement_query_fact(answer.content, self._merchant, now),))
 
     # --- undoing --------------------------------------------------------------------------------------------------
@@ -185,32 +190,41 @@ class AlipayProvider:
         Not `alipay.trade.cancel`, which gives a paid payment back. Alipay cannot close what no payer has opened yet:
         that is `()`, and the payment stays payable until its `time_expire`.
         """
-        if _is_agreement(ref):
+        if ref.is_agreement:
             return self._end_agreement(ref)
         answer = self._client.call("alipay.trade.close", _trade_fields(ref))
-        if _reason(answer) in codes.NOT_EXIST:
+        if codes.business_reason(answer) in codes.NOT_EXIST:
             return ()
-        if _reason(answer) in codes.NOT_OPEN:
+        if codes.business_reason(answer) in codes.NOT_OPEN:
             return self._query_trade(ref)
         _require_success(answer)
         _require_trade(answer, ref)
         return self._read(lambda now: (self._closed(answer, now),))
 
     def _end_agreement(self, ref: Ref) -> tuple[Fact, ...]:
+        """`()` where nobody has signed: what was handed out for the signing may still be used."""
+        if ref.agreement is None:
+            known = self._query_agreement(ref)
+            if not any(fact.kind is Kind.SIGNED for fact in known):
+                return known
+            ref = known[0].ref
         answer = self._client.call("alipay.user.agreement.unsign", {"agreement_no": ref.agreement})
-        if _reason(answer) in codes.NO_SUCH_AGREEMENT:
+        if codes.business_reason(answer) in codes.NO_SUCH_AGREEMENT and not _was_signed(ref):
             return ()
-        if _reason(answer) not in codes.ALREADY_ENDED:
+        if codes.business_reason(answer) not in codes.ALREADY_ENDED | codes.NO_SUCH_AGREEMENT:
             _require_success(answer)
         return self._read(lambda now: (self._ended(ref, answer, now),))
 
     def _ended(self, ref: Ref, answer: Answer, now: datetime) -> Fact:
+        """Ended by us, if the gateway has just done what we asked; found to be over by whatever cause otherwise."""
         return Fact(
             kind=Kind.ENDED,
-            ref=Ref(agreement=ref.agreement),
+            ref=Ref(agreement=ref.agreement, our_agreement=ref.our_agreement),
             at=now,
             account=self.account,
             live=self._tools.live,
+            ending=Ending.US if answer.ok else None,
+            cause=printable(codes.business_reason(answer)),
             raw=audit(answer.content),
         )
 
@@ -273,11 +287,8 @@ class CertifiedAlipayProvider(AlipayProvider):
 
     refresh_seconds = 6 * 60 * 60
 
-    def __init__(
-        self, settings: AlipaySettings, keys: credentials.Credentials, tools: Tools, configured_sn: str
-    ) -> None:
+    def __init__(self, settings: AlipaySettings, keys: credentials.Credentials, tools: Tools) -> None:
         super().__init__(settings, keys, tools)
-        self._configured_sn = configured_sn
         self._certificates = keys.certificates
 
     def check(self) -> Iterator[str]:
@@ -295,7 +306,8 @@ class CertifiedAlipayProvider(AlipayProvider):
 
     def refresh(self) -> None:
         """Keep the certificate with which Alipay signs now where every process finds it."""
-        self._tools.keys.put(self._client.present_certificate(self._configured_sn))
+        if self._certificates is not None:
+            self._tools.keys.put(self._client.present_certificate(self._certificates.alipay_sn))
 
 
 def _gateway(settings: AlipaySettings, *, live: bool) -> str:
@@ -313,9 +325,9 @@ def _gateway(settings: AlipaySettings, *, live: bool) -> str:
     return gateway
 
 
-def _is_agreement(ref: Ref) -> bool:
-    """An agreement may carry our number of it beside Alipay's; only a payment has a trade number."""
-    return ref.agreement is not None and ref.theirs is None
+def _was_signed(ref: Ref) -> bool:
+    """An agreement that is known by both numbers was in force once: where Alipay knows it no more, it is over."""
+    return ref.agreement is not None and ref.our_agreement is not None
 
 
 def _trade_fields(ref: Ref) -> dict[str, Any]:
@@ -325,10 +337,6 @@ def _trade_fields(ref: Ref) -> dict[str, Any]:
     if ref.theirs:
         return {"trade_no": ref.theirs}
     raise Declined("neither number of the payment is known")
-
-
-def _reason(answer: Answer) -> str:
-    return codes.reason(answer.sub_code) if answer.code == codes.BUSINESS_FAILURE else ""
 
 
 def _require_success(answer: Answer) -> None:

@@ -11,6 +11,33 @@ SANDBOX_GATEWAY = "https://openapi-sandbox.dl.alipaydev.com/gateway.do"
 """The former host openapi.alipaydev.com, still found in SDK documents, has an expired TLS certificate (2026-09)."""
 
 
+class AgreementSettings(BaseModel):
+    """What the contract on auto-debit says: the table `agreements` of a provider account.
+
+    周期扣款 is CYCLE_PAY_AUTH with CYCLE_PAY_AUTH_P. 商家扣款 is GENERAL_WITHHOLDING with CYCLE_PAY_AUTH_P, or in older
+    contracts with GENERAL_WITHHOLDING_P, which has no plan of deductions.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    product_code: Literal["CYCLE_PAY_AUTH", "GENERAL_WITHHOLDING"]
+    personal_product_code: Literal["CYCLE_PAY_AUTH_P", "GENERAL_WITHHOLDING_P"] = "CYCLE_PAY_AUTH_P"
+    sign_scene: str = Field(pattern=r"^INDUSTRY\|[A-Z0-9_]{1,55}$")
+    """`INDUSTRY|…`, given in the contract. `DEFAULT|DEFAULT` cannot go with a number of ours (page of
+    alipay.user.agreement.page.sign, 2023)."""
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether Alipay keeps a plan of deductions: one in a period, within five days before its planned date."""
+        return self.personal_product_code == "CYCLE_PAY_AUTH_P"
+
+    @model_validator(mode="after")
+    def _fits_the_product(self) -> Self:
+        if self.product_code == "CYCLE_PAY_AUTH" and not self.has_plan:
+            raise ValueError("CYCLE_PAY_AUTH goes with the personal_product_code CYCLE_PAY_AUTH_P")
+        return self
+
+
 class AlipaySettings(BaseModel):
     """One app at one merchant. Every key and certificate may be given as text or as the path of a file.
 
@@ -37,6 +64,8 @@ class AlipaySettings(BaseModel):
     """By contract: order-code product, or one of the two names of the face-to-face product."""
     goods_type: Literal["0", "1"] | None = "0"
     """`0` says that virtual goods are sold, which bars some credit channels; None leaves it out."""
+    agreements: AgreementSettings | None = None
+    """Only for a merchant with a contract on auto-debit. Without it the account signs and charges no agreements."""
 
     @property
     def certificate_mode(self) -> bool:

@@ -5,7 +5,7 @@
     /gateway.do                the gateway: calls (POST) and browser payments (GET)
     /app?<order string>        what the wallet does with an app payment's order string
     /qr/<code>, /jsapi/<no>    what a scan or a mini program opens
-    /_control/...              for tests and demos (JSON): see `_control`
+    /_control/...              for tests and demos (JSON): see `_control`, and `agreement_control` for auto-debit
 
 It refuses to start in production. Signatures are real both ways; the keys are made for the demo.
 """
@@ -25,6 +25,7 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, redirect, re
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.providers.testing.simulator import Faults, Send, refuse_production, send_over_http
+from plugins.alipay.agreements import PAGE_SIGN
 from plugins.alipay.encryption import AesContent
 from plugins.alipay.formats import yuan
 from plugins.alipay.orders import WAYS
@@ -34,8 +35,13 @@ from plugins.alipay.simulated.gateway import Gateway, GatewayError
 from plugins.alipay.simulated.keys import DemoKeys, demo_keys, read_keys
 from plugins.alipay.simulated.signing import system_clock
 from plugins.alipay.simulated.trades import BusinessFailure, Order, Trade, yuan_text
+from plugins.alipay.simulator_agreements import (
+    EXTENSION,
+    agreement_control,
+    show_signing,
+    signing_pages,
+)
 
-EXTENSION = "simulated-alipay"
 _FAULT_NAMES = tuple(field.name for field in fields(Faults) if not field.name.startswith("_"))
 _SWITCHES = ("refunds_wait", "pays_back_to_cards", "gives_fees_back", "refuse_repeated_precreate")
 
@@ -71,6 +77,8 @@ def create_simulator(config: SimulatorConfig) -> Flask:
     app.register_blueprint(_gateway)
     app.register_blueprint(_cashier)
     app.register_blueprint(_control, url_prefix="/_control")
+    app.register_blueprint(signing_pages)
+    app.register_blueprint(agreement_control, url_prefix="/_control")
     return app
 
 
@@ -109,8 +117,11 @@ def call() -> AnyResponse:
 
 @_gateway.get("/gateway.do")
 def browser_payment() -> AnyResponse:
-    """A payer's browser, sent here by a page or wap payment. A bad request shows the *payer* an error, in GBK."""
+    """A payer's browser, sent here by a page or wap payment, or to sign. A bad request shows the *payer* an error, in
+    GBK."""
     try:
+        if request.args.get("method") == PAGE_SIGN:
+            return show_signing(_parameters())
         order = _alipay().gateway.order(_parameters())
     except (GatewayError, BusinessFailure) as error:
         return Response(pages.refusal(error.sub_code).encode("gbk", "replace"), content_type="text/html;charset=GBK")
@@ -333,7 +344,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--keys", type=Path, default=Path("var/simulated-alipay"), help="folder of the keys")
     parser.add_argument("--speed", type=float, default=1.0, help="divides the gaps between resends")
-    parser.add_argument("--application-gateway", default="", help="where messages about banks go")
+    parser.add_argument("--application-gateway", default="", help="where messages about banks and agreements go")
     options = parser.parse_args(arguments)
     base_url = f"http://{options.host}:{options.port}"
     app = create_simulator(

@@ -6,23 +6,27 @@
 |---|---|
 | `/v1/…` | merchants: signed requests, signed answers |
 | `/pay/<id>` | the payer: a page with a button |
-| `/_control/…` | tests and the demo: pay, refund, decide refunds, set a status, set faults, send what is due |
+| `/sign/<id>` | the payer: a page that signs, or pays and signs, and later ends |
+| `/_control/…` | tests and the demo: pay, refund, sign, end, decide what is undecided, set faults, send what is due |
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from flask import Flask
 
 from app.providers.testing.simulator import refuse_production
+from plugins.sandbox.simulated.agreement_routes import signing_page
+from plugins.sandbox.simulated.agreements import ChargeConditions
 from plugins.sandbox.simulated.cashier import cashier_page
 from plugins.sandbox.simulated.control import control_panel
 from plugins.sandbox.simulated.merchant_api import merchant_api
 from plugins.sandbox.simulated.provider import FORGER, Simulator, SimulatorConfig
 
-__all__ = ["FORGER", "Simulator", "SimulatorConfig", "create_simulator"]
+__all__ = ["FORGER", "ChargeConditions", "Simulator", "SimulatorConfig", "create_simulator"]
 
 
 def create_simulator(config: SimulatorConfig, environ: Mapping[str, str] | None = None) -> Flask:
@@ -33,6 +37,7 @@ def create_simulator(config: SimulatorConfig, environ: Mapping[str, str] | None 
     app.extensions["sandbox"] = simulator
     app.register_blueprint(merchant_api(simulator))
     app.register_blueprint(cashier_page(simulator))
+    app.register_blueprint(signing_page(simulator))
     app.register_blueprint(control_panel(simulator))
     return app
 
@@ -45,9 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--merchant", default="demo-merchant")
     parser.add_argument("--secret", required=True, help="shared with the merchant, at least 32 bytes")
     parser.add_argument("--speed", type=float, default=1.0, help="divides the pauses between notifications")
+    parser.add_argument("--notice-days", type=int, default=0, help="a charge needs a notice, so long before it")
     given = parser.parse_args(arguments)
     config = SimulatorConfig(
-        {given.merchant: given.secret}, f"http://{given.host}:{given.port}", speed=given.speed, hang_seconds=15.0
+        {given.merchant: given.secret},
+        f"http://{given.host}:{given.port}",
+        speed=given.speed,
+        hang_seconds=15.0,
+        charge_conditions=ChargeConditions(notice=timedelta(days=given.notice_days)),
     )
     app = create_simulator(config)
     app.extensions["sandbox"].deliveries.start()

@@ -15,6 +15,7 @@ BEIJING = timezone(timedelta(hours=8))
 CNY = "CNY"
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _V2_TIME = re.compile(r"[0-9]{14}", re.ASCII)
+_EPOCH = re.compile(r"[0-9]{9,10}", re.ASCII)
 MAX_TEXT = 255
 
 
@@ -103,3 +104,11 @@ def beijing(value: str, name: str) -> datetime:
         except (ValueError, OverflowError):
             pass
     raise Unreadable(f"{name} is not a time")
+
+
+def contract_time(value: str, name: str) -> datetime:
+    """Times of v2's contracts: `2015-07-01 10:00:00` in notifications, without the blank in documents, and seconds
+    since 1970 in the sample of an answer (gochat, 2022)."""
+    if _EPOCH.fullmatch(value):
+        return datetime.fromtimestamp(int(value), UTC)
+    return beijing(value, name)

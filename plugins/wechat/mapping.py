@@ -6,7 +6,7 @@ spellings are listed.
 
 from __future__ import annotations
 
-from app.providers import Declined, Kind, Misconfigured, ProviderError, Retryable, Unknown
+from app.providers import Declined, Ending, Kind, Misconfigured, ProviderError, Refusal, Retryable, Unknown
 
 TRADE_STATES: dict[str, Kind] = {
     "SUCCESS": Kind.PAID,
@@ -31,6 +31,32 @@ DEDUCTION_STATES: dict[str, Kind] = TRADE_STATES | {
     "PAYERROR": Kind.FAILED,
 }
 """`trade_state` of a deduction under an auto-debit agreement."""
+
+CONTRACT_ENDINGS: dict[str, Ending] = {
+    "1": Ending.TIME,
+    "2": Ending.PAYER,
+    "3": Ending.US,  # by our call
+    "4": Ending.US,  # on the merchant site
+    "5": Ending.PROVIDER,  # the payer's WeChat account was closed
+    # v3's words for them.
+    "OVERDUE_TERMINATE": Ending.TIME,
+    "USER_TERMINATE": Ending.PAYER,
+    "MERCHANT_TERMINATE": Ending.US,
+    "MERCHANT_API_TERMINATE": Ending.US,
+    "MERCHANT_PLATFORM_TERMINATE": Ending.US,
+    "USER_ACCOUNT_TERMINATE": Ending.PROVIDER,
+}
+"""`contract_termination_mode`. A word that is not here says nothing."""
+CONTRACT_CHANGES: dict[str, Kind] = {"ADD": Kind.SIGNED, "DELETE": Kind.ENDED}
+"""`change_type` of v2's notification of a contract."""
+CONTRACT_STATES: dict[str, Kind] = {
+    "0": Kind.SIGNED,  # v2; "1" is ended or never signed: the times tell
+    "SIGNED": Kind.SIGNED,
+    "TO_BE_RENEWED": Kind.SIGNED,
+    "TERMINATED": Kind.ENDED,
+    "SIGN_FAILED": Kind.FAILED,
+}
+"""`contract_state`. A word that is not here means PENDING."""
 
 REFUND_STATES: dict[str, Kind] = {
     "PROCESSING": Kind.REFUND_PENDING,
@@ -61,6 +87,27 @@ PAID_CODES = frozenset({"ORDERPAID", "ORDER_PAID", "OUT_TRADE_NO_USED"})
 """The number is taken by a payment that went through: ask what happened to it."""
 CLOSED_CODES = frozenset({"ORDER_CLOSED", "ORDERCLOSED"})
 MISSING_CODES = frozenset({"ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS", "REFUNDNOTEXIST"})
+
+MISSING_CONTRACT_CODES = frozenset(
+    {"CONTRACT_NOT_EXIST", "CONTRACT_NOT_EXISTS", "CONTRACTNOTEXIST", "RESOURCE_NOT_EXISTS", "CONTRACT_NOT_FOUND"}
+)
+ENDED_CONTRACT_CODES = frozenset({"CONTRACT_TERMINATED", "CONTRACT_ALREADY_TERMINATED", "CONTRACT_HAS_TERMINATED"})
+
+CHARGE_REFUSALS: dict[str, Refusal] = {
+    "NOTENOUGH": Refusal.NO_MONEY,
+    "NOT_ENOUGH": Refusal.NO_MONEY,
+    "BANKERROR": Refusal.NO_MONEY,  # no card of the payer's could be charged
+    "BANK_ERROR": Refusal.NO_MONEY,
+    "RULELIMIT": Refusal.OVER_LIMIT,
+    "RULE_LIMIT": Refusal.OVER_LIMIT,
+    **dict.fromkeys(MISSING_CONTRACT_CODES - {"RESOURCE_NOT_EXISTS"}, Refusal.AGREEMENT_GONE),
+    **dict.fromkeys(ENDED_CONTRACT_CODES, Refusal.AGREEMENT_GONE),
+    "CONTRACTERROR": Refusal.AGREEMENT_GONE,
+    "CONTRACT_ERROR": Refusal.AGREEMENT_GONE,
+}
+"""Why a deduction failed or was refused, by `err_code` or `code`; OTHER for the rest."""
+UNDECIDED_REFUSALS = frozenset({"BANKERROR", "BANK_ERROR"})
+"""In the answer to a request they leave it unknown; in the word on a deduction that failed they are the reason."""
 
 ERRORS: dict[str, type[ProviderError]] = {
     "PARAM_ERROR": Declined,
@@ -128,6 +175,10 @@ def says_refunded(state: str) -> bool:
 
 def kind_of_refund(status: str) -> Kind:
     return REFUND_STATES.get(status, Kind.REFUND_PENDING)
+
+
+def refusal_of(code: str) -> Refusal:
+    return CHARGE_REFUSALS.get(code, Refusal.OTHER)
 
 
 def error_for(code: str) -> type[ProviderError]:

@@ -28,6 +28,7 @@ OFFICIAL_API = "https://api.mch.weixin.qq.com"
 _MCHID = re.compile(r"[0-9]{6,32}", re.ASCII)
 _APPID = re.compile(r"wx[0-9a-zA-Z]{6,30}", re.ASCII)
 _PUBLIC_KEY_ID = re.compile(r"PUB_KEY_ID_[0-9]{8,64}", re.ASCII)
+_PLAN_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _API_URL = re.compile(r"https?://[^/?#\s]+", re.ASCII)
 _PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
 
@@ -74,6 +75,9 @@ class AccountSettings(BaseModel):
     """Another site of WeChat Pay (`https://api2.mch.weixin.qq.com`) or a simulator."""
     refund_notify_url: str = ""
     """Where refund notifications go; empty: to the address set on the merchant site."""
+    plan_ids: tuple[str, ...] = ()
+    """The templates (代扣模板) that WeChat Pay has given the merchant for auto-debit. Without any the account signs and
+    charges no agreements."""
 
     @field_validator("ways")
     @classmethod
@@ -81,6 +85,13 @@ class AccountSettings(BaseModel):
         unknown = [way for way in value if way not in WAYS]
         if unknown or not value:
             raise ValueError(f"choose from {', '.join(WAYS)}")
+        return value
+
+    @field_validator("plan_ids")
+    @classmethod
+    def _numbers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_PLAN_ID.fullmatch(each) for each in value) or len(set(value)) != len(value):
+            raise ValueError("a plan id (模板 id) is a number; give each once")
         return value
 
     @field_validator("api_url")
@@ -107,6 +118,8 @@ class V3Settings(AccountSettings):
     """pub_key.pem, the text of the file that goes with the id."""
     platform_certificates: bool = True
     """Download platform certificates too. Off only when the migration to the public key is finished for good."""
+    deduction: Literal["scheduled", "notified"] = "scheduled"
+    """How the templates want a deduction announced: planned with WeChat Pay (预约扣费), or by a notice (预扣费通知)."""
 
     @field_validator("apiv3_key")
     @classmethod
@@ -150,6 +163,14 @@ class V2Settings(AccountSettings):
         if len(text) != 32 or not _PRINTABLE.fullmatch(text):
             raise ValueError(f"the API v2 key has exactly 32 printable ASCII characters, this one has {len(text)}")
         return value
+
+    @model_validator(mode="after")
+    def _debits_are_signed_with_md5(self) -> V2Settings:
+        # The pages of entrustweb, querycontract, deletecontract and pappayapply (2024-11) have no `sign_type`, and
+        # refuse what they do not know: requests, answers and notifications are signed with the default.
+        if self.plan_ids and self.sign_type != "MD5":
+            raise ValueError("auto-debit of API v2 is signed with MD5: set sign_type to MD5, or use another account")
+        return self
 
     @model_validator(mode="after")
     def _certificate_is_whole(self) -> V2Settings:

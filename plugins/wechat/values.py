@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timedelta
 
 from app.domain.money import Money
-from app.providers import Declined, Intent, Misconfigured
+from app.providers import Declined, Intent, Misconfigured, Terms
 from plugins.wechat.documents import CNY
 
 LEAST_SECONDS = 61
@@ -30,8 +30,8 @@ def subject_for_payer(subject: str, limit: int = SUBJECT_BYTES) -> str:
     return clean.encode(errors="ignore")[:limit].decode(errors="ignore").strip() or "-"
 
 
-def usable_notify_url(intent: Intent) -> str:
-    """The intent's notify URL. Raises Misconfigured: WeChat Pay drops query strings and long addresses."""
+def usable_notify_url(intent: Intent | Terms) -> str:
+    """The notify URL of either. Raises Misconfigured: WeChat Pay drops query strings and long addresses."""
     url = intent.notify_url
     if "?" in url or "#" in url or len(url) > NOTIFY_URL_CHARACTERS:
         raise Misconfigured("the public URL of this service must give notify URLs of at most 256 characters, no query")

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend, grant
-from app.services.audit.ledger import AsOf, AuditState, audit
+from app.services.audit.ledger import AsOf, AuditState, audit_ledger
 from app.services.base.transaction import Sessions, transact
 from app.services.ledger.batches import book_batch
 
@@ -78,8 +78,9 @@ def filled(sessions: Sessions) -> Sessions:
     engine = sessions.kw["bind"]
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER transfers_no_update")
-        for slot in (slots[0], slots[-1]):
-            edit = text("UPDATE transfers SET note = 'x' WHERE slot = :slot AND version = 3")
+    for slot in (slots[0], slots[-1]):
+        edit = text("UPDATE transfers SET note = 'x' WHERE slot = :slot AND version = 3")
+        with engine.begin() as connection:
             connection.execute(edit, {"slot": slot})
     return sessions
 
@@ -87,7 +88,7 @@ def filled(sessions: Sessions) -> Sessions:
 def test_a_killed_audit_goes_on_where_it_stopped_and_finds_the_same(
     auditor: Auditor, filled: Sessions, tmp_path: Path
 ) -> None:
-    whole = audit(filled, as_of=AsOf(LedgerRules(), lambda: NOW))
+    whole = audit_ledger(filled, as_of=AsOf(LedgerRules(), lambda: NOW))
     _, findings, _ = auditor.run()
     assert len(whole.findings) >= 2
     file = tmp_path / "audit.json"
@@ -95,7 +96,7 @@ def test_a_killed_audit_goes_on_where_it_stopped_and_finds_the_same(
     stopped = _kill_in_the_middle(killed, file)
     assert 0 < stopped.next_slot < 4096
     assert 0 < stopped.transfers < whole.transfers
-    resumed = audit(filled, as_of=AsOf(LedgerRules(), lambda: NOW), state=AuditState.from_json(file.read_text()))
+    resumed = audit_ledger(filled, as_of=AsOf(LedgerRules(), lambda: NOW), state=AuditState.from_json(file.read_text()))
     assert resumed == whole
     code, again, _ = auditor.run("--state", str(file))
     assert (code, again) == (1, findings)

@@ -160,7 +160,7 @@ def operator(world: World, shop: Path, monkeypatch: pytest.MonkeyPatch) -> World
 
 def test_a_replay_that_is_refused_exits_with_one_and_says_why(operator: World) -> None:
     def keep(message: Message) -> int:
-        work = partial(inbox.keep, slot=7, account="sandbox", message=message)
+        work = partial(inbox.keep_message, slot=7, account="sandbox", message=message)
         return operator.core.transact(lambda session: work(session, reason="parked", detail=""))
 
     unknown = operator.simulator.notification("m-1", {"event": "payment", "payment": UNKNOWN_PAYMENT})

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import lists, main
-from app.domain.list_tables import HOLDS, ORDERS, REFUNDS
+from app.domain.list_tables import HOLD_COLUMNS, ORDER_COLUMNS, REFUND_COLUMNS
 from app.domain.spending import HoldRequest
 from app.services.calls import refund_calls
 from app.services.ledger import holds
@@ -27,7 +27,7 @@ def buyers(world: World, database_url: str, monkeypatch: pytest.MonkeyPatch) -> 
         made.append(Buyer(world))
         made[-1].pay()
         world.clock.advance(60)
-    refund_calls.work_on_due(world.core, made[0].ask(100))
+    refund_calls.work_on_refund(world.core, made[0].ask(100))
     made[1].ask()
     return made
 
@@ -57,7 +57,7 @@ def test_orders_are_listed_by_status_time_and_user(buyers: list[Buyer]) -> None:
 
 def test_a_file_of_orders_has_all_in_the_columns_of_the_api(buyers: list[Buyer]) -> None:
     found = table("orders", "list")
-    assert tuple(found[0]) == ORDERS
+    assert tuple(found[0]) == ORDER_COLUMNS
     assert [line["number"] for line in found] == [str(buyer.order_id) for buyer in reversed(buyers)]
     assert [line["payment"] for line in found] == [str(buyer.payment_id) for buyer in reversed(buyers)]
     assert len(table("orders", "list", "--limit", "1")) == 1
@@ -66,7 +66,7 @@ def test_a_file_of_orders_has_all_in_the_columns_of_the_api(buyers: list[Buyer])
 def test_more_rows_than_are_read_at_once_are_all_listed() -> None:
     """Rows are read in pages; a limit in the middle of a page is kept."""
     asked: list[int] = []
-    rows = range(2 * lists.AT_ONCE + 5)
+    rows = range(2 * lists.LIST_ROWS_AT_ONCE + 5)
 
     def read(place: lists.ListPlace | None, most: int) -> lists.ListPage[int]:
         asked.append(most)
@@ -75,9 +75,9 @@ def test_more_rows_than_are_read_at_once_are_all_listed() -> None:
         return lists.ListPage(rows[start:end], (end,) if end < len(rows) else None)
 
     assert list(lists.rows_of(read, None)) == list(rows)
-    assert list(lists.rows_of(read, lists.AT_ONCE + 3)) == list(rows)[: lists.AT_ONCE + 3]
+    assert list(lists.rows_of(read, lists.LIST_ROWS_AT_ONCE + 3)) == list(rows)[: lists.LIST_ROWS_AT_ONCE + 3]
     assert list(lists.rows_of(read, 7)) == list(range(7))
-    assert max(asked) == lists.AT_ONCE
+    assert max(asked) == lists.LIST_ROWS_AT_ONCE
     assert asked[-1] == 7
 
 
@@ -86,7 +86,7 @@ def test_refunds_are_listed_by_status_and_user_with_their_user_in_the_file(buyer
     (done,) = run("refunds", "list", "--status", "done")
     assert f"payment={buyers[0].payment_id}" in done
     found = table("refunds", "list", "--user", buyers[1].user)
-    assert tuple(found[0]) == REFUNDS
+    assert tuple(found[0]) == REFUND_COLUMNS
     assert [(line["user"], line["status"], line["amount_minor"]) for line in found] == [
         (buyers[1].user, "created", "600")
     ]
@@ -98,7 +98,7 @@ def test_holds_of_a_user_are_listed_by_state(buyers: list[Buyer], world: World) 
     world.core.transact(lambda tx: holds.hold(tx, buyer.slot, request, at=tx.now))
     assert run("wallets", "holds", buyer.user, "--state", "captured") == []
     found = table("wallets", "holds", buyer.user)
-    assert tuple(found[0]) == HOLDS
+    assert tuple(found[0]) == HOLD_COLUMNS
     assert (found[0]["amount"], found[0]["reference"], found[0]["actor"]) == ("5", "room-1", "'=x")
     (line,) = run("wallets", "holds", buyer.user)
     assert line.startswith(f"{request.id_in(buyer.slot)}  ")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import httpx
 import pytest
@@ -19,8 +20,10 @@ from tillbook_client import (
     WebhookSecrets,
     connect,
     expect,
+    expect_nothing,
     new_key,
 )
+from tillbook_client.generated.api.endpoints import remove_endpoint
 from tillbook_client.generated.api.orders import list_products
 from tillbook_client.generated.api.wallets import create_grant, create_spend, read_wallet
 from tillbook_client.generated.client import AuthenticatedClient
@@ -164,6 +167,101 @@ def test_an_answer_that_is_none_of_tillbooks_is_refused_by_name(text: str) -> No
     with pytest.raises(Refused) as refused:
         expect(Products, list_products.sync_detailed(client=Script(httpx.Response(418, text=text)).client()))
     assert (refused.value.status, refused.value.code, refused.value.problem) == (418, "unexpected", None)
+
+
+class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that breaks off."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b'{"id": "0b9e'
+        raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self:
+            yield part
+
+
+def page(status: int, **headers: str) -> httpx.Response:
+    """What a proxy says."""
+    return httpx.Response(status, html="<html><h1>Gateway</h1></html>", headers=headers)
+
+
+def cut(status: int = 201) -> httpx.Response:
+    return httpx.Response(status, stream=Cut(), headers={"Content-Type": "application/json"})
+
+
+def half(status: int = 201) -> httpx.Response:
+    """Half a document that says that it is whole."""
+    return httpx.Response(status, content=b'{"id": "0b9e', headers={"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize("broken", [cut, half, lambda: page(502), lambda: page(503), lambda: page(504)])
+def test_what_a_proxy_says_or_cuts_off_is_asked_for_again_with_the_same_key(
+    broken: Callable[[], httpx.Response],
+) -> None:
+    script = Script(broken(), broken(), done())
+    assert spend(script.client()).balance == 35
+    assert [request.headers["Idempotency-Key"] for request in script.requests] == ["k-1"] * 3
+    with pytest.raises(Refused) as refused:
+        spend(Script(*[broken() for _ in range(4)]).client())
+    assert (refused.value.code, refused.value.problem) == ("unexpected", None)
+    keyless = Script(broken(), done())
+    with pytest.raises(Refused, match="unexpected"):
+        keyless.client().get_httpx_client().post("/v1/receipts/store", json={})
+    assert len(keyless.requests) == 1, "it may have been done, and a second time would be another one"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 301, 302, 307, 308, 400, 403, 404, 413])
+def test_an_answer_of_something_else_is_refused_by_name_and_not_asked_for_again(status: int) -> None:
+    elsewhere = {"Location": "https://elsewhere.test/"} if 300 <= status < 400 else {}
+    script = Script(httpx.Response(204) if status == 204 else page(status, **elsewhere))
+    with pytest.raises(Refused) as refused:
+        spend(script.client())
+    assert (refused.value.status, refused.value.code, refused.value.problem) == (status, "unexpected", None)
+    assert len(script.requests) == 1
+
+
+def test_a_gateways_own_document_is_no_problem_document() -> None:
+    gateway = httpx.Response(502, json={"message": "Bad gateway"})
+    with pytest.raises(Refused, match="502 unexpected"):
+        spend(Script(gateway).client(Repeats(attempts=1)))
+
+
+def test_an_operation_without_a_document_is_done_with_204_alone() -> None:
+    def remove(answer: httpx.Response) -> None:
+        client = Script(answer).client(Repeats(attempts=1))
+        expect_nothing(remove_endpoint.sync_detailed("game", client=client))
+
+    remove(httpx.Response(204))
+    for answer in (page(200), page(301), page(404), page(502), cut(200), busy(403), httpx.Response(200, json={})):
+        with pytest.raises(Refused):
+            remove(answer)
+
+
+def test_an_asynchronous_client_treats_a_proxy_alike() -> None:
+    script = Script(page(502), cut(200), products())
+
+    async def ask() -> Products:
+        async with script.client() as client:
+            return expect(Products, await list_products.asyncio_detailed(client=client))
+
+    assert asyncio.run(ask()).products == []
+    assert len(script.requests) == 3
+
+
+def test_a_csv_file_is_handed_on_as_it_comes() -> None:
+    table = httpx.Response(200, stream=httpx.ByteStream(b"number,user\r\n"), headers={"Content-Type": "text/csv"})
+    with Script(table).client().get_httpx_client().stream("GET", "/v1/orders") as answer:
+        assert not answer.is_stream_consumed
+        assert answer.read() == b"number,user\r\n"
+
+
+@pytest.mark.parametrize(("seconds", "longest"), [(-60, 0), (20, 20)])
+def test_retry_after_may_be_a_moment(seconds: int, longest: int) -> None:
+    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+    script = Script(busy(503, Retry_After=moment), done())
+    spend(script.client())
+    assert max(0, longest - 10) <= script.slept[0] <= longest
 
 
 def test_every_new_key_is_another_one() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from app.providers import Plugin
 from app.providers.testing.conformance import ProviderConformance, World
-from app.providers.testing.conformance.kit import rules_of
+from app.providers.testing.conformance.kit import names_of_rules
 from plugins.sandbox.provider import SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
 from tests.conformance import broken_adapters as broken
@@ -190,7 +190,7 @@ def failing_rules(adapter: type[SandboxProvider]) -> set[str]:
 
 def failing_rules_in(world: type[World]) -> set[str]:
     kit = kit_for(world)
-    return {name for name in rules_of(kit) if _fails(kit, name)}
+    return {name for name in names_of_rules(kit) if fails(kit, name)}
 
 
 def kit_for(world: type[World]) -> type[ProviderConformance]:
@@ -200,7 +200,7 @@ def kit_for(world: type[World]) -> type[ProviderConformance]:
     return Kit
 
 
-def _fails(kit: type[ProviderConformance], name: str) -> bool:
+def fails(kit: type[ProviderConformance], name: str) -> bool:
     try:
         getattr(kit(), name)()
     except (Exception, pytest.fail.Exception):
@@ -220,7 +220,7 @@ def test_no_broken_adapter_is_forgotten() -> None:
 
 
 def test_every_rule_meant_for_an_adapter_is_a_rule() -> None:
-    assert {rule for rules in CAUGHT_BY.values() for rule in rules} <= set(rules_of(kit_for(SandboxWorld)))
+    assert {rule for rules in CAUGHT_BY.values() for rule in rules} <= set(names_of_rules(kit_for(SandboxWorld)))
 
 
 def test_the_sound_adapter_fails_no_rule() -> None:

@@ -154,9 +154,10 @@ def run(chaos: Chaos, seconds: float) -> bool:
     for hand in hands:
         hand.join()
     say(f"done: {dict(chaos.done)}; killed: {dict(chaos.kills)}")
-    books = Books(chaos.running.books_of_receiver)
+    books, begun = Books(chaos.running.books_of_receiver), time.monotonic()
     wait_for("the receiver's books to agree with the wallets", lambda: chaos.agree(books), seconds=900)
-    say(f"the receiver has applied {books.applied()} events, each once; its books are those of all {USERS} wallets")
+    took = time.monotonic() - begun
+    say(f"{took:.0f} s later the receiver has applied {books.applied()} events, each once; its books are the wallets'")
     audit = chaos.running.tillbook("audit", "--quiet")
     say(audit.stdout.strip() or audit.stderr.strip())
     return audit.returncode == 0

@@ -11,8 +11,8 @@ from app.domain.deciding import (
     Booking,
     Decision,
     Late,
-    Policy,
-    Standing,
+    OrderStanding,
+    PaymentPolicy,
     Surplus,
     decide_paid,
     decide_unmatched,
@@ -28,19 +28,21 @@ from app.domain.status import (
     next_payment_status,
 )
 
-STANDINGS = [Standing(payment, order) for payment, order in itertools.product(PaymentStatus, OrderStatus)]
-POLICIES = [Policy(late, surplus) for late, surplus in itertools.product(Late, Surplus)]
+STANDINGS = [OrderStanding(payment, order) for payment, order in itertools.product(PaymentStatus, OrderStatus)]
+POLICIES = [PaymentPolicy(late, surplus) for late, surplus in itertools.product(Late, Surplus)]
 OURS_BUT_WRONG = sorted(set(Mismatch) - NOT_OUR_MONEY)
 
 
 @pytest.mark.parametrize(("standing", "policy"), list(itertools.product(STANDINGS, POLICIES)), ids=str)
-def test_matching_money_is_applied_surplus_or_parked_and_always_booked(standing: Standing, policy: Policy) -> None:
+def test_matching_money_is_applied_surplus_or_parked_and_always_booked(
+    standing: OrderStanding, policy: PaymentPolicy
+) -> None:
     decision = decide_paid(standing, None, policy)
     assert decision.booking is not Booking.NOTHING
     assert decision == _expected(standing, policy)
 
 
-def _expected(standing: Standing, policy: Policy) -> Decision:
+def _expected(standing: OrderStanding, policy: PaymentPolicy) -> Decision:
     """The promise, said another way round than in the code: first what kind of money it is, then what follows."""
     again = standing.payment is PaymentStatus.PAID
     to_paid = None if again else PaymentStatus.PAID
@@ -54,7 +56,9 @@ def _expected(standing: Standing, policy: Policy) -> Decision:
 
 
 @pytest.mark.parametrize(("standing", "policy"), list(itertools.product(STANDINGS, POLICIES)), ids=str)
-def test_money_that_is_not_as_asked_never_pays_and_waits_in_suspense(standing: Standing, policy: Policy) -> None:
+def test_money_that_is_not_as_asked_never_pays_and_waits_in_suspense(
+    standing: OrderStanding, policy: PaymentPolicy
+) -> None:
     for why in OURS_BUT_WRONG:
         decision = decide_paid(standing, Mismatch(why), policy)
         assert (decision.outcome, decision.reason) == (Outcome.PARKED, why)
@@ -64,7 +68,7 @@ def test_money_that_is_not_as_asked_never_pays_and_waits_in_suspense(standing: S
 
 
 @pytest.mark.parametrize(("standing", "policy"), list(itertools.product(STANDINGS, POLICIES)), ids=str)
-def test_money_that_is_not_ours_moves_nothing_at_all(standing: Standing, policy: Policy) -> None:
+def test_money_that_is_not_ours_moves_nothing_at_all(standing: OrderStanding, policy: PaymentPolicy) -> None:
     for why in sorted(NOT_OUR_MONEY):
         assert decide_paid(standing, why, policy) == Decision(Outcome.PARKED, why)
 
@@ -80,7 +84,7 @@ def test_unmatched_money_is_parked_and_booked_only_if_it_is_ours(why: Mismatch) 
 @pytest.mark.parametrize(
     ("standing", "cause"), list(itertools.product(STANDINGS, [Cause.PENDING, Cause.FAILED, Cause.CLOSED])), ids=str
 )
-def test_unpaid_facts_follow_the_table_and_never_touch_money_or_order(standing: Standing, cause: Cause) -> None:
+def test_unpaid_facts_follow_the_table_and_never_touch_money_or_order(standing: OrderStanding, cause: Cause) -> None:
     decision = decide_unpaid(standing, cause)
     assert decision.booking is Booking.NOTHING
     assert decision.order is None
@@ -91,13 +95,13 @@ def test_unpaid_facts_follow_the_table_and_never_touch_money_or_order(standing: 
 
 
 @pytest.mark.parametrize("standing", STANDINGS, ids=str)
-def test_another_merchants_closing_closes_nothing_here(standing: Standing) -> None:
+def test_another_merchants_closing_closes_nothing_here(standing: OrderStanding) -> None:
     decision = decide_unpaid(standing, Cause.CLOSED, Mismatch.OTHER_ACCOUNT)
     assert decision == Decision(Outcome.PARKED, Mismatch.OTHER_ACCOUNT)
 
 
 def test_closed_after_paid_is_noted_with_its_reason() -> None:
-    standing = Standing(PaymentStatus.PAID, OrderStatus.PAID)
+    standing = OrderStanding(PaymentStatus.PAID, OrderStatus.PAID)
     assert decide_unpaid(standing, Cause.CLOSED).reason == "after_the_end"
     assert decide_unpaid(standing, Cause.PENDING).reason == ""
 

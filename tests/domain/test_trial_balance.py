@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from app.cli.reports import as_table
-from app.domain.trial_balance import Heading, Sums, as_json, draw_up
+from app.domain.trial_balance import BalanceHeading, Sums, as_json, draw_up
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
-ISSUANCE = Heading("coin", "live", False, "issuance")
-WALLET, DEBT = Heading("coin", "live", True, "wallet"), Heading("coin", "live", True, "debt")
-SALES = Heading("CNY", "live", False, "sales")
+ISSUANCE = BalanceHeading("coin", "live", False, "issuance")
+WALLET, DEBT = BalanceHeading("coin", "live", True, "wallet"), BalanceHeading("coin", "live", True, "debt")
+SALES = BalanceHeading("CNY", "live", False, "sales")
 
 
 def test_sheets_are_by_asset_and_environment_and_the_house_comes_first() -> None:
-    sandbox = Heading("coin", "sandbox", True, "wallet")
+    sandbox = BalanceHeading("coin", "sandbox", True, "wallet")
     found = draw_up(AT, {WALLET: Sums(0, 5), ISSUANCE: Sums(5, 0), sandbox: Sums(), SALES: Sums()})
     assert [(sheet.asset, sheet.environment) for sheet in found.sheets] == [
         ("CNY", "live"),

@@ -30,7 +30,7 @@ def test_an_idle_connection_that_died_is_replaced() -> None:
 def _age(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
     """As if it had lain in the pool for long."""
     if "idle_since" in record.info:
-        record.info["idle_since"] -= engines.IDLE_SECONDS
+        record.info["idle_since"] -= engines.CONNECTION_IDLE_SECONDS
 
 
 def test_a_database_host_that_vanishes_is_noticed_in_seconds_and_not_in_minutes() -> None:

@@ -240,6 +240,6 @@ def test_a_worker_killed_anywhere_while_capturing_is_followed_by_another(world: 
 
 def test_two_workers_at_one_moment_capture_once(world: World) -> None:
     payment_id = authorized(world)
-    assert payment_closing.work_on_due(world.core, payment_id)
-    assert not payment_closing.work_on_due(world.core, payment_id)
+    assert payment_closing.work_on_payment(world.core, payment_id)
+    assert not payment_closing.work_on_payment(world.core, payment_id)
     assert calls(world, "capture") == 1

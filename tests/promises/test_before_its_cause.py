@@ -20,7 +20,7 @@ HOUR = 3600
 
 
 def kept(world: World) -> list[Any]:
-    return world.core.read(inbox.waiting)
+    return world.core.read(inbox.waiting_messages)
 
 
 def _forget(world: World, view: Any) -> tuple[Any, Any]:

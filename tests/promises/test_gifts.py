@@ -9,6 +9,7 @@ import pytest
 from app.domain.gifts import MOST_PARTS
 from app.domain.ledger import MAX_AMOUNT, Lot
 from app.domain.numbers import slot_of_user
+from app.domain.retries import RETRIES, Retried
 from app.services.accounts import freezes
 from app.services.base.errors import DomainError, KeyReused
 from app.services.gifts import journey
@@ -164,7 +165,7 @@ def test_a_gift_that_can_neither_arrive_nor_return_waits_and_ends_later(friends:
     assert (friends.gift(number).status, friends.in_transit) == ("sent", 5)
     friends.assert_balanced()
     friends.spend("ann", 100)
-    friends.work(seconds=journey.RETRY_CAP_SECONDS)
+    friends.work(seconds=RETRIES[Retried.GIFT].pauses[-1])
     assert (friends.gift(number).status, friends.in_transit) == ("returned", 0)
     friends.assert_balanced()
 
@@ -328,8 +329,8 @@ def test_lists_show_what_a_user_gave_and_got(friends: Friends) -> None:
     friends.world.clock.advance(1)
     back = friends.give("bob", "ann", 6).id
     core = friends.world.core
-    page = journey.of_user(core, "bob", None, 3)
+    page = journey.list_gifts_of_user(core, "bob", None, 3)
     assert [row["id"] for row in page.rows] == [back, numbers[2], numbers[1]]
     assert [row["amount"] for row in page.rows] == [6, 3, 2]
-    rest = journey.of_user(core, "bob", page.next, 3)
+    rest = journey.list_gifts_of_user(core, "bob", page.next, 3)
     assert ([row["id"] for row in rest.rows], rest.next) == ([numbers[0]], None)

@@ -79,7 +79,7 @@ class Pair:
         """As the worker does. What it had taken before it died is leased, and falls due a minute later."""
         core, open_here = self.friends.world.core, (RECALLS.c.slot == self.ann.slot, RECALLS.c.status == "open")
         for number in core.read(lambda tx: list(tx.scalars(select(RECALLS.c.id).where(*open_here)))):
-            recalls.work_on_due(core, number)
+            recalls.work_on_recall(core, number)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _work_on(pair: Pair) -> None:
     """As the worker does with a gift that has fallen due."""
     core, sent_here = pair.friends.world.core, (GIFTS.c.slot == pair.ann.slot, GIFTS.c.giver == pair.ann.user)
     for number in core.read(lambda tx: list(tx.scalars(select(GIFTS.c.id).where(*sent_here)))):
-        journey.work_on_due(core, number)
+        journey.work_on_gift(core, number)
 
 
 def test_ended_by_many_at_once_it_ends_once(place: Place) -> None:

@@ -164,7 +164,7 @@ def test_giving_up_is_whole_or_not_at_all_wherever_it_is_interrupted(database_ur
         world.clock.advance(EXPIRY + WEEK)
         with fuse.armed(at):
             try:
-                payment_closing.work_on_due(world.core, payment_id)
+                payment_closing.work_on_payment(world.core, payment_id)
             except Injected:
                 ended = (world.payment(payment_id).status, world.order_row(view.order.id).status)
                 assert ended in {("pending", "open"), ("closed", "expired")}

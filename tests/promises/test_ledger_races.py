@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from app.domain.ledger import ISSUANCE, Lot, Posted, Refused, Transfer, system, wallet
@@ -20,13 +21,14 @@ from app.domain.spending import Capture, HoldRequest, Spend
 from app.models.base import Base
 from app.models.engine import engine_options, prepare
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
-from app.services.base.transaction import Sessions, read, transact
+from app.services.base.transaction import Connected, Sessions, read, transact
 from app.services.ledger import balance, post, spend
 from app.services.ledger.batches import book_batch
 from app.services.ledger.expiry import expire_due
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.idempotency import Raced
+from app.services.ledger.ledger_transaction import LedgerTransaction
 from tests.support import databases
 
 pytestmark = pytest.mark.postgres
@@ -279,4 +281,36 @@ def test_several_processes_spend_from_one_wallet(url: str, sessions: Sessions) -
     assert [posted for posted, _ in answers] == [40, 40, 40]
     assert sum(shared for _, shared in answers) == 20  # of 60 requests with 20 keys
     assert _balance(sessions) == (1070 - 120 - 20, 0)
+    _is_sound(sessions)
+
+
+def _wait_for_blocked(sessions: Sessions) -> None:
+    """Until a connection to this database waits for the lock of another one."""
+    blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    end = time.monotonic() + 60
+    while not read(sessions, lambda session: session.connection().execute(blocked).scalar()):
+        assert time.monotonic() < end, "nobody waits for a lock"
+        time.sleep(0.01)
+
+
+def test_a_spend_that_waited_for_the_lock_trusts_no_lots_that_were_read_before_another_lot_was_opened(
+    sessions: Sessions,
+) -> None:
+    """To open another lot writes what is left of the one before, and raises no version of the wallet."""
+    _credit(sessions, 60)
+    assert isinstance(_spend(sessions, 20, "first"), Posted)
+    _credit(sessions, 6, "bonus", Lot(bonus=True, expires_at=NOW + timedelta(hours=1)))
+    results: list[Posted | Refused] = []
+    spending = threading.Thread(target=lambda: results.append(_spend(sessions, 30, "second")))
+
+    def open_the_bonus(session: Connected) -> None:
+        with LedgerTransaction(session, LedgerRules(), [(SLOT, COIN)], NOW) as books:
+            books.expire(SLOT, COIN)
+        spending.start()
+        _wait_for_blocked(sessions)
+
+    transact(sessions, open_the_bonus)
+    spending.join(60)
+    assert isinstance(results[0], Posted)
+    assert results[0].balance == 16
     _is_sound(sessions)

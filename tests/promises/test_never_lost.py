@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.deciding import Late, Policy, Surplus
+from app.domain.deciding import Late, PaymentPolicy, Surplus
 from app.domain.money import Money
 from app.providers.facts import Fact, Kind, Ref
 from app.services.base.context import Rules
@@ -39,7 +39,7 @@ def expired(world: World, user: str = "alice") -> Any:
 
 
 def kept(world: World) -> list[Any]:
-    return world.core.read(inbox.waiting)
+    return world.core.read(inbox.waiting_messages)
 
 
 # --- late money ---
@@ -54,7 +54,7 @@ def test_late_money_is_credited_where_the_policy_says_so(world: World) -> None:
 
 
 def test_late_money_waits_in_suspense_where_the_policy_says_so(world: World) -> None:
-    world = world.with_rules(Rules(policy=Policy(late=Late.PARK)))
+    world = world.with_rules(Rules(policy=PaymentPolicy(late=Late.PARK)))
     view = expired(world)
     fact = paid_fact(world, view.payments[0].id)
     applied = told(world, fact)
@@ -75,7 +75,7 @@ def test_late_money_waits_in_suspense_where_the_policy_says_so(world: World) -> 
 def test_a_second_paid_attempt_is_kept_or_credited_by_policy(
     world: World, policy: Surplus, coins: int, account: str
 ) -> None:
-    world = world.with_rules(Rules(policy=Policy(surplus=policy)))
+    world = world.with_rules(Rules(policy=PaymentPolicy(surplus=policy)))
     view = world.order()
     request = keyed("user:alice", "k2", "add_payment", {})
     second = orders.add_payment(world.core, "alice", view.order.id, PayBy("sandbox", "qr"), request)
@@ -117,7 +117,7 @@ def test_two_attempts_paid_at_the_same_moment_credit_once(world: World) -> None:
 
 @pytest.mark.parametrize(("policy", "coins"), [(Surplus.HOLD, 66), (Surplus.CREDIT, 132)])
 def test_a_second_trade_of_one_payment_is_surplus(world: World, policy: Surplus, coins: int) -> None:
-    world = world.with_rules(Rules(policy=Policy(surplus=policy)))
+    world = world.with_rules(Rules(policy=PaymentPolicy(surplus=policy)))
     payment_id = world.order().payments[0].id
     assert told(world, paid_fact(world, payment_id)).outcome == "applied"
     second = told(world, paid_fact(world, payment_id, ref=Ref(ours=str(payment_id), theirs="another")))

@@ -77,8 +77,8 @@ class Teller:
         for step in chosen:
             self.world.clock.advance(1)
             if step is None:
-                parked.sweep(self.world.core, parked.START)
-                early_refunds.sweep(self.world.core, 0)
+                parked.look_at_parked(self.world.core, parked.PARKED_START)
+                early_refunds.look_at_early(self.world.core, 0)
             else:
                 fact, road = self.facts[step[0]], step[1]
                 applied = tell(self.world.core, ReportedFact(self.world.account, fact, road), holder=self.holder)
@@ -177,7 +177,7 @@ def test_a_parked_payment_that_a_history_tells_again_keeps_its_booking_and_is_cr
     world.assert_balanced()
     restore()
     if by == "sweep":
-        parked.sweep(world.core, parked.START)
+        parked.look_at_parked(world.core, parked.PARKED_START)
     else:
         tell(world.core, ReportedFact(world.account, fact, by))  # type: ignore[arg-type]
     assert (world.coins(), world.money("suspense"), world.money("sales")) == (66, 0, 600)

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.domain.money import Money
+from app.domain.retries import RETRIES, Retried
 from app.domain.status import Outcome
 from app.providers.errors import ProviderError, Retryable, Unknown
 from app.providers.facts import Fact, Kind, Page, Ref
@@ -27,6 +28,7 @@ from tests.support.facts import paid_fact, told
 from tests.support.world import START, World
 
 HOUR = timedelta(hours=1)
+SAME_FAILURES = (RETRIES[Retried.HISTORY].most or 0) + 1
 
 
 @dataclass
@@ -68,11 +70,11 @@ class Reader:
         return self.reads()
 
     def row(self) -> Any:
-        [row] = self.world.core.read(scans.listed)
+        [row] = self.world.core.read(scans.list_feeds)
         return row
 
     def shown(self) -> list[tuple[str, str]]:
-        return [(row.reason, row.detail) for row in self.world.core.read(inbox.waiting)]
+        return [(row.reason, row.detail) for row in self.world.core.read(inbox.waiting_messages)]
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ def test_rows_that_the_plugin_could_not_read_are_kept_and_shown_once_and_the_res
 def test_a_page_full_of_odd_rows_keeps_a_bounded_number_of_them(reader: Reader) -> None:
     reader.feed.pages[None] = Page((), None, problems=tuple(f"row {number}" for number in range(1000)))
     reader.reads()
-    rows = reader.world.core.read(lambda tx: inbox.waiting(tx, limit=5000))
+    rows = reader.world.core.read(lambda tx: inbox.waiting_messages(tx, limit=5000))
     assert len(rows) == scans.MOST_PROBLEMS + 1
     assert any("900 more rows" in row.detail for row in rows)
 
@@ -150,7 +152,7 @@ def test_a_kept_fact_can_be_told_again(reader: Reader) -> None:
     assert reader.world.coins() == 0
     [(reason, _)] = reader.shown()
     assert reason == scans.ODD_FACT
-    [kept] = reader.world.core.read(inbox.waiting)
+    [kept] = reader.world.core.read(inbox.waiting_messages)
     assert notifications.replay(reader.world.core, kept.id).settled
     assert reader.world.coins() == 66
     assert reader.shown() == []
@@ -162,11 +164,11 @@ def test_a_document_that_can_never_be_read_is_left_and_the_feed_goes_on_behind_i
     reader.feed.pages[None] = Page((), "day-2")
     with capture_logs():
         assert reader.reads()
-        for _ in range(scans.SAME_FAILURES - 2):
+        for _ in range(SAME_FAILURES - 2):
             reader.later()
         assert reader.row().cursor == "day-2"
         assert (reader.row().tries, reader.row().problem) == (
-            scans.SAME_FAILURES - 1,
+            SAME_FAILURES - 1,
             "the bill of 2026-01-01 cannot be read",
         )
         reader.later()
@@ -183,9 +185,9 @@ def test_a_window_that_was_left_can_be_read_again(reader: Reader) -> None:
     reader.feed.pages[None] = Unknown("cannot be read")
     with capture_logs():
         reader.reads()
-        for _ in range(scans.SAME_FAILURES):
+        for _ in range(SAME_FAILURES):
             reader.later()
-    [kept] = reader.world.core.read(inbox.waiting)
+    [kept] = reader.world.core.read(inbox.waiting_messages)
     with pytest.raises(notifications.NotReplayed, match="cannot be read"):
         notifications.replay(reader.world.core, kept.id)
     payment_id = reader.world.order().payments[0].id
@@ -200,7 +202,7 @@ def test_a_feed_waits_for_a_provider_that_is_away_or_fails_in_many_ways(
     reader: Reader, failure: ProviderError | None
 ) -> None:
     with capture_logs():
-        for number in range(3 * scans.SAME_FAILURES):
+        for number in range(3 * SAME_FAILURES):
             reader.feed.pages[None] = failure or Unknown(f"another error, {number}")
             reader.later(timedelta(hours=2))
     assert reader.row().cursor == ""
@@ -214,7 +216,7 @@ def test_a_person_can_skip_a_window_and_read_it_later(reader: Reader) -> None:
         reader.reads()
     number = scans.skip(reader.world.core, "sandbox", "bill", actor="operator:eve", reason="a bill of zero bytes")
     assert number is not None
-    kept = reader.world.core.read(lambda tx: inbox.find(tx, number))
+    kept = reader.world.core.read(lambda tx: inbox.find_message(tx, number))
     assert kept is not None
     assert "operator:eve: a bill of zero bytes" in kept.detail
     assert reader.shown() == []
@@ -231,7 +233,7 @@ def test_a_person_can_skip_a_window_and_read_it_later(reader: Reader) -> None:
 
 
 def listed(world: World, outcome: str, theirs: str | None = None) -> list[Any]:
-    return list(world.core.read(lambda tx: parked.listed(tx, outcome, 1000, theirs)))
+    return list(world.core.read(lambda tx: parked.list_parked(tx, outcome, 1000, theirs)))
 
 
 def tell_by(world: World, fact: Fact, road: Road, account: ProviderAccount | None = None) -> Applied:
@@ -251,7 +253,7 @@ def test_what_other_systems_sold_is_counted_and_neither_alarmed_nor_listed(reade
     assert reader.world.core.read(parked.counts_not_ours) == {"sandbox": 200}
     [found] = listed(reader.world, "not_ours", f"T-{Kind.PAID}-7")
     assert found.content["ours"] == f"shop-{Kind.PAID}-7"
-    assert parked.sweep(reader.world.core, parked.START) == (0, parked.START)
+    assert parked.look_at_parked(reader.world.core, parked.PARKED_START) == (0, parked.PARKED_START)
     reader.world.assert_balanced()
 
 

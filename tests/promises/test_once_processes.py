@@ -65,7 +65,7 @@ def test_notification_query_and_expiry_at_the_same_moment_credit_once(world: Wor
         jobs: list[Callable[[], object]] = [
             partial(world.receive, message),
             partial(payment_queries.ask, world.core, payment_id),
-            partial(payment_closing.work_on_due, world.core, payment_id),
+            partial(payment_closing.work_on_payment, world.core, payment_id),
             Worker(world.core).run_once,
         ]
         with ThreadPoolExecutor(8) as pool:

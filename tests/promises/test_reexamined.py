@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, text
 
-from app.domain.deciding import Late, Policy
+from app.domain.deciding import Late, PaymentPolicy
 from app.domain.facts import content_of
 from app.domain.money import Money
 from app.domain.numbers import slot_of_reference, slot_of_user
@@ -26,7 +26,7 @@ from app.services.base.reported_fact import ReportedFact
 from app.services.events import feed
 from app.services.facts import claims
 from app.services.facts import parked as parked_facts
-from app.services.facts.parked import BATCH, START, NotReexamined, reexamine
+from app.services.facts.parked import PARKED_BATCH, PARKED_START, NotReexamined, reexamine
 from app.worker import Worker
 from tests.support import databases
 from tests.support.facts import paid_fact, told
@@ -40,7 +40,7 @@ Situation = Callable[[World, str], int]
 
 
 def parked(world: World, outcome: str = "parked") -> list[Any]:
-    return list(world.core.read(lambda session: parked_facts.listed(session, outcome, 1000)))
+    return list(world.core.read(lambda session: parked_facts.list_parked(session, outcome, 1000)))
 
 
 def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
@@ -163,7 +163,7 @@ def test_found_by_many_at_once_it_is_applied_once(world: World, situation: Situa
             if turn % 2:
                 reexamine(world.core, number)
             else:
-                parked_facts.sweep(world.core, START)
+                parked_facts.look_at_parked(world.core, PARKED_START)
         except NotReexamined:
             pass  # another one was faster
 
@@ -188,7 +188,7 @@ def test_interrupted_at_any_step_it_is_taken_up_again(database_url: str, situati
             except Injected:
                 assert world.coins(f"user-{at}") in (0, 66)
             blown = fuse.has_blown
-        parked_facts.sweep(world.core, START)
+        parked_facts.look_at_parked(world.core, PARKED_START)
         assert (world.coins(f"user-{at}"), parked(world)) == (66, []), f"interrupted at step {at}"
     assert at > 5
     world.assert_balanced()
@@ -248,7 +248,7 @@ def test_what_was_parked_by_wrong_settings_is_applied_by_hand_once_they_are_righ
 
 
 def test_what_was_decided_against_a_payment_stays_decided(world: World) -> None:
-    world = world.with_rules(Rules(policy=Policy(late=Late.PARK)))
+    world = world.with_rules(Rules(policy=PaymentPolicy(late=Late.PARK)))
     held = told(world, paid_fact(world, world.order("bob").payments[0].id, money=Money(599, "CNY"))).fact_id
     used = told(world, paid_fact(world, world.order("carol").payments[0].id)).fact_id
     unusable = told(world, paid_fact(world, world.order("dave").payments[0].id, quantity=0)).fact_id
@@ -272,7 +272,7 @@ def test_a_fact_of_an_account_that_is_not_configured_any_more_waits(world: World
     without = world.with_accounts().core
     with pytest.raises(NotReexamined, match="'sandbox' is not configured"):
         reexamine(without, number)
-    assert parked_facts.sweep(without, START) == (0, START)
+    assert parked_facts.look_at_parked(without, PARKED_START) == (0, PARKED_START)
     assert len(parked(world)) == 1
 
 
@@ -289,20 +289,20 @@ def test_a_parked_fact_without_a_cause_is_only_read(world: World) -> None:
 def test_after_thirty_days_only_a_person_looks_again(world: World) -> None:
     number = an_order_restored(world, "alice")
     world.clock.advance(timedelta(days=30).total_seconds() + 1)
-    assert parked_facts.sweep(world.core, START) == (0, START)
+    assert parked_facts.look_at_parked(world.core, PARKED_START) == (0, PARKED_START)
     assert reexamine(world.core, number).outcome == "applied"
 
 
 def test_a_sweep_goes_on_where_the_last_one_stopped_and_begins_again_at_the_end(world: World) -> None:
     fact, restore = forgotten(world, "alice")
-    for number in range(BATCH):
+    for number in range(PARKED_BATCH):
         told(world, replace(fact, ref=Ref(ours=str(4096 + number), theirs=f"T-{number}")))
     world.clock.advance(1)
     told(world, fact)
     restore()
-    done, place = parked_facts.sweep(world.core, START)
+    done, place = parked_facts.look_at_parked(world.core, PARKED_START)
     assert (done, world.coins()) == (0, 0)
-    assert parked_facts.sweep(world.core, place) == (1, START)
+    assert parked_facts.look_at_parked(world.core, place) == (1, PARKED_START)
     assert world.coins() == 66
 
 
@@ -310,5 +310,5 @@ def test_one_fact_that_cannot_be_looked_at_does_not_keep_the_others_waiting(worl
     broken = an_order_restored(world, "bob")
     _set(world, broken, kind="unheard_of")
     an_order_restored(world, "alice")
-    assert parked_facts.sweep(world.core, START)[0] == 1
+    assert parked_facts.look_at_parked(world.core, PARKED_START)[0] == 1
     assert (world.coins("alice"), world.coins("bob")) == (66, 0)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine
 
-from app.domain.deciding import Late, Policy, Surplus
+from app.domain.deciding import Late, PaymentPolicy, Surplus
 from app.domain.ledger import Posted
 from app.domain.refunding import OPEN_REFUND, Clawback
 from app.providers.facts import Kind
@@ -142,7 +142,7 @@ def test_one_key_sent_by_many_at_once_is_one_refund_sent_once(world: World) -> N
         numbers = set(pool.map(lambda _: buyer.ask(100, key="the same"), range(8)))
         (refund,) = numbers
         world.clock.advance(60)
-        done = list(pool.map(lambda _: refund_calls.work_on_due(world.core, refund), range(8)))
+        done = list(pool.map(lambda _: refund_calls.work_on_refund(world.core, refund), range(8)))
     assert done.count(True) == 1
     assert len(world.at_provider(buyer.payment_id).refunds) == 1
     buyer.assert_balanced()
@@ -151,10 +151,10 @@ def test_one_key_sent_by_many_at_once_is_one_refund_sent_once(world: World) -> N
 def test_refunds_of_one_payment_keep_their_distance(world: World) -> None:
     buyer = paid_buyer(world)
     first, second = buyer.ask(100), buyer.ask(100)
-    assert refund_calls.work_on_due(world.core, first)
-    assert not refund_calls.work_on_due(world.core, second)
+    assert refund_calls.work_on_refund(world.core, first)
+    assert not refund_calls.work_on_refund(world.core, second)
     world.clock.advance(3)
-    assert refund_calls.work_on_due(world.core, second)
+    assert refund_calls.work_on_refund(world.core, second)
     assert {row.status for row in buyer.refunds()} == {"done"}
 
 
@@ -236,7 +236,7 @@ def test_spends_prizes_and_refunds_of_one_user_at_once_leave_exact_books(world: 
 
 
 def test_surplus_money_is_refunded_by_itself_if_so_set(engine: Engine, sessions: databases.Sessions) -> None:
-    world = build_world(engine, sessions, Rules(policy=Policy(surplus=Surplus.REFUND)))
+    world = build_world(engine, sessions, Rules(policy=PaymentPolicy(surplus=Surplus.REFUND)))
     buyer = Buyer(world)
     request = keyed("test", "again", "add_payment", {})
     second = orders.add_payment(world.core, buyer.user, buyer.order_id, PayBy("sandbox", "qr"), request)
@@ -258,7 +258,7 @@ def test_surplus_money_is_refunded_by_itself_if_so_set(engine: Engine, sessions:
 def test_a_second_trade_under_one_number_is_refunded_and_the_first_is_not(
     engine: Engine, sessions: databases.Sessions
 ) -> None:
-    world = build_world(engine, sessions, Rules(policy=Policy(surplus=Surplus.REFUND)))
+    world = build_world(engine, sessions, Rules(policy=PaymentPolicy(surplus=Surplus.REFUND)))
     buyer = paid_buyer(world)
     provider = world.at_provider(buyer.payment_id)
     first, provider.id = provider.id, f"{provider.id}-again"
@@ -275,7 +275,7 @@ def test_a_second_trade_under_one_number_is_refunded_and_the_first_is_not(
 
 
 def test_late_money_is_refunded_by_itself_if_so_set(engine: Engine, sessions: databases.Sessions) -> None:
-    world = build_world(engine, sessions, Rules(policy=Policy(late=Late.REFUND)))
+    world = build_world(engine, sessions, Rules(policy=PaymentPolicy(late=Late.REFUND)))
     buyer = Buyer(world)
     at_provider = world.at_provider(buyer.payment_id)
     world.clock.advance(3 * 3600)

@@ -67,7 +67,7 @@ def _prepare_ask(buyer: Buyer) -> None:
 
 
 def _ask(buyer: Buyer) -> None:
-    refund_calls.work_on_due(buyer.world.core, buyer.ask(300, key="the same"))
+    refund_calls.work_on_refund(buyer.world.core, buyer.ask(300, key="the same"))
 
 
 def _ask_and_send(buyer: Buyer) -> None:

@@ -18,7 +18,7 @@ def test_a_refund_that_is_sent_as_it_is_asked_for_is_nobody_elses_meanwhile(worl
     real, taken = provider.refund, []
 
     def refund(ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
-        taken.append(refund_calls.work_on_due(world.core, int(ref.refund or 0)))
+        taken.append(refund_calls.work_on_refund(world.core, int(ref.refund or 0)))
         return real(ref, money, reason)
 
     provider.refund = refund  # type: ignore[method-assign]

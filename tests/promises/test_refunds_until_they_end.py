@@ -13,15 +13,16 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from app.cli import main
-from app.domain.deciding import Policy, Surplus
+from app.domain.deciding import PaymentPolicy, Surplus
 from app.domain.money import Money
 from app.domain.proof.anchors import check_of
+from app.domain.retries import RETRIES, Retried
 from app.providers.errors import Declined, Unknown
 from app.providers.facts import Fact, Kind, Ref
 from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
-from app.services.calls import payment_starts, refund_calls
+from app.services.calls import payment_starts
 from app.services.facts import parked
 from app.services.payments import orders
 from app.services.payments.orders import PayBy
@@ -115,7 +116,7 @@ def test_a_console_refund_that_failed_is_asked_about_for_thirty_days_and_no_long
     work_for(world, 31 * 24, step=12)
     assert buyer.refund(row.id).recheck_at is None
     about = [url for _, url, _ in world.http.requests[asked:] if "/refunds/c1" in url]
-    assert len(about) == refund_calls.MOST_RECHECKS == 30
+    assert len(about) == RETRIES[Retried.FAILED_REFUND].most == 30
     buyer.assert_balanced()
 
 
@@ -159,7 +160,7 @@ def test_a_refund_that_fits_is_never_given_up_for_lack_of_an_answer(world: World
 
 def _surplus(engine: Engine, sessions: Sessions, policy: Surplus = Surplus.REFUND) -> tuple[Buyer, int]:
     """A buyer whose order is paid, with a second payment that is not told yet."""
-    world = build_world(engine, sessions, Rules(policy=Policy(surplus=policy)))
+    world = build_world(engine, sessions, Rules(policy=PaymentPolicy(surplus=policy)))
     buyer = Buyer(world)
     request = keyed("test", "again", "add_payment", {})
     second = orders.add_payment(world.core, buyer.user, buyer.order_id, PayBy("sandbox", "qr"), request)
@@ -215,7 +216,7 @@ def test_a_surplus_that_was_refunded_leaves_its_list(engine: Engine, sessions: S
     paid = Fact(Kind.REFUNDED, Ref(str(second), theirs, "r1"), buyer.at(1), account="m-1", live=False)
 
     def listed() -> list[str]:
-        return [row.content["theirs"] for row in world.core.read(lambda tx: parked.listed(tx, "surplus", 100))]
+        return [row.content["theirs"] for row in world.core.read(lambda tx: parked.list_parked(tx, "surplus", 100))]
 
     assert listed() == [theirs]
     buyer.tell(replace(paid, money=Money(100, "CNY")))
@@ -297,12 +298,12 @@ def test_where_the_provider_cannot_tell_the_payment_waits_for_the_next_bill_and_
     altered(world).answers = _says_only_that_something_went_back
     world.pay(buyer.payment_id)
     buyer.tell(replace(buyer.paid(), refunds_unknown=True), "query")
-    assert overdue.listed(world.core, 10).payments == []
+    assert overdue.list_overdue_refunds(world.core, 10).payments == []
     work_for(world, 3)
-    (listed,) = overdue.listed(world.core, 10).payments
+    (listed,) = overdue.list_overdue_refunds(world.core, 10).payments
     assert (listed.id, listed.theirs) == (buyer.payment_id, buyer.theirs)
     buyer.tell(buyer.fact(Kind.REFUNDED, 30, refund="c1", money=300), "bill")
-    assert overdue.listed(world.core, 10).payments == []
+    assert overdue.list_overdue_refunds(world.core, 10).payments == []
     assert buyer.coins == 33
 
 
@@ -327,12 +328,12 @@ def test_an_open_refund_is_listed_as_overdue_and_alarmed_once(
     world.simulator.books.next_refunds.append("WAITING")
     refund = buyer.ask(300)
     buyer.work(refund)
-    assert overdue.listed(world.core, 10).refunds == []
+    assert overdue.list_overdue_refunds(world.core, 10).refunds == []
     capsys.readouterr()
     work_for(world, 5 * 24, step=6)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"refund_overdue"' in line]
     assert [(line["refund"], line["level"]) for line in lines] == [(refund, "error")]
-    assert [row.id for row in overdue.listed(world.core, 10).refunds] == [refund]
+    assert [row.id for row in overdue.list_overdue_refunds(world.core, 10).refunds] == [refund]
     shown = operator("overdue")
     assert (shown.exit_code, shown.output.split("  ")[0]) == (0, str(refund))
     assert "pending  300 CNY" in shown.output

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from app.domain.deciding import Late, Policy, Surplus
+from app.domain.deciding import Late, PaymentPolicy, Surplus
 from app.domain.refunding import Clawback
 from app.providers.facts import Kind
 from app.services.base.context import Rules
@@ -129,7 +129,7 @@ def test_money_for_a_paid_order_is_told_as_surplus_and_late_money_by_the_policy(
 
 
 def test_late_money_that_the_policy_gives_back_is_told_with_its_refund(world: World, told: Told) -> None:
-    strict = world.with_rules(Rules(policy=Policy(late=Late.REFUND, surplus=Surplus.REFUND)))
+    strict = world.with_rules(Rules(policy=PaymentPolicy(late=Late.REFUND, surplus=Surplus.REFUND)))
     buyer = Buyer(strict)
     world.clock.advance(8 * 86400)
     Worker(strict.core).run_once()

@@ -161,12 +161,12 @@ def test_a_query_without_an_answer_changes_nothing_and_is_asked_again(world: Wor
     before = world.payment(payment_id)
     broken = through(world, BrokenHttp(world.http, fault))
     world.clock.advance(6)
-    assert payment_closing.work_on_due(broken.core, payment_id)
+    assert payment_closing.work_on_payment(broken.core, payment_id)
     row = world.payment(payment_id)
     assert (row.status, row.theirs, world.coins()) == (before.status, before.theirs, 0)
     assert row.next_query_at > world.clock.now()
     world.clock.advance((row.next_query_at - world.clock.now()).total_seconds())
-    assert payment_closing.work_on_due(world.core, payment_id)
+    assert payment_closing.work_on_payment(world.core, payment_id)
     assert world.coins() == 66
 
 
@@ -202,11 +202,11 @@ def test_a_close_that_was_not_answered_is_settled_by_the_next_question(world: Wo
     payment_id = view.payments[0].id
     world.clock.advance(1800)
     world.simulator.books._aged = lambda payment: payment  # type: ignore[method-assign]  # a provider without a clock
-    assert payment_closing.work_on_due(through(world, FailingSecond(world)).core, payment_id)
+    assert payment_closing.work_on_payment(through(world, FailingSecond(world)).core, payment_id)
     assert world.at_provider(payment_id).status == "CLOSED"
     assert world.payment(payment_id).status == "pending"
     world.clock.advance(3700)
-    assert payment_closing.work_on_due(world.core, payment_id)
+    assert payment_closing.work_on_payment(world.core, payment_id)
     assert world.payment(payment_id).status == "closed"
 
 

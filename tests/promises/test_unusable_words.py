@@ -119,7 +119,7 @@ def paid(world: World, user: str = "alice") -> tuple[int, Message]:
 
 
 def kept(world: World) -> list[tuple[str, str]]:
-    return [(row.reason, row.detail) for row in world.core.read(inbox.waiting)]
+    return [(row.reason, row.detail) for row in world.core.read(inbox.waiting_messages)]
 
 
 def paid_outcomes(world: World) -> list[tuple[str, str]]:
@@ -348,7 +348,7 @@ def test_a_refusal_in_strange_words_is_still_a_refusal(world: World, text: str) 
 def test_the_kept_message_is_replayed_once_the_plugin_reads_it_properly(world: World) -> None:
     _, message = paid(world)
     loose(world, named(theirs=LONG)).receive(message)
-    [row] = world.core.read(inbox.waiting)
+    [row] = world.core.read(inbox.waiting_messages)
     assert str(notifications.replay(world.core, row.id)) == "applied"
     assert (world.coins(), kept(world)) == (66, [])
     world.assert_balanced()

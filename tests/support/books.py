@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 
 from app.domain.ledger import AccountName, Transfer, system, wallet
 from app.domain.numbers import slot_of_user
-from app.domain.trial_balance import Heading, Sums, TrialBalance
+from app.domain.trial_balance import BalanceHeading, Sums, TrialBalance
 from app.models.checkpoints import CHECKPOINTS
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
@@ -83,13 +83,13 @@ class Books:
     def audited(self) -> list[str]:
         return [f"{finding.what} {finding.detail}" for finding in audit_checkpoints(self.sessions)]
 
-    def naive(self, until: datetime | None = None) -> dict[Heading, Sums]:
+    def naive(self, until: datetime | None = None) -> dict[BalanceHeading, Sums]:
         """The sums over all legs up to and including that moment, by reading every row."""
         accounts = {
-            (row.slot, row.id): Heading(row.asset, row.environment, row.user_id != "", row.code)
+            (row.slot, row.id): BalanceHeading(row.asset, row.environment, row.user_id != "", row.code)
             for row in read(self.sessions, lambda s: s.execute(select(ACCOUNTS).prefix_with(sweep("audit"))).all())
         }
-        sums: dict[Heading, Sums] = {}
+        sums: dict[BalanceHeading, Sums] = {}
         for row in read(self.sessions, lambda s: s.execute(select(TRANSFERS).prefix_with(sweep("audit"))).all()):
             if until is None or row.created_at <= until:
                 for number, leg in ((row.debit_id, Sums(row.amount, 0)), (row.credit_id, Sums(0, row.amount))):
@@ -98,14 +98,18 @@ class Books:
         return sums
 
 
-def shown(trial: TrialBalance) -> dict[Heading, tuple[int, int, int]]:
+def shown(trial: TrialBalance) -> dict[BalanceHeading, tuple[int, int, int]]:
     """Debits, credits and balance of each line."""
     return {
-        Heading(sheet.asset, sheet.environment, line.of_users, line.code): (line.debits, line.credits, line.balance)
+        BalanceHeading(sheet.asset, sheet.environment, line.of_users, line.code): (
+            line.debits,
+            line.credits,
+            line.balance,
+        )
         for sheet in trial.sheets
         for line in sheet.lines
     }
 
 
-def expected(sums: dict[Heading, Sums]) -> dict[Heading, tuple[int, int, int]]:
+def expected(sums: dict[BalanceHeading, Sums]) -> dict[BalanceHeading, tuple[int, int, int]]:
     return {heading: (one.debits, one.credits, one.balance) for heading, one in sums.items()}

@@ -101,7 +101,7 @@ class Buyer:
     def work(self, refund_id: int) -> str:
         """Take a refund one step further; its status then."""
         self.world.clock.advance(5000)
-        refund_calls.work_on_due(self.world.core, refund_id)
+        refund_calls.work_on_refund(self.world.core, refund_id)
         return str(self.refund(refund_id).status)
 
     def spend(self, amount: int) -> object:
@@ -117,12 +117,12 @@ class Buyer:
     # --- how it stands ---
 
     def refund(self, refund_id: int) -> AnyRow:
-        row = self.world.core.read(lambda s: refund_rows.refund(s, self.slot, refund_id))
+        row = self.world.core.read(lambda s: refund_rows.find_refund(s, self.slot, refund_id))
         assert row is not None
         return row
 
     def refunds(self) -> Sequence[AnyRow]:
-        return requests.of_order(self.world.core, self.order_id)
+        return requests.list_refunds_of_order(self.world.core, self.order_id)
 
     @property
     def account(self) -> ledger.Balance:

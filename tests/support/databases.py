@@ -18,7 +18,7 @@ from sqlalchemy import Engine, String, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import sessionmaker
 
-from app.models import slot_guard
+from app.models import slot_guard, slot_watch
 from app.models.engine import engine_options, prepare
 from app.services.base.transaction import Sessions
 
@@ -92,6 +92,7 @@ def as_in_service(engine: Engine) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _wait_for_no_disk)
     slot_guard.install(engine)
+    slot_watch.watch_engine(engine)
     return engine
 
 

@@ -99,11 +99,13 @@ def flows(place: Installation) -> dict[str, Flow]:
         return sent(request)
 
     def spent(amount: int, packs: int, at: int) -> Work:
-        """A spend out of a wallet that got so many packs, each of one paid lot and one bonus lot."""
+        """A spend out of a wallet that got so many packs, each of one paid lot and one bonus lot. Two spends of several
+        lots come before: the first one makes the account that the coins go to, the second one reads its number."""
         user = f"spender-{place.number}-{packs}-{at}"
         for _ in range(packs):
             shop.bought(user)
-        shop.done(shop.spend_request(user, 1))
+        for before in (1, 10):
+            shop.done(shop.spend_request(user, before))
         return sent(shop.spend_request(user, amount))
 
     return {

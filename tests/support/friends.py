@@ -87,7 +87,7 @@ class Friends:
         return wallet(user, "coin", self.environment)
 
     def gift(self, number: int) -> AnyRow:
-        return journey.view(self.world.core, number)
+        return journey.view_gift(self.world.core, number)
 
     def balance(self, user: str) -> Balance:
         return self.world.core.read(lambda tx: ledger.balance(tx, slot_of_user(user), self.wallet(user)))

@@ -20,7 +20,7 @@ def write_statement(world: World, user: str, lines: int) -> None:
     name = wallet(user, "coin")
 
     def work(tx: Any) -> None:
-        locked = accounts.lock(tx, [(slot, name), (slot, system("revenue", "coin"))])
+        locked = accounts.lock_accounts(tx, [(slot, name), (slot, system("revenue", "coin"))])
         book, revenue = locked.books[slot, name].id, locked.numbers[slot, system("revenue", "coin")]
         row = {
             "slot": slot,

@@ -165,7 +165,7 @@ def endpoint(core: Core, name: str = "game") -> Any:
 def tell(core: Core, user: str, number: int, kind: EventType = EventType.COINS_CREDITED) -> uuid.UUID:
     """Write an event with that number in its data, in its place of the feed."""
     slot, now = slot_of_user(user), core.clock.now()
-    new = event_id(slot, now)
+    new = event_id(slot, microseconds(now))
     row = {
         "slot": slot,
         "id": new,

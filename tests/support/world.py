@@ -116,13 +116,13 @@ class World:
 
     def payment(self, payment_id: int) -> AnyRow:
         slot = slot_of_number(payment_id)
-        row = self.core.read(lambda session: payment_rows.payment(session, slot, payment_id))
+        row = self.core.read(lambda session: payment_rows.find_payment(session, slot, payment_id))
         assert row is not None
         return row
 
     def order_row(self, order_id: int) -> AnyRow:
         slot = slot_of_number(order_id)
-        row = self.core.read(lambda session: payment_rows.order(session, slot, order_id))
+        row = self.core.read(lambda session: payment_rows.find_order(session, slot, order_id))
         assert row is not None
         return row
 

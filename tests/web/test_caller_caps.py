@@ -97,6 +97,48 @@ def test_spends_are_the_users_and_have_no_cap_of_the_caller(world: World, engine
     assert backend.post("/v1/spends", {**COINS, "amount": 10}).status_code == 201
 
 
+def _reverse(backend: ApiClient, transfer: str, amount: int | None = None, *, key: str | None = None) -> TestResponse:
+    return backend.post(f"/v1/transfers/{transfer}/reverse", {"amount": amount, "reason": "r"}, key=key)
+
+
+def test_a_reversal_that_gives_coins_counts_as_a_grant(world: World, engine: Engine) -> None:
+    """Of a spend, of what a hold captured and of a debit, whole or in part; a repeat and a refusal count nothing."""
+    free = _backend(world, engine)
+    _grant(free, 1000)
+    spends = [free.post("/v1/spends", {**COINS, "amount": 60}).get_json()["id"] for _ in range(3)]
+    hold = free.post("/v1/holds", {**COINS, "amount": 60, "seconds": 60}).get_json()["id"]
+    captured = free.post(f"/v1/holds/{hold}/capture", {"amount": 60}).get_json()["id"]
+    debited = _debit(free, 60).get_json()["id"]
+    before = world.coins()
+    backend = _backend(world, engine, grants={"coin": {"per_call": 50, "per_day": 100}})
+    assert _refusal(_reverse(backend, spends[0], key="whole")) == (403, "over_call_cap")
+    assert _reverse(backend, spends[0], 40, key="part").status_code == 201
+    assert _reverse(backend, spends[0], 40, key="part").get_json()["repeated"] is True
+    assert _reverse(backend, captured, 40).status_code == 201
+    assert _refusal(_reverse(backend, debited, 21, key="d")) == (429, "over_day_cap")
+    assert _refusal(_grant(backend, 21)) == (429, "over_day_cap"), "grants and reversals are counted together"
+    assert _reverse(backend, debited, 20).status_code == 201
+    assert _refusal(_reverse(backend, spends[1], 1)) == (429, "over_day_cap")
+    assert world.coins() == before + 100
+    assert _reverse(free, spends[1]).status_code == 201
+    world.assert_balanced()
+
+
+def test_a_reversal_that_takes_coins_counts_as_a_debit(world: World, engine: Engine) -> None:
+    """Of a grant, and of a reversal that gave coins."""
+    free = _backend(world, engine)
+    granted = [_grant(free, 60).get_json()["id"] for _ in range(2)]
+    spent = free.post("/v1/spends", {**COINS, "amount": 60}).get_json()["id"]
+    undone = _reverse(free, spent).get_json()["id"]
+    backend = _backend(world, engine, grants={"*": {"per_day": 0}}, debits={"*": {"per_call": 60, "per_day": 100}})
+    assert _reverse(backend, granted[0]).status_code == 201
+    assert _refusal(_reverse(backend, undone)) == (429, "over_day_cap")
+    assert _reverse(backend, undone, 40).status_code == 201
+    assert _refusal(_debit(backend, 1)) == (429, "over_day_cap")
+    assert world.coins() == 20
+    world.assert_balanced()
+
+
 def test_a_batch_is_one_call_and_its_grants_count_together(world: World, engine: Engine) -> None:
     backend = _backend(world, engine, grants={"coin": {"per_call": 100, "per_day": 150}})
 

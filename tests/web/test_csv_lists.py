@@ -27,13 +27,13 @@ from tests.support.world import World
 API = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 FORMULA = '=HYPERLINK("https://evil.test","coins")'
 SHAPES = {
-    "/v1/statement": ledger.STATEMENT,
-    "/v1/orders": orders.ORDERS,
-    "/v1/refunds": refunds.REFUNDS,
-    "/v1/wallet/lots": wallet_lists.LOTS,
-    "/v1/holds": wallet_lists.HOLDS,
-    "/v1/transfers": wallet_lists.TRANSFERS,
-    "/v1/wallets/freezes": refunds.FREEZES,
+    "/v1/statement": ledger.STATEMENT_LIST,
+    "/v1/orders": orders.ORDER_LIST,
+    "/v1/refunds": refunds.REFUND_LIST,
+    "/v1/wallet/lots": wallet_lists.LOT_LIST,
+    "/v1/holds": wallet_lists.HOLD_LIST,
+    "/v1/transfers": wallet_lists.TRANSFER_LIST,
+    "/v1/wallets/freezes": refunds.FREEZE_LIST,
 }
 
 
@@ -147,7 +147,7 @@ def test_a_file_begins_after_the_cursor(world: World, http: FlaskClient) -> None
 
 def test_an_empty_list_is_a_file_with_its_columns(alice: ApiClient) -> None:
     answer = alice.get("/v1/holds", format="csv")
-    assert answer.text == ",".join(wallet_lists.HOLDS.columns) + "\r\n"
+    assert answer.text == ",".join(wallet_lists.HOLD_LIST.columns) + "\r\n"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="holds.csv"'
 
 

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel, ValidationError
+from sqlalchemy import Engine
 
 from app import create_app
 from app.config import Settings
@@ -27,7 +28,8 @@ from app.web.openapi.links import LINKS
 from app.web.openapi.operations import Operation
 from tests.clients import codes_of_views
 from tests.clients.generate import COMMAND, document
-from tests.support.web_client import ApiClient, order_body
+from tests.support.web_client import ApiClient, build_client, order_body, token
+from tests.support.world import World
 
 VERBS = frozenset(
     re.findall(
@@ -39,6 +41,7 @@ VERBS = frozenset(
 """What an operation may begin with: the name of its view says it. `show_…` is `read…`."""
 NOT_OF_AN_OPERATION = frozenset({"method_not_allowed", "schema_outdated", "batch_not_applied"})
 """Answered before an operation is chosen, by /health/ready, or as a part of an answer with 200."""
+RATES = {"RateLimit-Policy", "RateLimit", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
 MODELS = "describe it in its `Field(description=…, examples=[…])`, or use a type of app/web/fields.py"
 
 PATHS = "describe it in PATH_PARAMETERS of app/web/openapi/parameters.py"
@@ -215,6 +218,48 @@ def test_an_operation_says_its_codes(
         assert {ERRORS[code][0] for code in said["examples"]} == {int(status)}
         codes |= set(said["examples"])
     assert spec["components"]["schemas"][name]["properties"]["code"]["enum"] == sorted(codes) == sorted(operation.codes)
+
+
+@every_operation
+def test_an_operation_says_its_header_fields(
+    operation: Operation, described: dict[str, dict[str, Any]], spec: dict[str, Any]
+) -> None:
+    found = described[operation.id]
+    taken = {each["name"]: each for each in found["parameters"] if each["in"] == "header"}
+    assert not taken["X-Request-Id"]["required"]
+    assert ("Tillbook-Actor" in taken) is (operation.method != "get")
+    for status, answer in found["responses"].items():
+        wanted = {"X-Request-Id"}
+        wanted |= {"Retry-After"} if status in ("429", "503") else set()
+        wanted |= {"WWW-Authenticate"} if status == "401" else RATES if {"user": []} in found["security"] else set()
+        assert set(answer["headers"]) == wanted, status
+        for name, said in answer["headers"].items():
+            assert said == {"$ref": f"#/components/headers/{name}"}
+            field = spec["components"]["headers"][name]
+            assert field["description"]
+            assert shown(field["schema"], spec).is_valid(field["schema"]["examples"][0])
+
+
+def test_every_header_field_of_an_answer_is_described(
+    world: World, engine: Engine, backend: ApiClient, described: dict[str, dict[str, Any]]
+) -> None:
+    """But for what every answer of HTTP has, and what is for browsers."""
+    common = {"Content-Type", "Content-Length", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"}
+    common |= {"Content-Security-Policy", "Cache-Control"}
+    http = build_client(world, engine, user_requests_per_minute=3)
+    alice = ApiClient(http, token("alice"))
+    answers = {
+        ("readWallet", "200"): alice.get("/v1/wallet"),
+        ("createOrder", "409"): alice.post("/v1/orders", order_body(product="none")),
+        ("readStatement", "404"): alice.get("/v1/statement", cursor="none"),
+        ("listProducts", "429"): alice.get("/v1/products"),
+        ("listProviders", "401"): ApiClient(http, "nobody").get("/v1/providers"),
+        ("createSpend", "409"): backend.post("/v1/spends", {"user": "alice", "asset": "coin", "amount": 1}),
+    }
+    for (name, status), answer in answers.items():
+        assert answer.status_code == int(status), name
+        said = set(described[name]["responses"][status]["headers"])
+        assert set(answer.headers.keys()) - common == said, name
 
 
 def test_every_code_is_that_of_an_operation() -> None:

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from app.models.base import Base
 from app.models.slot_guard import sweep
 from app.providers.facts import Message
-from app.web.webhooks import LARGEST_BODY
+from app.web.webhooks import LARGEST_NOTIFICATION
 from tests.conftest import create_schema
 from tests.support import databases
 from tests.support.web_client import build_client
@@ -55,8 +55,8 @@ def test_an_account_that_there_is_not_is_not_found(http: FlaskClient, account: s
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(http: FlaskClient) -> None:
-    assert http.post(PATHS[0], data=b"x" * LARGEST_BODY).status_code == 400
-    answer = http.post(PATHS[0], data=b"x" * (LARGEST_BODY + 1))
+    assert http.post(PATHS[0], data=b"x" * LARGEST_NOTIFICATION).status_code == 400
+    answer = http.post(PATHS[0], data=b"x" * (LARGEST_NOTIFICATION + 1))
     assert (answer.status_code, answer.get_json()["code"]) == (413, "too_large")
 
 

@@ -13,7 +13,7 @@ from app.domain.lots import NEVER
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LedgerFinding:
     """One row that does not fit, and why. `row` names it inside its slot."""
 
     slot: int

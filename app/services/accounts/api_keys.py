@@ -110,12 +110,12 @@ def is_genuine(seals: Seals, row: AnyRow) -> bool:
     return seals.fits("caller_keys", _sealed_content(row._asdict()), bytes(row.seal))
 
 
-def listed(tx: Tx) -> Sequence[AnyRow]:
+def list_keys(tx: Tx) -> Sequence[AnyRow]:
     """Every key in the database, by caller and age."""
     return tx.execute(select(*_keys).order_by(_keys.caller, _keys.created_at, _keys.name)).all()
 
 
-def callers(tx: Tx) -> Sequence[AnyRow]:
+def list_callers(tx: Tx) -> Sequence[AnyRow]:
     return tx.execute(select(*_callers).order_by(_callers.name)).all()
 
 

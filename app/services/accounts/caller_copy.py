@@ -93,7 +93,7 @@ class CallerCopy:
     def _read(self, tx: Tx) -> KnownCallers:
         seals = tx.core.rules.ledger.seals
         keys, revoked = dict[str, KnownKey](), set[str]()
-        for row in api_keys.listed(tx):
+        for row in api_keys.list_keys(tx):
             if row.revoked_at is not None:
                 revoked.add(row.sha256)
             elif api_keys.is_genuine(seals, row):

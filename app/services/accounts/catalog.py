@@ -20,6 +20,7 @@ from pydantic import (
 )
 from sqlalchemy import select, update
 
+from app.domain.fulfilment import FulfilledBy
 from app.domain.money import MAX_MINOR, MoneyError, parse_decimal
 from app.models.base import AnyRow
 from app.models.catalogue import Product
@@ -34,9 +35,9 @@ MOST_COINS = 10**12
 """Per piece and grant: leaves room for a million pieces below 2^63."""
 _p = Product.__table__.c
 
-Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ProductSku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AssetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
-AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+ProviderAccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
@@ -64,11 +65,12 @@ def _exact(value: object) -> str:
 class ProductEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    sku: Sku
+    sku: ProductSku
     title: Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
     prices: dict[CurrencyCode, Annotated[str, BeforeValidator(_exact)]] = Field(default_factory=dict)
     grants: list[GrantEntry] = Field(min_length=1, max_length=MOST_GRANTS)
-    store_ids: dict[AccountName, Annotated[str, StringConstraints(min_length=1, max_length=128)]] = Field(
+    fulfilment: FulfilledBy = FulfilledBy.WALLET
+    store_ids: dict[ProviderAccountName, Annotated[str, StringConstraints(min_length=1, max_length=128)]] = Field(
         default_factory=dict
     )
     active: bool = True
@@ -96,6 +98,7 @@ class ProductEntry(BaseModel):
             "title": self.title,
             "prices": {currency: parse_decimal(text, currency).minor for currency, text in self.prices.items()},
             "grants": [grant.model_dump() for grant in self.grants],
+            "fulfilment": self.fulfilment.value,
             "store_ids": self.store_ids,
             "active": self.active,
             "starts_at": self.starts_at,

@@ -23,7 +23,7 @@ from app.services.base.list_pages import ListPage, ListPlace, page_of
 from app.services.base.upsert import insert_numbered
 from app.services.ledger.ledger_transaction import LedgerTransaction
 
-POLICY = "policy"
+BY_POLICY = "policy"
 """The actor where the policy of a refund froze a wallet."""
 _A, _z = ACCOUNTS.c, Freeze.__table__.c
 _ENTRY = select(*_z).where(_z.slot == bindparam("slot"), _z.id == bindparam("id"))
@@ -52,7 +52,7 @@ class Change:
     actor: str
 
 
-def change(core: Core, wanted: Change, request: Keyed) -> int:
+def change_freeze(core: Core, wanted: Change, request: Keyed) -> int:
     """Freeze or unfreeze, and write down who did it and why; the number of that entry. Repeating the request with its
     key changes nothing, even if the wallet has been unfrozen since, or nobody remembers the key any more."""
     slot = slot_of_user(wanted.user_id)
@@ -102,7 +102,7 @@ def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None, re
             book.frozen = wanted.frozen
             books.mark(book, entry_made.kind, entry_made.subject, 0, entry_made.content())
         kind = EventType.WALLET_FROZEN if wanted.frozen else EventType.WALLET_UNFROZEN
-        shown = {"freeze": representations.freeze(entry_made)}
+        shown = {"freeze": representations.freeze_data(entry_made)}
         books.tell(books.book(slot, names[0]), kind, shown, wanted.actor)
     return number
 

@@ -36,7 +36,7 @@ from app.services.audit.orders import Finding
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.facts.claims import agreement_reference, slot_of_claim
 
-PAGE = 500
+ANCHOR_PAGE = 500
 _A, _T, _M, _F = ACCOUNTS.c, TRANSFERS.c, MARKS.c, FACTS.c
 _O, _P, _R, _C = Order.__table__.c, Payment.__table__.c, Refund.__table__.c, Claim.__table__.c
 _CLAIM = (_C.cslot, _C.provider_account, _C.environment, _C.reference)
@@ -97,14 +97,14 @@ def _anchored(tx: Transaction, slot: int, table: str) -> list[AnchoredRow]:
 
 
 def _claims_after(tx: Transaction, after: tuple[Any, ...]) -> Sequence[AnyRow]:
-    wanted = select(*_CLAIM, _C.user_id).where(tuple_(*_CLAIM) > after).order_by(*_CLAIM).limit(PAGE)
+    wanted = select(*_CLAIM, _C.user_id).where(tuple_(*_CLAIM) > after).order_by(*_CLAIM).limit(ANCHOR_PAGE)
     return tx.execute(wanted).all()
 
 
 def _rows(tx: Transaction, slot: int, table: str) -> Generator[Mapping[str, Any], None, None]:
     """All rows of the table in that slot, with the user to whom each belongs, in a stream. `close` it: a row that
     cannot be read leaves it open."""
-    with tx.connection().execute(_SELECTED[table](slot), execution_options={"yield_per": PAGE}) as result:
+    with tx.connection().execute(_SELECTED[table](slot), execution_options={"yield_per": ANCHOR_PAGE}) as result:
         for row in result:
             yield row._asdict()
 
@@ -301,5 +301,5 @@ def _statement(account: AnchoredAccount) -> str:
 
 def _pieces(items: Sequence[Item]) -> Iterator[list[Item]]:
     rest = iter(items)
-    while some := list(islice(rest, PAGE)):
+    while some := list(islice(rest, ANCHOR_PAGE)):
         yield some

@@ -13,7 +13,7 @@ from functools import partial
 
 from sqlalchemy import and_, func, select
 
-from app.domain.trial_balance import Heading, Sums, Totals, added
+from app.domain.trial_balance import BalanceHeading, Sums, Totals, added
 from app.models.checkpoints import CHECKPOINTS
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
@@ -23,7 +23,7 @@ from app.services.ledger.checkpoints import Checkpoint, of_day
 
 C, T = CHECKPOINTS.c, TRANSFERS.c
 ACCOUNT = ("user_id", "code", "asset", "environment")
-AT_ONCE = 2000
+CHECKPOINTS_AT_ONCE = 2000
 """The database sends this many transfers at a time."""
 DAWN = Checkpoint(date.min, {})
 _FROM, _TO = ACCOUNTS.alias("debited"), ACCOUNTS.alias("credited")
@@ -79,19 +79,21 @@ def _next(session: Transaction, proved: Checkpoint) -> tuple[Checkpoint, str] | 
 
 def _legs_by_day(session: Transaction, start: datetime, end: datetime) -> dict[date, Totals]:
     """The legs of each day in which something was booked."""
-    days: dict[date, dict[Heading, Sums]] = defaultdict(lambda: defaultdict(Sums))
+    days: dict[date, dict[BalanceHeading, Sums]] = defaultdict(lambda: defaultdict(Sums))
     wanted = _TRANSFERS.where(T.created_at >= start, T.created_at < end)
-    for at, amount, *names in session.connection().execute(wanted, execution_options={"yield_per": AT_ONCE}):
+    for at, amount, *names in session.connection().execute(
+        wanted, execution_options={"yield_per": CHECKPOINTS_AT_ONCE}
+    ):
         totals = days[at.date()]
         _count(totals, names[: len(ACCOUNT)], Sums(debits=amount))
         _count(totals, names[len(ACCOUNT) :], Sums(credits=amount))
     return {day: dict(totals) for day, totals in days.items()}
 
 
-def _count(totals: dict[Heading, Sums], account: list[str], leg: Sums) -> None:
+def _count(totals: dict[BalanceHeading, Sums], account: list[str], leg: Sums) -> None:
     user_id, code, asset, environment = account
     if code is not None:
-        totals[Heading(asset, environment, user_id != "", code)] += leg
+        totals[BalanceHeading(asset, environment, user_id != "", code)] += leg
 
 
 def _difference(stored: Totals, due: Totals) -> str:

@@ -30,7 +30,7 @@ from app.services.ledger import clawback, idempotency, reversals
 from app.services.ledger.idempotency import STORED, Stored
 from app.services.refunds import recall_rows
 
-PAGE = 500
+GIFT_PAGE = 500
 _SAME = ("giver", "receiver", "asset", "environment", "amount", "message", "reference")
 _G, _P, _V, _R, _W = GIFTS.c, GIFT_PARTS.c, GIFT_ARRIVALS.c, RECALLS.c, RECALL_ANSWERS.c
 _A, _T, _L = ACCOUNTS.c, TRANSFERS.c, LOTS.c
@@ -52,11 +52,12 @@ def _used_slots(tx: Transaction) -> list[int]:
 
 
 def _check_slot(tx: Transaction, slot: int) -> list[Finding]:
+    tx.of_several_slots("audit")
     check = _SlotOfGifts(tx, slot)
     return [Finding(what, f"slot {slot}, {detail}") for what, detail in check.run()]
 
 
-Found = Iterator[tuple[str, str]]
+GiftFindings = Iterator[tuple[str, str]]
 
 
 class _SlotOfGifts:
@@ -73,7 +74,7 @@ class _SlotOfGifts:
         self._missing: Counter[uuid.UUID] = Counter()
         """What of that was no longer there."""
 
-    def run(self) -> Found:
+    def run(self) -> GiftFindings:
         for gift in self._rows(GIFTS, _G.id):
             yield from self._gift(gift)
         for arrival in self._rows(GIFT_ARRIVALS, _V.gift_id):
@@ -89,9 +90,10 @@ class _SlotOfGifts:
 
     # --- the giver's side ---
 
-    def _gift(self, row: AnyRow) -> Found:
+    def _gift(self, row: AnyRow) -> GiftFindings:
         gift, parts = gift_rows.gift_in(row), gift_rows.parts(self._tx, row.id)
-        name = f"gift {row.id} from user {row.giver} to user {row.receiver}"
+        who = f"from user {row.giver} to user {row.receiver} (`tillbook find {row.id}`)"
+        name = f"gift {row.id} of {row.amount} {row.asset} {who}"
         if self._slot != slot_of_user(gift.giver):
             yield "gift_giver", f"{name} lies in another slot than its giver"
         sent = gift.sent()
@@ -107,7 +109,7 @@ class _SlotOfGifts:
         if row.status != GiftStatus.SENT and decided != (row.status == GiftStatus.RECEIVED, row.reason):
             yield "gift_status", f"{name} is {row.status}, and its receiver's slot says {decided}"
 
-    def _parts(self, number: int, sent: Stored, parts: Sequence[GiftPart], name: str) -> Found:
+    def _parts(self, number: int, sent: Stored, parts: Sequence[GiftPart], name: str) -> GiftFindings:
         """They are what the transfer took, lot by lot, and each is a piece of its lot."""
         if [(part.source, part.amount) for part in parts] != reversals.uses_of(self._tx, sent):
             yield "gift_parts", f"{name}: its parts are not the lots that it used"
@@ -124,7 +126,7 @@ class _SlotOfGifts:
             if row.account_id != sent.book_id or not is_piece_of(part, Lot(*row[3:]), row.granted):
                 yield "gift_parts", f"{name}: part {row.position} is no piece of lot {part.source}"
 
-    def _return(self, gift: Gift, row: AnyRow, sent: Stored, name: str) -> Found:
+    def _return(self, gift: Gift, row: AnyRow, sent: Stored, name: str) -> GiftFindings:
         back = gift.returned(sent.id, row.reason)
         stored = self._stored([back.id_in(self._slot)]).get(back.id_in(self._slot))
         if row.status == GiftStatus.RETURNED:
@@ -134,8 +136,9 @@ class _SlotOfGifts:
 
     # --- the receiver's side ---
 
-    def _arrival(self, arrival: AnyRow) -> Found:
-        name = f"gift {arrival.gift_id} to user {arrival.receiver}"
+    def _arrival(self, arrival: AnyRow) -> GiftFindings:
+        who = f"to user {arrival.receiver} (`tillbook find {arrival.gift_id}`)"
+        name = f"gift {arrival.gift_id} of {arrival.amount} {arrival.asset} {who}"
         if self._slot != slot_of_user(arrival.receiver):
             yield "gift_receiver", f"{name} lies in another slot than its receiver"
         if arrival.accepted:
@@ -159,7 +162,7 @@ class _SlotOfGifts:
 
     # --- recalls ---
 
-    def _recall(self, recall: AnyRow) -> Found:
+    def _recall(self, recall: AnyRow) -> GiftFindings:
         """What is still wanted counts as taken until it is known that it is not there."""
         done = recall.status == recall_rows.DONE
         self._wanted[recall.grant_id] += recall.wanted
@@ -167,19 +170,22 @@ class _SlotOfGifts:
         self._sums.came[recall.asset, recall.environment] += recall.taken if done else recall.wanted
         told = sum(self._taken(recall.id, int(gift)) for gift in recall.asked)
         if told != recall.taken:
-            yield "recall_taken", f"recall {recall.id} has {recall.taken}, and those asked have given {told}"
+            see = f"`tillbook find {recall.payment_id}`"
+            about = f"{recall.wanted} {recall.asset} of payment {recall.payment_id}; {see}"
+            yield "recall_taken", f"recall {recall.id} ({about}) has {recall.taken}, and those asked have given {told}"
 
-    def _grants(self) -> Found:
+    def _grants(self) -> GiftFindings:
         """The buyer's side has booked what was asked for, and what was no longer there."""
         grants = sorted(self._wanted)
-        for start in range(0, len(grants), PAGE):
-            booked = clawback.booked(self._tx, self._slot, grants[start : start + PAGE])
-            for grant in grants[start : start + PAGE]:
+        for start in range(0, len(grants), GIFT_PAGE):
+            booked = clawback.booked(self._tx, self._slot, grants[start : start + GIFT_PAGE])
+            for grant in grants[start : start + GIFT_PAGE]:
                 sums = booked[grant].sums
                 there = (sums.get(RECALLED, 0), sums.get(UNRECALLED, 0))
                 derived = (self._wanted[grant], self._missing[grant])
                 if there != derived:
-                    yield "recall_booked", f"grant {grant}: asked and missing are {there}, derived {derived}"
+                    see = f"`tillbook find {grant}`"
+                    yield "recall_booked", f"grant {grant} ({see}): asked and missing are {there}, derived {derived}"
 
     def _taken(self, recall: int, gift: int) -> int:
         """What was given up for a recall by the receiver of that gift."""
@@ -189,7 +195,7 @@ class _SlotOfGifts:
         wanted = (_W.slot == slot_of_user(row.receiver), _W.recall_id == recall, _W.gift_id == gift)
         return int(self._tx.scalar(select(func.sum(_W.taken)).where(*wanted)) or 0)
 
-    def _answer(self, answer: AnyRow) -> Found:
+    def _answer(self, answer: AnyRow) -> GiftFindings:
         name = f"answer of gift {answer.gift_id} to recall {answer.recall_id}"
         self._sums.left[answer.asset, answer.environment] += answer.taken
         recall = recall_rows.find_recall(self._tx, answer.recall_id)
@@ -214,7 +220,7 @@ class _SlotOfGifts:
 
     # --- inside ---
 
-    def _fits(self, stored: Stored | None, wanted: Transfer, name: str, *, counts: bool = True) -> Found:
+    def _fits(self, stored: Stored | None, wanted: Transfer, name: str, *, counts: bool = True) -> GiftFindings:
         """The transfer is there, and says all that it must."""
         if stored is None:
             yield "transfer_missing", f"{name}: {wanted.kind} of {wanted.amount} {wanted.debit.asset}"
@@ -230,7 +236,7 @@ class _SlotOfGifts:
     def _rows(self, table: FromClause, *keys: ColumnElement[Any]) -> Iterator[AnyRow]:
         """All rows of the table in this slot, page by page."""
         after: tuple[Any, ...] = (0,) * len(keys)
-        wanted = select(table).where(table.c.slot == self._slot).order_by(*keys).limit(PAGE)
+        wanted = select(table).where(table.c.slot == self._slot).order_by(*keys).limit(GIFT_PAGE)
         while page := self._tx.execute(wanted.where(tuple_(*keys) > after)).all():
             yield from page
             after = tuple(getattr(page[-1], key.name) for key in keys)
@@ -245,7 +251,7 @@ class _SlotOfGifts:
         )
         return Counter({(row.asset, row.environment): int(row.total) for row in self._tx.execute(wanted)})
 
-    def _unexplained(self) -> Found:
+    def _unexplained(self) -> GiftFindings:
         there = (_T.slot == self._slot, _T.kind.in_(GIFT_KINDS))
         booked = self._tx.scalar(select(func.count()).select_from(TRANSFERS).where(*there))
         if booked != self._made:

@@ -20,12 +20,12 @@ from app.domain.numbers import SLOTS
 from app.domain.proof.book import BookProof
 from app.domain.proof.counters import Counted, Today
 from app.domain.proof.events import MarksProof, StoredMark, SubjectProof
-from app.domain.proof.rows import Finding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
+from app.domain.proof.rows import LedgerFinding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
 from app.models.base import AnyRow
 from app.services.audit.ledger_rows import FIRST_SLOTS, HOW_MANY, SlotReader, snapshot
 from app.services.base.transaction import Sessions, Transaction
 
-MOST_FINDINGS = 100
+MOST_LEDGER_FINDINGS = 100
 TELL_EVERY = 5000
 
 
@@ -36,7 +36,7 @@ class AuditState:
     next_slot: int = 0
     accounts: int = 0
     transfers: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[LedgerFinding] = field(default_factory=list)
     seal: str = ""
     """SHA-256 over the heads of all chains so far: kept elsewhere, it also proves that nothing was cut off since."""
 
@@ -46,7 +46,7 @@ class AuditState:
 
     @property
     def done(self) -> bool:
-        return self.next_slot >= SLOTS or len(self.findings) >= MOST_FINDINGS
+        return self.next_slot >= SLOTS or len(self.findings) >= MOST_LEDGER_FINDINGS
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -54,7 +54,7 @@ class AuditState:
     @classmethod
     def from_json(cls, text: str) -> AuditState:
         kept = json.loads(text)
-        return cls(**{**kept, "findings": [Finding(**finding) for finding in kept["findings"]]})
+        return cls(**{**kept, "findings": [LedgerFinding(**finding) for finding in kept["findings"]]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,9 @@ class AsOf:
 SILENT = Watch()
 
 
-def audit(sessions: Sessions, *, as_of: AsOf, state: AuditState | None = None, watch: Watch = SILENT) -> AuditState:
+def audit_ledger(
+    sessions: Sessions, *, as_of: AsOf, state: AuditState | None = None, watch: Watch = SILENT
+) -> AuditState:
     """Check all slots, or those that `state` has left. Stops after 100 findings. The books may be in use meanwhile."""
     state = state or AuditState()
     with snapshot(sessions) as session:
@@ -148,8 +150,8 @@ class _SlotAudit:
         self._check_sums()
 
     def found(self, table: str, row: object, what: str) -> None:
-        if len(self._state.findings) < MOST_FINDINGS:
-            self._state.findings.append(Finding(self._slot, table, str(row), what))
+        if len(self._state.findings) < MOST_LEDGER_FINDINGS:
+            self._state.findings.append(LedgerFinding(self._slot, table, str(row), what))
 
     def _read_accounts(self) -> None:
         for row in self._reader.accounts():

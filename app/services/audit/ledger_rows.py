@@ -25,7 +25,7 @@ from app.models.slot_guard import sweep
 from app.services.base.transaction import Sessions, Transaction
 
 A, T, L, U, H, R, M, Z = (table.c for table in (ACCOUNTS, TRANSFERS, LOTS, LOT_USES, HOLDS, REFUSALS, MARKS, FREEZES))
-AT_ONCE = 2000
+LEDGER_ROWS_AT_ONCE = 2000
 _HERE = bindparam("p_slot", type_=Integer)
 _OF = TRANSFERS.alias("of")
 _ACCOUNT_COLUMNS = (
@@ -86,7 +86,7 @@ _CAPTURES = (
 _REFUSALS = select(R.id, R.fingerprint, R.code, R.details, R.created_at).where(R.slot == _HERE).order_by(R.id)
 _FREEZES = select(*_FREEZE_COLUMNS).where(Z.slot == _HERE).order_by(Z.id)
 
-Row = TypeVar("Row")
+LedgerRow = TypeVar("LedgerRow")
 Stray = Callable[[Any], None]
 
 
@@ -121,8 +121,8 @@ class SlotReader:
         """All of them are needed at once. They tell how much there is to read: few rows come in one piece, which
         takes a round trip instead of three."""
         rows = self._connection.execute(_ACCOUNTS, self._values).all()
-        if sum(row.version + row.marks for row in rows) > AT_ONCE:
-            self._options = {"yield_per": AT_ONCE}
+        if sum(row.version + row.marks for row in rows) > LEDGER_ROWS_AT_ONCE:
+            self._options = {"yield_per": LEDGER_ROWS_AT_ONCE}
         return iter(rows)
 
     def postings(self, stray: Stray) -> Sorted[StoredPosting]:
@@ -172,18 +172,20 @@ class SlotReader:
         return iter(result.all())
 
 
-class Sorted(Generic[Row]):
+class Sorted(Generic[LedgerRow]):
     """A stream of rows in the order of a key, asked for key by key. Rows of keys that nobody asks for are strays."""
 
-    def __init__(self, rows: Iterable[Row], key: Callable[[Row], Any], stray: Callable[[Row], None]) -> None:
+    def __init__(
+        self, rows: Iterable[LedgerRow], key: Callable[[LedgerRow], Any], stray: Callable[[LedgerRow], None]
+    ) -> None:
         self._groups = groupby(rows, key)
         self._stray = stray
-        self._rows: Iterable[Row] = ()
+        self._rows: Iterable[LedgerRow] = ()
         self.key: Any = None
         """That of the next rows; None at the end."""
         self._advance()
 
-    def of(self, key: Any) -> Iterable[Row]:
+    def of(self, key: Any) -> Iterable[LedgerRow]:
         """The rows of that key, which is greater than any asked for before. Read them all before asking again."""
         while self.key is not None and self.key < key:
             self._pass_over()
@@ -194,7 +196,7 @@ class Sorted(Generic[Row]):
         while self.key is not None:
             self._pass_over()
 
-    def _of_this(self) -> Iterator[Row]:
+    def _of_this(self) -> Iterator[LedgerRow]:
         yield from self._rows
         self._advance()
 

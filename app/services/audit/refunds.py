@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from app.domain.deciding import Booking
 from app.domain.refunding import COIN_KINDS, MONEY_KINDS, Origin, RefundStatus, RefundTold, status_told
 from app.models.base import AnyRow
+from app.services.audit import fulfilments
 from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows
 from app.services.ledger.clawback import Booked
@@ -21,15 +22,15 @@ from app.services.refunds.captured_payments import (
     under_way,
 )
 
-KINDS = (*MONEY_KINDS, *COIN_KINDS)
+REFUND_TRANSFER_KINDS = (*MONEY_KINDS, *COIN_KINDS)
 """The kinds of transfer that only refunds make."""
-Found = tuple[str, str]
+RefundFinding = tuple[str, str]
 """What is wrong, and the details."""
 
 
 def check_captured(
     session: Transaction, paid: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
-) -> Iterator[Found]:
+) -> Iterator[RefundFinding]:
     """Findings about the refunds of one paid fact. Adds to `made` how many transfers they have caused."""
     if paid.booking == Booking.NOTHING:
         return
@@ -60,16 +61,18 @@ def check_captured(
     for refund in refunds:
         yield from _check_refund(session, captured, refund, now.refunds.get(number_of(refund)))
     yield from _check_sum(captured, refunds)
+    if captured.is_fulfilled_elsewhere:
+        yield from fulfilments.check_fulfilment(session, captured, now.part)
 
 
 def _times(booked: Booked) -> int:
     """An operator's reversal also names the credit as its cause, but is not a refund's."""
-    return sum(booked.counts.get(kind, 0) for kind in KINDS)
+    return sum(booked.counts.get(kind, 0) for kind in REFUND_TRANSFER_KINDS)
 
 
 def _check_refund(
     session: Transaction, captured: CapturedPayment, refund: AnyRow, told: RefundTold | None
-) -> Iterator[Found]:
+) -> Iterator[RefundFinding]:
     """It stands as the provider says, if the provider has said anything; else it is not done. It holds coins only while
     it is under way."""
     status = RefundStatus(refund.status)
@@ -79,12 +82,12 @@ def _check_refund(
     if under_way([refund]):
         return
     for hold in settlement.holds_of(captured, [refund]):
-        held = hold_rows.find(session, captured.slot, hold)
+        held = hold_rows.find_hold(session, captured.slot, hold)
         if held is not None and held.state == hold_rows.OPEN:
             yield "refund_reservation", f"refund {refund.id} is {refund.status} and still holds {held.rest} coins"
 
 
-def _check_sum(captured: CapturedPayment, refunds: list[AnyRow]) -> Iterator[Found]:
+def _check_sum(captured: CapturedPayment, refunds: list[AnyRow]) -> Iterator[RefundFinding]:
     """What we asked for, all together, is no more than was paid."""
     counted = (RefundStatus.DECLINED, RefundStatus.UNDONE)
     asked = sum(row.amount_minor for row in refunds if row.origin != Origin.PROVIDER and row.status not in counted)

@@ -1,20 +1,24 @@
 """The whole proof: the ledger in itself, its checkpoints, orders and payments against facts and ledger, that every
-payment is credited once, gifts in both their slots, and that nothing was written by anybody else."""
+payment is credited once, gifts in both their slots, that nothing was written by anybody else, and that providers' bills
+are as they came."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 
-from app.domain.proof.rows import UNREADABLE
+from app.domain.proof.rows import UNREADABLE, LedgerFinding
 from app.services.audit import ledger as ledger_audit
+from app.services.audit import naming
+from app.services.audit.bills import audit_bills
 from app.services.audit.checkpoints import audit_checkpoints
 from app.services.audit.gifts import audit_gifts
 from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
 from app.services.audit.once import audit_once
 from app.services.audit.orders import Finding, Progress, audit_orders
 from app.services.audit.seals import audit_seals
-from app.services.base.transaction import Sessions
+from app.services.base.transaction import Sessions, read
 
 MOST_FINDINGS = 1000
 
@@ -32,22 +36,30 @@ def audit(
     The ledger goes on from `ledger`, and `watch.slot` gets its state after each slot: on millions of postings that is
     where an audit that was stopped is taken up again. `progress` is told of the rest.
     """
-    proved = ledger_audit.audit(sessions, as_of=as_of, state=ledger, watch=watch)
-    findings = [
-        Finding(f"ledger_{found.table}", f"slot {found.slot}, {found.row}: {found.what}") for found in proved.findings
-    ]
+    proved = ledger_audit.audit_ledger(sessions, as_of=as_of, state=ledger, watch=watch)
+    findings = [_of_ledger(sessions, found) for found in proved.findings]
     proofs = (
         audit_checkpoints(sessions, progress),
         audit_orders(sessions, progress),
         audit_once(sessions, progress),
         audit_gifts(sessions, progress),
         audit_seals(sessions, as_of.rules.seals, progress),
+        audit_bills(sessions),
     )
     for finding in chain.from_iterable(map(_as_far_as_readable, proofs)):
         findings.append(finding)
         if len(findings) >= MOST_FINDINGS:
             break
     return findings
+
+
+def _of_ledger(sessions: Sessions, found: LedgerFinding) -> Finding:
+    """With whose row it is, as far as that can still be read."""
+    try:
+        about = read(sessions, partial(naming.of_ledger, finding=found))
+    except UNREADABLE:
+        about = ""
+    return Finding(f"ledger_{found.table}", f"slot {found.slot}, {found.row}: {found.what}{about}")
 
 
 def _as_far_as_readable(proof: Iterator[Finding]) -> Iterator[Finding]:

@@ -119,7 +119,7 @@ class ProviderMisconfigured(DomainError):
     remembered = False
 
 
-def refusal(code: str, detail: str = "", members: Mapping[str, Any] | None = None) -> DomainError:
+def remembered_refusal(code: str, detail: str = "", members: Mapping[str, Any] | None = None) -> DomainError:
     """The refusal with this code as it was first given: it is remembered already."""
     kind = next((one for one in _kinds(DomainError) if one.code == code), DomainError)
     error = DomainError.__new__(kind)

@@ -16,8 +16,8 @@ from sqlalchemy import bindparam, select
 
 from app.models.orders import IdempotencyKey
 from app.services.base.context import Core, Tx
-from app.services.base.errors import DomainError, KeyReused, refusal
-from app.services.base.statements import Flight, Sent, Statement, make_row_type, named
+from app.services.base.errors import DomainError, KeyReused, remembered_refusal
+from app.services.base.statements import Flight, Sent, Statement, make_row_type, with_names
 from app.services.base.upsert import insertion_if_new
 
 NO_RESOURCE = 0
@@ -127,7 +127,7 @@ def remembering(core: Core, slot: int, request: Keyed, work: Callable[[Tx], T], 
 def find_key(tx: Tx, slot: int, request: Keyed) -> int | None:
     """The resource that the key stands for; None if the key is new. Raises the refusal that the key stands for, and
     KeyReused if the key stands for another request."""
-    known = named(_Kept, _FIND.row(tx, {"slot": slot, "caller": request.caller, "key": request.key}))
+    known = with_names(_Kept, _FIND.row(tx, {"slot": slot, "caller": request.caller, "key": request.key}))
     return None if known is None else resource_of(known, request)
 
 
@@ -136,7 +136,7 @@ def resource_of(known: Any, request: Keyed) -> int:
     if known.fingerprint != request.fingerprint:
         raise KeyReused(field=_differing(known.fields or {}, request.fields))
     if known.refusal is not None:
-        raise refusal(known.refusal["code"], known.refusal["detail"], known.refusal["members"])
+        raise remembered_refusal(known.refusal["code"], known.refusal["detail"], known.refusal["members"])
     return int(known.resource_id)
 
 

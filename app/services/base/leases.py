@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Table, bindparam, or_, select, update
 
 from app.domain.numbers import slot_of_number
+from app.domain.retries import Retried, pause_seconds
 from app.domain.schedule import LEASE_SECONDS
 from app.models.base import AnyRow
 from app.models.slot_guard import sweep
@@ -18,10 +20,11 @@ from app.services.base.transaction import Transaction
 class LeaseQueue:
     """The rows of one table whose `moment` is here, and the lease by which one worker takes one of them.
 
-    A lease is a conditional UPDATE that moves the moment a minute on. Of any number of workers that try at once, the
-    one whose UPDATE finds the row still due has it; the others get nothing. It promises no more than that nobody else
-    takes the row within that minute: a worker that dies leaves it due again, and one that is slower than its lease may
-    meet a second one, so the work itself must be safe to repeat. Whoever has done the work sets the next moment.
+    A lease is a conditional UPDATE that moves the moment on, a minute if not said otherwise. Of any number of workers
+    that try at once, the one whose UPDATE finds the row still due has it; the others get nothing. It promises no more
+    than that nobody else takes the row within that time: a worker that dies leaves it due again, and one that is
+    slower than its lease may meet a second one, so the work itself must be safe to repeat. Whoever has done the work
+    sets the next moment.
     """
 
     def __init__(
@@ -33,13 +36,16 @@ class LeaseQueue:
         counts: str | None = None,
         stamps: str | None = None,
         gap_seconds: int = 0,
+        lease_seconds: int = LEASE_SECONDS,
     ) -> None:
         """`counts` is the column that counts how often the work fell due and was taken, `stamps` the one that keeps
-        when it was last taken: not again before `gap_seconds` have passed, even if asked to."""
+        when it was last taken: not again before `gap_seconds` have passed, even if asked to. `lease_seconds`
+        is longer than the work takes."""
         if not isinstance(table, Table):
             raise TypeError(f"not a table: {table!r}")
         c = table.c
         self._stamps, self._gap = stamps is not None, timedelta(seconds=gap_seconds)
+        self._lease = timedelta(seconds=lease_seconds)
         self.by_account = "provider_account" in c
         """Whether the rows say which provider account they are about."""
         self._account = c.provider_account if self.by_account else None
@@ -79,6 +85,10 @@ class LeaseQueue:
         return tx.execute(self._take_early, self._values(number, now)).one_or_none()
 
     def _values(self, number: int, now: datetime) -> dict[str, object]:
-        until = now + timedelta(seconds=LEASE_SECONDS)
-        values: dict[str, object] = {"at_slot": slot_of_number(number), "at_id": number, "until": until}
+        values: dict[str, object] = {"at_slot": slot_of_number(number), "at_id": number, "until": now + self._lease}
         return values | {"taken_at": now, "quiet_since": now - self._gap} if self._stamps else values
+
+
+def next_try(now: datetime, why: Retried, number: int) -> datetime:
+    """When the pause with that number (the first is 0) is over, if it begins now."""
+    return now + timedelta(seconds=pause_seconds(why, number, random.random()))  # noqa: S311 - spreads, keeps no secret

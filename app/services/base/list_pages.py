@@ -19,14 +19,14 @@ from app.models.base import Moment
 
 ListPlace = tuple[int, ...]
 """Where a row stands in its list: the numbers that the list is ordered by; of a moment, its microseconds."""
-Row = TypeVar("Row")
+PageRow = TypeVar("PageRow")
 
 
 @dataclass(frozen=True, slots=True)
-class ListPage(Generic[Row]):
+class ListPage(Generic[PageRow]):
     """A part of a list. `next` is the place of its last row; None where the list ends."""
 
-    rows: Sequence[Row]
+    rows: Sequence[PageRow]
     next: ListPlace | None
 
 
@@ -55,7 +55,7 @@ def within(column: ColumnElement[datetime], bounds: SpanBounds) -> list[ColumnEl
     return [*conditions, column < bindparam("until", type_=Moment)] if until else conditions
 
 
-def page_of(rows: Sequence[Row], most: int, place: Callable[[Row], ListPlace]) -> ListPage[Row]:
+def page_of(rows: Sequence[PageRow], most: int, place: Callable[[PageRow], ListPlace]) -> ListPage[PageRow]:
     """The first `most` rows. One row more was read, if there is one: it tells that there is another page."""
     return ListPage(rows[:most], place(rows[most - 1]) if len(rows) > most else None)
 
@@ -93,6 +93,6 @@ def values_of(place: ListPlace | None, number_type: Callable[[int], Any] = int) 
     return {"place_moment": moment_of(us), "place_number": number_type(number)}
 
 
-def uuid_of(number: int) -> uuid.UUID:
+def uuid_of_number(number: int) -> uuid.UUID:
     """The UUID that stands in a place as this number."""
     return uuid.UUID(int=number)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from app.domain.facts import Fact, content_of, key_of
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
-from app.providers.limits import faults_of, fits
 from app.providers.registry import ProviderAccount
-from app.services.base.sanitize import LONGEST_PROBLEM, problem_text, without_faults
+from app.services.base.context import environment_of
 
 Road = Literal["notification", "receipt", "query", "reply", "scan", "bill"]
-LONGEST_KEY = 400
-BLANK = " \t\r\n\u00a0\u200b0-{}"
-"""Of these characters alone consists an owner token that names nobody: blanks, and the UUID of nothing."""
+LONGEST_FACT_KEY = 400
 
 
 @dataclass(frozen=True)
@@ -31,6 +27,8 @@ class ReportedFact:
     message_id: str | None = None
     buyer: str | None = None
     """The user whose purchase it is, where the provider is a store that knows no number of ours."""
+    neighbour: str | None = None
+    """Another user who has a period of the same agreement beside this one: one account at a store may serve several."""
     faults: tuple[str, ...] = ()
     """Why the fact cannot be used (`app.providers.limits`). Then `fact` is only what can be written down of it."""
 
@@ -40,7 +38,11 @@ class ReportedFact:
         key = key_of(self.fact)
         if self.faults:
             return self._hashed(json.dumps([key, content_of(self.fact), self.faults], sort_keys=True))
-        return key if len(key) <= LONGEST_KEY else self._hashed(key)
+        return key if len(key) <= LONGEST_FACT_KEY else self._hashed(key)
+
+    @cached_property
+    def environment(self) -> str:
+        return environment_of(self.fact.live)
 
     @property
     def is_listed(self) -> bool:
@@ -67,22 +69,3 @@ class ReportedFact:
             return slot_of_user(self.buyer)
         ref = self.fact.ref
         return slot_of_reference(ref.theirs or ref.ours or ref.agreement or self.key)
-
-
-def checked(reported: ReportedFact, now: datetime) -> ReportedFact:
-    """The telling as it can be worked with. Every road passes here before anything is looked up or written."""
-    fact = reported.fact
-    if fact.owner is not None and names_nobody(fact.owner):
-        fact = replace(fact, owner=None)
-    faults = faults_of(fact)
-    if faults:
-        fact = without_faults(fact, now)
-    if not fits(fact.cause, LONGEST_PROBLEM):  # for people only: never a reason to refuse a fact
-        fact = replace(fact, cause=problem_text(fact.cause))
-    return reported if fact is reported.fact else replace(reported, fact=fact, faults=faults)
-
-
-def names_nobody(token: str | None) -> bool:
-    """Whether an owner token is there and blank, or the UUID of nothing: some clients attach such a one to every
-    purchase. It is no token."""
-    return isinstance(token, str) and not token.strip(BLANK)

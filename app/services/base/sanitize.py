@@ -14,7 +14,7 @@ from app.providers.limits import UNSTORABLE, fits, is_usable_moment
 
 BEGINNING = 48
 """How much of an unusable name is still shown."""
-DEEPEST = 32
+DEEPEST_KEPT = 32
 """Levels of a provider's document that are kept for audit."""
 LONGEST_PROBLEM = 256
 """Characters of every `problem`."""
@@ -42,17 +42,12 @@ def name_of(text: str) -> str:
 def printable(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The provider's words without what JSON in a database cannot hold. A strange word in somebody's nickname must not
     keep a payment from being stored."""
-    if _is_plain(raw):
-        return dict(raw)
-    return _storable_members(raw, DEEPEST)
-
-
-def _is_plain(raw: Mapping[str, Any]) -> bool:
-    """Whether the words are texts without anything strange, as in a form: nearly always."""
     try:
-        return UNSTORABLE.search("".join(raw) + "".join(raw.values())) is None
+        if UNSTORABLE.search("".join(raw) + "".join(raw.values())) is None:
+            return dict(raw)  # texts without anything strange, as in a form: nearly always
     except TypeError:  # there are other values than texts
-        return False
+        pass
+    return _storable_members(raw, DEEPEST_KEPT)
 
 
 def _storable_members(members: Mapping[str, Any], levels: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import LargeBinary
 
-from app.models import slot_guard
+from app.models import slot_guard, slot_watch
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
@@ -59,6 +59,10 @@ class Transaction:
     def connection(self) -> Connection:
         return self._connection
 
+    def of_several_slots(self, why: str) -> None:
+        """Declare that this transaction is of several slots; `why` is one of `slot_watch.SEVERAL`."""
+        slot_watch.of_several_slots(self._connection, why)
+
     def execute(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
         return self._connection.execute(statement, values)
 
@@ -88,7 +92,7 @@ def make_row_type(name: str, columns: Iterable[Any]) -> Any:
     return namedtuple(name, [column.name for column in columns])
 
 
-def named(row_type: Any, row: Row | None) -> Any:
+def with_names(row_type: Any, row: Row | None) -> Any:
     """A statement's row by the names of its columns; None where there is none."""
     return None if row is None else row_type._make(row)
 
@@ -303,6 +307,9 @@ def _run(connection: Connection, sent: Sequence[Sent]) -> None:
     """Send these and take their answers. The driver's errors come out as SQLAlchemy's, so that `transact` knows what to
     do with them."""
     driver: Any = connection.connection.driver_connection
+    if getattr(connection.dialect, "watches_slots", False):
+        for part in sent:
+            slot_watch.report(connection, part.text.sql, part.text.names, part.values)
     try:
         if len(sent) > 1 and isinstance(driver, psycopg.Connection):
             with driver.pipeline():

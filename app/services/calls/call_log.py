@@ -17,6 +17,7 @@ from sqlalchemy import delete, select
 from app.domain.facts import Fact
 from app.domain.numbers import SLOTS, number_at
 from app.models.history import CallMade
+from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.upsert import insertion_if_new
 from app.services.calls.provider_call import CallRecord, ProviderCall
@@ -32,7 +33,7 @@ _c = CallMade.__table__.c
 _log = structlog.get_logger(__name__)
 
 
-def keep(tx: Tx, called: ProviderCall[Any], facts: Sequence[Fact] = (), *, payment: int | None = None) -> None:
+def keep_call(tx: Tx, called: ProviderCall[Any], facts: Sequence[Fact] = (), *, payment: int | None = None) -> None:
     """Write the call down with the facts that it was answered in. `payment` is the payment that came out of it, where
     the question named none of ours.
 
@@ -42,7 +43,7 @@ def keep(tx: Tx, called: ProviderCall[Any], facts: Sequence[Fact] = (), *, payme
         _INSERT.run(tx, [_row(called, called.record, facts, payment)])
 
 
-def keep_all(tx: Tx, calls: Iterable[tuple[ProviderCall[Any], Sequence[Fact], int | None]]) -> None:
+def keep_calls(tx: Tx, calls: Iterable[tuple[ProviderCall[Any], Sequence[Fact], int | None]]) -> None:
     """Write these calls down, in one statement where they are few."""
     made = [(called, called.record, facts, payment) for called, facts, payment in calls]
     rows = [_row(called, record, facts, payment) for called, record, facts, payment in made if record is not None]
@@ -86,7 +87,8 @@ def delete_old_calls(core: Core, first_slot: int = 0) -> tuple[int, int | None]:
 
 def _slots_with_old(tx: Tx, *, first: int, before: int) -> list[int]:
     slots = range(first, min(first + SLOTS_AT_ONCE, SLOTS))
-    return list(tx.scalars(select(_c.slot).where(_c.slot.in_(slots), _c.id < before).distinct()))
+    old = select(_c.slot).prefix_with(sweep("old_calls")).where(_c.slot.in_(slots), _c.id < before)
+    return list(tx.scalars(old.distinct()))
 
 
 def _delete(tx: Tx, *, slot: int, before: int) -> int:

@@ -57,11 +57,11 @@ def _capture(core: Core, account: ProviderAccount, asked: Asked, money: Money) -
             _log.error("payment_cannot_be_captured", payment=row.id, provider_account=account.name)
         return _noted(core, asked, CANNOT_CAPTURE)
     ref = Ref(ours=str(row.id), theirs=row.theirs)
-    subject = payment_queries.subject_of(row)
+    subject = payment_queries.call_subject(row)
     called = call_provider(
         core, account, "capture", lambda: provider.capture(ref, money), seconds=ASK_SECONDS, subject=subject
     )
-    after = payment_queries.answered(core, account, row, called, "reply")
+    after = payment_queries.apply_answer(core, account, row, called, "reply")
     return _noted(core, after, "" if called.answered else f"{NOT_CAPTURED}{called.problem}")
 
 

@@ -17,6 +17,6 @@ def cancel(core: Core, asked: Asked) -> Asked:
     if account is None or not isinstance(account.provider, Cancels):
         return Asked(Answer.NO_SUCH, row)
     shutter, ref = account.provider, Ref(ours=str(row.id), theirs=row.theirs)
-    subject = payment_queries.subject_of(row)
+    subject = payment_queries.call_subject(row)
     called = call_provider(core, account, "cancel", lambda: shutter.cancel(ref), seconds=ASK_SECONDS, subject=subject)
-    return payment_queries.answered(core, account, row, called, "reply")
+    return payment_queries.apply_answer(core, account, row, called, "reply")

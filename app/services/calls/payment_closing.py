@@ -14,12 +14,12 @@ from app.services.calls import captures, payment_queries
 from app.services.calls.payment_cancels import cancel
 from app.services.calls.payment_queries import Answer, Asked
 from app.services.payments import payment_rows
-from app.services.payments.expiry import give_up, lapse_payment
+from app.services.payments.expiry import give_up_payment, lapse_payment
 
 _log = structlog.get_logger(__name__)
 
 
-def work_on_due(core: Core, payment_id: int) -> bool:
+def work_on_payment(core: Core, payment_id: int) -> bool:
     """What the worker does with a payment whose query is due: ask, capture or close if it is time, or ask again later.
 
     False if another worker has it. Each step is recorded before the next, so dying anywhere only repeats a step.
@@ -53,7 +53,7 @@ def close_if_over(core: Core, asked: Asked) -> Asked:
     if shut.answer is Answer.NO_SUCH and now >= grace_end(expires_at, core.rules.ask):
         return _ended(core, shut, lapse_payment)
     if now >= give_up_moment(expires_at):
-        return _ended(core, Asked(asked.answer, shut.row), give_up)
+        return _ended(core, Asked(asked.answer, shut.row), give_up_payment)
     return shut
 
 

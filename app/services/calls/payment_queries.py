@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from app.domain.facts import Fact, Ref
+from app.domain.facts import REFUND_KINDS, Fact, Ref
 from app.domain.numbers import parse_number, slot_of_number
 from app.domain.schedule import HINT_GAP_SECONDS, READ_GAP_SECONDS, next_ask
 from app.domain.status import OPEN_PAYMENT, UNPAID_END, PaymentStatus
@@ -24,14 +24,15 @@ from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls import call_log
 from app.services.calls.provider_call import CallSubject, ProviderCall, call_provider
-from app.services.facts.owner import tell
+from app.services.facts.owner import BesideFact, tell
+from app.services.facts.record import Applied
 from app.services.payments import expiry, payment_rows
 
 ASK_SECONDS = 15.0
-READ_SECONDS = 2.0
+READER_SECONDS = 2.0
 """How long a reader waits for the provider before being shown what we know."""
 # Only queries on our own clock count for the back-off: somebody who reads often must not make the worker ask less.
-DUE = LeaseQueue(
+PAYMENTS_DUE = LeaseQueue(
     Payment.__table__,
     "next_query_at",
     "due_payments",
@@ -60,9 +61,9 @@ class Asked:
 def ask_if_due(core: Core, payment_id: int) -> None:
     """Ask because somebody is looking, if nobody asked in the last 3 seconds; wait at most 2."""
     now = core.clock.now()
-    if core.transact(lambda tx: DUE.take_early(tx, payment_id, now)) is None:
+    if core.transact(lambda tx: PAYMENTS_DUE.take_early(tx, payment_id, now)) is None:
         return
-    asked = ask(core, payment_id, seconds=READ_SECONDS)
+    asked = ask(core, payment_id, seconds=READER_SECONDS)
     if asked is not None:
         # What is reserved is captured by the worker: a reader does not wait for that.
         is_waiting = asked.row.status == PaymentStatus.AUTHORIZED
@@ -72,7 +73,7 @@ def ask_if_due(core: Core, payment_id: int) -> None:
 def take_due(core: Core, payment_id: int) -> bool:
     """Lease a payment whose query is due; False if another worker was faster."""
     now = core.clock.now()
-    return core.transact(lambda tx: DUE.take(tx, payment_id, now)) is not None
+    return core.transact(lambda tx: PAYMENTS_DUE.take(tx, payment_id, now)) is not None
 
 
 def ask(core: Core, payment_id: int, *, seconds: float = ASK_SECONDS) -> Asked | None:
@@ -83,11 +84,11 @@ def ask(core: Core, payment_id: int, *, seconds: float = ASK_SECONDS) -> Asked |
         return None
     ref = Ref(ours=str(row.id), theirs=row.theirs)
     query = account.provider.query
-    called = call_provider(core, account, "query", lambda: query(ref), seconds=seconds, subject=subject_of(row))
-    return answered(core, account, row, called, "query")
+    called = call_provider(core, account, "query", lambda: query(ref), seconds=seconds, subject=call_subject(row))
+    return apply_answer(core, account, row, called, "query")
 
 
-def answered(
+def apply_answer(
     core: Core, account: ProviderAccount, row: AnyRow, called: ProviderCall[tuple[Fact, ...]], road: Road
 ) -> Asked:
     """Apply what the provider answered about the payment."""
@@ -97,7 +98,7 @@ def answered(
     return Asked(Answer.FACTS if called.answer else Answer.NO_SUCH, reread(core, row))
 
 
-def subject_of(row: AnyRow) -> CallSubject:
+def call_subject(row: AnyRow) -> CallSubject:
     """What a call about this payment is about."""
     return CallSubject(row.slot, payment=row.id)
 
@@ -110,17 +111,20 @@ def apply_all(
     called: ProviderCall[Any] | None = None,
 ) -> None:
     """Apply each fact in a transaction of its own; `called`, the call that brought them, is kept in the first. Without
-    a fact, or where the first cannot be applied, the call is kept alone."""
+    a fact, or where the first cannot be applied or lies in another slot (another user's), the call is kept alone.
+
+    What went back is told before what was paid: so money that is back is never there as coins to be spent, nor after a
+    process died between the two."""
+    facts = sorted(facts, key=lambda fact: fact.kind not in REFUND_KINDS)
     if called is not None and called.record is not None:
-        keep = partial(call_log.keep, called=called, facts=facts)
+        keep, slot = partial(call_log.keep_call, called=called, facts=facts), called.record.subject.slot
+        told: Applied | None = None
         try:
             if facts:
-                tell(core, ReportedFact(account, facts[0], road), beside=keep)
-        except Exception:
-            core.transact(keep)
-            raise
-        if not facts:
-            core.transact(keep)
+                told = tell(core, ReportedFact(account, facts[0], road), beside=BesideFact(slot, keep))
+        finally:
+            if told is None or told.slot != slot:
+                core.transact(keep)
         facts = facts[1:]
     for fact in facts:
         tell(core, ReportedFact(account, fact, road))
@@ -182,4 +186,4 @@ def reread(core: Core, row: AnyRow) -> AnyRow:
 
 def _read(core: Core, payment_id: int) -> AnyRow | None:
     slot = slot_of_number(payment_id)
-    return core.read(lambda tx: payment_rows.payment(tx, slot, payment_id))
+    return core.read(lambda tx: payment_rows.find_payment(tx, slot, payment_id))

@@ -18,7 +18,7 @@ from app.services.base.idempotency import Keyed, find_key
 from app.services.base.sanitize import printable
 from app.services.calls import call_log
 from app.services.calls.payment_cancels import cancel
-from app.services.calls.payment_queries import Answer, apply_all, ask, subject_of
+from app.services.calls.payment_queries import Answer, apply_all, ask, call_subject
 from app.services.calls.provider_call import START, CallEnd, ProviderCall, call_provider
 from app.services.payments import intents, payment_rows
 from app.services.payments.orders import PayBy, add_payment, open_payments_to_replace
@@ -35,7 +35,7 @@ def start_payment(core: Core, payment_id: int, written: Any = None) -> Any:
     nobody but this call has changed it.
     Raises PaymentDeclined, ProviderUnavailable (nothing is lost: repeat the request) or ProviderMisconfigured.
     """
-    row = written or core.read(lambda tx: payment_rows.payment(tx, slot_of_number(payment_id), payment_id))
+    row = written or core.read(lambda tx: payment_rows.find_payment(tx, slot_of_number(payment_id), payment_id))
     if row is not None and row.status == PaymentStatus.FAILED and row.action is None and row.problem:
         raise _declined_before(row)
     if row is None or row.status not in PAYABLE or row.action is not None or row.expires_at <= core.clock.now():
@@ -49,7 +49,7 @@ def start_payment(core: Core, payment_id: int, written: Any = None) -> Any:
         START,
         lambda: _usable(account.provider.start(intents.from_json(row.intent))),
         seconds=START_SECONDS,
-        subject=subject_of(row),
+        subject=call_subject(row),
     )
     if called.answer is None:
         _record_failure(core, row, called)
@@ -74,15 +74,15 @@ def _record_started(core: Core, row: Any, called: ProviderCall[Started], started
 
     def first(tx: Tx) -> bool:
         if called.record is not None:  # seldom where the start is a signature of our own
-            call_log.keep(tx, called, started.facts)
-        return payment_rows.started(tx, row.slot, row.id, action)
+            call_log.keep_call(tx, called, started.facts)
+        return payment_rows.mark_started(tx, row.slot, row.id, action)
 
     if row.status == PaymentStatus.CREATED and core.alone(first):
         return row._replace(status=PaymentStatus.PENDING, action=action) if hasattr(row, "_replace") else None
 
     def work(tx: Tx) -> None:
         payment_rows.record_start(tx, row.slot, row.id, Cause.STARTED, action=action, problem="")
-        call_log.keep(tx, called, started.facts)
+        call_log.keep_call(tx, called, started.facts)
 
     core.transact(work)
     return None
@@ -97,7 +97,7 @@ def _record_failure(core: Core, row: Any, called: ProviderCall[Started]) -> None
 
     def work(tx: Tx) -> None:
         payment_rows.record_start(tx, row.slot, row.id, cause, action=None, problem=called.problem)
-        call_log.keep(tx, called)
+        call_log.keep_call(tx, called)
 
     core.transact(work)
 

@@ -11,7 +11,6 @@ transaction for each payment, for questions that come once in some thousand paym
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +21,8 @@ from sqlalchemy import bindparam, delete, or_, select, update
 
 from app.domain.facts import Ref
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
-from app.domain.schedule import HINT_GAP_SECONDS, LONG_SILENCE_CAP_SECONDS, NOT_FOUND_ASK_SECONDS, backoff_seconds
+from app.domain.retries import RETRIES, Retried, is_over
+from app.domain.schedule import HINT_GAP_SECONDS
 from app.models.asks import Ask
 from app.models.base import AnyRow
 from app.models.orders import Payment
@@ -31,7 +31,7 @@ from app.providers.facts import Message
 from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
-from app.services.base.leases import LeaseQueue
+from app.services.base.leases import LeaseQueue, next_try
 from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
 from app.services.calls import payment_queries
 from app.services.calls.provider_call import call_provider
@@ -40,13 +40,10 @@ from app.services.payments import payment_rows
 from app.services.refunds import refund_asks
 from app.services.refunds.refund_asks import WHOLE_PAYMENT
 
-MOST_TRIES = 24
-"""So often a provider is asked about a payment of ours, without an answer, before a person is shown the message."""
-RETRY_CAP_SECONDS = 3600
 UNANSWERED, NOT_FOUND, NOT_SIZED = "ask_unanswered", "ask_not_found", "refund_size_unknown"
 """Why a kept message is shown: the provider gave no answer; no payment of that name came to be known here. And why a
 payment is listed by `tillbook refunds overdue`: its provider says that something went back, and not how much."""
-DUE = LeaseQueue(Ask.__table__, "next_try_at", "due_asks", counts="tries", stamps="asked_at")
+ASKS_DUE = LeaseQueue(Ask.__table__, "next_try_at", "due_asks", counts="tries", stamps="asked_at")
 _a, _p = Ask.__table__.c, Payment.__table__.c
 # What a person ended by name stays: the provider's next word about it must not raise it again.
 _IS_OLD = (
@@ -89,7 +86,7 @@ def by_our_number(core: Core, account: ProviderAccount, ref: Ref) -> Ref:
 
 
 def _raise_about_payment(tx: Tx, number: int, ref: Ref, message: Message | None) -> bool:
-    payment = payment_rows.payment(tx, slot_of_number(number), number)
+    payment = payment_rows.find_payment(tx, slot_of_number(number), number)
     if payment is None:
         return False
     _raise(tx, _row(tx, payment.slot, payment.provider_account, ref, payment_id=number), message)
@@ -157,16 +154,16 @@ def _keep_message(tx: Tx, row: dict[str, Any], ask_id: int, message: Message | N
         return
     detail = f"names payment {row['payment_id'] or row['theirs']} {row['refund']}".strip()
     account, payment = row["provider_account"], row["payment_id"]
-    kept = inbox.keep(tx, row["slot"], account, message, "asks", detail, aside=True, payment=payment)
+    kept = inbox.keep_message(tx, row["slot"], account, message, "asks", detail, aside=True, payment=payment)
     tx.execute(update(Ask).where(_a.slot == row["slot"], _a.id == ask_id).values(message_id=kept))
 
 
 # --- putting it ---
 
 
-def work_on_due(core: Core, ask_id: int) -> bool:
+def work_on_ask(core: Core, ask_id: int) -> bool:
     """Go on with one question, as the worker; False if another worker has it."""
-    row = core.transact(lambda tx: DUE.take(tx, ask_id, core.clock.now()))
+    row = core.transact(lambda tx: ASKS_DUE.take(tx, ask_id, core.clock.now()))
     if row is None:
         return False
     if row.payment_id is None:
@@ -177,7 +174,7 @@ def work_on_due(core: Core, ask_id: int) -> bool:
 
 
 def _ask_provider(core: Core, row: AnyRow) -> None:
-    payment = core.read(lambda tx: payment_rows.payment(tx, row.slot, row.payment_id))
+    payment = core.read(lambda tx: payment_rows.find_payment(tx, row.slot, row.payment_id))
     account = core.registry.get(payment.provider_account) if payment is not None else None
     if payment is None or account is None:
         _later(core, row, UNANSWERED)
@@ -189,7 +186,7 @@ def _ask_provider(core: Core, row: AnyRow) -> None:
         "query",
         lambda: account.provider.query(ref),
         seconds=payment_queries.ASK_SECONDS,
-        subject=payment_queries.subject_of(payment),
+        subject=payment_queries.call_subject(payment),
     )
     payment_queries.apply_all(core, account, called.answer or (), "query", called)
     if not called.answer:
@@ -261,24 +258,25 @@ def _later(core: Core, row: AnyRow, why: str) -> None:
     """Again when it is time; shown to a person when it has been asked long enough.
 
     What no message stands behind has nothing to show, so it is asked about until it ends."""
-    pause = _pause(row, endless=why == NOT_SIZED or row.message_id is None)
-    if pause is not None:
-        if row.tries == MOST_TRIES:
+    moment = _next_moment(core, row, endless=why == NOT_SIZED or row.message_id is None)
+    if moment is not None:
+        if row.tries == RETRIES[Retried.UNANSWERED_QUESTION].most:
             _log.warning(why, provider_account=row.provider_account, payment=row.payment_id)
-        _set_next(core, row, core.clock.now() + timedelta(seconds=pause))
+        _set_next(core, row, moment)
         return
     _log.warning(why, provider_account=row.provider_account, payment=row.payment_id, theirs=row.theirs)
     if row.message_id is not None:
-        core.transact(lambda tx: inbox.show(tx, row.message_id, why))
+        core.transact(lambda tx: inbox.show_message(tx, row.message_id, why))
     _set_next(core, row, None)
 
 
-def _pause(row: AnyRow, *, endless: bool) -> float | None:
+def _next_moment(core: Core, row: AnyRow, *, endless: bool) -> datetime | None:
+    why, number = Retried.UNANSWERED_QUESTION, row.tries
     if row.payment_id is None:
-        return NOT_FOUND_ASK_SECONDS[row.tries - 1] if row.tries <= len(NOT_FOUND_ASK_SECONDS) else None
-    if row.tries >= MOST_TRIES:
-        return LONG_SILENCE_CAP_SECONDS if endless else None
-    return backoff_seconds(row.tries, random.random(), RETRY_CAP_SECONDS)  # noqa: S311 - keeps no secret
+        why, number = Retried.PAYMENT_NOT_FOUND, row.tries - 1
+    elif endless and is_over(why, pauses=number):
+        why = Retried.ENDLESS_QUESTION
+    return None if is_over(why, pauses=number) else next_try(core.clock.now(), why, number)
 
 
 def _set_next(core: Core, row: AnyRow, moment: datetime | None) -> None:

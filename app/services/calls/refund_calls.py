@@ -8,9 +8,7 @@ is recorded here. Each step is recorded before the next, so dying anywhere only 
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -19,7 +17,7 @@ from app.domain.facts import Fact, Ref
 from app.domain.money import Money
 from app.domain.numbers import slot_of_number
 from app.domain.refunding import OPEN_REFUND, Origin, RefundCause
-from app.domain.schedule import JITTER
+from app.domain.retries import Retried, is_over
 from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.providers.errors import Declined, Unknown
@@ -27,7 +25,7 @@ from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refunds
 from app.services.base.context import Core, Tx
 from app.services.base.idempotency import Keyed
-from app.services.base.leases import LeaseQueue
+from app.services.base.leases import LeaseQueue, next_try
 from app.services.base.reported_fact import Road
 from app.services.calls import call_log
 from app.services.calls.payment_queries import apply_all
@@ -37,16 +35,10 @@ from app.services.refunds import overdue, refund_asks, refund_rows, refund_statu
 from app.services.refunds.captured_payments import number_of
 
 CALL_SECONDS = 12.0
-FIRST_GAP_SECONDS = 10
-"""Providers want some seconds before they are asked about a refund (10 in one's documentation, 2026-09)."""
-GAP_CAP_SECONDS = 3600
-DUE = LeaseQueue(Refund.__table__, "next_query_at", "due_payments", counts="queries", stamps="last_query_at")
+REFUNDS_DUE = LeaseQueue(Refund.__table__, "next_query_at", "due_payments", counts="queries", stamps="last_query_at")
 """Refunds that are open: ours, and those of others that are in progress."""
 RECHECKS_DUE = LeaseQueue(Refund.__table__, "recheck_at", "due_payments", counts="rechecks", stamps="last_query_at")
 """Refunds that their provider called failed."""
-MOST_RECHECKS = 30
-"""One a day: a refund that failed is asked about for 30 days. One provider lets its merchant repair an abnormal refund
-by hand (its documentation, 2026-09), and says nothing when that has been done."""
 NO_LONGER_FITS = "less than this is left of the payment"
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +56,7 @@ class _Errand:
         return Ref(ours=str(self.row.payment_id), theirs=self.row.theirs, refund=number_of(self.row))
 
 
-def work_on_due(core: Core, refund_id: int) -> bool:
+def work_on_refund(core: Core, refund_id: int) -> bool:
     """Take an open refund one step further, if it is due; False if it is not, or somebody else has it."""
     errand = _take(core, refund_id)
     if errand is None:
@@ -73,30 +65,32 @@ def work_on_due(core: Core, refund_id: int) -> bool:
     return True
 
 
-def request_refund(core: Core, wanted: requests.Wanted, key: Keyed) -> AnyRow:
+def request_refund(core: Core, wanted: requests.Wanted, key: Keyed) -> Any:
     """Ask for a refund for the app's backend: written down and taken in one transaction, then sent; how far it has
-    come. What goes wrong after it was written down is the worker's to repeat. Raises like `requests.write_request`."""
+    come, with its user. What goes wrong after it was written down is the worker's to repeat. Raises like
+    `requests.write_request`."""
     written = requests.write_request(core, wanted, key, lease=True)
     if written.leased is None:
         return refund_for_reader(core, written.number)
     try:
-        return _go(core, _Errand(written.leased, fits=True))
+        row = _go(core, _Errand(written.leased, fits=True))
     except Exception:
         _log.exception("refund_not_continued", refund=written.number)
-        return requests.view(core, written.number)
+        return requests.view_refund(core, written.number)
+    return refund_rows.owned(row, written.user_id)
 
 
 def refund_for_reader(core: Core, refund_id: int) -> AnyRow:
     """A refund for whoever looks at it. One that is not settled is taken a step further first, if that is due. Raises
     NotFound."""
-    row = requests.view(core, refund_id)
+    row = requests.view_refund(core, refund_id)
     if row.next_query_at is None or row.next_query_at > core.clock.now():
         return row
     try:
-        work_on_due(core, refund_id)
+        work_on_refund(core, refund_id)
     except Exception:
         _log.exception("refund_not_continued", refund=refund_id)
-    return requests.view(core, refund_id)
+    return requests.view_refund(core, refund_id)
 
 
 def _go(core: Core, errand: _Errand) -> AnyRow:
@@ -131,7 +125,8 @@ def recheck(core: Core, refund_id: int) -> bool:
         subject = CallSubject(row.slot, payment=row.payment_id, refund=row.id)
         called = call_provider(core, account, "query", lambda: query(ref), seconds=CALL_SECONDS, subject=subject)
         apply_all(core, account, called.answer or (), "query", called)
-    again = now + refund_status.RECHECK_GAP if row.rechecks < MOST_RECHECKS else None
+    ended = is_over(Retried.FAILED_REFUND, pauses=row.rechecks)
+    again = None if ended else next_try(now, Retried.FAILED_REFUND, row.rechecks)
     core.transact(lambda tx: refund_rows.set_recheck(tx, row.slot, row.id, again))
     return True
 
@@ -141,7 +136,7 @@ def _take(core: Core, refund_id: int) -> _Errand | None:
     slot, now = slot_of_number(refund_id), core.clock.now()
 
     def work(tx: Tx) -> _Errand | None:
-        row = refund_rows.refund(tx, slot, refund_id)
+        row = refund_rows.find_refund(tx, slot, refund_id)
         if row is None or row.next_query_at is None or row.next_query_at > now:
             return None
         order = payment_rows.lock_order(tx, slot, row.order_id)
@@ -150,7 +145,7 @@ def _take(core: Core, refund_id: int) -> _Errand | None:
         if busy_until is not None and busy_until > now:
             refund_rows.postponed(tx, slot, refund_id, moment=busy_until, problem=row.problem)
             return None
-        taken = DUE.take(tx, refund_id, now)
+        taken = REFUNDS_DUE.take(tx, refund_id, now)
         if taken is None or taken.origin == Origin.PROVIDER:
             return None if taken is None else _Errand(taken, fits=False)
         room = requests.room_for(tx, taken, order, payment_rows.lock_payment(tx, slot, taken.payment_id))
@@ -165,12 +160,12 @@ def _first_of_automatic(tx: Tx, row: AnyRow, room: requests.Room) -> _Errand | N
     """Money that nobody asked to have back is sent as far as it is still here, and only when it is known how much that
     is. Nobody has heard of this refund yet, so its amount may still change."""
     if room.may_change:
-        moment = tx.now + timedelta(seconds=_gap(0))
-        refund_rows.change(tx, row, {"next_query_at": moment, "queries": 0, "last_query_at": None})
+        moment = next_try(tx.now, Retried.OPEN_REFUND, 0)
+        refund_rows.change_refund(tx, row, {"next_query_at": moment, "queries": 0, "last_query_at": None})
         return None
     if 0 < room.left_minor < row.amount_minor:
-        refund_rows.change(tx, row, {"amount_minor": room.left_minor})
-        row = refund_rows.refund(tx, row.slot, row.id) or row
+        refund_rows.change_refund(tx, row, {"amount_minor": room.left_minor})
+        row = refund_rows.find_refund(tx, row.slot, row.id) or row
     return _Errand(row, fits=row.amount_minor <= room.left_minor)
 
 
@@ -203,12 +198,12 @@ def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fa
     all else makes it unknown."""
     if called.end is CallEnd.DECLINED:
 
-        def decline(tx: Tx) -> None:
+        def decline(tx: Tx) -> AnyRow:
             _move(tx, row, RefundCause.DECLINED, called.problem)
-            call_log.keep(tx, called)
+            call_log.keep_call(tx, called)
+            return refund_rows.find_refund(tx, row.slot, row.id) or row
 
-        core.transact(decline)
-        return requests.view(core, row.id)
+        return core.transact(decline)
     cause = RefundCause.UNANSWERED if called.end is CallEnd.UNKNOWN else None
     return _postpone(core, row, called.problem, cause=cause, called=called)
 
@@ -216,7 +211,7 @@ def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fa
 def _move(tx: Tx, row: AnyRow, cause: RefundCause, problem: str) -> None:
     order = payment_rows.lock_order(tx, row.slot, row.order_id)
     payment = payment_rows.lock_payment(tx, row.slot, row.payment_id)
-    now = refund_rows.refund(tx, row.slot, row.id)
+    now = refund_rows.find_refund(tx, row.slot, row.id)
     if now is not None and now.status in OPEN_REFUND and now.origin != Origin.PROVIDER:
         moved = refund_status.move(tx, now, order, payment, cause, {"problem": problem})
         if moved and now.origin == Origin.AUTOMATIC and cause is RefundCause.DECLINED:
@@ -234,16 +229,16 @@ def _postpone(
 ) -> AnyRow:
     """When to go on, unless it is settled by now; the refund as it stands then. `cause` moves it first. One that is
     open for too long is shown and alarmed, once. `called` is the call that brought no fact."""
-    moment = core.clock.now() + timedelta(seconds=_gap(row.queries - 1))
+    moment = next_try(core.clock.now(), Retried.OPEN_REFUND, row.queries - 1)
     if called is not None and called.not_before is not None:
         moment = max(moment, called.not_before)
 
     def work(tx: Tx) -> tuple[AnyRow, bool]:
         if called is not None:
-            call_log.keep(tx, called)
+            call_log.keep_call(tx, called)
         if cause is not None:
             _move(tx, row, cause, problem)
-        now = refund_rows.refund(tx, row.slot, row.id) or row
+        now = refund_rows.find_refund(tx, row.slot, row.id) or row
         if now.status not in OPEN_REFUND:
             return now, False
         now = refund_rows.postponed(tx, row.slot, row.id, moment=moment, problem=problem) or now
@@ -260,10 +255,3 @@ def _postpone(
             problem=problem,
         )
     return now
-
-
-def _gap(tried: int) -> float:
-    """10, 20, 40 … seconds, up to an hour, spread by ±20 % but never below the first."""
-    base = min(GAP_CAP_SECONDS, FIRST_GAP_SECONDS * (1 << min(tried, 20)))
-    spread = 1 - JITTER + 2 * JITTER * random.random()  # noqa: S311 - spreads calls, keeps no secret
-    return max(FIRST_GAP_SECONDS, base * spread)

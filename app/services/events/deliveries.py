@@ -10,13 +10,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import structlog
 from sqlalchemy import Uuid, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.numbers import SLOTS
+from app.domain.delivery_schedule import DELIVERY_LEASE_SECONDS
+from app.domain.numbers import slot_of_uuid
 from app.models.base import AnyRow
 from app.models.endpoints import DELIVERIES, ENDPOINTS
 from app.models.events import EVENTS, FEEDS
@@ -37,14 +41,14 @@ WAITING, FAILED, DONE, GIVEN_UP = "waiting", "failed", "done", "given_up"
 DEFERRED = timedelta(minutes=5)
 """What is blocked is put off for so long at a time: not for as long as what blocks it, which may end at any moment."""
 STATUSES = (WAITING, FAILED, DONE, GIVEN_UP)
-LEASES = LeaseQueue(DELIVERIES, "next_at", "deliveries", counts="attempts")
+LEASES = LeaseQueue(DELIVERIES, "next_at", "deliveries", counts="attempts", lease_seconds=DELIVERY_LEASE_SECONDS)
 _d, _e, _v, _n = DELIVERIES.c, ENDPOINTS.c, EVENTS.c, FEEDS.c
 _earlier = DELIVERIES.alias("earlier")
 _log = structlog.get_logger(__name__)
 _PLACED = select(func.coalesce(func.max(_n.placed), 0)).where(_n.name == FEED).scalar_subquery()
 _ANY_OPEN = exists().where(_d.endpoint_id == _e.id, _d.next_at <= bindparam("now"))
 _AWAKE = (_e.removed_at.is_(None), _e.paused_at.is_(None))
-ANY_DUE = (
+ANY_DELIVERY_DUE = (
     select(_e.id)
     .prefix_with(sweep("deliveries"))
     .where(
@@ -135,6 +139,7 @@ def plan_deliveries(core: Core, number: int) -> int:
     """
 
     def work(tx: Tx) -> int:
+        tx.of_several_slots("events")
         endpoint = tx.execute(_ACTIVE.where(_e.id == number).with_for_update(of=ENDPOINTS)).one_or_none()
         if endpoint is None:
             return 0
@@ -208,7 +213,7 @@ def wake_user(tx: Tx, row: AnyRow) -> None:
 
 def find_delivery(tx: Tx, endpoint_id: int, event_id: uuid.UUID) -> AnyRow:
     """Raises NotFound."""
-    mine = (_d.slot == event_id.int % SLOTS, _d.endpoint_id == endpoint_id, _d.event_id == event_id)
+    mine = (_d.slot == slot_of_uuid(event_id), _d.endpoint_id == endpoint_id, _d.event_id == event_id)
     found = tx.execute(select(DELIVERIES).where(*mine)).one_or_none()
     if found is None:
         raise NotFound(event=str(event_id))
@@ -233,7 +238,7 @@ def resend_event(tx: Tx, name: str, event_id: uuid.UUID) -> int:
     """Send an event there once more, or at last: whatever its delivery had come to, and whether or not its type is
     wanted. The delivery's number. Raises NotFound."""
     endpoint = find_endpoint(tx, name)
-    mine = (_v.slot == event_id.int % SLOTS, _v.id == event_id, _v.position.is_not(None))
+    mine = (_v.slot == slot_of_uuid(event_id), _v.id == event_id, _v.position.is_not(None))
     event = tx.execute(select(*_READ).where(*mine)).one_or_none()
     if event is None:
         raise NotFound(event=str(event_id))
@@ -263,7 +268,7 @@ def resend_since(tx: Tx, name: str, since: datetime) -> int:
     return int(endpoint.planned - position + 1)
 
 
-def give_up(tx: Tx, name: str, event_id: uuid.UUID, by: str) -> int:
+def give_up_delivery(tx: Tx, name: str, event_id: uuid.UUID, by: str) -> int:
     """Send this event there no more, so that the next ones of its user are sent. The delivery's number. Raises
     NotFound, DeliveryEnded."""
     row = find_delivery(tx, find_endpoint(tx, name).id, event_id)
@@ -290,23 +295,40 @@ def find_event_of(tx: Tx, row: AnyRow) -> AnyRow | None:
 
 
 def delete_old_deliveries(core: Core, limit: int) -> int:
-    """Delete ended deliveries of events that are not kept any more, and all of removed endpoints; how many."""
+    """Delete ended deliveries of events that are not kept any more, and all of removed endpoints; how many. Slot by
+    slot, each in a transaction of its own; a removed endpoint goes when nothing of it is left."""
+    deleted, endpoints = core.read(_deletable)
+    done = 0
+    for endpoint in endpoints:
+        over = core.read(partial(_over, endpoint=endpoint, deleted=deleted, most=limit - done))
+        for slot, rows in groupby(over, attrgetter("slot")):
+            core.transact(partial(_delete, slot=slot, ids=[row.id for row in rows]))
+        done += len(over)
+        if done >= limit:
+            break
+        if endpoint.removed_at is not None:
+            core.transact(partial(_forget_endpoint, number=endpoint.id))
+    return done
 
-    def work(tx: Tx) -> int:
-        deleted = tx.scalar(select(func.max(_n.deleted)).where(_n.name == FEED)) or 0
-        done = 0
-        for endpoint in tx.execute(select(_e.id, _e.removed_at)).all():
-            over = select(_d.slot, _d.id).prefix_with(sweep("deliveries")).where(_d.endpoint_id == endpoint.id)
-            if endpoint.removed_at is None:
-                over = over.where(_d.position <= deleted, _d.next_at.is_(None))
-            rows = tx.execute(over.order_by(_d.position).limit(limit - done)).all()
-            for row in rows:
-                tx.execute(delete(DELIVERIES).where(_d.slot == row.slot, _d.id == row.id))
-            done += len(rows)
-            if endpoint.removed_at is not None and done < limit:
-                tx.execute(delete(ENDPOINTS).where(_e.id == endpoint.id))
-            if done >= limit:
-                break
-        return done
 
-    return core.transact(work)
+def _deletable(tx: Tx) -> tuple[int, list[AnyRow]]:
+    """Up to which position events were deleted, and the endpoints."""
+    deleted = tx.scalar(select(func.max(_n.deleted)).where(_n.name == FEED)) or 0
+    return deleted, list(tx.execute(select(_e.id, _e.removed_at)))
+
+
+def _over(tx: Tx, *, endpoint: AnyRow, deleted: int, most: int) -> list[AnyRow]:
+    """Deliveries there that nobody needs any more, in the order of their slots."""
+    over = select(_d.slot, _d.id).prefix_with(sweep("deliveries")).where(_d.endpoint_id == endpoint.id)
+    if endpoint.removed_at is None:
+        over = over.where(_d.position <= deleted, _d.next_at.is_(None))
+    rows: list[AnyRow] = list(tx.execute(over.order_by(_d.position).limit(most)))
+    return sorted(rows, key=attrgetter("slot"))
+
+
+def _delete(tx: Tx, *, slot: int, ids: list[int]) -> None:
+    tx.execute(delete(DELIVERIES).where(_d.slot == slot, _d.id.in_(ids)))
+
+
+def _forget_endpoint(tx: Tx, *, number: int) -> None:
+    tx.execute(delete(ENDPOINTS).where(_e.id == number))

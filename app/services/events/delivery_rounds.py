@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import update
 
 from app import metrics
-from app.domain.delivery_schedule import AnswerMeaning, meaning_of, retry_pause
+from app.domain.delivery_schedule import AnswerMeaning, asked_pause, meaning_of, retry_pause
 from app.domain.endpoints import MOST_ENDPOINTS
 from app.domain.representations import plain
 from app.domain.webhook_signatures import signed_headers
@@ -31,7 +31,7 @@ from app.services.events.endpoint_client import KEPT_OF_ANSWER, Attempt, Endpoin
 
 ROUND = 100
 """Deliveries that one round sends to one endpoint at the most."""
-AT_ONCE = 4
+DELIVERIES_AT_ONCE = 4
 """Deliveries that a worker sends to one endpoint at one time, each of another user."""
 _d = DELIVERIES.c
 _log = structlog.get_logger(__name__)
@@ -107,7 +107,7 @@ def _send_all(core: Core, row: AnyRow, numbers: Sequence[int], stop: threading.E
     try:
         if len(numbers) == 1:
             return int(sending.send(numbers[0]))
-        with ThreadPoolExecutor(AT_ONCE) as threads:
+        with ThreadPoolExecutor(DELIVERIES_AT_ONCE) as threads:
             return sum(threads.map(sending.send, numbers))
     finally:
         sending.close()
@@ -125,7 +125,7 @@ class _Sending:
         self._client: EndpointClient | None = None
         self._problem = ""
         try:
-            self._client = EndpointClient(row.url, core.rules.push, AT_ONCE)
+            self._client = EndpointClient(row.url, core.rules.push, DELIVERIES_AT_ONCE)
         except (ValueError, OSError) as error:  # the settings have changed since, or the file of authorities
             self._problem = problem_text(f"the endpoint cannot be used: {error}")
 
@@ -165,7 +165,7 @@ class _Sending:
 
     def _settle(self, delivery: AnyRow, attempt: Attempt) -> None:
         meaning = meaning_of(attempt.status)
-        metrics.DELIVERIES.labels(self._row.name, meaning).observe(attempt.latency_ms / 1000)
+        metrics.DELIVERIES_TRIED.labels(self._row.name, meaning).observe(attempt.latency_ms / 1000)
         _log.info(
             "delivery",
             endpoint=self._row.name,
@@ -183,11 +183,14 @@ class _Sending:
                 endpoint_health.note_success(self._core, self._row)
             return
         self._unwell = True
-        probe_at = endpoint_health.note_failure(self._core, self._row, meaning, attempt.problem)
+        now = self._core.clock.now()
+        asked = asked_pause(attempt.status, attempt.retry_after, now)
+        probe_at = endpoint_health.note_failure(self._core, self._row, meaning, attempt.problem, asked)
         if probe_at is not None or meaning is AnswerMeaning.GONE:
             self._stop = _STOPPED
-        pause = retry_pause(delivery.attempts, random.random())  # noqa: S311 - spreads repeats, keeps no secret
-        next_at = probe_at or self._core.clock.now() + pause
+        rested = now + retry_pause(meaning, delivery.attempts, random.random())  # noqa: S311 - spreads, keeps no secret
+        # While the endpoint is taken to be down its own rest counts, which is short; but never less than it asks for.
+        next_at = rested if probe_at is None else probe_at if asked is None else max(rested, probe_at)
         failed = {"status": deliveries.FAILED, "next_at": next_at, **_seen(attempt)}
         self._core.transact(lambda tx: _write_failed(tx, delivery, {**failed, "tried_at": tx.now}))
 

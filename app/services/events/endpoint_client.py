@@ -26,7 +26,7 @@ from urllib3.response import BaseHTTPResponse
 from app.domain.endpoints import PushRules, checked_url
 from app.domain.public_addresses import is_public
 
-CONNECT_SECONDS = 5.0
+ENDPOINT_CONNECT_SECONDS = 5.0
 ATTEMPT_SECONDS = 15.0
 """A whole attempt: connection, request and the head of the answer."""
 ANSWER_SECONDS = 2.0
@@ -48,6 +48,8 @@ class Attempt:
     latency_ms: int
     answer: bytes
     problem: str
+    retry_after: str = ""
+    """The header field of that name."""
 
 
 class EndpointClient:
@@ -81,8 +83,8 @@ class EndpointClient:
         """One attempt. Never raises: whatever goes wrong is a word about the attempt."""
         started = time.monotonic()
 
-        def attempt(status: int | None, answer: bytes, problem: str) -> Attempt:
-            return Attempt(status, round((time.monotonic() - started) * 1000), answer, problem)
+        def attempt(status: int | None, answer: bytes, problem: str, retry_after: str = "") -> Attempt:
+            return Attempt(status, round((time.monotonic() - started) * 1000), answer, problem, retry_after)
 
         try:
             with _within(self._attempt_seconds):
@@ -93,7 +95,7 @@ class EndpointClient:
                     headers={"Content-Type": "application/json", "User-Agent": _USER_AGENT, **headers},
                     retries=False,
                     redirect=False,
-                    timeout=Timeout(connect=CONNECT_SECONDS, read=self._attempt_seconds),
+                    timeout=Timeout(connect=ENDPOINT_CONNECT_SECONDS, read=self._attempt_seconds),
                     preload_content=False,
                     decode_content=False,
                 )
@@ -101,7 +103,8 @@ class EndpointClient:
             return attempt(None, b"", _words(error))
         with _within(self._answer_seconds):
             answer = _beginning(response)
-        return attempt(response.status, answer, "" if 200 <= response.status < 300 else f"HTTP {response.status}")
+        problem = "" if 200 <= response.status < 300 else f"HTTP {response.status}"
+        return attempt(response.status, answer, problem, response.headers.get("Retry-After", ""))
 
     def close(self) -> None:
         self._pool.close()
@@ -193,7 +196,7 @@ def _connected(host: str, port: int, *, allow_private: bool) -> socket.socket:
         raise NotPublic("the name leads to no address on the public internet")
     problem: OSError = NotPublic("no address")
     for family, kind, protocol, _, address in allowed:
-        left = _seconds_left(CONNECT_SECONDS)
+        left = _seconds_left(ENDPOINT_CONNECT_SECONDS)
         connection = _TimedSocket(family, kind, protocol)
         try:
             connection.settimeout(left)

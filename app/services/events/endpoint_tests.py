@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.domain.delivery_schedule import AnswerMeaning, meaning_of
+from app.domain.ledger import microseconds
 from app.domain.representations import plain
 from app.domain.webhook_signatures import signed_headers
 from app.services.base.context import Core
@@ -29,7 +30,7 @@ def send_test(core: Core, name: str) -> Attempt:
     secrets = endpoints.signing_secrets(core.rules.push, row, now)
     if not secrets:
         raise Invalid("no secret is there to sign with", field="secrets")
-    new = event_id(0, now)
+    new = event_id(0, microseconds(now))
     content = {"id": new, "type": TEST_TYPE, "timestamp": now, "data": {"endpoint": name}, "cause": BY_TEST}
     body = as_body(plain(content))
     try:

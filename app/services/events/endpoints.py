@@ -88,7 +88,7 @@ def add_endpoint(tx: Tx, wanted: NewEndpoint) -> int:
         url = checked_url(wanted.url, allow_private=tx.core.rules.push.allow_private)
     except BadAddress as error:
         raise AddressRefused(str(error), field="url") from None
-    planned = feed.newest_position(tx) if wanted.after is None else feed.position_of(wanted.after)
+    planned = feed.newest_position(tx) if wanted.after is None else feed.known_position(tx, wanted.after)
     secrets = [{"secret": webhook_signatures.new_secret(), "until": None}]
     return _insert(tx, wanted, url, planned, secrets)
 
@@ -251,7 +251,7 @@ def shown_endpoint(tx: Tx, row: AnyRow) -> dict[str, Any]:
         .limit(MOST_COUNTED)
         .subquery()
     )
-    return representations.endpoint(
+    return representations.endpoint_data(
         row,
         behind=max(feed.newest_position(tx) - row.planned, 0),
         open_deliveries=int(tx.scalar(select(func.count()).select_from(some_open)) or 0),

@@ -27,14 +27,15 @@ def write_example(core: Core, kind: EventType) -> uuid.UUID:
     slot = slot_of_user(event_examples.USER)
 
     def work(tx: Tx) -> uuid.UUID:
-        new = event_id(slot, tx.now)
+        at_us = microseconds(tx.now)
+        new = event_id(slot, at_us)
         row: dict[str, Any] = {
             "slot": slot,
             "id": new,
             "user_id": event_examples.USER,
             "type": kind,
             "at": tx.now,
-            "version": microseconds(tx.now),
+            "version": at_us,
             "body": {"data": event_examples.data_of(kind), "cause": BY_TEST},
         }
         tx.execute(insert(EVENTS).values(row))

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Uuid, bindparam, delete, select, update
 
 from app.domain.event_types import EventType
-from app.domain.numbers import SLOTS, slot_of_user
+from app.domain.numbers import slot_of_user, slot_of_uuid
 from app.models.events import EVENTS, FEEDS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
@@ -67,6 +67,7 @@ def place_events(core: Core) -> int:
     """Give positions to what was committed since the last time; how many events got theirs. Safe to run by several."""
 
     def work(tx: Tx) -> int:
+        tx.of_several_slots("events")
         placed = tx.scalar(_LOCK)
         if placed is None:
             insert_if_new(tx, FEEDS, {"name": FEED, "placed": 0, "deleted": 0})
@@ -92,7 +93,11 @@ def read_feed(
     types: Collection[EventType] = (),
     user_id: str | None = None,
 ) -> FeedPage:
-    """A page of events after the cursor; None is the oldest that is kept. Raises NotACursor and CursorTooOld."""
+    """A page of events after the cursor; None is the oldest that is kept. Raises NotACursor and CursorTooOld.
+
+    No reader has a cursor that is ahead of the feed, but after a backup was restored, or from another database: whoever
+    read on from there would miss what gets the positions before.
+    """
     start = None if after is None else position_of(after)
     wanted = (
         select(*_COLUMNS)
@@ -110,12 +115,13 @@ def read_feed(
         placed, deleted = (0, 0) if feed is None else (feed.placed, feed.deleted)
         if start is not None and start < deleted:
             raise CursorTooOld(oldest=cursor_at(deleted))
+        if start is not None and start > placed:
+            raise NotACursor(field="after")
         rows = list(tx.execute(page, {"start": deleted if start is None else start}))
         if len(rows) > limit:
             return FeedPage(rows[:limit], cursor_at(rows[limit - 1].position), more=True)
         # Nothing else that is wanted lies before `placed`, so the reader need not look there again.
-        last = max([placed, start or 0, *(row.position for row in rows[-1:])])
-        return FeedPage(rows, cursor_at(last), more=False)
+        return FeedPage(rows, cursor_at(placed), more=False)
 
     return core.read(work, snapshot=True)
 
@@ -130,9 +136,17 @@ def newest_position(tx: Tx) -> int:
     return int(tx.scalar(select(_n.placed).where(_n.name == FEED)) or 0)
 
 
+def known_position(tx: Tx, cursor: str) -> int:
+    """The position of a cursor that this feed has given out. Raises NotACursor."""
+    position = position_of(cursor)
+    if position > newest_position(tx):
+        raise NotACursor(field="after")
+    return position
+
+
 def find_event(core: Core, event_id: uuid.UUID) -> Any:
     """One event. Raises NotFound, also for one that is not kept any more."""
-    values = {"slot": event_id.int % SLOTS, "id": event_id}
+    values = {"slot": slot_of_uuid(event_id), "id": event_id}
     found = core.read(lambda tx: tx.execute(_ONE, values).one_or_none())
     if found is None:
         raise NotFound(event=str(event_id))
@@ -143,6 +157,7 @@ def delete_old_events(core: Core, limit: int) -> int:
     """Delete events that are older than the setting `event_days`, oldest positions first; how many."""
 
     def work(tx: Tx) -> int:
+        tx.of_several_slots("events")
         feed = tx.execute(select(_n.deleted).where(_n.name == FEED).with_for_update()).one_or_none()
         if feed is None:
             return 0

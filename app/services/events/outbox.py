@@ -70,9 +70,9 @@ def cause_in(tx: Connected, actor: str = "") -> Mapping[str, Any]:
     return told or ({"by": "caller", "name": actor} if actor else {"by": "rule"})
 
 
-def event_id(slot: int, at: datetime) -> uuid.UUID:
+def event_id(slot: int, at_us: int) -> uuid.UUID:
     """A new UUID (version 7, RFC 9562): 48 bits of milliseconds, 62 random bits, the slot in the last 12."""
-    ms = microseconds(at) // 1000 & (1 << 48) - 1
+    ms = at_us // 1000 & (1 << 48) - 1
     chance = int.from_bytes(os.urandom(8), "big")
     value = (ms << 80) | (7 << 76) | (chance >> 52 << 64) | (2 << 62) | ((chance & (1 << 50) - 1) << 12) | slot
     return uuid.UUID(int=value)
@@ -134,9 +134,10 @@ class Outbox:
 
 
 def _values(slot: int, anchor_id: Any, events: Sequence[Event], written_at: datetime) -> dict[str, Any]:
-    values: dict[str, Any] = {"slot": slot, "anchor": anchor_id, "us": microseconds(written_at)}
+    at_us = microseconds(written_at)
+    values: dict[str, Any] = {"slot": slot, "anchor": anchor_id, "us": at_us}
     for i, event in enumerate(events):
-        values[f"id_{i}"] = event_id(slot, written_at)
+        values[f"id_{i}"] = event_id(slot, at_us)
         values[f"user_{i}"] = event.user_id
         values[f"type_{i}"] = event.type
         values[f"at_{i}"] = event.at

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, or_, select
 
-from app.domain.numbers import SLOTS, parse_number, slot_of_number, slot_of_reference
+from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_uuid
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
@@ -35,18 +35,20 @@ class ShownFact:
 
 def described(tx: Tx, rows: Sequence[AnyRow]) -> list[ShownFact]:
     """These facts with user and product: by their payment's order, else by what the store names."""
+    tx.of_several_slots("search")
     return [_shown(tx, row) for row in rows]
 
 
-def find(tx: Tx, number: str) -> list[ShownFact]:
+def find_facts(tx: Tx, number: str) -> list[ShownFact]:
     """The facts that this number names, oldest first: a fact's own number, an order's or a payment's of ours, or a
     provider's number of a payment. Everything that was told of such a payment is found with it."""
+    tx.of_several_slots("search")
     places: set[tuple[int, int | None]] = {(slot_of_reference(number), None), *_payments_there(tx, number)}
     ours = parse_number(number)
     if ours is not None:
         places.add((slot_of_number(ours), None))
     found: dict[int, AnyRow] = {
-        row.id: row for outcome in NOT_SETTLED for row in parked.listed(tx, outcome, MOST_FOUND, number)
+        row.id: row for outcome in NOT_SETTLED for row in parked.list_parked(tx, outcome, MOST_FOUND, number)
     }
     for slot, payment_id in sorted(places, key=str):
         for row in tx.execute(_in_slot(slot, payment_id, number, ours)):
@@ -95,4 +97,4 @@ def _user_of(tx: Tx, owner: str | None) -> str | None:
     token = uuid_of(owner)
     if token is None:
         return None
-    return tx.execute(select(_u.id).where(_u.slot == token.int % SLOTS, _u.token == token)).scalar_one_or_none()
+    return tx.execute(select(_u.id).where(_u.slot == slot_of_uuid(token), _u.token == token)).scalar_one_or_none()

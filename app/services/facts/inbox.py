@@ -42,7 +42,7 @@ _DELETE = delete(KeptMessage).where(_m.slot == bindparam("at_slot"), _m.id == bi
 _log = structlog.get_logger(__name__)
 
 
-def keep(
+def keep_message(
     tx: Tx,
     slot: int,
     account: str,
@@ -103,22 +103,22 @@ def keep_scanned(tx: Tx, odd: Scanned, *, aside: bool = False) -> int | None:
     return insert_numbered(tx, KeptMessage.__table__, tx.core.numbers, row)
 
 
-def waiting(tx: Tx, *, limit: int = 100) -> list[AnyRow]:
+def waiting_messages(tx: Tx, *, limit: int = 100) -> list[AnyRow]:
     """The unresolved ones, oldest first."""
     wanted = select(*_m).prefix_with(sweep("operator")).where(_m.resolved_at.is_(None)).order_by(_m.received_at)
     return list(tx.execute(wanted.limit(limit)))
 
 
-def find(tx: Tx, number: int) -> AnyRow | None:
+def find_message(tx: Tx, number: int) -> AnyRow | None:
     wanted = select(*_m).where(_m.slot == slot_of_number(number), _m.id == number)
     return tx.execute(wanted).one_or_none()
 
 
-def message_of(row: AnyRow) -> Message:
+def kept_message(row: AnyRow) -> Message:
     return Message(row.source, bytes(row.body), row.headers, row.query_string)
 
 
-def show(tx: Tx, number: int, reason: str) -> None:
+def show_message(tx: Tx, number: int, reason: str) -> None:
     """Put a message that was kept aside on the list: a person has to look after all."""
     shown = update(KeptMessage).where(_m.slot == slot_of_number(number), _m.id == number)
     tx.execute(shown.values(resolved_at=None, reason=reason))

@@ -8,7 +8,7 @@ learns nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,12 +17,14 @@ from sqlalchemy import and_, bindparam, select
 
 from app.domain.deciding import Decision
 from app.domain.facts import REFUND_KINDS, Kind, fact_of
-from app.domain.numbers import SLOTS
+from app.domain.numbers import slot_of_uuid
 from app.domain.status import Outcome
 from app.models.orders import FactRow, User
+from app.providers.limits import faults_of, fits
 from app.services.accounts.users import uuid_of
-from app.services.base.context import Core, Tx, environment_of
-from app.services.base.reported_fact import ReportedFact, checked
+from app.services.base.context import Core, Tx
+from app.services.base.reported_fact import ReportedFact
+from app.services.base.sanitize import LONGEST_PROBLEM, problem_text, without_faults
 from app.services.base.statements import Statement
 from app.services.facts import claims, replaced_periods
 from app.services.facts.apply import apply_fact
@@ -30,6 +32,9 @@ from app.services.facts.record import Applied, StoredFact, note_road, told_befor
 from app.services.payments import fact_rows
 from app.services.refunds import early_refunds
 
+BLANK = " \t\r\n\u00a0\u200b0-{}"
+"""Of these characters alone consists an owner token that names nobody (some clients attach such a one to every
+purchase): blanks, and the UUID of nothing."""
 _log = structlog.get_logger(__name__)
 _NOTHING_NEW = Decision(Outcome.DUPLICATE)
 _u, _f = User.__table__.c, FactRow.__table__.c
@@ -51,19 +56,25 @@ _SEEN = Statement(
 )
 
 
-def tell(
-    core: Core, reported: ReportedFact, *, holder: str | None = None, beside: Callable[[Tx], object] | None = None
-) -> Applied:
+@dataclass(frozen=True, slots=True)
+class BesideFact:
+    """What is to be written in the transaction of a fact, if that lies in the same slot."""
+
+    slot: int
+    write: Callable[[Tx], object]
+
+
+def tell(core: Core, reported: ReportedFact, *, holder: str | None = None, beside: BesideFact | None = None) -> Applied:
     """Apply one fact in a transaction of its own, placed with its buyer first. `holder` is the user who brought the
-    store's signed proof of it, if one did; `beside` is written in the transaction of the fact."""
+    store's signed proof of it, if one did."""
     placed = place(core, reported, holder)
     if reported.fact.kind is Kind.PAID:
         tell_refunds_first(core, placed)
 
     def work(tx: Tx) -> Applied:
         applied = apply_fact(tx, placed)
-        if beside is not None:
-            beside(tx)
+        if beside is not None and beside.slot == placed.slot:
+            beside.write(tx)
         return applied
 
     applied = core.transact(work)
@@ -78,8 +89,8 @@ def _end_what_was_nobodys(core: Core, placed: ReportedFact) -> None:
     nobodys = replace(placed, buyer=None)
     if nobodys.slot == placed.slot:
         return
-    names = (nobodys.slot, placed.account.name, environment_of(placed.fact.live), placed.key)
-    row = core.read(lambda tx: fact_rows.fact(tx, *names))
+    names = (nobodys.slot, placed.account.name, placed.environment, placed.key)
+    row = core.read(lambda tx: fact_rows.fact_under(tx, *names))
     if row is not None and row.outcome == Outcome.NOT_OURS:
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 
@@ -117,11 +128,21 @@ def place_unless_told(core: Core, reported: ReportedFact) -> ReportedFact | Appl
 
 
 def _addressed(core: Core, reported: ReportedFact) -> ReportedFact:
-    """The fact, checked, with the account whose money it is: an address may receive for several merchants."""
-    reported = checked(reported, core.clock.now())
-    if reported.fact.account in (None, reported.account.provider.account):
+    """The fact as it can be worked with, and with the account whose money it is: an address may receive for several
+    merchants. Every road passes here before anything is looked up or written."""
+    fact, account = reported.fact, reported.account
+    if isinstance(fact.owner, str) and not fact.owner.strip(BLANK):  # a plugin may give anything
+        fact = replace(fact, owner=None)
+    faults = faults_of(fact)
+    if faults:
+        fact = without_faults(fact, core.clock.now())
+    if not fits(fact.cause, LONGEST_PROBLEM):  # for people only: never a reason to refuse a fact
+        fact = replace(fact, cause=problem_text(fact.cause))
+    if fact.account not in (None, account.provider.account):
+        account = core.registry.whose(account, fact.account)
+    if fact is reported.fact and account is reported.account:
         return reported
-    return replace(reported, account=core.registry.whose(reported.account, reported.fact.account))
+    return replace(reported, account=account, fact=fact, faults=faults)
 
 
 def _is_a_stores(reported: ReportedFact) -> bool:
@@ -148,10 +169,10 @@ def _look(tx: Tx, reported: ReportedFact) -> tuple[str | None, Any]:
     if token is None:
         return None, None
     keys = {
-        "slot": token.int % SLOTS,
+        "slot": slot_of_uuid(token),
         "token": token,
         "provider_account": reported.account.name,
-        "environment": environment_of(reported.fact.live),
+        "environment": reported.environment,
         "key": reported.key,
         "road": reported.road,
     }
@@ -168,7 +189,7 @@ def _with_buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | 
     buyer = user if is_paid and user is not None else _buyer(tx, reported, user, holder)
     if buyer is None:
         return reported
-    return replace(reported, buyer=_claim(tx, reported, buyer) if is_paid else buyer)
+    return _claimed(tx, reported, buyer) if is_paid else replace(reported, buyer=buyer)
 
 
 def _buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> str | None:
@@ -187,14 +208,17 @@ def _buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None)
 def _claimed_by(tx: Tx, reported: ReportedFact, reference: str | None) -> str | None:
     if reference is None:
         return None
-    return claims.owner_of(tx, reported.account.name, environment_of(reported.fact.live), reference)
+    return claims.owner_of(tx, reported.account.name, reported.environment, reference)
 
 
-def _claim(tx: Tx, reported: ReportedFact, buyer: str) -> str:
-    """Claim the period or purchase for the buyer, and then note it at its agreement; its owner, who may be another.
+def _claimed(tx: Tx, reported: ReportedFact, buyer: str) -> ReportedFact:
+    """Claim the period or purchase for the buyer, and then note it at its agreement. With its owner, who may be
+    another, and with whoever has a period beside it.
 
     The period first: a process that dies in between notes it at the next telling."""
-    fact, account, environment = reported.fact, reported.account.name, environment_of(reported.fact.live)
+    fact, account, environment = reported.fact, reported.account.name, reported.environment
+    agreement = claims.agreement_reference(fact.ref.agreement) if fact.ref.agreement else None
+    neighbour = _claimed_by(tx, reported, agreement) if fact.replaces is not None else None
     owner = buyer if fact.ref.theirs is None else claims.claim(tx, account, environment, fact.ref.theirs, buyer)
     if owner != buyer:
         _log.warning(
@@ -204,6 +228,8 @@ def _claim(tx: Tx, reported: ReportedFact, buyer: str) -> str:
             owner=owner,
             claimant=buyer,
         )
-    if fact.ref.agreement:
-        claims.claim_agreement(tx, account, environment, fact.ref.agreement, owner, paid_at=fact.at)
-    return owner
+    if fact.ref.agreement and not claims.claim_agreement(
+        tx, account, environment, fact.ref.agreement, owner, paid_at=fact.at
+    ):
+        neighbour = _claimed_by(tx, reported, agreement)
+    return replace(reported, buyer=owner, neighbour=None if neighbour == owner else neighbour)

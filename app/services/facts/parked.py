@@ -18,6 +18,7 @@ from app.domain.facts import Kind, fact_of
 from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_number
 from app.domain.refunding import RefundStatus
+from app.domain.retries import RETRIES, Retried
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow
@@ -30,16 +31,15 @@ from app.services.facts.apply import apply_stored
 from app.services.facts.owner import place, tell
 from app.services.facts.record import HANDLED, Applied, can_be_looked_at_again
 from app.services.payments import payment_rows
+from app.services.refunds import unsized_payments
 from app.services.refunds.early_refunds import settle_without_a_buyer
 
-BATCH = 100
-WITHIN = timedelta(days=30)
-"""Older ones are looked at by hand only: a history may list any number of facts that will never be ours."""
-MAY_GET_A_CAUSE = (Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT, Mismatch.NOT_HANDLED)
+PARKED_BATCH = 100
+MAY_GET_A_CAUSE = (Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT, Mismatch.NOT_HANDLED, Mismatch.REFUNDS_UNKNOWN)
 """Why a fact is parked that the worker looks at. Refunds before their payment have a sweep of their own."""
-Place = tuple[datetime, int]
+ParkedPlace = tuple[datetime, int]
 """Where a sweep is: moment and number of the last fact that it saw."""
-START: Place = (datetime(1970, 1, 1, tzinfo=UTC), 0)
+PARKED_START: ParkedPlace = (datetime(1970, 1, 1, tzinfo=UTC), 0)
 _f, _r = FactRow.__table__.c, Refund.__table__.c
 # Literals, so that the partial indexes serve: one of the few waiting facts, one of those that are not ours.
 _LISTED: dict[str, ColumnElement[bool]] = {
@@ -66,7 +66,7 @@ class NotReexamined(Exception):
     """Looking again at this fact is not possible, or could not change anything. The text says why."""
 
 
-def listed(tx: Tx, outcome: str, limit: int, theirs: str | None = None) -> Sequence[AnyRow]:
+def list_parked(tx: Tx, outcome: str, limit: int, theirs: str | None = None) -> Sequence[AnyRow]:
     """Facts that are parked, surplus or not ours, oldest first, for the operator; only those that name that number, if
     one is given: the provider's, or one that looks like ours. A surplus that went back whole needs nobody."""
     wanted = select(*_f).prefix_with(sweep_named("operator")).where(_LISTED[outcome])
@@ -103,14 +103,23 @@ def reexamine(core: Core, number: int) -> Applied:
     return _apply(core, reported, row)
 
 
-def sweep(core: Core, after: Place) -> tuple[int, Place]:
+def credit_held(core: Core, payment_id: int) -> bool:
+    """Credit a payment that was held until somebody says how much of it went back, if somebody has. The worker finds it
+    too (`look_at_parked`), should this process die before."""
+    held = core.read(lambda tx: unsized_payments.held_fact(tx, slot_of_number(payment_id), payment_id, None))
+    return held is not None and _guarded(core, held)
+
+
+def look_at_parked(core: Core, after: ParkedPlace) -> tuple[int, ParkedPlace]:
     """Look at a batch of recent parked facts, over all slots; (how many ended, where to go on: START when through)."""
-    rows = core.read(partial(_recent, after=max(after, (core.clock.now() - WITHIN, 0))))
+    # Older ones are looked at by hand only: a history may list any number of facts that will never be ours.
+    within = RETRIES[Retried.WAITING_FACT].within or timedelta.max
+    rows = core.read(partial(_recent, after=max(after, (core.clock.now() - within, 0))))
     done = sum(_guarded(core, row) for row in rows)
-    return done, (rows[-1].recorded_at, rows[-1].id) if len(rows) == BATCH else START
+    return done, (rows[-1].recorded_at, rows[-1].id) if len(rows) == PARKED_BATCH else PARKED_START
 
 
-def _recent(tx: Tx, after: Place) -> Sequence[AnyRow]:
+def _recent(tx: Tx, after: ParkedPlace) -> Sequence[AnyRow]:
     wanted = (
         select(*_f)
         .prefix_with(sweep_named("due_payments"))
@@ -120,7 +129,7 @@ def _recent(tx: Tx, after: Place) -> Sequence[AnyRow]:
             tuple_(_f.recorded_at, _f.id) > after,
         )
         .order_by(_f.recorded_at, _f.id)
-        .limit(BATCH)
+        .limit(PARKED_BATCH)
     )
     return tx.execute(wanted).all()
 
@@ -151,11 +160,18 @@ def _has_cause_now(core: Core, reported: ReportedFact, row: AnyRow) -> bool:
     """Whether applying it may come to something else than last time: cheap, since most never do."""
     if row.reason == Mismatch.NOT_HANDLED:
         return row.kind in HANDLED
+    if row.reason == Mismatch.REFUNDS_UNKNOWN:
+        return core.transact(partial(_is_sized, reported=reported, row=row))
     if core.read(partial(_payment_is_here, reported=reported, row=row)):
         return True
     if row.reason == Mismatch.UNKNOWN_PRODUCT:
         return row.kind == Kind.PAID and core.read(partial(_product_is_here, reported=reported))
     return place(core, reported).buyer is not None
+
+
+def _is_sized(tx: Tx, reported: ReportedFact, row: AnyRow) -> bool:
+    locked = payment_rows.lock_with_order(tx, row.slot, row.payment_id)
+    return locked is not None and not unsized_payments.is_unsized(tx, reported.fact, locked)
 
 
 def _product_is_here(tx: Tx, reported: ReportedFact) -> bool:

@@ -12,13 +12,14 @@ from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
 from app.domain.status import NOT_MATCHED, Cause, Outcome
 from app.models.history import Telling
 from app.models.orders import FACTS
-from app.services.base.context import Tx, environment_of
+from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of, printable, problem_text
 from app.services.base.statements import Flight, RowInsert, Sent
 from app.services.base.upsert import NUMBER_ATTEMPTS, NumberTaken, ToldMeanwhile, insertion_if_new
 from app.services.payments import fact_rows
 from app.services.refunds import refund_facts
+from app.services.refunds.captured_payments import is_held
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
 HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS
@@ -60,6 +61,11 @@ class StoredFact:
         payment is found: no later telling rewrites what a fact has booked."""
         return self.previous is not None and self.previous.booking == Booking.SUSPENSE
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for the word how much of its money went back."""
+        return self.previous is not None and is_held(self.previous)
+
 
 def record(
     tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | None, new: Sequence[NewRows] = ()
@@ -83,7 +89,7 @@ def record(
             return StoredFact(reported, fact_id, decision)
         if new:
             raise ToldMeanwhile
-        known = fact_rows.fact(tx, *keys)
+        known = fact_rows.fact_under(tx, *keys)
         if known is not None and _may_be_looked_at_again(known):
             # Two tellings may find it parked at once: only one of them applies it.
             known = fact_rows.lock_fact(tx, *keys)
@@ -148,8 +154,8 @@ def told_before(stored: StoredFact) -> Applied | None:
 
 def can_be_looked_at_again(known: Any) -> bool:
     """Whether the fact is parked in a way that leaves everything open: its money was not booked, or only to suspense
-    because its payment was not known. What was decided against a payment of ours stays decided."""
-    undecided = known.booking == Booking.NOTHING or known.payment_id is None
+    because its payment, or what of it went back, was not known. What was decided against a payment of ours stays so."""
+    undecided = known.booking == Booking.NOTHING or known.payment_id is None or is_held(known)
     return bool(known.outcome in NOT_MATCHED and known.reason != Mismatch.UNUSABLE and undecided)
 
 
@@ -158,7 +164,7 @@ def _row(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | N
     return {
         "slot": reported.slot,
         "provider_account": reported.account.name,
-        "environment": environment_of(fact.live),
+        "environment": reported.environment,
         "key": reported.key,
         "kind": fact.kind,
         "payment_id": payment_id,

@@ -18,7 +18,7 @@ from app.services.base.transaction import Transaction
 from app.services.base.upsert import insertion_if_new
 
 _G, _P, _A = GIFTS.c, GIFT_PARTS.c, GIFT_ARRIVALS.c
-DUE = LeaseQueue(GIFTS, "next_try_at", "due_gifts", counts="tries")
+GIFTS_DUE = LeaseQueue(GIFTS, "next_try_at", "due_gifts", counts="tries")
 ADD_GIFT, ADD_PARTS, ADD_ARRIVAL = map(insertion_if_new, (GIFTS, GIFT_PARTS, GIFT_ARRIVALS))
 
 _GIFT = select(*_G).where(_G.slot == bindparam("p_slot"), _G.id == bindparam("p_id"))
@@ -86,13 +86,13 @@ def arrival(tx: Transaction, slot: int, number: int) -> AnyRow | None:
     return tx.execute(_ARRIVAL, {"p_slot": slot, "p_id": number}).one_or_none()
 
 
-def end(tx: Transaction, number: int, status: GiftStatus, reason: str, at: datetime) -> bool:
+def end_gift(tx: Transaction, number: int, status: GiftStatus, reason: str, at: datetime) -> bool:
     """Whether this call has ended the gift, and nobody before. Its row stays locked until the transaction ends."""
     values = {"p_status": status, "p_reason": reason, "p_ended_at": at}
     return tx.execute(_END, {**_key(number), **values}).one_or_none() is not None
 
 
-def postpone(tx: Transaction, number: int, until: datetime) -> None:
+def postpone_gift(tx: Transaction, number: int, until: datetime) -> None:
     """Look at a gift that cannot go on no sooner than that."""
     tx.execute(_POSTPONE, {**_key(number), "p_next_try_at": until})
 
@@ -127,7 +127,7 @@ def part_rows(slot: int, number: int, account_id: int, wanted: Sequence[GiftPart
     ]
 
 
-def of_user(tx: Transaction, slot: int, user_id: str, before: int | None, limit: int) -> list[Mapping[str, Any]]:
+def gifts_of_user(tx: Transaction, slot: int, user_id: str, before: int | None, limit: int) -> list[Mapping[str, Any]]:
     """Gifts that the user gave or got, newest first by their numbers; those under way to the user are not there yet."""
     sent = select(*_G).where(_G.slot == slot, _G.giver == user_id)
     got = select(*_A).where(_A.slot == slot, _A.receiver == user_id, _A.accepted)

@@ -72,7 +72,7 @@ def send(tx: Tx, wanted: GiftRequest, request: uuid.UUID) -> int:
         wanted.actor,
     )
     transfer = gift.sent()
-    with LedgerTransaction(tx, rules.ledger, places_of(slot, [transfer]), tx.now) as books:
+    with LedgerTransaction(tx, rules.ledger, places_of(slot, [transfer]), tx.now, with_lots=True) as books:
         book = books.book(slot, gift.given_from)
         books.expire(slot, gift.given_from)
         if book.frozen:
@@ -82,7 +82,7 @@ def send(tx: Tx, wanted: GiftRequest, request: uuid.UUID) -> int:
         parts = _parts(tx, book, _uses(book, lots, wanted.amount))
         books.take_back(slot, transfer, [lot.version for lot in lots])
         row = _row(tx, slot, gift, wanted.reference, request)
-        books.tell(book, EventType.GIFT_SENT, {"gift": representations.gift(row)}, gift.actor)
+        books.tell(book, EventType.GIFT_SENT, {"gift": representations.gift_data(row)}, gift.actor)
     (added,) = gift_rows.ADD_GIFT.run(tx, [row])
     if added.count == 0:
         raise NumberTaken
@@ -95,11 +95,11 @@ def day_start(at: datetime, rules: LedgerRules) -> datetime:
     return moment_of(start_us(periods(at, rules.zone).day, rules.zone))
 
 
-def end(tx: Tx, row: AnyRow, arrived: AnyRow) -> None:
+def take_decision(tx: Tx, row: AnyRow, arrived: AnyRow) -> None:
     """Write down what the receiver's slot decided; where it refused, the coins go back. Harmless to repeat."""
     if arrived.accepted:
-        gift_rows.end(tx, row.id, GiftStatus.RECEIVED, "", tx.now)
-    elif gift_rows.end(tx, row.id, GiftStatus.RETURNED, arrived.reason, tx.now):
+        gift_rows.end_gift(tx, row.id, GiftStatus.RECEIVED, "", tx.now)
+    elif gift_rows.end_gift(tx, row.id, GiftStatus.RETURNED, arrived.reason, tx.now):
         _put_back(tx, row, arrived.reason)
 
 
@@ -171,4 +171,4 @@ def _put_back(tx: Tx, row: AnyRow, reason: str) -> None:
         books.expire(slot, gift.given_from)
         ended = {**row._asdict(), "status": GiftStatus.RETURNED, "reason": reason, "ended_at": tx.now}
         book = books.book(slot, gift.given_from)
-        books.tell(book, EventType.GIFT_RETURNED, {"gift": representations.gift(ended)}, gift.actor)
+        books.tell(book, EventType.GIFT_RETURNED, {"gift": representations.gift_data(ended)}, gift.actor)

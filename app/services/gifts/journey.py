@@ -10,7 +10,6 @@ Whoever asked for the gift carries it on at once; a repeat of the request does t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -19,18 +18,16 @@ from sqlalchemy.exc import DBAPIError
 from app.domain.gifts import GiftRequest, GiftStatus
 from app.domain.ledger import BalanceOverflow
 from app.domain.numbers import keyed_uuid, slot_of_user
-from app.domain.schedule import LEASE_SECONDS
+from app.domain.retries import Retried
 from app.models.base import AnyRow
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_once
+from app.services.base.leases import next_try
 from app.services.base.list_pages import ListPage, ListPlace, page_of
 from app.services.gifts import gift_rows, giver, receiver
 from app.services.gifts.giver import GiftLimitReached
 
-DUE = gift_rows.DUE
-RETRY_CAP_SECONDS = 3600
-"""Longest pause between two tries to bring a gift to its end."""
 _log = structlog.get_logger(__name__)
 
 
@@ -70,18 +67,18 @@ def give(core: Core, wanted: GiftRequest, key: Keyed) -> AnyRow:
     except DBAPIError as error:
         # The gift is written down: the worker goes on. The receiver's slot may be another database, which is away.
         _log.warning("gift_waits", gift=number, error=type(error).__name__)
-    return view(core, number)
+    return view_gift(core, number)
 
 
 def advance(core: Core, number: int) -> bool:
     """Carry a gift to its end; False if it cannot end now. Harmless to repeat, by any number of processes at once."""
-    row = view(core, number)
+    row = view_gift(core, number)
     if row.status != GiftStatus.SENT:
         return True
     parts = core.read(lambda tx: gift_rows.parts(tx, number))
     arrived = core.transact(lambda tx: receiver.arrive(tx, row, parts))
     try:
-        core.transact(lambda tx: giver.end(tx, row, arrived))
+        core.transact(lambda tx: giver.take_decision(tx, row, arrived))
     except BalanceOverflow:
         # Refused, and the giver has come so near to 2^63 meanwhile that the coins find no room. They stay in transit.
         _log.error("gift_cannot_return", gift=number, reason=arrived.reason)
@@ -89,18 +86,19 @@ def advance(core: Core, number: int) -> bool:
     return True
 
 
-def work_on_due(core: Core, number: int) -> bool:
+def work_on_gift(core: Core, number: int) -> bool:
     """Carry on a gift that fell due; False if it is not due, or another worker has it."""
-    row = core.transact(lambda tx: DUE.take(tx, number, tx.now))
+    row = core.transact(lambda tx: gift_rows.GIFTS_DUE.take(tx, number, tx.now))
     if row is None:
         return False
     if not advance(core, number):
-        pause = timedelta(seconds=min(RETRY_CAP_SECONDS, LEASE_SECONDS * 2 ** min(row.tries, 10)))
-        core.transact(lambda tx: gift_rows.postpone(tx, number, tx.now + pause))
+        core.transact(
+            lambda tx: gift_rows.postpone_gift(tx, number, next_try(tx.now, Retried.GIFT, row.tries - 1)),
+        )
     return True
 
 
-def view(core: Core, number: int) -> AnyRow:
+def view_gift(core: Core, number: int) -> AnyRow:
     """One gift. Raises NotFound."""
     row = core.read(lambda tx: gift_rows.find_gift(tx, number))
     if row is None:
@@ -108,10 +106,10 @@ def view(core: Core, number: int) -> AnyRow:
     return row
 
 
-def of_user(core: Core, user_id: str, place: ListPlace | None, limit: int) -> ListPage[Mapping[str, Any]]:
+def list_gifts_of_user(core: Core, user_id: str, place: ListPlace | None, limit: int) -> ListPage[Mapping[str, Any]]:
     """A page of the gifts that a user gave or got, newest first."""
     before = None if place is None else place[0]
-    rows = core.read(lambda tx: gift_rows.of_user(tx, slot_of_user(user_id), user_id, before, limit + 1))
+    rows = core.read(lambda tx: gift_rows.gifts_of_user(tx, slot_of_user(user_id), user_id, before, limit + 1))
     return page_of(rows, limit, lambda row: (row["id"],))
 
 

@@ -38,7 +38,7 @@ def arrive(tx: Tx, row: AnyRow, parts: Sequence[GiftPart]) -> AnyRow:
         if reason is None:
             ended = {**row._asdict(), "status": GiftStatus.RECEIVED, "ended_at": tx.now}
             book = books.book(slot, gift.given_to)
-            books.tell(book, EventType.GIFT_RECEIVED, {"gift": representations.gift(ended)}, gift.actor)
+            books.tell(book, EventType.GIFT_RECEIVED, {"gift": representations.gift_data(ended)}, gift.actor)
     _add(tx, slot, row, reason)
     decided = gift_rows.arrival(tx, slot, gift.number)
     if decided is None:

@@ -27,7 +27,7 @@ class Waiting:
     recalls: list[AnyRow]
 
 
-def listed(core: Core, limit: int) -> Waiting:
+def list_waiting_gifts(core: Core, limit: int) -> Waiting:
     """What a person should look at."""
     since = core.clock.now() - WAITS_AFTER
     gifts = select(GIFTS).prefix_with(sweep("operator")).where(_G.status == GiftStatus.SENT, _G.created_at <= since)

@@ -98,7 +98,7 @@ def _keep(core: Core, account: ProviderAccount, message: Message, received: Rece
     """Keep a message that is about no fact, for a person."""
     slot = slot_of_reference(name_of(received.message_id or account.name))
     core.transact(
-        lambda tx: inbox.keep(tx, slot, account.name, message, reason, detail),
+        lambda tx: inbox.keep_message(tx, slot, account.name, message, reason, detail),
     )
 
 
@@ -117,7 +117,7 @@ def _apply_one(core: Core, account: ProviderAccount, message: Message, received:
         if applied.outcome in NEEDS_A_PERSON:
             detail = "; ".join([applied.reason, *reported.faults])
             payment = applied.payment_id
-            inbox.keep(tx, applied.slot, account.name, message, applied.outcome, detail, payment=payment)
+            inbox.keep_message(tx, applied.slot, account.name, message, applied.outcome, detail, payment=payment)
         return applied
 
     return core.transact(work)
@@ -148,7 +148,7 @@ def replay(core: Core, number: int) -> Replayed:
 
     The plugin verifies it as of the moment when it came: it was fresh then. Raises NotReplayed.
     """
-    row = core.read(lambda tx: inbox.find(tx, number))
+    row = core.read(lambda tx: inbox.find_message(tx, number))
     if row is None:
         raise NotReplayed("there is no such message")
     account = core.registry.get(row.provider_account)
@@ -164,11 +164,11 @@ def replay(core: Core, number: int) -> Replayed:
 def _told_again(core: Core, account: ProviderAccount, row: AnyRow) -> list[Applied]:
     try:
         with as_of(row.received_at):
-            received = account.provider.receive(inbox.message_of(row))
+            received = account.provider.receive(inbox.kept_message(row))
     except Forged as error:
         raise NotReplayed(f"refused: {error}") from None
     for ref in received.asks:
-        _ask(core, account, inbox.message_of(row), received, ref)
+        _ask(core, account, inbox.kept_message(row), received, ref)
     tellings = [ReportedFact(account, fact, "notification", received.message_id) for fact in received.facts]
     return [tell(core, reported) for reported in tellings]
 

@@ -24,7 +24,7 @@ from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall,
 from app.services.facts.owner import tell
 from app.services.facts.record import Applied
 
-ASK_SECONDS = 5.0
+PURCHASE_SECONDS = 5.0
 """How long a client waits for the provider's confirmation before being told `pending`."""
 MOST_CALLS = 5
 """Questions that one submission, or one turn of the worker, puts to the provider: the rest waits for later turns."""
@@ -121,7 +121,7 @@ class Turn:
             self._account,
             "query",
             lambda: self._account.provider.query(ref),
-            seconds=ASK_SECONDS,
+            seconds=PURCHASE_SECONDS,
             subject=self._subject,
             theirs=name,
         )
@@ -158,7 +158,7 @@ class Turn:
 
     def keep_calls(self, tx: Tx) -> None:
         """Write down the questions that this turn put."""
-        call_log.keep_all(tx, self._calls)
+        call_log.keep_calls(tx, self._calls)
 
     def to_record(self) -> list[dict[str, Any]]:
         """What was asked about, or proved: the rest is asked about first in the next turn."""

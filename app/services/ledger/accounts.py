@@ -22,9 +22,10 @@ from sqlalchemy import ColumnElement, Engine, Transaction, Uuid, and_, bindparam
 from app.domain.books import Book
 from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
-from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
+from app.models.ledger import ACCOUNTS, HOLDS, LOTS, REFUSALS, TRANSFERS
 from app.services.base.statements import Flight, Row, RowInsert, Sized, Statement
 from app.services.base.transaction import Connected
+from app.services.ledger.lot_rows import LOT_STATE
 
 Place = tuple[int, AccountName]
 """An account: its slot and its name."""
@@ -35,23 +36,25 @@ STATE = tuple(each.name for each in fields(Book) if each.name in A and each.name
 """The other columns of an account: the fields of Book after its slot and its name, in their order."""
 _state_of = attrgetter(*STATE)
 CHANGING = tuple(name for name in STATE if name not in ("id", "floor"))
+_END = len(KEYS) - 1 + len(STATE)
+"""So many columns of a locked row are the account's; then come those that the lock looks at beside it."""
 ID_BITS = 63 - SLOT_BITS
-ATTEMPTS = 4
+NUMBERS_OF_NAME = 4
 """So many numbers follow from one name, should the first be taken."""
 NAMES_AT_ONCE = 64
 """One statement locks so many accounts of a slot."""
-IDS_AT_ONCE = 8
+IDS_OF_LOCK = 8
 """One statement that locks accounts also looks for so many ids of transfers."""
 REMEMBERED = 100_000
 """A process remembers the numbers of so many system accounts of one database."""
 
 
-def named(prefix: str = "") -> list[ColumnElement[bool]]:
+def names_account(prefix: str = "") -> list[ColumnElement[bool]]:
     """The condition that picks one account by its whole name."""
     return [A[key] == bindparam(prefix + key) for key in KEYS]
 
 
-def keys(place: Place, prefix: str = "") -> dict[str, Any]:
+def account_keys(place: Place, prefix: str = "") -> dict[str, Any]:
     slot, name = place
     return dict(zip(_prefixed(prefix), (slot, *name), strict=True))
 
@@ -75,7 +78,7 @@ def _name_values(slot: int, names: Sequence[AccountName]) -> dict[str, Any]:
 
 
 def _known_ids(size: int) -> ColumnElement[int]:
-    """How many of so many ids the books know, as transfers or refusals."""
+    """How many of so many ids the books know, as transfers, refusals or holds."""
     if size == 0:
         return literal(0)
     ids = [bindparam(f"id_{i}", type_=Uuid) for i in range(size)]
@@ -84,25 +87,35 @@ def _known_ids(size: int) -> ColumnElement[int]:
         .select_from(table)
         .where(table.c.slot == bindparam("slot"), table.c.id.in_(ids))
         .scalar_subquery()
-        for table in (TRANSFERS, REFUSALS)
+        for table in (TRANSFERS, REFUSALS, HOLDS)
     ]
-    return counts[0] + counts[1]
+    return counts[0] + counts[1] + counts[2]
 
 
 _SEEN = ACCOUNTS.alias("seen")
 
 
-def _locking(ids: int) -> Sized:
-    seen = select(_SEEN.c.version + _SEEN.c.marks).where(_SEEN.c.slot == A.slot, _SEEN.c.id == A.id).scalar_subquery()
-    columns = [*(A[key] for key in KEYS[1:]), *(A[key] for key in STATE), seen, _known_ids(ids).label("known")]
-    order = (A.user_id, A.code.desc(), A.asset, A.environment)
-    return Sized(
-        lambda size: select(*columns).where(_one_of(size)).order_by(*order).with_for_update(of=ACCOUNTS), NAMES_AT_ONCE
-    )
+def _before(what: ColumnElement[int]) -> Any:
+    """A number of the account as of the beginning of the statement that locks the account."""
+    return select(what).where(_SEEN.c.slot == A.slot, _SEEN.c.id == A.id).scalar_subquery()
 
 
-_FIND = Statement(select(*(A[key] for key in STATE)).where(*named()))
-_LOCK = [_locking(ids) for ids in range(IDS_AT_ONCE + 1)]
+def _locking(ids: int, *, lots: bool = False) -> Sized:
+    """With `lots` there is a row for each lot with something left, and one row for an account without any."""
+    columns: list[Any] = [*(A[key] for key in KEYS[1:]), *(A[key] for key in STATE)]
+    columns += [_before(_SEEN.c.version + _SEEN.c.marks), _known_ids(ids).label("known")]
+    source: Any = ACCOUNTS
+    if lots:
+        columns += [_before(_SEEN.c.open_lot), *(LOTS.c[name] for name in LOT_STATE)]
+        of_the_account = (LOTS.c.slot == A.slot, LOTS.c.account_id == A.id, LOTS.c.remaining > 0)
+        source = ACCOUNTS.outerjoin(LOTS, and_(*of_the_account))
+    query = select(*columns).select_from(source).order_by(A.user_id, A.code.desc(), A.asset, A.environment)
+    return Sized(lambda size: query.where(_one_of(size)).with_for_update(of=ACCOUNTS), NAMES_AT_ONCE)
+
+
+_FIND = Statement(select(*(A[key] for key in STATE)).where(*names_account()))
+_LOCK = [_locking(ids) for ids in range(IDS_OF_LOCK + 1)]
+_LOCK_WITH_LOTS = [_locking(ids, lots=True) for ids in range(IDS_OF_LOCK + 1)]
 _NUMBERS = Sized(lambda size: select(*(A[key] for key in KEYS[1:]), A.id).where(_one_of(size)), NAMES_AT_ONCE)
 _INSERT = RowInsert(ACCOUNTS, lambda insert: insert.on_conflict_do_nothing().returning(A.slot, A.id))
 WRITE = RowInsert(
@@ -124,10 +137,10 @@ def row_of(book: Book) -> dict[str, Any]:
     return dict(zip((*KEYS, *STATE), (book.slot, *book.name, *_state_of(book)), strict=True))
 
 
-def find(session: Connected, slot: int, name: AccountName) -> Book | None:
+def find_account(session: Connected, slot: int, name: AccountName) -> Book | None:
     """The account as it stands, not locked; None if it was never used."""
-    row = _FIND.row(session, keys((slot, name)))
-    return None if row is None else _book(slot, name, row)
+    row = _FIND.row(session, account_keys((slot, name)))
+    return None if row is None else Book(slot, row[0], name, *row[1:])
 
 
 @dataclass(slots=True)
@@ -139,24 +152,27 @@ class Locked:
     """Of the system accounts: of theirs no more is known, and no more is needed."""
     known: set[int] = field(default_factory=set)
     """The slots in which the books may know one of the ids."""
+    lots: dict[Place, list[Row]] | None = None
+    """Where lots were asked for: rows of lots with something left, unless the account changed while the lock waited."""
 
 
-def lock(
+def lock_accounts(
     session: Connected,
     places: Iterable[Place],
     *,
     if_there: Iterable[Place] = (),
     ids: Mapping[int, Sequence[uuid.UUID]] | None = None,
+    with_lots: bool = False,
 ) -> Locked:
     """Lock the accounts that keep state, and make those of `places` that are missing; of the others only the numbers
     are read. `if_there` are locked where they exist.
 
-    The statement that locks looks for the ids too.
+    The statement that locks looks for the ids too, and reads the lots if the caller will probably need them.
     """
     kept, systems = set[Place](), set[Place]()
     for place in places:
         (kept if keeps_state(place[1]) else systems).add(place)
-    locked = Locked()
+    locked = Locked(lots={} if with_lots else None)
     _lock(session, kept | set(if_there), ids or {}, locked)
     locked.numbers = _numbers(session, systems)
     missing = sorted(kept - locked.books.keys()) + sorted(systems - locked.numbers.keys())
@@ -172,7 +188,7 @@ def _lock(session: Connected, places: Iterable[Place], ids: Mapping[int, Sequenc
         by_slot[slot].append(name)
     for slot in sorted(by_slot):
         wanted, names = ids.get(slot, ()), by_slot[slot]
-        if len(wanted) > IDS_AT_ONCE:
+        if len(wanted) > IDS_OF_LOCK:
             locked.known.add(slot)
             wanted = ()
         if len(names) > NAMES_AT_ONCE:
@@ -182,20 +198,36 @@ def _lock(session: Connected, places: Iterable[Place], ids: Mapping[int, Sequenc
             values = _name_values(slot, part)
             for i, each in enumerate(wanted):
                 values[f"id_{i}"] = each
-            answers.append((slot, flight.add(_LOCK[len(wanted)].of(len(part)), values)[0]))
+            statement = (_LOCK if locked.lots is None else _LOCK_WITH_LOTS)[len(wanted)]
+            answers.append((slot, flight.add(statement.of(len(part)), values)[0]))
     flight.land()
     unanswered = set(ids)
     for slot, answer in answers:
         for row in answer.rows:
-            name = AccountName._make(row[:4])
-            book = locked.books[slot, name] = _book(slot, name, row[4:-2])
+            _take_in(locked, slot, row)
             unanswered.discard(slot)
-            seen, known = row[-2:]
-            # Every answer raises the version or the number of marks. If that changed while this statement waited for
-            # the lock, it looked for the ids too early (PostgreSQL reads other tables as of its beginning).
-            if known or seen != book.version + book.marks:
-                locked.known.add(slot)
     locked.known |= unanswered  # without any row there is no answer about the ids either
+
+
+def _take_in(locked: Locked, slot: int, row: Row) -> None:
+    """One row of the statement that locks.
+
+    Every answer raises the version or the number of marks. If that changed while the statement waited for the lock, it
+    looked for the ids too early (PostgreSQL reads other tables as of the statement's beginning), and it read the lots
+    too early: what is left of a lot is written with an answer, or when another lot is opened.
+    """
+    place = slot, AccountName._make(row[: len(KEYS) - 1])
+    state, (seen, known), lot = row[len(KEYS) - 1 : _END], row[_END : _END + 2], row[_END + 2 :]
+    book = locked.books.get(place)
+    if book is None:
+        book = locked.books[place] = Book(slot, state[0], place[1], *state[1:])
+    changed = seen != book.version + book.marks
+    if known or changed:
+        locked.known.add(slot)
+    if locked.lots is not None and not changed and lot[0] == book.open_lot:
+        lots = locked.lots.setdefault(place, [])
+        if lot[1] is not None:
+            lots.append(lot[1:])
 
 
 def _lock_order(name: AccountName) -> tuple[Any, ...]:
@@ -207,7 +239,7 @@ def _make(session: Connected, wanted: Sequence[Place], locked: Locked) -> None:
     is locked, or its number read. A deadlock with that other one is possible, and repeats the transaction."""
     _note_maker(session)
     numbers = locked.numbers
-    for attempt in range(ATTEMPTS):
+    for attempt in range(NUMBERS_OF_NAME):
         rows = {_number(place, attempt): place for place in wanted}
         made = _INSERT.rows(session, [row_of(_empty(place, number)) for number, place in rows.items()])
         for _, number in made:
@@ -274,10 +306,6 @@ def _note_maker(session: Connected) -> None:
 
 
 # --- rows ---
-
-
-def _book(slot: int, name: AccountName, row: Row) -> Book:
-    return Book(slot, row[0], name, *row[1:])
 
 
 def _empty(place: Place, number: int) -> Book:

@@ -13,10 +13,11 @@ from datetime import datetime
 from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
 from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
-from app.domain.spending import Spend
+from app.domain.spending import Spend, rival_ids
+from app.models.slot_watch import of_several_slots
 from app.services.base.transaction import Connected
 from app.services.ledger.accounts import Place
-from app.services.ledger.idempotency import find_result
+from app.services.ledger.idempotency import check_rivals, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.spends import DEFAULTS, decide
 
@@ -58,12 +59,13 @@ def book_batch(
     """
     if not 0 < len(items) <= MOST:
         raise InvalidTransfer(f"a batch has 1 to {MOST} items")
+    of_several_slots(session.connection(), "batch")
     placed = [_placed(item) for item in items]
     places: set[Place] = set()
     for one in placed:
         places |= places_of(one.slot, [one.transfer])
     try:
-        with LedgerTransaction(session, rules, places, at, ids={(one.slot, one.id) for one in placed}) as books:
+        with LedgerTransaction(session, rules, places, at, ids={each for one in placed for each in one.ids}) as books:
             answers = _answers(books, placed)
             if all_or_nothing and any(isinstance(answer, Refused) for answer in answers):
                 raise _NotApplied(answers)
@@ -78,6 +80,12 @@ class _Placed:
     id: uuid.UUID
     transfer: Transfer
     spend: Spend | None
+
+    @property
+    def ids(self) -> list[tuple[int, uuid.UUID]]:
+        """Its own, and those under which another kind of request with its key would be known."""
+        rivals = rival_ids(self.slot, self.transfer.scope, self.transfer.key)
+        return [(self.slot, each) for each in (self.id, *rivals)]
 
 
 def _placed(item: Spend | Transfer) -> _Placed:
@@ -107,6 +115,8 @@ def _answer(
         answer = find_result(books.session, item.slot, item.transfer)
         if answer is not None:
             return answer
+    earlier = {each for each in item.ids if each[1] in now}
+    check_rivals(books.known | earlier, item.slot, item.transfer.scope, item.transfer.key)
     if item.id in now:
         first, first_answer = now[item.id]
         if first.transfer.fingerprint(item.slot) != item.transfer.fingerprint(item.slot):

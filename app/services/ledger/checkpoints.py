@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from sqlalchemy import delete, func, select
 
-from app.domain.trial_balance import Heading, Sums, Totals, added
+from app.domain.trial_balance import BalanceHeading, Sums, Totals, added
 from app.models.base import AnyRow
 from app.models.checkpoints import CHECKPOINTS
 from app.services.base.transaction import Sessions, Transaction, read, transact
@@ -85,8 +85,8 @@ def recount(sessions: Sessions, since: date, *, now: datetime) -> int:
     return written
 
 
-def heading_of(row: AnyRow) -> Heading:
-    return Heading(row.asset, row.environment, bool(row.of_users), row.code)
+def heading_of(row: AnyRow) -> BalanceHeading:
+    return BalanceHeading(row.asset, row.environment, bool(row.of_users), row.code)
 
 
 def _next(session: Transaction, closed: datetime) -> tuple[Checkpoint, Checkpoint] | None:
@@ -112,7 +112,7 @@ def _delete(session: Transaction, since: date) -> None:
     session.execute(delete(CHECKPOINTS).where(C.day >= since))
 
 
-def _row(day: date, heading: Heading, sums: Sums) -> dict[str, Any]:
+def _row(day: date, heading: BalanceHeading, sums: Sums) -> dict[str, Any]:
     return {
         "day": day,
         "of_users": heading.of_users,

@@ -297,7 +297,7 @@ def reserve(
     """Reserve up to that many coins of the wallet; how many there were. A frozen wallet is no obstacle: the coins go
     back to where they came from. It counts for no spend limit."""
     request = HoldRequest(wallet.user_id, wallet.asset, most, key, LONGEST_HOLD_SECONDS, "refund", wallet.environment)
-    with LedgerTransaction(session, rules, [(slot, wallet)], at) as books:
+    with LedgerTransaction(session, rules, [(slot, wallet)], at, with_lots=True) as books:
         books.expire(slot, wallet)
         book = books.book(slot, wallet)
         amount = min(most, book.available)
@@ -312,7 +312,7 @@ def hold_id(slot: int, user_id: str, key: str) -> uuid.UUID:
     return HoldRequest(user_id, "any", 1, key, 1, "refund").id_in(slot)
 
 
-def release(
+def release_reserved(
     session: Connected,
     slot: int,
     wallet: AccountName,
@@ -322,7 +322,7 @@ def release(
     rules: LedgerRules = DEFAULTS,
 ) -> None:
     """Let the reserved coins of one wallet go: the refund was declined. A debt made meanwhile is repaid first."""
-    with LedgerTransaction(session, rules, [(slot, wallet)], at) as books:
+    with LedgerTransaction(session, rules, [(slot, wallet)], at, with_lots=True) as books:
         for hold in holds:
             _let_go_of(books, slot, hold)
         books.expire(slot, wallet)

@@ -17,7 +17,7 @@ from app.models.slot_guard import sweep
 from app.services.base.transaction import Connected
 
 A, L = ACCOUNTS.c, LOTS.c
-AT_ONCE = 1000
+DEFERRED_AT_ONCE = 1000
 SALE = "payment"
 """The kind of the transfer that booked a payment to sales; its reference is the number of the payment."""
 
@@ -122,7 +122,7 @@ def deferred_revenue(session: Connected, *, zone: tzinfo = UTC) -> dict[Deferral
     given = {(row.reference, row.asset): row for row in session.connection().execute(_GIVEN_OF_REFUNDED)}
     coins: Counter[Deferral] = Counter()
     value: Counter[Deferral] = Counter()
-    rows = session.connection().execute(_PAID_LOTS, execution_options={"yield_per": AT_ONCE})
+    rows = session.connection().execute(_PAID_LOTS, execution_options={"yield_per": DEFERRED_AT_ONCE})
     for row in rows:
         if row.left == 0:
             continue

@@ -23,7 +23,7 @@ from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.ledger.spends import DEFAULTS
 
 A, H, L = ACCOUNTS.c, HOLDS.c, LOTS.c
-BATCH = 200
+EXPIRY_BATCH = 200
 
 _HELD_TOO_LONG = (
     select(H.slot, H.id)
@@ -42,7 +42,7 @@ _EXPIRED = (
 _HOLDS = _HELD_TOO_LONG.order_by(H.expires_at).limit(bindparam("most"))
 _LOTS = _EXPIRED.limit(bindparam("most"))
 
-ANY_DUE = or_(_HELD_TOO_LONG.exists(), _EXPIRED.exists())
+ANY_EXPIRY_DUE = or_(_HELD_TOO_LONG.exists(), _EXPIRED.exists())
 """Whether there is any candidate at the moment `now`."""
 
 
@@ -58,7 +58,7 @@ class DueLots:
     account: AccountName
 
 
-def due(session: Connected, *, at: datetime, limit: int = BATCH) -> list[DueHold | DueLots]:
+def due(session: Connected, *, at: datetime, limit: int = EXPIRY_BATCH) -> list[DueHold | DueLots]:
     """Candidates over all slots: holds first, since what they let go of may then expire."""
     values = {"now": at, "most": limit}
     holds = [DueHold(row.slot, row.id) for row in session.connection().execute(_HOLDS, values)]
@@ -71,11 +71,11 @@ def settle_due(session: Connected, item: DueHold | DueLots, *, at: datetime, rul
     if isinstance(item, DueHold):
         holds.expire(session, item.slot, item.hold_id, at=at, rules=rules)
         return
-    with LedgerTransaction(session, rules, [(item.slot, item.account)], at) as books:
+    with LedgerTransaction(session, rules, [(item.slot, item.account)], at, with_lots=True) as books:
         books.expire(item.slot, item.account)
 
 
-def expire_due(sessions: Sessions, *, at: datetime, rules: LedgerRules = DEFAULTS, limit: int = BATCH) -> int:
+def expire_due(sessions: Sessions, *, at: datetime, rules: LedgerRules = DEFAULTS, limit: int = EXPIRY_BATCH) -> int:
     """One bounded batch, each candidate in a transaction of its own; how many there were. 0: nothing was due."""
     items = read(sessions, lambda session: due(session, at=at, limit=limit))
     for item in items:

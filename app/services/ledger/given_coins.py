@@ -28,7 +28,7 @@ _GIFTS = _PARTS.with_only_columns(_P.gift_id).distinct().order_by(_P.gift_id)
 
 def gifts_of_payment(session: Connected, slot: int, wallet: AccountName, payment: str) -> list[int]:
     """The numbers of the gifts by which coins of that payment left the wallet and did not come back."""
-    book = accounts.find(session, slot, wallet)
+    book = accounts.find_account(session, slot, wallet)
     if book is None:
         return []
     values = {"p_slot": slot, "p_payment": payment, "p_account": book.id}

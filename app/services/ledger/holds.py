@@ -17,15 +17,16 @@ from app.domain.books import Book
 from app.domain.event_types import EventType
 from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
 from app.domain.limits import LedgerRules, periods
-from app.domain.spending import Capture, HoldRequest, refusal
+from app.domain.spending import Capture, HoldRequest, refusal, rival_ids
 from app.models.ledger import HOLDS
+from app.services.base.statements import Move, Statement
 from app.services.base.transaction import Connected
 from app.services.ledger import idempotency
-from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find
+from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find_hold
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.spends import DEFAULTS
 
-_ADD_HOLD = insert(HOLDS)
+_ADD_HOLD = Statement(insert(HOLDS))
 
 
 def hold(
@@ -36,10 +37,13 @@ def hold(
     The same key gives the hold as it stands now (`repeated`); with other content it raises KeyConflict.
     """
     hold_id, fingerprint, account = request.id_in(slot), request.fingerprint(slot), request.account
-    with LedgerTransaction(session, rules, [(slot, account)], at) as books:
-        answer = _known(session, slot, request)
+    scope = f"{request.scope}:{request.user_id}"
+    ids = [(slot, each) for each in (hold_id, *rival_ids(slot, scope, request.key))]
+    with LedgerTransaction(session, rules, [(slot, account)], at, ids=ids) as books:
+        answer = _known(session, slot, request) if (slot, hold_id) in books.known else None
         if answer is not None:
             return answer
+        idempotency.check_rivals(books.known, slot, scope, request.key)
         book = books.book(slot, account)
         available = books.available(slot, account, request.amount)
         refused = refusal(hold_id, book, request.amount, available, rules, at, limited=True)
@@ -51,7 +55,7 @@ def hold(
 
 def _known(session: Connected, slot: int, request: HoldRequest) -> Held | Refused | None:
     hold_id, fingerprint = request.id_in(slot), request.fingerprint(slot)
-    found = find(session, slot, hold_id)
+    found = find_hold(session, slot, hold_id)
     if found is None:
         return idempotency.find_refusal(session, slot, hold_id, fingerprint)
     if found.fingerprint != fingerprint:
@@ -87,25 +91,30 @@ def make(books: LedgerTransaction, slot: int, request: HoldRequest, *, limited: 
     )
     book.held += held.amount
     books.mark(book, marks.HELD if limited else marks.RESERVED, held.id, held.amount, held.fingerprint)
-    _add(books.session, book.id, held, (request.reference, request.note, request.actor))
+    books.beside.append(_row_of(held, book.id, request))
     if limited:
         books.tell_of_hold(EventType.HOLD_MADE, held, request.actor)
     return held
 
 
-def _add(session: Connected, account_id: int, held: Held, texts: tuple[str, str, str]) -> None:
+def _row_of(held: Held, account_id: int, request: HoldRequest) -> Move:
     values = {
         "slot": held.slot,
         "id": held.id,
         "account_id": account_id,
         "amount": held.amount,
+        "captured": held.captured,
+        "released": held.released,
+        "state": held.state,
         "expires_at": held.expires_at,
+        "reference": request.reference,
+        "note": request.note,
+        "actor": request.actor,
         "created_at": held.created_at,
         "fingerprint": held.fingerprint,
         "limited": held.limited,
-        **dict(zip(("reference", "note", "actor"), texts, strict=True)),
     }
-    session.connection().execute(_ADD_HOLD, values)
+    return _ADD_HOLD, values
 
 
 def capture(
@@ -118,7 +127,7 @@ def capture(
     """
     account = _of_caller(session, slot, request.hold_id).account
     transfer = request.transfer(account, request.amount or 1)
-    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at) as books:
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, with_lots=True) as books:
         found = _must_find(session, slot, request.hold_id)
         answer = _captured_before(session, slot, request, account)
         if answer is not None:
@@ -193,7 +202,7 @@ def _let_go(books: LedgerTransaction, held: Held, state: str) -> Held:
 
 
 def _must_find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
-    found = find(session, slot, hold_id)
+    found = find_hold(session, slot, hold_id)
     if found is None:
         raise NoSuchEntry(f"no hold {hold_id}")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -21,10 +21,13 @@ from app.domain.ledger import (
     fingerprint_between,
     names_of,
 )
-from app.models.ledger import ACCOUNTS, LOTS, REFUSALS, TRANSFERS
+from app.domain.spending import rival_ids
+from app.models.ledger import ACCOUNTS, HOLDS, LOTS, REFUSALS, TRANSFERS
 from app.services.base.statements import Sized
 from app.services.base.transaction import Connected
 
+OF_ANOTHER_KIND = "request"
+"""Named as the field that differs, as for other requests with a key."""
 IDS_AT_ONCE = 64
 """One statement looks for so many ids."""
 
@@ -121,7 +124,7 @@ def _ids(size: int) -> ClauseElement:
     )
 
 
-_ANSWERS = (TRANSFERS, REFUSALS)
+_ANSWERS = (TRANSFERS, REFUSALS, HOLDS)
 _KNOWN = Sized(_ids, IDS_AT_ONCE)
 
 
@@ -203,3 +206,10 @@ def find_ids(session: Connected, slot: int, wanted: Sequence[uuid.UUID]) -> set[
         values = {"slot": slot, **{f"id_{i}": each for i, each in enumerate(part)}}
         found |= {row[0] for row in _KNOWN.of(len(part)).rows(session, values)}
     return found
+
+
+def check_rivals(known: Collection[tuple[int, uuid.UUID]], slot: int, scope: str, key: str) -> None:
+    """Raises KeyConflict if the key was used for another kind of request: `known` has what the books know of
+    `rival_ids`."""
+    if any((slot, rival) in known for rival in rival_ids(slot, scope, key)):
+        raise KeyConflict(f"the key {key!r} was used for another kind of request", OF_ANOTHER_KIND)

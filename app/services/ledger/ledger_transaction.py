@@ -22,7 +22,7 @@ from app.domain.event_types import EventType
 from app.domain.ledger import AccountName, Posted, Refused, Transfer, debt_of, microseconds, moment_of
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
-from app.domain.spending import GRANT
+from app.domain.opening import SEALED_KINDS
 from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.statements import Flight, LostRace, Move, RowInsert
 from app.services.base.transaction import Connected
@@ -38,6 +38,7 @@ _MARKS = {
     hold_rows.EXPIRED: account_events.EXPIRED,
 }
 """The mark that a hold leaves when it lets go of coins and is in that state then."""
+_Row = dict[str, Any]
 _ENDS = {hold_rows.RELEASED: EventType.HOLD_RELEASED, hold_rows.EXPIRED: EventType.HOLD_EXPIRED}
 _ADD_TRANSFERS = RowInsert(TRANSFERS, lambda insert: insert.on_conflict_do_nothing())
 _ADD_LOTS, _ADD_USES, _ADD_MARKS = RowInsert(LOTS), RowInsert(LOT_USES), RowInsert(MARKS)
@@ -54,7 +55,8 @@ class LedgerTransaction:
     Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends. With a
     wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
     to be booked: `known` has those that are booked already. Raises Raced if another transaction has booked one of them
-    meanwhile. `beside` are changes of other locked rows, to be sent with the rest.
+    meanwhile. `beside` are changes of other locked rows. `with_lots` reads the lots of the
+    wallets in the statement that locks: for changes that nearly always need the lots.
     """
 
     def __init__(
@@ -66,32 +68,36 @@ class LedgerTransaction:
         *,
         ids: Iterable[tuple[int, uuid.UUID]] = (),
         beside: Sequence[Move] = (),
+        with_lots: bool = False,
     ) -> None:
         self.session = session
         self.rules = rules
         self.at = at
         self.at_us = microseconds(at)
-        self._beside = beside
-        wanted, owed, by_slot = set(places), set(), defaultdict(list)
+        self.beside = [*beside]
+        """Changes of other rows that are locked, or new; sent with the rest."""
+        wanted, owed, by_slot = set(places), dict[accounts.Place, accounts.Place](), defaultdict(list)
         for slot, transfer_id in ids:
             by_slot[slot].append(transfer_id)
         for slot, name in wanted:
             if name.is_wallet:
-                owed.add((slot, debt_of(name)))
-        locked = accounts.lock(session, wanted, if_there=owed, ids=by_slot)
+                owed[slot, name] = (slot, debt_of(name))
+        locked = accounts.lock_accounts(session, wanted, if_there=owed.values(), ids=by_slot, with_lots=with_lots)
         self._books = locked.books
+        self._lots_left = locked.lots or {}
+        self._debts: dict[accounts.Place, Book] = {}
+        """By the wallet of the user who owes."""
+        for owing, debt in owed.items():
+            if debt in locked.books:
+                self._debts[owing] = locked.books[debt]
         self._numbers = locked.numbers
         self.known: set[tuple[int, uuid.UUID]] = set()
         """Those of the ids that the books know already."""
         for slot in locked.known:
             self.known |= {(slot, found) for found in idempotency.find_ids(session, slot, by_slot[slot])}
         self._changed: dict[accounts.Place, Book] = {}
-        self._transfers: list[dict[str, Any]] = []
-        self._lots: list[dict[str, Any]] = []
-        self._uses: list[dict[str, Any]] = []
-        self._refusals: list[dict[str, Any]] = []
-        self._marks: list[dict[str, Any]] = []
-        self._seals: list[dict[str, Any]] = []
+        self._transfers, self._lots, self._uses = list[_Row](), list[_Row](), list[_Row]()
+        self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()
         self._outbox = Outbox(ACCOUNTS, at)
         self._holds: dict[uuid.UUID, Held] = {}
 
@@ -137,10 +143,10 @@ class LedgerTransaction:
         else:
             entry = book.note(fingerprint, at_us)
         posted = self._enter(book, transfer, entry)
-        if transfer.kind == GRANT:
+        if transfer.kind in SEALED_KINDS:
             seal = self.rules.seals.of_grant(posted.id, fingerprint)
             self._seals.append({"slot": slot, "transfer_id": posted.id, "seal": seal})
-        if transfer.credit.is_wallet and (slot, debt_of(transfer.credit)) in self._books:
+        if self._debts:
             self.repay(slot, transfer.credit, lot=entry.lot)
         return posted
 
@@ -190,14 +196,15 @@ class LedgerTransaction:
 
     def debt(self, slot: int, wallet: AccountName, *, make: bool = False) -> Book | None:
         """What the user of that wallet owes in its asset; None if nothing was ever owed (and it is not to be made)."""
-        place = (slot, debt_of(wallet))
-        if make and place not in self._books:
-            self._books |= accounts.lock(self.session, [place]).books
-        return self._books.get(place)
+        if make and (slot, wallet) not in self._debts:
+            place = (slot, debt_of(wallet))
+            self._books |= accounts.lock_accounts(self.session, [place]).books
+            self._debts[slot, wallet] = self._books[place]
+        return self._debts.get((slot, wallet))
 
     def repay(self, slot: int, wallet: AccountName, *, lot: int = 0) -> None:
         """Pay back as much as the wallet has, coins of that lot first: nobody who owes coins has any to spend."""
-        debt = self._books.get((slot, debt_of(wallet)))
+        debt = self._debts.get((slot, wallet))
         if debt is None or debt.balance == 0:
             return
         amount = min(debt.balance, self.available(slot, wallet, debt.balance))
@@ -244,7 +251,7 @@ class LedgerTransaction:
 
     def tell_of_hold(self, kind: EventType, held: Held, actor: str = "") -> None:
         """An event about a hold of a caller, as the hold stands now."""
-        shown = {"wallet": representations.wallet(held.account), "hold": representations.hold(held)}
+        shown = {"wallet": representations.wallet_data(held.account), "hold": representations.hold_data(held)}
         self.tell(self.book(held.slot, held.account), kind, shown, actor)
 
     def lower_hold(self, held: Held, amount: int, state: str) -> Held:
@@ -258,7 +265,7 @@ class LedgerTransaction:
 
     def find_hold(self, slot: int, hold_id: uuid.UUID) -> Held | None:
         """A hold as it stands here."""
-        return self._holds.get(hold_id) or hold_rows.find(self.session, slot, hold_id)
+        return self._holds.get(hold_id) or hold_rows.find_hold(self.session, slot, hold_id)
 
     def write_hold(self, held: Held) -> None:
         """Write how far this hold has come at the end."""
@@ -295,7 +302,9 @@ class LedgerTransaction:
             # Lots that were made in this block are not in the database yet.
             made = [lot for lot in self._lots if (lot["slot"], lot["account_id"]) == (book.slot, book.id)]
             new = [lot_rows.lot_left(*(lot[name] for name in lot_rows.LOT_STATE)) for lot in made]
-            book.load([*lot_rows.lots_left(self.session, book), *new])
+            rows = self._lots_left.pop((book.slot, book.name), None)
+            left = lot_rows.lots_left(self.session, book) if rows is None else lot_rows.read_lots(rows)
+            book.load([*left, *new])
             self.touch(book)
         loaded = book.lots or {}
         for version in also:
@@ -341,7 +350,7 @@ class LedgerTransaction:
         )
         kind = coin_events.event_of(transfer)
         if kind in self.rules.events:
-            self.tell(book, kind, coin_events.shown(transfer, posted), transfer.actor)
+            self.tell(book, kind, coin_events.coins_data(transfer, posted), transfer.actor)
         for position, (lot, amount) in enumerate(entry.uses):
             use = {"slot": book.slot, "account_id": book.id, "version": entry.version}
             self._uses.append({**use, "lot": lot, "position": position, "amount": amount})
@@ -353,7 +362,7 @@ class LedgerTransaction:
         if book is not None:
             return book.id
         if (slot, name) not in self._numbers:
-            self._numbers |= accounts.lock(self.session, [(slot, name)]).numbers
+            self._numbers |= accounts.lock_accounts(self.session, [(slot, name)]).numbers
         return self._numbers[slot, name]
 
     def _write(self) -> None:
@@ -362,10 +371,8 @@ class LedgerTransaction:
         for book in books:
             if book.lots is not None:
                 book.settle(self.rules.spend_order, self.at_us)
-        for held in self._holds.values():
-            hold_rows.write(self.session, held)
         flight = Flight(self.session)
-        for statement, values in self._beside:
+        for statement, values in (*self.beside, *map(hold_rows.change_of, self._holds.values())):
             flight.add(statement, values, wrong=LostRace)
         flight.add(accounts.WRITE, list(map(accounts.row_of, books)))
         flight.add(_ADD_TRANSFERS, self._transfers, wrong=Raced)

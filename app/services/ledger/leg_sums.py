@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Select, and_, bindparam, func, literal_column, select, union_all
 from sqlalchemy.sql import ColumnElement
 
-from app.domain.trial_balance import Heading, Sums, Totals, added
+from app.domain.trial_balance import BalanceHeading, Sums, Totals, added
 from app.models.base import AnyRow, Moment
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
@@ -116,7 +116,7 @@ def sums_between(
     return totals
 
 
-def balances_of_users(session: Transaction) -> dict[Heading, int]:
+def balances_of_users(session: Transaction) -> dict[BalanceHeading, int]:
     """The balances that users' accounts keep, added up. They come from the accounts, not from transfers."""
     rows = session.connection().execute(_KEPT)
     return {_heading(row): _whole(row.high, row.low) for row in rows}
@@ -126,8 +126,8 @@ def _anything(session: Transaction, start: datetime, end: datetime) -> bool:
     return session.connection().execute(_ANY, {"p_start": start, "p_end": end}).first() is not None
 
 
-def _heading(row: AnyRow) -> Heading:
-    return Heading(row.asset, row.environment, bool(row.of_users), row.code)
+def _heading(row: AnyRow) -> BalanceHeading:
+    return BalanceHeading(row.asset, row.environment, bool(row.of_users), row.code)
 
 
 def _sums(row: AnyRow) -> Sums:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from app.domain.books import Book
 from app.domain.ledger import Lot, microseconds
 from app.domain.lots import NEVER, LotLeft
 from app.models.ledger import LOTS
-from app.services.base.statements import Connected, Sized, Statement
+from app.services.base.statements import Connected, Row, Sized, Statement
 
 L = LOTS.c
 LOTS_AT_ONCE = 64
@@ -42,7 +42,11 @@ WRITE_REMAINING = Sized(_remaining, LOTS_AT_ONCE)
 
 def lots_left(session: Connected, book: Book) -> list[LotLeft]:
     """The lots of that wallet with something left."""
-    rows = _LOTS_LEFT.rows(session, {"slot": book.slot, "account_id": book.id})
+    return read_lots(_LOTS_LEFT.rows(session, {"slot": book.slot, "account_id": book.id}))
+
+
+def read_lots(rows: Iterable[Row]) -> list[LotLeft]:
+    """Lots out of the columns LOT_STATE."""
     return [lot_left(*row) for row in rows]
 
 

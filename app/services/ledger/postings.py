@@ -16,10 +16,11 @@ from app.domain.ledger import (
     Transfer,
 )
 from app.domain.limits import LedgerRules
+from app.domain.spending import rival_ids
 from app.services.base.statements import Move
 from app.services.base.transaction import Connected
 from app.services.events.outbox import Event
-from app.services.ledger.idempotency import find_result
+from app.services.ledger.idempotency import check_rivals, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 
@@ -41,13 +42,15 @@ def post(
     that the caller has locked; they are sent with the rest. `told` are events of what the transfers are booked for:
     they come before the transfers' own.
     """
-    by_id, posted = dict[tuple[int, uuid.UUID], Transfer](), []
+    by_id, rivals, posted = dict[tuple[int, uuid.UUID], Transfer](), list[tuple[int, uuid.UUID]](), []
     for transfer in transfers:
         by_id[slot, transfer.id_in(slot)] = transfer
+        for rival in rival_ids(slot, transfer.scope, transfer.key):
+            rivals.append((slot, rival))
     if len(by_id) != len(transfers):
         raise InvalidTransfer("two transfers in one call have the same key")
     with LedgerTransaction(
-        session, rules or LedgerRules(), places_of(slot, transfers), at, ids=by_id, beside=beside
+        session, rules or LedgerRules(), places_of(slot, transfers), at, ids=[*by_id, *rivals], beside=beside
     ) as books:
         for event in told:
             books.tell_of(slot, transfers[0].book, event)
@@ -55,6 +58,8 @@ def post(
             if each in books.known:
                 posted.append(_repeat(session, slot, transfer))
                 continue
+            if books.known:
+                check_rivals(books.known, slot, transfer.scope, transfer.key)
             if transfer.debit.user_id:
                 available = books.available(slot, transfer.debit, transfer.amount)
                 if available < transfer.amount:

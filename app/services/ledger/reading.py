@@ -19,7 +19,7 @@ A, T, H = ACCOUNTS.c, TRANSFERS.c, HOLDS.c
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """Before every hold: all of them count."""
 OTHER = ACCOUNTS.alias("other")
-PAGE = 50
+STATEMENT_PAGE = 50
 LONGEST_PAGE = 1000
 _AFTER_ALL = 2**63 - 1
 """A version that no posting reaches."""
@@ -92,7 +92,7 @@ _HOLDINGS = Statement(
     .order_by(A.asset, A.environment)
 )
 _OTHER_ID = case((T.debit_id == T.book_id, T.credit_id), else_=T.debit_id)
-_BOOK = select(A.id).where(*accounts.named()).scalar_subquery()
+_BOOK = select(A.id).where(*accounts.names_account()).scalar_subquery()
 _LINES = (
     select(
         T.version,
@@ -141,7 +141,7 @@ def balances(session: Connected, slot: int, user_id: str, *, at: datetime | None
 def balance(session: Connected, slot: int, account: AccountName, *, at: datetime | None = None) -> Balance:
     """One account that keeps a balance; zero if it was never used. Holds whose time is over do not count."""
     _must_keep(account)
-    book = accounts.find(session, slot, account)
+    book = accounts.find_account(session, slot, account)
     if book is None:
         return Balance(account.asset, account.environment, 0, 0, False)
     over = hold_rows.over(session, slot, book.id, at) if at is not None and book.held else []
@@ -155,7 +155,7 @@ def statement(
     account: AccountName,
     *,
     cursor: int | None = None,
-    limit: int = PAGE,
+    limit: int = STATEMENT_PAGE,
     newest_first: bool = False,
     with_actors: bool = False,
 ) -> StatementPage:
@@ -164,7 +164,7 @@ def statement(
     limit = max(1, min(limit, LONGEST_PAGE))
     start = cursor if cursor is not None else (_AFTER_ALL if newest_first else 0)
     # One line more than is wanted tells whether there is another page.
-    values = {**accounts.keys((slot, account)), "p_cursor": start, "p_limit": limit + 1}
+    values = {**accounts.account_keys((slot, account)), "p_cursor": start, "p_limit": limit + 1}
     rows = (_BACKWARD if newest_first else _FORWARD).rows(session, values)
     more = len(rows) > limit
     lines = tuple([Line(*(row if with_actors else row[:-1])) for row in rows[:limit]])
@@ -177,7 +177,7 @@ def balance_at(session: Connected, slot: int, account: AccountName, moment: date
     Times of one account never go back, so the posting is found by halving: some 20 look-ups for a million postings.
     """
     _must_keep(account)
-    book = accounts.find(session, slot, account)
+    book = accounts.find_account(session, slot, account)
     if book is None:
         return 0
     low, high, found = 0, book.version, 0

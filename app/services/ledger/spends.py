@@ -31,26 +31,29 @@ from app.domain.event_types import EventType
 from app.domain.ledger import Posted, Refused, Transfer, microseconds, moment_of
 from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
 from app.domain.lots import rank_of_now
-from app.domain.spending import Spend, refusal
-from app.models.ledger import ACCOUNTS, REFUSALS, TRANSFERS
+from app.domain.spending import Spend, refusal, rival_ids
+from app.models.ledger import ACCOUNTS, HOLDS, REFUSALS, TRANSFERS
 from app.services.base.statements import Flight, Move, Statement
 from app.services.base.transaction import Connected
 from app.services.events import outbox
 from app.services.events.outbox import Event
 from app.services.ledger import accounts
-from app.services.ledger.idempotency import Raced, find_result
+from app.services.ledger.idempotency import Raced, check_rivals, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 A, T, R = ACCOUNTS.c, TRANSFERS.c, REFUSALS.c
 DEFAULTS = LedgerRules()
+_RIVALS = ("p_rival_0", "p_rival_1", "p_rival_2")
+"""Of a spend or debit: two kinds of transfer, and holds."""
 
 
 def _big(name: str) -> Any:
     return bindparam(name, type_=BigInteger)
 
 
-def _known(table: Any) -> Any:
-    return exists().where(table.c.slot == bindparam("slot"), table.c.id == bindparam("p_id", type_=Uuid))
+def _known(table: Any, *names: str) -> Any:
+    ids = [bindparam(name, type_=Uuid) for name in names]
+    return exists().where(table.c.slot == bindparam("slot"), table.c.id.in_(ids))
 
 
 def _take(_: str) -> Any:
@@ -64,7 +67,7 @@ def _take(_: str) -> Any:
     return (
         update(ACCOUNTS)
         .where(
-            *accounts.named(),
+            *accounts.names_account(),
             A.frozen.is_(False),
             A.open_left >= amount,
             A.open_order == bindparam("p_order"),
@@ -75,8 +78,10 @@ def _take(_: str) -> Any:
             A.changed_us < _big("p_day_ends_us"),
             today <= _big("p_day_room"),
             this_month <= _big("p_month_room"),
-            ~_known(TRANSFERS),
-            ~_known(REFUSALS),
+            # The key is new, for this and for each other kind of request.
+            ~_known(TRANSFERS, "p_id", *_RIVALS[:-1]),
+            ~_known(REFUSALS, "p_id", *_RIVALS),
+            ~_known(HOLDS, *_RIVALS[-1:]),
         )
         .values(
             balance=A.balance - amount,
@@ -101,7 +106,7 @@ def _enter(dialect: str) -> Any:
     # The slot comes from the row that is read: an engine that shards by slot then sees one place.
     columns = [A.slot if name == "slot" else value for name, value in values.items()]
     other = select(*columns, bindparam("t_book_id", type_=BigInteger), A.id).where(
-        *accounts.named("credit_"),
+        *accounts.names_account("credit_"),
         ~exists().where(R.slot == bindparam("t_slot"), R.id == bindparam("t_id", type_=Uuid)),
     )
     dialect_insert = (postgresql if dialect == "postgresql" else sqlite).insert(TRANSFERS)
@@ -123,9 +128,12 @@ def spend(
     if posted is not None:
         return posted
     transfer = request.transfer
-    ids = [(slot, transfer.id_in(slot))]
-    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, ids=ids) as books:
-        answer = find_result(session, slot, transfer) if books.known else None
+    own = (slot, transfer.id_in(slot))
+    ids = [own, *((slot, rival) for rival in rival_ids(slot, transfer.scope, transfer.key))]
+    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, ids=ids, with_lots=True) as books:
+        answer = find_result(session, slot, transfer) if own in books.known else None
+        if answer is None:
+            check_rivals(books.known, slot, transfer.scope, transfer.key)
         return answer or decide(books, slot, request)
 
 
@@ -148,11 +156,13 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
     transfer, at_us, today = request.transfer, microseconds(at), periods(at, rules.zone)
     transfer_id, fingerprint = transfer.id_in(slot), transfer.fingerprint(slot)
     limit = limit_for(rules, request.asset)
+    rivals = rival_ids(slot, transfer.scope, transfer.key) or [transfer_id] * len(_RIVALS)
     taken = TAKE.row(
         session,
         {
-            **accounts.keys((slot, transfer.debit)),
+            **accounts.account_keys((slot, transfer.debit)),
             "p_id": transfer_id,
+            **dict(zip(_RIVALS, rivals, strict=True)),
             "p_amount": request.amount,
             "p_at_us": at_us,
             "p_now_rank": rank_of_now(at_us),
@@ -171,7 +181,7 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
     number, version, balance, lot, changed_us, head = taken
     posted = Posted(transfer_id, request.amount, balance, version, moment_of(changed_us))
     values = {
-        **accounts.keys((slot, transfer.credit), "credit_"),
+        **accounts.account_keys((slot, transfer.credit), "credit_"),
         "t_slot": slot,
         "t_id": transfer_id,
         "t_book_id": number,
@@ -188,7 +198,7 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
     }
     told = _told(session, slot, transfer, posted, at) if EventType.COINS_SPENT in rules.events else None
     if not _entered(session, values, told):
-        accounts.lock(session, [(slot, transfer.credit)])
+        accounts.lock_accounts(session, [(slot, transfer.credit)])
         if not _entered(session, values, told):
             raise Raced
     return posted
@@ -209,7 +219,7 @@ def _entered(session: Connected, values: Mapping[str, Any], told: Move | None) -
 
 
 def _told(session: Connected, slot: int, transfer: Transfer, posted: Posted, at: datetime) -> Move:
-    data = coin_events.shown(transfer, posted)
+    data = coin_events.coins_data(transfer, posted)
     user_id = transfer.debit.user_id
     event = Event(EventType.COINS_SPENT, user_id, posted.at, data, outbox.cause_in(session, transfer.actor))
     return outbox.event_move(TRANSFERS, slot, posted.id, event, written_at=at)

@@ -23,7 +23,7 @@ from app.services.base.list_pages import (
     beyond,
     page_of,
     place_at,
-    uuid_of,
+    uuid_of_number,
     values_of,
     within,
 )
@@ -106,7 +106,7 @@ _PARTS = Statement(
     .where(U.slot == bindparam("slot"), U.account_id == bindparam("book"), U.version == bindparam("version"))
     .order_by(U.position)
 )
-_BOOK = select(A.id).where(*accounts.named()).scalar_subquery()
+_BOOK = select(A.id).where(*accounts.names_account()).scalar_subquery()
 
 
 def _conditions(by_kind: bool, bounds: SpanBounds) -> list[ColumnElement[bool]]:
@@ -150,11 +150,11 @@ def list_transfers(core: Core, wanted: TransferFilter, place: ListPlace | None, 
     if wanted.account is None:
         by_asset, by_environment = wanted.asset is not None, wanted.environment is not None
         statement = _of_all(by_kind, by_asset, by_environment, bounds, wanted.newest_first, place is not None)
-        values |= {"asset": wanted.asset, "environment": wanted.environment, **values_of(place, uuid_of)}
+        values |= {"asset": wanted.asset, "environment": wanted.environment, **values_of(place, uuid_of_number)}
     else:
         statement = _of_account(by_kind, bounds, wanted.newest_first)
         first = _LAST_VERSION if wanted.newest_first else 0
-        values |= accounts.keys((slot_of_user(wanted.account.user_id), wanted.account))
+        values |= accounts.account_keys((slot_of_user(wanted.account.user_id), wanted.account))
         values["version"] = first if place is None else place[0]
     rows = [ListedTransfer(*row) for row in core.alone(lambda tx: statement.rows(tx, values))]
     return page_of(rows, limit, _place_in_time if wanted.account is None else _place_in_account)

@@ -24,7 +24,7 @@ from app.services.base.list_pages import (
     beyond,
     page_of,
     place_at,
-    uuid_of,
+    uuid_of_number,
     values_of,
     within,
 )
@@ -101,7 +101,7 @@ def _lots(shown: LotsShown, by_kind: bool, by_expiry: bool) -> Statement:
         select(*_LOT_COLUMNS)
         .join_from(LOTS, ACCOUNTS, and_(A.slot == L.slot, A.id == L.account_id))
         .join(TRANSFERS, and_(T.slot == L.slot, T.book_id == L.account_id, T.version == L.version))
-        .where(*accounts.named(), L.version >= bindparam("first"), *_SHOWN[shown])
+        .where(*accounts.names_account(), L.version >= bindparam("first"), *_SHOWN[shown])
         .order_by(L.version)
         .limit(bindparam("most"))
     )
@@ -117,7 +117,7 @@ def list_lots(core: Core, wanted: LotFilter, place: ListPlace | None, limit: int
     have expired are listed until a transfer takes them out."""
     slot = slot_of_user(wanted.wallet.user_id)
     values = {
-        **accounts.keys((slot, wanted.wallet)),
+        **accounts.account_keys((slot, wanted.wallet)),
         "first": _FIRST_LOT if place is None else place[0] + 1,
         "most": limit + 1,
         "bonus": wanted.bonus,
@@ -256,7 +256,7 @@ def list_holds(core: Core, wanted: HoldFilter, place: ListPlace | None, limit: i
         "now": core.clock.now(),
         "most": limit + 1,
         **wanted.made.values(),
-        **values_of(place, uuid_of),
+        **values_of(place, uuid_of_number),
     }
     bounds = wanted.made.bounds()
     statement = _holds(

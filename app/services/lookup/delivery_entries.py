@@ -9,13 +9,13 @@ from sqlalchemy import select
 from app.models.endpoints import DELIVERIES, ENDPOINTS
 from app.models.events import EVENTS
 from app.services.base.context import Tx
-from app.services.lookup.entries import Entry, EntryKind
-from app.services.lookup.timeline_sources import Subject, Window, events_about
+from app.services.lookup.entries import EntryKind, TimelineEntry
+from app.services.lookup.timeline_sources import TimelineSubject, Window, events_about
 
 _d, _e, _n = DELIVERIES.c, EVENTS.c, ENDPOINTS.c
 
 
-def tried_deliveries(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def tried_deliveries(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     """Those that were tried, at the moment of the last attempt."""
     wanted = (
         select(*_d)
@@ -25,7 +25,7 @@ def tried_deliveries(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry
     names = {row.id: row.name for row in tx.execute(select(_n.id, _n.name))}
     for row in tx.execute(window.of(wanted, _d.tried_at, _d.id)):
         answered = f"HTTP {row.code}" if row.code is not None else row.problem
-        yield Entry(
+        yield TimelineEntry(
             at=row.tried_at,
             kind=EntryKind.DELIVERY,
             number=str(row.event_id),

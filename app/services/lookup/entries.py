@@ -34,7 +34,7 @@ RANKS = {kind: rank for rank, kind in enumerate(EntryKind)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TimelineEntry:
     """One thing that happened. What a kind of entry does not have is None or empty."""
 
     at: datetime
@@ -65,7 +65,7 @@ class Entry:
         return self.at, RANKS[self.kind], len(self.number), self.number
 
 
-def sentence(entry: Entry) -> str:
+def sentence(entry: TimelineEntry) -> str:
     """The entry in plain words, without its time."""
     say = _SENTENCES[entry.kind]
     named = {name: "" if value is None else value for name, value in asdict(entry).items()}
@@ -98,20 +98,20 @@ _SENTENCES = {
 }
 
 
-def _money(entry: Entry) -> str:
+def _money(entry: TimelineEntry) -> str:
     return "" if entry.amount is None else f"{entry.amount} {entry.asset or ''}"
 
 
-def _about(entry: Entry) -> str:
+def _about(entry: TimelineEntry) -> str:
     if entry.refund is not None:
         return f"about refund {entry.refund}"
     return "" if entry.payment is None else f"about payment {entry.payment}"
 
 
-def _by(entry: Entry) -> str:
+def _by(entry: TimelineEntry) -> str:
     by = f"by {entry.actor}" if entry.actor else ""
     return f"{by}: {entry.reason}" if entry.reason else by
 
 
-def _told(entry: Entry) -> str:
+def _told(entry: TimelineEntry) -> str:
     return f"({entry.detail})" if entry.detail else ""

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import and_, literal, or_, select, union_all
 
-from app.domain.numbers import SLOTS, parse_number, slot_of_number
+from app.domain.numbers import parse_number, slot_of_number, slot_of_uuid
 from app.models.base import AnyRow
 from app.models.catalogue import Claim
 from app.models.gifts import GIFTS
@@ -74,6 +74,7 @@ def things_named(core: Core, text: str) -> list[Named]:
         return []
 
     def work(tx: Tx) -> list[Named]:
+        tx.of_several_slots("search")
         found: dict[tuple[str, str], Named] = {}
         for look in (_ours, _by_uuid, _user, _theirs, _claimed):
             found |= {(thing.kind, thing.number): thing for thing in look(tx, text)}
@@ -114,7 +115,7 @@ def _by_uuid(tx: Tx, text: str) -> Iterator[Named]:
     name = uuid_of(text)
     if name is None:
         return
-    slot = name.int % SLOTS
+    slot = slot_of_uuid(name)
     of_book = and_(_A.slot == _T.slot, _A.id == _T.book_id)
     transfers = select(_T.id, _T.kind, _T.reference, _T.created_at, *_ACCOUNT).join(ACCOUNTS, of_book)
     for row in tx.execute(transfers.where(_T.slot == slot, _A.slot == slot, _T.id == name)):
@@ -184,7 +185,7 @@ def _claimed(tx: Tx, text: str) -> Iterator[Named]:
 def _told(tx: Tx, text: str, known: set[int | None]) -> Iterator[Named]:
     """Facts that name the number and are about no payment that was found by it: nobody's money, another system's sale,
     a second trade under one of our numbers. Those of a payment that was found are in its timeline."""
-    for shown in fact_search.find(tx, text):
+    for shown in fact_search.find_facts(tx, text):
         row = shown.row
         if row.payment_id is None:
             yield _fact(shown)

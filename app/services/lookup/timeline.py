@@ -15,7 +15,7 @@ from app.domain.numbers import slot_of_number
 from app.services.base.context import Core, Tx
 from app.services.base.errors import NotACursor, NotFound
 from app.services.lookup.delivery_entries import tried_deliveries
-from app.services.lookup.entries import Entry
+from app.services.lookup.entries import TimelineEntry
 from app.services.lookup.timeline_sources import SOURCES, Window, subject_of_order
 
 MOST_ENTRIES = 200
@@ -27,7 +27,7 @@ _CURSOR = re.compile(r"([0-9]{1,17})-([0-9]{1,4})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class TimelinePage:
-    entries: list[Entry]
+    entries: list[TimelineEntry]
     cursor: str | None
     """Give it back for the next page; None at the end."""
 
@@ -37,7 +37,7 @@ def timeline(core: Core, order_id: int, *, cursor: str | None = None, limit: int
     since, shown = _place(cursor)
     limit = max(1, min(limit, MOST_ENTRIES))
 
-    def work(tx: Tx) -> list[Entry]:
+    def work(tx: Tx) -> list[TimelineEntry]:
         subject = subject_of_order(tx, slot_of_number(order_id), order_id)
         if subject is None:
             raise NotFound(order=str(order_id))
@@ -51,12 +51,12 @@ def timeline(core: Core, order_id: int, *, cursor: str | None = None, limit: int
     return TimelinePage(page, _cursor(page, since, shown) if len(entries) > limit else None)
 
 
-def _without_shown(entries: Sequence[Entry], since: datetime, shown: int) -> list[Entry]:
+def _without_shown(entries: Sequence[TimelineEntry], since: datetime, shown: int) -> list[TimelineEntry]:
     there = sum(entry.at == since for entry in entries)
     return list(entries[min(shown, there) :])
 
 
-def _cursor(page: Sequence[Entry], since: datetime, shown: int) -> str:
+def _cursor(page: Sequence[TimelineEntry], since: datetime, shown: int) -> str:
     last = page[-1].at
     count = sum(entry.at == last for entry in page) + (shown if last == since else 0)
     return f"{(last - _EPOCH) // timedelta(microseconds=1)}-{count}"

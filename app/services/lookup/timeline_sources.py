@@ -24,7 +24,7 @@ from app.models.orders import FactRow, KeptMessage
 from app.models.receipts import Receipt
 from app.models.refunds import Freeze, Refund
 from app.services.base.context import Tx
-from app.services.lookup.entries import Entry, EntryKind
+from app.services.lookup.entries import EntryKind, TimelineEntry
 from app.services.payments import bookings, payment_rows
 from app.services.refunds.captured_payments import number_of
 
@@ -43,7 +43,7 @@ _debit, _credit = ACCOUNTS.alias("debit"), ACCOUNTS.alias("credit")
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class TimelineSubject:
     """The order that is looked into, and its payments."""
 
     order: AnyRow
@@ -69,23 +69,23 @@ class Window:
         return wanted.where(at >= self.since).order_by(at, number).limit(self.most)
 
 
-Source = Callable[[Tx, Subject, Window], Iterable[Entry]]
+Source = Callable[[Tx, TimelineSubject, Window], Iterable[TimelineEntry]]
 
 
-def subject_of_order(tx: Tx, slot: int, order_id: int) -> Subject | None:
+def subject_of_order(tx: Tx, slot: int, order_id: int) -> TimelineSubject | None:
     """None if there is no such order."""
-    order = payment_rows.order(tx, slot, order_id)
-    return None if order is None else Subject(order, payment_rows.payments_of_order(tx, slot, order_id))
+    order = payment_rows.find_order(tx, slot, order_id)
+    return None if order is None else TimelineSubject(order, payment_rows.payments_of_order(tx, slot, order_id))
 
 
-def _order(_: Tx, subject: Subject, __: Window) -> Iterator[Entry]:
+def _order(_: Tx, subject: TimelineSubject, __: Window) -> Iterator[TimelineEntry]:
     order = subject.order
     money = {"amount": order.amount_minor, "asset": order.currency}
-    yield Entry(at=order.created_at, kind=EntryKind.ORDER_MADE, number=str(order.id), what=order.sku, **money)
+    yield TimelineEntry(at=order.created_at, kind=EntryKind.ORDER_MADE, number=str(order.id), what=order.sku, **money)
     if order.status == "expired":
-        yield Entry(at=order.expires_at, kind=EntryKind.ORDER_EXPIRED, number=str(order.id))
+        yield TimelineEntry(at=order.expires_at, kind=EntryKind.ORDER_EXPIRED, number=str(order.id))
     for row in subject.payments:
-        yield Entry(
+        yield TimelineEntry(
             at=row.created_at,
             kind=EntryKind.PAYMENT_MADE,
             number=str(row.id),
@@ -97,11 +97,11 @@ def _order(_: Tx, subject: Subject, __: Window) -> Iterator[Entry]:
         )
 
 
-def _facts(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _facts(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     wanted = select(*_f).where(_f.slot == subject.slot, _f.payment_id.in_(subject.payment_ids))
     for row in tx.execute(window.of(wanted, _f.recorded_at, _f.id)):
         told = row.content
-        yield Entry(
+        yield TimelineEntry(
             at=row.recorded_at,
             kind=EntryKind.FACT,
             number=str(row.id),
@@ -118,14 +118,14 @@ def _facts(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         )
 
 
-def _tellings(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _tellings(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     wanted = (
         select(*_t, _f.payment_id, _f.provider_account, _f.kind)
         .join(FactRow, and_(_f.slot == _t.slot, _f.id == _t.fact_id))
         .where(_t.slot == subject.slot, _f.slot == subject.slot, _f.payment_id.in_(subject.payment_ids))
     )
     for row in tx.execute(window.of(wanted, _t.at, _t.fact_id).order_by(_t.road)):
-        yield Entry(
+        yield TimelineEntry(
             at=row.at,
             kind=EntryKind.TOLD_AGAIN,
             number=str(row.fact_id),
@@ -138,13 +138,13 @@ def _tellings(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         )
 
 
-def _calls(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _calls(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     """The calls about the payments, and those about receipts from which the order came."""
     receipts = select(_s.id).where(*_is_receipt_of(subject))
     about = or_(_c.payment_id.in_(subject.payment_ids), and_(_c.payment_id.is_(None), _c.receipt_id.in_(receipts)))
     wanted = select(*_c).where(_c.slot == subject.slot, about)
     for row in tx.execute(window.of(wanted, _c.at, _c.id)):
-        yield Entry(
+        yield TimelineEntry(
             at=row.at,
             kind=EntryKind.CALL,
             number=str(row.id),
@@ -158,7 +158,7 @@ def _calls(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         )
 
 
-def _unfinished(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _unfinished(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     """Payments and refunds that were taken to be asked about, after which no call ended: the one in progress, or one
     whose process died."""
     since = tx.now - UNFINISHED_WITHIN
@@ -172,10 +172,10 @@ def _unfinished(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
 
 def _without_end(
     tx: Tx, row: AnyRow, about: ColumnElement[bool], *, payment: int, refund: str | None
-) -> Iterator[Entry]:
+) -> Iterator[TimelineEntry]:
     ended = select(_c.id).where(_c.slot == row.slot, _c.payment_id == payment, about, _c.at >= row.last_query_at)
     if tx.execute(ended.limit(1)).first() is None:
-        yield Entry(
+        yield TimelineEntry(
             at=row.last_query_at,
             kind=EntryKind.CALL_UNFINISHED,
             number=str(row.id),
@@ -186,7 +186,7 @@ def _without_end(
         )
 
 
-def _messages(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _messages(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     """Those that were kept beside a payment, and those that raised a question about one before it was found."""
     mine = (_m.slot == subject.slot, _m.payment_id.in_(subject.payment_ids))
     wanted = select(*_m).where(*mine)
@@ -205,8 +205,8 @@ def _messages(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
                 yield _message_settled(row)
 
 
-def _message(row: AnyRow) -> Entry:
-    return Entry(
+def _message(row: AnyRow) -> TimelineEntry:
+    return TimelineEntry(
         at=row.received_at,
         kind=EntryKind.MESSAGE,
         number=str(row.id),
@@ -218,8 +218,8 @@ def _message(row: AnyRow) -> Entry:
     )
 
 
-def _message_settled(row: AnyRow) -> Entry:
-    return Entry(
+def _message_settled(row: AnyRow) -> TimelineEntry:
+    return TimelineEntry(
         at=row.resolved_at,
         kind=EntryKind.MESSAGE_SETTLED,
         number=str(row.id),
@@ -228,7 +228,7 @@ def _message_settled(row: AnyRow) -> Entry:
     )
 
 
-def _transfers(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _transfers(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     """What the facts about money booked, found by the names that follow from the facts, and what was booked because of
     that."""
     ids = _booked_ids(tx, subject)
@@ -241,7 +241,7 @@ def _transfers(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         .where(_x.slot == subject.slot, or_(_x.id.in_(ids), _x.cause_id.in_(ids)))
     )
     for row in tx.execute(window.of(wanted, _x.created_at, _x.id)):
-        yield Entry(
+        yield TimelineEntry(
             at=row.created_at,
             kind=EntryKind.TRANSFER,
             number=str(row.id),
@@ -254,7 +254,7 @@ def _transfers(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         )
 
 
-def _booked_ids(tx: Tx, subject: Subject) -> list[uuid.UUID]:
+def _booked_ids(tx: Tx, subject: TimelineSubject) -> list[uuid.UUID]:
     paid = select(*_f).where(
         _f.slot == subject.slot, _f.payment_id.in_(subject.payment_ids), _f.kind == Kind.PAID, _f.booking != "nothing"
     )
@@ -271,7 +271,7 @@ def _booked_ids(tx: Tx, subject: Subject) -> list[uuid.UUID]:
     ]
 
 
-def _refunds(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _refunds(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     mine = select(*_r).where(_r.slot == subject.slot, _r.order_id == subject.order.id)
     for row in tx.execute(window.of(mine, _r.created_at, _r.id)):
         yield _refund(row, EntryKind.REFUND_MADE, row.created_at)
@@ -279,8 +279,8 @@ def _refunds(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         yield _refund(row, EntryKind.REFUND_DONE, row.done_at)
 
 
-def _refund(row: AnyRow, kind: EntryKind, at: datetime) -> Entry:
-    return Entry(
+def _refund(row: AnyRow, kind: EntryKind, at: datetime) -> TimelineEntry:
+    return TimelineEntry(
         at=at,
         kind=kind,
         number=str(row.id),
@@ -297,7 +297,7 @@ def _refund(row: AnyRow, kind: EntryKind, at: datetime) -> Entry:
     )
 
 
-def _freezes(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _freezes(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     """Of the user's wallets in the order's environment, since the order was made."""
     order = subject.order
     wanted = select(*_z).where(
@@ -310,7 +310,7 @@ def _freezes(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         *tx.execute(window.of(wanted.where(_z.frozen.is_(True)), _z.at, _z.id)),
         *tx.execute(window.of(wanted.where(_z.frozen.is_(False)), _z.at, _z.id)),
     ):
-        yield Entry(
+        yield TimelineEntry(
             at=row.at,
             kind=EntryKind.FREEZE if row.frozen else EntryKind.UNFREEZE,
             number=str(row.id),
@@ -321,10 +321,10 @@ def _freezes(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         )
 
 
-def _interventions(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _interventions(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     wanted = select(*_i).where(_i.slot == subject.slot, _i.payment_id.in_(subject.payment_ids))
     for row in tx.execute(window.of(wanted, _i.at, _i.id)):
-        yield Entry(
+        yield TimelineEntry(
             at=row.at,
             kind=EntryKind.INTERVENTION,
             number=str(row.id),
@@ -336,10 +336,10 @@ def _interventions(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         )
 
 
-def _receipts(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _receipts(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     wanted = select(_s.id, _s.provider_account, _s.status, _s.submitted_at).where(*_is_receipt_of(subject))
     for row in tx.execute(window.of(wanted, _s.submitted_at, _s.id)):
-        yield Entry(
+        yield TimelineEntry(
             at=row.submitted_at,
             kind=EntryKind.RECEIPT,
             number=str(row.id),
@@ -348,10 +348,10 @@ def _receipts(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         )
 
 
-def _events(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
+def _events(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     for row in tx.execute(window.of(select(*_e).where(*events_about(tx, subject)), _e.at, _e.id)):
         in_feed = "" if row.position is None else f"place {row.position} in the feed"
-        yield Entry(
+        yield TimelineEntry(
             at=row.at,
             kind=EntryKind.EVENT,
             number=str(row.id),
@@ -361,7 +361,7 @@ def _events(tx: Tx, subject: Subject, window: Window) -> Iterator[Entry]:
         )
 
 
-def events_about(tx: Tx, subject: Subject) -> tuple[ColumnElement[bool], ...]:
+def events_about(tx: Tx, subject: TimelineSubject) -> tuple[ColumnElement[bool], ...]:
     """The events of the user that show the order, a payment or a refund of it, or that a fact about it caused. Their
     bodies are JSON, in which each of these numbers is a text of its own."""
     facts = select(_f.id).where(_f.slot == subject.slot, _f.payment_id.in_(subject.payment_ids))
@@ -371,7 +371,7 @@ def events_about(tx: Tx, subject: Subject) -> tuple[ColumnElement[bool], ...]:
     return *mine, _e.version >= microseconds(subject.order.created_at), or_(*told)
 
 
-def _is_receipt_of(subject: Subject) -> tuple[ColumnElement[bool], ...]:
+def _is_receipt_of(subject: TimelineSubject) -> tuple[ColumnElement[bool], ...]:
     """Those of the user that tell this order. What each purchase became is kept as JSON, in which the order's number is
     a text of its own."""
     names = cast(_s.purchases, Text).contains(f'"{subject.order.id}"', autoescape=True)

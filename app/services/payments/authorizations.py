@@ -33,7 +33,7 @@ def to_capture(tx: Tx, row: AnyRow) -> Money | None:
     """What is to be captured for this payment. None where nothing is reserved, or where that is to be given up: the
     order ended or is paid already, or what is reserved is not what we asked for."""
     reserved = _reserved(tx, row)
-    order = payment_rows.order(tx, row.slot, row.order_id)
+    order = payment_rows.find_order(tx, row.slot, row.order_id)
     if reserved is None or reserved.reason or order is None:
         return None
     if row.status != PaymentStatus.AUTHORIZED or order.status != OrderStatus.OPEN:

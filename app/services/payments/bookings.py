@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from app.domain.deciding import Booking
+from app.domain.fulfilment import FulfilledBy
 from app.domain.grants import Grant, grants_of
 from app.domain.ledger import ISSUANCE, Lot, Transfer, system, wallet
 from app.domain.money import Money
 from app.models.base import AnyRow
-from app.services.base.context import Tx, environment_of
+from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.ledger import post
 
@@ -30,7 +30,10 @@ KINDS = ("payment", "surplus", "suspense", "purchase", "bonus")
 class MoneyFact:
     """The part of a paid fact that the books need."""
 
-    provider_account: str
+    scope: str
+    """The name space of the transfers that this provider account's facts cause."""
+    clearing: str
+    """The account of what the provider owes or has paid us."""
     environment: str
     key: str
     money: Money | None
@@ -38,28 +41,23 @@ class MoneyFact:
     at: datetime
     theirs: str
 
-    @cached_property
-    def scope(self) -> str:
-        """The name space of the transfers that this provider account's facts cause."""
-        return f"fact:{self.provider_account}:{self.environment}"
 
-    @cached_property
-    def clearing(self) -> str:
-        """The account of what the provider owes or has paid us."""
-        return f"clearing:{self.provider_account}"
+def _money_fact(
+    account: str, environment: str, key: str, money: Money | None, at: datetime, theirs: str | None
+) -> MoneyFact:
+    return MoneyFact(f"fact:{account}:{environment}", f"clearing:{account}", environment, key, money, at, theirs or "")
 
 
 def of_reported(reported: ReportedFact) -> MoneyFact:
-    fact = reported.fact
-    environment = environment_of(fact.live)
-    return MoneyFact(reported.account.name, environment, reported.key, fact.money, fact.at, fact.ref.theirs or "")
+    fact, account = reported.fact, reported.account.name
+    return _money_fact(account, reported.environment, reported.key, fact.money, fact.at, fact.ref.theirs)
 
 
 def of_row(row: AnyRow) -> MoneyFact:
     """What a stored fact tells about money."""
     content = row.content
     money = Money(content["amount_minor"], content["currency"]) if content["amount_minor"] is not None else None
-    return MoneyFact(row.provider_account, row.environment, row.key, money, row.at, content["theirs"] or "")
+    return _money_fact(row.provider_account, row.environment, row.key, money, row.at, content["theirs"])
 
 
 def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:
@@ -70,15 +68,24 @@ def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:
 def transfers_of(
     fact: MoneyFact, order: AnyRow, payment_id: int, booking: Booking, *, from_suspense: bool = False
 ) -> list[Transfer]:
-    """What to book for a fact that belongs to this payment: its money, and its coins if it is a sale.
+    """What to book for a fact that belongs to this payment: its money, and its coins if it is a sale of coins that are
+    in our ledger.
 
-    `from_suspense`: its money was booked to suspense before its payment was known, and moves on from there.
+    `from_suspense`: its money was booked to suspense first, and moves on from there.
     """
+    before = unmatched(fact, Booking.SUSPENSE) if from_suspense else []
+    return [*before, *still_to_book(fact, order, payment_id, booking, from_suspense=from_suspense)]
+
+
+def still_to_book(
+    fact: MoneyFact, order: AnyRow, payment_id: int, booking: Booking, *, from_suspense: bool
+) -> list[Transfer]:
+    """Those transfers without the one that brought its money to suspense."""
     if from_suspense:
-        transfers = [*unmatched(fact, Booking.SUSPENSE), *_out_of_suspense(fact, booking, str(payment_id))]
+        transfers = _out_of_suspense(fact, booking, str(payment_id))
     else:
         transfers = _moved(fact, "money", fact.clearing, booking, str(payment_id))
-    if booking is Booking.SALE:
+    if booking is Booking.SALE and order.fulfilment == FulfilledBy.WALLET:
         paid = fact.money.minor if fact.money else 0
         grants = grants_of(order.grants, quantity=order.quantity, paid_minor=paid, paid_at=fact.at)
         for number, grant in enumerate(grants):

@@ -42,7 +42,7 @@ def lapse_payment(tx: Tx, row: AnyRow) -> None:
     _close(tx, order, payment, payment_rows.LAPSED_PROBLEM)
 
 
-def give_up(tx: Tx, row: AnyRow) -> None:
+def give_up_payment(tx: Tx, row: AnyRow) -> None:
     """Close a payment that the provider calls unpaid a week after its time and will not close, unless there is any word
     that it is paid. It is asked about again later."""
     order = payment_rows.lock_order(tx, row.slot, row.order_id)
@@ -134,7 +134,7 @@ def expire_if_over(tx: Tx, order: AnyRow, now: datetime) -> bool:
     if any(payment.status in OPEN_PAYMENT for payment in payments):
         return False
     now_is = payment_rows.OrderRow._make(tuple(order))._replace(status=after)
-    events = payment_events.of_order(tx, now_is, payments)
+    events = payment_events.events_of_order(tx, now_is, payments)
     moves = [(payment_rows.MOVE_ORDER, payment_rows.order_move(order, after))]
     write_rows(tx, [*moves, *payment_events.moves(order, events, tx.now)])
     return True

@@ -54,7 +54,7 @@ _COMPLETE_FACT = (
 )
 
 
-def fact(tx: Tx, slot: int, provider_account: str, environment: str, key: str, road: str = "") -> Any:
+def fact_under(tx: Tx, slot: int, provider_account: str, environment: str, key: str, road: str = "") -> Any:
     """The fact under this key as it is stored, and whether that road told it again before."""
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "key": key, "road": road}
     return named_fact(_FACT.row(tx, keys))

@@ -9,9 +9,9 @@ from app.services.base.context import Tx
 from app.services.base.sanitize import problem_text, storable_text
 from app.services.base.upsert import insert_numbered
 
-LONGEST_ACTOR = 160
+LONGEST_INTERVENER = 160
 """Characters of a person's name that are kept."""
-What = Literal["payment_closed", "refund_ended", "question_ended"]
+What = Literal["payment_closed", "refund_ended", "question_ended", "fulfilment_ended"]
 
 
 def write_down(
@@ -23,7 +23,7 @@ def write_down(
         "payment_id": payment_id,
         "refund_id": refund_id,
         "what": what,
-        "actor": storable_text(actor, LONGEST_ACTOR),
+        "actor": storable_text(actor, LONGEST_INTERVENER),
         "reason": problem_text(reason),
         "at": tx.now,
     }

@@ -44,7 +44,7 @@ _ListedPayment: Any = make_row_type("ListedPayment", _LISTED_COLUMNS)
 _ORDER_WIDTH = len(list(_o))
 
 _ALL = Payment.__table__.alias("all_payments")
-ATTEMPTS = (
+ATTEMPTS_OF_ORDER = (
     select(func.count()).select_from(_ALL).where(_ALL.c.slot == _o.slot, _ALL.c.order_id == _o.id).scalar_subquery()
 )
 """How many payments an order has, for statements that read the order."""

@@ -46,7 +46,7 @@ from app.services.base.idempotency import (
     stop_unless_new,
 )
 from app.services.base.list_pages import ListPage, ListPlace
-from app.services.base.statements import Flight, Statement, make_row_type, named
+from app.services.base.statements import Flight, Statement, make_row_type, with_names
 from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.payments import intents, order_rows, payment_rows, repeated_attempts
 from app.services.payments.order_limits import check_limits, check_time
@@ -59,10 +59,10 @@ SUBJECT_LENGTH = 128
 _o, _p, _u = Order.__table__.c, Payment.__table__.c, User.__table__.c
 _k, _g = IdempotencyKey.__table__.c, Product.__table__.c
 _INSERT_ORDER, _INSERT_PAYMENT = insertion_if_new(Order.__table__), insertion_if_new(Payment.__table__)
-_GOODS = (_g.sku, _g.title, _g.prices, _g.grants, _g.store_ids, _g.active, _g.starts_at, _g.ends_at)
+_GOODS = (_g.sku, _g.title, _g.prices, _g.grants, _g.fulfilment, _g.store_ids, _g.active, _g.starts_at, _g.ends_at)
 _OrderRow: Any = make_row_type("OrderRow", _o)
 _PaymentRow: Any = make_row_type("PaymentRow", _p)
-_BUYERS = (_u.token, *KEPT, *_GOODS, *repeated_attempts.MADE)
+_BUYERS = (_u.token, *KEPT, *_GOODS, *repeated_attempts.PAYMENT_MADE)
 _OWNED = (*_o, _u.token, _g.store_ids)
 _Buyer: Any = make_row_type("Buyer", _BUYERS)
 _Owned: Any = make_row_type("Owned", _OWNED)
@@ -223,7 +223,7 @@ def _own_order(tx: Tx, read: Statement, user_id: str, order_id: int, request: Ke
     request made. Raises NotFound."""
     slot = slot_of_user(user_id)
     keys = {"slot": slot, "id": order_id, "user": user_id}
-    order = named(_Owned, read.row(tx, keys)) if slot == slot_of_number(order_id) else None
+    order = with_names(_Owned, read.row(tx, keys)) if slot == slot_of_number(order_id) else None
     if order is None:
         raise NotFound(order=str(order_id))
     return order, repeated_attempts.attempts_of(tx, slot, order_id, request)
@@ -248,7 +248,7 @@ def _judged(tx: Tx, order: Any, attempts: Any, pay_by: PayBy) -> tuple[ProviderA
 
 def _placed_by_forgotten_key(tx: Tx, slot: int, wanted: NewOrder, buyer: Any, request: Keyed) -> Placed:
     """The order that this request made, bound to its key anew. Raises KeyReused if it made something else."""
-    repeated_attempts.check_same_order(buyer, payment_rows.order(tx, slot, buyer.made_order), wanted)
+    repeated_attempts.check_same_order(buyer, payment_rows.find_order(tx, slot, buyer.made_order), wanted)
     claim_or_stop(tx, slot, request, buyer.made_order)
     return Placed(buyer.made_order, buyer.made_id)
 
@@ -284,10 +284,10 @@ def _buyer(tx: Tx, slot: int, wanted: NewOrder, request: Keyed) -> Any:
         "wanted_sku": wanted.sku,
         "request": repeated_attempts.request_name(slot, request),
     }
-    found = named(_Buyer, _BUYER.row(tx, keys))
+    found = with_names(_Buyer, _BUYER.row(tx, keys))
     if found is None:
         add_user(tx, wanted.user_id)
-        found = named(_Buyer, _BUYER.row(tx, keys))
+        found = with_names(_Buyer, _BUYER.row(tx, keys))
     return found
 
 
@@ -309,6 +309,8 @@ def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: Provi
         amount_minor=amount,
         currency=currency,
         grants=product.grants,
+        fulfilment=product.fulfilment,
+        fulfilment_status=None,
         status=OrderStatus.OPEN,
         paid_payment_id=None,
         created_at=tx.now,

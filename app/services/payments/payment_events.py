@@ -20,16 +20,11 @@ from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move
 from app.services.events import outbox
 from app.services.events.outbox import Event
-from app.services.payments import order_rows
+from app.services.payments import fulfilments, order_rows
 from app.services.payments.payment_rows import LockedPayment
 
 _ORDERS, _FACTS = cast(Table, Order.__table__), cast(Table, FactRow.__table__)
 _OF_ORDER = {OrderStatus.PAID: EventType.ORDER_PAID, OrderStatus.EXPIRED: EventType.ORDER_EXPIRED}
-
-
-def _is_wanted(tx: Tx, kind: EventType) -> bool:
-    """Whether the backend wants events of that type."""
-    return kind in tx.core.rules.ledger.events
 
 
 def moves(order: Any, events: Iterable[Event], at: datetime) -> list[Move]:
@@ -37,12 +32,12 @@ def moves(order: Any, events: Iterable[Event], at: datetime) -> list[Move]:
     return [outbox.event_move(_ORDERS, order.slot, order.id, event, written_at=at) for event in events]
 
 
-def of_order(tx: Tx, order: Any, payments: list[Any]) -> list[Event]:
+def events_of_order(tx: Tx, order: Any, payments: list[Any]) -> list[Event]:
     """The event of an order that has moved, with the rows as they are now. None for a status that is not told."""
     kind = _OF_ORDER.get(order.status)
-    if kind is None or not _is_wanted(tx, kind):
+    if kind not in tx.core.rules.ledger.events:
         return []
-    return [_event(tx, kind, order, {"order": representations.order(order, payments)})]
+    return [_event(tx, kind, order, {"order": representations.order_data(order, payments)})]
 
 
 def of_money(
@@ -50,18 +45,18 @@ def of_money(
 ) -> list[Event]:
     """The event of money that came in for a payment and did not buy its order. `payment` is the new status, if the
     payment moved."""
-    if not _is_wanted(tx, kind):
+    if kind not in tx.core.rules.ledger.events:
         return []
     row = locked.payment
     if payment is not None:
         row = row._replace(status=payment, paid_at=paid_at if payment is PaymentStatus.PAID else None)
-    data = {"order": str(locked.order.id), "user": locked.order.user_id, "payment": representations.payment(row)}
+    data = {"order": str(locked.order.id), "user": locked.order.user_id, "payment": representations.payment_data(row)}
     return [_event(tx, kind, locked.order, data)]
 
 
 def of_unmatched(tx: Tx, reported: ReportedFact, fact_id: int) -> list[Move]:
     """The event of verified money for which there is no payment here."""
-    if not _is_wanted(tx, EventType.PAYMENT_PARKED):
+    if EventType.PAYMENT_PARKED not in tx.core.rules.ledger.events:
         return []
     fact = reported.fact
     shown = {
@@ -83,11 +78,11 @@ def of_unmatched(tx: Tx, reported: ReportedFact, fact_id: int) -> list[Move]:
 def moved(tx: Tx, locked: LockedPayment, payment: PaymentStatus, order: OrderStatus, at: datetime) -> list[Event]:
     """The event of an order that a fact has moved, with its payment."""
     kind = _OF_ORDER.get(order)
-    if kind is None or not _is_wanted(tx, kind):
+    if kind not in tx.core.rules.ledger.events:
         return []
     row = locked.payment._replace(status=payment, paid_at=at)
-    after = locked.order._replace(status=order, paid_payment_id=row.id, paid_at=at)
-    return of_order(tx, after, _payments(tx, locked, row))
+    after = fulfilments.paid_order(locked.order, row.id, at)
+    return [_event(tx, kind, after, {"order": representations.order_data(after, _payments(tx, locked, row))})]
 
 
 def _payments(tx: Tx, locked: LockedPayment, row: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, exists, func, literal_column, or_, select, update
 
 from app.domain.facts import Kind
+from app.domain.fulfilment import status_when_paid
 from app.domain.matching import Mismatch
 from app.domain.status import (
     OPEN_PAYMENT,
@@ -65,7 +66,7 @@ _LOCK = Statement(
             *(column.label(f"p_{column.name}") for column in _PAYMENT_COLUMNS),
             _u.token.label("owner"),
             EARLY_REFUND,
-            order_rows.ATTEMPTS,
+            order_rows.ATTEMPTS_OF_ORDER,
         )
         .join(Payment, (_p.slot == _o.slot) & (_p.order_id == _o.id))
         .join(User, (_u.slot == _o.slot) & (_u.id == _o.user_id))
@@ -165,6 +166,7 @@ MOVE_ORDER = Statement(
             status=bindparam("to_status"),
             paid_payment_id=bindparam("payment", type_=_o.paid_payment_id.type),
             paid_at=bindparam("moment_paid", type_=_o.paid_at.type),
+            fulfilment_status=bindparam("to_fulfilment", type_=_o.fulfilment_status.type),
         )
     )
 )
@@ -186,7 +188,7 @@ class LockedPayment:
     """Made by this transaction, and written with its fact: nobody else can see it yet."""
 
 
-def lock(tx: Connected, slot: int, payment_id: int) -> LockedPayment | None:
+def lock_with_order(tx: Connected, slot: int, payment_id: int) -> LockedPayment | None:
     """The payment with this number and its order, the order locked first; None if there is no such payment."""
     row = _LOCK.row(tx, {"slot": slot, "id": payment_id})
     if row is None:
@@ -207,11 +209,11 @@ def payment_keys_by_theirs(tx: Tx, slot: int, provider_account: str, environment
     return tx.execute(_PAYMENT_KEYS_BY_THEIRS, keys).one_or_none()
 
 
-def order(tx: Tx, slot: int, order_id: int) -> AnyRow | None:
+def find_order(tx: Tx, slot: int, order_id: int) -> AnyRow | None:
     return tx.execute(_ORDER, {"slot": slot, "id": order_id}).one_or_none()
 
 
-def payment(tx: Tx, slot: int, payment_id: int) -> AnyRow | None:
+def find_payment(tx: Tx, slot: int, payment_id: int) -> AnyRow | None:
     return tx.execute(_PAYMENT, {"slot": slot, "id": payment_id}).one_or_none()
 
 
@@ -271,10 +273,11 @@ def order_move(
         "to_status": to,
         "payment": payment_id,
         "moment_paid": paid_at,
+        "to_fulfilment": status_when_paid(row.fulfilment) if to is OrderStatus.PAID else None,
     }
 
 
-def started(tx: Tx, slot: int, payment_id: int, action: dict[str, Any]) -> bool:
+def mark_started(tx: Tx, slot: int, payment_id: int, action: dict[str, Any]) -> bool:
     """A payment that nobody has started before is started; False, changing nothing, if it is another's or moved on."""
     after = next_payment_status(PaymentStatus.CREATED, Cause.STARTED)
     values = {"at_slot": slot, "at_id": payment_id, "to_status": after, "next_step": action, "what": ""}

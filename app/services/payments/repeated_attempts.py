@@ -16,12 +16,12 @@ from app.models.orders import Payment
 from app.services.base.context import Tx
 from app.services.base.errors import KeyReused
 from app.services.base.idempotency import Keyed
-from app.services.base.statements import Statement, make_row_type, named
+from app.services.base.statements import Statement, make_row_type, with_names
 
 MADE_BEFORE = Payment.__table__.alias("made")
 """The attempt that the request made once; for an outer join."""
 _p, _m = Payment.__table__.c, MADE_BEFORE.c
-MADE = (
+PAYMENT_MADE = (
     *(_m.id.label("made_id"), _m.order_id.label("made_order"), _m.provider_account.label("made_account")),
     *(_m.way.label("made_way"), _m.attempt.label("made_attempt")),
 )
@@ -38,9 +38,11 @@ _COUNT = (
     .where(_p.slot == bindparam("slot"), _p.order_id == bindparam("order"))
     .subquery("counted")
 )
-_Attempts: Any = make_row_type("Attempts", (_COUNT.c.attempts, *MADE))
+_Attempts: Any = make_row_type("Attempts", (_COUNT.c.attempts, *PAYMENT_MADE))
 _ATTEMPTS = Statement(
-    lambda _: select(_COUNT.c.attempts, *MADE).select_from(_COUNT.outerjoin(MADE_BEFORE, is_named(bindparam("slot"))))
+    lambda _: select(_COUNT.c.attempts, *PAYMENT_MADE).select_from(
+        _COUNT.outerjoin(MADE_BEFORE, is_named(bindparam("slot")))
+    )
 )
 
 
@@ -51,7 +53,7 @@ def request_name(slot: int, request: Keyed) -> uuid.UUID:
 
 def attempts_of(tx: Tx, slot: int, order_id: int, request: Keyed) -> Any:
     """How many attempts to pay the order were made (`attempts`), and which of all attempts this request made."""
-    return named(
+    return with_names(
         _Attempts, _ATTEMPTS.row(tx, {"slot": slot, "order": order_id, "request": request_name(slot, request)})
     )
 

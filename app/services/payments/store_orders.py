@@ -16,9 +16,9 @@ from app.models.orders import FactRow, Order, Payment, User
 from app.services.accounts.users import add_user
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
-from app.services.base.statements import RowInsert, Statement, make_row_type, named
+from app.services.base.statements import RowInsert, Statement, make_row_type, with_names
 from app.services.base.upsert import insertion_if_new
-from app.services.payments import payment_rows
+from app.services.payments import fulfilments, payment_rows
 from app.services.payments.payment_rows import LockedPayment
 
 STORE_WAY = "store"
@@ -51,6 +51,7 @@ _COLUMNS = (
     _g.sku,
     _g.title,
     _g.grants,
+    _g.fulfilment,
     _WAITING.label("waiting_id"),
     payment_rows.EARLY_REFUND,
 )
@@ -94,7 +95,7 @@ def new_rows(locked: LockedPayment, decision: Decision, fact: Fact) -> list[tupl
         is_paid = decision.payment is PaymentStatus.PAID
         payment = payment._replace(status=decision.payment, paid_at=fact.at if is_paid else None)
     if decision.order is not None:
-        order = order._replace(status=decision.order, paid_payment_id=payment.id, paid_at=fact.at)
+        order = fulfilments.paid_order(order, payment.id, fact.at)
     return [
         (_INSERT_ORDER, [order._asdict()]),
         (_INSERT_PAYMENT, [{**payment._asdict(), "action": None, "request": None}]),
@@ -111,7 +112,7 @@ def _payment(tx: Tx, reported: ReportedFact, *, is_stored: bool) -> LockedPaymen
     if buyer.sku is None or (buyer.fact_id is not None and not is_stored):
         return None
     while buyer.waiting_id is not None:
-        locked = payment_rows.lock(tx, reported.slot, buyer.waiting_id)
+        locked = payment_rows.lock_with_order(tx, reported.slot, buyer.waiting_id)
         if locked is not None and _waits(locked):
             return locked
         # Another purchase of the same product has bought it meanwhile: this one would count as paid twice.
@@ -133,10 +134,10 @@ def _buyer(tx: Tx, reported: ReportedFact, user_id: str) -> Any:
         "store_id": fact.product or "",
         "quantity": fact.quantity or 1,
     }
-    found = named(_Buyer, _BUYER.row(tx, keys))
+    found = with_names(_Buyer, _BUYER.row(tx, keys))
     if found is None:
         add_user(tx, user_id)
-        found = named(_Buyer, _BUYER.row(tx, keys))
+        found = with_names(_Buyer, _BUYER.row(tx, keys))
     return found
 
 
@@ -159,6 +160,8 @@ def _new(tx: Tx, reported: ReportedFact, user_id: str, buyer: Any) -> LockedPaym
         amount_minor=None,
         currency=None,
         grants=buyer.grants,
+        fulfilment=buyer.fulfilment,
+        fulfilment_status=None,
         status=OrderStatus.OPEN,
         paid_payment_id=None,
         created_at=tx.now,

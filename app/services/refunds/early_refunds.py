@@ -12,12 +12,12 @@ from app.domain.matching import Mismatch
 from app.domain.numbers import parse_number, slot_of_reference
 from app.domain.status import Outcome
 from app.models.base import AnyRow
-from app.services.base.context import Core, Tx, environment_of
+from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.payments import fact_rows, payment_rows
 from app.services.refunds import refund_facts, refund_rows
 
-BATCH = 100
+EARLY_BATCH = 100
 TOLD_AGAIN = "told_again_with_its_buyer"
 
 
@@ -27,8 +27,8 @@ def take_up(tx: Tx, reported: ReportedFact, payment_id: int | None, *, from_susp
     `from_suspense`: its money has just found its payment; so do the refunds of it that were booked before.
     """
     slot, theirs = reported.slot, reported.fact.ref.theirs
-    account, environment = reported.account.name, environment_of(reported.fact.live)
-    facts = refund_rows.waiting(tx, slot, account, environment)
+    account, environment = reported.account.name, reported.environment
+    facts = refund_rows.waiting_facts(tx, slot, account, environment)
     if from_suspense:
         facts += refund_rows.counted_without_payment(tx, slot, account, environment)
     for fact in facts:
@@ -39,17 +39,17 @@ def take_up(tx: Tx, reported: ReportedFact, payment_id: int | None, *, from_susp
 
 def apply_again(tx: Tx, fact: AnyRow, payment_id: int | None) -> bool:
     """Try a waiting fact once more; True if it waits no longer."""
-    locked = payment_rows.lock(tx, fact.slot, payment_id) if payment_id is not None else None
+    locked = payment_rows.lock_with_order(tx, fact.slot, payment_id) if payment_id is not None else None
     decision, found = refund_facts.take_in(tx, fact.slot, fact.id, locked)
     fact_rows.settle_fact(tx, fact.slot, fact.id, decision, found)
     return decision.reason != Mismatch.BEFORE_PAYMENT
 
 
-def sweep(core: Core, after: int) -> tuple[int, int]:
+def look_at_early(core: Core, after: int) -> tuple[int, int]:
     """Look at a batch of waiting facts, over all slots; (how many were applied, where to go on: 0 is the start)."""
-    rows = core.read(lambda tx: refund_rows.waiting_anywhere(tx, after, BATCH))
+    rows = core.read(lambda tx: refund_rows.waiting_anywhere(tx, after, EARLY_BATCH))
     done = sum(core.transact(partial(_again, fact=row)) for row in rows)
-    return done, int(rows[-1].id) if len(rows) == BATCH else 0
+    return done, int(rows[-1].id) if len(rows) == EARLY_BATCH else 0
 
 
 def _again(tx: Tx, fact: AnyRow) -> bool:
@@ -77,10 +77,10 @@ def told_without_a_buyer(core: Core, reported: ReportedFact) -> list[AnyRow]:
     theirs = reported.fact.ref.theirs
     if reported.buyer is None or reported.fact.ref.ours is not None or theirs is None:
         return []
-    slot, environment = slot_of_reference(theirs), environment_of(reported.fact.live)
+    slot, environment = slot_of_reference(theirs), reported.environment
     if slot == reported.slot:
         return []
-    rows = core.read(lambda s: refund_rows.waiting(s, slot, reported.account.name, environment))
+    rows = core.read(lambda s: refund_rows.waiting_facts(s, slot, reported.account.name, environment))
     return [row for row in rows if row.content["theirs"] == theirs and row.payment_id is None]
 
 

@@ -28,6 +28,7 @@ LONGEST_NAME = 150
 """Characters of the name of a person who ends a refund; more is cut."""
 LONGEST_REASON = 240
 """Characters of that person's reason; more is cut."""
+_SHOWN = ("slot", "id", "provider_account", "theirs", "status", "paid_at")
 _r, _a, _p, _f = Refund.__table__.c, Ask.__table__.c, Payment.__table__.c, FactRow.__table__.c
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ class Overdue:
     payments: list[AnyRow]
 
 
-def listed(core: Core, limit: int) -> Overdue:
+def list_overdue_refunds(core: Core, limit: int) -> Overdue:
     """What a person should look at."""
     since = core.clock.now() - OVERDUE_AFTER
     wanted = (
@@ -71,7 +72,7 @@ def _without_size(tx: Tx, limit: int) -> list[AnyRow]:
         .exists()
     )
     wanted = (
-        select(_p.slot, _p.id, _p.provider_account, _p.theirs, _p.paid_at, _a.raised_at, _a.tries, _a.next_try_at)
+        select(*(_p[name] for name in _SHOWN), _a.raised_at, _a.tries, _a.next_try_at)
         .prefix_with(sweep("operator"))
         .join(Ask, (_a.slot == _p.slot) & (_a.payment_id == _p.id))
         .where(
@@ -100,20 +101,20 @@ def end_by_hand(core: Core, refund_id: int, *, by: str, reason: str) -> None:
     slot = slot_of_number(refund_id)
 
     def work(tx: Tx) -> None:
-        row = refund_rows.refund(tx, slot, refund_id)
+        row = refund_rows.find_refund(tx, slot, refund_id)
         if row is None:
-            if not refund_asks.end(tx, refund_id, by=name, reason=problem_text(why)):
+            if not refund_asks.end_ask(tx, refund_id, by=name, reason=problem_text(why)):
                 raise NotEnded("there is no such refund, and no payment of which a refund is asked for")
             interventions.write_down(tx, slot, refund_id, "question_ended", actor=name, reason=why)
             return
         order = payment_rows.lock_order(tx, slot, row.order_id)
         payment = payment_rows.lock_payment(tx, slot, row.payment_id)
-        row = refund_rows.refund(tx, slot, refund_id) or row
+        row = refund_rows.find_refund(tx, slot, refund_id) or row
         ended = {"ended_by": name, "problem": problem_text(why), "recheck_at": None}
         if row.status in OPEN_REFUND:
             refund_status.move(tx, row, order, payment, RefundCause.ENDED, ended)
         elif row.status == RefundStatus.DECLINED and row.recheck_at is not None:
-            refund_rows.change(tx, row, ended)
+            refund_rows.change_refund(tx, row, ended)
         else:
             raise NotEnded(f"it is {row.status}: that is decided")
         payment_id = row.payment_id

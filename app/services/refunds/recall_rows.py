@@ -62,17 +62,17 @@ def find_recall(tx: Transaction, number: int) -> AnyRow | None:
     return tx.execute(_RECALL, _key(number)).one_or_none()
 
 
-def lock(tx: Transaction, number: int) -> AnyRow:
+def lock_recall(tx: Transaction, number: int) -> AnyRow:
     """The recall as it stands, locked until the transaction ends."""
     return tx.execute(_LOCK, _key(number)).one()
 
 
-def change(tx: Transaction, row: AnyRow, **values: Any) -> None:
+def change_recall(tx: Transaction, row: AnyRow, **values: Any) -> None:
     """Write how far it has come. The caller has locked it."""
     tx.execute(update(RECALLS).where(_R.slot == row.slot, _R.id == row.id).values(**values))
 
 
-def postpone(tx: Transaction, number: int, until: datetime) -> None:
+def postpone_recall(tx: Transaction, number: int, until: datetime) -> None:
     """Look at a recall that cannot go on no sooner than that."""
     wanted = (_R.slot == slot_of_number(number), _R.id == number, _R.status == OPEN)
     tx.execute(update(RECALLS).where(*wanted).values(next_try_at=until))

@@ -41,6 +41,6 @@ def tell_change(tx: Tx, before: Any, after: Any, user_id: str) -> None:
 
 def _tell(tx: Tx, kind: EventType, row: Any, user_id: str) -> None:
     if kind in tx.core.rules.ledger.events:
-        data = {"refund": representations.refund(row)}
+        data = {"refund": representations.refund_data(row, user_id)}
         event = Event(kind, user_id, tx.now, data, outbox.cause_in(tx, row.caller))
         write_rows(tx, [outbox.event_move(_REFUNDS, row.slot, row.id, event, written_at=tx.now)])

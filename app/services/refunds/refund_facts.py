@@ -42,12 +42,12 @@ def says_more(known: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
 def take_in(tx: Tx, slot: int, fact_id: int, locked: LockedPayment | None) -> tuple[Decision, int | None]:
     """What the recorded fact changes, and the payment that it is about, if there is one here."""
     if locked is None:
-        return _take_in_unmatched(tx, refund_rows.fact(tx, slot, fact_id)), None
+        return _take_in_unmatched(tx, refund_rows.fact_numbered(tx, slot, fact_id)), None
     told, fact = refund_rows.told_of_payment(tx, slot, locked.payment.id), None
     for row in told:
         if row.id == fact_id:
             fact = row
-    return _apply(tx, fact or refund_rows.fact(tx, slot, fact_id), locked, told), int(locked.payment.id)
+    return _apply(tx, fact or refund_rows.fact_numbered(tx, slot, fact_id), locked, told), int(locked.payment.id)
 
 
 def _apply(tx: Tx, fact: AnyRow, locked: LockedPayment, told: Sequence[AnyRow]) -> Decision:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal_column, select, update
+from sqlalchemy import ColumnElement, and_, func, literal_column, select, update
 
 from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.refunding import OPEN_REFUND, Origin
 from app.domain.seals import SEALED
 from app.domain.status import Outcome
 from app.models.base import AnyRow
-from app.models.orders import FactRow
+from app.models.orders import FactRow, Order
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
 from app.services.base.context import Tx
@@ -23,15 +23,32 @@ from app.services.base.transaction import Transaction
 STATUS_KINDS = (Kind.REFUNDED, Kind.REFUND_UNDONE, Kind.REFUND_PENDING, Kind.REFUND_FAILED)
 """The facts from which follows how a refund stands, and how much of its payment is refunded."""
 COUNTED = (Outcome.APPLIED, Outcome.NOTED)
-_r, _f = Refund.__table__.c, FactRow.__table__.c
+_r, _f, _o = Refund.__table__.c, FactRow.__table__.c, Order.__table__.c
 RefundRow: Any = make_row_type("RefundRow", tuple(_r))
 """A refund's row that was written just now, as a reader of the table would get it."""
+OwnedRefund: Any = make_row_type("OwnedRefund", (*_r, _o.user_id))
+"""A refund's row with the user whose order it is about."""
 # A literal, so that the partial index of these few facts serves.
 _WAITS: ColumnElement[bool] = _f.reason == literal_column("'before_payment'")
 
 
-def refund(tx: Transaction, slot: int, refund_id: int) -> AnyRow | None:
+def find_refund(tx: Transaction, slot: int, refund_id: int) -> AnyRow | None:
     return tx.execute(select(*_r).where(_r.slot == slot, _r.id == refund_id)).one_or_none()
+
+
+def owned_refund(tx: Transaction, slot: int, refund_id: int) -> AnyRow | None:
+    """A refund with its user (`user_id`)."""
+    wanted = (
+        select(*_r, _o.user_id)
+        .join_from(Refund.__table__, Order.__table__, and_(_o.slot == _r.slot, _o.id == _r.order_id))
+        .where(_r.slot == slot, _r.id == refund_id)
+    )
+    return tx.execute(wanted).one_or_none()
+
+
+def owned(row: AnyRow, user_id: str) -> Any:
+    """The refund as a row that says whose it is."""
+    return OwnedRefund(**{**row._asdict(), "user_id": user_id})
 
 
 def of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
@@ -39,7 +56,7 @@ def of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
     return list(tx.execute(wanted))
 
 
-def of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
+def refunds_of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
     """In the order in which they were done; those that are not, by when they were asked for or first told of. Those of
     one moment by their numbers at the provider: our own numbers say only which was told first."""
     wanted = select(*_r).where(_r.slot == slot, _r.order_id == order_id)
@@ -52,7 +69,7 @@ def changed(row: AnyRow, values: Mapping[str, Any]) -> Any:
     return RefundRow(**{**row._asdict(), **values})
 
 
-def change(tx: Tx, row: AnyRow, values: Mapping[str, Any]) -> bool:
+def change_refund(tx: Tx, row: AnyRow, values: Mapping[str, Any]) -> bool:
     """Write what differs; True if anything did. The caller has locked the order, as every writer of refunds does.
 
     What is sealed of a refund of ours is sealed anew: the amount of an automatic one may shrink before it is sent."""
@@ -92,7 +109,7 @@ def set_recheck(tx: Transaction, slot: int, refund_id: int, moment: datetime | N
 # --- facts ---
 
 
-def fact(tx: Transaction, slot: int, fact_id: int) -> AnyRow:
+def fact_numbered(tx: Transaction, slot: int, fact_id: int) -> AnyRow:
     return tx.execute(select(*_f).where(_f.slot == slot, _f.id == fact_id)).one()
 
 
@@ -119,7 +136,7 @@ def unmatched_paid_fact(tx: Transaction, slot: int, provider_account: str, envir
     return tx.execute(wanted).one_or_none()
 
 
-def waiting(tx: Transaction, slot: int, provider_account: str, environment: str) -> list[AnyRow]:
+def waiting_facts(tx: Transaction, slot: int, provider_account: str, environment: str) -> list[AnyRow]:
     """Refund facts of the slot that came before their payment: seldom any."""
     wanted = select(*_f).where(
         _f.slot == slot,

@@ -22,13 +22,16 @@ from app.domain.refunding import (
     of_amount,
     status_told,
 )
+from app.domain.retries import Retried
 from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.services.accounts import freezes
 from app.services.base.context import Tx
+from app.services.base.leases import next_try
 from app.services.base.upsert import insert_numbered
 from app.services.ledger import clawback
 from app.services.ledger.clawback import StatementText
+from app.services.payments import fulfilments
 from app.services.refunds import refund_events, refund_rows
 from app.services.refunds.captured_payments import (
     CapturedPayment,
@@ -40,8 +43,6 @@ from app.services.refunds.captured_payments import (
 )
 from app.services.refunds.settlement import Settlement, hold_key, settle
 
-RECHECK_GAP = timedelta(days=1)
-"""How often a refund is asked about that its provider called failed: some let it succeed later, and do not say so."""
 FIRST_QUESTION = timedelta(seconds=60)
 """So long after the first word about a refund in progress that is not ours its provider is asked."""
 FAILED = "the provider says that it failed"
@@ -64,13 +65,15 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     words = _words(fact, captured, about, about_id)
     others = [row for row in open_rows if row not in ending]
     settled = settle(tx, Settlement(captured, now, policy, words, ending, others))
+    if captured.order is not None and captured.is_fulfilled_elsewhere:
+        fulfilments.aim_fulfilment(tx, captured.order, now.part)
     moved = False
     for row in refunds_of(tx, captured) if made else refunds:
         number = number_of(row)
         told = now.refunds.get(number)
         if told is not None:
             values = _values(tx, captured, row, told, settled.coins.get(number, []))
-            moved |= refund_rows.change(tx, row, values) and row.origin != Origin.PROVIDER
+            moved |= refund_rows.change_refund(tx, row, values) and row.origin != Origin.PROVIDER
             _tell(tx, captured, row, refund_rows.changed(row, values), is_new=number in made)
     if policy is Clawback.FREEZE and captured.order is not None:
         for asset in settled.owing:
@@ -86,7 +89,7 @@ def settle_rest(tx: Tx, captured: CapturedPayment, words: StatementText, policy:
     settled = settle(tx, Settlement(captured, now, policy, words, [], under_way(refunds), may_recall=False))
     for row in refunds:
         if number_of(row) in settled.coins:
-            refund_rows.change(tx, row, {"coins": settled.coins[number_of(row)]})
+            refund_rows.change_refund(tx, row, {"coins": settled.coins[number_of(row)]})
     if policy is Clawback.FREEZE and captured.order is not None:
         about = next((row.id for row in refunds if str(row.id) == words.reference), None)
         for asset in settled.owing:
@@ -101,12 +104,12 @@ def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause
         return False
     due = row.next_query_at if after in OPEN_REFUND else None
     wanted = {"status": after, "next_query_at": due, **values}
-    refund_rows.change(tx, row, wanted)
+    refund_rows.change_refund(tx, row, wanted)
     refund_events.tell_change(tx, row, refund_rows.changed(row, wanted), order.user_id)
     captured = captured_payment(tx, order, payment, row.theirs) if after not in OPEN_REFUND else None
     for wallet in {grant.credit for grant in captured.grants} if captured is not None else ():
         hold = clawback.hold_id(row.slot, wallet.user_id, hold_key(row.id, wallet.asset))
-        clawback.release(tx, row.slot, wallet, [hold], at=tx.now, rules=tx.core.rules.ledger)
+        clawback.release_reserved(tx, row.slot, wallet, [hold], at=tx.now, rules=tx.core.rules.ledger)
     return True
 
 
@@ -187,7 +190,7 @@ def _values(
         if after not in OPEN_REFUND:
             values["next_query_at"] = None
         if after is RefundStatus.DECLINED:
-            values["recheck_at"] = tx.now + RECHECK_GAP
+            values["recheck_at"] = next_try(tx.now, Retried.FAILED_REFUND, 0)
     return values
 
 
@@ -201,5 +204,5 @@ def _freeze(tx: Tx, captured: CapturedPayment, asset: str, refund_id: int | None
     order = captured.order
     if order is not None:
         reason = "refunded coins were spent"
-        change = freezes.Change(order.user_id, order.environment, asset, True, reason, freezes.POLICY)
+        change = freezes.Change(order.user_id, order.environment, asset, True, reason, freezes.BY_POLICY)
         freezes.apply(tx, captured.slot, change, refund_id=refund_id)

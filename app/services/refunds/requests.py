@@ -74,6 +74,7 @@ class WrittenRequest:
     """A refund that is written down."""
 
     number: int
+    user_id: str
     leased: Any = None
     """Its row, if the asker has it to send it now: nobody else takes it before the lease ends."""
 
@@ -104,7 +105,7 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
 
     def decide(tx: Tx, own_key: Keyed) -> int:
         number = keyed_number(slot, f"refund:{own_key.caller}", own_key.key)
-        refunds = refund_rows.of_order(tx, slot, order.id)
+        refunds = refund_rows.refunds_of_order(tx, slot, order.id)
         for known in refunds:
             if known.id == number:
                 return _still_known(known, wanted)
@@ -123,7 +124,7 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
         return number
 
     number = decided_for_owner(core, slot, owned, decide)
-    return WrittenRequest(number, leased.get(number))
+    return WrittenRequest(number, order.user_id, leased.get(number))
 
 
 def _still_known(row: AnyRow, wanted: Wanted) -> int:
@@ -144,8 +145,8 @@ def _still_known(row: AnyRow, wanted: Wanted) -> int:
 def automatic(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> int | None:
     """Surplus or late money that our own rule gives back: an ordinary refund, in the transaction that sets the money
     aside. The caller has locked the order. None if the provider cannot refund: then it waits for a person."""
-    payment = payment_rows.payment(tx, slot, payment_id)
-    order = payment_rows.order(tx, slot, payment.order_id) if payment is not None else None
+    payment = payment_rows.find_payment(tx, slot, payment_id)
+    order = payment_rows.find_order(tx, slot, payment.order_id) if payment is not None else None
     captured = captured_payment(tx, order, payment, theirs) if order is not None and payment is not None else None
     if (
         captured is None
@@ -154,14 +155,27 @@ def automatic(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> int | N
         or not _can_refund(tx.core, captured.payment)
     ):
         return None
-    return _insert_automatic(tx, captured, captured.paid_minor, tx.core.rules.clawback)
+    return _insert_automatic(tx, captured, captured.paid_minor, tx.core.rules.clawback, SURPLUS_REASON)
+
+
+def automatic_for_refused(tx: Tx, order: AnyRow, reason: str) -> int | None:
+    """An order that nobody will fulfil: an ordinary refund of what is left of its payment, and not on its way back. The
+    caller has locked the order. None if the provider cannot refund, or nothing is left: a person decides."""
+    payment = payment_rows.lock_payment(tx, order.slot, order.paid_payment_id)
+    captured = captured_payment(tx, order, payment, None)
+    if captured is None or not captured.paid_minor or not _can_refund(tx.core, payment):
+        return None
+    refunds = refunds_of(tx, captured)
+    going = sum(row.amount_minor or 0 for row in under_way(refunds))
+    left = left_to_refund(standing(captured, refunds).part, captured.paid_minor, going)
+    return _insert_automatic(tx, captured, left, tx.core.rules.clawback, reason) if left > 0 else None
 
 
 def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | None:
     """A refund that we began by ourselves was refused because a part had been refunded elsewhere: one of what is left.
     None if nothing is left, or if the refusal had another cause."""
-    payment = payment_rows.payment(tx, slot, payment_id)
-    order = payment_rows.order(tx, slot, payment.order_id) if payment is not None else None
+    payment = payment_rows.find_payment(tx, slot, payment_id)
+    order = payment_rows.find_order(tx, slot, payment.order_id) if payment is not None else None
     captured = captured_payment(tx, order, payment, theirs) if order is not None and payment is not None else None
     if captured is None or not captured.paid_minor:
         return None
@@ -176,7 +190,7 @@ def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | Non
     )
     if last is None or last.status != RefundStatus.DECLINED or last.ended_by or not 0 < left < last.amount_minor:
         return None
-    return _insert_automatic(tx, captured, left, Clawback(last.policy))
+    return _insert_automatic(tx, captured, left, Clawback(last.policy), last.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,24 +226,24 @@ def _made_at(row: AnyRow) -> tuple[datetime, int]:
     return row.created_at, row.id
 
 
-def view(core: Core, refund_id: int) -> AnyRow:
-    """One refund. Raises NotFound."""
+def view_refund(core: Core, refund_id: int) -> AnyRow:
+    """One refund with its user. Raises NotFound."""
     slot = slot_of_number(refund_id)
-    row = core.read(lambda tx: refund_rows.refund(tx, slot, refund_id))
+    row = core.read(lambda tx: refund_rows.owned_refund(tx, slot, refund_id))
     if row is None:
         raise NotFound(refund=str(refund_id))
     return row
 
 
-def of_order(core: Core, order_id: int) -> list[AnyRow]:
+def list_refunds_of_order(core: Core, order_id: int) -> list[AnyRow]:
     """All refunds of an order's payments, oldest first, whoever wanted them."""
-    return core.read(lambda tx: refund_rows.of_order(tx, slot_of_number(order_id), order_id))
+    return core.read(lambda tx: refund_rows.refunds_of_order(tx, slot_of_number(order_id), order_id))
 
 
 def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow | None]:
     """The order that is meant, and the payment if that is named, locked. Raises NotFound."""
     if wanted.payment_id is not None:
-        locked = payment_rows.lock(tx, slot, wanted.payment_id)
+        locked = payment_rows.lock_with_order(tx, slot, wanted.payment_id)
         if locked is None or wanted.order_id not in (None, locked.order.id):
             raise NotFound(payment=str(wanted.payment_id))
         return locked.order, locked.payment
@@ -310,8 +324,8 @@ def _new(
     )
 
 
-def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback) -> int:
-    row = _new(tx, captured, amount, SURPLUS_REASON, policy, Origin.AUTOMATIC, "")
+def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback, reason: str) -> int:
+    row = _new(tx, captured, amount, reason, policy, Origin.AUTOMATIC, "")
     number = insert_numbered(tx, Refund.__table__, tx.core.numbers, row, tx.core.rules.ledger.seals.refund)
     _tell(tx, captured, {**row, "id": number, "seal": None})
     return number

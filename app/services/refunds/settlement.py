@@ -84,10 +84,10 @@ def settle(tx: Tx, wanted: Settlement) -> Settled:
         house = money.leg.credit
         journal = system(JOURNAL, house.asset, house.environment)
         places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
-    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
+    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
         if not clawback.expire_claimed(books, slot, claims):
             return _book(tx, books, wanted, legs, claims)
-    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
+    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
         return _book(tx, books, wanted, legs, claims)
 
 

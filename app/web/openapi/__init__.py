@@ -17,7 +17,7 @@ from app.web.openapi.document import build_document
 ADDRESS = "/openapi.json"
 
 
-def register(app: APIFlask, public_url: str) -> None:
+def register_openapi(app: APIFlask, public_url: str) -> None:
     """Serve the document and the page. The document is made when it is asked for first: no process waits for it."""
     blueprint = Blueprint("openapi_document", __name__)
 

@@ -7,6 +7,7 @@ from typing import Any
 from apiflask import APIFlask
 
 from app.web.openapi.components import plain_name, schemas_of
+from app.web.openapi.header_fields import HEADERS
 from app.web.openapi.operations import operations_of
 from app.web.openapi.problems import problem_name, problem_schema
 from app.web.schemas import ProblemOut
@@ -53,5 +54,9 @@ def build_document(app: APIFlask, public_url: str) -> dict[str, Any]:
         "servers": [{"url": public_url, "description": "This installation."}],
         "tags": [{"name": tag, "description": TAGS[tag]} if tag in TAGS else {"name": tag} for tag in used],
         "paths": paths,
-        "components": {"schemas": dict(sorted(schemas.items())), "securitySchemes": _SECURITY},
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "headers": HEADERS,
+            "securitySchemes": _SECURITY,
+        },
     }

@@ -16,8 +16,9 @@ from app.web.access import USER_SCOPES, scopes_of
 from app.web.openapi.codes import CODES
 from app.web.openapi.components import Mode, Schema, reference
 from app.web.openapi.examples import example_of
+from app.web.openapi.header_fields import headers_of
 from app.web.openapi.links import links_of
-from app.web.openapi.parameters import IDEMPOTENCY_KEY, path_parameters, query_parameters
+from app.web.openapi.parameters import ACTOR, IDEMPOTENCY_KEY, REQUEST_ID_PARAMETER, path_parameters, query_parameters
 from app.web.openapi.problems import EVERYWHERE, WITH_BODY, WITH_QUERY, problem_responses
 
 PREFIX = "/v1/"
@@ -96,6 +97,8 @@ class Operation:
             content = _json(reference(self.body), schemas, whole=False)
             found["requestBody"] = {"required": True, "description": "What is wanted.", "content": content}
         found["responses"] = {**self._answers(schemas), **problem_responses(self.id, self.codes)}
+        for status, answer in found["responses"].items():
+            answer["headers"] = answer.get("headers", {}) | headers_of(int(status), for_users=self._is_for_users)
         return found
 
     @property
@@ -111,9 +114,12 @@ class Operation:
 
     def _security(self) -> list[dict[str, list[str]]]:
         """A user's token opens what all users may do; a backend's key opens what its scopes say."""
-        for_users = all(not USER_SCOPES.isdisjoint(group) for group in scopes_of(self.view))
-        schemes = ("user", "backend") if for_users else ("backend",)
+        schemes = ("user", "backend") if self._is_for_users else ("backend",)
         return [{scheme: []} for scheme in schemes]
+
+    @property
+    def _is_for_users(self) -> bool:
+        return all(not USER_SCOPES.isdisjoint(group) for group in scopes_of(self.view))
 
     def _parameters(self) -> list[dict[str, Any]]:
         found = [*path_parameters(self.rule)]
@@ -121,7 +127,9 @@ class Operation:
             found.extend(query_parameters(model))
         if KEY_MISSING in self.codes:
             found.append(IDEMPOTENCY_KEY)
-        return found
+        if self.method != "get":
+            found.append(ACTOR)
+        return [*found, REQUEST_ID_PARAMETER]
 
     def _answers(self, schemas: Mapping[str, Schema]) -> dict[str, Any]:
         """By status: what `output` says, and what `doc(responses=…)` says of other kinds of content."""

@@ -1,4 +1,4 @@
-"""What a request says outside its body: in the path, in the query, and as Idempotency-Key."""
+"""What a request says outside its body: in the path, in the query, and in header fields."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from werkzeug.routing import Rule
 
-from app.web.fields import AccountName, Number
+from app.web.access import ACTOR_FIELD, LONGEST_ACTOR
+from app.web.fields import AccountField, Number
 from app.web.openapi.components import Schema, parameter_schemas
+from app.web.openapi.header_fields import REQUEST_ID as REQUEST_ID_EXAMPLE
+from app.web.request_log import ID_FIELD, LONGEST_REQUEST_ID
 from app.web.schemas import LONGEST_KEY
 
+_PRINTABLE = "^[!-~]([ -~]*[!-~])?$"
 _UUID = {"type": "string", "format": "uuid"}
 PATH_PARAMETERS: dict[str, tuple[str, Schema]] = {
     "number": ("The number, as an answer showed it.", TypeAdapter(Number).json_schema()),
-    "provider_account": ("The provider account, by its name.", TypeAdapter(AccountName).json_schema()),
+    "provider_account": ("The provider account, by its name.", TypeAdapter(AccountField).json_schema()),
     "name": ("The endpoint, by your name for it.", {"type": "string", "examples": ["game"]}),
     "event_id": ("The event, by its `id`.", _UUID | {"examples": ["5c1f6a0e-77b2-8d41-9e03-2b8c4d5f6a10"]}),
     "hold_id": ("The hold, by its `id`.", _UUID | {"examples": ["0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830"]}),
@@ -26,8 +30,27 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "in": "header",
     "required": True,
     "description": "One for each thing you want done; repeating a request with its key never does it twice.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": _PRINTABLE},
     "example": "7f6d1f0c-order-1",
+}
+
+REQUEST_ID_PARAMETER: dict[str, Any] = {
+    "name": ID_FIELD,
+    "in": "header",
+    "required": False,
+    "description": f"Your id for this request: 1 to {LONGEST_REQUEST_ID} letters, digits and `._:/+=@-`. Any other text"
+    " is replaced by a new id. The answer and the service's log have it.",
+    # No pattern: a text that does not fit is replaced, not refused.
+    "schema": {"type": "string"},
+    "example": REQUEST_ID_EXAMPLE,
+}
+ACTOR: dict[str, Any] = {
+    "name": ACTOR_FIELD,
+    "in": "header",
+    "required": False,
+    "description": "From a backend: the person or program for whom it acts, written down with what changes.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_ACTOR, "pattern": _PRINTABLE},
+    "example": "mei",
 }
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.problem_documents import CONTENT_TYPE, members_of
-from app.web.errors import ERRORS, RETRY_SECONDS
-from app.web.openapi.components import PLACE, Schema
+from app.web.errors import ERRORS
+from app.web.openapi.components import SCHEMA_PLACE, Schema
+from app.web.openapi.header_fields import REQUEST_ID
 
 PROBLEM = "Problem"
 EVERYWHERE = (
@@ -21,25 +22,8 @@ EVERYWHERE = (
     "internal_error",
 )
 """What every caller may meet: the last is ours."""
-REQUEST_ID = "01JDS3GZ0C8V2M5QK7R9T4W6XY"
 WITH_BODY = ("bad_request", "too_large", "unsupported_media_type", "invalid_request")
 WITH_QUERY = ("invalid_request",)
-_RETRY_AFTER: dict[str, Any] = {
-    "Retry-After": {
-        "description": "Seconds to wait before the request is sent again, with the same Idempotency-Key.",
-        "schema": {"type": "integer", "minimum": 0, "examples": [RETRY_SECONDS]},
-    }
-}
-_HEADERS: dict[int, dict[str, Any]] = {
-    401: {
-        "WWW-Authenticate": {
-            "description": "How to authenticate: by a bearer token.",
-            "schema": {"type": "string", "examples": ["Bearer"]},
-        }
-    },
-    429: _RETRY_AFTER,
-    503: _RETRY_AFTER,
-}
 
 
 def problem_name(operation_id: str) -> str:
@@ -50,7 +34,7 @@ def problem_schema(operation_id: str, codes: Iterable[str]) -> Schema:
     """The problem documents of one operation: `code` is one of its codes."""
     return {
         "description": f"Why `{operation_id}` was refused.",
-        "allOf": [{"$ref": PLACE + PROBLEM}],
+        "allOf": [{"$ref": SCHEMA_PLACE + PROBLEM}],
         "type": "object",
         "properties": {
             "code": {
@@ -73,18 +57,15 @@ def problem_responses(operation_id: str, codes: Iterable[str]) -> dict[str, Any]
 
 
 def _response(operation_id: str, status: int, codes: list[str]) -> dict[str, Any]:
-    response: dict[str, Any] = {
+    return {
         "description": "\n".join(f"- `{code}`: {ERRORS[code][1]}" for code in codes),
         "content": {
             CONTENT_TYPE: {
-                "schema": {"$ref": PLACE + problem_name(operation_id)},
+                "schema": {"$ref": SCHEMA_PLACE + problem_name(operation_id)},
                 "examples": {code: {"summary": ERRORS[code][1], "value": _example(code)} for code in codes},
             }
         },
     }
-    if status in _HEADERS:
-        response["headers"] = _HEADERS[status]
-    return response
 
 
 def _example(code: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ document; this page adds what no generator knows.
 
 from __future__ import annotations
 
-from tillbook_client.answers import Refused, expect
+from tillbook_client.answers import Refused, expect, expect_nothing
 from tillbook_client.connection import connect, new_key
 from tillbook_client.repeats import RepeatingTransport, Repeats
 from tillbook_client.webhooks import NotGenuine, WebhookSecrets
@@ -25,5 +25,6 @@ __all__ = [
     "WebhookSecrets",
     "connect",
     "expect",
+    "expect_nothing",
     "new_key",
 ]

@@ -7,6 +7,7 @@ import createFetchClient, { type Client } from "openapi-fetch";
 import { repeating, type Repeats } from "./repeats.js";
 import type { components, paths } from "./schema.js";
 
+export { expect, expectNothing, Refused } from "./refused.js";
 export { repeating, type Repeats } from "./repeats.js";
 export type { components, operations, paths } from "./schema.js";
 export { NotGenuine, WebhookSecrets } from "./webhooks.js";
@@ -33,32 +34,4 @@ export function connect(url: string, token: string, options: ConnectOptions = {}
 /** An Idempotency-Key that nobody has used. Keep it with what you want done, and use it again for a repeat. */
 export function newKey(): string {
   return crypto.randomUUID();
-}
-
-/** The service refused. `code` is stable, and what programs go by; it is `unexpected` for no answer of Tillbook's. */
-export class Refused extends Error {
-  readonly status: number;
-  readonly code: string;
-  readonly problem: Schemas["Problem"] | undefined;
-
-  constructor(status: number, problem: Schemas["Problem"] | undefined) {
-    super(`${status} ${problem?.code ?? "unexpected"}`);
-    this.name = "Refused";
-    this.status = status;
-    this.code = problem?.code ?? "unexpected";
-    this.problem = problem;
-  }
-}
-
-/** The answer of an operation. Throws Refused if there is none. */
-export async function expect<T>(
-  asked: Promise<{ data?: T; error?: unknown; response: Response }>,
-): Promise<NonNullable<T>> {
-  const { data, error, response } = await asked;
-  if (response.ok && data !== undefined && data !== null) return data;
-  throw new Refused(response.status, isProblem(error) ? error : undefined);
-}
-
-function isProblem(error: unknown): error is Schemas["Problem"] {
-  return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string";
 }

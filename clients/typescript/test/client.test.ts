@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Webhook } from "standardwebhooks";
 
-import { connect, expect, newKey, NotGenuine, Refused, repeating, WebhookSecrets } from "../src/index.js";
+import { connect, expect, expectNothing, newKey, NotGenuine, Refused, repeating, WebhookSecrets } from "../src/index.js";
 
 type Answer = Response | Error;
 
@@ -113,6 +113,79 @@ test("a request that its caller has given up is not sent again", async () => {
   const request = new Request("https://pay.test/x", { signal: AbortSignal.abort() });
   await assert.rejects(repeating(options)(request));
   assert.equal(requests.length, 1);
+});
+
+/** What a proxy says. */
+const page = (status: number, headers: Record<string, string> = {}): Response =>
+  new Response(status === 204 ? null : "<html><h1>Gateway</h1></html>", {
+    status,
+    headers: { "content-type": "text/html", ...headers },
+  });
+const json = { "content-type": "application/json" };
+const half = (): Response => new Response('{"id": "0b9e', { status: 201, headers: json });
+const cut = (): Response => {
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode('{"id": "0b9e'));
+      controller.error(new TypeError("terminated"));
+    },
+  });
+  return new Response(body, { status: 201, headers: json });
+};
+
+test("what a proxy says or cuts off is asked for again with the same key", async () => {
+  for (const broken of [half, cut, () => page(502), () => page(503), () => page(504)]) {
+    const { requests, options } = script(broken(), broken(), posted());
+    assert.equal((await spend(options)).balance, 35);
+    assert.deepEqual(requests.map((one) => one.key), ["k-1", "k-1", "k-1"]);
+    const unexpected = (error: unknown) => error instanceof Refused && error.code === "unexpected";
+    await assert.rejects(spend(script(broken(), broken(), broken(), broken()).options), unexpected);
+    const keyless = script(broken(), posted());
+    const request = new Request("https://pay.test/x", { method: "POST", body: "{}" });
+    await assert.rejects(repeating(keyless.options)(request), unexpected);
+    assert.equal(keyless.requests.length, 1);
+  }
+});
+
+test("an answer of something else is refused by name and not asked for again", async () => {
+  for (const status of [200, 201, 202, 204, 301, 302, 307, 308, 400, 403, 404, 413]) {
+    const { requests, options } = script(page(status, { Location: "https://elsewhere.test/" }));
+    await assert.rejects(spend(options), (error: Refused) => error.code === "unexpected" && error.status === status);
+    assert.equal(requests.length, 1);
+  }
+});
+
+test("a gateway's own document is no problem document", async () => {
+  const gateway = Response.json({ message: "Bad gateway" }, { status: 502 });
+  await assert.rejects(spend({ ...script(gateway).options, attempts: 1 }), (error: Refused) => error.status === 502);
+});
+
+test("an operation without a document is done with 204 alone", async () => {
+  const remove = (answer: Response) =>
+    expectNothing(
+      connect("https://pay.test", "tbk_x", { ...script(answer).options, attempts: 1 }).DELETE("/v1/endpoints/{name}", {
+        params: { path: { name: "game" } },
+      }),
+    );
+  await remove(new Response(null, { status: 204 }));
+  for (const answer of [page(200), page(301), page(404), page(502), half(), problem(403), Response.json({})])
+    await assert.rejects(remove(answer), Refused);
+});
+
+test("no redirection is followed", async () => {
+  let told: RequestRedirect | undefined;
+  const send = async (_: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+    told = init?.redirect;
+    return posted();
+  };
+  await spend({ fetch: send as typeof fetch });
+  assert.equal(told, "manual");
+});
+
+test("Retry-After may be a moment", async () => {
+  const { slept, options } = script(problem(503, { "Retry-After": new Date(Date.now() - 60_000).toUTCString() }), posted());
+  await spend(options);
+  assert.deepEqual(slept, [0]);
 });
 
 test("an answer that is none of Tillbook's is refused by name", async () => {

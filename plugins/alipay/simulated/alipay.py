@@ -18,6 +18,7 @@ from app.providers.testing.simulator import Deliveries, Faults, Send, send_over_
 from plugins.alipay.formats import beijing_text
 from plugins.alipay.mapping import DEPOSIT_BACK_MESSAGE
 from plugins.alipay.orders import WAYS
+from plugins.alipay.simulated.agreements import Agreement, SigningRequest, agreement_notice
 from plugins.alipay.simulated.gateway import Gateway
 from plugins.alipay.simulated.keys import DemoKeys, demo_keys
 from plugins.alipay.simulated.trades import BusinessFailure, Order, Refund, Trade, notice_fields, yuan_text
@@ -60,9 +61,14 @@ class SimulatedAlipay:
         )
         self.notice_charset = "utf-8"
         self.application_gateway = ""
-        """Where messages about banks go: an address that is set in the merchant's console, and none at first."""
+        """Where messages about banks and agreements go that no request has an address for: it is set in the merchant's
+        console, and none at first."""
+        self.signs_with_payments = True
+        """Whether a payer who pays and signs together does sign."""
         self.notices: list[Notice] = []
         self._stranger: DemoKeys | None = None
+        gateway.agreements.tell = self.notify_agreement
+        gateway.deductions.tell = self.notify
 
     # --- payers ---------------------------------------------------------------------------------------------------
 
@@ -99,8 +105,31 @@ class SimulatedAlipay:
         """The payer confirms. `fen` makes Alipay take another amount than was ordered."""
         trade = self.gateway.trades.open(order)
         self.gateway.trades.pay(trade, fen)
+        if order.signing and self.signs_with_payments:
+            self.gateway.agreements.sign(order.signing)
         self.notify(trade)
         return trade
+
+    def signing_of(self, action: Mapping[str, Any]) -> SigningRequest:
+        """The agreement that a payer's device reads out of an action. Raises GatewayError, BusinessFailure."""
+        match action.get("type"):
+            case "redirect" | "qr":
+                parameters = dict(parse_qsl(urlsplit(action.get("url") or action["code"]).query))
+                query = parameters.get("sign_params")
+                return self.gateway.signing(dict(parse_qsl(query)) if query else parameters)
+            case "sign_center":
+                return self.gateway.signing(dict(parse_qsl(action["sign_str"])))
+        raise BusinessFailure("INVALID_PARAMETER")
+
+    def sign(self, action: Mapping[str, Any]) -> Agreement:
+        """The payer agrees to what the action shows."""
+        return self.gateway.agreements.sign(self.signing_of(action))
+
+    def unsign(self, number: str) -> Agreement:
+        """The payer ends the agreement in the wallet: told to the application gateway alone."""
+        agreement = self.gateway.agreements.find(number)
+        self.gateway.agreements.end(agreement)
+        return agreement
 
     # --- the merchant's console -----------------------------------------------------------------------------------
 
@@ -150,6 +179,14 @@ class SimulatedAlipay:
             return
         fields = self.gateway.envelope() | {"notify_type": "trade_status_sync"} | notice_fields(trade)
         self._queue(Notice(self._notify_id(), trade.order.notify_url, fields))
+
+    def notify_agreement(self, agreement: Agreement, url: str) -> None:
+        """Queue the notice of how the agreement stands; to the application gateway where the request named nothing."""
+        address = url or self.application_gateway
+        if address:
+            app_id = self.gateway.keys.app_id
+            envelope = {"app_id": app_id, "auth_app_id": app_id, "version": "1.0"}
+            self._queue(Notice(self._notify_id(), address, envelope | agreement_notice(agreement)))
 
     def _bank_message(self, trade: Trade, refund: Refund) -> dict[str, str]:
         content = {

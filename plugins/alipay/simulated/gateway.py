@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from plugins.alipay.agreements import DEDUCTION, PAGE_SIGN, PLAN_CHANGE
 from plugins.alipay.certificates import read_certificates, serial_number
 from plugins.alipay.formats import beijing_text, parse_time, yuan
 from plugins.alipay.orders import WAYS
 from plugins.alipay.signing import canonical, decode_signature, verifies
+from plugins.alipay.simulated.agreements import AgreementBook, SigningRequest, signing_request
 from plugins.alipay.simulated.bills import make_bill
+from plugins.alipay.simulated.deductions import Deductions
 from plugins.alipay.simulated.keys import load_private
 from plugins.alipay.simulated.signing import SigningSide
 from plugins.alipay.simulated.trades import (
@@ -41,6 +44,8 @@ _NAMES = {
     "trade.close": "alipay.trade.close",
     "trade.refund": "alipay.trade.refund",
     "refund.query": "alipay.trade.fastpay.refund.query",
+    "agreement.query": "alipay.user.agreement.query",
+    "agreement.unsign": "alipay.user.agreement.unsign",
     "bill": "alipay.data.dataservice.bill.downloadurl.query",
     "certificate": "alipay.open.app.alipaycert.download",
 }
@@ -67,6 +72,8 @@ class Gateway(SigningSide):
     bills: dict[str, bytes] = field(default_factory=dict)
     """Bills by day. Each is made once, when it is first asked for, and never again."""
     trades: Trades = field(init=False)
+    agreements: AgreementBook = field(init=False)
+    deductions: Deductions = field(init=False)
     certificate_pems: dict[str, str] = field(init=False, repr=False)
     refuse_repeated_precreate: bool = False
     status_words: dict[str, str] = field(default_factory=dict)
@@ -82,6 +89,8 @@ class Gateway(SigningSide):
     def __post_init__(self) -> None:
         SigningSide.__post_init__(self)  # a dataclass with slots cannot call super() without arguments
         self.trades = Trades(self.now)
+        self.agreements = AgreementBook(self.now)
+        self.deductions = Deductions(self.agreements, lambda: self.trades, self.now)
         made = self.keys.certificates
         self.certificate_pems = {made.alipay_sn: made.alipay_cert} if made else {}
 
@@ -164,6 +173,16 @@ class Gateway(SigningSide):
         except (KeyError, ValueError, TypeError):
             raise BusinessFailure("ACQ.INVALID_PARAMETER") from None
 
+    def signing(self, parameters: Mapping[str, str]) -> SigningRequest:
+        """What an authentic request to sign asks for. Raises GatewayError, BusinessFailure."""
+        business = self.verified(parameters)
+        if parameters["method"] != PAGE_SIGN:
+            raise GatewayError("40002", "isv.invalid-method")
+        made_at = parse_time(parameters["timestamp"])
+        if self.now() >= made_at + timedelta(seconds=int(business.get("effect_time", 86400))):
+            raise BusinessFailure("SIGN_REQUEST_EXPIRED")
+        return signing_request(business, parameters.get("notify_url", ""))
+
     # --- calls ----------------------------------------------------------------------------------------------------
 
     def _carry_out(self, parameters: Mapping[str, str], business: dict[str, Any]) -> dict[str, Any]:
@@ -177,6 +196,10 @@ class Gateway(SigningSide):
             _NAMES["refund.query"]: self._query_refund,
             _NAMES["bill"]: self._bill_url,
             _NAMES["certificate"]: self._certificate,
+            _NAMES["agreement.query"]: self.agreements.queried,
+            _NAMES["agreement.unsign"]: lambda asked: self.agreements.unsigned(asked, parameters.get("notify_url", "")),
+            PLAN_CHANGE: self.agreements.plan_moved,
+            DEDUCTION: lambda asked: self.deductions.charged(asked, parameters.get("notify_url", "")),
             WAYS["precreate"].method: lambda _: self._precreate(self.order(parameters)),
             WAYS["jsapi"].method: lambda _: self._create(self.order(parameters), business),
         }
@@ -296,7 +319,10 @@ def _order(method: str, business: Mapping[str, Any], parameters: Mapping[str, st
     number, subject = str(business["out_trade_no"]), str(business["subject"])
     if not _OUT_TRADE_NO.fullmatch(number) or _FORBIDDEN.search(subject) or not 0 < len(subject) <= 256:
         raise ValueError("out_trade_no or subject")
-    if business["product_code"] not in {_PRODUCTS[method], "FACE_TO_FACE_PAYMENT", "OFFLINE_PAYMENT"}:
+    signs, notify_url = business.get("agreement_sign_params"), parameters.get("notify_url", "")
+    signing = signing_request(signs, signs.get("sign_notify_url") or notify_url) if signs else None
+    products = {_PRODUCTS[method], "FACE_TO_FACE_PAYMENT", "OFFLINE_PAYMENT"}
+    if business["product_code"] not in ({signing.product_code} if signing else products):
         raise ValueError("product_code")
     left = parse_time(business["time_expire"]) - parse_time(parameters["timestamp"])
     if not LEAST_TIME <= left <= MOST_TIME:
@@ -308,9 +334,10 @@ def _order(method: str, business: Mapping[str, Any], parameters: Mapping[str, st
         subject=subject,
         product_code=business["product_code"],
         expires_at=parse_time(business["time_expire"]),
-        notify_url=parameters.get("notify_url", ""),
+        notify_url=notify_url,
         return_url=parameters.get("return_url", "") if method in _BROWSER_METHODS else "",
         quit_url=str(business.get("quit_url", "")),
+        signing=signing,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from plugins.alipay.simulated.agreements import SigningRequest
 from plugins.alipay.simulated.trades import CLOSED, Order, Trade, yuan_text
 
 _STYLE = """
@@ -38,6 +39,20 @@ def outcome(trade: Trade, back: str = "") -> str:
     link = f'<p><a href="{escape(back)}">Back to the shop</a></p>' if back else ""
     word = "Refunded" if trade.status == CLOSED and trade.is_paid else _WORDS.get(trade.status, trade.status)
     return _page(word, _summary(trade.order, trade) + link)
+
+
+def signing(asked: SigningRequest, token: str) -> str:
+    """What the payer is asked to agree to."""
+    rule = asked.rule
+    terms = (
+        f"up to ¥{yuan_text(rule.single_fen)} each {rule.count} {rule.unit}, from {rule.first}" if rule else "any sum"
+    )
+    body = f"<p>{escape(terms)}</p><dl><dt>Merchant's number</dt><dd>{escape(asked.external_no)}</dd></dl>"
+    return _page("Simulated Alipay: auto-debit", body + _button(f"/signing/{token}/agree", "Agree"))
+
+
+def agreed() -> str:
+    return _page("Signed", "<p>The shop may now charge you.</p>")
 
 
 def refusal(text: str) -> str:

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plugins.alipay.formats import BEIJING, beijing_text
+
+if TYPE_CHECKING:
+    from plugins.alipay.simulated.agreements import SigningRequest
 
 WAIT, SUCCESS, FINISHED, CLOSED = "WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLOSED"
 REFUND_SUCCESS, REFUND_FAIL = "REFUND_SUCCESS", "REFUND_FAIL"
@@ -44,6 +47,11 @@ class Order:
     notify_url: str
     return_url: str
     quit_url: str = ""
+    signing: SigningRequest | None = None
+    """What the payer signs by the same act."""
+    agreement_no: str = ""
+    external_agreement_no: str = ""
+    """The agreement of a deduction, and the merchant's number of it."""
 
 
 @dataclass(slots=True)
@@ -229,6 +237,9 @@ def notice_fields(trade: Trade) -> dict[str, str]:
         "gmt_create": beijing_text(trade.created_at),
         "trade_status": trade.status,
     }
+    if trade.order.agreement_no:
+        fields["agreement_no"] = trade.order.agreement_no
+        fields["external_agreement_no"] = trade.order.external_agreement_no
     if trade.paid_at:
         fields["gmt_payment"] = beijing_text(trade.paid_at)
     if trade.done_refunds:

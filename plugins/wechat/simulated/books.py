@@ -6,7 +6,10 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plugins.wechat.simulated.contracts import Signing
 
 Now = Callable[[], datetime]
 CURRENCY = "CNY"
@@ -14,7 +17,7 @@ LEAST_TIME = timedelta(minutes=1)
 """The end of an order must be further ahead."""
 MOST_REFUNDS = 50
 """Of one order (page 4012552567)."""
-OPEN_STATES = frozenset({"NOTPAY", "USERPAYING"})
+OPEN_STATES = frozenset({"NOTPAY", "USERPAYING", "ACCEPT"})
 
 
 class Refused(Exception):
@@ -77,6 +80,12 @@ class Order:
     paid_at: datetime | None = None
     coupon: int = 0
     refunds: list[Refund] = field(default_factory=list)
+    contract_id: str = ""
+    """Of a deduction."""
+    err_code: str = ""
+    """Why a deduction failed."""
+    signing: Signing | None = None
+    """The contract that the payer signs by paying."""
     odd_in_bills: bool = False
     """Its rows have a word where the amount belongs."""
 

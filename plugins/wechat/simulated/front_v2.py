@@ -15,6 +15,7 @@ from plugins.wechat.simulated.bills import BillDesk, refused_in_v2
 from plugins.wechat.simulated.books import CURRENCY, V2_CODES, Books, Now, Order, Refund, Refused
 from plugins.wechat.simulated.exchange import Answer, Asked
 from plugins.wechat.simulated.keys import SimulatorConfig
+from plugins.wechat.simulated.papay_v2 import PapayV2
 from plugins.wechat.v2.signing import SignType, V2Key
 from plugins.wechat.v2.xml import parse_xml, write_xml
 
@@ -42,12 +43,16 @@ REFUND_WORDS = {"CLOSED": "REFUNDCLOSE", "ABNORMAL": "CHANGE"}
 
 
 class FrontV2:
-    def __init__(self, config: SimulatorConfig, books: Books, now: Now, public_url: str, bills: BillDesk) -> None:
+    def __init__(
+        self, config: SimulatorConfig, books: Books, now: Now, public_url: str, bills: BillDesk, papay: PapayV2
+    ) -> None:
         self._config = config
         self._books = books
         self._now = now
         self._public_url = public_url
         self._bills = bills
+        self._papay = papay
+        papay.told = lambda order: self._transaction(order) | {"trade_state": order.trade_state}
         self._key = V2Key(config.api_key)
         self._turns = itertools.count()
         self._handlers = {
@@ -56,12 +61,16 @@ class FrontV2:
             "/pay/closeorder": self._close,
             "/pay/refundquery": self._query_refund,
             REFUND_PATH: self._refund,
+            "/pay/contractorder": self._place_with_contract,
+            **papay.handlers,
         }
 
     def answer(self, asked: Asked) -> Answer:
         """One exchange. `return_code` FAIL comes unsigned, `result_code` FAIL signed, as at WeChat Pay."""
         if asked.path == REFUND_PATH and not asked.certificate:
             return NO_CERTIFICATE
+        if asked.method == "GET":
+            return _xml(self._papay.browser_address(asked.query, self._public_url))
         try:
             fields = parse_xml(asked.body)
         except Unreadable:
@@ -126,8 +135,18 @@ class FrontV2:
             answer["mweb_url"] = f"{self._public_url}/_cashier/{order.number}?prepay_id={order.prepay_id}"
         return answer
 
+    def _place_with_contract(self, fields: Mapping[str, str]) -> dict[str, str]:
+        """The order is made, whatever becomes of the contract in it."""
+        signing, code = self._papay.signing_with_order(fields)
+        answer = self._place(fields)
+        self._books.find(fields["out_trade_no"]).signing = signing
+        return answer | ({"contract_result_code": "SUCCESS"} if signing else code)
+
     def _query(self, fields: Mapping[str, str]) -> dict[str, str]:
-        return self._transaction(self._find(fields)) | {"trade_state": self._find(fields).trade_state}
+        order = self._find(fields)
+        if order.contract_id:
+            raise Refused(404, "ORDER_NOT_EXIST", "订单不存在")
+        return self._transaction(order) | {"trade_state": order.trade_state}
 
     def _find(self, fields: Mapping[str, str]) -> Order:
         if fields.get("transaction_id"):
@@ -179,6 +198,8 @@ class FrontV2:
             "total_fee": str(order.total),
             "fee_type": CURRENCY,
         }
+        if order.contract_id:
+            fields["contract_id"] = order.contract_id
         if order.paid_at is None:
             return fields
         return fields | {
@@ -201,6 +222,10 @@ class FrontV2:
     def payment_fields(self, order: Order) -> dict[str, str]:
         """A payment notification's fields, not signed yet, with an element that nobody documented."""
         codes = {"return_code": "SUCCESS", "result_code": "SUCCESS", "tomorrows_element": "1"}
+        if order.contract_id:
+            codes["trade_state"] = order.trade_state
+        if order.err_code:
+            codes |= {"result_code": "FAIL", "err_code": order.err_code}
         return {
             "appid": self._config.appid,
             "mch_id": self._config.mchid,

@@ -60,8 +60,12 @@ class SimulatorConfig:
     """The platform public key; its certificate is never shown."""
     sign_type: str = "HMAC-SHA256"
     """Of API v2 orders, only for `settings_v2`; the simulator takes either."""
+    plan_ids: tuple[str, ...] = ("12535", "12536")
+    """The merchant's templates for auto-debit."""
 
-    def settings_v3(self, api_url: str, *, certificates: bool = True, public_key: bool = True) -> dict[str, Any]:
+    def settings_v3(
+        self, api_url: str, *, certificates: bool = True, public_key: bool = True, debits: bool = False
+    ) -> dict[str, Any]:
         """The plugin's part of a provider account's table, for generation v3."""
         table: dict[str, Any] = {
             "generation": "v3",
@@ -73,14 +77,16 @@ class SimulatorConfig:
             "platform_certificates": certificates,
             "api_url": api_url,
         }
+        if debits:
+            table["plan_ids"] = list(self.plan_ids)
         if public_key:
             table |= {"platform_public_key_id": self.public_key_id, "platform_public_key": self.public.public_pem}
         return table
 
-    def settings_v2(self, api_url: str, *, certificate: bool = False) -> dict[str, Any]:
+    def settings_v2(self, api_url: str, *, certificate: bool = False, debits: bool = False) -> dict[str, Any]:
         """The plugin's part of a provider account's table, for generation v2. With the certificate it can give money
         back, where something in front of the simulator speaks TLS."""
-        table = {
+        table: dict[str, Any] = {
             "generation": "v2",
             "mchid": self.mchid,
             "appid": self.appid,
@@ -88,6 +94,8 @@ class SimulatorConfig:
             "sign_type": self.sign_type,
             "api_url": api_url,
         }
+        if debits:
+            table |= {"plan_ids": list(self.plan_ids), "sign_type": "MD5"}
         if certificate:
             table |= {
                 "merchant_private_key": self.merchant.private_pem,

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from app.providers import Clock, Forged, Message, Received, Ref, Reply
 from plugins.wechat.documents import Unreadable, text
 from plugins.wechat.merchant import Merchant
+from plugins.wechat.v2.contracts import CONTRACT_FIELDS, notified_contract
 from plugins.wechat.v2.reading import notified_payment
 from plugins.wechat.v2.signing import SignType, V2Key
 from plugins.wechat.v2.xml import MAX_BYTES, parse_xml, write_xml
-
-CONTRACT_FIELDS = ("change_type", "contract_id", "contract_code")
 
 
 def reply(status: int, code: str, message: str) -> Reply:
@@ -53,7 +52,7 @@ class NotificationReader:
 
     def _read_signed(self, fields: Mapping[str, str]) -> Received:
         if all(fields.get(name) for name in CONTRACT_FIELDS):
-            return Received(facts=(), reply=ACCEPTED, failure=NOT_STORED, note="about an auto-debit agreement")
+            return Received((notified_contract(fields, self._merchant),), ACCEPTED, NOT_STORED)
         fact = notified_payment(fields, self._merchant, self._clock.now())
         return Received(facts=(fact,), reply=ACCEPTED, failure=NOT_STORED)
 

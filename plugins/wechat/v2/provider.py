@@ -57,6 +57,7 @@ class V2Provider:
         self._key = V2Key(secret)
         self._sign_type = settings.sign_type
         self._client_ip = settings.client_ip
+        self._plans = settings.plan_ids
         self._clock = tools.clock
         self._merchant = Merchant(settings.mchid, settings.appid, tools.live)
         self._client = V2Client(

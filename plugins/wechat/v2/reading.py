@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app.providers import Fact, Kind, Ref
 from plugins.wechat.documents import CNY, Unreadable, beijing, fen_text, lenient_text, optional_text, text
-from plugins.wechat.mapping import kind_of_refund, kind_of_trade, says_refunded
+from plugins.wechat.mapping import kind_of_refund, kind_of_trade, refusal_of, says_refunded
 from plugins.wechat.merchant import Merchant
 
 _NOT_FOR_THE_BOOKS = frozenset({"sign", "nonce_str"})
@@ -47,7 +47,11 @@ def _payment(fields: Mapping[str, str], state: str, merchant: Merchant, told_at:
     currency = optional_text(fields, "fee_type") or CNY
     return Fact(
         kind=kind,
-        ref=Ref(ours=text(fields, "out_trade_no"), theirs=optional_text(fields, "transaction_id") or None),
+        ref=Ref(
+            ours=text(fields, "out_trade_no"),
+            theirs=optional_text(fields, "transaction_id") or None,
+            agreement=optional_text(fields, "contract_id") or None,
+        ),
         at=beijing(text(fields, "time_end"), "time_end") if kind is Kind.PAID else told_at,
         # total_fee is the ordered amount; cash_fee and settlement_total_fee are what coupons left of it.
         money=fen_text(fields, "total_fee", currency) if kind is Kind.PAID or fields.get("total_fee") else None,
@@ -55,8 +59,9 @@ def _payment(fields: Mapping[str, str], state: str, merchant: Merchant, told_at:
         account=merchant.account_of(text(fields, "mch_id"), text(fields, "appid")),
         live=merchant.live,
         refunds_unknown=kind is Kind.PAID and says_refunded(state),
+        refusal=refusal_of(optional_text(fields, "err_code")) if kind is Kind.FAILED else None,
         cause=optional_text(fields, "err_code") or state or optional_text(fields, "result_code"),
-        raw=_for_the_books(fields),
+        raw=for_the_books(fields),
     )
 
 
@@ -74,7 +79,7 @@ def accepted_refund(fields: Mapping[str, str], merchant: Merchant, told_at: date
         account=merchant.account_of(text(fields, "mch_id"), text(fields, "appid")),
         live=merchant.live,
         cause="PROCESSING",
-        raw=_for_the_books(fields),
+        raw=for_the_books(fields),
     )
 
 
@@ -100,9 +105,9 @@ def _refund(fields: Mapping[str, str], index: int, merchant: Merchant, told_at: 
         account=merchant.account_of(text(fields, "mch_id"), text(fields, "appid")),
         live=merchant.live,
         cause=status,
-        raw=_for_the_books(fields),
+        raw=for_the_books(fields),
     )
 
 
-def _for_the_books(fields: Mapping[str, str]) -> dict[str, str]:
+def for_the_books(fields: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if name not in _NOT_FOR_THE_BOOKS}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from app.domain.money import Money
-from app.providers import ClientCertificate, Declined, Fact, Kind, Misconfigured, Provider, Ref, Tools, Unknown
+from app.providers import ClientCertificate, Declined, Fact, Kind, Misconfigured, Ref, Tools, Unknown
 from plugins.wechat.checks import check_merchant
 from plugins.wechat.documents import CNY, fen_text
 from plugins.wechat.mapping import FINAL_TEXTS
@@ -19,14 +19,6 @@ from plugins.wechat.v2.reading import accepted_refund, queried_payment
 from plugins.wechat.values import REASON_BYTES, chargeable, subject_for_payer
 
 PATH = "secapi/pay/refund"
-
-
-def build_v2(settings: V2Settings, tools: Tools) -> Provider:
-    """With `refund` where the merchant's certificate is given, without it where not."""
-    if settings.merchant_private_key is None or settings.merchant_certificate is None:
-        return V2Provider(settings, tools)
-    shown = ClientCertificate(settings.merchant_certificate, settings.merchant_private_key.get_secret_value())
-    return RefundingV2Provider(settings, tools, shown)
 
 
 class RefundingV2Provider(V2Provider):

@@ -226,7 +226,7 @@ def test_an_agreement_is_asked_about_and_ended_by_its_number(here: Stage) -> Non
     ending = here.another_provider(CannedHttp(answer(here, "alipay.user.agreement.unsign")))
     (fact,) = asking.query(Ref(agreement="A1"))
     assert fact.kind is Kind.SIGNED
-    assert asking.query(Ref(ours="4503599627370498", agreement="A1")) == (fact,)
+    assert asking.query(Ref(agreement="A1", our_agreement="4503599627370498")) == (fact,)
     assert kinds(ending.cancel(Ref(agreement="A1"))) == [Kind.ENDED]
 
 
@@ -239,6 +239,14 @@ def test_an_agreement_that_is_not_there_or_over_is_no_error(here: Stage) -> None
     assert here.another_provider(failing(unsign, "USER_AGREEMENT_NOT_EXIST")).cancel(Ref(agreement="A1")) == ()
     ended = here.another_provider(failing(unsign, "AGREEMENT_HAS_UNSIGNED")).cancel(Ref(agreement="A1"))
     assert kinds(ended) == [Kind.ENDED]
+    known = Ref(agreement="A1", our_agreement="4503599627370498")  # it was in force once, so it is over
+    assert kinds(here.another_provider(failing(query, "USER_AGREEMENT_NOT_EXIST")).query(known)) == [Kind.ENDED]
+    assert kinds(here.another_provider(failing(unsign, "USER_AGREEMENT_NOT_EXIST")).cancel(known)) == [Kind.ENDED]
+
+
+def test_an_agreement_of_ours_cannot_be_named_without_the_contract(here: Stage) -> None:
+    with pytest.raises(Declined):
+        here.provider.query(Ref(our_agreement="4503599627370498"))
 
 
 # --- refusals of the gateway itself

@@ -12,7 +12,7 @@ import xmltodict
 from wechatpy.pay.utils import calculate_signature, calculate_signature_hmac
 
 from app.domain.money import Money
-from app.providers import Forged, Kind, Message, Provider, Ref
+from app.providers import Ending, Forged, Kind, Message, Provider, Ref, Refusal
 from app.providers.testing.doubles import FixedClock, tools
 from plugins.wechat import plugin
 from plugins.wechat.v2.signing import V2Key
@@ -99,11 +99,18 @@ def test_the_other_kind_of_signature_is_refused(name: str) -> None:
         receive(name, other)
 
 
-@pytest.mark.parametrize("name", ["contract_add", "contract_delete"])
-def test_a_contract_is_not_taken_for_a_payment(name: str) -> None:
-    received = receive(name, "MD5")
-    assert received.facts == ()
-    assert "agreement" in received.note
+def test_a_contract_is_read_by_its_code_and_not_taken_for_a_payment() -> None:
+    (signed,) = receive("contract_add", "MD5").facts
+    (ended,) = receive("contract_delete", "MD5").facts
+    ref = Ref(agreement="Wx15463511252015071056489715", our_agreement="C100001256")
+
+    assert (signed.kind, signed.ref, signed.account) == (Kind.SIGNED, ref, "10000100:wx2421b1c4370ec43b")
+    assert (signed.at, signed.period_end) == (
+        datetime(2015, 7, 1, 2, tzinfo=UTC),
+        datetime(2035, 7, 1, 2, tzinfo=UTC),
+    )
+    assert (ended.kind, ended.ref, ended.ending) == (Kind.ENDED, ref, Ending.PAYER)
+    assert (ended.at, ended.period_end) == (datetime(2016, 7, 1, 2, tzinfo=UTC), None)
 
 
 def test_a_deduction_is_a_payment_or_a_failure() -> None:
@@ -112,6 +119,8 @@ def test_a_deduction_is_a_payment_or_a_failure() -> None:
 
     assert (paid.kind, paid.ref.ours) == (Kind.PAID, "D1409811653")
     assert (failed.kind, failed.ref.ours, failed.cause) == (Kind.FAILED, "D1409811653", "NOTENOUGH")
+    assert failed.refusal is Refusal.NO_MONEY
+    assert paid.ref.agreement == failed.ref.agreement == "Wx15463511252015071056489715"
 
 
 @pytest.mark.parametrize("status", ["SUCCESS", "CHANGE", "REFUNDCLOSE"])

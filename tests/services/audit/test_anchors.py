@@ -19,7 +19,7 @@ from app.domain.seals import Seals
 from app.domain.spending import Spend, grant
 from app.models.catalogue import Claim
 from app.services import ledger
-from app.services.audit.anchors import PAGE, anchor_lines, audit_against
+from app.services.audit.anchors import ANCHOR_PAGE, anchor_lines, audit_against
 from app.services.audit.ledger import AsOf
 from app.services.audit.run import audit
 from app.services.base.context import Rules
@@ -292,7 +292,7 @@ def test_ordinary_life_gives_no_finding(shop: Shop) -> None:
 
 
 def test_more_claims_than_one_statement_asks_for_are_all_compared(shop: Shop) -> None:
-    names = [f"purchase-{number:04}" for number in range(PAGE + 2)]
+    names = [f"purchase-{number:04}" for number in range(ANCHOR_PAGE + 2)]
     rows = [
         {
             "cslot": claims.slot_of_claim("store", "live", name),

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from app.domain.ledger import Lot, Posted
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import Capture, HoldRequest, Spend, debit
-from app.services.audit.ledger import TELL_EVERY, AsOf, AuditState, Watch, audit, audit_slot
+from app.services.audit.ledger import TELL_EVERY, AsOf, AuditState, Watch, audit_ledger, audit_slot
 from app.services.base.transaction import Sessions, transact
 from app.services.ledger import clawback, spend
 from app.services.ledger.batches import book_batch
@@ -66,7 +66,7 @@ def test_the_whole_audit_walks_all_slots_and_tells_how_far_it_is(books: Sessions
     proved: list[int] = []
     start = min(owner.slot for owner in owners)
     watch = Watch(total.append, proved.append, lambda state: seen.append(state.next_slot))
-    state = audit(books, as_of=AS_OF, state=AuditState(next_slot=start), watch=watch)
+    state = audit_ledger(books, as_of=AS_OF, state=AuditState(next_slot=start), watch=watch)
     assert {owner.slot + 1 for owner in owners} <= set(seen)
     assert seen == sorted(seen)
     assert state.done
@@ -161,7 +161,7 @@ def test_debits_by_operators_and_holds_of_refunds_do_not_count(owner: WalletOwne
     owner.spend(3)
     _proves(owner, 3, 3)
     wallet = clawback.hold_id(owner.slot, owner.user, "1:coin")
-    owner.do(clawback.release, owner.wallet(), [wallet])
+    owner.do(clawback.release_reserved, owner.wallet(), [wallet])
     _proves(owner, 3, 3)
 
 

@@ -18,11 +18,11 @@ from tests.support.world import World
 
 
 def find(world: World, number: object) -> list[ShownFact]:
-    return world.core.read(lambda tx: fact_search.find(tx, str(number)))
+    return world.core.read(lambda tx: fact_search.find_facts(tx, str(number)))
 
 
 def listed(world: World) -> list[ShownFact]:
-    return world.core.read(lambda tx: fact_search.described(tx, parked.listed(tx, "parked", 10)))
+    return world.core.read(lambda tx: fact_search.described(tx, parked.list_parked(tx, "parked", 10)))
 
 
 def test_a_parked_fact_of_an_order_shows_its_user_and_product(world: World) -> None:

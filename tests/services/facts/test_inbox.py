@@ -22,7 +22,7 @@ DAY = 24 * 3600
 
 
 def kept(world: World) -> list[Any]:
-    return world.core.read(inbox.waiting)
+    return world.core.read(inbox.waiting_messages)
 
 
 def surplus(world: World) -> Message:
@@ -41,7 +41,7 @@ def test_a_message_is_kept_as_it_came_without_credentials(world: World) -> None:
     assert world.receive(sent).status == 200
     [row] = kept(world)
     assert (row.reason, row.detail) == ("surplus", "second_trade_of_one_number")
-    back = inbox.message_of(row)
+    back = inbox.kept_message(row)
     assert (back.body, back.query_string) == (sent.body, sent.query_string)
     assert "secret" not in str(back.headers)
     assert back.headers["x-forwarded-for"] == "::1"
@@ -76,7 +76,9 @@ def test_a_replay_moves_no_money_twice_and_takes_the_message_off_the_list(world:
 def test_a_replay_still_verifies(world: World) -> None:
     message = surplus(world)
     number = world.core.transact(
-        lambda session: inbox.keep(session, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""),
+        lambda session: inbox.keep_message(
+            session, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""
+        ),
     )
     with pytest.raises(NotReplayed, match="refused"):
         notifications.replay(world.core, number)
@@ -127,7 +129,7 @@ def all_kept(world: World) -> set[int]:
 
 def keep(world: World, *, aside: bool = False, slot: int = 7) -> int:
     message = Message("notification", b"what a provider wrote about a payer")
-    return world.core.transact(lambda tx: inbox.keep(tx, slot, "sandbox", message, "parked", "", aside=aside))
+    return world.core.transact(lambda tx: inbox.keep_message(tx, slot, "sandbox", message, "parked", "", aside=aside))
 
 
 def test_a_settled_message_is_deleted_when_it_was_kept_long_enough_and_a_waiting_one_is_not(world: World) -> None:

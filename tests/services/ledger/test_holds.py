@@ -14,9 +14,8 @@ from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import Capture, HoldRequest, Spend, debit
 from app.services.base.transaction import Sessions, read
 from app.services.ledger import balance, balances, post, spend
-from app.services.ledger.clawback import hold_id, reserve
-from app.services.ledger.clawback import release as release_reserved
-from app.services.ledger.hold_rows import Held, find
+from app.services.ledger.clawback import hold_id, release_reserved, reserve
+from app.services.ledger.hold_rows import Held, find_hold
 from app.services.ledger.holds import capture, hold, release
 from tests.support.wallet_owner import DAY, HOUR, NOW, WalletOwner, code
 
@@ -30,7 +29,7 @@ def _capture(owner: WalletOwner, of: Held, amount: int | None = None, key: str =
 
 
 def _state(owner: WalletOwner, of: Held) -> tuple[str, int, int, int]:
-    found = read(owner.sessions, lambda session: find(session, owner.slot, of.id))
+    found = read(owner.sessions, lambda session: find_hold(session, owner.slot, of.id))
     assert found is not None
     return (found.state, found.captured, found.released, found.rest)
 

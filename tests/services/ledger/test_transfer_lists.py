@@ -88,7 +88,7 @@ def test_what_a_user_owes_has_transfers_of_its_own(world: World) -> None:
     request = Spend(buyer.user, "coin", 66, "s", environment="sandbox")
     world.core.transact(lambda tx: ledger.spend(tx, buyer.slot, request, at=tx.now))
     number = buyer.ask()
-    refund_calls.work_on_due(world.core, number)
+    refund_calls.work_on_refund(world.core, number)
     debt = debt_of(wallet(buyer.user, "coin", "sandbox"))
     assert [(t.kind, t.amount, t.user) for t in _listed(world, TransferFilter(debt))] == [
         ("debt", 60, buyer.user),

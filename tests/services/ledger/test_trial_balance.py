@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.ledger import MAX_AMOUNT, system
-from app.domain.trial_balance import Heading
+from app.domain.trial_balance import BalanceHeading
 from app.services.base.transaction import Sessions, read
 from app.services.ledger.trial_balance import CheckpointsBehind, trial_balance
 from tests.support.books import DAY, HOUR, MINUTE, START, Books, expected, shown
@@ -50,9 +50,9 @@ def test_sums_beyond_64_bits_are_exact(ledger: Books) -> None:
         ledger.issue(MAX_AMOUNT, START + number * MINUTE, f"user-{number}")
     ledger.book(system("issuance", "coin"), system("sales", "coin"), MAX_AMOUNT - 7, START + 10 * MINUTE)
     wanted = {
-        Heading("coin", "live", False, "issuance"): (6 * MAX_AMOUNT - 7, 0, 7 - 6 * MAX_AMOUNT),
-        Heading("coin", "live", False, "sales"): (0, MAX_AMOUNT - 7, MAX_AMOUNT - 7),
-        Heading("coin", "live", True, "wallet"): (0, 5 * MAX_AMOUNT, 5 * MAX_AMOUNT),
+        BalanceHeading("coin", "live", False, "issuance"): (6 * MAX_AMOUNT - 7, 0, 7 - 6 * MAX_AMOUNT),
+        BalanceHeading("coin", "live", False, "sales"): (0, MAX_AMOUNT - 7, MAX_AMOUNT - 7),
+        BalanceHeading("coin", "live", True, "wallet"): (0, 5 * MAX_AMOUNT, 5 * MAX_AMOUNT),
     }
     assert shown(ledger.trial(START + HOUR)) == wanted
     ledger.work(START + 3 * DAY)
@@ -94,7 +94,7 @@ def test_what_was_booked_by_a_clock_that_was_ahead_counts_at_present(ledger: Boo
     ledger.issue(100, START + DAY)
     ledger.issue(1, START)  # the account's time does not go back: this is booked a day ahead as well
     found = ledger.trial(START)
-    assert shown(found)[Heading("coin", "live", True, "wallet")] == (0, 101, 101)
+    assert shown(found)[BalanceHeading("coin", "live", True, "wallet")] == (0, 101, 101)
     assert found.balanced
     assert ledger.trial(START, START).sheets == ()
 
@@ -104,7 +104,7 @@ def test_balances_of_system_accounts_are_those_of_the_house_over_all_slots(ledge
     ledger.issue(6, START + DAY, "user-2")
     now = START + 2 * DAY
     ledger.work(now)
-    issuance = Heading("coin", "live", False, "issuance")
+    issuance = BalanceHeading("coin", "live", False, "issuance")
     assert shown(ledger.trial(now))[issuance] == (11, 0, -11)
     assert shown(ledger.trial(now, START))[issuance] == (5, 0, -5)
 

@@ -22,7 +22,7 @@ from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact
 from app.services.calls import payment_queries, refund_calls
 from app.services.facts.owner import tell
-from app.services.lookup.entries import Entry, EntryKind, sentence
+from app.services.lookup.entries import EntryKind, TimelineEntry, sentence
 from app.services.lookup.timeline import timeline
 from app.services.payments import expiry
 from app.services.refunds import overdue
@@ -33,13 +33,13 @@ from tests.support.facts import paid_fact, told
 from tests.support.world import World
 
 
-def everything(world: World, order_id: int) -> list[Entry]:
+def everything(world: World, order_id: int) -> list[TimelineEntry]:
     page = timeline(world.core, order_id)
     assert page.cursor is None
     return page.entries
 
 
-def shown(world: World, order_id: int, *kinds: EntryKind) -> list[Entry]:
+def shown(world: World, order_id: int, *kinds: EntryKind) -> list[TimelineEntry]:
     return [entry for entry in everything(world, order_id) if entry.kind in kinds]
 
 
@@ -220,7 +220,7 @@ def test_a_long_timeline_comes_in_pages_that_miss_and_repeat_nothing(world: Worl
         for at in range(1000)
     ]
     world.core.transact(lambda tx: tx.execute(insert(CallMade), rows))
-    found: list[Entry] = []
+    found: list[TimelineEntry] = []
     cursor, pages = None, 0
     while pages == 0 or cursor is not None:
         page = timeline(world.core, view.order.id, cursor=cursor, limit=7)
@@ -256,7 +256,9 @@ def test_another_orders_things_are_not_in_it_and_an_order_that_never_was_is_not_
 
 def test_every_kind_of_entry_has_a_sentence(world: World) -> None:
     for kind in EntryKind:
-        said = sentence(Entry(at=world.clock.now(), kind=kind, number="77", provider_account="box", reason="so {x}"))
+        said = sentence(
+            TimelineEntry(at=world.clock.now(), kind=kind, number="77", provider_account="box", reason="so {x}")
+        )
         assert said
         assert "None" not in said
         assert "{" not in said.replace("so {x}", "")

@@ -35,7 +35,7 @@ def _three_buyers(world: World) -> tuple[list[Buyer], list[int]]:
         buyer.pay()
     for amount in (100, 200):
         numbers.append(buyers[0].ask(amount))
-        refund_calls.work_on_due(world.core, numbers[-1])
+        refund_calls.work_on_refund(world.core, numbers[-1])
         world.clock.advance(60)
     for buyer in buyers[1:]:
         numbers.append(buyer.ask())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from app.providers import Declined, ProviderError, Retryable, Unknown
-from app.providers.testing.conformance.checks import Rules, attempt, online, where
+from app.providers.testing.conformance.checks import RuleGroup, attempt, online, where
 from app.providers.testing.conformance.journeys import BreakingHttp, Call, calls_in
 
 UNHEARD = ("timeout", "timeout_after", "error500")
@@ -14,7 +14,7 @@ SPOILT = (*UNHEARD, "garbage", "empty", "html", "html404", "json404")
 MOST_REQUESTS = 8
 
 
-class CallRules(Rules):
+class CallRules(RuleGroup):
     """What a verb may make of its line."""
 
     def test_every_verb_works(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from app.providers import ProviderError
-from app.providers.testing.conformance.checks import Rules, attempt, has, online, where
+from app.providers.testing.conformance.checks import RuleGroup, attempt, has, online, where
 from app.providers.testing.conformance.journeys import fulfil, paid
 
 
-class DeliveryRules(Rules):
+class DeliveryRules(RuleGroup):
     """ReportedFact the provider that the goods were delivered."""
 
     @where(has("fulfil"))

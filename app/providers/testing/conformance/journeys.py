@@ -15,14 +15,22 @@ from app.providers import (
     HttpResponse,
     Intent,
     Kind,
-    Message,
     Provider,
     Ref,
     Refunds,
     Scans,
+    Terms,
 )
 from app.providers.http import MAX_RESPONSE_BYTES
-from app.providers.testing.conformance.checks import accepted, of_kind, one_paid, online, refs_of
+from app.providers.testing.conformance.agreement_journeys import (
+    announce_there,
+    charge_intent,
+    charge_there,
+    prepare_charge,
+    sign_there,
+    signed_agreement,
+)
+from app.providers.testing.conformance.checks import learnt, of_kind, one_paid, online, refs_of
 from app.providers.testing.conformance.world import World
 from app.providers.testing.doubles import BrokenHttp
 
@@ -73,7 +81,7 @@ class BreakingHttp:
         return client.request(method, url, headers=headers, body=body, max_bytes=max_bytes, certificate=certificate)
 
 
-def started(world: World, provider: Provider, way: int = 0) -> Intent:
+def started_payment(world: World, provider: Provider, way: int = 0) -> Intent:
     """A payment that waits for its payer and that the provider knows."""
     return with_their_number(world, provider, world.intents()[way])
 
@@ -89,19 +97,11 @@ def with_their_number(world: World, provider: Provider, intent: Intent) -> Inten
 
 def paid(world: World, provider: Provider, way: int = 0) -> tuple[Intent, Fact]:
     """A payment that was made, and the PAID fact of its first message."""
-    intent = started(world, provider, way)
+    intent = started_payment(world, provider, way)
     messages = world.pay(intent)
     assert messages, "World.pay returned no message"
     what = f"the message of a payment ({intent.way})"
     return intent, one_paid(learnt(world, provider, messages[0], what), what)
-
-
-def learnt(world: World, provider: Provider, message: Message, what: str) -> tuple[Fact, ...]:
-    """What a genuine message comes to: its facts, or the answers to what it asks where messages prove nothing."""
-    read = accepted(provider, message, what)
-    if world.traits.messages_prove:
-        return read.facts
-    return tuple(fact for ref in read.asks for fact in provider.query(ref))
 
 
 def heard_of_a_payment(world: World, provider: Provider, way: int) -> Iterator[Heard]:
@@ -136,13 +136,13 @@ def scanned(world: World, provider: Provider) -> Iterator[Heard]:
         assert cursor is None, f"scan of {feed} does not end"
 
 
-def refund(provider: Provider, ref: Ref, money: Money | None) -> tuple[Fact, ...]:
+def refund_there(provider: Provider, ref: Ref, money: Money | None) -> tuple[Fact, ...]:
     assert isinstance(provider, Refunds), "World.traits declares refund, but the provider has no such verb"
     assert money is not None, "a provider that refunds has to tell what was paid"
     return provider.refund(ref, money, REASON)
 
 
-def cancel(provider: Provider, ref: Ref) -> tuple[Fact, ...]:
+def cancel_there(provider: Provider, ref: Ref) -> tuple[Fact, ...]:
     assert isinstance(provider, Cancels), "World.traits declares cancel, but the provider has no such verb"
     return provider.cancel(ref)
 
@@ -166,14 +166,35 @@ def calls_in(world: World) -> Iterator[Call]:
     _, payment = paid(world, good)
     yield Call("query", lambda provider: provider.query(payment.ref), moves=False)
     if "refund" in world.traits.verbs:
-        yield Call("refund", lambda provider: refund(provider, refund_ref(payment), payment.money), moves=True)
+        yield Call("refund", lambda provider: refund_there(provider, refund_ref(payment), payment.money), moves=True)
     if "cancel" in world.traits.verbs:
-        unpaid = started(world, good)
-        yield Call("cancel", lambda provider: cancel(provider, unpaid.ref), moves=True)
+        unpaid = started_payment(world, good)
+        yield Call("cancel", lambda provider: cancel_there(provider, unpaid.ref), moves=True)
     if "fulfil" in world.traits.verbs:
         yield Call("fulfil", lambda provider: fulfil(provider, payment.ref), moves=False, tells=False)
     if "scan" in world.traits.verbs:
         yield Call("scan", lambda provider: list(scanned(world, provider)), moves=False)
+    if "sign" in world.traits.verbs:
+        yield from _calls_about_agreements(world, good)
+
+
+def _calls_about_agreements(world: World, good: Provider) -> Iterator[Call]:
+    for terms in world.terms():
+        yield Call(f"sign {terms.way}", _signing(terms), moves=True)
+    agreement = signed_agreement(world, good)
+    intent = charge_intent(world, agreement)
+    yield Call("query of an agreement", lambda provider: provider.query(agreement.ref), moves=False)
+    if "announce" in world.traits.verbs:
+        yield Call("announce", lambda provider: announce_there(provider, agreement), moves=True, tells=False)
+    prepare_charge(world, good, agreement)
+    yield Call("charge", lambda provider: charge_there(provider, agreement.ref, intent), moves=True)
+    if "cancel" in world.traits.verbs:
+        ending = signed_agreement(world, good)
+        yield Call("cancel of an agreement", lambda provider: cancel_there(provider, ending.ref), moves=True)
+
+
+def _signing(terms: Terms) -> Callable[[Provider], object]:
+    return lambda provider: sign_there(provider, terms)
 
 
 def _starting(intent: Intent) -> Callable[[Provider], object]:

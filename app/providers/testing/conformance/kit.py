@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from app.providers.testing.conformance.agreement_rules import AgreementRules
 from app.providers.testing.conformance.call_rules import CallRules
+from app.providers.testing.conformance.charge_rules import ChargeRules
 from app.providers.testing.conformance.delivery_rules import DeliveryRules
 from app.providers.testing.conformance.message_rules import MessageRules, OddMessageRules
 from app.providers.testing.conformance.outside_rules import OutsideRules, SecretRules
@@ -28,6 +30,8 @@ class ProviderConformance(
     DisputeRules,
     SituationRules,
     DeliveryRules,
+    AgreementRules,
+    ChargeRules,
     RefreshRules,
     CallRules,
     SecretRules,
@@ -42,7 +46,7 @@ class ProviderConformance(
         """Take out the rules that the world's traits leave without a meaning, so that none is skipped in silence."""
         super().__init_subclass__(**arguments)
         if hasattr(cls, "world_class"):
-            for name in rules_of(ProviderConformance):
+            for name in names_of_rules(ProviderConformance):
                 applies = getattr(getattr(cls, name), "applies", None)
                 if applies is not None and not applies(cls.world_class.traits):
                     setattr(cls, name, None)
@@ -50,7 +54,7 @@ class ProviderConformance(
                     setattr(cls, name, _skipped(cls.world_class, getattr(cls, name), missing))
 
 
-def rules_of(kit: type[ProviderConformance]) -> list[str]:
+def names_of_rules(kit: type[ProviderConformance]) -> list[str]:
     """The names of the rules that apply and are not skipped, in alphabetical order."""
     rules = {name: getattr(kit, name) for name in dir(kit) if name.startswith("test_")}
     return [name for name, rule in rules.items() if callable(rule) and not hasattr(rule, "left_out")]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.providers import Fact, Forged, Kind, Message, Received
 from app.providers.testing.conformance.checks import (
     UNKNOWN_WORD,
-    Rules,
+    RuleGroup,
     accepted,
     check_asks,
     check_money,
@@ -37,7 +37,7 @@ from app.providers.testing.conformance.world import Document, World
 A_YEAR = timedelta(days=365)
 
 
-class MessageRules(Rules):
+class MessageRules(RuleGroup):
     """Who is believed."""
 
     def test_a_genuine_message_says_what_happened(self) -> None:
@@ -154,7 +154,7 @@ class MessageRules(Rules):
             assert outcome.signed_at.utcoffset() == timedelta(0), "signed_at is not aware UTC"
 
 
-class OddMessageRules(Rules):
+class OddMessageRules(RuleGroup):
     """What is read in messages that nobody foresaw."""
 
     def test_garbage_is_refused(self) -> None:

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from statistics import median
 
 from app.providers import Message, Tools
-from app.providers.testing.conformance.checks import Rules, facts_in, needs, online, quiet_tools
+from app.providers.testing.conformance.checks import RuleGroup, facts_in, needs_hook, online, quiet_tools
 from app.providers.testing.conformance.journeys import calls_in
 from app.providers.testing.conformance.spoiling import GARBAGE
 from app.providers.testing.conformance.watching import (
@@ -30,7 +30,7 @@ RECEIVE_SECONDS = 0.05
 FAULTS = ("", "refused", "timeout", "garbage", "empty", "html", "html404", "json404", "error401", "error500")
 
 
-class SecretRules(Rules):
+class SecretRules(RuleGroup):
     """No secret gets out."""
 
     def test_no_secret_is_logged(self) -> None:
@@ -56,7 +56,7 @@ class SecretRules(Rules):
         printed = [text for part in parts_of(provider) for text in (repr(part), str(part))]
         _check_clean(world, [*printed, repr(settings), str(settings)], "a repr")
 
-    @needs("private_words")
+    @needs_hook("private_words")
     def test_no_private_word_is_kept(self) -> None:
         """No word of the payer's that the world names in a fact or its raw."""
         world, overheard = self._overheard()
@@ -68,7 +68,7 @@ class SecretRules(Rules):
         return self.world(), _overheard_in(self.world_class)
 
 
-class OutsideRules(Rules):
+class OutsideRules(RuleGroup):
     """What `receive` does to the world: nothing."""
 
     def test_receive_does_no_io(self) -> None:

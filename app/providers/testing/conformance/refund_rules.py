@@ -10,15 +10,25 @@ from functools import partial
 from app.domain.money import Money
 from app.providers import Declined, Fact, Intent, Kind, Provider, key_of
 from app.providers.facts import REFUND_KINDS
-from app.providers.testing.conformance.checks import Rules, attempt, check_fact, facts_of, has, of_kind, online, where
-from app.providers.testing.conformance.journeys import Heard, learnt, paid, refund, refund_ref, scanned
+from app.providers.testing.conformance.checks import (
+    RuleGroup,
+    attempt,
+    check_fact,
+    facts_of,
+    has,
+    learnt,
+    of_kind,
+    online,
+    where,
+)
+from app.providers.testing.conformance.journeys import Heard, paid, refund_ref, refund_there, scanned
 from app.providers.testing.conformance.world import World
 
 A_WHILE = timedelta(days=2)
 """Longer than providers remember an idempotency key (24 hours is usual)."""
 
 
-class RefundRules(Rules):
+class RefundRules(RuleGroup):
     """Giving money back."""
 
     @where(has("refund"))
@@ -29,7 +39,7 @@ class RefundRules(Rules):
         intent, fact = paid(world, provider)
         part = _part(fact, 3)
         for _ in range(2):
-            refund(provider, refund_ref(fact), part)
+            refund_there(provider, refund_ref(fact), part)
         assert world.refunded(intent) == part.minor, f"{world.refunded(intent)} given back instead of {part.minor}"
 
     @where(has("refund"))
@@ -40,7 +50,7 @@ class RefundRules(Rules):
         intent, fact = paid(world, provider)
         part = _part(fact, 3)
         for _ in range(2):
-            attempt(partial(refund, provider, refund_ref(fact), part), "a refund")
+            attempt(partial(refund_there, provider, refund_ref(fact), part), "a refund")
             world.clock.advance(A_WHILE.total_seconds())
         assert world.refunded(intent) == part.minor, f"{world.refunded(intent)} given back instead of {part.minor}"
 
@@ -78,7 +88,7 @@ class RefundRules(Rules):
         intent, fact = paid(world, provider)
         assert fact.money is not None
         more = Money(fact.money.minor + 1, fact.money.currency)
-        result = attempt(lambda: refund(provider, refund_ref(fact), more), "refund of more than was paid")
+        result = attempt(lambda: refund_there(provider, refund_ref(fact), more), "refund of more than was paid")
         assert isinstance(result, Declined), f"refund of more than was paid: {type(result).__name__}"
         assert world.refunded(intent) == 0, "money was given back all the same"
 
@@ -121,7 +131,7 @@ def _part(fact: Fact, divisor: int) -> Money:
 def _refund_story(world: World, provider: Provider, fact: Fact, number: int, money: Money) -> list[Fact]:
     """The REFUNDED facts of one refund: from the reply, the messages (which may repeat earlier ones) and a query."""
     ref = refund_ref(fact, number)
-    told = list(refund(provider, ref, money))
+    told = list(refund_there(provider, ref, money))
     messages = [facts_of(provider, message, "the message of a refund") for message in world.settle_refund(ref)]
     told += provider.query(ref)
     for said in told:

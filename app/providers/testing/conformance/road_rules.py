@@ -10,7 +10,7 @@ from app.domain.money import Money
 from app.providers import Intent, Kind, Provider, ProviderError, Ref, key_of
 from app.providers.testing.conformance.checks import (
     UNKNOWN_WORD,
-    Rules,
+    RuleGroup,
     attempt,
     check_fact,
     check_money,
@@ -20,25 +20,25 @@ from app.providers.testing.conformance.checks import (
     check_times,
     facts_of,
     has,
+    learnt,
     one_paid,
     online,
     where,
 )
 from app.providers.testing.conformance.journeys import (
     Heard,
-    cancel,
+    cancel_there,
     heard_of_a_payment,
-    learnt,
     paid,
     scanned,
-    started,
+    started_payment,
 )
 from app.providers.testing.conformance.world import World
 
 MOST_CURRENCIES = 5
 
 
-class FactRules(Rules):
+class FactRules(RuleGroup):
     """What every fact carries, on every road."""
 
     def test_times_are_aware_utc(self) -> None:
@@ -116,7 +116,7 @@ class FactRules(Rules):
         return list(said_in(world, online(world)))
 
 
-class RoadRules(Rules):
+class RoadRules(RuleGroup):
     """Every road tells one payment in one way."""
 
     def test_paid_has_one_key_on_every_road(self) -> None:
@@ -140,7 +140,7 @@ class RoadRules(Rules):
         """Before the payer pays, a query says PENDING, or nothing."""
         world = self.world()
         provider = online(world)
-        intent = started(world, provider)
+        intent = started_payment(world, provider)
         kinds = {fact.kind for fact in provider.query(intent.ref)}
         assert kinds <= {Kind.PENDING}, f"nobody paid yet, but the query says {sorted(kinds)}"
 
@@ -187,7 +187,7 @@ class RoadRules(Rules):
                 _check_agrees(Heard("message", fact), heard)
 
 
-class CancelRules(Rules):
+class CancelRules(RuleGroup):
     """Closing what is unpaid."""
 
     @where(has("cancel"))
@@ -195,12 +195,12 @@ class CancelRules(Rules):
         """Closing an unpaid payment says CLOSED; doing it again is no error; a query says the same, or nothing."""
         world = self.world()
         provider = online(world)
-        intent = started(world, provider)
-        said = cancel(provider, intent.ref)
+        intent = started_payment(world, provider)
+        said = cancel_there(provider, intent.ref)
         for fact in said:
             check_fact(world, provider, fact, "reply to cancel")
         assert [fact.kind for fact in said] == [Kind.CLOSED], f"cancel said {[fact.kind.value for fact in said]}"
-        again = cancel(provider, intent.ref) + provider.query(intent.ref)
+        again = cancel_there(provider, intent.ref) + provider.query(intent.ref)
         assert {key_of(fact) for fact in again} <= {key_of(said[0])}, "closed, and then something else"
 
     @where(has("cancel"))
@@ -209,7 +209,7 @@ class CancelRules(Rules):
         world = self.world()
         provider = online(world)
         intent, fact = paid(world, provider)
-        late = one_paid(cancel(provider, intent.ref), "reply to cancel")
+        late = one_paid(cancel_there(provider, intent.ref), "reply to cancel")
         check_fact(world, provider, late, "reply to cancel")
         assert key_of(late) == key_of(fact), "another key than by message"
         _check_agrees(Heard("message", fact), Heard("reply to cancel", late))
@@ -218,13 +218,13 @@ class CancelRules(Rules):
     def test_closing_an_unknown_payment_closes_nothing(self) -> None:
         """`()` when the provider knows no such payment: it may still become payable."""
         world = self.world()
-        assert cancel(online(world), world.unknown_ref()) == (), "closed what is not there"
+        assert cancel_there(online(world), world.unknown_ref()) == (), "closed what is not there"
 
 
 def _asked_about(world: World, provider: Provider) -> tuple[Intent, Ref]:
     """A payment that a query can be asked about: one that waits, or one that was made where a store knows no other."""
     if world.traits.names_our_number:
-        intent = started(world, provider)
+        intent = started_payment(world, provider)
         return intent, intent.ref
     intent, payment = paid(world, provider)
     return intent, payment.ref

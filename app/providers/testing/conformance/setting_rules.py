@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.providers import Kind, Misconfigured, Provider, ProviderError, Refreshes, Tools, capabilities
 from app.providers.testing.conformance.checks import (
-    Rules,
+    RuleGroup,
     accepted,
     attempt,
     facts_of,
@@ -26,11 +26,11 @@ from app.providers.testing.conformance.checks import (
 from app.providers.testing.conformance.journeys import BreakingHttp, paid
 from app.providers.testing.doubles import MemoryKeys
 
-A_YEAR = timedelta(days=365)
+ONE_YEAR = timedelta(days=365)
 NOT_A_FIELD = "a_field_that_nobody_declared"
 
 
-class SettingRules(Rules):
+class SettingRules(RuleGroup):
     """What can be wrong before the first payment."""
 
     def test_an_empty_secret_is_refused(self) -> None:
@@ -90,11 +90,11 @@ class SettingRules(Rules):
     def _check_never_stale(self) -> None:
         world = self.world()
         provider, message = offline(world), world.samples()["paid"].message
-        world.clock.advance(A_YEAR.total_seconds())
+        world.clock.advance(ONE_YEAR.total_seconds())
         facts_of(provider, message, "a message of last year, though Traits.freshness is None")
 
 
-class RefreshRules(Rules):
+class RefreshRules(RuleGroup):
     """Keys that the provider publishes."""
 
     @where(has("refresh"))

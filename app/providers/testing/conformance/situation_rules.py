@@ -9,18 +9,19 @@ from functools import partial
 
 from app.providers import Declined, Fact, Intent, Kind, Provider, Received, Scans, Tools, key_of
 from app.providers.testing.conformance.checks import (
-    Rules,
+    RuleGroup,
     accepted,
     attempt,
     facts_of,
     has,
+    learnt,
     must_be_refused,
-    needs,
+    needs_hook,
     of_kind,
     online,
     where,
 )
-from app.providers.testing.conformance.journeys import MAX_PAGES, Heard, learnt, paid, scanned
+from app.providers.testing.conformance.journeys import MAX_PAGES, Heard, paid, scanned
 from app.providers.testing.conformance.road_rules import said_in
 from app.providers.testing.conformance.world import DisputeStep, World
 
@@ -32,17 +33,17 @@ MOVES_NOTHING = frozenset({Kind.PAID, Kind.REFUND_ASKED})
 """What may be said of a paid payment while its payer's bank only asks."""
 
 
-class DisputeRules(Rules):
+class DisputeRules(RuleGroup):
     """Money that the payer's bank asks for, takes, and gives back."""
 
-    @needs("dispute")
+    @needs_hook("dispute")
     def test_an_inquiry_takes_no_money(self) -> None:
         """A dispute that has moved no money is no fact on any road, or REFUND_ASKED."""
         for heard in self._told((DisputeStep.INQUIRY,)):
             assert heard.fact.kind in MOVES_NOTHING, f"{heard.road}: an inquiry is told as {heard.fact.kind}"
 
     @where(has("scan"))
-    @needs("dispute")
+    @needs_hook("dispute")
     def test_an_inquiry_is_no_refund_in_the_history(self) -> None:
         """The history of a payment whose payer's bank only asks says PAID, and nothing that moved money."""
         if DisputeStep.INQUIRY not in self.world_class.dispute_steps:
@@ -54,7 +55,7 @@ class DisputeRules(Rules):
         told = {heard.fact.kind for heard in scanned(world, provider) if heard.fact.ref.theirs == payment.ref.theirs}
         assert told <= MOVES_NOTHING, f"an inquiry is told as {sorted(told - MOVES_NOTHING)}"
 
-    @needs("dispute")
+    @needs_hook("dispute")
     def test_a_dispute_that_takes_the_money_is_a_refund(self) -> None:
         """Taken money is told as REFUNDED, by message or query, under one key and in one size on every road."""
         told = self._told((DisputeStep.INQUIRY, DisputeStep.TAKEN))
@@ -67,7 +68,7 @@ class DisputeRules(Rules):
         sizes = {(heard.fact.money, heard.fact.total, heard.fact.share) for heard in refunds}
         assert len(sizes) == 1, f"one dispute, several sizes: {sizes}"
 
-    @needs("dispute")
+    @needs_hook("dispute")
     def test_a_won_dispute_is_undone_after_it_was_refunded(self) -> None:
         """A won dispute is told as REFUND_UNDONE under the number of its REFUNDED, which is told before."""
         if DisputeStep.WON not in self.world_class.dispute_steps:
@@ -76,7 +77,7 @@ class DisputeRules(Rules):
         assert [heard for heard in told if heard.fact.kind is Kind.REFUND_UNDONE], "won, and no road says REFUND_UNDONE"
         _check_undone_after_refunded([heard.fact for heard in told], "the roads together")
 
-    @needs("dispute")
+    @needs_hook("dispute")
     def test_an_answer_about_a_won_dispute_tells_the_refund_too(self) -> None:
         """Whoever asks, or reads the history, only when it is over learns of the REFUNDED first and then that it is
         undone: what was undone alone undoes nothing."""
@@ -103,17 +104,17 @@ class DisputeRules(Rules):
         return told
 
 
-class SituationRules(Rules):
+class SituationRules(RuleGroup):
     """Each of these asks the world for one hook."""
 
-    @needs("live_world")
+    @needs_hook("live_world")
     def test_facts_of_a_live_world_say_that_it_is_live(self) -> None:
         """Where money moves, every fact on every road says `live`: it is read, and not fixed."""
         world = self.world().live_world()
         for heard in said_in(world, online(world)):
             assert heard.fact.live, f"{heard.road}: {heard.fact.kind} of a live world is told as sandbox"
 
-    @needs("payable_until")
+    @needs_hook("payable_until")
     def test_the_provider_is_told_when_a_payment_expires(self) -> None:
         """`start` passes `expires_at` on: not a later time, and no fixed one."""
         world = self.world()
@@ -147,7 +148,7 @@ class SituationRules(Rules):
             provider.start(replace(world.intents()[way], expires_at=world.clock.now() + timedelta(seconds=least)))
 
     @where(has("scan"))
-    @needs("spoil_row")
+    @needs_hook("spoil_row")
     def test_an_odd_row_stops_no_page(self) -> None:
         """A row that nobody can read is named in `Page.problems`; all other rows are told."""
         for odd in (0, 1):
@@ -162,7 +163,7 @@ class SituationRules(Rules):
             spoilt = [fact for fact in facts if fact.ref.theirs == payments[odd][1].ref.theirs]
             assert not of_kind(spoilt, Kind.PAID), "a row that cannot be read is told as a payment"
 
-    @needs("rotations")
+    @needs_hook("rotations")
     def test_a_message_in_a_change_of_keys_is_read(self) -> None:
         """While keys change, a signature by any valid key is enough, wherever it stands; by none of them it is not."""
         world = self.world()
@@ -179,7 +180,7 @@ class SituationRules(Rules):
             for at, message in enumerate(rotation.refused):
                 must_be_refused(world.build(rotation.settings, tools), message, f"{name}, forgery {at}")
 
-    @needs("proofs")
+    @needs_hook("proofs")
     def test_a_proof_is_one_in_any_format(self) -> None:
         """One proof in differently written messages is one; two proofs are two."""
         world = self.world()

@@ -16,12 +16,14 @@ T = TypeVar("T", bound="BalanceAt")
 class BalanceAt:
     """
     Attributes:
+        user (str): The user, by the name that the app has for them.
         asset (str): What is counted: `coin`, or another virtual currency of the app.
         environment (Environment): `live`, or `sandbox` for what a provider's sandbox paid.
         at (datetime.datetime): The moment.
         balance (int): What the wallet held then.
     """
 
+    user: str
     asset: str
     environment: Environment
     at: datetime.datetime
@@ -29,6 +31,8 @@ class BalanceAt:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        user = self.user
+
         asset = self.asset
 
         environment = self.environment.value
@@ -41,6 +45,7 @@ class BalanceAt:
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
+                "user": user,
                 "asset": asset,
                 "environment": environment,
                 "at": at,
@@ -53,6 +58,8 @@ class BalanceAt:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
+        user = d.pop("user")
+
         asset = d.pop("asset")
 
         environment = Environment(d.pop("environment"))
@@ -62,6 +69,7 @@ class BalanceAt:
         balance = d.pop("balance")
 
         balance_at = cls(
+            user=user,
             asset=asset,
             environment=environment,
             at=at,

@@ -8,6 +8,7 @@ from uuid import UUID
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.environment import Environment
 from ..models.hold_state import HoldState
 
 T = TypeVar("T", bound="Hold")
@@ -18,6 +19,9 @@ class Hold:
     """
     Attributes:
         id (UUID): The hold.
+        user (str): The user, by the name that the app has for them.
+        asset (str): What is counted: `coin`, or another virtual currency of the app.
+        environment (Environment): `live`, or `sandbox` for what a provider's sandbox paid.
         amount (int): What it reserved at first.
         captured (int): What of it was spent.
         released (int): What of it was given back.
@@ -28,6 +32,9 @@ class Hold:
     """
 
     id: UUID
+    user: str
+    asset: str
+    environment: Environment
     amount: int
     captured: int
     released: int
@@ -39,6 +46,12 @@ class Hold:
 
     def to_dict(self) -> dict[str, Any]:
         id = str(self.id)
+
+        user = self.user
+
+        asset = self.asset
+
+        environment = self.environment.value
 
         amount = self.amount
 
@@ -59,6 +72,9 @@ class Hold:
         field_dict.update(
             {
                 "id": id,
+                "user": user,
+                "asset": asset,
+                "environment": environment,
                 "amount": amount,
                 "captured": captured,
                 "released": released,
@@ -76,6 +92,12 @@ class Hold:
         d = dict(src_dict)
         id = UUID(d.pop("id"))
 
+        user = d.pop("user")
+
+        asset = d.pop("asset")
+
+        environment = Environment(d.pop("environment"))
+
         amount = d.pop("amount")
 
         captured = d.pop("captured")
@@ -92,6 +114,9 @@ class Hold:
 
         hold = cls(
             id=id,
+            user=user,
+            asset=asset,
+            environment=environment,
             amount=amount,
             captured=captured,
             released=released,

@@ -25,6 +25,7 @@ class Refund:
         number (str): A number of ours, in decimal.
         order (str): A number of ours, in decimal.
         payment (str): A number of ours, in decimal.
+        user (str): Whose order it is about.
         provider_account (str): The provider account, by its name.
         origin (RefundOrigin): Who decided: a caller of ours, a policy of ours, or the provider.
         amount_minor (int | None): Minor units; null: the provider did not say.
@@ -46,6 +47,7 @@ class Refund:
     number: str
     order: str
     payment: str
+    user: str
     provider_account: str
     origin: RefundOrigin
     amount_minor: int | None
@@ -69,6 +71,8 @@ class Refund:
         order = self.order
 
         payment = self.payment
+
+        user = self.user
 
         provider_account = self.provider_account
 
@@ -119,6 +123,7 @@ class Refund:
                 "number": number,
                 "order": order,
                 "payment": payment,
+                "user": user,
                 "provider_account": provider_account,
                 "origin": origin,
                 "amount_minor": amount_minor,
@@ -149,6 +154,8 @@ class Refund:
         order = d.pop("order")
 
         payment = d.pop("payment")
+
+        user = d.pop("user")
 
         provider_account = d.pop("provider_account")
 
@@ -229,6 +236,7 @@ class Refund:
             number=number,
             order=order,
             payment=payment,
+            user=user,
             provider_account=provider_account,
             origin=origin,
             amount_minor=amount_minor,

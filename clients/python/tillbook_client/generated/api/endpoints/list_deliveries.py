@@ -19,7 +19,11 @@ def _get_kwargs(
     user: str | Unset = UNSET,
     cursor: int | Unset = UNSET,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -45,6 +49,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -121,6 +126,7 @@ def sync_detailed(
     user: str | Unset = UNSET,
     cursor: int | Unset = UNSET,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Deliveries | Problem]:
     """What was and is to be sent there, the newest events first, each with its last attempt
 
@@ -134,6 +140,7 @@ def sync_detailed(
         user (str | Unset):
         cursor (int | Unset):
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -149,6 +156,7 @@ def sync_detailed(
         user=user,
         cursor=cursor,
         limit=limit,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -166,6 +174,7 @@ def sync(
     user: str | Unset = UNSET,
     cursor: int | Unset = UNSET,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Deliveries | Problem | None:
     """What was and is to be sent there, the newest events first, each with its last attempt
 
@@ -179,6 +188,7 @@ def sync(
         user (str | Unset):
         cursor (int | Unset):
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -195,6 +205,7 @@ def sync(
         user=user,
         cursor=cursor,
         limit=limit,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -206,6 +217,7 @@ async def asyncio_detailed(
     user: str | Unset = UNSET,
     cursor: int | Unset = UNSET,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Deliveries | Problem]:
     """What was and is to be sent there, the newest events first, each with its last attempt
 
@@ -219,6 +231,7 @@ async def asyncio_detailed(
         user (str | Unset):
         cursor (int | Unset):
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -234,6 +247,7 @@ async def asyncio_detailed(
         user=user,
         cursor=cursor,
         limit=limit,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -249,6 +263,7 @@ async def asyncio(
     user: str | Unset = UNSET,
     cursor: int | Unset = UNSET,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Deliveries | Problem | None:
     """What was and is to be sent there, the newest events first, each with its last attempt
 
@@ -262,6 +277,7 @@ async def asyncio(
         user (str | Unset):
         cursor (int | Unset):
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -279,5 +295,6 @@ async def asyncio(
             user=user,
             cursor=cursor,
             limit=limit,
+            x_request_id=x_request_id,
         )
     ).parsed

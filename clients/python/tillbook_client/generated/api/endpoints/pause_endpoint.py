@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.endpoint import Endpoint
 from ...models.pause_request import PauseRequest
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
@@ -17,9 +17,17 @@ def _get_kwargs(
     *,
     body: PauseRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -122,6 +130,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: PauseRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Endpoint | Problem]:
     """Send nothing there until it is resumed. Nothing is lost while events are kept
 
@@ -132,6 +142,8 @@ def sync_detailed(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (PauseRequest):
 
     Raises:
@@ -146,6 +158,8 @@ def sync_detailed(
         name=name,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -161,6 +175,8 @@ def sync(
     client: AuthenticatedClient,
     body: PauseRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Endpoint | Problem | None:
     """Send nothing there until it is resumed. Nothing is lost while events are kept
 
@@ -171,6 +187,8 @@ def sync(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (PauseRequest):
 
     Raises:
@@ -186,6 +204,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -195,6 +215,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: PauseRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Endpoint | Problem]:
     """Send nothing there until it is resumed. Nothing is lost while events are kept
 
@@ -205,6 +227,8 @@ async def asyncio_detailed(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (PauseRequest):
 
     Raises:
@@ -219,6 +243,8 @@ async def asyncio_detailed(
         name=name,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -232,6 +258,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: PauseRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Endpoint | Problem | None:
     """Send nothing there until it is resumed. Nothing is lost while events are kept
 
@@ -242,6 +270,8 @@ async def asyncio(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (PauseRequest):
 
     Raises:
@@ -258,5 +288,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -7,12 +7,21 @@ import httpx
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     name: str,
+    *,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "delete",
@@ -21,6 +30,7 @@ def _get_kwargs(
         ),
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -92,6 +102,8 @@ def sync_detailed(
     name: str,
     *,
     client: AuthenticatedClient,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Problem]:
     """Send nothing there any more. What waits for it is dropped; its deliveries are forgotten
 
@@ -101,6 +113,8 @@ def sync_detailed(
 
     Args:
         name (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -112,6 +126,8 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         name=name,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -125,6 +141,8 @@ def sync(
     name: str,
     *,
     client: AuthenticatedClient,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Any | Problem | None:
     """Send nothing there any more. What waits for it is dropped; its deliveries are forgotten
 
@@ -134,6 +152,8 @@ def sync(
 
     Args:
         name (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -146,6 +166,8 @@ def sync(
     return sync_detailed(
         name=name,
         client=client,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -153,6 +175,8 @@ async def asyncio_detailed(
     name: str,
     *,
     client: AuthenticatedClient,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Problem]:
     """Send nothing there any more. What waits for it is dropped; its deliveries are forgotten
 
@@ -162,6 +186,8 @@ async def asyncio_detailed(
 
     Args:
         name (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -173,6 +199,8 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         name=name,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -184,6 +212,8 @@ async def asyncio(
     name: str,
     *,
     client: AuthenticatedClient,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Any | Problem | None:
     """Send nothing there any more. What waits for it is dropped; its deliveries are forgotten
 
@@ -193,6 +223,8 @@ async def asyncio(
 
     Args:
         name (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -206,5 +238,7 @@ async def asyncio(
         await asyncio_detailed(
             name=name,
             client=client,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.problem import Problem
 from ...models.resend_request import ResendRequest
 from ...models.resent import Resent
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
@@ -17,9 +17,17 @@ def _get_kwargs(
     *,
     body: ResendRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -122,6 +130,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: ResendRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Resent]:
     """Send everything since a moment again, in order, also what was never sent there. A receiver that
     applies an event
@@ -136,6 +146,8 @@ def sync_detailed(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ResendRequest):
 
     Raises:
@@ -150,6 +162,8 @@ def sync_detailed(
         name=name,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -165,6 +179,8 @@ def sync(
     client: AuthenticatedClient,
     body: ResendRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Resent | None:
     """Send everything since a moment again, in order, also what was never sent there. A receiver that
     applies an event
@@ -179,6 +195,8 @@ def sync(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ResendRequest):
 
     Raises:
@@ -194,6 +212,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -203,6 +223,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: ResendRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Resent]:
     """Send everything since a moment again, in order, also what was never sent there. A receiver that
     applies an event
@@ -217,6 +239,8 @@ async def asyncio_detailed(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ResendRequest):
 
     Raises:
@@ -231,6 +255,8 @@ async def asyncio_detailed(
         name=name,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -244,6 +270,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: ResendRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Resent | None:
     """Send everything since a moment again, in order, also what was never sent there. A receiver that
     applies an event
@@ -258,6 +286,8 @@ async def asyncio(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ResendRequest):
 
     Raises:
@@ -274,5 +304,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

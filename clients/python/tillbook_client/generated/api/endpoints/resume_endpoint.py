@@ -8,16 +8,24 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.endpoint import Endpoint
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     name: str,
     *,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -100,6 +108,8 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Endpoint | Problem]:
     """Send again, beginning with what was missed, in order
 
@@ -110,6 +120,8 @@ def sync_detailed(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -122,6 +134,8 @@ def sync_detailed(
     kwargs = _get_kwargs(
         name=name,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -136,6 +150,8 @@ def sync(
     *,
     client: AuthenticatedClient,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Endpoint | Problem | None:
     """Send again, beginning with what was missed, in order
 
@@ -146,6 +162,8 @@ def sync(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -159,6 +177,8 @@ def sync(
         name=name,
         client=client,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -167,6 +187,8 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Endpoint | Problem]:
     """Send again, beginning with what was missed, in order
 
@@ -177,6 +199,8 @@ async def asyncio_detailed(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -189,6 +213,8 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         name=name,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -201,6 +227,8 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Endpoint | Problem | None:
     """Send again, beginning with what was missed, in order
 
@@ -211,6 +239,8 @@ async def asyncio(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -225,5 +255,7 @@ async def asyncio(
             name=name,
             client=client,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

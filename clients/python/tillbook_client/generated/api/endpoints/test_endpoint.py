@@ -8,16 +8,24 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.attempt import Attempt
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     name: str,
     *,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -105,6 +113,8 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Attempt | Problem]:
     """Send a message of the type `endpoint.test` there, once and now, and show the answer. It is no event
 
@@ -115,6 +125,8 @@ def sync_detailed(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -127,6 +139,8 @@ def sync_detailed(
     kwargs = _get_kwargs(
         name=name,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -141,6 +155,8 @@ def sync(
     *,
     client: AuthenticatedClient,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Attempt | Problem | None:
     """Send a message of the type `endpoint.test` there, once and now, and show the answer. It is no event
 
@@ -151,6 +167,8 @@ def sync(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -164,6 +182,8 @@ def sync(
         name=name,
         client=client,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -172,6 +192,8 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Attempt | Problem]:
     """Send a message of the type `endpoint.test` there, once and now, and show the answer. It is no event
 
@@ -182,6 +204,8 @@ async def asyncio_detailed(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -194,6 +218,8 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         name=name,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -206,6 +232,8 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Attempt | Problem | None:
     """Send a message of the type `endpoint.test` there, once and now, and show the answer. It is no event
 
@@ -216,6 +244,8 @@ async def asyncio(
     Args:
         name (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -230,5 +260,7 @@ async def asyncio(
             name=name,
             client=client,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

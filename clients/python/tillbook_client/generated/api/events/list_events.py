@@ -17,7 +17,11 @@ def _get_kwargs(
     user: str | Unset = UNSET,
     wait: int | Unset = 0,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -39,6 +43,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -120,6 +125,7 @@ def sync_detailed(
     user: str | Unset = UNSET,
     wait: int | Unset = 0,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Events | Problem]:
     """Everything that changed, in one order that never changes: who follows `next` misses nothing and
     reads nothing
@@ -137,6 +143,7 @@ def sync_detailed(
         user (str | Unset):
         wait (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -152,6 +159,7 @@ def sync_detailed(
         user=user,
         wait=wait,
         limit=limit,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -169,6 +177,7 @@ def sync(
     user: str | Unset = UNSET,
     wait: int | Unset = 0,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Events | Problem | None:
     """Everything that changed, in one order that never changes: who follows `next` misses nothing and
     reads nothing
@@ -186,6 +195,7 @@ def sync(
         user (str | Unset):
         wait (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -202,6 +212,7 @@ def sync(
         user=user,
         wait=wait,
         limit=limit,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -213,6 +224,7 @@ async def asyncio_detailed(
     user: str | Unset = UNSET,
     wait: int | Unset = 0,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Events | Problem]:
     """Everything that changed, in one order that never changes: who follows `next` misses nothing and
     reads nothing
@@ -230,6 +242,7 @@ async def asyncio_detailed(
         user (str | Unset):
         wait (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -245,6 +258,7 @@ async def asyncio_detailed(
         user=user,
         wait=wait,
         limit=limit,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -260,6 +274,7 @@ async def asyncio(
     user: str | Unset = UNSET,
     wait: int | Unset = 0,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Events | Problem | None:
     """Everything that changed, in one order that never changes: who follows `next` misses nothing and
     reads nothing
@@ -277,6 +292,7 @@ async def asyncio(
         user (str | Unset):
         wait (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -294,5 +310,6 @@ async def asyncio(
             user=user,
             wait=wait,
             limit=limit,
+            x_request_id=x_request_id,
         )
     ).parsed

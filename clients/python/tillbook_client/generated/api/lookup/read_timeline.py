@@ -16,7 +16,11 @@ def _get_kwargs(
     *,
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -34,6 +38,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -108,6 +113,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Timeline]:
     """Everything that happened to an order, oldest first
 
@@ -123,6 +129,7 @@ def sync_detailed(
         number (str):
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -136,6 +143,7 @@ def sync_detailed(
         number=number,
         cursor=cursor,
         limit=limit,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -151,6 +159,7 @@ def sync(
     client: AuthenticatedClient,
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Timeline | None:
     """Everything that happened to an order, oldest first
 
@@ -166,6 +175,7 @@ def sync(
         number (str):
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -180,6 +190,7 @@ def sync(
         client=client,
         cursor=cursor,
         limit=limit,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -189,6 +200,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Timeline]:
     """Everything that happened to an order, oldest first
 
@@ -204,6 +216,7 @@ async def asyncio_detailed(
         number (str):
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -217,6 +230,7 @@ async def asyncio_detailed(
         number=number,
         cursor=cursor,
         limit=limit,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -230,6 +244,7 @@ async def asyncio(
     client: AuthenticatedClient,
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Timeline | None:
     """Everything that happened to an order, oldest first
 
@@ -245,6 +260,7 @@ async def asyncio(
         number (str):
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -260,5 +276,6 @@ async def asyncio(
             client=client,
             cursor=cursor,
             limit=limit,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -7,13 +7,17 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.problem import Problem
 from ...models.search import Search
-from ...types import UNSET, Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     number: str,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -27,6 +31,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -94,6 +99,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     number: str,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Search]:
     """Everything that a number names
 
@@ -105,6 +111,7 @@ def sync_detailed(
 
     Args:
         number (str):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -116,6 +123,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         number=number,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -129,6 +137,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     number: str,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Search | None:
     """Everything that a number names
 
@@ -140,6 +149,7 @@ def sync(
 
     Args:
         number (str):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -152,6 +162,7 @@ def sync(
     return sync_detailed(
         client=client,
         number=number,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -159,6 +170,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     number: str,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Search]:
     """Everything that a number names
 
@@ -170,6 +182,7 @@ async def asyncio_detailed(
 
     Args:
         number (str):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -181,6 +194,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         number=number,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -192,6 +206,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     number: str,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Search | None:
     """Everything that a number names
 
@@ -203,6 +218,7 @@ async def asyncio(
 
     Args:
         number (str):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -216,5 +232,6 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             number=number,
+            x_request_id=x_request_id,
         )
     ).parsed

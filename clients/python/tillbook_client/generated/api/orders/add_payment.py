@@ -9,7 +9,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.order import Order
 from ...models.payment_request import PaymentRequest
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
@@ -17,9 +17,17 @@ def _get_kwargs(
     *,
     body: PaymentRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -127,6 +135,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: PaymentRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Order | Problem]:
     """Try to pay an open order again, or by another way. Earlier attempts are asked about first, and shut
 
@@ -137,6 +147,8 @@ def sync_detailed(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (PaymentRequest):
 
     Raises:
@@ -151,6 +163,8 @@ def sync_detailed(
         number=number,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -166,6 +180,8 @@ def sync(
     client: AuthenticatedClient,
     body: PaymentRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Order | Problem | None:
     """Try to pay an open order again, or by another way. Earlier attempts are asked about first, and shut
 
@@ -176,6 +192,8 @@ def sync(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (PaymentRequest):
 
     Raises:
@@ -191,6 +209,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -200,6 +220,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: PaymentRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Order | Problem]:
     """Try to pay an open order again, or by another way. Earlier attempts are asked about first, and shut
 
@@ -210,6 +232,8 @@ async def asyncio_detailed(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (PaymentRequest):
 
     Raises:
@@ -224,6 +248,8 @@ async def asyncio_detailed(
         number=number,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -237,6 +263,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: PaymentRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Order | Problem | None:
     """Try to pay an open order again, or by another way. Earlier attempts are asked about first, and shut
 
@@ -247,6 +275,8 @@ async def asyncio(
     Args:
         number (str):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (PaymentRequest):
 
     Raises:
@@ -263,5 +293,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -8,16 +8,24 @@ from ...client import AuthenticatedClient, Client
 from ...models.order import Order
 from ...models.order_request import OrderRequest
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     body: OrderRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -122,6 +130,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: OrderRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Order | Problem]:
     """Order a product and start paying it. The answer's payment carries the `action` that the client does
     next
@@ -137,6 +147,8 @@ def sync_detailed(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (OrderRequest):
 
     Raises:
@@ -150,6 +162,8 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -164,6 +178,8 @@ def sync(
     client: AuthenticatedClient,
     body: OrderRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Order | Problem | None:
     """Order a product and start paying it. The answer's payment carries the `action` that the client does
     next
@@ -179,6 +195,8 @@ def sync(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (OrderRequest):
 
     Raises:
@@ -193,6 +211,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -201,6 +221,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: OrderRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Order | Problem]:
     """Order a product and start paying it. The answer's payment carries the `action` that the client does
     next
@@ -216,6 +238,8 @@ async def asyncio_detailed(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (OrderRequest):
 
     Raises:
@@ -229,6 +253,8 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -241,6 +267,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: OrderRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Order | Problem | None:
     """Order a product and start paying it. The answer's payment carries the `action` that the client does
     next
@@ -256,6 +284,8 @@ async def asyncio(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (OrderRequest):
 
     Raises:
@@ -271,5 +301,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

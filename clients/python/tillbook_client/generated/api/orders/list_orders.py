@@ -23,7 +23,11 @@ def _get_kwargs(
     until: datetime.datetime | Unset = UNSET,
     status: OrderStatus | Unset = UNSET,
     before: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -65,6 +69,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -149,6 +154,7 @@ def sync_detailed(
     until: datetime.datetime | Unset = UNSET,
     status: OrderStatus | Unset = UNSET,
     before: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Orders | Problem]:
     """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users
 
@@ -165,6 +171,7 @@ def sync_detailed(
         until (datetime.datetime | Unset):
         status (OrderStatus | Unset):
         before (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -183,6 +190,7 @@ def sync_detailed(
         until=until,
         status=status,
         before=before,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -203,6 +211,7 @@ def sync(
     until: datetime.datetime | Unset = UNSET,
     status: OrderStatus | Unset = UNSET,
     before: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Orders | Problem | None:
     """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users
 
@@ -219,6 +228,7 @@ def sync(
         until (datetime.datetime | Unset):
         status (OrderStatus | Unset):
         before (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -238,6 +248,7 @@ def sync(
         until=until,
         status=status,
         before=before,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -252,6 +263,7 @@ async def asyncio_detailed(
     until: datetime.datetime | Unset = UNSET,
     status: OrderStatus | Unset = UNSET,
     before: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Orders | Problem]:
     """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users
 
@@ -268,6 +280,7 @@ async def asyncio_detailed(
         until (datetime.datetime | Unset):
         status (OrderStatus | Unset):
         before (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -286,6 +299,7 @@ async def asyncio_detailed(
         until=until,
         status=status,
         before=before,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -304,6 +318,7 @@ async def asyncio(
     until: datetime.datetime | Unset = UNSET,
     status: OrderStatus | Unset = UNSET,
     before: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Orders | Problem | None:
     """Orders, newest first: the user's, or, for a backend's key without `user`, those of all users
 
@@ -320,6 +335,7 @@ async def asyncio(
         until (datetime.datetime | Unset):
         status (OrderStatus | Unset):
         before (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -340,5 +356,6 @@ async def asyncio(
             until=until,
             status=status,
             before=before,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -15,7 +15,11 @@ def _get_kwargs(
     number: str,
     *,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -31,6 +35,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -109,6 +114,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Order | Problem]:
     """One order; while it is open, the provider is asked first
 
@@ -123,6 +129,7 @@ def sync_detailed(
     Args:
         number (str):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -135,6 +142,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         number=number,
         user=user,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -149,6 +157,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Order | Problem | None:
     """One order; while it is open, the provider is asked first
 
@@ -163,6 +172,7 @@ def sync(
     Args:
         number (str):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -176,6 +186,7 @@ def sync(
         number=number,
         client=client,
         user=user,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -184,6 +195,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Order | Problem]:
     """One order; while it is open, the provider is asked first
 
@@ -198,6 +210,7 @@ async def asyncio_detailed(
     Args:
         number (str):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -210,6 +223,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         number=number,
         user=user,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -222,6 +236,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Order | Problem | None:
     """One order; while it is open, the provider is asked first
 
@@ -236,6 +251,7 @@ async def asyncio(
     Args:
         number (str):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -250,5 +266,6 @@ async def asyncio(
             number=number,
             client=client,
             user=user,
+            x_request_id=x_request_id,
         )
     ).parsed

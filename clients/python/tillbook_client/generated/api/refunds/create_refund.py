@@ -8,16 +8,24 @@ from ...client import AuthenticatedClient, Client
 from ...models.problem import Problem
 from ...models.refund import Refund
 from ...models.refund_request import RefundRequest
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     body: RefundRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -117,6 +125,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: RefundRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Refund]:
     """Give money of a payment back, whole or in part, and take its coins back
 
@@ -130,6 +140,8 @@ def sync_detailed(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (RefundRequest): Name the payment or the order.
 
     Raises:
@@ -143,6 +155,8 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -157,6 +171,8 @@ def sync(
     client: AuthenticatedClient,
     body: RefundRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Refund | None:
     """Give money of a payment back, whole or in part, and take its coins back
 
@@ -170,6 +186,8 @@ def sync(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (RefundRequest): Name the payment or the order.
 
     Raises:
@@ -184,6 +202,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -192,6 +212,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: RefundRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Refund]:
     """Give money of a payment back, whole or in part, and take its coins back
 
@@ -205,6 +227,8 @@ async def asyncio_detailed(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (RefundRequest): Name the payment or the order.
 
     Raises:
@@ -218,6 +242,8 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -230,6 +256,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: RefundRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Refund | None:
     """Give money of a payment back, whole or in part, and take its coins back
 
@@ -243,6 +271,8 @@ async def asyncio(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (RefundRequest): Name the payment or the order.
 
     Raises:
@@ -258,5 +288,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

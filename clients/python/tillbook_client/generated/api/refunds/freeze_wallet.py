@@ -8,16 +8,24 @@ from ...client import AuthenticatedClient, Client
 from ...models.freeze import Freeze
 from ...models.freeze_request import FreezeRequest
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     body: FreezeRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -117,6 +125,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: FreezeRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Freeze | Problem]:
     """Refuse spends and holds from now on (`wallet_frozen`). Credits still come in
 
@@ -126,6 +136,8 @@ def sync_detailed(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (FreezeRequest):
 
     Raises:
@@ -139,6 +151,8 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -153,6 +167,8 @@ def sync(
     client: AuthenticatedClient,
     body: FreezeRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Freeze | Problem | None:
     """Refuse spends and holds from now on (`wallet_frozen`). Credits still come in
 
@@ -162,6 +178,8 @@ def sync(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (FreezeRequest):
 
     Raises:
@@ -176,6 +194,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -184,6 +204,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: FreezeRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Freeze | Problem]:
     """Refuse spends and holds from now on (`wallet_frozen`). Credits still come in
 
@@ -193,6 +215,8 @@ async def asyncio_detailed(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (FreezeRequest):
 
     Raises:
@@ -206,6 +230,8 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -218,6 +244,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: FreezeRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Freeze | Problem | None:
     """Refuse spends and holds from now on (`wallet_frozen`). Credits still come in
 
@@ -227,6 +255,8 @@ async def asyncio(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (FreezeRequest):
 
     Raises:
@@ -242,5 +272,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -17,7 +17,11 @@ def _get_kwargs(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListFreezesFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -41,6 +45,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -121,6 +126,7 @@ def sync_detailed(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListFreezesFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Freezes | Problem]:
     """Who froze and unfroze the user's wallets, and why, oldest first
 
@@ -133,6 +139,7 @@ def sync_detailed(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListFreezesFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -147,6 +154,7 @@ def sync_detailed(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -163,6 +171,7 @@ def sync(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListFreezesFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Freezes | Problem | None:
     """Who froze and unfroze the user's wallets, and why, oldest first
 
@@ -175,6 +184,7 @@ def sync(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListFreezesFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -190,6 +200,7 @@ def sync(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -200,6 +211,7 @@ async def asyncio_detailed(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListFreezesFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Freezes | Problem]:
     """Who froze and unfroze the user's wallets, and why, oldest first
 
@@ -212,6 +224,7 @@ async def asyncio_detailed(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListFreezesFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -226,6 +239,7 @@ async def asyncio_detailed(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -240,6 +254,7 @@ async def asyncio(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListFreezesFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Freezes | Problem | None:
     """Who froze and unfroze the user's wallets, and why, oldest first
 
@@ -252,6 +267,7 @@ async def asyncio(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListFreezesFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -268,5 +284,6 @@ async def asyncio(
             cursor=cursor,
             limit=limit,
             format_=format_,
+            x_request_id=x_request_id,
         )
     ).parsed

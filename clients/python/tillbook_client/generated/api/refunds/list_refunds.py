@@ -23,7 +23,11 @@ def _get_kwargs(
     until: datetime.datetime | Unset = UNSET,
     order: str | Unset = UNSET,
     status: RefundStatus | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -65,6 +69,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -149,6 +154,7 @@ def sync_detailed(
     until: datetime.datetime | Unset = UNSET,
     order: str | Unset = UNSET,
     status: RefundStatus | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Refunds]:
     """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
     newest first,
@@ -169,6 +175,7 @@ def sync_detailed(
         until (datetime.datetime | Unset):
         order (str | Unset):
         status (RefundStatus | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -187,6 +194,7 @@ def sync_detailed(
         until=until,
         order=order,
         status=status,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -207,6 +215,7 @@ def sync(
     until: datetime.datetime | Unset = UNSET,
     order: str | Unset = UNSET,
     status: RefundStatus | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Refunds | None:
     """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
     newest first,
@@ -227,6 +236,7 @@ def sync(
         until (datetime.datetime | Unset):
         order (str | Unset):
         status (RefundStatus | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -246,6 +256,7 @@ def sync(
         until=until,
         order=order,
         status=status,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -260,6 +271,7 @@ async def asyncio_detailed(
     until: datetime.datetime | Unset = UNSET,
     order: str | Unset = UNSET,
     status: RefundStatus | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Refunds]:
     """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
     newest first,
@@ -280,6 +292,7 @@ async def asyncio_detailed(
         until (datetime.datetime | Unset):
         order (str | Unset):
         status (RefundStatus | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -298,6 +311,7 @@ async def asyncio_detailed(
         until=until,
         order=order,
         status=status,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -316,6 +330,7 @@ async def asyncio(
     until: datetime.datetime | Unset = UNSET,
     order: str | Unset = UNSET,
     status: RefundStatus | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Refunds | None:
     """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else
     newest first,
@@ -336,6 +351,7 @@ async def asyncio(
         until (datetime.datetime | Unset):
         order (str | Unset):
         status (RefundStatus | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -356,5 +372,6 @@ async def asyncio(
             until=until,
             order=order,
             status=status,
+            x_request_id=x_request_id,
         )
     ).parsed

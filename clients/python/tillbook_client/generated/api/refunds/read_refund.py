@@ -8,12 +8,17 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.problem import Problem
 from ...models.refund import Refund
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     number: str,
+    *,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "get",
@@ -22,6 +27,7 @@ def _get_kwargs(
         ),
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -99,6 +105,7 @@ def sync_detailed(
     number: str,
     *,
     client: AuthenticatedClient,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Refund]:
     """One refund; for a user's token, of an order of that user. One that is not settled is taken a step
     further first,
@@ -112,6 +119,7 @@ def sync_detailed(
 
     Args:
         number (str):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -123,6 +131,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         number=number,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -136,6 +145,7 @@ def sync(
     number: str,
     *,
     client: AuthenticatedClient,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Refund | None:
     """One refund; for a user's token, of an order of that user. One that is not settled is taken a step
     further first,
@@ -149,6 +159,7 @@ def sync(
 
     Args:
         number (str):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -161,6 +172,7 @@ def sync(
     return sync_detailed(
         number=number,
         client=client,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -168,6 +180,7 @@ async def asyncio_detailed(
     number: str,
     *,
     client: AuthenticatedClient,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Refund]:
     """One refund; for a user's token, of an order of that user. One that is not settled is taken a step
     further first,
@@ -181,6 +194,7 @@ async def asyncio_detailed(
 
     Args:
         number (str):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -192,6 +206,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         number=number,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -203,6 +218,7 @@ async def asyncio(
     number: str,
     *,
     client: AuthenticatedClient,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Refund | None:
     """One refund; for a user's token, of an order of that user. One that is not settled is taken a step
     further first,
@@ -216,6 +232,7 @@ async def asyncio(
 
     Args:
         number (str):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -229,5 +246,6 @@ async def asyncio(
         await asyncio_detailed(
             number=number,
             client=client,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -15,7 +15,11 @@ def _get_kwargs(
     *,
     at: datetime.datetime | Unset = UNSET,
     asset: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -34,6 +38,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -102,6 +107,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     at: datetime.datetime | Unset = UNSET,
     asset: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | TrialBalance]:
     """What every account of the house, and all users together, gained and lost; it sums to zero by asset
 
@@ -112,6 +118,7 @@ def sync_detailed(
     Args:
         at (datetime.datetime | Unset):
         asset (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -124,6 +131,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         at=at,
         asset=asset,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -138,6 +146,7 @@ def sync(
     client: AuthenticatedClient,
     at: datetime.datetime | Unset = UNSET,
     asset: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | TrialBalance | None:
     """What every account of the house, and all users together, gained and lost; it sums to zero by asset
 
@@ -148,6 +157,7 @@ def sync(
     Args:
         at (datetime.datetime | Unset):
         asset (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -161,6 +171,7 @@ def sync(
         client=client,
         at=at,
         asset=asset,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -169,6 +180,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     at: datetime.datetime | Unset = UNSET,
     asset: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | TrialBalance]:
     """What every account of the house, and all users together, gained and lost; it sums to zero by asset
 
@@ -179,6 +191,7 @@ async def asyncio_detailed(
     Args:
         at (datetime.datetime | Unset):
         asset (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -191,6 +204,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         at=at,
         asset=asset,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -203,6 +217,7 @@ async def asyncio(
     client: AuthenticatedClient,
     at: datetime.datetime | Unset = UNSET,
     asset: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | TrialBalance | None:
     """What every account of the house, and all users together, gained and lost; it sums to zero by asset
 
@@ -213,6 +228,7 @@ async def asyncio(
     Args:
         at (datetime.datetime | Unset):
         asset (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -227,5 +243,6 @@ async def asyncio(
             client=client,
             at=at,
             asset=asset,
+            x_request_id=x_request_id,
         )
     ).parsed

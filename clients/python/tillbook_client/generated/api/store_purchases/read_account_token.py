@@ -13,7 +13,11 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     *,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -27,6 +31,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -94,6 +99,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[AccountToken | Problem]:
     """The user's account token, a UUID: give it to the store with every purchase. It never changes
 
@@ -103,6 +109,7 @@ def sync_detailed(
 
     Args:
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -114,6 +121,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         user=user,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -127,6 +135,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> AccountToken | Problem | None:
     """The user's account token, a UUID: give it to the store with every purchase. It never changes
 
@@ -136,6 +145,7 @@ def sync(
 
     Args:
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -148,6 +158,7 @@ def sync(
     return sync_detailed(
         client=client,
         user=user,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -155,6 +166,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[AccountToken | Problem]:
     """The user's account token, a UUID: give it to the store with every purchase. It never changes
 
@@ -164,6 +176,7 @@ async def asyncio_detailed(
 
     Args:
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -175,6 +188,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         user=user,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -186,6 +200,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> AccountToken | Problem | None:
     """The user's account token, a UUID: give it to the store with every purchase. It never changes
 
@@ -195,6 +210,7 @@ async def asyncio(
 
     Args:
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -208,5 +224,6 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             user=user,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -8,14 +8,21 @@ from ...client import AuthenticatedClient, Client
 from ...models.consent import Consent
 from ...models.consent_request import ConsentRequest
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     body: ConsentRequest,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "put",
@@ -104,6 +111,8 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: ConsentRequest,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Consent | Problem]:
     """Record whether the user agrees that a store is told how much of a purchase was used
 
@@ -114,6 +123,8 @@ def sync_detailed(
     Needs the scope `receipts`.
 
     Args:
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ConsentRequest):
 
     Raises:
@@ -126,6 +137,8 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -139,6 +152,8 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: ConsentRequest,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Consent | Problem | None:
     """Record whether the user agrees that a store is told how much of a purchase was used
 
@@ -149,6 +164,8 @@ def sync(
     Needs the scope `receipts`.
 
     Args:
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ConsentRequest):
 
     Raises:
@@ -162,6 +179,8 @@ def sync(
     return sync_detailed(
         client=client,
         body=body,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -169,6 +188,8 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: ConsentRequest,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Consent | Problem]:
     """Record whether the user agrees that a store is told how much of a purchase was used
 
@@ -179,6 +200,8 @@ async def asyncio_detailed(
     Needs the scope `receipts`.
 
     Args:
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ConsentRequest):
 
     Raises:
@@ -191,6 +214,8 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -202,6 +227,8 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: ConsentRequest,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Consent | Problem | None:
     """Record whether the user agrees that a store is told how much of a purchase was used
 
@@ -212,6 +239,8 @@ async def asyncio(
     Needs the scope `receipts`.
 
     Args:
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ConsentRequest):
 
     Raises:
@@ -226,5 +255,7 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             body=body,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -17,8 +17,15 @@ def _get_kwargs(
     *,
     body: ReceiptRequest,
     user: str | Unset = UNSET,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -128,6 +135,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: ReceiptRequest,
     user: str | Unset = UNSET,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Receipt]:
     """Hand in the proof of one or many store purchases, as the store gave it to the client
 
@@ -143,6 +152,8 @@ def sync_detailed(
     Args:
         provider_account (str):
         user (str | Unset):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ReceiptRequest): The proof as the provider's plugin wants it (`docs/api.md`): a JSON
             object.
 
@@ -158,6 +169,8 @@ def sync_detailed(
         provider_account=provider_account,
         body=body,
         user=user,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -173,6 +186,8 @@ def sync(
     client: AuthenticatedClient,
     body: ReceiptRequest,
     user: str | Unset = UNSET,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Receipt | None:
     """Hand in the proof of one or many store purchases, as the store gave it to the client
 
@@ -188,6 +203,8 @@ def sync(
     Args:
         provider_account (str):
         user (str | Unset):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ReceiptRequest): The proof as the provider's plugin wants it (`docs/api.md`): a JSON
             object.
 
@@ -204,6 +221,8 @@ def sync(
         client=client,
         body=body,
         user=user,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -213,6 +232,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: ReceiptRequest,
     user: str | Unset = UNSET,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Receipt]:
     """Hand in the proof of one or many store purchases, as the store gave it to the client
 
@@ -228,6 +249,8 @@ async def asyncio_detailed(
     Args:
         provider_account (str):
         user (str | Unset):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ReceiptRequest): The proof as the provider's plugin wants it (`docs/api.md`): a JSON
             object.
 
@@ -243,6 +266,8 @@ async def asyncio_detailed(
         provider_account=provider_account,
         body=body,
         user=user,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -256,6 +281,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: ReceiptRequest,
     user: str | Unset = UNSET,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Receipt | None:
     """Hand in the proof of one or many store purchases, as the store gave it to the client
 
@@ -271,6 +298,8 @@ async def asyncio(
     Args:
         provider_account (str):
         user (str | Unset):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ReceiptRequest): The proof as the provider's plugin wants it (`docs/api.md`): a JSON
             object.
 
@@ -288,5 +317,7 @@ async def asyncio(
             client=client,
             body=body,
             user=user,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

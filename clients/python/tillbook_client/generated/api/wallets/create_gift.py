@@ -8,16 +8,24 @@ from ...client import AuthenticatedClient, Client
 from ...models.gift import Gift
 from ...models.gift_request import GiftRequest
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     body: GiftRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -117,6 +125,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: GiftRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Gift | Problem]:
     """Give coins of one user to another, with the expiry, the value and the origin that they have
 
@@ -129,6 +139,8 @@ def sync_detailed(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (GiftRequest):
 
     Raises:
@@ -142,6 +154,8 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -156,6 +170,8 @@ def sync(
     client: AuthenticatedClient,
     body: GiftRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Gift | Problem | None:
     """Give coins of one user to another, with the expiry, the value and the origin that they have
 
@@ -168,6 +184,8 @@ def sync(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (GiftRequest):
 
     Raises:
@@ -182,6 +200,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -190,6 +210,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: GiftRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Gift | Problem]:
     """Give coins of one user to another, with the expiry, the value and the origin that they have
 
@@ -202,6 +224,8 @@ async def asyncio_detailed(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (GiftRequest):
 
     Raises:
@@ -215,6 +239,8 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -227,6 +253,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: GiftRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Gift | Problem | None:
     """Give coins of one user to another, with the expiry, the value and the origin that they have
 
@@ -239,6 +267,8 @@ async def asyncio(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (GiftRequest):
 
     Raises:
@@ -254,5 +284,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

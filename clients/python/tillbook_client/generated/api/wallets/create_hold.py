@@ -8,16 +8,24 @@ from ...client import AuthenticatedClient, Client
 from ...models.hold import Hold
 from ...models.hold_request import HoldRequest
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     body: HoldRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -112,6 +120,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: HoldRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Hold | Problem]:
     """Reserve coins for some seconds. Sending it again with the same key shows the hold as it stands
 
@@ -121,6 +131,8 @@ def sync_detailed(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (HoldRequest):
 
     Raises:
@@ -134,6 +146,8 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -148,6 +162,8 @@ def sync(
     client: AuthenticatedClient,
     body: HoldRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Hold | Problem | None:
     """Reserve coins for some seconds. Sending it again with the same key shows the hold as it stands
 
@@ -157,6 +173,8 @@ def sync(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (HoldRequest):
 
     Raises:
@@ -171,6 +189,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -179,6 +199,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: HoldRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Hold | Problem]:
     """Reserve coins for some seconds. Sending it again with the same key shows the hold as it stands
 
@@ -188,6 +210,8 @@ async def asyncio_detailed(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (HoldRequest):
 
     Raises:
@@ -201,6 +225,8 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -213,6 +239,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: HoldRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Hold | Problem | None:
     """Reserve coins for some seconds. Sending it again with the same key shows the hold as it stands
 
@@ -222,6 +250,8 @@ async def asyncio(
 
     Args:
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (HoldRequest):
 
     Raises:
@@ -237,5 +267,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -17,7 +17,11 @@ def _get_kwargs(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListGiftsFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -41,6 +45,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -121,6 +126,7 @@ def sync_detailed(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListGiftsFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Gifts | Problem]:
     """What a user gave and got, newest first. A gift on its way to the user is listed when it has come in
 
@@ -133,6 +139,7 @@ def sync_detailed(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListGiftsFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -147,6 +154,7 @@ def sync_detailed(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -163,6 +171,7 @@ def sync(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListGiftsFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Gifts | Problem | None:
     """What a user gave and got, newest first. A gift on its way to the user is listed when it has come in
 
@@ -175,6 +184,7 @@ def sync(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListGiftsFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -190,6 +200,7 @@ def sync(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -200,6 +211,7 @@ async def asyncio_detailed(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListGiftsFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Gifts | Problem]:
     """What a user gave and got, newest first. A gift on its way to the user is listed when it has come in
 
@@ -212,6 +224,7 @@ async def asyncio_detailed(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListGiftsFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -226,6 +239,7 @@ async def asyncio_detailed(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -240,6 +254,7 @@ async def asyncio(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListGiftsFormat | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Gifts | Problem | None:
     """What a user gave and got, newest first. A gift on its way to the user is listed when it has come in
 
@@ -252,6 +267,7 @@ async def asyncio(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListGiftsFormat | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -268,5 +284,6 @@ async def asyncio(
             cursor=cursor,
             limit=limit,
             format_=format_,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -25,7 +25,11 @@ def _get_kwargs(
     state: ListHoldsState | Unset = UNSET,
     asset: str | Unset = UNSET,
     environment: Environment | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -73,6 +77,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -158,6 +163,7 @@ def sync_detailed(
     state: ListHoldsState | Unset = UNSET,
     asset: str | Unset = UNSET,
     environment: Environment | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Holds | Problem]:
     """The user's holds, newest first. One whose time is over is `expired`, at once
 
@@ -176,6 +182,7 @@ def sync_detailed(
         asset (str | Unset):
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -195,6 +202,7 @@ def sync_detailed(
         state=state,
         asset=asset,
         environment=environment,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -216,6 +224,7 @@ def sync(
     state: ListHoldsState | Unset = UNSET,
     asset: str | Unset = UNSET,
     environment: Environment | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Holds | Problem | None:
     """The user's holds, newest first. One whose time is over is `expired`, at once
 
@@ -234,6 +243,7 @@ def sync(
         asset (str | Unset):
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -254,6 +264,7 @@ def sync(
         state=state,
         asset=asset,
         environment=environment,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -269,6 +280,7 @@ async def asyncio_detailed(
     state: ListHoldsState | Unset = UNSET,
     asset: str | Unset = UNSET,
     environment: Environment | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Holds | Problem]:
     """The user's holds, newest first. One whose time is over is `expired`, at once
 
@@ -287,6 +299,7 @@ async def asyncio_detailed(
         asset (str | Unset):
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -306,6 +319,7 @@ async def asyncio_detailed(
         state=state,
         asset=asset,
         environment=environment,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -325,6 +339,7 @@ async def asyncio(
     state: ListHoldsState | Unset = UNSET,
     asset: str | Unset = UNSET,
     environment: Environment | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Holds | Problem | None:
     """The user's holds, newest first. One whose time is over is `expired`, at once
 
@@ -343,6 +358,7 @@ async def asyncio(
         asset (str | Unset):
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -364,5 +380,6 @@ async def asyncio(
             state=state,
             asset=asset,
             environment=environment,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -26,7 +26,11 @@ def _get_kwargs(
     show: ListLotsShow | Unset = ListLotsShow.LEFT,
     kind: LotKind | Unset = UNSET,
     expires_before: datetime.datetime | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -75,6 +79,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -160,6 +165,7 @@ def sync_detailed(
     show: ListLotsShow | Unset = ListLotsShow.LEFT,
     kind: LotKind | Unset = UNSET,
     expires_before: datetime.datetime | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Lots | Problem]:
     """The lots of one wallet, oldest first: paid or bonus, what is left, when it expires, and what brought
     it in
@@ -180,6 +186,7 @@ def sync_detailed(
         show (ListLotsShow | Unset):  Default: ListLotsShow.LEFT.
         kind (LotKind | Unset): Paid for, or given on top.
         expires_before (datetime.datetime | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -199,6 +206,7 @@ def sync_detailed(
         show=show,
         kind=kind,
         expires_before=expires_before,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -220,6 +228,7 @@ def sync(
     show: ListLotsShow | Unset = ListLotsShow.LEFT,
     kind: LotKind | Unset = UNSET,
     expires_before: datetime.datetime | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Lots | Problem | None:
     """The lots of one wallet, oldest first: paid or bonus, what is left, when it expires, and what brought
     it in
@@ -240,6 +249,7 @@ def sync(
         show (ListLotsShow | Unset):  Default: ListLotsShow.LEFT.
         kind (LotKind | Unset): Paid for, or given on top.
         expires_before (datetime.datetime | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -260,6 +270,7 @@ def sync(
         show=show,
         kind=kind,
         expires_before=expires_before,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -275,6 +286,7 @@ async def asyncio_detailed(
     show: ListLotsShow | Unset = ListLotsShow.LEFT,
     kind: LotKind | Unset = UNSET,
     expires_before: datetime.datetime | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Lots | Problem]:
     """The lots of one wallet, oldest first: paid or bonus, what is left, when it expires, and what brought
     it in
@@ -295,6 +307,7 @@ async def asyncio_detailed(
         show (ListLotsShow | Unset):  Default: ListLotsShow.LEFT.
         kind (LotKind | Unset): Paid for, or given on top.
         expires_before (datetime.datetime | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -314,6 +327,7 @@ async def asyncio_detailed(
         show=show,
         kind=kind,
         expires_before=expires_before,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -333,6 +347,7 @@ async def asyncio(
     show: ListLotsShow | Unset = ListLotsShow.LEFT,
     kind: LotKind | Unset = UNSET,
     expires_before: datetime.datetime | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Lots | Problem | None:
     """The lots of one wallet, oldest first: paid or bonus, what is left, when it expires, and what brought
     it in
@@ -353,6 +368,7 @@ async def asyncio(
         show (ListLotsShow | Unset):  Default: ListLotsShow.LEFT.
         kind (LotKind | Unset): Paid for, or given on top.
         expires_before (datetime.datetime | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -374,5 +390,6 @@ async def asyncio(
             show=show,
             kind=kind,
             expires_before=expires_before,
+            x_request_id=x_request_id,
         )
     ).parsed

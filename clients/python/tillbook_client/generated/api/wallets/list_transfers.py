@@ -29,7 +29,11 @@ def _get_kwargs(
     account: ListTransfersAccount | Unset = UNSET,
     kind: ListTransfersKind | Unset = UNSET,
     order: ListTransfersOrder | Unset = ListTransfersOrder.OLDEST_FIRST,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -89,6 +93,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -176,6 +181,7 @@ def sync_detailed(
     account: ListTransfersAccount | Unset = UNSET,
     kind: ListTransfersKind | Unset = UNSET,
     order: ListTransfersOrder | Unset = ListTransfersOrder.OLDEST_FIRST,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Transfers]:
     """The transfers of one account of the user by its versions; or, for a backend's key without `user`,
     those of all
@@ -200,6 +206,7 @@ def sync_detailed(
         account (ListTransfersAccount | Unset):
         kind (ListTransfersKind | Unset):
         order (ListTransfersOrder | Unset):  Default: ListTransfersOrder.OLDEST_FIRST.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -221,6 +228,7 @@ def sync_detailed(
         account=account,
         kind=kind,
         order=order,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -244,6 +252,7 @@ def sync(
     account: ListTransfersAccount | Unset = UNSET,
     kind: ListTransfersKind | Unset = UNSET,
     order: ListTransfersOrder | Unset = ListTransfersOrder.OLDEST_FIRST,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Transfers | None:
     """The transfers of one account of the user by its versions; or, for a backend's key without `user`,
     those of all
@@ -268,6 +277,7 @@ def sync(
         account (ListTransfersAccount | Unset):
         kind (ListTransfersKind | Unset):
         order (ListTransfersOrder | Unset):  Default: ListTransfersOrder.OLDEST_FIRST.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -290,6 +300,7 @@ def sync(
         account=account,
         kind=kind,
         order=order,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -307,6 +318,7 @@ async def asyncio_detailed(
     account: ListTransfersAccount | Unset = UNSET,
     kind: ListTransfersKind | Unset = UNSET,
     order: ListTransfersOrder | Unset = ListTransfersOrder.OLDEST_FIRST,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Transfers]:
     """The transfers of one account of the user by its versions; or, for a backend's key without `user`,
     those of all
@@ -331,6 +343,7 @@ async def asyncio_detailed(
         account (ListTransfersAccount | Unset):
         kind (ListTransfersKind | Unset):
         order (ListTransfersOrder | Unset):  Default: ListTransfersOrder.OLDEST_FIRST.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -352,6 +365,7 @@ async def asyncio_detailed(
         account=account,
         kind=kind,
         order=order,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -373,6 +387,7 @@ async def asyncio(
     account: ListTransfersAccount | Unset = UNSET,
     kind: ListTransfersKind | Unset = UNSET,
     order: ListTransfersOrder | Unset = ListTransfersOrder.OLDEST_FIRST,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Transfers | None:
     """The transfers of one account of the user by its versions; or, for a backend's key without `user`,
     those of all
@@ -397,6 +412,7 @@ async def asyncio(
         account (ListTransfersAccount | Unset):
         kind (ListTransfersKind | Unset):
         order (ListTransfersOrder | Unset):  Default: ListTransfersOrder.OLDEST_FIRST.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -420,5 +436,6 @@ async def asyncio(
             account=account,
             kind=kind,
             order=order,
+            x_request_id=x_request_id,
         )
     ).parsed

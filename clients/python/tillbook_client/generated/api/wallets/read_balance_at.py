@@ -18,7 +18,11 @@ def _get_kwargs(
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
     at: datetime.datetime,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -43,6 +47,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -113,6 +118,7 @@ def sync_detailed(
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
     at: datetime.datetime,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[BalanceAt | Problem]:
     """What a wallet held at a moment in the past
 
@@ -126,6 +132,7 @@ def sync_detailed(
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
         at (datetime.datetime):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -140,6 +147,7 @@ def sync_detailed(
         asset=asset,
         environment=environment,
         at=at,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -156,6 +164,7 @@ def sync(
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
     at: datetime.datetime,
+    x_request_id: str | Unset = UNSET,
 ) -> BalanceAt | Problem | None:
     """What a wallet held at a moment in the past
 
@@ -169,6 +178,7 @@ def sync(
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
         at (datetime.datetime):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -184,6 +194,7 @@ def sync(
         asset=asset,
         environment=environment,
         at=at,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -194,6 +205,7 @@ async def asyncio_detailed(
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
     at: datetime.datetime,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[BalanceAt | Problem]:
     """What a wallet held at a moment in the past
 
@@ -207,6 +219,7 @@ async def asyncio_detailed(
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
         at (datetime.datetime):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -221,6 +234,7 @@ async def asyncio_detailed(
         asset=asset,
         environment=environment,
         at=at,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -235,6 +249,7 @@ async def asyncio(
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
     at: datetime.datetime,
+    x_request_id: str | Unset = UNSET,
 ) -> BalanceAt | Problem | None:
     """What a wallet held at a moment in the past
 
@@ -248,6 +263,7 @@ async def asyncio(
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
         at (datetime.datetime):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -264,5 +280,6 @@ async def asyncio(
             asset=asset,
             environment=environment,
             at=at,
+            x_request_id=x_request_id,
         )
     ).parsed

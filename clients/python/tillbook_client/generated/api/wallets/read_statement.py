@@ -22,7 +22,11 @@ def _get_kwargs(
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
     order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -60,6 +64,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -143,6 +148,7 @@ def sync_detailed(
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
     order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Statement]:
     """The postings of one wallet in the order of their versions, which have no gaps
 
@@ -159,6 +165,7 @@ def sync_detailed(
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
         order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -176,6 +183,7 @@ def sync_detailed(
         asset=asset,
         environment=environment,
         order=order,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -195,6 +203,7 @@ def sync(
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
     order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Statement | None:
     """The postings of one wallet in the order of their versions, which have no gaps
 
@@ -211,6 +220,7 @@ def sync(
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
         order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -229,6 +239,7 @@ def sync(
         asset=asset,
         environment=environment,
         order=order,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -242,6 +253,7 @@ async def asyncio_detailed(
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
     order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | Statement]:
     """The postings of one wallet in the order of their versions, which have no gaps
 
@@ -258,6 +270,7 @@ async def asyncio_detailed(
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
         order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -275,6 +288,7 @@ async def asyncio_detailed(
         asset=asset,
         environment=environment,
         order=order,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -292,6 +306,7 @@ async def asyncio(
     asset: str | Unset = "coin",
     environment: Environment | Unset = UNSET,
     order: ReadStatementOrder | Unset = ReadStatementOrder.OLDEST_FIRST,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | Statement | None:
     """The postings of one wallet in the order of their versions, which have no gaps
 
@@ -308,6 +323,7 @@ async def asyncio(
         environment (Environment | Unset): `live`, or `sandbox` for what a provider's sandbox
             paid.
         order (ReadStatementOrder | Unset):  Default: ReadStatementOrder.OLDEST_FIRST.
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -327,5 +343,6 @@ async def asyncio(
             asset=asset,
             environment=environment,
             order=order,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -16,7 +16,11 @@ def _get_kwargs(
     transfer_id: UUID,
     *,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -32,6 +36,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -105,6 +110,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | TransferDetails]:
     """One transfer, with the lots that it made, used, or gave back to
 
@@ -115,6 +121,7 @@ def sync_detailed(
     Args:
         transfer_id (UUID):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -127,6 +134,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         transfer_id=transfer_id,
         user=user,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -141,6 +149,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | TransferDetails | None:
     """One transfer, with the lots that it made, used, or gave back to
 
@@ -151,6 +160,7 @@ def sync(
     Args:
         transfer_id (UUID):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -164,6 +174,7 @@ def sync(
         transfer_id=transfer_id,
         client=client,
         user=user,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -172,6 +183,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | TransferDetails]:
     """One transfer, with the lots that it made, used, or gave back to
 
@@ -182,6 +194,7 @@ async def asyncio_detailed(
     Args:
         transfer_id (UUID):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -194,6 +207,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         transfer_id=transfer_id,
         user=user,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -206,6 +220,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     user: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Problem | TransferDetails | None:
     """One transfer, with the lots that it made, used, or gave back to
 
@@ -216,6 +231,7 @@ async def asyncio(
     Args:
         transfer_id (UUID):
         user (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -230,5 +246,6 @@ async def asyncio(
             transfer_id=transfer_id,
             client=client,
             user=user,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -9,12 +9,21 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.hold import Hold
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     hold_id: UUID,
+    *,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -23,6 +32,7 @@ def _get_kwargs(
         ),
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -100,6 +110,8 @@ def sync_detailed(
     hold_id: UUID,
     *,
     client: AuthenticatedClient,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Hold | Problem]:
     """Give back what is still reserved. Repeating it is harmless
 
@@ -109,6 +121,8 @@ def sync_detailed(
 
     Args:
         hold_id (UUID):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -120,6 +134,8 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         hold_id=hold_id,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -133,6 +149,8 @@ def sync(
     hold_id: UUID,
     *,
     client: AuthenticatedClient,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Hold | Problem | None:
     """Give back what is still reserved. Repeating it is harmless
 
@@ -142,6 +160,8 @@ def sync(
 
     Args:
         hold_id (UUID):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -154,6 +174,8 @@ def sync(
     return sync_detailed(
         hold_id=hold_id,
         client=client,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -161,6 +183,8 @@ async def asyncio_detailed(
     hold_id: UUID,
     *,
     client: AuthenticatedClient,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Hold | Problem]:
     """Give back what is still reserved. Repeating it is harmless
 
@@ -170,6 +194,8 @@ async def asyncio_detailed(
 
     Args:
         hold_id (UUID):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -181,6 +207,8 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         hold_id=hold_id,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -192,6 +220,8 @@ async def asyncio(
     hold_id: UUID,
     *,
     client: AuthenticatedClient,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Hold | Problem | None:
     """Give back what is still reserved. Repeating it is harmless
 
@@ -201,6 +231,8 @@ async def asyncio(
 
     Args:
         hold_id (UUID):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -214,5 +246,7 @@ async def asyncio(
         await asyncio_detailed(
             hold_id=hold_id,
             client=client,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

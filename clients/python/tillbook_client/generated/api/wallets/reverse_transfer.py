@@ -10,7 +10,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.posted import Posted
 from ...models.problem import Problem
 from ...models.reverse_request import ReverseRequest
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
@@ -18,9 +18,17 @@ def _get_kwargs(
     *,
     body: ReverseRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -123,6 +131,8 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: ReverseRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Posted | Problem]:
     """Undo a transfer by a new one, at most once. Coins go back into the lots that they came from
 
@@ -133,6 +143,8 @@ def sync_detailed(
     Args:
         transfer_id (UUID):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ReverseRequest):
 
     Raises:
@@ -147,6 +159,8 @@ def sync_detailed(
         transfer_id=transfer_id,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -162,6 +176,8 @@ def sync(
     client: AuthenticatedClient,
     body: ReverseRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Posted | Problem | None:
     """Undo a transfer by a new one, at most once. Coins go back into the lots that they came from
 
@@ -172,6 +188,8 @@ def sync(
     Args:
         transfer_id (UUID):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ReverseRequest):
 
     Raises:
@@ -187,6 +205,8 @@ def sync(
         client=client,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -196,6 +216,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: ReverseRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Posted | Problem]:
     """Undo a transfer by a new one, at most once. Coins go back into the lots that they came from
 
@@ -206,6 +228,8 @@ async def asyncio_detailed(
     Args:
         transfer_id (UUID):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ReverseRequest):
 
     Raises:
@@ -220,6 +244,8 @@ async def asyncio_detailed(
         transfer_id=transfer_id,
         body=body,
         idempotency_key=idempotency_key,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -233,6 +259,8 @@ async def asyncio(
     client: AuthenticatedClient,
     body: ReverseRequest,
     idempotency_key: str,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Posted | Problem | None:
     """Undo a transfer by a new one, at most once. Coins go back into the lots that they came from
 
@@ -243,6 +271,8 @@ async def asyncio(
     Args:
         transfer_id (UUID):
         idempotency_key (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
         body (ReverseRequest):
 
     Raises:
@@ -259,5 +289,7 @@ async def asyncio(
             client=client,
             body=body,
             idempotency_key=idempotency_key,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
         )
     ).parsed

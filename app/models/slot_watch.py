@@ -1,0 +1,126 @@
+"""Watches which slots statements and transactions are given, while `slot_guard` reads their text. Tests install both on
+every engine that they make; the service installs neither.
+
+An engine that is divided by slots has to know from a statement's values where to send it. So every statement on user
+data is given one slot, by its value: no list, and not only a row of a join. One transaction is given one slot. An
+INSERT from a SELECT takes its slot from a column, for the engine to see that both tables are in one place. And no
+statement does what such engines refuse. Allowed by name are the sweeps of `slot_guard`, and transactions that the code
+declares to be of several slots (`of_several_slots`): whoever has slots in several databases has to split or refuse
+these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+from app.models import slot_guard
+from app.models.slot_guard import SLOTTED, SlotMissing, is_sweep, tables_of
+
+SEVERAL: Mapping[str, str] = {
+    "audit": "reads what belongs together as of one moment",
+    "batch": "a batch of the ledger, which its caller may want booked whole or not at all",
+    "events": "gives positions of the feed to events, and plans or deletes them in their order",
+    "search": "reads whatever has a number",
+}
+"""Why a transaction may be of several slots."""
+MIGRATION_LOCK = "SELECT pg_advisory_xact_lock(7310588)"
+"""The only advisory lock of the project: migrations run by hand or at deploy, never on user data."""
+_SLOT = re.compile(r"(?:^|_)slot(?:_m?\d+)*$")
+"""The name of a value that is a slot: `slot`, `p_slot`, and `slot_1` or `slot_m3` as SQLAlchemy numbers them."""
+_WRITTEN_OUT = re.compile(r"\bslot\s*=\s*(\d+)")
+_FROM_SELECT = re.compile(r"^\s*INSERT\s+INTO\s+\w+\s*\(\s*slot\b[^)]*\)\s*SELECT\s+(?!\"?\w+\"?\.slot\b)", re.I | re.S)
+_REFUSED = (
+    ("an advisory lock", re.compile(r"\bpg_(?:try_)?advisory_", re.I)),
+    ("LISTEN or NOTIFY", re.compile(r"^\s*(?:LISTEN|NOTIFY)\b", re.I)),
+    ("an INSERT inside WITH", re.compile(r"^\s*WITH\b.*\(\s*INSERT\b", re.I | re.S)),
+    ("a change of a row's slot", re.compile(r"^\s*UPDATE\b.*\bSET\b(?:(?!\bWHERE\b).)*\bslot\s*=", re.I | re.S)),
+    (
+        "a function in UPDATE whose value changes from call to call",
+        re.compile(r"^\s*UPDATE\b.*\b(?:random|clock_timestamp|gen_random_uuid|timeofday|nextval)\s*\(", re.I | re.S),
+    ),
+    ("a subquery among VALUES", re.compile(r"^\s*INSERT\b.*\bVALUES\s*\([^;]*\(\s*SELECT\b", re.I | re.S)),
+)
+"""What distributed engines refuse, or send through one node for all."""
+_SEEN, _DECLARED = "slots_seen", "several_slots"
+
+
+class SlotsMixed(AssertionError):
+    """A statement or a transaction is given no slot, or more than one; or a statement that such engines refuse."""
+
+
+def of_several_slots(connection: Connection, why: str) -> None:
+    """Declare that this transaction is of several slots, for one of the reasons in SEVERAL."""
+    if why not in SEVERAL:
+        raise ValueError(f"no such reason: {why}")
+    connection.info[_DECLARED] = why
+
+
+def watch_engine(engine: Engine) -> None:
+    """Watch every statement of this engine. Statements that run on the driver's own cursor report themselves
+    (`report`), once an engine is watched."""
+    engine.dialect.watches_slots = True  # type: ignore[attr-defined]
+    event.listen(engine, "begin", _forget)
+    event.listen(engine, "commit", _forget)
+    event.listen(engine, "rollback", _forget)
+    event.listen(engine, "before_cursor_execute", _before)
+
+
+def report(connection: Connection, sql: str, names: Sequence[str], values: Sequence[Any] | Mapping[str, Any]) -> None:
+    """A statement that is about to run on the driver's own cursor."""
+    if getattr(connection.dialect, "watches_slots", False):
+        pairs = values.items() if isinstance(values, Mapping) else zip(names, values, strict=True)
+        check(connection, sql, [dict(pairs)])
+
+
+def check(connection: Connection, sql: str, values: Iterable[Mapping[str, Any]]) -> None:
+    """Raise SlotsMixed unless the statement, with these values, and the transaction so far are of one slot."""
+    if slot_guard.is_schema(sql) or sql == MIGRATION_LOCK:
+        return
+    for what, pattern in _REFUSED:
+        if pattern.search(sql):
+            raise SlotsMixed(f"{what}: {sql[:300]}")
+    if not tables_of(sql) & SLOTTED or is_sweep(sql):
+        return
+    given = {int(slot) for slot in _WRITTEN_OUT.findall(sql)}
+    for row in values:
+        for name, value in row.items():
+            if _SLOT.search(name):
+                if not isinstance(value, int):
+                    raise SlotsMixed(f"a slot that is no number, but {type(value).__name__}: {sql[:300]}")
+                given.add(value)
+    if not given:
+        raise SlotsMixed(f"no slot is given by value: {sql[:300]}")
+    if _FROM_SELECT.search(sql):
+        raise SlotsMixed(f"an INSERT from a SELECT whose slot is no column: {sql[:300]}")
+    _note(connection, sql, given)
+
+
+def _note(connection: Connection, sql: str, given: set[int]) -> None:
+    if connection.info.get(_DECLARED):
+        return
+    seen = connection.info.setdefault(_SEEN, set()) if connection.in_transaction() else set()
+    seen |= given  # outside of a transaction each statement is one
+    if len(seen) > 1:
+        raise SlotsMixed(f"more than one slot in one transaction, {sorted(seen)}: {sql[:300]}")
+
+
+def _forget(connection: Connection) -> None:
+    if not connection.invalidated:
+        connection.info.pop(_SEEN, None)
+        connection.info.pop(_DECLARED, None)
+
+
+def _before(connection: Connection, _cursor: Any, sql: str, parameters: Any, context: Any, _many: bool) -> None:
+    compiled = getattr(context, "compiled_parameters", None)
+    if compiled:
+        rows: list[Any] = list(compiled)
+    else:
+        rows = list(parameters) if isinstance(parameters, list) else [parameters]
+    check(connection, sql, [row for row in rows if isinstance(row, Mapping)])
+
+
+__all__ = ["SEVERAL", "SlotMissing", "SlotsMixed", "check", "of_several_slots", "report", "watch_engine"]
