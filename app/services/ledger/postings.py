@@ -16,11 +16,12 @@ from app.domain.ledger import (
     Transfer,
 )
 from app.domain.limits import LedgerRules
-from app.domain.spending import rival_ids
+from app.domain.numbers import owner_of, rival_ids
 from app.services.base.statements import Move
 from app.services.base.transaction import Connected
 from app.services.events.outbox import Event
-from app.services.ledger.idempotency import check_rivals, find_result
+from app.services.ledger.accounts import NO_KEY
+from app.services.ledger.idempotency import check_key, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 
@@ -47,9 +48,12 @@ def post(
         by_id[slot, transfer.id_in(slot)] = transfer
     if len(by_id) != len(transfers):
         raise InvalidTransfer("two transfers in one call have the same key")
-    rivals = [(slot, rival) for each in transfers for rival in rival_ids(slot, each.scope, each.key)]
+    one = transfers[0] if len(transfers) == 1 else None  # a caller's request; what is booked for a fact has no owner
+    owner = "" if one is None else owner_of(one.scope)
+    key = NO_KEY if one is None or not owner else (owner, one.key)
+    rivals = [(slot, each) for each in rival_ids(slot, one.scope, one.key)] if one is not None and owner else []
     with LedgerTransaction(
-        session, rules or LedgerRules(), places_of(slot, transfers), at, ids=[*by_id, *rivals], beside=beside
+        session, rules or LedgerRules(), places_of(slot, transfers), at, ids=[*by_id, *rivals], key=key, beside=beside
     ) as books:
         for event in told:
             books.tell_of(slot, transfers[0].book, event)
@@ -57,7 +61,8 @@ def post(
             if each in books.known:
                 posted.append(_repeat(session, slot, transfer))
                 continue
-            check_rivals(books.known, slot, transfer.scope, transfer.key)
+            if rivals:
+                check_key(books, slot, transfer.scope, transfer.key)
             if transfer.debit.user_id:
                 available = books.available(slot, transfer.debit, transfer.amount)
                 if available < transfer.amount:
