@@ -20,6 +20,7 @@ from functools import partial
 import structlog
 from sqlalchemy import ColumnElement, select
 
+from app.domain.retries import Retried, pause_seconds
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refreshes
 from app.services.accounts.provider_keys import DatabaseKeys
@@ -39,7 +40,7 @@ from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
-from app.services.gifts import journey, recalls
+from app.services.gifts import gift_rows, journey, recalls
 from app.services.intake import receipts
 from app.services.ledger import checkpoints
 from app.services.ledger import expiry as ledger_expiry
@@ -52,7 +53,7 @@ THREADS = 4
 """Calls that one lane makes at once: as many as an account's bulkhead has places (`Bulkheads.WIDTH`)."""
 IDLE_SECONDS = 1.0
 """What falls due is found by a look at the database after so long at the most."""
-WAITING_SECONDS = 30.0
+WAITING_SECONDS = pause_seconds(Retried.WAITING_FACT, 0, jitter=0)
 OLD_SECONDS = 600.0
 OLD_CALLS_SECONDS = 3600.0
 """Between two goes through all slots for calls that are older than they are kept."""
@@ -88,7 +89,7 @@ QUEUES = (
     Queue("reference queries", reference_queries.ASKS_DUE, reference_queries.work_on_ask),
     Queue("refunds", refund_calls.REFUNDS_DUE, refund_calls.work_on_refund),
     Queue("refunds that failed", refund_calls.RECHECKS_DUE, refund_calls.recheck),
-    Queue("gifts", journey.DUE, journey.work_on_gift),
+    Queue("gifts", gift_rows.GIFTS_DUE, journey.work_on_gift),
     Queue("recalls of gifts", recalls.RECALLS_DUE, recalls.work_on_recall),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with the schema; tests get copies, which is quicker than making it anew."""
     file = tmp_path_factory.mktemp("template") / "template.sqlite3"
     create_schema(f"sqlite:///{file}")
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")  # each copy would have to be changed to it, and flushed
     return file
 
 

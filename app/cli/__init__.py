@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from app import logs
 from app.cli import (
     audit,
+    bills,
     callers,
     endpoints,
     events,
@@ -63,6 +64,7 @@ for _command in (
     refunds.refunds,
     gifts.gifts,
     scans.scans,
+    bills.bills,
     endpoints.endpoints,
     events.events,
     wallets.wallets,

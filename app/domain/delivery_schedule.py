@@ -1,4 +1,5 @@
-"""When a delivery is tried again, when an endpoint is left alone, and when it is paused. Seconds; pure rules."""
+"""What a receiver's answer means for a delivery, when an endpoint is left alone, and when it is paused. Pure rules; the
+pauses are in `app.domain.retries`."""
 
 from __future__ import annotations
 
@@ -6,24 +7,17 @@ import email.utils
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-RETRY_SECONDS = (5, 30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600)
-"""After each failed attempt of one delivery; the last one again and again."""
-UNAVAILABLE_SECONDS = (*(5,) * 6, 30, 120, 600)
-"""After each attempt that nobody looked at, since the receiver was away: soon, for that says nothing about the event,
-and a receiver that restarts is back in seconds. Seldom from the seventh time on: this event may be what it dies of."""
+from app.domain.retries import Retried, pause_seconds
+
 UNAVAILABLE_STATUSES = frozenset({429, 502, 503, 504})
 """Answers that say no more than no answer does: a gateway's, or that the receiver has too much to do."""
 WAIT_STATUSES = frozenset({429, 503})
 """Answers whose `Retry-After` is heeded (RFC 6585, section 4; RFC 9110, section 15.6.4)."""
 LONGEST_ASKED_PAUSE = timedelta(hours=1)
 """`Retry-After` is heeded up to here: a receiver that asks for more is tried every hour."""
-RETRY_JITTER = 0.2
-"""Each pause is longer or shorter by up to this share of it: what failed together does not return together."""
 BREAKER_FAILURES = 5
 """After so many failed attempts in a row, of whatever users, the endpoint itself is taken to be down: from then on one
 delivery at a time tries."""
-PROBE_CAP_SECONDS = 600
-"""An endpoint that is down is tried so often at the least: what waits goes on soon after the endpoint is back."""
 DELIVERY_LEASE_SECONDS = 20
 """A worker that dies while it sends leaves the event due again after so long. An attempt takes less
 (`endpoint_client`): 15 s until the answer, and 2 s for its body."""
@@ -55,8 +49,8 @@ def meaning_of(status: int | None) -> AnswerMeaning:
 
 def retry_pause(meaning: AnswerMeaning, attempts: int, jitter: float) -> timedelta:
     """How long a delivery rests after its n-th attempt failed. `jitter` is a random number in [0, 1)."""
-    steps = UNAVAILABLE_SECONDS if meaning is AnswerMeaning.UNAVAILABLE else RETRY_SECONDS
-    return _spread(steps[min(max(attempts, 1), len(steps)) - 1], jitter)
+    why = Retried.UNTRIED_DELIVERY if meaning is AnswerMeaning.UNAVAILABLE else Retried.FAILED_DELIVERY
+    return timedelta(seconds=pause_seconds(why, attempts - 1, jitter))
 
 
 def asked_pause(status: int | None, retry_after: str, now: datetime) -> timedelta | None:
@@ -81,13 +75,8 @@ def probe_pause(failures: int, jitter: float) -> timedelta | None:
     """How long an endpoint rests after so many failures in a row; None while it is not taken to be down."""
     if failures < BREAKER_FAILURES:
         return None
-    step = min(failures - BREAKER_FAILURES, len(RETRY_SECONDS) - 1)
-    return _spread(min(RETRY_SECONDS[step], PROBE_CAP_SECONDS), jitter)
+    return timedelta(seconds=pause_seconds(Retried.ENDPOINT_DOWN, failures - BREAKER_FAILURES, jitter))
 
 
 def is_to_be_paused(failing_since: datetime, now: datetime) -> bool:
     return now - failing_since >= PAUSE_AFTER
-
-
-def _spread(seconds: float, jitter: float) -> timedelta:
-    return timedelta(seconds=seconds * (1 - RETRY_JITTER + 2 * RETRY_JITTER * jitter))

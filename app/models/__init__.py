@@ -2,6 +2,7 @@
 
 from app.models import (
     asks,
+    bills,
     callers,
     catalogue,
     checkpoints,
@@ -18,6 +19,7 @@ from app.models import (
 
 __all__ = [
     "asks",
+    "bills",
     "callers",
     "catalogue",
     "checkpoints",

@@ -41,7 +41,7 @@ class AgreementWay:
     """One way of signing: where the payer signs, and what the client does with our signed request."""
 
     channel: Literal["ALIPAYAPP", "QRCODE", "QRCODEORSMS"]
-    action: Literal["wallet", "redirect", "qr", "mini_program"]
+    action: Literal["wallet", "redirect", "qr", "sign_center"]
     extra: type[BaseModel]
 
 
@@ -50,7 +50,7 @@ AGREEMENT_WAYS: Mapping[str, AgreementWay] = {
     "wap": AgreementWay("ALIPAYAPP", "redirect", NoExtra),
     "page": AgreementWay("QRCODEORSMS", "redirect", NoExtra),
     "qr": AgreementWay("QRCODE", "qr", NoExtra),
-    "mini_program": AgreementWay("ALIPAYAPP", "mini_program", NoExtra),
+    "miniprogram": AgreementWay("ALIPAYAPP", "sign_center", NoExtra),
 }
 PAYING_WAY = "app"
 """Pay and sign together: `alipay.trade.app.pay` with `agreement_sign_params`."""

@@ -43,7 +43,7 @@ NOT_OPEN = frozenset(
 """To a close: the trade is not waiting for its payer, so it is paid, closed or finished. Ask which."""
 NO_SUCH_AGREEMENT = frozenset({"USER_AGREEMENT_NOT_EXIST"})
 ALREADY_ENDED = frozenset({"AGREEMENT_HAS_UNSIGNED"})
-ALREADY_PAID = frozenset({"TRADE_HAS_SUCCESS"})
+PAID_BEFORE = frozenset({"TRADE_HAS_SUCCESS"})
 WRONG_DATE = frozenset({"CYCLE_PAY_DATE_NOT_MATCH"})
 """To a deduction: today is not within the five days before its planned date."""
 NO_BILL = frozenset({"BILL_NOT_EXIST", "NO_BILL_DATA"})
@@ -125,7 +125,7 @@ SUB_CODES: Mapping[str, ErrorType] = {
 }
 """By `sub_code` without its prefixes. Any that is not here is Unknown."""
 
-REFUSALS: Mapping[str, Refusal] = {
+DEDUCTION_REFUSALS: Mapping[str, Refusal] = {
     "BUYER_BALANCE_NOT_ENOUGH": Refusal.NO_MONEY,
     "BUYER_BANKCARD_BALANCE_NOT_ENOUGH": Refusal.NO_MONEY,
     "NO_PAYMENT_INSTRUMENTS_AVAILABLE": Refusal.NO_MONEY,
@@ -183,5 +183,5 @@ def failure(answer: Answer) -> ProviderError:
     code, sub_code = (_UNSAFE.sub("?", text)[:_LONGEST] for text in (answer.code, answer.sub_code))
     text = f"the gateway answers {code} {sub_code}".rstrip()
     if kind is Declined:
-        return Declined(text, code=sub_code or code, refusal=REFUSALS.get(reason(answer.sub_code)))
+        return Declined(text, code=sub_code or code, refusal=DEDUCTION_REFUSALS.get(reason(answer.sub_code)))
     return kind(text, code=sub_code or code)

@@ -96,8 +96,8 @@ class AlipayDebits(AlipayProvider):
             case "qr":
                 return {"type": "qr", "code": self._client.browser_url(PAGE_SIGN, fields, **addresses)}
         signed = self._client.signed_query(PAGE_SIGN, fields, **addresses)
-        if way.action == "mini_program":
-            return {"type": "mini_program", "sign_str": signed}
+        if way.action == "sign_center":
+            return {"type": "sign_center", "sign_str": signed}
         return {"type": "redirect", "url": wallet_link(signed)}
 
     def _pay_and_sign(self, terms: Terms, first: Intent, way: AgreementWay) -> Started:
@@ -132,7 +132,7 @@ class AlipayDebits(AlipayProvider):
         if answer.ok or (answer.code == _WAITING and answer.signed):
             return self._accepted(answer, ref)
         error = codes.failure(answer)
-        if isinstance(error, Declined) or codes.business_reason(answer) in codes.ALREADY_PAID:
+        if isinstance(error, Declined) or codes.business_reason(answer) in codes.PAID_BEFORE:
             return self._despite(error, ref)
         raise error
 

@@ -184,7 +184,10 @@ def deposit_back_ask(stated: Mapping[str, str], content: Mapping[str, Any], merc
 def agreement_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
     """Signed, or ended. The notice of an end does not say by whom. An end that we asked for is told first by the answer
     to our call; any other is, as a rule, the payer's, in the wallet."""
+    status = fields.get("status", "")
     kind = AGREEMENT_NOTICES[fields["notify_type"]]
+    if status and AGREEMENT_STATUS.get(status) is not kind:
+        kind = Kind.PENDING  # a word of tomorrow, or one that contradicts its notice: a query has to tell
     times = ("sign_time", "notify_time") if kind is Kind.SIGNED else ("unsign_time", "notify_time")
     return Fact(
         kind=kind,
@@ -194,7 +197,7 @@ def agreement_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact
         live=merchant.live,
         period_end=_validity_end(fields) if kind is Kind.SIGNED else None,
         ending=Ending.PAYER if kind is Kind.ENDED else None,
-        cause=printable(fields.get("status", "")),
+        cause=printable(status),
         raw=audit(fields),
     )
 

@@ -92,7 +92,9 @@ class NotificationReader:
         """What kind of notice it is comes before everything else: most fields exist in one kind only."""
         notice = stated.get("notify_type", "")
         if notice in mapping.AGREEMENT_NOTICES:
-            return (mapping.agreement_notice_fact(stated, self._merchant),)
+            fact = mapping.agreement_notice_fact(stated, self._merchant)
+            # Without our number it is an agreement that another system signed with this app.
+            return (fact,) if fact.ref.our_agreement else ()
         if notice == mapping.TRADE_NOTICE:
             return mapping.trade_notice_facts(stated, self._merchant)
         return ()  # authentic, of a kind that says nothing about payments

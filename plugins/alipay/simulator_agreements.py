@@ -43,7 +43,7 @@ def agree(token: str) -> AnyResponse:
     if not isinstance(asked, SigningRequest):
         return Response(pages.refusal("This page was left."), 404)
     simulation().gateway.agreements.sign(asked)
-    return redirect(back, 302) if back else Response(pages.signed())
+    return redirect(back, 302) if back else Response(pages.agreed())
 
 
 agreement_control = Blueprint("agreement_control", __name__)
@@ -51,14 +51,14 @@ agreement_control = Blueprint("agreement_control", __name__)
 
 @agreement_control.errorhandler(BusinessFailure)
 @agreement_control.errorhandler(GatewayError)
-def refused(error: Exception) -> tuple[Response, int]:
+def agreement_refused(error: Exception) -> tuple[Response, int]:
     return jsonify(error=str(error)), 409
 
 
 @agreement_control.errorhandler(KeyError)
 @agreement_control.errorhandler(ValueError)
 @agreement_control.errorhandler(TypeError)
-def misused(error: Exception) -> tuple[Response, int]:
+def agreement_misused(error: Exception) -> tuple[Response, int]:
     return jsonify(error=f"bad request: {type(error).__name__} {error}"), 400
 
 
@@ -68,7 +68,7 @@ def listed() -> Response:
 
 
 @agreement_control.post("/sign")
-def sign() -> Response:
+def payer_signs() -> Response:
     """`{"action": …}`: a payer agrees to what the action shows. Paying and signing together is `pay`."""
     return jsonify(_shown(simulation().sign(_json()["action"])))
 

@@ -4,7 +4,7 @@ It moves no money. Its provider is `simulator`, started with `python -m plugins.
 """
 
 from app.providers import Plugin
-from plugins.sandbox.provider import build
+from plugins.sandbox.agreements import build
 from plugins.sandbox.settings import SandboxSettings
 
 plugin = Plugin(name="sandbox", settings=SandboxSettings, build=build)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.providers import HttpResponse, Tools, Unknown
-from plugins.sandbox.mapping import ERRORS, Unreadable, parsed
+from plugins.sandbox.mapping import Unreadable, error_of, parsed
 from plugins.sandbox.signing import ID, MERCHANT, BadSignature, Signer
 
 
@@ -23,7 +23,7 @@ class Answer:
     def document_or_raise(self) -> Mapping[str, Any]:
         """The document of a success. Raises what the error table says for an error."""
         if self.error:
-            raise ERRORS.get(self.error, Unknown)(f"the sandbox answered {self.error}", code=self.error)
+            raise error_of(self.error)
         return self.document
 
 

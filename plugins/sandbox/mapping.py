@@ -16,11 +16,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from app.domain.money import MAX_MINOR, Money
 from app.providers import (
     Declined,
+    Ending,
     Fact,
     Kind,
     Misconfigured,
     ProviderError,
     Ref,
+    Refusal,
     Retryable,
     Unknown,
     UnreadableJson,
@@ -47,6 +49,32 @@ REFUND_STATUS: dict[str, Kind] = {
 }
 """A word that is not here means REFUND_PENDING."""
 
+AGREEMENT_STATUS: dict[str, Kind] = {
+    "SIGNING": Kind.PENDING,
+    "ABANDONED": Kind.FAILED,  # not signed in time, or given up by the merchant
+    "ACTIVE": Kind.SIGNED,
+    "ENDED": Kind.ENDED,
+}
+"""A word that is not here means PENDING."""
+
+ENDED_BY: dict[str, Ending] = {
+    "PAYER": Ending.PAYER,
+    "MERCHANT": Ending.US,
+    "TIME": Ending.TIME,
+    "SANDBOX": Ending.PROVIDER,
+}
+
+REFUSALS: dict[str, Refusal] = {
+    "NO_MONEY": Refusal.NO_MONEY,
+    "OVER_LIMIT": Refusal.OVER_LIMIT,
+    "TOO_EARLY": Refusal.NOT_NOW,
+    "NOT_ANNOUNCED": Refusal.NOT_NOW,
+    "AGREEMENT_ENDED": Refusal.AGREEMENT_GONE,
+    "NO_SUCH_AGREEMENT": Refusal.AGREEMENT_GONE,
+    "CHARGE_REFUSED": Refusal.OTHER,
+}
+"""Why a charge is refused, at once by an error or later by the payment's `refusal`. Another word means OTHER."""
+
 ERRORS: dict[str, type[ProviderError]] = {
     "BAD_REQUEST": Declined,
     "NUMBER_TAKEN": Declined,  # the number was used before, with other content
@@ -63,8 +91,16 @@ ERRORS: dict[str, type[ProviderError]] = {
 }
 """A code that is not here means Unknown."""
 
-NOTHING_THERE = frozenset({"NO_SUCH_PAYMENT", "NO_SUCH_REFUND"})
+NOTHING_THERE = frozenset({"NO_SUCH_PAYMENT", "NO_SUCH_REFUND", "NO_SUCH_AGREEMENT"})
 """What a query or a close reads as `()`."""
+
+
+def error_of(code: str) -> ProviderError:
+    """What an error code of the provider means."""
+    text = f"the sandbox answered {code}"
+    if code in REFUSALS:
+        return Declined(text, code=code, refusal=REFUSALS[code])
+    return ERRORS.get(code, Unknown)(text, code=code)
 
 
 def moment(text: object) -> datetime:
@@ -119,10 +155,29 @@ class Payment(BaseModel):
     at: Moment
     """When it came into its present status."""
     refunds: tuple[Refund, ...] = ()
+    agreement_id: Name | None = None
+    """Of a charge, and of the payment that was made while signing."""
+    refusal: Word | None = None
+    """Of a charge that failed."""
+
+
+class Agreement(BaseModel):
+    """The payer's consent to be charged, as every road shows it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: Name
+    number: Name
+    status: Word
+    owner: Owner
+    at: Moment
+    """When it came into its present status."""
+    valid_until: Moment | None = None
+    ended_by: Word | None = None
 
 
 class Envelope(BaseModel):
-    """What notifications and replies have in common: whose it is, and at most one of payment, refund and history."""
+    """What notifications and replies have in common: whose it is, and what it is about."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -130,6 +185,7 @@ class Envelope(BaseModel):
     live: StrictBool
     payment: Payment | None = None
     refund: Refund | None = None
+    agreement: Agreement | None = None
     payments: tuple[Any, ...] = ()
     """Read one by one, so that an odd row does not stop its page."""
     cursor: Name | None = None
@@ -153,11 +209,13 @@ def read(model: type[Document], document: Mapping[str, Any]) -> Document:
 
 
 def facts_of(document: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """All facts that a verified document states, in a fixed order: a payment with its refunds; then a refund."""
+    """All facts that a verified document states, in this order: a payment and its refunds; a refund; an agreement."""
     envelope = read(Envelope, document)
     facts = _of_payment(envelope, envelope.payment) if envelope.payment else []
     if envelope.refund is not None:
         facts.append(_of_refund(envelope, envelope.refund))
+    if envelope.agreement is not None:
+        facts.append(_of_agreement(envelope, envelope.agreement))
     return tuple(facts)
 
 
@@ -177,12 +235,14 @@ def history_of(document: Mapping[str, Any]) -> tuple[tuple[Fact, ...], tuple[str
 def _of_payment(envelope: Envelope, payment: Payment) -> list[Fact]:
     paid = Fact(
         kind=PAYMENT_STATUS.get(payment.status, Kind.PENDING),
-        ref=Ref(ours=payment.number, theirs=payment.id),
+        ref=Ref(ours=payment.number, theirs=payment.id, agreement=payment.agreement_id),
         at=payment.at,
         money=Money(payment.amount, payment.currency),
         owner=payment.owner or None,
         account=envelope.merchant,
         live=envelope.live,
+        refusal=None if payment.refusal is None else REFUSALS.get(payment.refusal, Refusal.OTHER),
+        cause=payment.refusal or "",
         raw=payment.model_dump(mode="json"),
     )
     return [paid, *(fact for refund in payment.refunds for fact in _story_of(envelope, refund))]
@@ -207,6 +267,21 @@ def _of_refund(envelope: Envelope, refund: Refund) -> Fact:
         dispute_fee=None if refund.dispute_fee is None else Money(refund.dispute_fee, refund.currency),
         occurrence=str(refund.attempt) if refund.attempt > 1 else "",
         raw=refund.model_dump(mode="json"),
+    )
+
+
+def _of_agreement(envelope: Envelope, agreement: Agreement) -> Fact:
+    kind = AGREEMENT_STATUS.get(agreement.status, Kind.PENDING)
+    return Fact(
+        kind=kind,
+        ref=Ref(agreement=agreement.id, our_agreement=agreement.number),
+        at=agreement.at,
+        owner=agreement.owner or None,
+        account=envelope.merchant,
+        live=envelope.live,
+        period_end=agreement.valid_until if kind is Kind.SIGNED else None,
+        ending=ENDED_BY.get(agreement.ended_by or "") if kind is Kind.ENDED else None,
+        raw=agreement.model_dump(mode="json"),
     )
 
 

@@ -1,4 +1,4 @@
-"""The verbs of the port, spoken in the sandbox's protocol."""
+"""The verbs about payments, spoken in the sandbox's protocol. Those about agreements are in `agreements`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from app.providers import (
     Misconfigured,
     NoExtra,
     Page,
-    Provider,
     Received,
     Ref,
     Reply,
@@ -61,26 +60,12 @@ class SandboxProvider:
         self._client = Client(settings.base_url, settings.merchant, self._signer, tools)
 
     def start(self, intent: Intent) -> Started:
-        if intent.money is None:
-            raise Declined("the sandbox sells nothing without a price")
-        document = {
-            "number": intent.ref.ours,
-            "amount": intent.money.minor,
-            "currency": intent.money.currency,
-            "subject": intent.subject,
-            "owner": intent.owner,
-            "way": intent.way,
-            "extra": dict(intent.extra),
-            "expires_at": written(intent.expires_at),
-            "notify_url": intent.notify_url,
-            "return_url": intent.return_url,
-        }
-        answer = self._client.call("POST", "/v1/payments", document).document_or_raise()
+        answer = self._client.call("POST", "/v1/payments", payment_document(intent)).document_or_raise()
         url = answer.get("pay_url")
         if not isinstance(url, str):
             raise Unknown("the sandbox did not say where to pay")
         action = {"type": "qr", "code": url} if intent.way == "qr" else {"type": "redirect", "url": url}
-        return Started(action=action, facts=_answered(facts_of, answer))
+        return Started(action=action, facts=answered(facts_of, answer))
 
     def receive(self, message: Message) -> Received:
         try:
@@ -101,12 +86,12 @@ class SandboxProvider:
         """For the way `card`, by which the payer only reserves the money. Captured twice it is captured once."""
         document = {"amount": money.minor, "currency": money.currency}
         answer = self._client.call("POST", f"{_path(Ref(ours=ref.ours, theirs=ref.theirs))}/capture", document)
-        return _answered(facts_of, answer.document_or_raise())
+        return answered(facts_of, answer.document_or_raise())
 
     def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
         document = {"number": ref.refund, "amount": money.minor, "currency": money.currency, "reason": reason}
         answer = self._client.call("POST", f"{_path(Ref(ours=ref.ours, theirs=ref.theirs))}/refunds", document)
-        return _answered(facts_of, answer.document_or_raise())
+        return answered(facts_of, answer.document_or_raise())
 
     def cancel(self, ref: Ref) -> tuple[Fact, ...]:
         """A payment that is paid already stays so, and the answer says it."""
@@ -117,25 +102,36 @@ class SandboxProvider:
             raise Misconfigured(f"the sandbox has no feed {feed!r}")
         window = {"since": written(since), "until": written(until), "cursor": cursor or ""}
         answer = self._client.call("GET", f"/v1/history?{urlencode(window)}").document_or_raise()
-        facts, problems = _answered(history_of, answer)
-        return Page(facts=facts, cursor=_answered(_cursor, answer), problems=problems)
+        facts, problems = answered(history_of, answer)
+        return Page(facts=facts, cursor=answered(_cursor, answer), problems=problems)
 
     def _ask(self, method: str, path: str) -> tuple[Fact, ...]:
         answer = self._client.call(method, path)
         if answer.error in NOTHING_THERE:
             return ()
-        return _answered(facts_of, answer.document_or_raise())
+        return answered(facts_of, answer.document_or_raise())
 
     def _refuse_stale(self, signed: Signed) -> None:
         if not is_fresh(signed, self._clock.now().timestamp()):
             raise BadSignature("signed too long ago, or in the future")
 
 
-def build(settings: SandboxSettings, tools: Tools) -> Provider:
-    """The provider of one configured account. Raises Misconfigured for a live one: no money moves here."""
-    if tools.live:
-        raise Misconfigured("the sandbox moves no money: set live = false for this account")
-    return SandboxProvider(settings, tools)
+def payment_document(intent: Intent) -> dict[str, Any]:
+    """How a payment is asked for, by the payer's doing or under an agreement."""
+    if intent.money is None:
+        raise Declined("the sandbox sells nothing without a price")
+    return {
+        "number": intent.ref.ours,
+        "amount": intent.money.minor,
+        "currency": intent.money.currency,
+        "subject": intent.subject,
+        "owner": intent.owner,
+        "way": intent.way,
+        "extra": dict(intent.extra),
+        "expires_at": written(intent.expires_at),
+        "notify_url": intent.notify_url,
+        "return_url": intent.return_url,
+    }
 
 
 def _path(ref: Ref) -> str:
@@ -153,7 +149,7 @@ def _cursor(document: Mapping[str, Any]) -> str | None:
     return read(Envelope, document).cursor
 
 
-def _answered(reader: Callable[[Mapping[str, Any]], Result], document: Mapping[str, Any]) -> Result:
+def answered(reader: Callable[[Mapping[str, Any]], Result], document: Mapping[str, Any]) -> Result:
     """Read a verified answer; one that makes no sense leaves it unknown what happened."""
     try:
         return reader(document)

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from plugins.sandbox.signing import MIN_SECRET_BYTES
 
+MOST_DAYS = 30
+"""Of the window of a charge, and of its notice."""
+
 
 class SandboxSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -19,6 +22,12 @@ class SandboxSettings(BaseModel):
     secret: SecretStr
     """Shared with the provider, at least 32 bytes: signs what both sides say."""
     currencies: tuple[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], ...] = ("CNY", "USD", "JPY")
+    charge_days_before: Annotated[int, Field(ge=0, le=MOST_DAYS)] = 0
+    """So many days before it is due a charge under an agreement may be asked for."""
+    charge_days_after: Annotated[int, Field(ge=1, le=MOST_DAYS)] = 3
+    """So many days after it was due attempts still make sense."""
+    notice_days: Annotated[int, Field(ge=0, le=MOST_DAYS)] = 0
+    """So many days before its charge the payer must have been told, where the merchant's plan demands that."""
 
     @field_validator("secret")
     @classmethod

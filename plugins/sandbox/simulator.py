@@ -6,7 +6,8 @@
 |---|---|
 | `/v1/…` | merchants: signed requests, signed answers |
 | `/pay/<id>` | the payer: a page with a button |
-| `/_control/…` | tests and the demo: pay, refund, decide refunds, set a status, set faults, send what is due |
+| `/sign/<id>` | the payer: a page that signs, or pays and signs, and later ends |
+| `/_control/…` | tests and the demo: pay, refund, sign, end, decide what is undecided, set faults, send what is due |
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from collections.abc import Mapping, Sequence
 from flask import Flask
 
 from app.providers.testing.simulator import refuse_production
+from plugins.sandbox.simulated.agreement_routes import signing_page
+from plugins.sandbox.simulated.agreements import ChargeConditions
 from plugins.sandbox.simulated.cashier import cashier_page
 from plugins.sandbox.simulated.control import control_panel
 from plugins.sandbox.simulated.merchant_api import merchant_api
 from plugins.sandbox.simulated.provider import FORGER, Simulator, SimulatorConfig
 
-__all__ = ["FORGER", "Simulator", "SimulatorConfig", "create_simulator"]
+__all__ = ["FORGER", "ChargeConditions", "Simulator", "SimulatorConfig", "create_simulator"]
 
 
 def create_simulator(config: SimulatorConfig, environ: Mapping[str, str] | None = None) -> Flask:
@@ -33,6 +36,7 @@ def create_simulator(config: SimulatorConfig, environ: Mapping[str, str] | None 
     app.extensions["sandbox"] = simulator
     app.register_blueprint(merchant_api(simulator))
     app.register_blueprint(cashier_page(simulator))
+    app.register_blueprint(signing_page(simulator))
     app.register_blueprint(control_panel(simulator))
     return app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.providers import Misconfigured, Plugin, Provider, Tools
 from plugins.wechat.settings import Settings, V2Settings
 from plugins.wechat.v2.assembly import build_v2
-from plugins.wechat.v3.provider import build_v3
+from plugins.wechat.v3.assembly import build_v3
 
 
 def build(settings: Settings, tools: Tools) -> Provider:

@@ -16,6 +16,8 @@ from plugins.wechat.values import subject_for_payer
 from plugins.wechat.ways import MobileBrowser, PayerAddress
 
 DISPLAY_BYTES = 32
+ENDED_BY_MERCHANT = "ended by the merchant"
+"""The remark with which we end a contract."""
 _BEYOND = re.compile(r"[^\u0000-\uffff]")
 """Emoji and other letters beyond the basic plane, which a contract's texts may not have."""
 LONGEST_CODE = 32
@@ -29,7 +31,7 @@ class SigningInside(PayerAddress):
     openid: str = Field(default="", pattern=r"^[0-9A-Za-z_\-]{0,128}$")
 
 
-AGREEMENT_WAYS: Mapping[str, type[BaseModel]] = MappingProxyType(
+CONTRACT_WAYS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {"jsapi": SigningInside, "miniprogram": SigningInside, "app": PayerAddress, "h5": MobileBrowser}
 )
 """How a payer signs: in an official account's page, in a mini-program, in an app, in a browser of a phone."""
@@ -69,7 +71,7 @@ def displayed(terms: Terms) -> str:
     return subject_for_payer(_BEYOND.sub("", terms.subject), DISPLAY_BYTES)
 
 
-def serial_of(terms: Terms) -> str:
+def request_serial(terms: Terms) -> str:
     """The merchant's own sequence of signings: the second of the agreement's making, alike each time."""
     return str(int(terms.created_at.timestamp()))
 

@@ -38,6 +38,13 @@ CONTRACT_ENDINGS: dict[str, Ending] = {
     "3": Ending.US,  # by our call
     "4": Ending.US,  # on the merchant site
     "5": Ending.PROVIDER,  # the payer's WeChat account was closed
+    # v3's words for them.
+    "OVERDUE_TERMINATE": Ending.TIME,
+    "USER_TERMINATE": Ending.PAYER,
+    "MERCHANT_TERMINATE": Ending.US,
+    "MERCHANT_API_TERMINATE": Ending.US,
+    "MERCHANT_PLATFORM_TERMINATE": Ending.US,
+    "USER_ACCOUNT_TERMINATE": Ending.PROVIDER,
 }
 """`contract_termination_mode`. A word that is not here says nothing."""
 CONTRACT_CHANGES: dict[str, Kind] = {"ADD": Kind.SIGNED, "DELETE": Kind.ENDED}
@@ -86,7 +93,7 @@ MISSING_CONTRACT_CODES = frozenset(
 )
 ENDED_CONTRACT_CODES = frozenset({"CONTRACT_TERMINATED", "CONTRACT_ALREADY_TERMINATED", "CONTRACT_HAS_TERMINATED"})
 
-REFUSALS: dict[str, Refusal] = {
+CHARGE_REFUSALS: dict[str, Refusal] = {
     "NOTENOUGH": Refusal.NO_MONEY,
     "NOT_ENOUGH": Refusal.NO_MONEY,
     "BANKERROR": Refusal.NO_MONEY,  # no card of the payer's could be charged
@@ -171,7 +178,7 @@ def kind_of_refund(status: str) -> Kind:
 
 
 def refusal_of(code: str) -> Refusal:
-    return REFUSALS.get(code, Refusal.OTHER)
+    return CHARGE_REFUSALS.get(code, Refusal.OTHER)
 
 
 def error_for(code: str) -> type[ProviderError]:

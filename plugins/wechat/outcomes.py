@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from app.providers import Declined, Ending, Fact, Kind, ProviderError, Ref, Started, Unknown
+from app.providers import Refusal as WhyRefused
 from plugins.wechat.documents import Unreadable
-from plugins.wechat.mapping import CLOSED_CODES, MISSING_CODES, PAID_CODES, REFUSALS, UNDECIDED_REFUSALS
+from plugins.wechat.mapping import CHARGE_REFUSALS, CLOSED_CODES, MISSING_CODES, PAID_CODES, UNDECIDED_REFUSALS
 from plugins.wechat.merchant import Merchant
 from plugins.wechat.refusal import Refusal
 
@@ -58,22 +60,29 @@ def closed_fact(ref: Ref, merchant: Merchant, at: datetime) -> Fact:
 def charge_error(refusal: Refusal) -> ProviderError:
     """The error of a refused deduction. No money (NOTENOUGH) is the payer's here, and so a definite no."""
     error = refusal.as_error()
-    if refusal.code in REFUSALS.keys() - UNDECIDED_REFUSALS:
-        return Declined(str(error), code=refusal.code, refusal=REFUSALS[refusal.code])
+    if refusal.code in CHARGE_REFUSALS.keys() - UNDECIDED_REFUSALS:
+        return Declined(str(error), code=refusal.code, refusal=CHARGE_REFUSALS[refusal.code])
     return error
 
 
 def not_charged(refusal: Refusal, ref: Ref, query: Query) -> tuple[Fact, ...]:
-    """A refused deduction counts only if its number came to nothing: an earlier attempt may have been accepted."""
+    """A refused deduction counts only if its number came to nothing: an earlier attempt may have been accepted.
+
+    INVALID_REQUEST has many causes. Where WeChat Pay knows no deduction of that number, nothing was accepted, and the
+    usual cause is a deduction that was not announced, or not for this day.
+    """
     error = charge_error(refusal)
-    if not isinstance(error, Declined) and refusal.code not in PAID_CODES:
+    if not isinstance(error, Declined) and refusal.code not in PAID_CODES | {UNANNOUNCED}:
         raise error from None
     known = query(ref)
-    if any(fact.kind is Kind.PAID or fact.cause in ACCEPTED_STATES for fact in known):
+    if any(fact.kind in (Kind.PAID, Kind.FAILED) or fact.cause in ACCEPTED_STATES for fact in known):
         return known
+    if refusal.code == UNANNOUNCED and not known:
+        raise Declined(str(error), code=refusal.code, refusal=WhyRefused.NOT_NOW) from None
     raise error from None
 
 
+UNANNOUNCED = "INVALID_REQUEST"
 ACCEPTED_STATES = frozenset({"ACCEPT", "USERPAYING"})
 """A deduction that WeChat Pay has taken on. NOTPAY is none: its number can be used again (api_external FAQ)."""
 
@@ -106,3 +115,8 @@ def ended_contract(ref: Ref, merchant: Merchant, at: datetime, ending: Ending | 
 def was_signed(ref: Ref) -> bool:
     """A contract that is known by both numbers was in force once: where WeChat Pay knows it no more, it is over."""
     return ref.agreement is not None and ref.our_agreement is not None
+
+
+def under(ref: Ref, fact: Fact) -> Fact:
+    """The fact, with the contract that the deduction was made under."""
+    return replace(fact, ref=replace(fact.ref, agreement=ref.agreement, our_agreement=ref.our_agreement))

@@ -118,6 +118,8 @@ class V3Settings(AccountSettings):
     """pub_key.pem, the text of the file that goes with the id."""
     platform_certificates: bool = True
     """Download platform certificates too. Off only when the migration to the public key is finished for good."""
+    deduction: Literal["scheduled", "notified"] = "scheduled"
+    """How the templates want a deduction announced: planned with WeChat Pay (预约扣费), or by a notice (预扣费通知)."""
 
     @field_validator("apiv3_key")
     @classmethod

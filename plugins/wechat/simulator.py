@@ -11,6 +11,11 @@ keys. `/` lists the orders and leads to the cashier of each; everything under `/
     POST refund {"number", "refund", "amount"}         a refund made on the merchant site, not yet finished
     POST finish-refund {"refund", "status"?}           SUCCESS, CLOSED or ABNORMAL; the notification goes out
     POST repair-refund {"refund"}                      an ABNORMAL refund goes out after all; nobody is told
+    POST sign {"action"}                               the payer signs what the action shows; WeChat Pay tells it
+    POST end-contract {"contract", "mode"?}            either number; mode 2, the payer, if not given
+    POST validity {"contract", "until"}                the contract ends then (RFC 3339), and nobody is told
+    POST refusals {"codes": ["NOTENOUGH"]}             the next deductions are refused at once
+    POST deduct {"number", "err_code"?}                an accepted deduction is carried out, or fails
     POST faults {"lose": 1, …}                         see `app.providers.testing.simulator.Faults`
     POST situation {"kind": "migrating", …}            keys, rotation, probes, bills: see `simulated.signer.Situation`
     GET  state                                         orders, refunds, deliveries, faults, situation
@@ -34,6 +39,7 @@ from plugins.wechat.simulated.exchange import Asked
 from plugins.wechat.simulated.keys import SimulatorConfig, generate_config
 from plugins.wechat.simulated.signer import Situation
 from plugins.wechat.simulated.wechat import SimulatedWeChat
+from plugins.wechat.simulator_contracts import add_contract_control, shown_contracts
 
 DEFAULT_PORT = 9003
 CERTIFICATE_SHOWN = "SSL_CLIENT_CERT"
@@ -60,6 +66,7 @@ def create_simulator(config: SimulatorConfig | None = None, **options: Any) -> F
     _add_cashier(app, wechat)
     _add_control(app, wechat)
     _add_situation(app, wechat)
+    add_contract_control(app, wechat)
     app.register_error_handler(Refused, _refused)
     return app
 
@@ -159,6 +166,7 @@ def _add_situation(app: Flask, wechat: SimulatedWeChat) -> None:
         return jsonify(
             orders=[_shown(order) for order in wechat.books.orders.values()],
             refunds=[{"refund": each.number, "status": each.status} for each in wechat.books.refunds.values()],
+            contracts=shown_contracts(wechat),
             deliveries={"sent": len(wechat.deliveries.sent), "waiting": wechat.deliveries.waiting},
             faults=_public(wechat.faults),
             situation=_public(wechat.situation),
@@ -203,6 +211,7 @@ def main() -> None:
     """Serve it, and print what to put into the configuration."""
     parser = argparse.ArgumentParser(description="WeChat Pay, simulated")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--plan-url", default="", help="where the end of a contract is told: set on its template")
     parser.add_argument("--speed", type=float, default=1.0, help="divides the waiting times between deliveries")
     chosen = parser.parse_args()
     url = f"http://127.0.0.1:{chosen.port}"
@@ -211,6 +220,7 @@ def main() -> None:
     accounts = {"wechat": config.settings_v3(url), "wechat-v2": config.settings_v2(url)}
     print(as_toml(accounts), flush=True)  # noqa: T201 - this is what the command is for
     wechat: SimulatedWeChat = app.extensions["wechat"]
+    wechat.plan_url = chosen.plan_url
     wechat.deliveries.start()
     app.run(port=chosen.port, threaded=True)
 

@@ -190,7 +190,7 @@ def failing_rules(adapter: type[SandboxProvider]) -> set[str]:
 
 def failing_rules_in(world: type[World]) -> set[str]:
     kit = kit_for(world)
-    return {name for name in names_of_rules(kit) if _fails(kit, name)}
+    return {name for name in names_of_rules(kit) if fails(kit, name)}
 
 
 def kit_for(world: type[World]) -> type[ProviderConformance]:
@@ -200,7 +200,7 @@ def kit_for(world: type[World]) -> type[ProviderConformance]:
     return Kit
 
 
-def _fails(kit: type[ProviderConformance], name: str) -> bool:
+def fails(kit: type[ProviderConformance], name: str) -> bool:
     try:
         getattr(kit(), name)()
     except (Exception, pytest.fail.Exception):

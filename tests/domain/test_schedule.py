@@ -7,13 +7,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.retries import JITTER, RETRIES, Retried
 from app.domain.schedule import (
-    AFTER_EXPIRY_CAP_SECONDS,
-    ASK_CAP_SECONDS,
-    JITTER,
-    LONG_SILENCE_CAP_SECONDS,
     AskRules,
-    backoff_seconds,
     give_up_moment,
     grace_end,
     next_ask,
@@ -27,23 +23,13 @@ jitters = st.floats(0, 1, exclude_max=True)
 moments = st.integers(0, 10 * 24 * 3600).map(lambda seconds: MADE + timedelta(seconds=seconds))
 
 
-@given(st.integers(0, 10_000), jitters, st.integers(1, 7200))
-def test_the_pause_grows_to_its_cap_and_never_past_it(asked: int, jitter: float, cap: int) -> None:
-    pause = backoff_seconds(asked, jitter, cap)
-    assert 0 < pause <= cap * (1 + JITTER)
-    assert backoff_seconds(asked + 1, jitter, cap) >= pause
-
-
-def test_the_first_pauses_are_five_ten_twenty_forty_seconds() -> None:
-    assert [backoff_seconds(asked, 0.5) for asked in range(4)] == [5, 10, 20, 40]
-
-
 @given(st.integers(0, 100), moments, jitters)
 def test_the_next_question_is_later_and_bounded(asked: int, now: datetime, jitter: float) -> None:
     moment = next_ask(now=now, asked=asked, expires_at=EXPIRES, rules=RULES, jitter=jitter)
-    cap = ASK_CAP_SECONDS if now < EXPIRES else AFTER_EXPIRY_CAP_SECONDS
+    why = Retried.OPEN_PAYMENT if now < EXPIRES else Retried.PAYMENT_OVER_TIME
     if now >= give_up_moment(EXPIRES):
-        cap = LONG_SILENCE_CAP_SECONDS
+        why = Retried.SILENT_PAYMENT
+    cap = RETRIES[why].pauses[-1]
     assert now < moment <= now + timedelta(seconds=cap * (1 + JITTER))
 
 

@@ -9,6 +9,7 @@ import pytest
 from app.domain.gifts import MOST_PARTS
 from app.domain.ledger import MAX_AMOUNT, Lot
 from app.domain.numbers import slot_of_user
+from app.domain.retries import RETRIES, Retried
 from app.services.accounts import freezes
 from app.services.base.errors import DomainError, KeyReused
 from app.services.gifts import journey
@@ -164,7 +165,7 @@ def test_a_gift_that_can_neither_arrive_nor_return_waits_and_ends_later(friends:
     assert (friends.gift(number).status, friends.in_transit) == ("sent", 5)
     friends.assert_balanced()
     friends.spend("ann", 100)
-    friends.work(seconds=journey.RETRY_CAP_SECONDS)
+    friends.work(seconds=RETRIES[Retried.GIFT].pauses[-1])
     assert (friends.gift(number).status, friends.in_transit) == ("returned", 0)
     friends.assert_balanced()
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.domain.schedule import HINT_GAP_SECONDS, NOT_FOUND_ASK_SECONDS
+from app.domain.retries import RETRIES, Retried
+from app.domain.schedule import HINT_GAP_SECONDS
 from app.providers.facts import Fact, Message, Received, Ref, Reply
 from app.providers.registry import ProviderAccount
 from app.services.calls import payment_queries, reference_queries
@@ -134,7 +135,8 @@ def test_what_is_not_found_is_looked_for_again_and_shown_to_a_person_at_the_end(
     naming.is_named(theirs="T-of-nobody", refund="R-1")
     naming.is_named(theirs="T-of-nobody", refund="R-1")
     assert len(naming.asks()) == 1, "one question for one name"
-    for seconds in NOT_FOUND_ASK_SECONDS:
+    rule = RETRIES[Retried.PAYMENT_NOT_FOUND]
+    for seconds in (*rule.pauses, *(rule.pauses[-1],) * ((rule.most or 0) - len(rule.pauses))):
         naming.work()
         assert naming.shown() == [], "a person is bothered before it is time"
         assert naming.asks()[0].next_try_at is not None
@@ -156,7 +158,7 @@ def test_a_payment_that_comes_to_be_known_later_is_found_by_the_question_that_wa
     naming.work()
     assert naming.world.coins() == 66
     naming.world.core.transact(lambda tx: tx.execute(rename, {**slot, "theirs": payment.theirs}))
-    naming.world.clock.advance(NOT_FOUND_ASK_SECONDS[0] + 1)
+    naming.world.clock.advance(RETRIES[Retried.PAYMENT_NOT_FOUND].pauses[0] + 1)
     for _ in range(2):
         naming.work()
     assert naming.world.coins() == 0
@@ -243,7 +245,7 @@ def test_a_provider_that_never_knows_what_was_named_leaves_the_message_to_a_pers
     naming.is_named(theirs=payment.theirs, refund="R-of-nobody")
     for _ in range(reference_queries.MOST_TRIES + 3):
         naming.work()
-        naming.world.clock.advance(reference_queries.RETRY_CAP_SECONDS * 1.3)
+        naming.world.clock.advance(RETRIES[Retried.UNANSWERED_QUESTION].pauses[-1] * 1.3)
     assert naming.shown() == [reference_queries.UNANSWERED]
     assert all(row.next_try_at is None for row in naming.asks())
 

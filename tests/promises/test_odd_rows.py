@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.domain.money import Money
+from app.domain.retries import RETRIES, Retried
 from app.domain.status import Outcome
 from app.providers.errors import ProviderError, Retryable, Unknown
 from app.providers.facts import Fact, Kind, Page, Ref
@@ -27,6 +28,7 @@ from tests.support.facts import paid_fact, told
 from tests.support.world import START, World
 
 HOUR = timedelta(hours=1)
+SAME_FAILURES = (RETRIES[Retried.HISTORY].most or 0) + 1
 
 
 @dataclass
@@ -162,11 +164,11 @@ def test_a_document_that_can_never_be_read_is_left_and_the_feed_goes_on_behind_i
     reader.feed.pages[None] = Page((), "day-2")
     with capture_logs():
         assert reader.reads()
-        for _ in range(scans.SAME_FAILURES - 2):
+        for _ in range(SAME_FAILURES - 2):
             reader.later()
         assert reader.row().cursor == "day-2"
         assert (reader.row().tries, reader.row().problem) == (
-            scans.SAME_FAILURES - 1,
+            SAME_FAILURES - 1,
             "the bill of 2026-01-01 cannot be read",
         )
         reader.later()
@@ -183,7 +185,7 @@ def test_a_window_that_was_left_can_be_read_again(reader: Reader) -> None:
     reader.feed.pages[None] = Unknown("cannot be read")
     with capture_logs():
         reader.reads()
-        for _ in range(scans.SAME_FAILURES):
+        for _ in range(SAME_FAILURES):
             reader.later()
     [kept] = reader.world.core.read(inbox.waiting_messages)
     with pytest.raises(notifications.NotReplayed, match="cannot be read"):
@@ -200,7 +202,7 @@ def test_a_feed_waits_for_a_provider_that_is_away_or_fails_in_many_ways(
     reader: Reader, failure: ProviderError | None
 ) -> None:
     with capture_logs():
-        for number in range(3 * scans.SAME_FAILURES):
+        for number in range(3 * SAME_FAILURES):
             reader.feed.pages[None] = failure or Unknown(f"another error, {number}")
             reader.later(timedelta(hours=2))
     assert reader.row().cursor == ""

@@ -16,12 +16,13 @@ from app.cli import main
 from app.domain.deciding import PaymentPolicy, Surplus
 from app.domain.money import Money
 from app.domain.proof.anchors import check_of
+from app.domain.retries import RETRIES, Retried
 from app.providers.errors import Declined, Unknown
 from app.providers.facts import Fact, Kind, Ref
 from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
-from app.services.calls import payment_starts, refund_calls
+from app.services.calls import payment_starts
 from app.services.facts import parked
 from app.services.payments import orders
 from app.services.payments.orders import PayBy
@@ -115,7 +116,7 @@ def test_a_console_refund_that_failed_is_asked_about_for_thirty_days_and_no_long
     work_for(world, 31 * 24, step=12)
     assert buyer.refund(row.id).recheck_at is None
     about = [url for _, url, _ in world.http.requests[asked:] if "/refunds/c1" in url]
-    assert len(about) == refund_calls.MOST_RECHECKS == 30
+    assert len(about) == RETRIES[Retried.FAILED_REFUND].most == 30
     buyer.assert_balanced()
 
 

@@ -14,8 +14,8 @@ import psycopg
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 
-from app.models import slot_guard, slot_watch
-from app.models.engine import engine_options, prepare
+from app.models.engine import engine_options
+from tests.support.databases import as_in_service
 
 
 class Injected(Exception):
@@ -78,10 +78,7 @@ def fused_engine(url: str, fuse: Fuse) -> Engine:
         options["connect_args"]["factory"] = _sqlite_connection(fuse)
     else:
         options["creator"] = _postgres_creator(url, fuse, options.pop("connect_args"))
-    engine = prepare(create_engine(url, **options), durable=False)
-    slot_guard.install(engine)
-    slot_watch.install(engine)
-    return engine
+    return as_in_service(create_engine(url, **options))
 
 
 def _sqlite_connection(fuse: Fuse) -> type[sqlite3.Connection]:

@@ -28,4 +28,4 @@ def remember() -> None:
             compiled[key] = compile_anew(rule, append_unknown)
         return compiled[key]
 
-    Rule._compile_builder = compile_once  # type: ignore[method-assign]
+    Rule._compile_builder = compile_once  # type: ignore[method-assign, assignment]

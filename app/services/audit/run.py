@@ -1,5 +1,6 @@
 """The whole proof: the ledger in itself, its checkpoints, orders and payments against facts and ledger, that every
-payment is credited once, gifts in both their slots, and that nothing was written by anybody else."""
+payment is credited once, gifts in both their slots, that nothing was written by anybody else, and that providers' bills
+are as they came."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from itertools import chain
 
 from app.domain.proof.rows import UNREADABLE
 from app.services.audit import ledger as ledger_audit
+from app.services.audit.bills import audit_bills
 from app.services.audit.checkpoints import audit_checkpoints
 from app.services.audit.gifts import audit_gifts
 from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
@@ -42,6 +44,7 @@ def audit(
         audit_once(sessions, progress),
         audit_gifts(sessions, progress),
         audit_seals(sessions, as_of.rules.seals, progress),
+        audit_bills(sessions),
     )
     for finding in chain.from_iterable(map(_as_far_as_readable, proofs)):
         findings.append(finding)

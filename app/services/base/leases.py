@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Table, bindparam, or_, select, update
 
 from app.domain.numbers import slot_of_number
+from app.domain.retries import Retried, pause_seconds
 from app.domain.schedule import LEASE_SECONDS
 from app.models.base import AnyRow
 from app.models.slot_guard import sweep
@@ -85,3 +87,8 @@ class LeaseQueue:
     def _values(self, number: int, now: datetime) -> dict[str, object]:
         values: dict[str, object] = {"at_slot": slot_of_number(number), "at_id": number, "until": now + self._lease}
         return values | {"taken_at": now, "quiet_since": now - self._gap} if self._stamps else values
+
+
+def next_try(now: datetime, why: Retried, number: int) -> datetime:
+    """When the pause with that number (the first is 0) is over, if it begins now."""
+    return now + timedelta(seconds=pause_seconds(why, number, random.random()))  # noqa: S311 - spreads, keeps no secret

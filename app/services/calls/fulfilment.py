@@ -6,32 +6,26 @@ only for a user whose consent is recorded, and is worked out from the lots at th
 
 from __future__ import annotations
 
-import random
-from datetime import timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy import select, update
 
 from app.domain.facts import Ref
-from app.domain.schedule import backoff_seconds
+from app.domain.retries import Retried, is_over
 from app.models.base import AnyRow
 from app.models.orders import Order, Payment, User
 from app.models.reports import ReportRow
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Fulfils
 from app.services.base.context import Core, Tx
-from app.services.base.leases import LeaseQueue
+from app.services.base.leases import LeaseQueue, next_try
 from app.services.base.sanitize import problem_text
 from app.services.calls import call_log
 from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
 from app.services.ledger.consumption import consumed_share
 
 REPORT_SECONDS = 10.0
-RETRY_CAP_SECONDS = 1800
-ANSWER_WITHIN = timedelta(hours=12)
-"""A question about a refund is moot afterwards."""
-DELIVERED_WITHIN = timedelta(days=3)
 REPORTS_DUE = LeaseQueue(ReportRow.__table__, "next_try_at", "due_reports", counts="tries")
 _r, _p, _o, _u = ReportRow.__table__.c, Payment.__table__.c, Order.__table__.c, User.__table__.c
 _log = structlog.get_logger(__name__)
@@ -46,7 +40,7 @@ def work_on_report(core: Core, report_id: int) -> bool:
     account = core.registry.get(payment.provider_account)
     if content is None:
         _settle(core, row, "dropped", "the user has not consented")
-    elif core.clock.now() - row.asked_at > (ANSWER_WITHIN if row.about == "consumption" else DELIVERED_WITHIN):
+    elif is_over(_why(row), passed=core.clock.now() - row.asked_at):
         _settle(core, row, "dropped", "too late")
     elif account is None or not isinstance(account.provider, Fulfils):
         _settle(core, row, "dropped", "the provider account takes no reports")
@@ -90,10 +84,13 @@ def _send(
     if called.end is CallEnd.DECLINED:
         _settle(core, row, "dropped", called.problem, called)
     elif not called.answered:
-        pause = backoff_seconds(row.tries, random.random(), RETRY_CAP_SECONDS)  # noqa: S311 - keeps no secret
-        _set(core, row, called, next_try_at=core.clock.now() + timedelta(seconds=pause))
+        _set(core, row, called, next_try_at=next_try(core.clock.now(), _why(row), row.tries))
     else:
         _settle(core, row, "sent", "", called)
+
+
+def _why(row: AnyRow) -> Retried:
+    return Retried.REFUND_REPORT if row.about == "consumption" else Retried.DELIVERY_REPORT
 
 
 def _settle(core: Core, row: AnyRow, status: str, problem: str, called: ProviderCall[bool] | None = None) -> None:

@@ -101,7 +101,7 @@ def call_provider(
 ) -> ProviderCall[T]:
     """Make one call of at most that many seconds. Never raises. `about` goes into the log line.
 
-    Whoever makes a call about a `subject` keeps it (`call_log.keep`), in the transaction that follows the answer."""
+    Whoever makes a call about a `subject` keeps it (`call_log.keep_call`), in the transaction after the answer."""
     began, at, requests = time.monotonic(), core.clock.now(), 0
     ended: ProviderCall[T]
     try:

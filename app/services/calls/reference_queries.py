@@ -11,7 +11,6 @@ transaction for each payment, for questions that come once in some thousand paym
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +21,8 @@ from sqlalchemy import bindparam, delete, or_, select, update
 
 from app.domain.facts import Ref
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
-from app.domain.schedule import HINT_GAP_SECONDS, LONG_SILENCE_CAP_SECONDS, NOT_FOUND_ASK_SECONDS, backoff_seconds
+from app.domain.retries import RETRIES, Retried, is_over
+from app.domain.schedule import HINT_GAP_SECONDS
 from app.models.asks import Ask
 from app.models.base import AnyRow
 from app.models.orders import Payment
@@ -31,7 +31,7 @@ from app.providers.facts import Message
 from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
-from app.services.base.leases import LeaseQueue
+from app.services.base.leases import LeaseQueue, next_try
 from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
 from app.services.calls import payment_queries
 from app.services.calls.provider_call import call_provider
@@ -40,9 +40,6 @@ from app.services.payments import payment_rows
 from app.services.refunds import refund_asks
 from app.services.refunds.refund_asks import WHOLE_PAYMENT
 
-MOST_TRIES = 24
-"""So often a provider is asked about a payment of ours, without an answer, before a person is shown the message."""
-RETRY_CAP_SECONDS = 3600
 UNANSWERED, NOT_FOUND, NOT_SIZED = "ask_unanswered", "ask_not_found", "refund_size_unknown"
 """Why a kept message is shown: the provider gave no answer; no payment of that name came to be known here. And why a
 payment is listed by `tillbook refunds overdue`: its provider says that something went back, and not how much."""
@@ -261,11 +258,11 @@ def _later(core: Core, row: AnyRow, why: str) -> None:
     """Again when it is time; shown to a person when it has been asked long enough.
 
     What no message stands behind has nothing to show, so it is asked about until it ends."""
-    pause = _pause(row, endless=why == NOT_SIZED or row.message_id is None)
-    if pause is not None:
-        if row.tries == MOST_TRIES:
+    moment = _next_moment(core, row, endless=why == NOT_SIZED or row.message_id is None)
+    if moment is not None:
+        if row.tries == RETRIES[Retried.UNANSWERED_QUESTION].most:
             _log.warning(why, provider_account=row.provider_account, payment=row.payment_id)
-        _set_next(core, row, core.clock.now() + timedelta(seconds=pause))
+        _set_next(core, row, moment)
         return
     _log.warning(why, provider_account=row.provider_account, payment=row.payment_id, theirs=row.theirs)
     if row.message_id is not None:
@@ -273,12 +270,13 @@ def _later(core: Core, row: AnyRow, why: str) -> None:
     _set_next(core, row, None)
 
 
-def _pause(row: AnyRow, *, endless: bool) -> float | None:
+def _next_moment(core: Core, row: AnyRow, *, endless: bool) -> datetime | None:
+    why, number = Retried.UNANSWERED_QUESTION, row.tries
     if row.payment_id is None:
-        return NOT_FOUND_ASK_SECONDS[row.tries - 1] if row.tries <= len(NOT_FOUND_ASK_SECONDS) else None
-    if row.tries >= MOST_TRIES:
-        return LONG_SILENCE_CAP_SECONDS if endless else None
-    return backoff_seconds(row.tries, random.random(), RETRY_CAP_SECONDS)  # noqa: S311 - keeps no secret
+        why, number = Retried.PAYMENT_NOT_FOUND, row.tries - 1
+    elif endless and is_over(why, pauses=number):
+        why = Retried.ENDLESS_QUESTION
+    return None if is_over(why, pauses=number) else next_try(core.clock.now(), why, number)
 
 
 def _set_next(core: Core, row: AnyRow, moment: datetime | None) -> None:

@@ -8,9 +8,7 @@ is recorded here. Each step is recorded before the next, so dying anywhere only 
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -19,7 +17,7 @@ from app.domain.facts import Fact, Ref
 from app.domain.money import Money
 from app.domain.numbers import slot_of_number
 from app.domain.refunding import OPEN_REFUND, Origin, RefundCause
-from app.domain.schedule import JITTER
+from app.domain.retries import Retried, is_over
 from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.providers.errors import Declined, Unknown
@@ -27,7 +25,7 @@ from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refunds
 from app.services.base.context import Core, Tx
 from app.services.base.idempotency import Keyed
-from app.services.base.leases import LeaseQueue
+from app.services.base.leases import LeaseQueue, next_try
 from app.services.base.reported_fact import Road
 from app.services.calls import call_log
 from app.services.calls.payment_queries import apply_all
@@ -37,16 +35,10 @@ from app.services.refunds import overdue, refund_asks, refund_rows, refund_statu
 from app.services.refunds.captured_payments import number_of
 
 CALL_SECONDS = 12.0
-FIRST_GAP_SECONDS = 10
-"""Providers want some seconds before they are asked about a refund (10 in one's documentation, 2026-09)."""
-GAP_CAP_SECONDS = 3600
 REFUNDS_DUE = LeaseQueue(Refund.__table__, "next_query_at", "due_payments", counts="queries", stamps="last_query_at")
 """Refunds that are open: ours, and those of others that are in progress."""
 RECHECKS_DUE = LeaseQueue(Refund.__table__, "recheck_at", "due_payments", counts="rechecks", stamps="last_query_at")
 """Refunds that their provider called failed."""
-MOST_RECHECKS = 30
-"""One a day: a refund that failed is asked about for 30 days. One provider lets its merchant repair an abnormal refund
-by hand (its documentation, 2026-09), and says nothing when that has been done."""
 NO_LONGER_FITS = "less than this is left of the payment"
 _log = structlog.get_logger(__name__)
 
@@ -133,7 +125,8 @@ def recheck(core: Core, refund_id: int) -> bool:
         subject = CallSubject(row.slot, payment=row.payment_id, refund=row.id)
         called = call_provider(core, account, "query", lambda: query(ref), seconds=CALL_SECONDS, subject=subject)
         apply_all(core, account, called.answer or (), "query", called)
-    again = now + refund_status.RECHECK_GAP if row.rechecks < MOST_RECHECKS else None
+    ended = is_over(Retried.FAILED_REFUND, pauses=row.rechecks)
+    again = None if ended else next_try(now, Retried.FAILED_REFUND, row.rechecks)
     core.transact(lambda tx: refund_rows.set_recheck(tx, row.slot, row.id, again))
     return True
 
@@ -167,7 +160,7 @@ def _first_of_automatic(tx: Tx, row: AnyRow, room: requests.Room) -> _Errand | N
     """Money that nobody asked to have back is sent as far as it is still here, and only when it is known how much that
     is. Nobody has heard of this refund yet, so its amount may still change."""
     if room.may_change:
-        moment = tx.now + timedelta(seconds=_gap(0))
+        moment = next_try(tx.now, Retried.OPEN_REFUND, 0)
         refund_rows.change_refund(tx, row, {"next_query_at": moment, "queries": 0, "last_query_at": None})
         return None
     if 0 < room.left_minor < row.amount_minor:
@@ -236,7 +229,7 @@ def _postpone(
 ) -> AnyRow:
     """When to go on, unless it is settled by now; the refund as it stands then. `cause` moves it first. One that is
     open for too long is shown and alarmed, once. `called` is the call that brought no fact."""
-    moment = core.clock.now() + timedelta(seconds=_gap(row.queries - 1))
+    moment = next_try(core.clock.now(), Retried.OPEN_REFUND, row.queries - 1)
     if called is not None and called.not_before is not None:
         moment = max(moment, called.not_before)
 
@@ -262,10 +255,3 @@ def _postpone(
             problem=problem,
         )
     return now
-
-
-def _gap(tried: int) -> float:
-    """10, 20, 40 … seconds, up to an hour, spread by ±20 % but never below the first."""
-    base = min(GAP_CAP_SECONDS, FIRST_GAP_SECONDS * (1 << min(tried, 20)))
-    spread = 1 - JITTER + 2 * JITTER * random.random()  # noqa: S311 - spreads calls, keeps no secret
-    return max(FIRST_GAP_SECONDS, base * spread)

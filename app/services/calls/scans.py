@@ -9,16 +9,17 @@ that cannot be reached, is waited for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select, update
 
 from app.domain.facts import Fact, content_of, fact_of
 from app.domain.numbers import slot_of_reference
+from app.domain.retries import Retried, is_over
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.receipts import Scan
@@ -27,9 +28,11 @@ from app.providers.registry import ProviderAccount
 from app.providers.verbs import Scans
 from app.services.base.context import Core, Tx
 from app.services.base.errors import NotFound
+from app.services.base.leases import next_try
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import printable, problem_text
 from app.services.base.upsert import insert_if_new
+from app.services.bills.kept_bills import BillWindow, keep_bills
 from app.services.calls.provider_call import CallEnd, call_provider
 from app.services.facts import inbox
 from app.services.facts.owner import tell
@@ -40,13 +43,10 @@ OVERLAP = timedelta(minutes=15)
 """Windows overlap: what a provider writes down late is not missed, and a fact told twice changes nothing."""
 PAGE_SECONDS = 30.0
 LEASE = timedelta(minutes=5)
-FAILURE_PAUSE, LONGEST_FAILURE_PAUSE = timedelta(minutes=2), timedelta(hours=1)
-"""After a page that failed, and twice as long after each further failure of the same kind, up to an hour."""
-SAME_FAILURES = 24
-"""So often a page may fail in one and the same way, which takes most of a day, before the feed goes on behind its
-window. Calls that did not happen, and settings that are wrong, do not count."""
 MOST_PAGES = 20
 """Pages read in one go, before other work gets its turn."""
+MOST_PAGES_OF_RANGE = 10_000
+"""Pages that a person's command reads."""
 MOST_PROBLEMS = 100
 """Odd rows of one page that are kept one by one; the rest of them is counted in one more."""
 ODD_ROW, ODD_FACT, ODD_WINDOW, SKIPPED = "unreadable_row", "fact_not_applied", "window_not_read", "window_skipped"
@@ -142,6 +142,7 @@ def _read_page(core: Core, account: ProviderAccount, row: AnyRow, every: timedel
         else:
             _wait(core, row, called.problem or called.end, called.not_before)
         return None
+    keep_bills(core, BillWindow(row.provider_account, row.feed, row.since, row.until), page.files)
     _apply_all(core, account, row, page.facts)
     _keep_problems(core, row, page.problems)
     if page.cursor is None:
@@ -151,6 +152,47 @@ def _read_page(core: Core, account: ProviderAccount, row: AnyRow, every: timedel
         _failed(core, row, "the cursor cannot be kept", every)
         return None
     return page.cursor
+
+
+class NotRead(Exception):
+    """The provider gave no answer; what came before is kept and applied. The text says why, and where it stopped."""
+
+
+def read_range(core: Core, account: ProviderAccount, window: BillWindow, told: Callable[[str], None]) -> int:
+    """Read a feed between two moments once more, or for the first time, because a person says so: bills are kept, facts
+    applied, as ever; what the worker reads goes on where it was. How many facts there were. Raises NotRead.
+
+    `told` gets a line after each page.
+    """
+    if not isinstance(account.provider, Scans):
+        raise NotRead("this provider account has no histories")
+    facts, cursor, scans = 0, None, account.provider
+    for _ in range(MOST_PAGES_OF_RANGE):
+        read = partial(scans.scan, window.feed, window.since, window.until, cursor)
+        called = call_provider(core, account, "scan", read, seconds=PAGE_SECONDS, feed=window.feed)
+        page = called.answer
+        if page is None:
+            raise NotRead(f"{called.problem or called.end} (at {cursor or 'the start'})")
+        new = keep_bills(core, window, page.files)
+        row = _Range(window.provider_account, window.feed, window.since, window.until, cursor)
+        _apply_all(core, account, row, page.facts)
+        _keep_problems(core, row, page.problems)
+        facts += len(page.facts)
+        told(f"{cursor or 'the start'}: {len(page.facts)} facts, {new} new bills, {len(page.problems)} odd rows")
+        cursor = page.cursor
+        if cursor is None:
+            return facts
+    raise NotRead(f"more than {MOST_PAGES_OF_RANGE} pages: go on with a later day")
+
+
+class _Range(NamedTuple):
+    """A page of a range, as if a worker read it."""
+
+    provider_account: str
+    feed: str
+    since: datetime
+    until: datetime
+    cursor: str | None
 
 
 # --- what was kept, once more ---
@@ -193,14 +235,14 @@ def _window_again(core: Core, account: ProviderAccount, document: Mapping[str, A
 # --- what is on a page ---
 
 
-def _apply_all(core: Core, account: ProviderAccount, row: AnyRow, facts: Sequence[Fact]) -> None:
+def _apply_all(core: Core, account: ProviderAccount, row: Any, facts: Sequence[Fact]) -> None:
     """One line for what is not ours, however much it is."""
     not_ours = sum(_apply(core, account, row, fact) for fact in facts)
     if not_ours:
         _log.info("scan_lists_others", provider_account=account.name, feed=row.feed, facts=not_ours, of=len(facts))
 
 
-def _apply(core: Core, account: ProviderAccount, row: AnyRow, fact: Fact) -> bool:
+def _apply(core: Core, account: ProviderAccount, row: Any, fact: Fact) -> bool:
     """Whether the fact is not ours. One that cannot be applied is kept whole, to be told again by a person; where even
     that fails, the database is away, and the page is read again."""
     try:
@@ -219,7 +261,7 @@ def _document(fact: Fact) -> dict[str, object]:
         return {"problem": "a fact that cannot be written down", "ref": repr(fact.ref)}
 
 
-def _keep_problems(core: Core, row: AnyRow, problems: Sequence[str]) -> None:
+def _keep_problems(core: Core, row: Any, problems: Sequence[str]) -> None:
     for problem in problems[:MOST_PROBLEMS]:
         _keep(core, row, ODD_ROW, problem, {"problem": problem_text(problem)})
     if len(problems) > MOST_PROBLEMS:
@@ -228,7 +270,7 @@ def _keep_problems(core: Core, row: AnyRow, problems: Sequence[str]) -> None:
 
 
 def _keep(
-    core: Core, row: AnyRow, reason: str, detail: str, document: dict[str, object], *, aside: bool = False
+    core: Core, row: Any, reason: str, detail: str, document: dict[str, object], *, aside: bool = False
 ) -> int | None:
     """Keep it for a person, once: windows overlap, and a page may be read again. Its number, if it is new."""
     body = json.dumps({"feed": row.feed, **document}, sort_keys=True, default=str).encode()
@@ -239,7 +281,7 @@ def _keep(
     return number
 
 
-def _window(row: AnyRow) -> dict[str, object]:
+def _window(row: Any) -> dict[str, object]:
     return {"since": row.since.isoformat(), "until": row.until.isoformat(), "cursor": row.cursor}
 
 
@@ -258,7 +300,8 @@ def _close(core: Core, row: AnyRow, *, next_at: datetime) -> None:
 
 def _wait(core: Core, row: AnyRow, problem: str, not_before: datetime | None) -> None:
     """Nothing is wrong with the page: again soon, or when the provider wants it."""
-    moment = max(not_before or core.clock.now(), core.clock.now() + FAILURE_PAUSE)
+    again = next_try(core.clock.now(), Retried.HISTORY, 0)
+    moment = again if not_before is None else max(not_before, again)
     _set(core, row, next_at=moment, problem=problem_text(problem))
 
 
@@ -266,13 +309,12 @@ def _failed(core: Core, row: AnyRow, problem: str, every: timedelta) -> None:
     """Try the page again later; after too many failures of one kind keep the window for a person, and go on behind."""
     problem, now = problem_text(problem), core.clock.now()
     tries = row.tries + 1 if problem == row.problem else 1
-    if tries >= SAME_FAILURES:
+    if is_over(Retried.HISTORY, pauses=tries - 1):
         _log.error("scan_window_left", provider_account=row.provider_account, feed=row.feed, error=problem)
         _keep(core, row, ODD_WINDOW, problem, _window(row))
         _close(core, row, next_at=now + every)
         return
-    pause = min(FAILURE_PAUSE * 2 ** (tries - 1), LONGEST_FAILURE_PAUSE)
-    _set(core, row, next_at=now + pause, tries=tries, problem=problem)
+    _set(core, row, next_at=next_try(now, Retried.HISTORY, tries - 1), tries=tries, problem=problem)
 
 
 def _set(core: Core, row: AnyRow, **values: object) -> AnyRow:

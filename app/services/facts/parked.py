@@ -18,6 +18,7 @@ from app.domain.facts import Kind, fact_of
 from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_number
 from app.domain.refunding import RefundStatus
+from app.domain.retries import RETRIES, Retried
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow
@@ -33,8 +34,6 @@ from app.services.payments import payment_rows
 from app.services.refunds.early_refunds import settle_without_a_buyer
 
 PARKED_BATCH = 100
-WITHIN = timedelta(days=30)
-"""Older ones are looked at by hand only: a history may list any number of facts that will never be ours."""
 MAY_GET_A_CAUSE = (Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT, Mismatch.NOT_HANDLED)
 """Why a fact is parked that the worker looks at. Refunds before their payment have a sweep of their own."""
 ParkedPlace = tuple[datetime, int]
@@ -105,7 +104,9 @@ def reexamine(core: Core, number: int) -> Applied:
 
 def look_at_parked(core: Core, after: ParkedPlace) -> tuple[int, ParkedPlace]:
     """Look at a batch of recent parked facts, over all slots; (how many ended, where to go on: START when through)."""
-    rows = core.read(partial(_recent, after=max(after, (core.clock.now() - WITHIN, 0))))
+    # Older ones are looked at by hand only: a history may list any number of facts that will never be ours.
+    within = RETRIES[Retried.WAITING_FACT].within or timedelta.max
+    rows = core.read(partial(_recent, after=max(after, (core.clock.now() - within, 0))))
     done = sum(_guarded(core, row) for row in rows)
     return done, (rows[-1].recorded_at, rows[-1].id) if len(rows) == PARKED_BATCH else PARKED_START
 

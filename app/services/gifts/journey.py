@@ -10,7 +10,6 @@ Whoever asked for the gift carries it on at once; a repeat of the request does t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -19,18 +18,16 @@ from sqlalchemy.exc import DBAPIError
 from app.domain.gifts import GiftRequest, GiftStatus
 from app.domain.ledger import BalanceOverflow
 from app.domain.numbers import keyed_uuid, slot_of_user
-from app.domain.schedule import LEASE_SECONDS
+from app.domain.retries import Retried
 from app.models.base import AnyRow
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_once
+from app.services.base.leases import next_try
 from app.services.base.list_pages import ListPage, ListPlace, page_of
 from app.services.gifts import gift_rows, giver, receiver
 from app.services.gifts.giver import GiftLimitReached
 
-DUE = gift_rows.GIFTS_DUE
-RETRY_CAP_SECONDS = 3600
-"""Longest pause between two tries to bring a gift to its end."""
 _log = structlog.get_logger(__name__)
 
 
@@ -91,12 +88,13 @@ def advance(core: Core, number: int) -> bool:
 
 def work_on_gift(core: Core, number: int) -> bool:
     """Carry on a gift that fell due; False if it is not due, or another worker has it."""
-    row = core.transact(lambda tx: DUE.take(tx, number, tx.now))
+    row = core.transact(lambda tx: gift_rows.GIFTS_DUE.take(tx, number, tx.now))
     if row is None:
         return False
     if not advance(core, number):
-        pause = timedelta(seconds=min(RETRY_CAP_SECONDS, LEASE_SECONDS * 2 ** min(row.tries, 10)))
-        core.transact(lambda tx: gift_rows.postpone_gift(tx, number, tx.now + pause))
+        core.transact(
+            lambda tx: gift_rows.postpone_gift(tx, number, next_try(tx.now, Retried.GIFT, row.tries - 1)),
+        )
     return True
 
 

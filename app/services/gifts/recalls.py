@@ -8,17 +8,16 @@ buyer's: then, by the policy of the refund, it is taken, owed or forgiven.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import partial
 
 from app.domain.gifts import TRANSIT, GiftStatus
 from app.domain.ledger import ISSUANCE, Transfer, system
 from app.domain.refunding import UNRECALLED, Clawback
-from app.domain.schedule import LEASE_SECONDS
+from app.domain.retries import Retried
 from app.models.base import AnyRow
 from app.models.gifts import RECALLS
 from app.services.base.context import Core, Tx
-from app.services.base.leases import LeaseQueue
+from app.services.base.leases import LeaseQueue, next_try
 from app.services.gifts import gift_rows, holders, journey
 from app.services.gifts.holders import UnderWay
 from app.services.ledger import clawback, post
@@ -39,8 +38,9 @@ def work_on_recall(core: Core, number: int) -> bool:
         return False
     if advance_recall(core, number):
         return True
-    pause = timedelta(seconds=min(journey.RETRY_CAP_SECONDS, LEASE_SECONDS * 2 ** min(row.tries, 10)))
-    core.transact(lambda tx: recall_rows.postpone_recall(tx, number, tx.now + pause))
+    core.transact(
+        lambda tx: recall_rows.postpone_recall(tx, number, next_try(tx.now, Retried.GIFT, row.tries - 1)),
+    )
     return True
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +17,8 @@ import structlog
 from sqlalchemy import func, select, update
 
 from app.domain.numbers import slot_of_number, slot_of_user
-from app.domain.schedule import LEASE_SECONDS, backoff_seconds
+from app.domain.retries import Retried, is_over
+from app.domain.schedule import LEASE_SECONDS
 from app.models.base import AnyRow
 from app.models.receipts import Receipt
 from app.providers.errors import Forged
@@ -28,17 +28,13 @@ from app.providers.registry import ProviderAccount
 from app.services.accounts.users import lock_user
 from app.services.base.context import Core, Tx, as_of
 from app.services.base.errors import DomainError, UnknownProviderAccount
-from app.services.base.leases import LeaseQueue
+from app.services.base.leases import LeaseQueue, next_try
 from app.services.base.upsert import insert_if_new
 from app.services.intake.purchases import MOST_CALLS, PURCHASE_SECONDS, Purchase, Turn
 
-RETRY_CAP_SECONDS = 3600
-KEEP_ASKING = timedelta(days=7)
-"""How long a purchase that is proved and not confirmed, that its buyer has still to pay for, or about which the
-provider does not answer, stays pending."""
 MOST_DENIALS = 5
 """So often a provider may say that it knows nothing by a number that came without a proof; then it ends as unknown.
-With the pauses of `backoff_seconds` that takes some three minutes."""
+With the pauses of `app.domain.retries` that takes some three minutes."""
 MOST_UNSETTLED = 20
 """Receipts of one user that wait for a provider."""
 MOST_UNPROVEN = 40
@@ -179,7 +175,7 @@ def _record(core: Core, receipt_id: int, turn: Turn, body: bytes, *, proved: boo
         if _is_over(tx, row, turn, proved=proved):
             turn.give_up()
             changes = dict(_ENDED)
-        elif turn.waiting and _started_at(row, tx.now) + KEEP_ASKING < tx.now:
+        elif turn.waiting and is_over(Retried.RECEIPT, passed=tx.now - _started_at(row, tx.now)):
             turn.give_up()
             changes = {**_ENDED, "status": "given_up"}
         else:
@@ -230,10 +226,9 @@ def _waits(row: AnyRow, turn: Turn, now: datetime, body: bytes, *, proved: bool)
     """It is worked on again: soon, if there is what no turn has asked about yet."""
     asked = row.tries if proved or not turn.denied else _denials(row, turn) // _turns_needed(turn)
     tries = 0 if turn.never_asked or row.status != "pending" else asked
-    pause = backoff_seconds(tries, random.random(), RETRY_CAP_SECONDS)  # noqa: S311 - keeps no secret
     return {
         "status": "pending",
-        "next_try_at": now + timedelta(seconds=pause),
+        "next_try_at": next_try(now, Retried.RECEIPT, tries),
         "submitted_at": _started_at(row, now),
         "body": body,
         "unproven": 0 if proved else len(turn.waiting),

@@ -22,10 +22,12 @@ from app.domain.refunding import (
     of_amount,
     status_told,
 )
+from app.domain.retries import Retried
 from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.services.accounts import freezes
 from app.services.base.context import Tx
+from app.services.base.leases import next_try
 from app.services.base.upsert import insert_numbered
 from app.services.ledger import clawback
 from app.services.ledger.clawback import StatementText
@@ -40,8 +42,6 @@ from app.services.refunds.captured_payments import (
 )
 from app.services.refunds.settlement import Settlement, hold_key, settle
 
-RECHECK_GAP = timedelta(days=1)
-"""How often a refund is asked about that its provider called failed: some let it succeed later, and do not say so."""
 FIRST_QUESTION = timedelta(seconds=60)
 """So long after the first word about a refund in progress that is not ours its provider is asked."""
 FAILED = "the provider says that it failed"
@@ -187,7 +187,7 @@ def _values(
         if after not in OPEN_REFUND:
             values["next_query_at"] = None
         if after is RefundStatus.DECLINED:
-            values["recheck_at"] = tx.now + RECHECK_GAP
+            values["recheck_at"] = next_try(tx.now, Retried.FAILED_REFUND, 0)
     return values
 
 

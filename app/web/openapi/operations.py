@@ -18,7 +18,7 @@ from app.web.openapi.components import Mode, Schema, reference
 from app.web.openapi.examples import example_of
 from app.web.openapi.header_fields import headers_of
 from app.web.openapi.links import links_of
-from app.web.openapi.parameters import ACTOR, IDEMPOTENCY_KEY, REQUEST_ID, path_parameters, query_parameters
+from app.web.openapi.parameters import ACTOR, IDEMPOTENCY_KEY, REQUEST_ID_PARAMETER, path_parameters, query_parameters
 from app.web.openapi.problems import EVERYWHERE, WITH_BODY, WITH_QUERY, problem_responses
 
 PREFIX = "/v1/"
@@ -129,7 +129,7 @@ class Operation:
             found.append(IDEMPOTENCY_KEY)
         if self.method != "get":
             found.append(ACTOR)
-        return [*found, REQUEST_ID]
+        return [*found, REQUEST_ID_PARAMETER]
 
     def _answers(self, schemas: Mapping[str, Schema]) -> dict[str, Any]:
         """By status: what `output` says, and what `doc(responses=…)` says of other kinds of content."""

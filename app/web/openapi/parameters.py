@@ -34,7 +34,7 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "example": "7f6d1f0c-order-1",
 }
 
-REQUEST_ID: dict[str, Any] = {
+REQUEST_ID_PARAMETER: dict[str, Any] = {
     "name": ID_FIELD,
     "in": "header",
     "required": False,

@@ -57,7 +57,7 @@ class Agreement:
 
 
 @dataclass(slots=True)
-class Agreements:
+class AgreementBook:
     """All agreements of one merchant. Safe to use from several threads; every change is atomic."""
 
     now: Callable[[], datetime]

@@ -117,7 +117,7 @@ class SimulatedAlipay:
                 parameters = dict(parse_qsl(urlsplit(action.get("url") or action["code"]).query))
                 query = parameters.get("sign_params")
                 return self.gateway.signing(dict(parse_qsl(query)) if query else parameters)
-            case "mini_program":
+            case "sign_center":
                 return self.gateway.signing(dict(parse_qsl(action["sign_str"])))
         raise BusinessFailure("INVALID_PARAMETER")
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from plugins.alipay.agreements import DEDUCTION
 from plugins.alipay.formats import beijing_day, beijing_text, yuan
-from plugins.alipay.simulated.agreements import NORMAL, Agreement, Agreements, allows_today
+from plugins.alipay.simulated.agreements import NORMAL, Agreement, AgreementBook, allows_today
 from plugins.alipay.simulated.trades import BUYER_ID, BUYER_LOGON, BusinessFailure, Order, Trade, Trades, yuan_text
 
-MOST_TIME = timedelta(days=15)
+OPEN_TIME = timedelta(days=15)
 OPEN_AFTER = frozenset({"ACQ.BUYER_BALANCE_NOT_ENOUGH", "ACQ.BUYER_BANKCARD_BALANCE_NOT_ENOUGH"})
 """Refusals that leave a trade behind, which its payer could still pay: the merchant has to close it."""
 
@@ -21,7 +21,7 @@ OPEN_AFTER = frozenset({"ACQ.BUYER_BALANCE_NOT_ENOUGH", "ACQ.BUYER_BANKCARD_BALA
 class Deductions:
     """The last four fields are switches for tests."""
 
-    agreements: Agreements
+    agreements: AgreementBook
     trades: Callable[[], Trades]
     now: Callable[[], datetime]
     tell: Callable[[Trade], None] = lambda trade: None
@@ -77,7 +77,7 @@ class Deductions:
             fen=yuan(str(business["total_amount"])).minor,
             subject=str(business["subject"]),
             product_code=agreement.request.product_code,
-            expires_at=self.now() + MOST_TIME,
+            expires_at=self.now() + OPEN_TIME,
             notify_url=notify_url,
             return_url="",
             agreement_no=agreement.agreement_no,

@@ -16,7 +16,7 @@ from plugins.alipay.certificates import read_certificates, serial_number
 from plugins.alipay.formats import beijing_text, parse_time, yuan
 from plugins.alipay.orders import WAYS
 from plugins.alipay.signing import canonical, decode_signature, verifies
-from plugins.alipay.simulated.agreements import Agreements, SigningRequest, signing_request
+from plugins.alipay.simulated.agreements import AgreementBook, SigningRequest, signing_request
 from plugins.alipay.simulated.bills import make_bill
 from plugins.alipay.simulated.deductions import Deductions
 from plugins.alipay.simulated.keys import load_private
@@ -72,7 +72,7 @@ class Gateway(SigningSide):
     bills: dict[str, bytes] = field(default_factory=dict)
     """Bills by day. Each is made once, when it is first asked for, and never again."""
     trades: Trades = field(init=False)
-    agreements: Agreements = field(init=False)
+    agreements: AgreementBook = field(init=False)
     deductions: Deductions = field(init=False)
     certificate_pems: dict[str, str] = field(init=False, repr=False)
     refuse_repeated_precreate: bool = False
@@ -89,7 +89,7 @@ class Gateway(SigningSide):
     def __post_init__(self) -> None:
         SigningSide.__post_init__(self)  # a dataclass with slots cannot call super() without arguments
         self.trades = Trades(self.now)
-        self.agreements = Agreements(self.now)
+        self.agreements = AgreementBook(self.now)
         self.deductions = Deductions(self.agreements, lambda: self.trades, self.now)
         made = self.keys.certificates
         self.certificate_pems = {made.alipay_sn: made.alipay_cert} if made else {}

@@ -51,7 +51,7 @@ def signing(asked: SigningRequest, token: str) -> str:
     return _page("Simulated Alipay: auto-debit", body + _button(f"/signing/{token}/agree", "Agree"))
 
 
-def signed() -> str:
+def agreed() -> str:
     return _page("Signed", "<p>The shop may now charge you.</p>")
 
 

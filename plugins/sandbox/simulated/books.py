@@ -49,6 +49,10 @@ class SimulatedPayment:
     refunds: list[SimulatedRefund] = field(default_factory=list)
     odd: Mapping[str, Any] = field(default_factory=dict)
     """Members of its row in the history that are not as documented."""
+    agreement_id: str | None = None
+    """Of a charge, and of the payment that is made while signing."""
+    refusal: str | None = None
+    """Why the payer's bank refused a charge that had been accepted."""
 
     @property
     def number(self) -> str:
@@ -73,6 +77,8 @@ class SimulatedPayment:
             "owner": self.asked["owner"],
             "at": written(self.at),
             "refunds": [self.shown_refund(refund) for refund in self.refunds],
+            **({} if self.agreement_id is None else {"agreement_id": self.agreement_id}),
+            **({} if self.refusal is None else {"refusal": self.refusal}),
         }
 
     def shown_refund(self, refund: SimulatedRefund) -> dict[str, Any]:
@@ -98,19 +104,33 @@ class Books:
         self._ids = itertools.count(1)
         self.next_refunds: deque[str] = deque()
         """How the next refunds end, in this order: WAITING (accepted, not done), or REFUSED. Else at once: DONE."""
-        self._lock = threading.RLock()
+        self.lock = self._lock = threading.RLock()
 
-    def create(self, merchant: str, asked: Mapping[str, Any]) -> SimulatedPayment:
+    def create(self, merchant: str, asked: Mapping[str, Any], agreement_id: str | None = None) -> SimulatedPayment:
         """The payment of that number: a new one, or the same again for the same request."""
+        with self._lock:
+            known = self.known(merchant, asked)
+            if known is None:
+                made = (f"sbx_{next(self._ids)}", merchant, dict(asked), self._clock.now())
+                known = SimulatedPayment(*made, agreement_id=agreement_id)
+                self._payments.append(known)
+            return self._aged(known)
+
+    def known(self, merchant: str, asked: Mapping[str, Any]) -> SimulatedPayment | None:
+        """The payment that was made by this very request before."""
         _check_asked(asked)
         with self._lock:
             known = next((p for p in self._of(merchant) if p.number == asked["number"]), None)
-            if known is None:
-                known = SimulatedPayment(f"sbx_{next(self._ids)}", merchant, dict(asked), self._clock.now())
-                self._payments.append(known)
-            elif known.asked != dict(asked):
+            if known is not None and known.asked != dict(asked):
                 raise Refused(409, "NUMBER_TAKEN")
-            return self._aged(known)
+            return None if known is None else self._aged(known)
+
+    def fail(self, payment: SimulatedPayment, refusal: str) -> None:
+        """The payer's bank refuses a charge that had been accepted."""
+        with self._lock:
+            if self._aged(payment).status != "WAITING":
+                raise Refused(409, "CLOSED")
+            payment.status, payment.refusal, payment.at = "FAILED", refusal, self._clock.now()
 
     def find(self, merchant: str | None, *, number: str | None = None, theirs: str | None = None) -> SimulatedPayment:
         """By our number or theirs; of any merchant where none is given."""

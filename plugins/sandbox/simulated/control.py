@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint
 
+from plugins.sandbox.simulated.agreement_routes import agreement_control
 from plugins.sandbox.simulated.books import Refused
 from plugins.sandbox.simulated.documents import asked_document
 from plugins.sandbox.simulated.provider import Simulator
@@ -66,6 +67,8 @@ def control_panel(simulator: Simulator) -> Blueprint:
         payment, refund = books.find_refund(None, number)
         simulator.decide_refund(payment, refund, str(asked_document()["status"]))
         return payment.shown_refund(refund)
+
+    agreement_control(control, simulator)
 
     @control.post("/deliver")
     def deliver() -> dict[str, int]:

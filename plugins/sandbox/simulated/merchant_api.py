@@ -10,6 +10,7 @@ from flask import Blueprint, Response, g, request
 
 from plugins.sandbox.mapping import moment
 from plugins.sandbox.signing import MERCHANT, BadSignature, is_fresh
+from plugins.sandbox.simulated.agreement_routes import agreement_calls
 from plugins.sandbox.simulated.books import PAGE_SIZE, Refused
 from plugins.sandbox.simulated.documents import asked_document
 from plugins.sandbox.simulated.provider import Simulator
@@ -84,6 +85,7 @@ def merchant_api(simulator: Simulator) -> Blueprint:
         cursor = str(start + PAGE_SIZE) if len(found) > PAGE_SIZE else None
         return _answer(simulator, {"payments": [{**p.shown(), **p.odd} for p in found[:PAGE_SIZE]], "cursor": cursor})
 
+    agreement_calls(api, simulator)
     return api
 
 

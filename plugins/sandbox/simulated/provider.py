@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Response
@@ -14,6 +14,7 @@ from flask import Response
 from app.providers import Clock, Message, Reply
 from app.providers.testing.simulator import Deliveries, Faults, Send, send_over_http
 from plugins.sandbox.signing import Signer
+from plugins.sandbox.simulated.agreements import AgreementBooks, ChargeConditions, SimulatedAgreement
 from plugins.sandbox.simulated.books import Books, SimulatedPayment, SimulatedRefund
 
 RETRY_GAPS = (5.0, 30.0, 300.0, 3_600.0, 21_600.0)
@@ -39,6 +40,10 @@ class SimulatorConfig:
     """What messages and answers say of themselves: a test may want the words of a live provider."""
     hang_seconds: float = 0.0
     """How long a call with a timeout fault is left without an answer."""
+    charge_conditions: ChargeConditions = field(default_factory=ChargeConditions)
+    """When a charge under an agreement is too early, or was not announced."""
+    validity: timedelta | None = None
+    """So long after it was signed an agreement ends by itself, and in silence. None: never."""
 
 
 class Simulator:
@@ -48,6 +53,7 @@ class Simulator:
         self.config, self.clock = config, config.clock
         self.signers = {merchant: Signer(secret) for merchant, secret in config.merchants.items()}
         self.books, self.faults = Books(config.clock), Faults()
+        self.agreements = AgreementBooks(self.books, config.clock, config.charge_conditions, config.validity)
         self._events = itertools.count(1)
         self.deliveries = Deliveries(
             gaps=RETRY_GAPS,
@@ -62,12 +68,13 @@ class Simulator:
         """A genuine notification, signed now; or the work of a forger, with another signer."""
         return self._signed(signer or self.signers[merchant], self._event_id(), self._enveloped(merchant, document))
 
-    def notify(self, payment: SimulatedPayment, document: Mapping[str, Any]) -> None:
-        """Queue a notification to that payment's address. Its id and content stay, its time and signature do not."""
-        event, content = self._event_id(), self._enveloped(payment.merchant, document)
+    def notify(self, about: SimulatedPayment | SimulatedAgreement, document: Mapping[str, Any]) -> None:
+        """Queue a notification to the address that was given for it. Its id and content stay, its time and signature
+        do not."""
+        event, content = self._event_id(), self._enveloped(about.merchant, document)
         self.deliveries.enqueue(
-            str(payment.asked["notify_url"]),
-            lambda: self._signed(self.signers[payment.merchant], event, content),
+            str(about.asked["notify_url"]),
+            lambda: self._signed(self.signers[about.merchant], event, content),
             forged=lambda: self._signed(FORGER, event, content),
         )
 
@@ -75,6 +82,31 @@ class Simulator:
         """The payer pays; the merchant is told, once."""
         if self.books.pay(payment):
             self.notify(payment, {"event": "payment", "payment": payment.shown()})
+
+    def sign(self, agreement: SimulatedAgreement) -> None:
+        """The payer signs, and pays where the first payment belongs to it; the merchant is told of each by itself."""
+        signed = self.agreements.sign(agreement)
+        if agreement.first is not None:
+            self.pay(agreement.first)
+        if signed:
+            self.notify(agreement, {"event": "agreement", "agreement": agreement.shown()})
+
+    def end(self, agreement: SimulatedAgreement, by: str) -> None:
+        """The agreement is ended by the payer, the merchant or the sandbox; the merchant is told."""
+        if self.agreements.end(agreement, by):
+            self.notify(agreement, {"event": "agreement", "agreement": agreement.shown()})
+
+    def charge(self, agreement: SimulatedAgreement, asked: Mapping[str, Any]) -> SimulatedPayment:
+        """Take a payment under the agreement; the merchant is told once it is paid."""
+        payment, is_new = self.agreements.charge(agreement, asked)
+        if is_new and payment.status == "PAID":
+            self.notify(payment, {"event": "payment", "payment": payment.shown()})
+        return payment
+
+    def refuse(self, payment: SimulatedPayment, refusal: str) -> None:
+        """The payer's bank refuses a charge that was accepted; the merchant is told."""
+        self.books.fail(payment, refusal)
+        self.notify(payment, {"event": "payment", "payment": payment.shown()})
 
     def console_refund(self, payment: SimulatedPayment, amount: int) -> SimulatedRefund:
         """A refund that the merchant's backend knows nothing of; the merchant is told."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from plugins.wechat.simulated.books import Refused
+from plugins.wechat.simulated.books import Now, Refused
 
-Now = Callable[[], datetime]
 USUAL_VALIDITY = timedelta(days=20 * 365)
+DEDUCTION_LIFE = timedelta(days=7)
+SINGLE_LIMIT = 50000
+"""Fen of one deduction, by default (papay FAQ Q9)."""
 OPENID = "oUpF8uMEb4qRXf22hE3X68TekukE"
 BY_TIME, BY_PAYER, BY_CALL = "1", "2", "3"
 

@@ -16,6 +16,7 @@ from plugins.wechat.simulated.bills import FILE_PATH, BillDesk
 from plugins.wechat.simulated.books import CURRENCY, Books, Now, Order, Refund, Refused
 from plugins.wechat.simulated.exchange import Answer, Asked
 from plugins.wechat.simulated.keys import SimulatorConfig
+from plugins.wechat.simulated.papay_v3 import PapayV3
 from plugins.wechat.simulated.signer import PlatformSigner, Situation
 from plugins.wechat.v3.signing import SCHEME, request_message, verify
 
@@ -36,6 +37,7 @@ class FrontV3:
         now: Now,
         public_url: str,
         bills: BillDesk,
+        papay: PapayV3,
     ) -> None:
         self._config = config
         self._books = books
@@ -55,7 +57,10 @@ class FrontV3:
             ("GET", re.compile(r"/v3/certificates"), self._certificates),
             ("GET", re.compile(r"/v3/bill/tradebill"), self._bill),
             ("GET", re.compile(FILE_PATH), self._bill_file),
+            ("POST", re.compile(rf"{ORDERS}/(jsapi|app)-with-contract"), self._place_with_contract),
+            *papay.routes,
         ]
+        self._papay = papay
 
     def answer(self, asked: Asked) -> Answer:
         """One exchange. Every answer is signed, errors too, but for the file of a bill."""
@@ -129,6 +134,14 @@ class FrontV3:
         )
         return self._handle_for_client(order, product)
 
+    def _place_with_contract(self, asked: Asked, product: str) -> Mapping[str, Any]:
+        """The order is made, whatever becomes of the contract in it."""
+        request = _document(asked.body)
+        signing = self._papay.signing_with_order(request)
+        answer = self._place(asked, product)
+        self._books.find(request["out_trade_no"]).signing = signing
+        return answer
+
     def _handle_for_client(self, order: Order, product: str) -> Mapping[str, Any]:
         if product == "native":
             return {"code_url": f"weixin://wxpay/bizpayurl?pr={order.number}"}
@@ -194,6 +207,8 @@ class FrontV3:
             "amount": {"total": order.total, "currency": CURRENCY},
             "payer": {"openid": order.openid},
         }
+        if order.contract_id:
+            document["trade_type"] = order.trade_type
         if order.paid_at is None:
             return document
         paid = {"payer_total": order.total - order.coupon, "payer_currency": CURRENCY}

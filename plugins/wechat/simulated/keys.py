@@ -63,7 +63,9 @@ class SimulatorConfig:
     plan_ids: tuple[str, ...] = ("12535", "12536")
     """The merchant's templates for auto-debit."""
 
-    def settings_v3(self, api_url: str, *, certificates: bool = True, public_key: bool = True) -> dict[str, Any]:
+    def settings_v3(
+        self, api_url: str, *, certificates: bool = True, public_key: bool = True, debits: bool = False
+    ) -> dict[str, Any]:
         """The plugin's part of a provider account's table, for generation v3."""
         table: dict[str, Any] = {
             "generation": "v3",
@@ -75,6 +77,8 @@ class SimulatorConfig:
             "platform_certificates": certificates,
             "api_url": api_url,
         }
+        if debits:
+            table["plan_ids"] = list(self.plan_ids)
         if public_key:
             table |= {"platform_public_key_id": self.public_key_id, "platform_public_key": self.public.public_pem}
         return table

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from plugins.wechat.documents import BEIJING
 from plugins.wechat.simulated.books import Books, Now, Order, Refused
-from plugins.wechat.simulated.contracts import BY_CALL, OPENID, Contract, Contracts, Signing
+from plugins.wechat.simulated.contracts import (
+    BY_CALL,
+    DEDUCTION_LIFE,
+    OPENID,
+    SINGLE_LIMIT,
+    Contract,
+    Contracts,
+    Signing,
+)
 from plugins.wechat.simulated.keys import SimulatorConfig
 from plugins.wechat.v2.contracts import ASKED, COMMON
 from plugins.wechat.v2.signing import SignType, V2Key
 
 Handler = Callable[[Mapping[str, str]], dict[str, str]]
-WHOLE = {name: {"appid", "mch_id", "sign", *fields} for name, fields in ASKED.items()}
+PARAMETERS = {name: {"appid", "mch_id", "sign", *fields} for name, fields in ASKED.items()}
 """Every parameter of each way of signing."""
-DEDUCTION_LIFE = timedelta(days=7)
-SINGLE_LIMIT = 50000
-"""Fen of one deduction, by default (papay FAQ Q9)."""
 
 
 class PapayV2:
@@ -45,7 +50,7 @@ class PapayV2:
     def signing(self, fields: Mapping[str, str], way: str) -> Signing:
         """What a page or the mini-program of WeChat Pay reads out of signed parameters. One too many is refused."""
         sign_type: SignType = "HMAC-SHA256" if way == "h5" else "MD5"
-        if set(fields) != WHOLE[way]:
+        if set(fields) != PARAMETERS[way]:
             raise Refused(400, "PARAM_ERROR", "参数构造错误")
         if not self._key.verify(fields, sign_type):
             raise Refused(400, "SIGN_ERROR", "签名错误")
@@ -57,7 +62,7 @@ class PapayV2:
             session = self._contracts.prepare(self.signing(query, "h5"))
         except Refused as refused:
             return {"return_code": "SUCCESS", "result_code": "FAIL", "result_msg": refused.code}
-        redirect = f"{public_url}/papay/signing?prepared={session}"
+        redirect = f"{public_url}/_sign/papay?prepared={session}"
         return {"return_code": "SUCCESS", "result_code": "SUCCESS", "redirect_url": redirect}
 
     def signing_with_order(self, fields: Mapping[str, str]) -> tuple[Signing | None, dict[str, str]]:
@@ -82,7 +87,7 @@ class PapayV2:
         return Signing("v2", fields["plan_id"], code, fields["request_serial"], display, notify_url)
 
     def _prepare(self, fields: Mapping[str, str]) -> dict[str, str]:
-        if set(fields) != WHOLE["app"]:
+        if set(fields) != PARAMETERS["app"]:
             raise Refused(400, "PARAM_ERROR", "参数构造错误")
         return {"pre_entrustweb_id": self._contracts.prepare(self._signing(fields, fields["notify_url"]))}
 

@@ -20,6 +20,7 @@ from plugins.wechat.simulated.front_v2 import FrontV2
 from plugins.wechat.simulated.front_v3 import FrontV3
 from plugins.wechat.simulated.keys import SimulatorConfig
 from plugins.wechat.simulated.papay_v2 import PapayV2
+from plugins.wechat.simulated.papay_v3 import PapayV3
 from plugins.wechat.simulated.signer import PlatformSigner, Situation
 from plugins.wechat.v2.contracts import OWN_SIGN_TYPE
 from plugins.wechat.v2.xml import parse_xml
@@ -56,8 +57,9 @@ class SimulatedWeChat:
         self.books = Books(now)
         self.signer = PlatformSigner(config, self.situation, now)
         bills = BillDesk(config, self.books, self.situation, now, public_url)
-        self.v3 = FrontV3(config, self.books, self.signer, self.situation, now, public_url, bills)
         self.contracts = Contracts(now)
+        self.papay_v3 = PapayV3(config, self.books, self.contracts, now, public_url)
+        self.v3 = FrontV3(config, self.books, self.signer, self.situation, now, public_url, bills, self.papay_v3)
         self.papay_v2 = PapayV2(config, self.books, self.contracts, now)
         self.v2 = FrontV2(config, self.books, now, public_url, bills, self.papay_v2)
         self.deliveries = Deliveries(
@@ -104,8 +106,9 @@ class SimulatedWeChat:
         return contract
 
     def _signing(self, action: Mapping[str, Any]) -> Signing:
-        if "pre_entrustweb_id" in action:
-            return self.contracts.prepared[action["pre_entrustweb_id"]]
+        session = action.get("pre_entrustweb_id") or action.get("extraData", {}).get("pre_entrustweb_id")
+        if session:
+            return self.contracts.prepared[session]
         if "extraData" in action:
             return self.papay_v2.signing(action["extraData"], "miniprogram")
         query = dict(parse_qsl(urlsplit(action["url"]).query))
@@ -138,12 +141,18 @@ class SimulatedWeChat:
             self.deliveries.enqueue(url, lambda: self.contract_message(contract))
 
     def contract_message(self, contract: Contract) -> Message:
+        if contract.signing.generation == "v3":
+            event = "ENTRUST.TERMINATE" if contract.ended_at else "ENTRUST.SIGN"
+            return self.signer.notification(event, "entrust", self.papay_v3.shown(contract))
         return self.v2.sign_notification(self.papay_v2.notified(contract), OWN_SIGN_TYPE)
 
     def payment_message(self, order: Order) -> Message:
         """The notification of a payment, as of now."""
         if order.generation == "v2":
             return self.v2.payment_notification(order)
+        if order.err_code:
+            failed = self.v3.transaction(order) | {"err_code": order.err_code}
+            return self.signer.notification("TRANSACTION.FAIL", "transaction", failed)
         return self.signer.notification("TRANSACTION.SUCCESS", "transaction", self._as_paid(order))
 
     def forged_payment_message(self, order: Order) -> Message:

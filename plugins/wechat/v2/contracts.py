@@ -21,7 +21,7 @@ from plugins.wechat.v2.signing import SignType, V2Key
 
 CONTRACT_FIELDS = ("change_type", "contract_id", "contract_code")
 """What makes a notification one of a contract: v2's messages carry no type."""
-VERSION = "1.0"
+CONTRACT_API = "1.0"
 OWN_SIGN_TYPE: SignType = "MD5"
 MINI_PROGRAM = {"appId": "wxbd687630cd02ce1d", "path": "pages/index/index"}
 """WeChat Pay's own mini-program for signing, which ours navigates to."""

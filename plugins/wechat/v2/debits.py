@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,14 +12,15 @@ from pydantic import BaseModel
 from app.providers import ChargeWindow, Declined, Ending, Fact, Intent, Kind, Ref, Started, Terms, Unknown
 from plugins.wechat.actions import MAX_URL, action_for
 from plugins.wechat.agreements import (
-    AGREEMENT_WAYS,
+    CONTRACT_WAYS,
+    ENDED_BY_MERCHANT,
     checked_extra,
     code_of,
     displayed,
     first_payment,
     plan_of,
+    request_serial,
     require_signing_time,
-    serial_of,
 )
 from plugins.wechat.documents import CNY, text
 from plugins.wechat.mapping import ENDED_CONTRACT_CODES, MISSING_CODES, MISSING_CONTRACT_CODES
@@ -30,13 +30,14 @@ from plugins.wechat.outcomes import (
     pending_charge,
     readable,
     started_before,
+    under,
     was_signed,
 )
 from plugins.wechat.refusal import Refusal
 from plugins.wechat.v2.contracts import (
+    CONTRACT_API,
     MINI_PROGRAM,
     OWN_SIGN_TYPE,
-    VERSION,
     chosen,
     contract_order_fields,
     deduction_fields,
@@ -56,16 +57,15 @@ from plugins.wechat.values import (
 )
 
 DEDUCTION_QUERY = "pay/paporderquery"
-ENDED_BY_MERCHANT = "ended by the merchant"
-A_DAY = timedelta(days=1)
+CARRIED_OUT_AFTER = timedelta(days=1)
 
 
 class V2Debits(V2Provider):
     """One merchant and appid, with templates for contracts."""
 
-    agreement_ways: Mapping[str, type[BaseModel]] = AGREEMENT_WAYS
-    paying_ways: frozenset[str] = frozenset(AGREEMENT_WAYS)
-    charge_window: ChargeWindow = ChargeWindow(before=A_DAY)
+    agreement_ways: Mapping[str, type[BaseModel]] = CONTRACT_WAYS
+    paying_ways: frozenset[str] = frozenset(CONTRACT_WAYS)
+    charge_window: ChargeWindow = ChargeWindow(before=CARRIED_OUT_AFTER)
     """WeChat Pay carries a deduction out 24 hours after it was asked for (papay FAQ Q2)."""
 
     # --- signing --------------------------------------------------------------------------------------------------
@@ -81,11 +81,11 @@ class V2Debits(V2Provider):
             "mch_id": self._merchant.mchid,
             "plan_id": plan_of(terms.product, self._plans),
             "contract_code": code_of(terms),
-            "request_serial": serial_of(terms),
+            "request_serial": request_serial(terms),
             "contract_display_account": displayed(terms),
             "notify_url": usable_notify_url(terms),
             "timestamp": str(int(now.timestamp())),
-            "version": VERSION,
+            "version": CONTRACT_API,
             "clientip": extra.get("client_ip", ""),
             "return_app": "Y",
             "sign_type": OWN_SIGN_TYPE,
@@ -158,7 +158,7 @@ class V2Debits(V2Provider):
             self._client.exact("pay/pappayapply", deduction_fields(intent, ref, order))
         except Refusal as refusal:
             named = Ref(ours=number, agreement=ref.agreement)
-            return tuple(_under(ref, fact) for fact in not_charged(refusal, named, self.query))
+            return tuple(under(ref, fact) for fact in not_charged(refusal, named, self.query))
         return (pending_charge(number, ref, self._merchant, self._clock.now()),)
 
     def _order(self, ref: Ref) -> dict[str, str] | None:
@@ -192,7 +192,7 @@ class V2Debits(V2Provider):
     def _query_contract(self, ref: Ref) -> tuple[Fact, ...]:
         for asked in named_contract(ref, self._plans):
             try:
-                fields = self._client.exact("papay/querycontract", {**asked, "version": VERSION})
+                fields = self._client.exact("papay/querycontract", {**asked, "version": CONTRACT_API})
             except Refusal as refusal:
                 if refusal.code in MISSING_CONTRACT_CODES:
                     continue
@@ -212,7 +212,7 @@ class V2Debits(V2Provider):
         asked = {
             "contract_id": str(known[0].ref.agreement),
             "contract_termination_remark": ENDED_BY_MERCHANT,
-            "version": VERSION,
+            "version": CONTRACT_API,
         }
         ending: Ending | None = Ending.US
         try:
@@ -222,8 +222,3 @@ class V2Debits(V2Provider):
                 raise refusal.as_error() from None
             ending = None
         return (ended_contract(known[0].ref, self._merchant, self._clock.now(), ending),)
-
-
-def _under(ref: Ref, fact: Fact) -> Fact:
-    """The fact, with the contract that the deduction was made under."""
-    return replace(fact, ref=replace(fact.ref, agreement=ref.agreement, our_agreement=ref.our_agreement))

@@ -17,13 +17,14 @@ from app.providers import Fact, Forged, Message, Received, Reply
 from plugins.wechat.documents import Unreadable, inner, parse_json, text
 from plugins.wechat.merchant import Merchant
 from plugins.wechat.v3.authenticity import NotAuthentic, Verifier
+from plugins.wechat.v3.contracts import contract_fact
 from plugins.wechat.v3.reading import failed_at, payment_fact, refund_fact
 from plugins.wechat.v3.signing import decrypt
 
 MAX_BODY = 64 * 1024
 ACCEPTED = Reply(204, "application/json", b"")
-_READERS = {"TRANSACTION": payment_fact, "REFUND": refund_fact}
-"""By the first word of `event_type`. Others (agreements, marketing, …) are genuine, and say nothing of interest yet."""
+_READERS = {"TRANSACTION": payment_fact, "REFUND": refund_fact, "ENTRUST": contract_fact}
+"""By the first word of `event_type`. Others (marketing, …) are genuine, and say nothing of interest."""
 _ORDINARY = {"TRANSACTION.SUCCESS", "TRANSACTION.FAIL", "REFUND.SUCCESS", "REFUND.ABNORMAL", "REFUND.CLOSED"}
 """What must be readable. Other products (parking's TRANSACTION.PAY_BACK) use the same first words differently."""
 

@@ -53,11 +53,6 @@ REFRESH_SECONDS = 6 * 3600
 """The official SDKs refresh certificates at least every twelve hours."""
 
 
-def build_v3(settings: V3Settings, tools: Tools) -> V3Provider:
-    """With `refresh` where platform certificates are used, without it where the public key is all there is."""
-    return CertificateProvider(settings, tools) if settings.platform_certificates else V3Provider(settings, tools)
-
-
 class V3Provider:
     """One merchant and appid."""
 
@@ -163,11 +158,11 @@ class V3Provider:
             raise Unknown("an answer about another refund than asked for")
         return (readable(refund_fact, document, self._merchant, self._clock.now()),)
 
-    def _get(self, target: str) -> dict[str, Any] | None:
+    def _get(self, target: str, missing: frozenset[str] = MISSING_CODES) -> dict[str, Any] | None:
         try:
             return self._client.get(target)
         except Refusal as refusal:
-            if refusal.code in MISSING_CODES:
+            if refusal.code in missing:
                 return None
             raise refusal.as_error() from None
 

@@ -10,7 +10,7 @@ from typing import Any
 from app.domain.money import Money
 from app.providers import Fact, Kind, Ref
 from plugins.wechat.documents import CNY, Unreadable, fen, inner, lenient_text, optional_text, rfc3339, text
-from plugins.wechat.mapping import kind_of_refund, kind_of_trade, says_refunded
+from plugins.wechat.mapping import kind_of_refund, kind_of_trade, refusal_of, says_refunded
 from plugins.wechat.merchant import Merchant
 
 
@@ -23,13 +23,18 @@ def payment_fact(document: Mapping[str, Any], merchant: Merchant, told_at: datet
         raise Unreadable("paid, but without transaction_id or success_time")
     return Fact(
         kind=kind,
-        ref=Ref(ours=text(document, "out_trade_no"), theirs=theirs or None),
+        ref=Ref(
+            ours=text(document, "out_trade_no"),
+            theirs=theirs or None,
+            agreement=lenient_text(document, "contract_id"),
+        ),
         at=rfc3339(success_time, "success_time") if kind is Kind.PAID else told_at,
         money=order_amount(document) if kind is Kind.PAID or document.get("amount") else None,
         owner=lenient_text(document, "attach"),
         account=merchant.account_of(text(document, "mchid"), text(document, "appid")),
         live=merchant.live,
         refunds_unknown=says_refunded(text(document, "trade_state")),
+        refusal=refusal_of(lenient_text(document, "err_code") or "") if kind is Kind.FAILED else None,
         cause=text(document, "trade_state"),
         raw=document,
     )

@@ -113,7 +113,7 @@ def test_a_lost_answer_is_unknown_and_the_repeat_finds_the_payment(here: Stage) 
 
 
 def test_each_documented_refusal_has_its_reason(here: Stage) -> None:
-    for number, (word, reason) in enumerate(sorted(codes.REFUSALS.items())):
+    for number, (word, reason) in enumerate(sorted(codes.DEDUCTION_REFUSALS.items())):
         here.alipay.gateway.deductions.refusals = [f"ACQ.{word}"]
         with pytest.raises(Declined) as refusal:
             charge(here, str(1000 + number))

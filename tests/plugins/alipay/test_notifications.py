@@ -159,7 +159,24 @@ def test_an_agreement_of_another_app_is_not_ours(here: Stage) -> None:
         "notify_time": "2026-01-02 11:04:05",
         "app_id": "2021000000000009",
         "agreement_no": "20265101000000000001",
+        "external_agreement_no": "4503599627374593",
         "sign_time": "2026-01-02 11:04:04",
     }
     (fact,) = receive(here, signed(here, notice)).facts
     assert (fact.kind, fact.account == here.provider.account) == (Kind.SIGNED, False)
+
+
+def test_an_agreement_of_another_system_is_noted_and_an_odd_status_decides_nothing(here: Stage) -> None:
+    notice = {
+        "notify_type": "dut_user_unsign",
+        "notify_time": "2026-01-02 11:04:05",
+        "app_id": here.keys.app_id,
+        "agreement_no": "20265101000000000001",
+        "status": "UNSIGN",
+    }
+    theirs = receive(here, signed(here, notice))
+    assert (theirs.facts, theirs.reply.body, bool(theirs.note)) == ((), b"success", True)
+    ours = notice | {"external_agreement_no": "4503599627374593"}
+    for status, kind in (("UNSIGN", Kind.ENDED), ("", Kind.ENDED), ("NORMAL", Kind.PENDING), ("?", Kind.PENDING)):
+        (fact,) = receive(here, signed(here, ours | {"status": status})).facts
+        assert (fact.kind, fact.ref.our_agreement) == (kind, "4503599627374593")

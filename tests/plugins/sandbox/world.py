@@ -1,4 +1,5 @@
-"""The sandbox as the conformance kit needs it: the simulator, reached without a network."""
+"""The sandbox as the conformance kit needs it: the simulator, reached without a network. Here its payments alone, with
+the provider that has no agreements, so that many adapters are tried quickly; `agreeing_world` has all of it."""
 
 from __future__ import annotations
 
@@ -9,13 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from app.domain.money import Money
-from app.providers import HttpClient, HttpResponse, Intent, Kind, Message, Ref, Reply
+from app.providers import HttpClient, HttpResponse, Intent, Kind, Message, Plugin, Ref, Reply
 from app.providers.testing.conformance import DisputeStep, Document, HeaderPart, Sample, Traits, World, make_intent
 from app.providers.testing.doubles import FixedClock, RewritingHttp, WsgiClient
-from plugins.sandbox import plugin
 from plugins.sandbox.mapping import moment
+from plugins.sandbox.provider import SandboxProvider
+from plugins.sandbox.settings import SandboxSettings
 from plugins.sandbox.signing import FRESH_SECONDS, ID, SIGNATURE, TIMESTAMP, Signer
-from plugins.sandbox.simulator import Simulator, SimulatorConfig, create_simulator
+from plugins.sandbox.simulator import ChargeConditions, Simulator, SimulatorConfig, create_simulator
 
 MERCHANT, SECRET = "m-ours", "ours: a secret of more than 32 bytes"
 OTHER, OTHERS_SECRET = "m-other", "theirs: a secret of more than 32 bytes"
@@ -25,7 +27,7 @@ WAYS = ("page", "qr", "bank", "card")
 
 
 class SandboxWorld(World):
-    plugin = plugin
+    plugin = Plugin("sandbox", SandboxSettings, SandboxProvider)
     traits = Traits(
         verbs=("capture", "refund", "cancel", "scan"), freshness=timedelta(seconds=FRESH_SECONDS), takes_back=True
     )
@@ -35,10 +37,11 @@ class SandboxWorld(World):
     }
     signature_parts = (HeaderPart(ID), HeaderPart(TIMESTAMP), HeaderPart(SIGNATURE))
 
-    def __init__(self, clock: FixedClock) -> None:
+    def __init__(self, clock: FixedClock, charge_conditions: ChargeConditions | None = None) -> None:
         super().__init__(clock)
         self.sent: list[Message] = []
         config = SimulatorConfig({MERCHANT: SECRET, OTHER: OTHERS_SECRET}, clock=clock, send=self._keep)
+        config.charge_conditions = charge_conditions or config.charge_conditions
         app = create_simulator(config, environ={"TILLBOOK_ENV": "test"})
         self.simulator: Simulator = app.extensions["sandbox"]
         self._http = WsgiClient(app)

@@ -12,7 +12,8 @@ from app.providers.testing.conformance import make_intent
 from app.providers.testing.doubles import FixedClock
 from plugins.wechat.simulated.contracts import Contract
 from plugins.wechat.v2.debits import V2Debits
-from tests.plugins.wechat.worlds import API_URL, OPENID, V2Md5World
+from plugins.wechat.v3.debits import V3Debits
+from tests.plugins.wechat.worlds import API_URL, OPENID, PublicKeyWorld, V2Md5World
 
 OURS = "4503599627374593"
 NUMBER = "4503599627378689"
@@ -50,6 +51,36 @@ class V2DebitWorld(V2Md5World):
         contract = next(iter(self.wechat.contracts))
         ref = Ref(agreement=contract.contract_id, our_agreement=contract.signing.code)
         return self.provider.charge(ref, charge_intent(self.clock, number, money))
+
+
+class V3DebitWorld(PublicKeyWorld):
+    def __init__(self, **settings: Any) -> None:
+        self.changes = settings
+        super().__init__(FixedClock())
+        provider = self.make_provider(self.tools())
+        assert isinstance(provider, V3Debits)
+        self.provider = provider
+        self.wechat.plan_url = WEBHOOK
+
+    def settings(self) -> dict[str, Any]:
+        table = self.config.settings_v3(API_URL, certificates=False, public_key=True, debits=True)
+        return table | self.changes
+
+    def signed(self) -> Contract:
+        contract = self.wechat.sign(self.provider.sign(terms_for(self.clock)).action)
+        self.delivered()
+        return contract
+
+    def facts(self) -> list[Fact]:
+        """What the notifications of now say."""
+        return [fact for message in self.delivered() for fact in self.provider.receive(message).facts]
+
+    def both(self) -> Ref:
+        contract = next(iter(self.wechat.contracts))
+        return Ref(agreement=contract.contract_id, our_agreement=contract.signing.code)
+
+    def charge(self, number: str = NUMBER, money: Money = SIX) -> tuple[Fact, ...]:
+        return self.provider.charge(self.both(), charge_intent(self.clock, number, money))
 
 
 def terms_for(clock: FixedClock, way: str = "jsapi", **changes: Any) -> Terms:

@@ -24,11 +24,11 @@ from app.providers import (
     capabilities,
     key_of,
 )
-from plugins.wechat.agreements import AGREEMENT_WAYS, plan_of
-from plugins.wechat.mapping import REFUSALS, UNDECIDED_REFUSALS
+from plugins.wechat.agreements import CONTRACT_WAYS, plan_of
+from plugins.wechat.mapping import CHARGE_REFUSALS, UNDECIDED_REFUSALS
 from plugins.wechat.settings import V2Settings
 from plugins.wechat.simulated.books import Refused
-from plugins.wechat.v2.contracts import queried_contract, signed_query
+from plugins.wechat.v2.contracts import ASKED, queried_contract, signed_query
 from plugins.wechat.v2.signing import V2Key
 from tests.plugins.wechat.agreement_worlds import (
     NUMBER,
@@ -107,6 +107,56 @@ def test_published_signatures_of_signing_pages_come_out_alike() -> None:
     assert key.sign(inside, "MD5") == "1A90937A8F2FF340B42A4ADB806B7D00"
 
 
+def test_published_requests_have_our_fields_and_signatures() -> None:
+    """gochat's session for an app, order with a contract, and deduction."""
+    key, merchant = V2Key(GOCHAT_KEY), {"appid": "wx2421b1c4370ec43b", "mch_id": "10000100"}
+    session = {
+        "plan_id": "12535",
+        "contract_code": "100000",
+        "request_serial": "1000",
+        "contract_display_account": "微信代扣",
+        "notify_url": "https://weixin.qq.com",
+        "version": "1.0",
+        "timestamp": "1414488825",
+        "return_app": "Y",
+        "sign_type": "MD5",
+    }
+    assert set(session) == set(ASKED["app"])
+    assert key.sign(merchant | session, "MD5") == "588134C9FA5B9D4E89E44FA303F6CB6F"
+    order = {
+        "contract_mchid": "10000100",
+        "contract_appid": "wx2421b1c4370ec43b",
+        "out_trade_no": "123456",
+        "device_info": "013467007045764",
+        "body": "Ipad mini 16G 白色",
+        "detail": "Ipad mini 16G 白色",
+        "notify_url": "https://weixin.qq.com",
+        "total_fee": "888",
+        "fee_type": "CNY",
+        "spbill_create_ip": "123.12.12.123",
+        "trade_type": "JSAPI",
+        "plan_id": "123",
+        "contract_code": "100001256",
+        "request_serial": "1000",
+        "contract_display_account": "微信代扣",
+        "contract_notify_url": "https://yoursite.com",
+        "nonce_str": "5K8264ILTKCH16CQ2502SI8ZNMTM67VS",
+    }
+    assert key.sign(merchant | order, "MD5") == "0FEB33AF95AEFA8922ADB0753A14BB38"
+    deduction = {
+        "out_trade_no": "217752501201407033233368018",
+        "body": "水电代扣",
+        "total_fee": "888",
+        "fee_type": "CNY",
+        "spbill_create_ip": "8.8.8.8",
+        "notify_url": "http://yoursite.com/wxpay.html",
+        "trade_type": "PAP",
+        "contract_id": "Wx15463511252015071056489715",
+        "nonce_str": "5K8264ILTKCH16CQ2502SI8ZNMTM67VS",
+    }
+    assert key.sign(merchant | deduction, "MD5") == "94AD0747C8E32D815623D89A051F7DE8"
+
+
 def test_published_signatures_of_calls_about_contracts_come_out_alike() -> None:
     key, ours = V2Key(GOCHAT_KEY), {"appid": "wx2421b1c4370ec43b", "mch_id": "10000100", "version": "1.0"}
     by_id, by_code = {"contract_id": "201509160000028648"}, {"plan_id": "123", "contract_code": "1023658866"}
@@ -136,7 +186,7 @@ def test_the_page_for_signing_is_signed_as_two_others_sign_it(world: V2DebitWorl
     }
 
 
-@pytest.mark.parametrize("way", sorted(AGREEMENT_WAYS))
+@pytest.mark.parametrize("way", sorted(CONTRACT_WAYS))
 def test_the_payer_signs_in_each_way_and_notification_and_question_tell_one_fact(world: V2DebitWorld, way: str) -> None:
     assert world.provider.query(Ref(our_agreement=OURS)) == ()
     contract = world.wechat.sign(world.provider.sign(terms_for(world.clock, way)).action)
@@ -171,7 +221,7 @@ def test_a_browser_is_sent_nowhere_but_to_an_address(world: V2DebitWorld) -> Non
         world.provider.sign(terms_for(world.clock, "h5"))
 
 
-@pytest.mark.parametrize("way", sorted(AGREEMENT_WAYS))
+@pytest.mark.parametrize("way", sorted(CONTRACT_WAYS))
 def test_one_order_pays_and_signs_and_each_is_told_by_itself(world: V2DebitWorld, way: str) -> None:
     first = replace(world.intent("native"), way=way, extra=SIGNING_EXTRAS[way], notify_url=WEBHOOK)
     terms = terms_for(world.clock, way, first=first)
@@ -291,11 +341,11 @@ def test_a_deduction_that_fails_is_told_with_its_reason(world: V2DebitWorld, cod
 
 def test_each_refused_request_has_its_reason(world: V2DebitWorld) -> None:
     world.signed()
-    for number, code in enumerate(sorted(REFUSALS.keys() - UNDECIDED_REFUSALS)):
+    for number, code in enumerate(sorted(CHARGE_REFUSALS.keys() - UNDECIDED_REFUSALS)):
         world.wechat.papay_v2.refusals = [code]
         with pytest.raises(Declined) as refused:
             world.charge(str(100000 + number))
-        assert (refused.value.refusal, refused.value.code) == (REFUSALS[code], code)
+        assert (refused.value.refusal, refused.value.code) == (CHARGE_REFUSALS[code], code)
     for code in ("BANKERROR", "SYSTEMERROR", "0", "TOMORROW"):
         world.wechat.papay_v2.refusals = [code]
         with pytest.raises(Unknown):

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from app.domain.money import Money
-from app.providers import Forged, Kind, Message, Provider, Ref, StoredKey
+from app.providers import Ending, Forged, Kind, Message, Provider, Ref, StoredKey
 from app.providers.testing.doubles import FixedClock, MemoryKeys, tools
 from plugins.wechat import plugin
 from plugins.wechat.v3.authenticity import Verifier
@@ -163,15 +163,21 @@ def test_a_refund_is_read_from_its_envelope(name: str, kind: Kind) -> None:
     assert fact.account == "1234567890:wx2421b1c4370ec43b"
 
 
-@pytest.mark.parametrize("name", ["entrust_sign", "entrust_terminate"])
-def test_an_agreement_is_genuine_and_says_nothing_here(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "ending", "day"),
+    [("entrust_sign", Kind.SIGNED, None, 14), ("entrust_terminate", Kind.ENDED, Ending.PAYER, 15)],
+)
+def test_an_agreement_is_read_by_its_code(name: str, kind: Kind, ending: Ending | None, day: int) -> None:
     _check_beside_the_plugin(name)
 
     received = provider().receive(message(name))
 
-    assert received.facts == ()
+    (fact,) = received.facts
+    assert (fact.kind, fact.ending) == (kind, ending)
+    assert fact.ref == Ref(agreement="123124412412423431", our_agreement="wxwtdk20200910100000")
+    assert fact.at == datetime(2023, 11, day, 22, 13, 20, tzinfo=UTC)
+    assert fact.account == "1234567890:wx2421b1c4370ec43b"
     assert received.reply.status == 204
-    assert "ENTRUST" in received.note
 
 
 def test_a_probe_fails_like_any_wrong_signature() -> None:

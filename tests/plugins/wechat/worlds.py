@@ -201,6 +201,14 @@ class V3World(WeChatWorld):
             "amount": {"total": 600, "refund": 200, "payer_total": 600, "payer_refund": 200},
         }
 
+        contract = {
+            "mchid": self.config.mchid,
+            "contract_id": "123124412412423431",
+            "out_contract_code": "4503599627374593",
+            "contract_state": "SIGNED",
+            "contract_signed_time": paid["success_time"],
+        }
+
         def refund_sample(event: str, status: str, kind: Kind) -> Sample:
             return Sample(notify(event, "refund", refund | {"refund_status": status}), (kind,))
 
@@ -218,7 +226,8 @@ class V3World(WeChatWorld):
             "refunded": refund_sample("REFUND.SUCCESS", "SUCCESS", Kind.REFUNDED),
             "refund abnormal": refund_sample("REFUND.ABNORMAL", "ABNORMAL", Kind.REFUND_FAILED),
             "refund closed": refund_sample("REFUND.CLOSED", "CLOSED", Kind.REFUND_FAILED),
-            "an agreement": Sample(notify("ENTRUST.SIGN", "entrust", {"contract_id": "1"}), ()),
+            "an agreement": Sample(notify("ENTRUST.SIGN", "entrust", contract), (Kind.SIGNED,)),
+            "an agreement of another product": Sample(notify("ENTRUST.SIGN", "entrust", {"contract_id": "1"}), ()),
         }
 
     def document(self) -> Document:

@@ -12,9 +12,8 @@ import pytest
 from app.domain.delivery_schedule import (
     DELIVERY_LEASE_SECONDS,
     LONGEST_ASKED_PAUSE,
-    RETRY_JITTER,
-    UNAVAILABLE_SECONDS,
 )
+from app.domain.retries import JITTER, RETRIES, Retried
 from app.services.events import deliveries, endpoint_health
 from app.services.events.delivery_rounds import Dispatcher
 from tests.support.receiver import Message, add, answering, deliveries_of, dying, endpoint, pushing, receiving, tell
@@ -22,6 +21,7 @@ from tests.support.world import World
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 RESTARTS = 5
+UNTRIED = RETRIES[Retried.UNTRIED_DELIVERY].pauses
 PATIENCE_SECONDS = 60
 
 
@@ -73,11 +73,11 @@ def test_a_receiver_that_asks_for_less_than_the_back_off_gets_the_back_off(here:
     with receiving(answering(429, **{"Retry-After": "0"})) as receiver:
         add(here.core, receiver)
         tell(here.core, "alice", 1)
-        for planned in UNAVAILABLE_SECONDS:
+        for planned in UNTRIED:
             send_all(here)
-            assert rest_of(here, "alice") >= planned * (1 - RETRY_JITTER)
+            assert rest_of(here, "alice") >= planned * (1 - JITTER)
             here.clock.advance(rest_of(here, "alice") + 1)
-    assert len(receiver.got) == len(UNAVAILABLE_SECONDS)
+    assert len(receiver.got) == len(UNTRIED)
 
 
 def test_a_receiver_that_asks_for_a_year_is_tried_after_an_hour(here: World) -> None:
@@ -131,7 +131,7 @@ def test_what_was_under_way_when_the_receiver_asked_does_not_end_the_pause(here:
 
 def test_a_receiver_that_restarted_five_times_gets_everything_within_seconds(here: World) -> None:
     """Restarts say nothing about the events that were under way: each rests for seconds, also after the fifth time."""
-    longest = UNAVAILABLE_SECONDS[0] * (1 + RETRY_JITTER)
+    longest = UNTRIED[0] * (1 + JITTER)
     with receiving() as receiver:
         add(here.core, receiver)
         tell(here.core, "alice", 1)
@@ -152,12 +152,12 @@ def test_an_event_that_the_receiver_dies_of_is_tried_less_and_less_while_others_
     with receiving(lambda h, m: (dying if m.user == "alice" else answering(200))(h, m)) as receiver:
         add(here.core, receiver)
         tell(here.core, "alice", 1)
-        for number, planned in enumerate((*UNAVAILABLE_SECONDS, UNAVAILABLE_SECONDS[-1])):
+        for number, planned in enumerate((*UNTRIED, UNTRIED[-1])):
             tell(here.core, "bob", number)
             send_all(here)
-            assert planned * (1 - RETRY_JITTER) <= rest_of(here, "alice") <= planned * (1 + RETRY_JITTER)
+            assert planned * (1 - JITTER) <= rest_of(here, "alice") <= planned * (1 + JITTER)
             here.clock.advance(rest_of(here, "alice"))
-    assert receiver.of("bob") == list(range(len(UNAVAILABLE_SECONDS) + 1))
+    assert receiver.of("bob") == list(range(len(UNTRIED) + 1))
 
 
 def test_what_a_killed_worker_was_sending_is_sent_by_another_when_the_lease_is_over(here: World) -> None:

@@ -9,6 +9,7 @@ Every rule is one test method whose docstring states the rule. Rules that cannot
 declares, are not collected; a rule whose hook the world lacks is skipped, with the reason in `World.left_out`.
 """
 
+from app.providers.testing.conformance.agreement_hooks import make_terms
 from app.providers.testing.conformance.kit import ProviderConformance
 from app.providers.testing.conformance.world import (
     BodyPart,
@@ -35,4 +36,5 @@ __all__ = [
     "Traits",
     "World",
     "make_intent",
+    "make_terms",
 ]

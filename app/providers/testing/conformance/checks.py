@@ -24,7 +24,7 @@ from app.providers import (
     faults_of,
     fits,
 )
-from app.providers.facts import REFUND_KINDS
+from app.providers.facts import AGREEMENT_KINDS, REFUND_KINDS
 from app.providers.testing.conformance.world import Traits, World
 from app.providers.testing.doubles import FixedClock, NoNetwork
 
@@ -107,6 +107,14 @@ def facts_of(provider: Provider, message: Message, what: str) -> tuple[Fact, ...
     return accepted(provider, message, what).facts
 
 
+def learnt(world: World, provider: Provider, message: Message, what: str) -> tuple[Fact, ...]:
+    """What a genuine message comes to: its facts, or the answers to what it asks where messages prove nothing."""
+    read = accepted(provider, message, what)
+    if world.traits.messages_prove:
+        return read.facts
+    return tuple(fact for ref in read.asks for fact in provider.query(ref))
+
+
 def must_be_refused(provider: Provider, message: Message, what: str) -> None:
     outcome = received(provider, message, what)
     assert isinstance(outcome, Forged), f"{what}: accepted, saying {[fact.kind.value for fact in outcome.facts]}"
@@ -142,11 +150,15 @@ def check_times(fact: Fact, what: str) -> None:
 
 
 def check_numbers(traits: Traits, fact: Fact, what: str) -> None:
-    """PAID names the payment, by the provider's number and ours; a refund names it by ours, or else is never found."""
+    """PAID names the payment, by the provider's number and ours; a refund names it by ours, or else is never found.
+    What is told of an agreement that we charge names it by both numbers."""
     if fact.kind is Kind.PAID:
         assert fact.ref.theirs, f"{what}: paid without the provider's number"
     if fact.kind is Kind.PAID or fact.kind in REFUND_KINDS:
         assert fact.ref.ours or not traits.names_our_number, f"{what}: {fact.kind} without our number"
+    if fact.kind in AGREEMENT_KINDS and "sign" in traits.verbs:
+        both = fact.ref.is_agreement and fact.ref.agreement and fact.ref.our_agreement
+        assert both, f"{what}: {fact.kind} names {fact.ref}, and not an agreement by both its numbers"
 
 
 def check_money(traits: Traits, fact: Fact, what: str) -> None:
@@ -162,7 +174,7 @@ def check_money(traits: Traits, fact: Fact, what: str) -> None:
 
 def check_texts(fact: Fact, what: str) -> None:
     """Whatever identifies can be stored: a str, not too long, no control characters, no lone surrogates."""
-    texts = {name: getattr(fact.ref, name) for name in ("ours", "theirs", "refund", "agreement")}
+    texts = {name: getattr(fact.ref, name) for name in ("ours", "theirs", "refund", "agreement", "our_agreement")}
     texts |= {name: getattr(fact, name) for name in ("account", "product", "owner")}
     for name, text in texts.items():
         if text is not None:
@@ -175,7 +187,8 @@ def check_texts(fact: Fact, what: str) -> None:
 def check_asks(read: Received, what: str) -> None:
     """Whatever a message names can be kept and put into a query."""
     for ref in read.asks:
-        named = [text for text in (ref.ours, ref.theirs, ref.refund, ref.agreement) if text is not None]
+        texts = (ref.ours, ref.theirs, ref.refund, ref.agreement, ref.our_agreement)
+        named = [text for text in texts if text is not None]
         assert named, f"{what}: asks about nothing"
         assert all(fits(text) and text.isprintable() for text in named), f"{what}: asks about what cannot be kept"
 

@@ -15,14 +15,22 @@ from app.providers import (
     HttpResponse,
     Intent,
     Kind,
-    Message,
     Provider,
     Ref,
     Refunds,
     Scans,
+    Terms,
 )
 from app.providers.http import MAX_RESPONSE_BYTES
-from app.providers.testing.conformance.checks import accepted, of_kind, one_paid, online, refs_of
+from app.providers.testing.conformance.agreement_journeys import (
+    announce_there,
+    charge_intent,
+    charge_there,
+    prepare_charge,
+    sign_there,
+    signed_agreement,
+)
+from app.providers.testing.conformance.checks import learnt, of_kind, one_paid, online, refs_of
 from app.providers.testing.conformance.world import World
 from app.providers.testing.doubles import BrokenHttp
 
@@ -96,14 +104,6 @@ def paid(world: World, provider: Provider, way: int = 0) -> tuple[Intent, Fact]:
     return intent, one_paid(learnt(world, provider, messages[0], what), what)
 
 
-def learnt(world: World, provider: Provider, message: Message, what: str) -> tuple[Fact, ...]:
-    """What a genuine message comes to: its facts, or the answers to what it asks where messages prove nothing."""
-    read = accepted(provider, message, what)
-    if world.traits.messages_prove:
-        return read.facts
-    return tuple(fact for ref in read.asks for fact in provider.query(ref))
-
-
 def heard_of_a_payment(world: World, provider: Provider, way: int) -> Iterator[Heard]:
     """Every PAID fact of one payment: from the reply to `start`, from messages, and from queries by each number."""
     intent = world.intents()[way]
@@ -174,6 +174,27 @@ def calls_in(world: World) -> Iterator[Call]:
         yield Call("fulfil", lambda provider: fulfil(provider, payment.ref), moves=False, tells=False)
     if "scan" in world.traits.verbs:
         yield Call("scan", lambda provider: list(scanned(world, provider)), moves=False)
+    if "sign" in world.traits.verbs:
+        yield from _calls_about_agreements(world, good)
+
+
+def _calls_about_agreements(world: World, good: Provider) -> Iterator[Call]:
+    for terms in world.terms():
+        yield Call(f"sign {terms.way}", _signing(terms), moves=True)
+    agreement = signed_agreement(world, good)
+    intent = charge_intent(world, agreement)
+    yield Call("query of an agreement", lambda provider: provider.query(agreement.ref), moves=False)
+    if "announce" in world.traits.verbs:
+        yield Call("announce", lambda provider: announce_there(provider, agreement), moves=True, tells=False)
+    prepare_charge(world, good, agreement)
+    yield Call("charge", lambda provider: charge_there(provider, agreement.ref, intent), moves=True)
+    if "cancel" in world.traits.verbs:
+        ending = signed_agreement(world, good)
+        yield Call("cancel of an agreement", lambda provider: cancel_there(provider, ending.ref), moves=True)
+
+
+def _signing(terms: Terms) -> Callable[[Provider], object]:
+    return lambda provider: sign_there(provider, terms)
 
 
 def _starting(intent: Intent) -> Callable[[Provider], object]:

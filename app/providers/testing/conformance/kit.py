@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from app.providers.testing.conformance.agreement_rules import AgreementRules
 from app.providers.testing.conformance.call_rules import CallRules
+from app.providers.testing.conformance.charge_rules import ChargeRules
 from app.providers.testing.conformance.delivery_rules import DeliveryRules
 from app.providers.testing.conformance.message_rules import MessageRules, OddMessageRules
 from app.providers.testing.conformance.outside_rules import OutsideRules, SecretRules
@@ -28,6 +30,8 @@ class ProviderConformance(
     DisputeRules,
     SituationRules,
     DeliveryRules,
+    AgreementRules,
+    ChargeRules,
     RefreshRules,
     CallRules,
     SecretRules,

@@ -16,11 +16,12 @@ from app.providers.testing.conformance.checks import (
     check_fact,
     facts_of,
     has,
+    learnt,
     of_kind,
     online,
     where,
 )
-from app.providers.testing.conformance.journeys import Heard, learnt, paid, refund_ref, refund_there, scanned
+from app.providers.testing.conformance.journeys import Heard, paid, refund_ref, refund_there, scanned
 from app.providers.testing.conformance.world import World
 
 A_WHILE = timedelta(days=2)

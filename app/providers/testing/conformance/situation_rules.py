@@ -14,13 +14,14 @@ from app.providers.testing.conformance.checks import (
     attempt,
     facts_of,
     has,
+    learnt,
     must_be_refused,
     needs_hook,
     of_kind,
     online,
     where,
 )
-from app.providers.testing.conformance.journeys import MAX_PAGES, Heard, learnt, paid, scanned
+from app.providers.testing.conformance.journeys import MAX_PAGES, Heard, paid, scanned
 from app.providers.testing.conformance.road_rules import said_in
 from app.providers.testing.conformance.world import DisputeStep, World
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Protocol
 from app.domain.money import Money
 from app.providers import HttpClient, Intent, KeyStore, Kind, Message, Plugin, Provider, Ref, Tools
 from app.providers.registry import build_accounts
+from app.providers.testing.conformance.agreement_hooks import AgreementHooks
 from app.providers.testing.doubles import FixedClock, MemoryKeys
 
 _numbers = itertools.count(4_503_599_627_370_497)  # above 2**52: a plugin that makes floats of numbers is found out
@@ -154,7 +155,7 @@ class BodyPart:
         return match
 
 
-class World(ABC):
+class World(AgreementHooks, ABC):
     """The hooks. Those marked abstract must be there; the others are for providers that declare the trait."""
 
     plugin: ClassVar[Plugin]
@@ -217,7 +218,7 @@ class World(ABC):
     def intents(self) -> tuple[Intent, ...]:
         """One valid intent for each of `Provider.ways`, each with a number never used before (see `make_intent`)."""
 
-    def visit(self, intent: Intent) -> None:  # noqa: B027 (a hook whose default is to do nothing)
+    def visit(self, intent: Intent) -> None:
         """Let the payer open this started intent without paying, so that the provider surely knows the payment.
 
         For ways where `start` only signs something; nothing to do where `start` makes the payment.
