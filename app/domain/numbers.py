@@ -89,7 +89,7 @@ def ids_of_key(slot: int, owner: str, key: str) -> dict[str, uuid.UUID]:
     return {kind: keyed_uuid(slot, f"{kind}:{owner}", key) for kind in KEYED}
 
 
-def owner_of(scope: str) -> str:
+def key_owner(scope: str) -> str:
     """Whose keys these are: caller and user. Empty for a scope that is no caller's."""
     kind, _, owner = scope.partition(":")
     return owner if kind in KEYED else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
@@ -222,10 +222,11 @@ def find_ids(session: Connected, slot: int, wanted: Sequence[uuid.UUID]) -> set[
     return found
 
 
-def is_claimed(session: Connected, slot: int, key: tuple[str, str]) -> bool:
+def is_claimed(session: Connected, slots: Iterable[int], key: tuple[str, str]) -> bool:
     """Whether the key is that of an order, a gift or another thing that is not booked by it."""
     owner, text = key
-    return owner != "" and _CLAIMED.row(session, {"slot": slot, "owner": owner, "key": text}) is not None
+    values = [{"slot": slot, "owner": owner, "key": text} for slot in slots if owner]
+    return any(_CLAIMED.row(session, each) is not None for each in values)
 
 
 def check_key(books: LookedUp, slot: int, scope: str, key: str) -> None:

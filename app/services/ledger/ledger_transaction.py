@@ -77,12 +77,10 @@ class LedgerTransaction:
         self.at = at
         self.at_us = microseconds(at)
         self._beside = beside
-        wanted, owed, by_slot = set(places), dict[accounts.Place, accounts.Place](), defaultdict(list)
+        wanted, by_slot = set(places), defaultdict(list)
         for slot, transfer_id in ids:
             by_slot[slot].append(transfer_id)
-        for slot, name in wanted:
-            if name.is_wallet:
-                owed[slot, name] = (slot, debt_of(name))
+        owed = {(slot, name): (slot, debt_of(name)) for slot, name in wanted if name.is_wallet}
         debts = owed.values()
         locked = accounts.lock_accounts(session, wanted, if_there=debts, ids=by_slot, key=key, with_lots=with_lots)
         self._books = locked.books
@@ -94,9 +92,7 @@ class LedgerTransaction:
         """Those of the ids that the books know already."""
         for slot in locked.known:
             self.known |= {(slot, found) for found in idempotency.find_ids(session, slot, by_slot[slot])}
-        self.is_claimed = key != accounts.NO_KEY and any(
-            idempotency.is_claimed(session, slot, key) for slot in locked.known
-        )
+        self.is_claimed = idempotency.is_claimed(session, locked.known, key)
         self._changed: dict[accounts.Place, Book] = {}
         self._transfers, self._lots, self._uses = list[_Row](), list[_Row](), list[_Row]()
         self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()

@@ -16,7 +16,7 @@ from app.domain.ledger import (
     Transfer,
 )
 from app.domain.limits import LedgerRules
-from app.domain.numbers import owner_of, rival_ids
+from app.domain.numbers import key_owner, rival_ids
 from app.services.base.statements import Move
 from app.services.base.transaction import Connected
 from app.services.events.outbox import Event
@@ -49,7 +49,7 @@ def post(
     if len(by_id) != len(transfers):
         raise InvalidTransfer("two transfers in one call have the same key")
     one = transfers[0] if len(transfers) == 1 else None  # a caller's request; what is booked for a fact has no owner
-    owner = "" if one is None else owner_of(one.scope)
+    owner = "" if one is None else key_owner(one.scope)
     key = NO_KEY if one is None or not owner else (owner, one.key)
     rivals = [(slot, each) for each in rival_ids(slot, one.scope, one.key)] if one is not None and owner else []
     with LedgerTransaction(

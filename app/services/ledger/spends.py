@@ -31,7 +31,7 @@ from app.domain.event_types import EventType
 from app.domain.ledger import Posted, Refused, Transfer, microseconds, moment_of
 from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
 from app.domain.lots import rank_of_now
-from app.domain.numbers import owner_of, rival_ids
+from app.domain.numbers import key_owner, rival_ids
 from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, HOLDS, REFUSALS, TRANSFERS
 from app.models.orders import IDEMPOTENCY
@@ -133,7 +133,7 @@ def spend(
     transfer = request.transfer
     own = (slot, transfer.id_in(slot))
     ids = [own, *((slot, rival) for rival in rival_ids(slot, transfer.scope, transfer.key))]
-    key = (owner_of(transfer.scope), transfer.key)
+    key = (key_owner(transfer.scope), transfer.key)
     places = places_of(slot, [transfer])
     with LedgerTransaction(session, rules, places, at, ids=ids, key=key, with_lots=True) as books:
         answer = find_result(session, slot, transfer) if own in books.known else None
@@ -168,7 +168,7 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
             **accounts.account_keys((slot, transfer.debit)),
             "p_id": transfer_id,
             **dict(zip(_RIVALS, rivals, strict=True)),
-            "p_owner": owner_of(transfer.scope),
+            "p_owner": key_owner(transfer.scope),
             "p_key": transfer.key,
             "p_amount": request.amount,
             "p_at_us": at_us,
