@@ -76,7 +76,8 @@ class LedgerTransaction:
         self.rules = rules
         self.at = at
         self.at_us = microseconds(at)
-        self._beside = beside
+        self.beside = [*beside]
+        """Changes of other rows that are locked, or new; sent with the rest."""
         wanted, by_slot = set(places), defaultdict(list)
         for slot, transfer_id in ids:
             by_slot[slot].append(transfer_id)
@@ -369,10 +370,8 @@ class LedgerTransaction:
         for book in books:
             if book.lots is not None:
                 book.settle(self.rules.spend_order, self.at_us)
-        for held in self._holds.values():
-            hold_rows.write_hold(self.session, held)
         flight = Flight(self.session)
-        for statement, values in self._beside:
+        for statement, values in (*self.beside, *map(hold_rows.change_of, self._holds.values())):
             flight.add(statement, values, wrong=LostRace)
         flight.add(accounts.WRITE, list(map(accounts.row_of, books)))
         flight.add(_ADD_TRANSFERS, self._transfers, wrong=Raced)
