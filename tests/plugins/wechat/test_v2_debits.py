@@ -391,6 +391,16 @@ def test_a_charge_without_the_contracts_number_or_after_its_time_is_not_sent(wor
     assert world.wechat.books.orders == {}
 
 
+def test_a_deduction_is_refunded_like_any_payment(world: V2DebitWorld) -> None:
+    world.signed()
+    world.charge()
+    world.wechat.deduct(NUMBER)
+    table = world.config.settings_v2(API_URL, certificate=True, debits=True)
+    shop: Any = world.plugin.build(world.plugin.settings.model_validate(table), world.tools())
+    (pending,) = shop.refund(Ref(ours=NUMBER, refund="R1"), SIX, "asked")
+    assert (pending.kind, pending.money) == (Kind.REFUND_PENDING, SIX)
+
+
 def test_an_ordinary_payment_is_asked_about_as_ever(world: V2DebitWorld) -> None:
     intent = world.intent("native")
     world.provider.start(intent)
