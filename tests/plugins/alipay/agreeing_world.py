@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from app.providers.testing.conformance.agreement_hooks import make_terms
-
 from app.providers import Intent, Kind, Message, Refusal, Terms
 from app.providers.testing.conformance import Document, Sample
+from app.providers.testing.conformance.agreement_hooks import make_terms
 from app.providers.testing.doubles import FixedClock
 from plugins.alipay.debits import AlipayDebits
 from plugins.alipay.simulated.agreements import Agreement

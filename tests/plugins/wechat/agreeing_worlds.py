@@ -7,11 +7,10 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from app.providers.testing.conformance.agreement_hooks import make_terms
-
 from app.domain.money import Money
 from app.providers import Agreements, Intent, Kind, Message, Ref, Refusal, Terms
 from app.providers.testing.conformance import Document, Sample
+from app.providers.testing.conformance.agreement_hooks import make_terms
 from app.providers.testing.doubles import FixedClock
 from tests.plugins.wechat.agreement_worlds import SIGNING_EXTRAS, WEBHOOK
 from tests.plugins.wechat.worlds import API_URL, PublicKeyWorld, V2Md5World, WeChatWorld

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from app.providers.testing.conformance.agreement_rules import AgreementRules
 from app.providers.testing.conformance.charge_rules import ChargeRules
-
 from tests.plugins.wechat.agreeing_worlds import AgreeingV2World, AgreeingV3World
 
 
