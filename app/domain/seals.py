@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from app.domain.fulfilment import FulfilledBy
 from app.domain.ledger import microseconds
 
 SEALED: Mapping[str, tuple[str, ...]] = {
@@ -36,8 +37,9 @@ SEALED: Mapping[str, tuple[str, ...]] = {
     ),
     "idempotency": ("slot", "caller", "key", "fingerprint", "resource_id", "refusal", "created_at"),
 }
-"""The columns of each table that are sealed, in this order. An order that charges a period of an agreement has both
-names after these: the seals of all other orders are as they were before there were agreements."""
+"""The columns of each table that are sealed, in this order. An order that the app's backend fulfils seals that too, and
+one that charges a period of an agreement seals both names; the seals of the others are those of before 2026-11-28, when
+there were no others."""
 FOLLOWS_FACTS = frozenset({"amount_minor", "currency", "created_at"})
 """Of a refund that the provider decided: these follow from the facts, and the seal leaves them out."""
 _PLAIN = frozenset({str, int, bool, type(None)})
@@ -97,6 +99,8 @@ def _sealed(table: str, row: Mapping[str, object]) -> list[object]:
     for column in SEALED[table]:
         value = row[column]
         content.append(value if type(value) in _PLAIN else spelled(value))
+    if table == "orders" and row.get("fulfilment", FulfilledBy.WALLET) != FulfilledBy.WALLET:
+        content.append(row["fulfilment"])
     if table == "orders" and row.get("agreement_id") is not None:
         content += [row["agreement_id"], row["period_number"]]
     if table == "refunds" and row["origin"] == "provider":

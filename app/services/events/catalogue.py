@@ -21,7 +21,10 @@ _ID = uuid.UUID("019ad91f-2a40-7abc-8000-000000000abc")
 IN_CHINESE: dict[EventType, str] = {
     EventType.ORDER_PAID: "订单的款项已到账。金币同时入账。",
     EventType.ORDER_EXPIRED: "订单已过期，无人付款。之后到账的款项仍可能支付该订单。",
-    EventType.PAYMENT_HELD: "到账的款项与支付请求不符（金额、商品或所有者不同）。由人工决定。",
+    EventType.PAYMENT_HELD: (
+        "到账的款项与支付请求不符（金额、商品或所有者不同），由人工决定；"
+        "或者其中一部分已退回而金额未知，待金额明确后再入账。"
+    ),
     EventType.PAYMENT_SURPLUS: "订单已付款，或按策略已太晚，却又有款项到账。款项等待处理或退回。",
     EventType.PAYMENT_PARKED: "支付渠道确认了一笔款项，但这里没有对应的订单。它等待订单出现，或由人工处理。",
     EventType.COINS_CREDITED: "金币进入钱包：购买、奖励、由运营发放，或由其他用户赠送。",
@@ -42,6 +45,15 @@ IN_CHINESE: dict[EventType, str] = {
     EventType.REFUND_UNDONE: "已完成的退款，其款项又回到商户。",
     EventType.WALLET_FROZEN: "钱包被冻结，从此拒绝消费和预留。",
     EventType.WALLET_UNFROZEN: "钱包解冻，重新允许消费和预留。",
+    EventType.FULFILMENT_ORDERED: (
+        "需要交付一个金币不在 Tillbook 的订单：用户应得每个单位的 `due` 数量。在得到答复之前会再次告知。"
+    ),
+    EventType.FULFILMENT_TAKE_BACK: (
+        "这类订单的款项已退回：用户只保留每个单位的 `due` 数量。在得到答复之前会再次告知。"
+    ),
+    EventType.FULFILMENT_DELIVERED: "后端答复：已交付。",
+    EventType.FULFILMENT_REFUSED: "后端拒绝交付（见 `reason`）。按设置退款，或等待人工处理。",
+    EventType.FULFILMENT_TAKEN_BACK: "后端答复：已收回。",
     EventType.GIFT_SENT: "金币离开赠送者的钱包，正在途中。告知赠送者。",
     EventType.GIFT_RECEIVED: "赠送的金币进入接收者的钱包。告知接收者。",
     EventType.GIFT_RETURNED: "接收者无法收下赠送（见 `reason`）：金币已退回。告知赠送者。",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.deciding import Booking
+from app.domain.fulfilment import FulfilledBy
 from app.domain.grants import Grant, grants_of
 from app.domain.ledger import ISSUANCE, Lot, Transfer, system, wallet
 from app.domain.money import Money
@@ -67,15 +68,24 @@ def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:
 def transfers_of(
     fact: MoneyFact, order: AnyRow, payment_id: int, booking: Booking, *, from_suspense: bool = False
 ) -> list[Transfer]:
-    """What to book for a fact that belongs to this payment: its money, and its coins if it is a sale.
+    """What to book for a fact that belongs to this payment: its money, and its coins if it is a sale of coins that are
+    in our ledger.
 
-    `from_suspense`: its money was booked to suspense before its payment was known, and moves on from there.
+    `from_suspense`: its money was booked to suspense first, and moves on from there.
     """
+    before = unmatched(fact, Booking.SUSPENSE) if from_suspense else []
+    return [*before, *still_to_book(fact, order, payment_id, booking, from_suspense=from_suspense)]
+
+
+def still_to_book(
+    fact: MoneyFact, order: AnyRow, payment_id: int, booking: Booking, *, from_suspense: bool
+) -> list[Transfer]:
+    """Those transfers without the one that brought its money to suspense."""
     if from_suspense:
-        transfers = [*unmatched(fact, Booking.SUSPENSE), *_out_of_suspense(fact, booking, str(payment_id))]
+        transfers = _out_of_suspense(fact, booking, str(payment_id))
     else:
         transfers = _moved(fact, "money", fact.clearing, booking, str(payment_id))
-    if booking is Booking.SALE:
+    if booking is Booking.SALE and order.fulfilment == FulfilledBy.WALLET:
         paid = fact.money.minor if fact.money else 0
         grants = grants_of(order.grants, quantity=order.quantity, paid_minor=paid, paid_at=fact.at)
         for number, grant in enumerate(grants):

@@ -13,10 +13,12 @@ from functools import cached_property
 from app.domain.deciding import Booking
 from app.domain.facts import Kind
 from app.domain.ledger import Transfer
+from app.domain.matching import Mismatch
 from app.domain.refunding import OPEN_REFUND, Origin, Refunded, RefundFact, RefundStatus, refunded
+from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.services.base.transaction import Transaction
-from app.services.payments import bookings
+from app.services.payments import bookings, fulfilments
 from app.services.refunds import refund_rows
 from app.services.refunds.refund_rows import COUNTED, STATUS_KINDS
 
@@ -56,6 +58,12 @@ class CapturedPayment:
         """Whether a fact that does not name the provider's number is about this capture."""
         return self.payment is None or self.payment.theirs == self.theirs
 
+    @property
+    def is_fulfilled_elsewhere(self) -> bool:
+        """Whether it bought an order that the app's backend fulfils."""
+        bought = self.order is not None and self.paid.booking == Booking.SALE
+        return bought and self.order is not None and fulfilments.is_fulfilled_outside(self.order)
+
     @cached_property
     def money_legs(self) -> list[Transfer]:
         """The transfers of money that it made. More than one if it lay in suspense first: the last one counts."""
@@ -85,9 +93,16 @@ def find_capture(told: Sequence[AnyRow], order: AnyRow, payment: AnyRow, theirs:
     """That capture, where the facts about the payment are at hand."""
     wanted = payment.theirs if theirs is None else theirs
     for paid in told:
-        if paid.kind == Kind.PAID and paid.content["theirs"] == wanted and paid.booking != Booking.NOTHING:
+        is_it = paid.kind == Kind.PAID and paid.content["theirs"] == wanted and paid.booking != Booking.NOTHING
+        if is_it and not is_held(paid):
             return CapturedPayment(paid, order, payment, told)
     return None
+
+
+def is_held(paid: AnyRow) -> bool:
+    """Whether a paid fact waits for the word how much of its money went back. No refund is taken out of it before that:
+    the first one that is told has it credited."""
+    return bool(paid.outcome == Outcome.PARKED and paid.reason == Mismatch.REFUNDS_UNKNOWN)
 
 
 def captured_in_suspense(tx: Transaction, paid: AnyRow) -> CapturedPayment:

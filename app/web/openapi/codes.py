@@ -58,6 +58,14 @@ CODES: dict[str, tuple[str, ...]] = {
     ),
     "app.web.events.list_events": ("cursor_too_old", "not_a_cursor"),
     "app.web.events.show_event": ("not_found",),
+    "app.web.fulfilments.answer_fulfilment": (
+        *("fulfilment_contradicted", "fulfilment_not_asked", "idempotency_key_missing", "idempotency_key_reused"),
+        *("not_found",),
+    ),
+    "app.web.fulfilments.list_fulfilments": (
+        *("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
+    ),
+    "app.web.fulfilments.show_fulfilment": ("not_found",),
     "app.web.gifts.create_gift": (
         *("balance_overflow", "forbidden", "gift_limit", "gift_to_self", "gifts_not_allowed"),
         *("idempotency_key_missing", "idempotency_key_reused", "insufficient_funds", "invalid_request", "not_found"),

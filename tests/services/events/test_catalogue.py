@@ -15,6 +15,7 @@ from app.domain.event_types import MEANINGS, EventType
 from app.services.events import catalogue
 from app.web.agreement_schemas import AgreementOut, PeriodOut
 from app.web.events import EventOut
+from app.web.fulfilment_schemas import FulfilmentOut
 from app.web.gift_schemas import GiftOut
 from app.web.ledger_schemas import HoldOut
 from app.web.refund_schemas import FreezeOut, RefundOut
@@ -67,6 +68,7 @@ SHOWN: dict[str, Any] = {
     "freeze": FreezeOut,
     "user": str,
     "gift": GiftOut,
+    "fulfilment": FulfilmentOut,
     "agreement": AgreementOut,
     "period": PeriodOut,
 }

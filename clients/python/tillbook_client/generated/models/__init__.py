@@ -48,6 +48,12 @@ from .fault import Fault
 from .freeze import Freeze
 from .freeze_request import FreezeRequest
 from .freezes import Freezes
+from .fulfilment import Fulfilment
+from .fulfilment_asks_type_0 import FulfilmentAsksType0
+from .fulfilment_request import FulfilmentRequest
+from .fulfilment_request_status import FulfilmentRequestStatus
+from .fulfilment_status import FulfilmentStatus
+from .fulfilments import Fulfilments
 from .gift import Gift
 from .gift_reason import GiftReason
 from .gift_request import GiftRequest
@@ -68,6 +74,7 @@ from .line import Line
 from .list_agreements_format import ListAgreementsFormat
 from .list_deliveries_status import ListDeliveriesStatus
 from .list_freezes_format import ListFreezesFormat
+from .list_fulfilments_format import ListFulfilmentsFormat
 from .list_gifts_format import ListGiftsFormat
 from .list_holds_format import ListHoldsFormat
 from .list_holds_state import ListHoldsState
@@ -87,6 +94,7 @@ from .lots import Lots
 from .named import Named
 from .named_kind import NamedKind
 from .order import Order
+from .order_fulfilment import OrderFulfilment
 from .order_request import OrderRequest
 from .order_request_extra import OrderRequestExtra
 from .order_status import OrderStatus
@@ -109,6 +117,7 @@ from .policy import Policy
 from .posted import Posted
 from .problem import Problem
 from .product import Product
+from .product_fulfilment import ProductFulfilment
 from .product_prices import ProductPrices
 from .product_store_ids import ProductStoreIds
 from .products import Products
@@ -143,6 +152,7 @@ from .trial_balance import TrialBalance
 from .trial_line import TrialLine
 from .trial_line_owner import TrialLineOwner
 from .trial_sheet import TrialSheet
+from .unit import Unit
 from .wallet import Wallet
 from .way import Way
 from .way_extra import WayExtra
@@ -196,6 +206,12 @@ __all__ = (
     "Freeze",
     "FreezeRequest",
     "Freezes",
+    "Fulfilment",
+    "FulfilmentAsksType0",
+    "FulfilmentRequest",
+    "FulfilmentRequestStatus",
+    "FulfilmentStatus",
+    "Fulfilments",
     "Gift",
     "GiftReason",
     "GiftRequest",
@@ -216,6 +232,7 @@ __all__ = (
     "ListAgreementsFormat",
     "ListDeliveriesStatus",
     "ListFreezesFormat",
+    "ListFulfilmentsFormat",
     "ListGiftsFormat",
     "ListHoldsFormat",
     "ListHoldsState",
@@ -235,6 +252,7 @@ __all__ = (
     "Named",
     "NamedKind",
     "Order",
+    "OrderFulfilment",
     "OrderRequest",
     "OrderRequestExtra",
     "OrderStatus",
@@ -257,6 +275,7 @@ __all__ = (
     "Posted",
     "Problem",
     "Product",
+    "ProductFulfilment",
     "ProductPrices",
     "ProductStoreIds",
     "Products",
@@ -291,6 +310,7 @@ __all__ = (
     "TrialLine",
     "TrialLineOwner",
     "TrialSheet",
+    "Unit",
     "Wallet",
     "Way",
     "WayExtra",

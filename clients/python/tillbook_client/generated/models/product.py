@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.product_fulfilment import ProductFulfilment
+
 if TYPE_CHECKING:
     from ..models.grant import Grant
     from ..models.plan import Plan
@@ -24,6 +26,8 @@ class Product:
         title (str): For people.
         prices (ProductPrices): Minor units by currency.
         grants (list[Grant]): What one piece gives.
+        fulfilment (ProductFulfilment): `wallet`: the coins are in Tillbook. `external`: the app's backend delivers
+            them.
         store_ids (ProductStoreIds): The stores' ids of the product, by provider account.
         plan (None | Plan): That it is paid for period after period; null: it is not.
         entitlements (list[str]): What is active while a period is paid.
@@ -33,6 +37,7 @@ class Product:
     title: str
     prices: ProductPrices
     grants: list[Grant]
+    fulfilment: ProductFulfilment
     store_ids: ProductStoreIds
     plan: None | Plan
     entitlements: list[str]
@@ -52,6 +57,8 @@ class Product:
             grants_item = grants_item_data.to_dict()
             grants.append(grants_item)
 
+        fulfilment = self.fulfilment.value
+
         store_ids = self.store_ids.to_dict()
 
         plan: dict[str, Any] | None
@@ -70,6 +77,7 @@ class Product:
                 "title": title,
                 "prices": prices,
                 "grants": grants,
+                "fulfilment": fulfilment,
                 "store_ids": store_ids,
                 "plan": plan,
                 "entitlements": entitlements,
@@ -99,6 +107,8 @@ class Product:
 
             grants.append(grants_item)
 
+        fulfilment = ProductFulfilment(d.pop("fulfilment"))
+
         store_ids = ProductStoreIds.from_dict(d.pop("store_ids"))
 
         def _parse_plan(data: object) -> None | Plan:
@@ -123,6 +133,7 @@ class Product:
             title=title,
             prices=prices,
             grants=grants,
+            fulfilment=fulfilment,
             store_ids=store_ids,
             plan=plan,
             entitlements=entitlements,
