@@ -37,9 +37,9 @@ SEALED: Mapping[str, tuple[str, ...]] = {
     ),
     "idempotency": ("slot", "caller", "key", "fingerprint", "resource_id", "refusal", "created_at"),
 }
-"""The columns of each table that are sealed, in this order. An order that the app's backend fulfils seals that too, and
-one that charges a period of an agreement seals both names; the seals of the others are those of before 2026-11-28, when
-there were no others."""
+"""The columns of each table that are sealed, in this order. After these an order seals who fulfils it, if that is the
+app's backend, and the agreement and the period that it charges, if it charges one: the seals of all other orders are as
+they were before 2026-11-28, when there were no such orders."""
 FOLLOWS_FACTS = frozenset({"amount_minor", "currency", "created_at"})
 """Of a refund that the provider decided: these follow from the facts, and the seal leaves them out."""
 _PLAIN = frozenset({str, int, bool, type(None)})
