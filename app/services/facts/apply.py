@@ -123,9 +123,7 @@ def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """Apply a stored fact that is not decided yet: the order of a store's purchase is made here."""
     if _comes_before_its_order(stored.reported, locked):
         locked = store_orders.payment_of_stored_purchase(tx, stored.reported)
-    decision = _UNDECIDED
-    if locked is not None or not _is_of_agreement(stored.reported.fact):
-        decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
+    decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
     if locked is not None and locked.is_new:
         write_new(tx, store_orders.new_rows(locked, decision, stored.reported.fact))
     return _carry_out(tx, stored, decision, locked)
@@ -254,8 +252,7 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
     if fact.kind in REFUND_KINDS:
         return _refund(tx, stored, locked)
     if locked is None:
-        of_agreement = _is_of_agreement(fact)
-        return _agreement(tx, stored) if of_agreement else _unmatched(tx, stored, decision)
+        return _agreement(tx, stored) if _is_of_agreement(fact) else _unmatched(tx, stored, decision)
     _move_and_book(tx, stored, decision, locked)
     applied = _settled(tx, stored, decision, payment_id)
     if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
