@@ -42,6 +42,8 @@ def new_order(tx: Tx, agreement: Any, number: int, expires_at: datetime) -> Any:
         amount_minor=amount_of(agreement, number),
         currency=agreement.currency,
         grants=agreement.grants,
+        fulfilment=agreement.fulfilment,
+        fulfilment_status=None,
         status=OrderStatus.OPEN,
         paid_payment_id=None,
         created_at=tx.now,

@@ -14,9 +14,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import structlog
-
-from app import metrics
 from app.domain.deciding import (
     Booking,
     Decision,
@@ -45,6 +42,7 @@ from app.services.facts.record import (
     can_be_looked_at_again,
     note_road,
     record,
+    report_fact,
     stored_again,
     told_before,
     write_new,
@@ -64,7 +62,6 @@ from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_asks, refund_facts, requests, unsized_payments
 
-_log = structlog.get_logger(__name__)
 NOBODYS = frozenset(
     {Mismatch.UNKNOWN_NUMBER, Mismatch.BEFORE_PAYMENT, Mismatch.OTHER_ACCOUNT, Mismatch.OTHER_ENVIRONMENT}
 )
@@ -126,9 +123,7 @@ def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """Apply a stored fact that is not decided yet: the order of a store's purchase is made here."""
     if _comes_before_its_order(stored.reported, locked):
         locked = store_orders.payment_of_stored_purchase(tx, stored.reported)
-    decision = _UNDECIDED
-    if locked is not None or not _is_of_agreement(stored.reported.fact):
-        decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
+    decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
     if locked is not None and locked.is_new:
         write_new(tx, store_orders.new_rows(locked, decision, stored.reported.fact))
     return _carry_out(tx, stored, decision, locked)
@@ -257,8 +252,7 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
     if fact.kind in REFUND_KINDS:
         return _refund(tx, stored, locked)
     if locked is None:
-        of_agreement = _is_of_agreement(fact)
-        return _agreement(tx, stored) if of_agreement else _unmatched(tx, stored, decision)
+        return _agreement(tx, stored) if _is_of_agreement(fact) else _unmatched(tx, stored, decision)
     _move_and_book(tx, stored, decision, locked)
     applied = _settled(tx, stored, decision, payment_id)
     if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
@@ -403,25 +397,3 @@ def _events(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPaymen
     is_surplus = decision.outcome is Outcome.SURPLUS or decision.reason == Mismatch.LATE
     kind = EventType.PAYMENT_SURPLUS if is_surplus else EventType.PAYMENT_HELD
     return payment_events.of_money(tx, kind, locked, decision.payment, paid_at=fact.at)
-
-
-def report_fact(reported: ReportedFact, applied: Applied) -> None:
-    """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
-    account, fact = reported.account.name, reported.fact
-    metrics.FACTS_TOLD.labels(account, fact.kind, reported.road, applied.outcome).inc()
-    if applied.outcome is Outcome.NOT_OURS:
-        return
-    say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
-    say(
-        "fact",
-        outcome=applied.outcome,
-        reason=applied.reason,
-        kind=fact.kind,
-        road=reported.road,
-        provider_account=account,
-        payment=applied.payment_id,
-        ours=fact.ref.ours,
-        theirs=fact.ref.theirs,
-        fact=applied.fact_id,
-        **({"faults": reported.faults} if reported.faults else {}),
-    )

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
+
+from app import metrics
 from app.domain.deciding import Booking, Decision
 from app.domain.facts import AGREEMENT_KINDS, REFUND_KINDS, Kind, completed, content_of, contradictions, fact_of
 from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
-from app.domain.status import NOT_MATCHED, Cause, Outcome
+from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, Cause, Outcome
 from app.models.history import Telling
 from app.models.orders import FACTS
 from app.services.base.context import Tx
@@ -28,6 +31,8 @@ NewRows = tuple[RowInsert, list[dict[str, Any]]]
 """Rows to insert, and how."""
 _NOTE_ROAD = insertion_if_new(Telling.__table__)
 _INSERT = RowInsert(FACTS, lambda insert: insert.on_conflict_do_nothing())
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +199,25 @@ def _brings_news_of_refund(reported: ReportedFact, known: Any) -> bool:
     if reported.fact.kind not in REFUND_KINDS:
         return False
     return known.reason == Mismatch.BEFORE_PAYMENT or refund_facts.says_more(known.content, content_of(reported.fact))
+
+
+def report_fact(reported: ReportedFact, applied: Applied) -> None:
+    """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
+    account, fact = reported.account.name, reported.fact
+    metrics.FACTS_TOLD.labels(account, fact.kind, reported.road, applied.outcome).inc()
+    if applied.outcome is Outcome.NOT_OURS:
+        return
+    say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
+    say(
+        "fact",
+        outcome=applied.outcome,
+        reason=applied.reason,
+        kind=fact.kind,
+        road=reported.road,
+        provider_account=account,
+        payment=applied.payment_id,
+        ours=fact.ref.ours,
+        theirs=fact.ref.theirs,
+        fact=applied.fact_id,
+        **({"faults": reported.faults} if reported.faults else {}),
+    )
