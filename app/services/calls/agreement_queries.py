@@ -17,7 +17,7 @@ from app.providers.verbs import Cancels
 from app.services.agreements import agreement_facts, agreement_rows, plans
 from app.services.agreements.agreement_facts import ENDED_BY_RULE
 from app.services.base.context import Core, Tx
-from app.services.calls.agreement_charges import charge_if_due, numbers_of_charges, retry_moment
+from app.services.calls.agreement_charges import agreement_ref, charge_if_due, retry_moment
 from app.services.calls.payment_queries import ASK_SECONDS, apply_all
 from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
 
@@ -78,7 +78,7 @@ def ask_about_agreement(core: Core, account: ProviderAccount, row: AnyRow) -> da
         core,
         account,
         "query",
-        lambda: account.provider.query(numbers_of_charges(row)),
+        lambda: account.provider.query(agreement_ref(row)),
         seconds=ASK_SECONDS,
         agreement=row.id,
     )
@@ -118,7 +118,7 @@ def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> dateti
         core,
         account,
         "cancel",
-        lambda: canceller.cancel(numbers_of_charges(row)),
+        lambda: canceller.cancel(agreement_ref(row)),
         seconds=ASK_SECONDS,
         agreement=row.id,
     )
