@@ -111,7 +111,7 @@ def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> App
     applied, reported = told_before(stored), stored.reported
     if applied is None:
         return _apply(tx, stored_again(tx, stored), locked)
-    if stored.is_held and reported.road == "query" and not reported.fact.refunds_unknown:
+    if reported.road == "query" and not reported.fact.refunds_unknown and stored.is_held:
         # The provider, asked now, speaks of no refund any more.
         return _apply(tx, replace(stored, reported=reported), locked)
     if reported.fact.refunds_unknown and applied.outcome is Outcome.DUPLICATE and applied.payment_id is not None:
@@ -205,8 +205,8 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment,
         was_held = stored is not None and stored.is_held  # in time, whatever its order's time is by now
         policy = replace(tx.core.rules.policy, late=Late.CREDIT) if was_held else tx.core.rules.policy
         decision = decide_paid(standing, why, policy)
-        buys = decision.booking is Booking.SALE
-        return decide_unsized(standing) if buys and unsized_payments.is_unsized(tx, fact, locked) else decision
+        is_sale = fact.refunds_unknown and decision.booking is Booking.SALE
+        return decide_unsized(standing) if is_sale and unsized_payments.is_unsized(tx, fact, locked) else decision
     if fact.kind in UNPAID_CAUSES:
         return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], foreign(fact.account, fact.live, account, live))
     return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
