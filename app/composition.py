@@ -131,6 +131,7 @@ def rules_of(settings: Settings) -> Rules:
         event_days=settings.events.days,
         push=settings.events.push(),
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
+        refused_fulfilment=settings.refused_fulfilment,
         gifts=settings.gifts.rules(),
         assets=settings.assets,
     )

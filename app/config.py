@@ -46,6 +46,7 @@ from app.caller_settings import (
     is_web_address,
 )
 from app.domain.deciding import Late, Surplus
+from app.domain.fulfilment import RefusedFulfilment
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
@@ -141,6 +142,8 @@ class Settings(BaseSettings):
     surplus_payment: Surplus = Surplus.HOLD
     clawback_policy: Clawback = Clawback.DEBT
     """What becomes of refunded coins that are spent; a request for a refund may say otherwise."""
+    refused_fulfilment: RefusedFulfilment = RefusedFulfilment.HOLD
+    """What happens to the money of an order that the app's backend refused to fulfil."""
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     events: EventSettings = Field(default_factory=EventSettings)

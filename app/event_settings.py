@@ -47,6 +47,14 @@ class EventSettings(BaseModel):
     ca_file: str = ""
     """Authorities whose certificates endpoints show, in place of the public ones; a file in PEM."""
 
+    @field_validator("not_told")
+    @classmethod
+    def _asked_for(cls, types: frozenset[EventType]) -> frozenset[EventType]:
+        wishes = sorted(types & {EventType.FULFILMENT_ORDERED, EventType.FULFILMENT_TAKE_BACK})
+        if wishes:
+            raise ValueError(f"{', '.join(wishes)}: the backend is asked by these events, and by nothing else")
+        return types
+
     @field_validator("ca_file")
     @classmethod
     def _there(cls, path: str) -> str:

@@ -29,17 +29,18 @@ from app.services.base.leases import LeaseQueue
 from app.services.base.statements import Statement
 from app.services.calls import (
     call_log,
-    fulfilment,
     payment_closing,
     payment_queries,
     reference_queries,
     refund_calls,
+    report_calls,
     scans,
 )
 from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
+from app.services.fulfilments import reminders
 from app.services.gifts import gift_rows, journey, recalls
 from app.services.intake import receipts
 from app.services.ledger import checkpoints
@@ -85,12 +86,13 @@ class Queue:
 QUEUES = (
     Queue("payment queries", payment_queries.PAYMENTS_DUE, payment_closing.work_on_payment),
     Queue("receipts", receipts.RECEIPTS_DUE, receipts.work_on_receipt),
-    Queue("reports to providers", fulfilment.REPORTS_DUE, fulfilment.work_on_report),
+    Queue("reports to providers", report_calls.REPORTS_DUE, report_calls.work_on_report),
     Queue("reference queries", reference_queries.ASKS_DUE, reference_queries.work_on_ask),
     Queue("refunds", refund_calls.REFUNDS_DUE, refund_calls.work_on_refund),
     Queue("refunds that failed", refund_calls.RECHECKS_DUE, refund_calls.recheck),
     Queue("gifts", gift_rows.GIFTS_DUE, journey.work_on_gift),
     Queue("recalls of gifts", recalls.RECALLS_DUE, recalls.work_on_recall),
+    Queue("fulfilments without an answer", reminders.FULFILMENTS_DUE, reminders.work_on_fulfilment),
 )
 
 

@@ -58,6 +58,9 @@ _CALLED = frozenset(
         EventType.REFUND_REQUESTED,
         EventType.WALLET_FROZEN,
         EventType.WALLET_UNFROZEN,
+        EventType.FULFILMENT_DELIVERED,
+        EventType.FULFILMENT_REFUSED,
+        EventType.FULFILMENT_TAKEN_BACK,
         EventType.GIFT_SENT,
         EventType.GIFT_RECEIVED,
     }
@@ -97,6 +100,8 @@ def _order(kind: EventType) -> dict[str, Any]:
             amount_minor=600,
             currency="CNY",
             grants=[{"asset": "coin", "amount": 60, "bonus": False, "valid_days": None}],
+            fulfilment="wallet",
+            fulfilment_status=None,
             status="paid" if is_paid else "expired",
             created_at=MADE_AT,
             expires_at=MADE_AT + timedelta(minutes=30),
@@ -214,6 +219,31 @@ def _freeze(kind: EventType) -> dict[str, Any]:
     )
 
 
+def _fulfilment(kind: EventType) -> dict[str, Any]:
+    step = kind.partition(".")[2]
+    is_answer, takes_back = step in {"delivered", "refused", "taken_back"}, step.startswith("take")
+    wishes = [{"asks": "delivery", "answer": "delivered" if takes_back else step if is_answer else ""}]
+    if takes_back:
+        wishes.append({"asks": "take_back", "answer": step if is_answer else ""})
+    row = SimpleNamespace(
+        id=_ORDER,
+        user_id=USER,
+        payment_id=_PAYMENT,
+        units=[{"asset": "coin", "bonus": False, "granted": 60, "due": 0 if takes_back else 60, "expires_at": None}],
+        wishes=wishes,
+        tellings=1,
+        asked_at=MADE_AT + timedelta(minutes=1),
+        answered_at=MADE_AT + timedelta(minutes=2) if is_answer or takes_back else None,
+        reason="the user's wallet is full" if step == "refused" else "",
+        reference="grant-7" if step == "delivered" else "",
+        actor="backend:game" if is_answer or takes_back else "",
+        ended_by=None,
+    )
+    status = {"ordered": "waiting", "take_back": "delivered"}.get(step, step)
+    order = {"environment": "live", "sku": "coins-60", "quantity": 1, "fulfilment_status": status}
+    return representations.fulfilment_data(row, order)
+
+
 def _gift(kind: EventType) -> dict[str, Any]:
     status = kind.partition(".")[2]
     receiver, giver = (USER, "another-user") if kind is EventType.GIFT_RECEIVED else ("another-user", USER)
@@ -245,5 +275,6 @@ _MADE: dict[str, Callable[[EventType], Any]] = {
     "refund": _refund,
     "freeze": _freeze,
     "gift": _gift,
+    "fulfilment": _fulfilment,
 }
 """How each thing that events show is made up, by the name of its member."""

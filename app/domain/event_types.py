@@ -33,6 +33,11 @@ class EventType(StrEnum):
     REFUND_UNDONE = "refund.undone"
     WALLET_FROZEN = "wallet.frozen"
     WALLET_UNFROZEN = "wallet.unfrozen"
+    FULFILMENT_ORDERED = "fulfilment.ordered"
+    FULFILMENT_TAKE_BACK = "fulfilment.take_back"
+    FULFILMENT_DELIVERED = "fulfilment.delivered"
+    FULFILMENT_REFUSED = "fulfilment.refused"
+    FULFILMENT_TAKEN_BACK = "fulfilment.taken_back"
     GIFT_SENT = "gift.sent"
     GIFT_RECEIVED = "gift.received"
     GIFT_RETURNED = "gift.returned"
@@ -50,7 +55,7 @@ ALL_TYPES = frozenset(EventType)
 TYPE_NAMES = tuple(sorted(kind.value for kind in EventType))
 """For those who type one in."""
 _ORDER, _PAYMENT = ("order",), ("payment", "order")
-_LINE, _HOLD, _GIFT = ("wallet", "line"), ("wallet", "hold"), ("gift",)
+_LINE, _HOLD, _GIFT, _FULFILMENT = ("wallet", "line"), ("wallet", "hold"), ("gift",), ("fulfilment",)
 MEANINGS: dict[EventType, EventMeaning] = {
     EventType.ORDER_PAID: EventMeaning("The money for the order came in. Its coins are credited with it.", _ORDER),
     EventType.ORDER_EXPIRED: EventMeaning(
@@ -95,6 +100,22 @@ MEANINGS: dict[EventType, EventMeaning] = {
     EventType.REFUND_UNDONE: EventMeaning("Money of a refund that was done came back to the merchant.", ("refund",)),
     EventType.WALLET_FROZEN: EventMeaning("A wallet refuses spends and holds from now on.", ("freeze",)),
     EventType.WALLET_UNFROZEN: EventMeaning("A wallet allows spends and holds again.", ("freeze",)),
+    EventType.FULFILMENT_ORDERED: EventMeaning(
+        "An order is to be delivered whose coins are not in Tillbook: the user is to have `due` of each unit. Told"
+        " again until it is answered.",
+        _FULFILMENT,
+    ),
+    EventType.FULFILMENT_TAKE_BACK: EventMeaning(
+        "Money of such an order went back: the user is to keep only `due` of each unit. Told again until it is"
+        " answered.",
+        _FULFILMENT,
+    ),
+    EventType.FULFILMENT_DELIVERED: EventMeaning("The backend said that it has delivered.", _FULFILMENT),
+    EventType.FULFILMENT_REFUSED: EventMeaning(
+        "The backend refused to deliver (`reason`). The money goes back, or waits for a person, by the settings.",
+        _FULFILMENT,
+    ),
+    EventType.FULFILMENT_TAKEN_BACK: EventMeaning("The backend said that it has taken back.", _FULFILMENT),
     EventType.GIFT_SENT: EventMeaning("Coins left the giver's wallet and are on their way. Told to the giver.", _GIFT),
     EventType.GIFT_RECEIVED: EventMeaning("Given coins came into the receiver's wallet. Told to the receiver.", _GIFT),
     EventType.GIFT_RETURNED: EventMeaning(

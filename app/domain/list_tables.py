@@ -12,6 +12,7 @@ STATEMENT_COLUMNS = ("version", "transfer", "amount", "balance", "kind", "refere
 ORDER_COLUMNS = (
     *("number", "user", "environment", "product", "title", "quantity", "amount_minor", "currency", "status"),
     *("created_at", "expires_at", "paid_at", "payment", "provider_account", "way", "grants"),
+    *("fulfilment", "fulfilment_status"),
 )
 REFUND_COLUMNS = (
     *("number", "order", "payment", "user", "provider_account", "origin", "status", "amount_minor", "currency"),
@@ -35,6 +36,10 @@ TRANSFER_COLUMNS = (
     *("reference", "note", "actor", "cause", "at"),
 )
 
+FULFILMENT_COLUMNS = (
+    *("order", "user", "environment", "product", "quantity", "payment", "status", "revision", "asks", "units", "told"),
+    *("asked_at", "answered_at", "reason", "reference", "actor", "ended_by"),
+)
 FREEZE_COLUMNS = ("number", "user", "asset", "environment", "frozen", "reason", "actor", "refund", "at")
 
 

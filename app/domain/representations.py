@@ -63,7 +63,9 @@ def order_data(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
         "amount_minor": row.amount_minor,
         "currency": row.currency,
         "grants": row.grants,
+        "fulfilment": row.fulfilment,
         "status": row.status,
+        "fulfilment_status": row.fulfilment_status,
         "created_at": row.created_at,
         "expires_at": row.expires_at,
         "paid_at": row.paid_at,
@@ -95,6 +97,31 @@ def refund_data(row: Any, user_id: str) -> dict[str, Any]:
     shown = {name: getattr(row, name) for name in _REFUND}
     numbers = {"number": str(row.id), "order": str(row.order_id), "payment": str(row.payment_id)}
     return {**numbers, "user": user_id, "actor": row.caller, **shown}
+
+
+def fulfilment_data(row: Any, order: Mapping[str, Any]) -> dict[str, Any]:
+    """What the app's backend is to fulfil of an order, by the order's columns. The order's number never changes; the
+    revision says which wish it is."""
+    last = row.wishes[-1]
+    return {
+        "order": str(row.id),
+        "user": row.user_id,
+        "environment": order["environment"],
+        "product": order["sku"],
+        "quantity": order["quantity"],
+        "payment": str(row.payment_id),
+        "status": order["fulfilment_status"],
+        "revision": len(row.wishes),
+        "asks": None if last["answer"] else last["asks"],
+        "units": row.units,
+        "told": row.tellings,
+        "asked_at": row.asked_at,
+        "answered_at": row.answered_at,
+        "reason": row.reason,
+        "reference": row.reference,
+        "actor": row.actor,
+        "ended_by": row.ended_by,
+    }
 
 
 def freeze_data(row: Any) -> dict[str, Any]:

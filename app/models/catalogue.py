@@ -20,6 +20,8 @@ class Product(Base):
     """Minor units by currency."""
     grants: Mapped[list[dict[str, Any]]] = mapped_column(Json)
     """What one piece credits: [{asset, amount, bonus, valid_days}]."""
+    fulfilment: Mapped[str] = mapped_column(String(8), default="wallet", server_default="wallet")
+    """Where the coins are: `wallet` in our ledger, `external` with the app's backend."""
     store_ids: Mapped[dict[str, str]] = mapped_column(Json)
     """The provider's own product id by provider account."""
     active: Mapped[bool] = mapped_column(Boolean)
@@ -27,7 +29,10 @@ class Product(Base):
     ends_at: Mapped[datetime | None] = mapped_column(Moment)
     updated_at: Mapped[datetime] = mapped_column(Moment)
 
-    __table_args__ = (CheckConstraint("length(sku) > 0", name="sku_not_empty"),)
+    __table_args__ = (
+        CheckConstraint("length(sku) > 0", name="sku_not_empty"),
+        CheckConstraint("fulfilment IN ('wallet', 'external')", name="fulfilment_known"),
+    )
 
 
 class ProviderKey(Base):

@@ -62,6 +62,10 @@ class Order(Base):
     currency: Mapped[str | None] = mapped_column(String(3))
     grants: Mapped[list[dict[str, Any]]] = mapped_column(Json)
     """Copied from the product for one piece: a later price list does not change what was sold."""
+    fulfilment: Mapped[str] = mapped_column(String(8), default="wallet", server_default="wallet")
+    """Copied from the product: where the coins are."""
+    fulfilment_status: Mapped[str | None] = mapped_column(String(16))
+    """The backend's last word about a paid order that it fulfils. Null for any other order."""
     status: Mapped[str] = mapped_column(String(16))
     paid_payment_id: Mapped[int | None] = mapped_column(Big)
     """The payment whose money bought it. Others that were paid too are surplus."""
@@ -79,8 +83,14 @@ class Order(Base):
         CheckConstraint("(amount_minor IS NULL) = (currency IS NULL)", name="amount_has_currency"),
         CheckConstraint("(status = 'paid') = (paid_payment_id IS NOT NULL)", name="paid_by_a_payment"),
         CheckConstraint("(status = 'paid') = (paid_at IS NOT NULL)", name="paid_at_a_moment"),
+        CheckConstraint(
+            "(status = 'paid' AND fulfilment = 'external') = (fulfilment_status IS NOT NULL)",
+            name="fulfilled_when_paid",
+        ),
         _one_of("status", "open", "paid", "expired"),
         _one_of("environment", "live", "sandbox"),
+        _one_of("fulfilment", "wallet", "external"),
+        _one_of("fulfilment_status", "waiting", "delivered", "refused", "taken_back"),
         Index(None, "slot", "user_id", "id"),
         # Without the slot: for the list of all users' orders, which is a sweep over all slots.
         Index("ix_orders_listed", "status", "created_at", "id"),

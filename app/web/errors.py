@@ -105,6 +105,9 @@ ERRORS: dict[str, tuple[int, str]] = {
     "too_many_endpoints": (409, "There are as many endpoints as there may be. Remove one."),
     "too_many_secrets": (409, "All secrets of the endpoint still sign. Wait until one has ended."),
     "delivery_ended": (409, "The delivery is done or given up already."),
+    # Fulfilments
+    "fulfilment_not_asked": (409, "The backend was not asked for what this answers."),
+    "fulfilment_contradicted": (409, "This was answered otherwise before."),
     # Gifts
     "gifts_not_allowed": (403, "The settings do not allow this caller to give."),
     "gift_to_self": (409, "Giver and receiver are one user."),

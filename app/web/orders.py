@@ -36,7 +36,7 @@ ALL_ORDERS = replace(ORDER_LIST, name="all-orders", place=(MOMENT, NUMBER))
 def list_products() -> Any:
     """What is for sale now."""
     rows = core().read(lambda session: products_for_sale(session, core().clock.now()))
-    fields = ("sku", "title", "prices", "grants", "store_ids")
+    fields = ("sku", "title", "prices", "grants", "fulfilment", "store_ids")
     return {"products": [{name: getattr(row, name) for name in fields} for row in rows]}
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from app.domain.fulfilment import FulfilmentStatus
 from app.domain.status import OrderStatus
 from app.providers.limits import UNSTORABLE
 from app.services.base.errors import DomainError
@@ -208,11 +209,17 @@ class GrantOut(Out):
     valid_days: int | None = Field(default=None, description="Days until it expires; null: never.", examples=[30])
 
 
+SHOWN_FULFILMENT = Field(
+    description="`wallet`: the coins are in Tillbook. `external`: the app's backend delivers them.", examples=["wallet"]
+)
+
+
 class ProductOut(Out):
     sku: ShownSku
     title: str = Field(description="For people.", examples=["60 coins"])
     prices: dict[str, int] = Field(description="Minor units by currency.", examples=[{"CNY": 600}])
     grants: list[GrantOut] = Field(description="What one piece gives.")
+    fulfilment: Literal["wallet", "external"] = SHOWN_FULFILMENT
     store_ids: dict[str, str] = Field(
         description="The stores' ids of the product, by provider account.", examples=[{"store": "com.game.coins60"}]
     )
@@ -248,7 +255,12 @@ class OrderOut(Out):
     amount_minor: MoneyMinor | None = Field(description="The price in minor units; null: the store decides it.")
     currency: ShownCurrency | None = Field(description="The currency of the price; null: the store decides it.")
     grants: list[GrantOut] = Field(description="What one piece gives.")
+    fulfilment: Literal["wallet", "external"] = SHOWN_FULFILMENT
     status: OrderStatus = Field(description="How the order stands.", examples=["open"])
+    fulfilment_status: FulfilmentStatus | None = Field(
+        description="What the app's backend said of its delivery; null: it is not paid, or the coins are in Tillbook.",
+        examples=["delivered"],
+    )
     created_at: At
     expires_at: At = Field(description="Until when it can be paid.")
     paid_at: At | None = Field(description="When it was paid; null: it is not.")

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from sqlalchemy import select, update
 
+from app.domain.fulfilment import FulfilledBy
 from app.domain.money import MAX_MINOR, MoneyError, parse_decimal
 from app.models.base import AnyRow
 from app.models.catalogue import Product
@@ -68,6 +69,7 @@ class ProductEntry(BaseModel):
     title: Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
     prices: dict[CurrencyCode, Annotated[str, BeforeValidator(_exact)]] = Field(default_factory=dict)
     grants: list[GrantEntry] = Field(min_length=1, max_length=MOST_GRANTS)
+    fulfilment: FulfilledBy = FulfilledBy.WALLET
     store_ids: dict[ProviderAccountName, Annotated[str, StringConstraints(min_length=1, max_length=128)]] = Field(
         default_factory=dict
     )
@@ -96,6 +98,7 @@ class ProductEntry(BaseModel):
             "title": self.title,
             "prices": {currency: parse_decimal(text, currency).minor for currency, text in self.prices.items()},
             "grants": [grant.model_dump() for grant in self.grants],
+            "fulfilment": self.fulfilment.value,
             "store_ids": self.store_ids,
             "active": self.active,
             "starts_at": self.starts_at,

@@ -20,6 +20,7 @@ from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.orders import FactRow, Order, Payment
 from app.models.slot_guard import sweep
+from app.services.audit import fulfilments as fulfilment_audit
 from app.services.audit import naming
 from app.services.audit import refunds as refund_audit
 from app.services.base.transaction import Sessions, Transaction, read
@@ -56,6 +57,8 @@ def audit_orders(sessions: Sessions, progress: Progress | None = None) -> Iterat
     for slot in _slots_with_more(sessions, made):
         # Orders that were paid meanwhile are no finding: this slot alone is counted again, all of it as of one moment.
         yield from read(sessions, partial(_recount, slot=slot), snapshot=True)
+    for order_id in read(sessions, fulfilment_audit.unexplained_fulfilments):
+        yield Finding("fulfilment_unexplained", f"order {order_id}: is not to be fulfilled by a backend")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from app.domain.deciding import Booking
 from app.domain.refunding import COIN_KINDS, MONEY_KINDS, Origin, RefundStatus, RefundTold, status_told
 from app.models.base import AnyRow
+from app.services.audit import fulfilments
 from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows
 from app.services.ledger.clawback import Booked
@@ -60,6 +61,8 @@ def check_captured(
     for refund in refunds:
         yield from _check_refund(session, captured, refund, now.refunds.get(number_of(refund)))
     yield from _check_sum(captured, refunds)
+    if captured.is_fulfilled_elsewhere:
+        yield from fulfilments.check_fulfilment(session, captured, now.part)
 
 
 def _times(booked: Booked) -> int:

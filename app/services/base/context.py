@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from app.domain.deciding import PaymentPolicy
 from app.domain.endpoints import PushRules
+from app.domain.fulfilment import RefusedFulfilment
 from app.domain.gifts import GiftRules
 from app.domain.limits import LedgerRules
 from app.domain.numbers import NumberSource
@@ -81,6 +82,8 @@ class Rules:
     """What becomes of refunded coins that are spent."""
     ledger: LedgerRules = field(default_factory=LedgerRules)
     """In which order lots are spent, and how much a user may spend."""
+    refused_fulfilment: RefusedFulfilment = RefusedFulfilment.HOLD
+    """What happens to the money of an order that the app's backend refused to fulfil."""
     gifts: GiftRules = field(default_factory=GiftRules)
     """Whether and how much users may give to each other."""
     assets: frozenset[str] = frozenset()

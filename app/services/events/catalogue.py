@@ -45,6 +45,15 @@ IN_CHINESE: dict[EventType, str] = {
     EventType.REFUND_UNDONE: "已完成的退款，其款项又回到商户。",
     EventType.WALLET_FROZEN: "钱包被冻结，从此拒绝消费和预留。",
     EventType.WALLET_UNFROZEN: "钱包解冻，重新允许消费和预留。",
+    EventType.FULFILMENT_ORDERED: (
+        "需要交付一个金币不在 Tillbook 的订单：用户应得每个单位的 `due` 数量。在得到答复之前会再次告知。"
+    ),
+    EventType.FULFILMENT_TAKE_BACK: (
+        "这类订单的款项已退回：用户只保留每个单位的 `due` 数量。在得到答复之前会再次告知。"
+    ),
+    EventType.FULFILMENT_DELIVERED: "后端答复：已交付。",
+    EventType.FULFILMENT_REFUSED: "后端拒绝交付（见 `reason`）。按设置退款，或等待人工处理。",
+    EventType.FULFILMENT_TAKEN_BACK: "后端答复：已收回。",
     EventType.GIFT_SENT: "金币离开赠送者的钱包，正在途中。告知赠送者。",
     EventType.GIFT_RECEIVED: "赠送的金币进入接收者的钱包。告知接收者。",
     EventType.GIFT_RETURNED: "接收者无法收下赠送（见 `reason`）：金币已退回。告知赠送者。",

@@ -53,6 +53,7 @@ from app.services.payments import (
     authorizations,
     bookings,
     fact_rows,
+    fulfilments,
     payment_events,
     payment_rows,
     provider_reports,
@@ -351,13 +352,20 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
     events = _events(tx, stored, decision, locked)
+    if decision.order is OrderStatus.PAID and fulfilments.is_fulfilled_outside(order):
+        minor = fact.money.minor if fact.money is not None else None
+        ordered, told = fulfilments.order_fulfilment(tx, order, payment.id, minor, fact.at)
+        moves.append(ordered)
+        events = [*events, *told]
     money, booking = bookings.of_reported(stored.reported), decision.booking
     transfers = bookings.still_to_book(money, order, payment.id, booking, from_suspense=stored.in_suspense)
     if transfers:
         post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves, told=events)
     else:
         write_rows(tx, [*moves, *payment_events.moves(order, events, tx.now)])
-    if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
+    # What the app's backend delivers is reported when the backend has said so.
+    has_report = fact.kind is not Kind.PAID or not fulfilments.is_fulfilled_outside(order)
+    if has_report and stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
         provider_reports.note_report(tx, stored.reported, payment.id)
     if decision.payment in UNPAID_END:
         expire_if_over(tx, order, tx.now)

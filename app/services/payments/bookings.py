@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.deciding import Booking
+from app.domain.fulfilment import FulfilledBy
 from app.domain.grants import Grant, grants_of
 from app.domain.ledger import ISSUANCE, Lot, Transfer, system, wallet
 from app.domain.money import Money
@@ -67,7 +68,8 @@ def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:
 def transfers_of(
     fact: MoneyFact, order: AnyRow, payment_id: int, booking: Booking, *, from_suspense: bool = False
 ) -> list[Transfer]:
-    """What to book for a fact that belongs to this payment: its money, and its coins if it is a sale.
+    """What to book for a fact that belongs to this payment: its money, and its coins if it is a sale of coins that are
+    in our ledger.
 
     `from_suspense`: its money was booked to suspense first, and moves on from there.
     """
@@ -83,7 +85,7 @@ def still_to_book(
         transfers = _out_of_suspense(fact, booking, str(payment_id))
     else:
         transfers = _moved(fact, "money", fact.clearing, booking, str(payment_id))
-    if booking is Booking.SALE:
+    if booking is Booking.SALE and order.fulfilment == FulfilledBy.WALLET:
         paid = fact.money.minor if fact.money else 0
         grants = grants_of(order.grants, quantity=order.quantity, paid_minor=paid, paid_at=fact.at)
         for number, grant in enumerate(grants):

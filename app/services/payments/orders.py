@@ -59,7 +59,7 @@ SUBJECT_LENGTH = 128
 _o, _p, _u = Order.__table__.c, Payment.__table__.c, User.__table__.c
 _k, _g = IdempotencyKey.__table__.c, Product.__table__.c
 _INSERT_ORDER, _INSERT_PAYMENT = insertion_if_new(Order.__table__), insertion_if_new(Payment.__table__)
-_GOODS = (_g.sku, _g.title, _g.prices, _g.grants, _g.store_ids, _g.active, _g.starts_at, _g.ends_at)
+_GOODS = (_g.sku, _g.title, _g.prices, _g.grants, _g.fulfilment, _g.store_ids, _g.active, _g.starts_at, _g.ends_at)
 _OrderRow: Any = make_row_type("OrderRow", _o)
 _PaymentRow: Any = make_row_type("PaymentRow", _p)
 _BUYERS = (_u.token, *KEPT, *_GOODS, *repeated_attempts.PAYMENT_MADE)
@@ -309,6 +309,8 @@ def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: Provi
         amount_minor=amount,
         currency=currency,
         grants=product.grants,
+        fulfilment=product.fulfilment,
+        fulfilment_status=None,
         status=OrderStatus.OPEN,
         paid_payment_id=None,
         created_at=tx.now,

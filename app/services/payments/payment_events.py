@@ -20,7 +20,7 @@ from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move
 from app.services.events import outbox
 from app.services.events.outbox import Event
-from app.services.payments import order_rows
+from app.services.payments import fulfilments, order_rows
 from app.services.payments.payment_rows import LockedPayment
 
 _ORDERS, _FACTS = cast(Table, Order.__table__), cast(Table, FactRow.__table__)
@@ -81,7 +81,7 @@ def moved(tx: Tx, locked: LockedPayment, payment: PaymentStatus, order: OrderSta
     if kind not in tx.core.rules.ledger.events:
         return []
     row = locked.payment._replace(status=payment, paid_at=at)
-    after = locked.order._replace(status=order, paid_payment_id=row.id, paid_at=at)
+    after = fulfilments.paid_order(locked.order, row.id, at)
     return [_event(tx, kind, after, {"order": representations.order_data(after, _payments(tx, locked, row))})]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, exists, func, literal_column, or_, select, update
 
 from app.domain.facts import Kind
+from app.domain.fulfilment import status_when_paid
 from app.domain.matching import Mismatch
 from app.domain.status import (
     OPEN_PAYMENT,
@@ -165,6 +166,7 @@ MOVE_ORDER = Statement(
             status=bindparam("to_status"),
             paid_payment_id=bindparam("payment", type_=_o.paid_payment_id.type),
             paid_at=bindparam("moment_paid", type_=_o.paid_at.type),
+            fulfilment_status=bindparam("to_fulfilment", type_=_o.fulfilment_status.type),
         )
     )
 )
@@ -271,6 +273,7 @@ def order_move(
         "to_status": to,
         "payment": payment_id,
         "moment_paid": paid_at,
+        "to_fulfilment": status_when_paid(row.fulfilment) if to is OrderStatus.PAID else None,
     }
 
 

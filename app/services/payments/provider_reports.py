@@ -1,8 +1,10 @@
 """What a provider is to be told about a purchase, written down in the transaction of the fact that causes it.
 
-The worker tells the provider (`calls.fulfilment`)."""
+The worker tells the provider (`calls.report_calls`)."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from app.domain.facts import Kind
 from app.models.reports import ReportRow
@@ -13,19 +15,28 @@ from app.services.base.upsert import insert_if_new
 
 def note_report(tx: Tx, reported: ReportedFact, payment_id: int) -> None:
     """Write down the report that this fact calls for, if one does. Only for a provider that takes reports."""
-    if reported.fact.kind is Kind.REFUND_ASKED:
-        about, question = "consumption", reported.fact.ref.refund or ""
-    elif reported.fact.kind is Kind.PAID and reported.account.report_delivery:
-        about, question = "delivered", ""
-    else:
-        return
+    fact = reported.fact
+    if fact.kind is Kind.REFUND_ASKED:
+        _write(tx, reported.slot, payment_id, "consumption", fact.ref.refund or "", fact.at)
+    elif fact.kind is Kind.PAID and reported.account.report_delivery:
+        _write(tx, reported.slot, payment_id, "delivered", "", fact.at)
+
+
+def note_delivery(tx: Tx, slot: int, payment_id: int, provider_account: str) -> None:
+    """The app's backend has delivered a purchase: its provider is told, if it wants to be."""
+    account = tx.core.registry.get(provider_account)
+    if account is not None and account.takes_reports and account.report_delivery:
+        _write(tx, slot, payment_id, "delivered", "", tx.now)
+
+
+def _write(tx: Tx, slot: int, payment_id: int, about: str, question: str, asked_at: datetime) -> None:
     row = {
-        "slot": reported.slot,
-        "id": tx.core.numbers.next(reported.slot),
+        "slot": slot,
+        "id": tx.core.numbers.next(slot),
         "payment_id": payment_id,
         "about": about,
         "question": question,
-        "asked_at": reported.fact.at,
+        "asked_at": asked_at,
         "status": "pending",
         "problem": "",
         "next_try_at": tx.now,

@@ -18,7 +18,7 @@ from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import RowInsert, Statement, make_row_type, with_names
 from app.services.base.upsert import insertion_if_new
-from app.services.payments import payment_rows
+from app.services.payments import fulfilments, payment_rows
 from app.services.payments.payment_rows import LockedPayment
 
 STORE_WAY = "store"
@@ -51,6 +51,7 @@ _COLUMNS = (
     _g.sku,
     _g.title,
     _g.grants,
+    _g.fulfilment,
     _WAITING.label("waiting_id"),
     payment_rows.EARLY_REFUND,
 )
@@ -94,7 +95,7 @@ def new_rows(locked: LockedPayment, decision: Decision, fact: Fact) -> list[tupl
         is_paid = decision.payment is PaymentStatus.PAID
         payment = payment._replace(status=decision.payment, paid_at=fact.at if is_paid else None)
     if decision.order is not None:
-        order = order._replace(status=decision.order, paid_payment_id=payment.id, paid_at=fact.at)
+        order = fulfilments.paid_order(order, payment.id, fact.at)
     return [
         (_INSERT_ORDER, [order._asdict()]),
         (_INSERT_PAYMENT, [{**payment._asdict(), "action": None, "request": None}]),
@@ -159,6 +160,8 @@ def _new(tx: Tx, reported: ReportedFact, user_id: str, buyer: Any) -> LockedPaym
         amount_minor=None,
         currency=None,
         grants=buyer.grants,
+        fulfilment=buyer.fulfilment,
+        fulfilment_status=None,
         status=OrderStatus.OPEN,
         paid_payment_id=None,
         created_at=tx.now,

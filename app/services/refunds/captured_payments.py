@@ -18,7 +18,7 @@ from app.domain.refunding import OPEN_REFUND, Origin, Refunded, RefundFact, Refu
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.services.base.transaction import Transaction
-from app.services.payments import bookings
+from app.services.payments import bookings, fulfilments
 from app.services.refunds import refund_rows
 from app.services.refunds.refund_rows import COUNTED, STATUS_KINDS
 
@@ -57,6 +57,12 @@ class CapturedPayment:
     def is_first(self) -> bool:
         """Whether a fact that does not name the provider's number is about this capture."""
         return self.payment is None or self.payment.theirs == self.theirs
+
+    @property
+    def is_fulfilled_elsewhere(self) -> bool:
+        """Whether it bought an order that the app's backend fulfils."""
+        bought = self.order is not None and self.paid.booking == Booking.SALE
+        return bought and self.order is not None and fulfilments.is_fulfilled_outside(self.order)
 
     @cached_property
     def money_legs(self) -> list[Transfer]:

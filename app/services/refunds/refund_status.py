@@ -31,6 +31,7 @@ from app.services.base.leases import next_try
 from app.services.base.upsert import insert_numbered
 from app.services.ledger import clawback
 from app.services.ledger.clawback import StatementText
+from app.services.payments import fulfilments
 from app.services.refunds import refund_events, refund_rows
 from app.services.refunds.captured_payments import (
     CapturedPayment,
@@ -64,6 +65,8 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     words = _words(fact, captured, about, about_id)
     others = [row for row in open_rows if row not in ending]
     settled = settle(tx, Settlement(captured, now, policy, words, ending, others))
+    if captured.order is not None and captured.is_fulfilled_elsewhere:
+        fulfilments.aim_fulfilment(tx, captured.order, now.part)
     moved = False
     for row in refunds_of(tx, captured) if made else refunds:
         number = number_of(row)

@@ -155,7 +155,20 @@ def automatic(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> int | N
         or not _can_refund(tx.core, captured.payment)
     ):
         return None
-    return _insert_automatic(tx, captured, captured.paid_minor, tx.core.rules.clawback)
+    return _insert_automatic(tx, captured, captured.paid_minor, tx.core.rules.clawback, SURPLUS_REASON)
+
+
+def automatic_for_refused(tx: Tx, order: AnyRow, reason: str) -> int | None:
+    """An order that nobody will fulfil: an ordinary refund of what is left of its payment, and not on its way back. The
+    caller has locked the order. None if the provider cannot refund, or nothing is left: a person decides."""
+    payment = payment_rows.lock_payment(tx, order.slot, order.paid_payment_id)
+    captured = captured_payment(tx, order, payment, None)
+    if captured is None or not captured.paid_minor or not _can_refund(tx.core, payment):
+        return None
+    refunds = refunds_of(tx, captured)
+    going = sum(row.amount_minor or 0 for row in under_way(refunds))
+    left = left_to_refund(standing(captured, refunds).part, captured.paid_minor, going)
+    return _insert_automatic(tx, captured, left, tx.core.rules.clawback, reason) if left > 0 else None
 
 
 def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | None:
@@ -177,7 +190,7 @@ def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | Non
     )
     if last is None or last.status != RefundStatus.DECLINED or last.ended_by or not 0 < left < last.amount_minor:
         return None
-    return _insert_automatic(tx, captured, left, Clawback(last.policy))
+    return _insert_automatic(tx, captured, left, Clawback(last.policy), last.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,8 +324,8 @@ def _new(
     )
 
 
-def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback) -> int:
-    row = _new(tx, captured, amount, SURPLUS_REASON, policy, Origin.AUTOMATIC, "")
+def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback, reason: str) -> int:
+    row = _new(tx, captured, amount, reason, policy, Origin.AUTOMATIC, "")
     number = insert_numbered(tx, Refund.__table__, tx.core.numbers, row, tx.core.rules.ledger.seals.refund)
     _tell(tx, captured, {**row, "id": number, "seal": None})
     return number

@@ -64,6 +64,20 @@ CODES: dict[str, tuple[str, ...]] = {
         "not_a_cursor",
     ),
     "app.web.events.show_event": ("not_found",),
+    "app.web.fulfilments.answer_fulfilment": (
+        "fulfilment_contradicted",
+        "fulfilment_not_asked",
+        "idempotency_key_missing",
+        "idempotency_key_reused",
+        "not_found",
+    ),
+    "app.web.fulfilments.list_fulfilments": (
+        "balance_overflow",
+        "invalid_request",
+        "not_a_cursor",
+        "too_many_downloads",
+    ),
+    "app.web.fulfilments.show_fulfilment": ("not_found",),
     "app.web.gifts.create_gift": (
         "balance_overflow",
         "forbidden",

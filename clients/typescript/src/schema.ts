@@ -374,6 +374,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/fulfilments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Fulfilments that a person should look at: wishes that are not answered within an hour, and refused orders whose
+         * @description Fulfilments that a person should look at: wishes that are not answered within an hour, and refused orders whose
+         *
+         *     money is still here.
+         *
+         *     Needs the scope `events`.
+         */
+        get: operations["listFulfilments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/gifts": {
         parameters: {
             query?: never;
@@ -614,6 +638,39 @@ export interface paths {
         get: operations["readOrder"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{number}/fulfilment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the backend is asked for about an order, and what it answered. 404: the order is not paid, or its coins are
+         * @description What the backend is asked for about an order, and what it answered. 404: the order is not paid, or its coins are
+         *
+         *     in Tillbook.
+         *
+         *     Needs the scope `events`.
+         */
+        get: operations["readFulfilment"];
+        put?: never;
+        /**
+         * Say what became of a wish that the event `fulfilment.ordered` or `fulfilment.take_back` told
+         * @description Say what became of a wish that the event `fulfilment.ordered` or `fulfilment.take_back` told.
+         *
+         *     A wish that is not answered is told again. An answer that comes again changes nothing; another answer to the same
+         *     revision is refused.
+         *
+         *     Needs the scope `events`.
+         */
+        post: operations["answerFulfilment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1090,6 +1147,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "bad_request" | "balance_overflow" | "currency_not_taken" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "order_not_open" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_payments" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `answerFulfilment` was refused. */
+        AnswerFulfilmentProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "fulfilment_contradicted" | "fulfilment_not_asked" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Attempt: {
             /**
@@ -1813,7 +1879,7 @@ export interface components {
             cause: components["schemas"]["Cause"];
         };
         /** @enum {string} */
-        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "gift.sent" | "gift.received" | "gift.returned";
+        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "fulfilment.ordered" | "fulfilment.take_back" | "fulfilment.delivered" | "fulfilment.refused" | "fulfilment.taken_back" | "gift.sent" | "gift.received" | "gift.returned";
         Events: {
             /** @description In the order of the feed. */
             events: components["schemas"]["Event"][];
@@ -1920,6 +1986,124 @@ export interface components {
         Freezes: {
             /** @description Oldest first. */
             freezes: components["schemas"]["Freeze"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
+        };
+        Fulfilment: {
+            /**
+             * @description The order, which is fulfilled once.
+             * @example 252286601203298479
+             */
+            order: string;
+            /**
+             * @description The user, by the name that the app has for them.
+             * @example alice
+             */
+            user: string;
+            environment: components["schemas"]["Environment"];
+            /**
+             * @description The product, by its `sku`.
+             * @example coins-60
+             */
+            product: string;
+            /**
+             * @description How many of the product.
+             * @example 1
+             */
+            quantity: number;
+            /**
+             * @description The payment that bought the order.
+             * @example 252286601203298479
+             */
+            payment: string;
+            /**
+             * @description The backend's last word.
+             * @example waiting
+             */
+            status: components["schemas"]["FulfilmentStatus"];
+            /**
+             * @description How many wishes there were: the number of the last one.
+             * @example 1
+             */
+            revision: number;
+            /**
+             * @description What the last wish asks for; null: it is answered.
+             * @example delivery
+             */
+            asks: ("delivery" | "take_back") | null;
+            /** @description What the user is to have. */
+            units: components["schemas"]["Unit"][];
+            /**
+             * @description How often the last wish was told.
+             * @example 1
+             */
+            told: number;
+            /**
+             * Format: date-time
+             * @description When the last wish was made.
+             * @example 2026-11-28T09:30:00Z
+             */
+            asked_at: string;
+            /**
+             * @description When an answer came last; null: none did.
+             * @example 2026-11-28T09:30:00Z
+             */
+            answered_at: string | null;
+            /**
+             * @description Of the last answer.
+             * @example
+             */
+            reason: string;
+            /**
+             * @description The backend's own, of the last answer.
+             * @example grant-7
+             */
+            reference: string;
+            /**
+             * @description Who gave the last answer.
+             * @example backend:game
+             */
+            actor: string;
+            /**
+             * @description The person who ended the asking; null: nobody did.
+             * @example null
+             */
+            ended_by: string | null;
+        };
+        FulfilmentRequest: {
+            /**
+             * @description The wish that this answers.
+             * @example 1
+             */
+            revision: number;
+            /**
+             * @description `delivered` or `refused` answers a delivery, `taken_back` a taking back.
+             * @example delivered
+             * @enum {string}
+             */
+            status: "delivered" | "refused" | "taken_back";
+            /**
+             * @description Why, for people.
+             * @example the user's wallet is full
+             */
+            reason?: string;
+            /**
+             * @description The backend's own.
+             * @example sword-7
+             */
+            reference?: string;
+        };
+        /**
+         * @description The backend's last word about an order of an external product that is paid.
+         * @enum {string}
+         */
+        FulfilmentStatus: "waiting" | "delivered" | "refused" | "taken_back";
+        Fulfilments: {
+            /** @description That which waits longest first. */
+            fulfilments: components["schemas"]["Fulfilment"][];
             /**
              * @description The `cursor` of the next page; null at the end.
              * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
@@ -2443,6 +2627,15 @@ export interface components {
              */
             code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listFulfilments` was refused. */
+        ListFulfilmentsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listGifts` was refused. */
         ListGiftsProblem: {
             /**
@@ -2715,10 +2908,21 @@ export interface components {
             /** @description What one piece gives. */
             grants: components["schemas"]["Grant"][];
             /**
+             * @description `wallet`: the coins are in Tillbook. `external`: the app's backend delivers them.
+             * @example wallet
+             * @enum {string}
+             */
+            fulfilment: "wallet" | "external";
+            /**
              * @description How the order stands.
              * @example open
              */
             status: components["schemas"]["OrderStatus"];
+            /**
+             * @description What the app's backend said of its delivery; null: it is not paid, or the coins are in Tillbook.
+             * @example delivered
+             */
+            fulfilment_status: components["schemas"]["FulfilmentStatus"] | null;
             /**
              * Format: date-time
              * @description When.
@@ -2993,6 +3197,12 @@ export interface components {
             /** @description What one piece gives. */
             grants: components["schemas"]["Grant"][];
             /**
+             * @description `wallet`: the coins are in Tillbook. `external`: the app's backend delivers them.
+             * @example wallet
+             * @enum {string}
+             */
+            fulfilment: "wallet" | "external";
+            /**
              * @description The stores' ids of the product, by provider account.
              * @example {
              *       "store": "com.game.coins60"
@@ -3095,6 +3305,15 @@ export interface components {
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readEvent` was refused. */
         ReadEventProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readFulfilment` was refused. */
+        ReadFulfilmentProblem: {
             /**
              * @description Stable: what programs go by.
              * @example bad_actor
@@ -3825,6 +4044,33 @@ export interface components {
              */
             code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        Unit: {
+            /**
+             * @description What is counted: `coin`, or another virtual currency of the app.
+             * @example coin
+             */
+            asset: string;
+            /**
+             * @description Whether it is a bonus, which nobody paid for.
+             * @example false
+             */
+            bonus: boolean;
+            /**
+             * @description What the order gave.
+             * @example 60
+             */
+            granted: number;
+            /**
+             * @description What the user is to have of it now, all in all.
+             * @example 60
+             */
+            due: number;
+            /**
+             * @description When it expires; null: it does not.
+             * @example 2027-01-01T08:31:00+00:00
+             */
+            expires_at: string | null;
+        };
         Wallet: {
             /**
              * @description The user, by the name that the app has for them.
@@ -6829,6 +7075,190 @@ export interface operations {
             };
         };
     };
+    listFulfilments: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "fulfilments": [
+                     *         {
+                     *           "order": "252286601203298479",
+                     *           "user": "alice",
+                     *           "environment": "live",
+                     *           "product": "coins-60",
+                     *           "quantity": 1,
+                     *           "payment": "252286601203298479",
+                     *           "status": "waiting",
+                     *           "revision": 1,
+                     *           "asks": "delivery",
+                     *           "units": [
+                     *             {
+                     *               "asset": "coin",
+                     *               "bonus": false,
+                     *               "granted": 60,
+                     *               "due": 60,
+                     *               "expires_at": "2027-01-01T08:31:00+00:00"
+                     *             }
+                     *           ],
+                     *           "told": 1,
+                     *           "asked_at": "2026-11-28T09:30:00Z",
+                     *           "answered_at": "2026-11-28T09:30:00Z",
+                     *           "reason": "",
+                     *           "reference": "grant-7",
+                     *           "actor": "backend:game",
+                     *           "ended_by": null
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Fulfilments"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFulfilmentsProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFulfilmentsProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFulfilmentsProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFulfilmentsProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFulfilmentsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFulfilmentsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFulfilmentsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFulfilmentsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListFulfilmentsProblem"];
+                };
+            };
+        };
+    };
     listGifts: {
         parameters: {
             query?: {
@@ -8824,7 +9254,9 @@ export interface operations {
                      *               "valid_days": 30
                      *             }
                      *           ],
+                     *           "fulfilment": "wallet",
                      *           "status": "open",
+                     *           "fulfilment_status": "delivered",
                      *           "created_at": "2026-11-28T09:30:00Z",
                      *           "expires_at": "2026-11-28T09:30:00Z",
                      *           "paid_at": "2026-11-28T09:30:00Z",
@@ -9067,7 +9499,9 @@ export interface operations {
                      *           "valid_days": 30
                      *         }
                      *       ],
+                     *       "fulfilment": "wallet",
                      *       "status": "open",
+                     *       "fulfilment_status": "delivered",
                      *       "created_at": "2026-11-28T09:30:00Z",
                      *       "expires_at": "2026-11-28T09:30:00Z",
                      *       "paid_at": "2026-11-28T09:30:00Z",
@@ -9353,7 +9787,9 @@ export interface operations {
                      *           "valid_days": 30
                      *         }
                      *       ],
+                     *       "fulfilment": "wallet",
                      *       "status": "open",
+                     *       "fulfilment_status": "delivered",
                      *       "created_at": "2026-11-28T09:30:00Z",
                      *       "expires_at": "2026-11-28T09:30:00Z",
                      *       "paid_at": "2026-11-28T09:30:00Z",
@@ -9517,6 +9953,351 @@ export interface operations {
             };
         };
     };
+    readFulfilment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "order": "252286601203298479",
+                     *       "user": "alice",
+                     *       "environment": "live",
+                     *       "product": "coins-60",
+                     *       "quantity": 1,
+                     *       "payment": "252286601203298479",
+                     *       "status": "waiting",
+                     *       "revision": 1,
+                     *       "asks": "delivery",
+                     *       "units": [
+                     *         {
+                     *           "asset": "coin",
+                     *           "bonus": false,
+                     *           "granted": 60,
+                     *           "due": 60,
+                     *           "expires_at": "2027-01-01T08:31:00+00:00"
+                     *         }
+                     *       ],
+                     *       "told": 1,
+                     *       "asked_at": "2026-11-28T09:30:00Z",
+                     *       "answered_at": "2026-11-28T09:30:00Z",
+                     *       "reason": "",
+                     *       "reference": "grant-7",
+                     *       "actor": "backend:game",
+                     *       "ended_by": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Fulfilment"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadFulfilmentProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadFulfilmentProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadFulfilmentProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadFulfilmentProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadFulfilmentProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadFulfilmentProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadFulfilmentProblem"];
+                };
+            };
+        };
+    };
+    answerFulfilment: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "revision": 1,
+                 *       "status": "delivered"
+                 *     }
+                 */
+                "application/json": components["schemas"]["FulfilmentRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "order": "252286601203298479",
+                     *       "user": "alice",
+                     *       "environment": "live",
+                     *       "product": "coins-60",
+                     *       "quantity": 1,
+                     *       "payment": "252286601203298479",
+                     *       "status": "waiting",
+                     *       "revision": 1,
+                     *       "asks": "delivery",
+                     *       "units": [
+                     *         {
+                     *           "asset": "coin",
+                     *           "bonus": false,
+                     *           "granted": 60,
+                     *           "due": 60,
+                     *           "expires_at": "2027-01-01T08:31:00+00:00"
+                     *         }
+                     *       ],
+                     *       "told": 1,
+                     *       "asked_at": "2026-11-28T09:30:00Z",
+                     *       "answered_at": "2026-11-28T09:30:00Z",
+                     *       "reason": "",
+                     *       "reference": "grant-7",
+                     *       "actor": "backend:game",
+                     *       "ended_by": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Fulfilment"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+            /**
+             * @description - `fulfilment_contradicted`: This was answered otherwise before.
+             *     - `fulfilment_not_asked`: The backend was not asked for what this answers.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnswerFulfilmentProblem"];
+                };
+            };
+        };
+    };
     addPayment: {
         parameters: {
             query?: never;
@@ -9589,7 +10370,9 @@ export interface operations {
                      *           "valid_days": 30
                      *         }
                      *       ],
+                     *       "fulfilment": "wallet",
                      *       "status": "open",
+                     *       "fulfilment_status": "delivered",
                      *       "created_at": "2026-11-28T09:30:00Z",
                      *       "expires_at": "2026-11-28T09:30:00Z",
                      *       "paid_at": "2026-11-28T09:30:00Z",
@@ -10021,6 +10804,7 @@ export interface operations {
                      *               "valid_days": 30
                      *             }
                      *           ],
+                     *           "fulfilment": "wallet",
                      *           "store_ids": {
                      *             "store": "com.game.coins60"
                      *           }

@@ -14,6 +14,7 @@ from app.domain import coin_events, event_examples
 from app.domain.event_types import MEANINGS, EventType
 from app.services.events import catalogue
 from app.web.events import EventOut
+from app.web.fulfilment_schemas import FulfilmentOut
 from app.web.gift_schemas import GiftOut
 from app.web.ledger_schemas import HoldOut
 from app.web.refund_schemas import FreezeOut, RefundOut
@@ -66,6 +67,7 @@ SHOWN: dict[str, Any] = {
     "freeze": FreezeOut,
     "user": str,
     "gift": GiftOut,
+    "fulfilment": FulfilmentOut,
 }
 
 

@@ -36,6 +36,12 @@ from .fault import Fault
 from .freeze import Freeze
 from .freeze_request import FreezeRequest
 from .freezes import Freezes
+from .fulfilment import Fulfilment
+from .fulfilment_asks_type_0 import FulfilmentAsksType0
+from .fulfilment_request import FulfilmentRequest
+from .fulfilment_request_status import FulfilmentRequestStatus
+from .fulfilment_status import FulfilmentStatus
+from .fulfilments import Fulfilments
 from .gift import Gift
 from .gift_reason import GiftReason
 from .gift_request import GiftRequest
@@ -55,6 +61,7 @@ from .item_details import ItemDetails
 from .line import Line
 from .list_deliveries_status import ListDeliveriesStatus
 from .list_freezes_format import ListFreezesFormat
+from .list_fulfilments_format import ListFulfilmentsFormat
 from .list_gifts_format import ListGiftsFormat
 from .list_holds_format import ListHoldsFormat
 from .list_holds_state import ListHoldsState
@@ -73,6 +80,7 @@ from .lots import Lots
 from .named import Named
 from .named_kind import NamedKind
 from .order import Order
+from .order_fulfilment import OrderFulfilment
 from .order_request import OrderRequest
 from .order_request_extra import OrderRequestExtra
 from .order_status import OrderStatus
@@ -87,6 +95,7 @@ from .policy import Policy
 from .posted import Posted
 from .problem import Problem
 from .product import Product
+from .product_fulfilment import ProductFulfilment
 from .product_prices import ProductPrices
 from .product_store_ids import ProductStoreIds
 from .products import Products
@@ -121,6 +130,7 @@ from .trial_balance import TrialBalance
 from .trial_line import TrialLine
 from .trial_line_owner import TrialLineOwner
 from .trial_sheet import TrialSheet
+from .unit import Unit
 from .wallet import Wallet
 from .way import Way
 from .way_extra import WayExtra
@@ -162,6 +172,12 @@ __all__ = (
     "Freeze",
     "FreezeRequest",
     "Freezes",
+    "Fulfilment",
+    "FulfilmentAsksType0",
+    "FulfilmentRequest",
+    "FulfilmentRequestStatus",
+    "FulfilmentStatus",
+    "Fulfilments",
     "Gift",
     "GiftReason",
     "GiftRequest",
@@ -181,6 +197,7 @@ __all__ = (
     "Line",
     "ListDeliveriesStatus",
     "ListFreezesFormat",
+    "ListFulfilmentsFormat",
     "ListGiftsFormat",
     "ListHoldsFormat",
     "ListHoldsState",
@@ -199,6 +216,7 @@ __all__ = (
     "Named",
     "NamedKind",
     "Order",
+    "OrderFulfilment",
     "OrderRequest",
     "OrderRequestExtra",
     "OrderStatus",
@@ -213,6 +231,7 @@ __all__ = (
     "Posted",
     "Problem",
     "Product",
+    "ProductFulfilment",
     "ProductPrices",
     "ProductStoreIds",
     "Products",
@@ -247,6 +266,7 @@ __all__ = (
     "TrialLine",
     "TrialLineOwner",
     "TrialSheet",
+    "Unit",
     "Wallet",
     "Way",
     "WayExtra",

@@ -8,6 +8,8 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.environment import Environment
+from ..models.fulfilment_status import FulfilmentStatus
+from ..models.order_fulfilment import OrderFulfilment
 from ..models.order_status import OrderStatus
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ class Order:
         amount_minor (int | None): The price in minor units; null: the store decides it.
         currency (None | str): The currency of the price; null: the store decides it.
         grants (list[Grant]): What one piece gives.
+        fulfilment (OrderFulfilment): `wallet`: the coins are in Tillbook. `external`: the app's backend delivers them.
         status (OrderStatus):
+        fulfilment_status (FulfilmentStatus | None): What the app's backend said of its delivery; null: it is not paid,
+            or the coins are in Tillbook.
         created_at (datetime.datetime): When.
         expires_at (datetime.datetime): Until when it can be paid.
         paid_at (datetime.datetime | None): When it was paid; null: it is not.
@@ -47,7 +52,9 @@ class Order:
     amount_minor: int | None
     currency: None | str
     grants: list[Grant]
+    fulfilment: OrderFulfilment
     status: OrderStatus
+    fulfilment_status: FulfilmentStatus | None
     created_at: datetime.datetime
     expires_at: datetime.datetime
     paid_at: datetime.datetime | None
@@ -78,7 +85,15 @@ class Order:
             grants_item = grants_item_data.to_dict()
             grants.append(grants_item)
 
+        fulfilment = self.fulfilment.value
+
         status = self.status.value
+
+        fulfilment_status: None | str
+        if isinstance(self.fulfilment_status, FulfilmentStatus):
+            fulfilment_status = self.fulfilment_status.value
+        else:
+            fulfilment_status = self.fulfilment_status
 
         created_at = self.created_at.isoformat()
 
@@ -108,7 +123,9 @@ class Order:
                 "amount_minor": amount_minor,
                 "currency": currency,
                 "grants": grants,
+                "fulfilment": fulfilment,
                 "status": status,
+                "fulfilment_status": fulfilment_status,
                 "created_at": created_at,
                 "expires_at": expires_at,
                 "paid_at": paid_at,
@@ -157,7 +174,24 @@ class Order:
 
             grants.append(grants_item)
 
+        fulfilment = OrderFulfilment(d.pop("fulfilment"))
+
         status = OrderStatus(d.pop("status"))
+
+        def _parse_fulfilment_status(data: object) -> FulfilmentStatus | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                fulfilment_status_type_0 = FulfilmentStatus(data)
+
+                return fulfilment_status_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(FulfilmentStatus | None, data)
+
+        fulfilment_status = _parse_fulfilment_status(d.pop("fulfilment_status"))
 
         created_at = datetime.datetime.fromisoformat(d.pop("created_at"))
 
@@ -195,7 +229,9 @@ class Order:
             amount_minor=amount_minor,
             currency=currency,
             grants=grants,
+            fulfilment=fulfilment,
             status=status,
+            fulfilment_status=fulfilment_status,
             created_at=created_at,
             expires_at=expires_at,
             paid_at=paid_at,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.product_fulfilment import ProductFulfilment
+
 if TYPE_CHECKING:
     from ..models.grant import Grant
     from ..models.product_prices import ProductPrices
@@ -23,6 +25,8 @@ class Product:
         title (str): For people.
         prices (ProductPrices): Minor units by currency.
         grants (list[Grant]): What one piece gives.
+        fulfilment (ProductFulfilment): `wallet`: the coins are in Tillbook. `external`: the app's backend delivers
+            them.
         store_ids (ProductStoreIds): The stores' ids of the product, by provider account.
     """
 
@@ -30,6 +34,7 @@ class Product:
     title: str
     prices: ProductPrices
     grants: list[Grant]
+    fulfilment: ProductFulfilment
     store_ids: ProductStoreIds
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -45,6 +50,8 @@ class Product:
             grants_item = grants_item_data.to_dict()
             grants.append(grants_item)
 
+        fulfilment = self.fulfilment.value
+
         store_ids = self.store_ids.to_dict()
 
         field_dict: dict[str, Any] = {}
@@ -55,6 +62,7 @@ class Product:
                 "title": title,
                 "prices": prices,
                 "grants": grants,
+                "fulfilment": fulfilment,
                 "store_ids": store_ids,
             }
         )
@@ -81,6 +89,8 @@ class Product:
 
             grants.append(grants_item)
 
+        fulfilment = ProductFulfilment(d.pop("fulfilment"))
+
         store_ids = ProductStoreIds.from_dict(d.pop("store_ids"))
 
         product = cls(
@@ -88,6 +98,7 @@ class Product:
             title=title,
             prices=prices,
             grants=grants,
+            fulfilment=fulfilment,
             store_ids=store_ids,
         )
 

@@ -24,6 +24,7 @@ from app.services.base.sanitize import problem_text
 from app.services.calls import call_log
 from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
 from app.services.ledger.consumption import consumed_share
+from app.services.payments import fulfilments
 
 REPORT_SECONDS = 10.0
 REPORTS_DUE = LeaseQueue(ReportRow.__table__, "next_try_at", "due_reports", counts="tries")
@@ -38,8 +39,8 @@ def work_on_report(core: Core, report_id: int) -> bool:
         return False
     payment, content = core.read(lambda tx: _content(tx, row))
     account = core.registry.get(payment.provider_account)
-    if content is None:
-        _settle(core, row, "dropped", "the user has not consented")
+    if isinstance(content, str):
+        _settle(core, row, "dropped", content)
     elif is_over(_why(row), passed=core.clock.now() - row.asked_at):
         _settle(core, row, "dropped", "too late")
     elif account is None or not isinstance(account.provider, Fulfils):
@@ -49,10 +50,10 @@ def work_on_report(core: Core, report_id: int) -> bool:
     return True
 
 
-def _content(tx: Tx, row: AnyRow) -> tuple[AnyRow, dict[str, Any] | None]:
-    """The payment, and what to say about it; None if nothing may be said."""
+def _content(tx: Tx, row: AnyRow) -> tuple[AnyRow, dict[str, Any] | str]:
+    """The payment, and what to say about it; a text says why nothing may be said."""
     wanted = (
-        select(_p.id, _p.provider_account, _p.theirs, _u.consented_at)
+        select(_p.id, _p.provider_account, _p.theirs, _u.consented_at, _o.fulfilment)
         .join(Order, (_o.slot == _p.slot) & (_o.id == _p.order_id))
         .join(User, (_u.slot == _o.slot) & (_u.id == _o.user_id))
         .where(_p.slot == row.slot, _p.id == row.payment_id)
@@ -61,7 +62,9 @@ def _content(tx: Tx, row: AnyRow) -> tuple[AnyRow, dict[str, Any] | None]:
     if row.about == "delivered":
         return payment, {"about": "delivered"}
     if payment.consented_at is None:
-        return payment, None
+        return payment, "the user has not consented"
+    if fulfilments.is_fulfilled_outside(payment):
+        return payment, "the app's backend has the coins, and alone knows how many are used"
     share = consumed_share(tx, row.slot, str(payment.id))
     return payment, {
         "about": "consumption",
