@@ -164,7 +164,7 @@ def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, stored
     if reported.fact.kind in REFUND_KINDS or (stored is None and _comes_before_its_order(reported, locked)):
         return _UNDECIDED
     if locked is None:
-        unmatched = decide_unmatched(_why_unmatched(reported), has_money=_brings_money(reported))
+        unmatched = decide_unmatched(_why_unmatched(reported), has_money=reported.brings_money)
         return _unless_not_ours(tx, reported, None, unmatched)
     decision = _decide_about_payment(tx, reported, locked, stored)
     return _unless_not_ours(tx, reported, locked, decision) if reported.is_listed else decision
@@ -196,7 +196,7 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment,
     fact, order, payment = reported.fact, locked.order, locked.payment
     account, live = reported.account.provider.account, order.environment == "live"
     if payment.provider_account != reported.account.name:
-        return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
+        return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=reported.brings_money)
     standing = OrderStanding(PaymentStatus(payment.status), OrderStatus(order.status))
     if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
         price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
@@ -211,17 +211,6 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment,
     if fact.kind in UNPAID_CAUSES:
         return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], foreign(fact.account, fact.live, account, live))
     return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
-
-
-def _brings_money(reported: ReportedFact) -> bool:
-    """Whether it is money that came in for us, and that is to be booked where it was told.
-
-    A history or a bill may list what other systems of the same merchant sold: what matches nothing there is not ours. A
-    store's purchase without a number of ours is booked with its buyer, in their slot, once they are known.
-    """
-    fact = reported.fact
-    told_to_us = not reported.is_listed and fact.ref.ours is not None
-    return fact.kind is Kind.PAID and fact.money is not None and told_to_us
 
 
 def _why_unmatched(reported: ReportedFact) -> Mismatch:
