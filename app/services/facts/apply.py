@@ -14,9 +14,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import structlog
-
-from app import metrics
 from app.domain.deciding import (
     Booking,
     Decision,
@@ -45,6 +42,7 @@ from app.services.facts.record import (
     can_be_looked_at_again,
     note_road,
     record,
+    report_fact,
     stored_again,
     told_before,
     write_new,
@@ -64,7 +62,6 @@ from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_asks, refund_facts, requests, unsized_payments
 
-_log = structlog.get_logger(__name__)
 NOBODYS = frozenset(
     {Mismatch.UNKNOWN_NUMBER, Mismatch.BEFORE_PAYMENT, Mismatch.OTHER_ACCOUNT, Mismatch.OTHER_ENVIRONMENT}
 )
@@ -392,25 +389,3 @@ def _events(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPaymen
     is_surplus = decision.outcome is Outcome.SURPLUS or decision.reason == Mismatch.LATE
     kind = EventType.PAYMENT_SURPLUS if is_surplus else EventType.PAYMENT_HELD
     return payment_events.of_money(tx, kind, locked, decision.payment, paid_at=fact.at)
-
-
-def report_fact(reported: ReportedFact, applied: Applied) -> None:
-    """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
-    account, fact = reported.account.name, reported.fact
-    metrics.FACTS_TOLD.labels(account, fact.kind, reported.road, applied.outcome).inc()
-    if applied.outcome is Outcome.NOT_OURS:
-        return
-    say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
-    say(
-        "fact",
-        outcome=applied.outcome,
-        reason=applied.reason,
-        kind=fact.kind,
-        road=reported.road,
-        provider_account=account,
-        payment=applied.payment_id,
-        ours=fact.ref.ours,
-        theirs=fact.ref.theirs,
-        fact=applied.fact_id,
-        **({"faults": reported.faults} if reported.faults else {}),
-    )
