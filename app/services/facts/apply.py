@@ -110,7 +110,7 @@ def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> App
     applied, reported = told_before(stored), stored.reported
     if applied is None:
         return _apply(tx, stored_again(tx, stored), locked)
-    if stored.is_held and reported.road == "query" and not reported.fact.refunds_unknown:
+    if reported.road == "query" and not reported.fact.refunds_unknown and stored.is_held:
         # The provider, asked now, speaks of no refund any more.
         return _apply(tx, replace(stored, reported=reported), locked)
     if reported.fact.refunds_unknown and applied.outcome is Outcome.DUPLICATE and applied.payment_id is not None:
@@ -164,7 +164,7 @@ def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, stored
     if locked is None and stored is None and _is_of_agreement(reported.fact):
         return _UNDECIDED
     if locked is None:
-        unmatched = decide_unmatched(_why_unmatched(reported), has_money=_brings_money(reported))
+        unmatched = decide_unmatched(_why_unmatched(reported), has_money=reported.brings_money)
         return _unless_not_ours(tx, reported, None, unmatched)
     decision = _decide_about_payment(tx, reported, locked, stored)
     return _unless_not_ours(tx, reported, locked, decision) if reported.is_listed else decision
@@ -196,7 +196,7 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment,
     fact, order, payment = reported.fact, locked.order, locked.payment
     account, live = reported.account.provider.account, order.environment == "live"
     if payment.provider_account != reported.account.name:
-        return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
+        return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=reported.brings_money)
     standing = OrderStanding(PaymentStatus(payment.status), OrderStatus(order.status))
     if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
         price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
@@ -206,22 +206,11 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment,
         was_held = stored is not None and stored.is_held  # in time, whatever its order's time is by now
         policy = replace(tx.core.rules.policy, late=Late.CREDIT) if was_held else tx.core.rules.policy
         decision = decide_paid(standing, why, policy)
-        buys = decision.booking is Booking.SALE
-        return decide_unsized(standing) if buys and unsized_payments.is_unsized(tx, fact, locked) else decision
+        is_sale = fact.refunds_unknown and decision.booking is Booking.SALE
+        return decide_unsized(standing) if is_sale and unsized_payments.is_unsized(tx, fact, locked) else decision
     if fact.kind in UNPAID_CAUSES:
         return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], foreign(fact.account, fact.live, account, live))
     return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
-
-
-def _brings_money(reported: ReportedFact) -> bool:
-    """Whether it is money that came in for us, and that is to be booked where it was told.
-
-    A history or a bill may list what other systems of the same merchant sold: what matches nothing there is not ours. A
-    store's purchase without a number of ours is booked with its buyer, in their slot, once they are known.
-    """
-    fact = reported.fact
-    told_to_us = not reported.is_listed and fact.ref.ours is not None
-    return fact.kind is Kind.PAID and fact.money is not None and told_to_us
 
 
 def _why_unmatched(reported: ReportedFact) -> Mismatch:
