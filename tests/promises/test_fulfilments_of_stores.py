@@ -11,10 +11,10 @@ from app.models.fulfilments import FULFILMENTS
 from app.models.reports import ReportRow
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import record_consent
+from app.services.base.transaction import Sessions
 from app.worker import Worker
 from tests.promises.test_store_purchases import CATALOGUE, PRODUCT, Store
 from tests.support.backend_wallets import answer_for
-from tests.support.databases import Sessions
 from tests.support.world import START, build_world
 
 SLOT = slot_of_user("alice")
