@@ -12,6 +12,7 @@ from app.cli.lists import Table, list_options, span_of, time_options, write_list
 from app.domain import list_tables, representations
 from app.domain.refunding import RefundStatus
 from app.models.base import AnyRow
+from app.services.facts import parked
 from app.services.refunds import overdue, refund_lists
 from app.services.refunds.refund_lists import RefundFilter
 
@@ -51,7 +52,8 @@ def list_overdue_refunds(limit: int) -> None:
     for row in found.payments:
         click.echo(
             f"payment {row.id}  {row.raised_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  theirs={row.theirs}"
-            f"  refunded in part or whole, size not told: asked {row.tries} times, next {row.next_try_at or '-'}"
+            f"  {row.status}, refunded in part or whole, size not told:"
+            f" asked {row.tries} times, next {row.next_try_at or '-'}"
         )
 
 
@@ -63,13 +65,15 @@ def end_refund(number: int, name: str, reason: str) -> None:
     """End an open refund, because you have found out that nothing goes back; or stop asking about one that failed.
 
     Its reserved coins are free again. Should the provider say later that the money went back, that counts all the same.
-    With the number of a payment that `refunds overdue` lists: stop asking how much of it went back.
+    With the number of a payment that `refunds overdue` lists: stop asking how much of it went back; if it is held for
+    that, it is credited whole, so take back by `POST /v1/debits` what you know to be gone.
     Exits 1 if it cannot be ended.
     """
     try:
         overdue.end_by_hand(house().core, number, by=name, reason=reason)
     except overdue.NotEnded as error:
         raise click.ClickException(f"{number}: {error}") from None
+    parked.credit_held(house().core, number)
     click.echo(f"{number}: ended")
 
 

@@ -98,6 +98,11 @@ def decide_paid(standing: OrderStanding, why: Mismatch | None, policy: PaymentPo
     return Decision(Outcome.APPLIED, payment=paid, order=order, booking=Booking.SALE)
 
 
+def decide_unsized(standing: OrderStanding) -> Decision:
+    """Money that bought something, of which a part that nobody knows went back: held, until that part is told."""
+    return _mispaid(standing, Mismatch.REFUNDS_UNKNOWN)
+
+
 def decide_authorized(standing: OrderStanding, why: Mismatch | None) -> Decision:
     """The payer's money is reserved; nothing is credited. Where it is not as we asked, the reason stays with the fact:
     it is given up rather than captured."""

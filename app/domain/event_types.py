@@ -62,7 +62,8 @@ MEANINGS: dict[EventType, EventMeaning] = {
         "The time of the order is over and nobody paid. Money that comes later can still pay it.", _ORDER
     ),
     EventType.PAYMENT_HELD: EventMeaning(
-        "Money came in that is not what the payment asked for (another amount, product or owner). A person decides.",
+        "Money came in that is not what the payment asked for (another amount, product or owner): a person decides."
+        " Or an unknown part of it went back: it is credited when it is known how much.",
         _PAYMENT,
     ),
     EventType.PAYMENT_SURPLUS: EventMeaning(

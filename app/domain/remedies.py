@@ -25,6 +25,10 @@ REMEDIES: Mapping[str, str] = {
     Mismatch.NOT_HANDLED: "this version does nothing about it: upgrade, then reexamine",
     Mismatch.UNUSABLE: "a name in it cannot be kept: repair the plugin, then replay its message",
     Mismatch.BEFORE_PAYMENT: "a refund whose payment was not heard of yet: it waits and needs nobody",
+    Mismatch.REFUNDS_UNKNOWN: (
+        "a part went back and nobody says how much: credited when a refund of it is told, perhaps by the next bill;"
+        " if nothing went back, `tillbook refunds end PAYMENT` credits it whole"
+    ),
     SECOND_TRADE: f"one payment was paid twice: {_GIVE_BACK}",
     ORDER_ALREADY_PAID: f"another payment has bought the order already: {_GIVE_BACK}",
     AFTER_THE_END: "told after the payment had ended otherwise: nothing is to be done",

@@ -59,7 +59,7 @@ def of_several_slots(connection: Connection, why: str) -> None:
     connection.info[_DECLARED] = why
 
 
-def install(engine: Engine) -> None:
+def watch_engine(engine: Engine) -> None:
     """Watch every statement of this engine. Statements that run on the driver's own cursor report themselves
     (`report`), once an engine is watched."""
     engine.dialect.watches_slots = True  # type: ignore[attr-defined]
@@ -123,4 +123,4 @@ def _before(connection: Connection, _cursor: Any, sql: str, parameters: Any, con
     check(connection, sql, [row for row in rows if isinstance(row, Mapping)])
 
 
-__all__ = ["SEVERAL", "SlotMissing", "SlotsMixed", "check", "install", "of_several_slots", "report"]
+__all__ = ["SEVERAL", "SlotMissing", "SlotsMixed", "check", "of_several_slots", "report", "watch_engine"]

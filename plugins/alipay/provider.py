@@ -20,6 +20,7 @@ from app.providers import (
     Message,
     Misconfigured,
     Page,
+    ProviderError,
     Received,
     Ref,
     Started,
@@ -148,7 +149,16 @@ class AlipayProvider:
             return ()
         _require_success(answer)
         _require_trade(answer, ref)
-        return self._read(lambda now: mapping.query_facts(answer.content, self._merchant, now))
+        facts = self._read(lambda now: mapping.query_facts(answer.content, self._merchant, now))
+        return (*facts, *self._unnumbered_refund(facts[0])) if facts[0].refunds_unknown else facts
+
+    def _unnumbered_refund(self, paid: Fact) -> tuple[Fact, ...]:
+        """Alipay lists no refunds of a payment; it tells one whose number is known. A refund that was made without a
+        number, as some consoles do, has that of the payment. What cannot be asked leaves the payment as it was told."""
+        try:
+            return self._query_refund(Ref(ours=paid.ref.ours, theirs=paid.ref.theirs, refund=paid.ref.ours))
+        except ProviderError:
+            return ()
 
     def _query_refund(self, ref: Ref) -> tuple[Fact, ...]:
         """`()` also for a refund that Alipay has no word on yet: ask ten seconds after the refund, and again."""

@@ -26,6 +26,10 @@ class Meaning(StrEnum):
     REVOKED = "revoked"
     """Access was lost: given back, and if it is a subscription, over."""
     ENDED = "ended"
+    PAST_DUE = "past_due"
+    """The next period could not be collected; the store goes on trying."""
+    STANDING = "standing"
+    """In force, and something about its renewal or its end has changed, without a payment."""
     NOTHING = "nothing"
     """True, known, and without an effect on money or coins."""
     UNKNOWN = "unknown"
@@ -45,27 +49,27 @@ ROWS: Mapping[tuple[str, str], Meaning] = MappingProxyType(
         # An upgrade, or a crossgrade of equal duration, takes effect at once; a downgrade, or a crossgrade of another
         # duration, at the next renewal.
         ("DID_CHANGE_RENEWAL_PREF", "UPGRADE"): _M.UPGRADE,
-        ("DID_CHANGE_RENEWAL_PREF", "DOWNGRADE"): _M.NOTHING,
-        ("DID_CHANGE_RENEWAL_PREF", ""): _M.NOTHING,
+        ("DID_CHANGE_RENEWAL_PREF", "DOWNGRADE"): _M.STANDING,
+        ("DID_CHANGE_RENEWAL_PREF", ""): _M.STANDING,
         # Whichever it is, the transaction is the one in force; a period told before is a fact told before.
         ("OFFER_REDEEMED", "UPGRADE"): _M.UPGRADE,
         ("OFFER_REDEEMED", "DOWNGRADE"): _M.PURCHASE,
         ("OFFER_REDEEMED", ""): _M.PURCHASE,
-        # Repeats the last transaction's ids although nothing was paid; service, not coins.
-        ("DID_FAIL_TO_RENEW", "GRACE_PERIOD"): _M.NOTHING,
-        ("DID_FAIL_TO_RENEW", ""): _M.NOTHING,
+        # Repeats the last transaction's ids although nothing was paid: service, and no coins.
+        ("DID_FAIL_TO_RENEW", "GRACE_PERIOD"): _M.PAST_DUE,
+        ("DID_FAIL_TO_RENEW", ""): _M.PAST_DUE,
         # Billing is tried for up to 60 days more, so the subscription is not over: EXPIRED says so.
-        ("GRACE_PERIOD_EXPIRED", ""): _M.NOTHING,
+        ("GRACE_PERIOD_EXPIRED", ""): _M.PAST_DUE,
         ("EXPIRED", "VOLUNTARY"): _M.ENDED,
         ("EXPIRED", "BILLING_RETRY"): _M.ENDED,
         ("EXPIRED", "PRICE_INCREASE"): _M.ENDED,
         ("EXPIRED", "PRODUCT_NOT_FOR_SALE"): _M.ENDED,
         ("EXPIRED", ""): _M.ENDED,
-        ("DID_CHANGE_RENEWAL_STATUS", "AUTO_RENEW_ENABLED"): _M.NOTHING,
+        ("DID_CHANGE_RENEWAL_STATUS", "AUTO_RENEW_ENABLED"): _M.STANDING,
         # Apple may set it too, after a refund request.
-        ("DID_CHANGE_RENEWAL_STATUS", "AUTO_RENEW_DISABLED"): _M.NOTHING,
+        ("DID_CHANGE_RENEWAL_STATUS", "AUTO_RENEW_DISABLED"): _M.STANDING,
         # A later end without a payment.
-        ("RENEWAL_EXTENDED", ""): _M.NOTHING,
+        ("RENEWAL_EXTENDED", ""): _M.STANDING,
         ("RENEWAL_EXTENSION", "SUMMARY"): _M.NOTHING,
         ("RENEWAL_EXTENSION", "FAILURE"): _M.NOTHING,
         ("PRICE_INCREASE", "PENDING"): _M.NOTHING,

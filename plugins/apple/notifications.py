@@ -8,21 +8,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from app.providers import Fact, Kind, Ref
+from app.providers import Ending, Fact, Kind, Ref
 from plugins.apple.jws import MalformedJws, read_json
 from plugins.apple.mapping import Meaning, meaning_of
 from plugins.apple.signed_data import Reason, Refused, SignedData, moment
+from plugins.apple.standings import SUBTYPES, Renewal, changed_renewal, in_force, over, past_due, renewal_of
 from plugins.apple.transactions import (
     SUBSCRIPTION,
     UPGRADED,
     Transaction,
     about_refund,
     counts,
-    ended,
     facts_of,
     read_transaction,
     refunds_of,
-    signed,
 )
 
 
@@ -39,6 +38,8 @@ class Notification:
     """The transaction's payload if there is one, else the notification's."""
     reason: str
     """Why the customer asks for a refund, in CONSUMPTION_REQUEST."""
+    renewal: Renewal
+    """Empty where the notification brought no renewal info."""
 
     @property
     def meaning(self) -> Meaning:
@@ -63,6 +64,7 @@ def read_notification(text: str, signed_data: SignedData) -> Notification:
     data = payload.get("data")
     data = data if isinstance(data, dict) else {}
     nested = _nested_transaction(data, signed_data)
+    renewal = _nested_renewal(data, nested, signed_data)
     return Notification(
         type=_word(payload, "notificationType"),
         subtype=_word(payload, "subtype", default=""),
@@ -71,6 +73,7 @@ def read_notification(text: str, signed_data: SignedData) -> Notification:
         transaction=read_transaction(nested) if nested is not None else None,
         raw=nested if nested is not None else payload,
         reason=_word(data, "consumptionRequestReason", default=""),
+        renewal=renewal,
     )
 
 
@@ -137,7 +140,7 @@ def _subscription_start(event: _Event) -> tuple[Fact, ...]:
     facts = _purchase(event)
     if event.transaction.type != SUBSCRIPTION or any(fact.kind is Kind.SIGNED for fact in facts):
         return facts
-    return (*facts, signed(event.transaction, event.raw))
+    return (*facts, in_force(event.transaction, event.raw, event.notification.renewal))
 
 
 def _refund(event: _Event) -> tuple[Fact, ...]:
@@ -172,7 +175,24 @@ def _ended(event: _Event) -> tuple[Fact, ...]:
         return ()
     notification = event.notification
     cause = f"{notification.type} {notification.subtype}".strip()
-    return (ended(event.transaction, event.raw, cause),)
+    ending = Ending.PROVIDER if notification.meaning is Meaning.REVOKED else notification.renewal.ending
+    ending = ending or SUBTYPES.get(notification.subtype)
+    return (over(event.transaction, event.raw, cause, ending, notification.signed_at),)
+
+
+def _past_due(event: _Event) -> tuple[Fact, ...]:
+    if event.transaction.type != SUBSCRIPTION:
+        return ()
+    notification = event.notification
+    has_grace = notification.subtype == "GRACE_PERIOD"
+    at = notification.signed_at
+    return (past_due(event.transaction, event.raw, notification.renewal, at, grace=has_grace),)
+
+
+def _standing(event: _Event) -> tuple[Fact, ...]:
+    if event.transaction.type != SUBSCRIPTION:
+        return ()
+    return (changed_renewal(event.transaction, event.raw, event.notification.renewal, event.notification.signed_at),)
 
 
 _TELLERS: Mapping[Meaning, Callable[[_Event], tuple[Fact, ...]]] = {
@@ -185,21 +205,28 @@ _TELLERS: Mapping[Meaning, Callable[[_Event], tuple[Fact, ...]]] = {
     Meaning.REFUND_REFUSED: _refund_refused,
     Meaning.REVOKED: _revoked,
     Meaning.ENDED: _ended,
+    Meaning.PAST_DUE: _past_due,
+    Meaning.STANDING: _standing,
 }
 
 
 def _nested_transaction(data: Mapping[str, Any], signed_data: SignedData) -> Mapping[str, Any] | None:
-    """The nested transaction's payload, verified, and the renewal info beside it verified too."""
+    """The nested transaction's payload, verified."""
     text = data.get("signedTransactionInfo")
     if text is None or text == "":
         return None
     payload = signed_data.transaction(text)
     if payload.get("environment") != data.get("environment"):
         raise Refused(Reason.ENVIRONMENT, "a transaction of another environment than its notification")
-    renewal = data.get("signedRenewalInfo")
-    if renewal is not None and renewal != "":
-        signed_data.renewal(renewal, payload)
     return payload
+
+
+def _nested_renewal(data: Mapping[str, Any], transaction: Mapping[str, Any] | None, signed_data: SignedData) -> Renewal:
+    """The renewal info beside the transaction, verified."""
+    text = data.get("signedRenewalInfo")
+    if transaction is None or text is None or text == "":
+        return Renewal()
+    return renewal_of(signed_data.renewal(text, transaction))
 
 
 def _word(source: Mapping[str, Any], name: str, default: str | None = None) -> str:

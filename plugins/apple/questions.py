@@ -13,20 +13,18 @@ from plugins.apple.app_receipts import is_id
 from plugins.apple.server_api import NotKnown, Params, ServerApi
 from plugins.apple.settings import Environment
 from plugins.apple.signed_data import Reason, Refused, SignedData
+from plugins.apple.standings import Renewal, renewal_of, standing
 from plugins.apple.transactions import (
     SUBSCRIPTION,
     Transaction,
-    ended,
     facts_of,
     read_transaction,
     refunds_of_upgraded,
-    signed,
 )
 
 MOST_PAGES = 10
 """200 transactions of one customer, newest first, in search of one subscription period."""
 _log = structlog.get_logger(__name__)
-EXPIRED, REVOKED = 2, 5  # a subscription's `status`; 1 active, 3 billing retry, 4 grace period
 
 
 class Questions:
@@ -181,17 +179,23 @@ class Questions:
                 return
 
     def _status_in(self, environment: Environment, original: str) -> tuple[Fact, ...]:
-        for status, text in _last_transactions(self._api.statuses(environment, original)):
+        for status, text, renewal in _last_transactions(self._api.statuses(environment, original)):
             transaction, raw = self.believed(text, environment)
             if transaction.original_transaction_id == original and transaction.type == SUBSCRIPTION:
-                return self._standing(status, transaction, raw)
+                facts = tuple(fact for fact in self.settled(transaction, raw) if fact.kind is not Kind.SIGNED)
+                return (*facts, standing(status, transaction, raw, self._renewal(renewal, raw)))
         return ()
 
-    def _standing(self, status: object, transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
-        facts = tuple(fact for fact in self.settled(transaction, raw) if fact.kind is not Kind.SIGNED)
-        if status in (EXPIRED, REVOKED):
-            return (*facts, ended(transaction, raw, "EXPIRED" if status == EXPIRED else "REVOKED"))
-        return (*facts, signed(transaction, raw))
+    def _renewal(self, text: object, transaction: Mapping[str, Any]) -> Renewal:
+        """The renewal info beside that believed transaction. Raises Unknown if it is not Apple's word."""
+        if text is None or text == "":
+            return Renewal()
+        if not isinstance(text, str):
+            raise Unknown("an answer with a renewal info that is no text")
+        try:
+            return renewal_of(self._signed_data.renewal(text, transaction))
+        except Refused as error:
+            raise Unknown(f"an answer that cannot be believed: {error}", code=error.reason) from None
 
 
 def _start(transaction: Transaction) -> tuple[int, int]:
@@ -205,10 +209,10 @@ def next_revision(answer: Mapping[str, Any]) -> str:
     return revision if answer.get("hasMore") is True and isinstance(revision, str) else ""
 
 
-def _last_transactions(answer: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
+def _last_transactions(answer: Mapping[str, Any]) -> Iterator[tuple[object, object, object]]:
     groups = answer.get("data")
     for group in groups if isinstance(groups, list) else ():
         items = group.get("lastTransactions") if isinstance(group, dict) else None
         for item in items if isinstance(items, list) else ():
             if isinstance(item, dict):
-                yield item.get("status"), item.get("signedTransactionInfo")
+                yield item.get("status"), item.get("signedTransactionInfo"), item.get("signedRenewalInfo")

@@ -201,10 +201,22 @@ def refunds_of_upgraded(old: Transaction, raw: Mapping[str, Any], new: Transacti
     later = old.revocation_percentage
     if later is None and old.revocation_type == "REFUND_FULL":
         later = WHOLE
-    if old.revocation_date is not None and later is not None and later > unused:
-        number, at = f"{old.revocation_date}-{later}", moment(old.revocation_date)
+    if old.revocation_date is not None and later is not None and _is_all_that_went_back(later, unused):
+        # After the upgrade also where Apple dates both alike: the signed word stands.
+        number, at = f"{old.revocation_date}-{later}", moment(max(old.revocation_date, replaced_at + 1))
         told.append(_fact(Kind.REFUNDED, old, raw, refund=number, at=at, share=later, cause=_why(old)))
     return tuple(told)
+
+
+def _is_all_that_went_back(signed: int, unused: int) -> bool:
+    """Whether the signed percentage is all that was given back of a replaced period, the unused part included.
+
+    `revocationPercentage` is what was refunded of the transaction (App Store Server API, 2025-12), and `unused` only
+    follows from the times. So it counts where it is the larger one, and also where it is the smaller one and the two
+    together were more than was paid: value follows the money. A small one beside a small unused part may be meant on
+    top of that, so it takes nothing off.
+    """
+    return signed > unused or (signed < unused and signed + unused > WHOLE)
 
 
 def _unused_share(old: Transaction, replaced_at: int | None) -> int | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from flask import Flask
 
@@ -49,9 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--merchant", default="demo-merchant")
     parser.add_argument("--secret", required=True, help="shared with the merchant, at least 32 bytes")
     parser.add_argument("--speed", type=float, default=1.0, help="divides the pauses between notifications")
+    parser.add_argument("--notice-days", type=int, default=0, help="a charge needs a notice, so long before it")
     given = parser.parse_args(arguments)
     config = SimulatorConfig(
-        {given.merchant: given.secret}, f"http://{given.host}:{given.port}", speed=given.speed, hang_seconds=15.0
+        {given.merchant: given.secret},
+        f"http://{given.host}:{given.port}",
+        speed=given.speed,
+        hang_seconds=15.0,
+        charge_conditions=ChargeConditions(notice=timedelta(days=given.notice_days)),
     )
     app = create_simulator(config)
     app.extensions["sandbox"].deliveries.start()

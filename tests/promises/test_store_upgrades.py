@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 from sqlalchemy import Engine, text
 
+from app.domain.gifts import GiftClawback
 from app.domain.numbers import slot_of_user
 from app.providers.facts import Message, Reply
 from app.services.accounts.catalog import import_products, parse_catalogue
@@ -15,6 +16,7 @@ from app.worker import Worker
 from plugins.apple.transactions import SUBSCRIPTION
 from tests.promises.test_store_purchases import Store
 from tests.support.databases import Sessions
+from tests.support.friends import friends_in
 from tests.support.world import START, World, build_world
 
 CATALOGUE = "".join(
@@ -84,6 +86,62 @@ def test_what_an_upgrade_gives_back_is_taken_in_any_order_of_telling_and_without
     store.world.assert_balanced()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_two_users_who_hop_on_one_account_at_the_store_are_put_right_without_a_worker(
+    engine: Engine, sessions: Sessions
+) -> None:
+    """Each period names the user who was signed in: alice, bob, alice, replaced ten days after its start. Where the
+    first one is told last, nobody knows here that bob's came between, until the store is asked."""
+    store = _HoldingStore(build_world(engine, sessions))
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    for order in permutations(range(3)):
+        names = [f"{name}-{'-'.join(map(str, order))}" for name in ("alice", "bob")]
+        period = store.device(names[0]).buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
+        store.deliver()
+        for user, product in ((names[1], "gold"), (names[0], "silver")):
+            store.world.clock.advance(10 * 24 * 3600)
+            purchases = store.shop.store.purchases
+            new = purchases.upgrade("Sandbox", period, f"com.example.{product}")
+            new.payload["appAccountToken"] = store.token(user)
+            store.shop.store.notifications.tell("DID_CHANGE_RENEWAL_PREF", "UPGRADE", new)
+            period = new.id
+            store.deliver()
+        messages, store.held = store.held, []
+        for place in (*order, order[0]):
+            assert store.receive(messages[place]).status == 200
+        if order[-1] != 0:
+            assert [store.world.coins(name) for name in names] == [200 + 600, 200], order
+    Worker(store.core).run_once()
+    store.world.clock.advance(120)
+    Worker(store.core).run_once()
+    for order in permutations(range(3)):
+        names = [f"{name}-{'-'.join(map(str, order))}" for name in ("alice", "bob")]
+        assert [store.world.coins(name) for name in names] == [200 + 600, 200], order
+    store.world.assert_balanced()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("setting", "alice", "bob"), [(GiftClawback.RECEIVER_FIRST, 600, 200), (GiftClawback.GIVER_ONLY, 200, 600)]
+)
+def test_what_an_upgrade_takes_back_follows_the_coins_to_whom_they_were_given(
+    engine: Engine, sessions: Sessions, setting: GiftClawback, alice: int, bob: int
+) -> None:
+    friends = friends_in(build_world(engine, sessions), clawback=setting)
+    world = friends.world
+    store = Store(world)
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    period = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
+    store.deliver()
+    friends.give("alice", "bob", 600)
+    world.clock.advance(10 * 24 * 3600)
+    store.shop.control("upgrade", id=period, product="com.example.gold")
+    store.deliver()
+    friends.work()
+    assert friends.coins("alice", "bob") == [alice, bob]
+    world.assert_balanced()
+
+
 @pytest.mark.parametrize("token", [True, False], ids=["owner named", "owner known by the agreement"])
 def test_a_refund_that_is_told_before_its_renewal_leaves_no_coins(
     engine: Engine, sessions: Sessions, token: bool
@@ -143,6 +201,27 @@ def test_a_refund_that_is_reversed_on_an_upgraded_period_leaves_what_the_upgrade
     for command, coins in (("refund", 600), ("reverse-refund", 600)):
         store.world.clock.advance(61)
         store.shop.control(command, id=first)
+        store.deliver()
+        Worker(store.core).run_once()
+        assert store.world.coins() == coins, command
+    store.world.assert_balanced()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_the_store_signs_about_a_replaced_period_wins_over_what_follows_from_its_times(
+    engine: Engine, sessions: Sessions
+) -> None:
+    """By the times 99.998 % of it were left; the store gives 99 % back, and then says that it did not."""
+    store = Store(build_world(engine, sessions))
+    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    first = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
+    store.deliver()
+    store.world.clock.advance(61)
+    store.shop.control("upgrade", id=first, product="com.example.gold")
+    store.deliver()
+    for command, more, coins in (("refund", {"percentage": 99_000}, 606), ("reverse-refund", {}, 600)):
+        store.world.clock.advance(61)
+        store.shop.control(command, id=first, **more)
         store.deliver()
         Worker(store.core).run_once()
         assert store.world.coins() == coins, command

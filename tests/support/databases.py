@@ -92,7 +92,7 @@ def as_in_service(engine: Engine) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _wait_for_no_disk)
     slot_guard.install(engine)
-    slot_watch.install(engine)
+    slot_watch.watch_engine(engine)
     return engine
 
 

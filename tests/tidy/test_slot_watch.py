@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, bindparam, create_engine, select
 
 from app.models.ledger import ACCOUNTS
-from app.models.slot_watch import SlotsMixed, install, of_several_slots
+from app.models.slot_watch import SlotsMixed, of_several_slots, watch_engine
 from app.services.base.statements import Statement, Transaction
 
 _A = ACCOUNTS.c
@@ -19,7 +19,7 @@ _BY_NAME = select(_A.id).where(_A.slot == bindparam("p_slot"))
 def connection() -> Iterator[Connection]:
     engine: Engine = create_engine("sqlite://")
     ACCOUNTS.create(engine)
-    install(engine)
+    watch_engine(engine)
     with engine.connect() as made:
         yield made
     engine.dispose()

@@ -92,7 +92,8 @@ class _SlotOfGifts:
 
     def _gift(self, row: AnyRow) -> GiftFindings:
         gift, parts = gift_rows.gift_in(row), gift_rows.parts(self._tx, row.id)
-        name = f"gift {row.id} from user {row.giver} to user {row.receiver}"
+        who = f"from user {row.giver} to user {row.receiver} (`tillbook find {row.id}`)"
+        name = f"gift {row.id} of {row.amount} {row.asset} {who}"
         if self._slot != slot_of_user(gift.giver):
             yield "gift_giver", f"{name} lies in another slot than its giver"
         sent = gift.sent()
@@ -136,7 +137,8 @@ class _SlotOfGifts:
     # --- the receiver's side ---
 
     def _arrival(self, arrival: AnyRow) -> GiftFindings:
-        name = f"gift {arrival.gift_id} to user {arrival.receiver}"
+        who = f"to user {arrival.receiver} (`tillbook find {arrival.gift_id}`)"
+        name = f"gift {arrival.gift_id} of {arrival.amount} {arrival.asset} {who}"
         if self._slot != slot_of_user(arrival.receiver):
             yield "gift_receiver", f"{name} lies in another slot than its receiver"
         if arrival.accepted:
@@ -168,7 +170,9 @@ class _SlotOfGifts:
         self._sums.came[recall.asset, recall.environment] += recall.taken if done else recall.wanted
         told = sum(self._taken(recall.id, int(gift)) for gift in recall.asked)
         if told != recall.taken:
-            yield "recall_taken", f"recall {recall.id} has {recall.taken}, and those asked have given {told}"
+            see = f"`tillbook find {recall.payment_id}`"
+            about = f"{recall.wanted} {recall.asset} of payment {recall.payment_id}; {see}"
+            yield "recall_taken", f"recall {recall.id} ({about}) has {recall.taken}, and those asked have given {told}"
 
     def _grants(self) -> GiftFindings:
         """The buyer's side has booked what was asked for, and what was no longer there."""
@@ -180,7 +184,8 @@ class _SlotOfGifts:
                 there = (sums.get(RECALLED, 0), sums.get(UNRECALLED, 0))
                 derived = (self._wanted[grant], self._missing[grant])
                 if there != derived:
-                    yield "recall_booked", f"grant {grant}: asked and missing are {there}, derived {derived}"
+                    see = f"`tillbook find {grant}`"
+                    yield "recall_booked", f"grant {grant} ({see}): asked and missing are {there}, derived {derived}"
 
     def _taken(self, recall: int, gift: int) -> int:
         """What was given up for a recall by the receiver of that gift."""

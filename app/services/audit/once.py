@@ -18,6 +18,7 @@ from app.models.base import AnyRow
 from app.models.catalogue import Claim
 from app.models.orders import FactRow, Order, Payment
 from app.models.slot_guard import sweep
+from app.services.audit import naming
 from app.services.audit.orders import Finding, Progress
 from app.services.base.reported_fact import LONGEST_FACT_KEY
 from app.services.base.transaction import Sessions, Transaction, read
@@ -51,10 +52,17 @@ def _booked_twice(tx: Transaction) -> list[Finding]:
     return [
         Finding(
             "booked_twice",
-            f"{row.key} of {row.provider_account} ({row.environment}) is booked {row.times} times, in as many slots",
+            f"{row.key} of {row.provider_account} ({row.environment}) is booked {row.times} times, in as many slots"
+            + "".join(map(naming.of_fact, _copies(tx, row))),
         )
-        for row in tx.execute(wanted)
+        for row in tx.execute(wanted).all()
     ]
+
+
+def _copies(tx: Transaction, booked: AnyRow) -> Sequence[AnyRow]:
+    wanted = select(*_f).prefix_with(sweep("audit")).where(_f.key == booked.key, _f.booking.in_(CREDITING))
+    mine = (_f.provider_account == booked.provider_account, _f.environment == booked.environment)
+    return tx.execute(wanted.where(*mine).order_by(_f.slot).limit(1)).all()
 
 
 def _page(tx: Transaction, after: tuple[int, int]) -> tuple[tuple[int, int], list[Finding]] | None:
@@ -82,7 +90,8 @@ def _keys(facts: Sequence[AnyRow]) -> Iterator[Finding]:
             continue
         key = key_of(fact_of(row.kind, row.at, row.content, row.raw))
         if len(key) <= LONGEST_FACT_KEY and row.key != key:
-            yield Finding("fact_key", f"fact {row.id} is stored as {row.key}, and its content says {key}")
+            about = naming.of_fact(row) if row.user_id is None else f"{naming.of_fact(row)}, of user {row.user_id}"
+            yield Finding("fact_key", f"fact {row.id} is stored as {row.key}, and its content says {key}{about}")
 
 
 def _is_store_purchase(fact: AnyRow) -> bool:
@@ -105,5 +114,6 @@ def _claims(tx: Transaction, facts: Sequence[AnyRow]) -> Iterator[Finding]:
             claimed = "nobody has claimed it" if owner is None else f"user {owner} has claimed it"
             yield Finding(
                 "claim",
-                f"purchase {reference} of {fact.provider_account} was credited to user {fact.user_id}, and {claimed}",
+                f"purchase {reference} of {fact.provider_account} was credited to user {fact.user_id}, and {claimed}"
+                + naming.of_fact(fact),
             )

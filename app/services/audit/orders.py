@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import aliased
@@ -20,11 +21,14 @@ from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.orders import FactRow, Order, Payment
 from app.models.slot_guard import sweep
 from app.services.audit import fulfilments as fulfilment_audit
+from app.services.audit import naming
 from app.services.audit import refunds as refund_audit
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.payments import bookings
 
 ORDER_PAGE = 500
+MOST_TRANSFERS_NAMED = 5
+"""So many unexplained transfers of a slot are named at the most."""
 _o, _p, _f = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c
 _t = TRANSFERS.c
 _KINDS = (*bookings.KINDS, *refund_audit.REFUND_TRANSFER_KINDS)
@@ -88,7 +92,36 @@ def _recount(session: Transaction, slot: int) -> list[Finding]:
     ).scalar_one()
     if booked <= made[slot]:
         return []
-    return [Finding("transfer_unexplained", f"slot {slot}: {booked} transfers by facts, {made[slot]} expected")]
+    named = "".join(f"; {naming.of_transfer(session, slot, number)}" for number in _unexplained(session, slot))
+    return [Finding("transfer_unexplained", f"slot {slot}: {booked} transfers by facts, {made[slot]} expected{named}")]
+
+
+def _unexplained(session: Transaction, slot: int) -> list[uuid.UUID]:
+    """Those of its transfers that no fact explains, at most the first few: what is booked and has no such fact,
+    and what takes back something that is not there."""
+    known = set[uuid.UUID]()
+    paid = select(*_f).where(_f.slot == slot, _f.kind == Kind.PAID, _f.booking != Booking.NOTHING)
+    for fact in session.execute(paid).all():
+        order = _order_of(session, fact)
+        money, booking = bookings.of_row(fact), Booking(fact.booking)
+        made = (
+            bookings.unmatched(money, booking)
+            if order is None
+            else bookings.transfers_of(money, order, fact.payment_id, booking, from_suspense=fact.from_suspense)
+        )
+        known |= {transfer.id_in(slot) for transfer in made}
+    booked = select(_t.id, _t.cause_id).where(_t.slot == slot, _t.kind.in_(_KINDS)).order_by(_t.created_at, _t.id)
+    strange = (row.id for row in session.execute(booked) if row.id not in known and row.cause_id not in known)
+    return list(islice(strange, MOST_TRANSFERS_NAMED))
+
+
+def _order_of(session: Transaction, fact: AnyRow) -> AnyRow | None:
+    wanted = (
+        select(*_o)
+        .join(Payment.__table__, (_p.slot == _o.slot) & (_p.order_id == _o.id))
+        .where(_o.slot == fact.slot, _p.slot == fact.slot, _p.id == fact.payment_id)
+    )
+    return session.execute(wanted).one_or_none()
 
 
 def _check_orders(session: Transaction, after: tuple[int, int]) -> _Page | None:
@@ -124,7 +157,7 @@ def _check_order(session: Transaction, order: AnyRow, made: Counter[int]) -> lis
         findings += _missing(session, order.slot, transfers, f"fact {fact.id} of order {order.id}")
         payment = next(payment for payment in payments if payment.id == fact.payment_id)
         findings += _refunds(session, fact, order, payment, made)
-    return findings
+    return [replace(found, detail=found.detail + naming.of_order(order)) for found in findings]
 
 
 def _refunds(
@@ -198,8 +231,9 @@ def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | No
     for fact in facts:
         transfers = bookings.unmatched(bookings.of_row(fact), Booking(fact.booking))
         made[fact.slot] += len(transfers)
-        findings += _missing(session, fact.slot, transfers, f"fact {fact.id}")
-        findings += _refunds(session, fact, None, None, made)
+        found = [*_missing(session, fact.slot, transfers, f"fact {fact.id}")]
+        found += _refunds(session, fact, None, None, made)
+        findings += [replace(each, detail=each.detail + naming.of_fact(fact)) for each in found]
     return _Page((facts[-1].slot, facts[-1].id), findings, made)
 
 

@@ -5,10 +5,12 @@ are as they came."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 
-from app.domain.proof.rows import UNREADABLE
+from app.domain.proof.rows import UNREADABLE, LedgerFinding
 from app.services.audit import ledger as ledger_audit
+from app.services.audit import naming
 from app.services.audit.bills import audit_bills
 from app.services.audit.checkpoints import audit_checkpoints
 from app.services.audit.gifts import audit_gifts
@@ -16,7 +18,7 @@ from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
 from app.services.audit.once import audit_once
 from app.services.audit.orders import Finding, Progress, audit_orders
 from app.services.audit.seals import audit_seals
-from app.services.base.transaction import Sessions
+from app.services.base.transaction import Sessions, read
 
 MOST_FINDINGS = 1000
 
@@ -35,9 +37,7 @@ def audit(
     where an audit that was stopped is taken up again. `progress` is told of the rest.
     """
     proved = ledger_audit.audit_ledger(sessions, as_of=as_of, state=ledger, watch=watch)
-    findings = [
-        Finding(f"ledger_{found.table}", f"slot {found.slot}, {found.row}: {found.what}") for found in proved.findings
-    ]
+    findings = [_of_ledger(sessions, found) for found in proved.findings]
     proofs = (
         audit_checkpoints(sessions, progress),
         audit_orders(sessions, progress),
@@ -51,6 +51,15 @@ def audit(
         if len(findings) >= MOST_FINDINGS:
             break
     return findings
+
+
+def _of_ledger(sessions: Sessions, found: LedgerFinding) -> Finding:
+    """With whose row it is, as far as that can still be read."""
+    try:
+        about = read(sessions, partial(naming.of_ledger, finding=found))
+    except UNREADABLE:
+        about = ""
+    return Finding(f"ledger_{found.table}", f"slot {found.slot}, {found.row}: {found.what}{about}")
 
 
 def _as_far_as_readable(proof: Iterator[Finding]) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from app.models.ledger import GRANT_SEALS, TRANSFERS
 from app.models.orders import FactRow, IdempotencyKey, Order, Payment
 from app.models.refunds import FREEZES, Refund
 from app.models.slot_guard import sweep
+from app.services.audit import naming
 from app.services.audit.orders import Finding, Progress
 from app.services.base.idempotency import NO_RESOURCE
 from app.services.base.transaction import Sessions, Transaction, read
@@ -80,7 +81,10 @@ def _keys_without_resource(tx: Transaction, slot: int) -> list[Finding]:
             for row in tx.execute(gone)
         ),
         *(
-            Finding("refund_unasked", f"refund {row.id} of payment {row.payment_id}: nobody's key stands for it")
+            Finding(
+                "refund_unasked",
+                f"refund {row.id} of payment {row.payment_id}: nobody's key stands for it (`tillbook find {row.id}`)",
+            )
             for row in tx.execute(unasked.where(~key))
         ),
     ]
@@ -111,18 +115,21 @@ def _wrong_with(row: AnyRow, name: str, seals: Seals, first: datetime | None) ->
 def _named(tx: Transaction, name: str, row: AnyRow) -> str:
     """The row with what a person needs to find it."""
     if name == "orders":
-        about = _money(row.amount_minor, row.currency)
-        return f"order {row.id} of user {row.user_id} ({row.quantity} × {row.sku}{about}) "
+        about = naming.money(row.amount_minor, row.currency)
+        see = f"(`tillbook find {row.id} --timeline`)"
+        return f"order {row.id} of user {row.user_id} ({row.quantity} × {row.sku}{about}) {see} "
     if name == "refunds":
         user = _user(tx, row)
-        return f"refund {row.id} of payment {row.payment_id}{user}{_money(row.amount_minor, row.currency)} "
+        money = naming.money(row.amount_minor, row.currency)
+        return f"refund {row.id} of payment {row.payment_id}{user}{money} (`tillbook find {row.id}`) "
     if name == "gifts":
-        return f"gift {row.id} of {row.amount} {row.asset} from user {row.giver} to user {row.receiver} "
+        who = f"from user {row.giver} to user {row.receiver} (`tillbook find {row.id}`)"
+        return f"gift {row.id} of {row.amount} {row.asset} {who} "
     if name == "idempotency":
-        return f"the answer {row.resource_id} to key {row.key!r} of {row.caller} "
+        return f"the answer {row.resource_id} to key {row.key!r} of {row.caller} (`tillbook find {row.resource_id}`) "
     content: Mapping[str, Any] = row.content
     told = content.get("theirs") or content.get("ours") or "-"
-    money = _money(content.get("amount_minor"), content.get("currency"))
+    money = naming.money(content.get("amount_minor"), content.get("currency"))
     user = _user(tx, row)
     return f"fact {row.id} ({row.kind} {told} of {row.provider_account}{money}{user}; `tillbook facts find {told}`) "
 
@@ -139,10 +146,6 @@ def _user(tx: Transaction, row: AnyRow) -> str:
     return "" if found is None else f" of user {found}"
 
 
-def _money(minor: int | None, currency: str | None) -> str:
-    return "" if minor is None else f", {minor} {currency}"
-
-
 def _grants(sessions: Sessions, seals: Seals) -> Iterator[Finding]:
     """Coins that callers brought into wallets."""
     last = (-1, -1, -1)
@@ -157,7 +160,8 @@ def _grants(sessions: Sessions, seals: Seals) -> Iterator[Finding]:
                 is_wrong = not seals.fits_grant(grant.id, grant.fingerprint(), bytes(row.seal), grant.at)
             if is_wrong:
                 who = f"{grant.amount} {grant.credit.asset} to user {grant.credit.user_id} ({grant.credit.environment})"
-                yield Finding("seal", f"grant {grant.id} of {who} was not made by the service, or was changed")
+                wrong = f"was not made by the service, or was changed (`tillbook find {grant.id}`)"
+                yield Finding("seal", f"grant {grant.id} of {who} {wrong}")
 
 
 def _first_sealed_grant(tx: Transaction) -> datetime | None:

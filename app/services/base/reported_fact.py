@@ -27,6 +27,8 @@ class ReportedFact:
     message_id: str | None = None
     buyer: str | None = None
     """The user whose purchase it is, where the provider is a store that knows no number of ours."""
+    neighbour: str | None = None
+    """Another user who has a period of the same agreement beside this one: one account at a store may serve several."""
     faults: tuple[str, ...] = ()
     """Why the fact cannot be used (`app.providers.limits`). Then `fact` is only what can be written down of it."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from app.domain.facts import Fact, Ref
+from app.domain.facts import REFUND_KINDS, Fact, Ref
 from app.domain.numbers import parse_number, slot_of_number
 from app.domain.schedule import HINT_GAP_SECONDS, READ_GAP_SECONDS, next_ask
 from app.domain.status import OPEN_PAYMENT, UNPAID_END, PaymentStatus
@@ -24,7 +24,8 @@ from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls import call_log
 from app.services.calls.provider_call import CallSubject, ProviderCall, call_provider
-from app.services.facts.owner import tell
+from app.services.facts.owner import BesideFact, tell
+from app.services.facts.record import Applied
 from app.services.payments import expiry, payment_rows
 
 ASK_SECONDS = 15.0
@@ -110,17 +111,20 @@ def apply_all(
     called: ProviderCall[Any] | None = None,
 ) -> None:
     """Apply each fact in a transaction of its own; `called`, the call that brought them, is kept in the first. Without
-    a fact, or where the first cannot be applied, the call is kept alone."""
+    a fact, or where the first cannot be applied or lies in another slot (another user's), the call is kept alone.
+
+    What went back is told before what was paid: so money that is back is never there as coins to be spent, nor after a
+    process died between the two."""
+    facts = sorted(facts, key=lambda fact: fact.kind not in REFUND_KINDS)
     if called is not None and called.record is not None:
-        keep = partial(call_log.keep_call, called=called, facts=facts)
+        keep, slot = partial(call_log.keep_call, called=called, facts=facts), called.record.subject.slot
+        told: Applied | None = None
         try:
             if facts:
-                tell(core, ReportedFact(account, facts[0], road), beside=keep)
-        except Exception:
-            core.transact(keep)
-            raise
-        if not facts:
-            core.transact(keep)
+                told = tell(core, ReportedFact(account, facts[0], road), beside=BesideFact(slot, keep))
+        finally:
+            if told is None or told.slot != slot:
+                core.transact(keep)
         facts = facts[1:]
     for fact in facts:
         tell(core, ReportedFact(account, fact, road))

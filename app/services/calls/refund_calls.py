@@ -198,12 +198,12 @@ def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fa
     all else makes it unknown."""
     if called.end is CallEnd.DECLINED:
 
-        def decline(tx: Tx) -> None:
+        def decline(tx: Tx) -> AnyRow:
             _move(tx, row, RefundCause.DECLINED, called.problem)
             call_log.keep_call(tx, called)
+            return refund_rows.find_refund(tx, row.slot, row.id) or row
 
-        core.transact(decline)
-        return requests.view_refund(core, row.id)
+        return core.transact(decline)
     cause = RefundCause.UNANSWERED if called.end is CallEnd.UNKNOWN else None
     return _postpone(core, row, called.problem, cause=cause, called=called)
 

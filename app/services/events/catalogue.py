@@ -21,7 +21,10 @@ _ID = uuid.UUID("019ad91f-2a40-7abc-8000-000000000abc")
 IN_CHINESE: dict[EventType, str] = {
     EventType.ORDER_PAID: "订单的款项已到账。金币同时入账。",
     EventType.ORDER_EXPIRED: "订单已过期，无人付款。之后到账的款项仍可能支付该订单。",
-    EventType.PAYMENT_HELD: "到账的款项与支付请求不符（金额、商品或所有者不同）。由人工决定。",
+    EventType.PAYMENT_HELD: (
+        "到账的款项与支付请求不符（金额、商品或所有者不同），由人工决定；"
+        "或者其中一部分已退回而金额未知，待金额明确后再入账。"
+    ),
     EventType.PAYMENT_SURPLUS: "订单已付款，或按策略已太晚，却又有款项到账。款项等待处理或退回。",
     EventType.PAYMENT_PARKED: "支付渠道确认了一笔款项，但这里没有对应的订单。它等待订单出现，或由人工处理。",
     EventType.COINS_CREDITED: "金币进入钱包：购买、奖励、由运营发放，或由其他用户赠送。",

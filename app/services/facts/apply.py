@@ -20,11 +20,13 @@ from app import metrics
 from app.domain.deciding import (
     Booking,
     Decision,
+    Late,
     OrderStanding,
     decide_authorized,
     decide_paid,
     decide_unmatched,
     decide_unpaid,
+    decide_unsized,
 )
 from app.domain.event_types import EventType
 from app.domain.facts import REFUND_KINDS, Kind
@@ -59,7 +61,7 @@ from app.services.payments import (
 )
 from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
-from app.services.refunds import early_refunds, refund_asks, refund_facts, requests
+from app.services.refunds import early_refunds, refund_asks, refund_facts, requests, unsized_payments
 
 _log = structlog.get_logger(__name__)
 NOBODYS = frozenset(
@@ -67,7 +69,7 @@ NOBODYS = frozenset(
 )
 """Why a fact matches nothing here that may be another system's."""
 _UNDECIDED = Decision(Outcome.PARKED, Mismatch.UNKNOWN_NUMBER)
-"""Stands in a new fact until what it means has been worked out, in the same transaction."""
+"""Stands in a new fact until what it means has been worked out."""
 
 
 def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
@@ -110,6 +112,9 @@ def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> App
     applied, reported = told_before(stored), stored.reported
     if applied is None:
         return _apply(tx, stored_again(tx, stored), locked)
+    if stored.is_held and reported.road == "query" and not reported.fact.refunds_unknown:
+        # The provider, asked now, speaks of no refund any more.
+        return _apply(tx, replace(stored, reported=reported), locked)
     if reported.fact.refunds_unknown and applied.outcome is Outcome.DUPLICATE and applied.payment_id is not None:
         stored_again(tx, stored)
         refund_asks.ask_unless_known(tx, reported.slot, applied.payment_id)
@@ -120,7 +125,7 @@ def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """Apply a stored fact that is not decided yet: the order of a store's purchase is made here."""
     if _comes_before_its_order(stored.reported, locked):
         locked = store_orders.payment_of_stored_purchase(tx, stored.reported)
-    decision = _still_parked(stored, _decide(tx, stored.reported, locked, has_order=True))
+    decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
     if locked is not None and locked.is_new:
         write_new(tx, store_orders.new_rows(locked, decision, stored.reported.fact))
     return _carry_out(tx, stored, decision, locked)
@@ -152,16 +157,16 @@ def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None
     return locked is None and known_buyer and fact.kind is Kind.PAID
 
 
-def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, *, has_order: bool = False) -> Decision:
+def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, stored: StoredFact | None = None) -> Decision:
     """What the fact means, as things stand. _UNDECIDED for a refund, and before a purchase's order was looked for."""
     if reported.faults:
         return decide_unmatched(Mismatch.UNUSABLE, has_money=False)
-    if reported.fact.kind in REFUND_KINDS or (not has_order and _comes_before_its_order(reported, locked)):
+    if reported.fact.kind in REFUND_KINDS or (stored is None and _comes_before_its_order(reported, locked)):
         return _UNDECIDED
     if locked is None:
         unmatched = decide_unmatched(_why_unmatched(reported), has_money=_brings_money(reported))
         return _unless_not_ours(tx, reported, None, unmatched)
-    decision = _decide_about_payment(tx, reported, locked)
+    decision = _decide_about_payment(tx, reported, locked, stored)
     return _unless_not_ours(tx, reported, locked, decision) if reported.is_listed else decision
 
 
@@ -187,7 +192,7 @@ def _still_parked(stored: StoredFact, decision: Decision) -> Decision:
     return decision
 
 
-def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment) -> Decision:
+def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment, stored: StoredFact | None) -> Decision:
     fact, order, payment = reported.fact, locked.order, locked.payment
     account, live = reported.account.provider.account, order.environment == "live"
     if payment.provider_account != reported.account.name:
@@ -196,8 +201,13 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment)
     if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
         price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
         why = mismatch(fact, Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner))
-        is_paid = fact.kind is Kind.PAID
-        return decide_paid(standing, why, tx.core.rules.policy) if is_paid else decide_authorized(standing, why)
+        if fact.kind is Kind.AUTHORIZED:
+            return decide_authorized(standing, why)
+        was_held = stored is not None and stored.is_held  # in time, whatever its order's time is by now
+        policy = replace(tx.core.rules.policy, late=Late.CREDIT) if was_held else tx.core.rules.policy
+        decision = decide_paid(standing, why, policy)
+        buys = decision.booking is Booking.SALE
+        return decide_unsized(standing) if buys and unsized_payments.is_unsized(tx, fact, locked) else decision
     if fact.kind in UNPAID_CAUSES:
         return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], foreign(fact.account, fact.live, account, live))
     return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
@@ -248,12 +258,12 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
     if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
         authorizations.make_due(tx, stored.reported, locked.payment)
     if fact.kind is Kind.PAID:
-        if fact.refunds_unknown:
-            refund_asks.ask_for_refunds(tx, stored.reported.slot, locked.payment.id)
         if decision.refund:
             requests.automatic(tx, stored.reported.slot, locked.payment.id, fact.ref.theirs)
         if locked.early_refund or stored.in_suspense:
             early_refunds.take_up(tx, stored.reported, payment_id, from_suspense=stored.in_suspense)
+        if fact.refunds_unknown:
+            refund_asks.ask_unless_known(tx, stored.reported.slot, locked.payment.id, is_news=True)
     return applied
 
 
@@ -272,9 +282,24 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
     taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
     decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken))
     fact_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
+    if decision.reason == Mismatch.BEFORE_PAYMENT and locked and locked.payment.status not in OPEN_PAYMENT:
+        decision = _credit_held(tx, stored, decision, locked)
     if stored.reported.account.takes_reports and payment_id is not None and decision.outcome not in NOT_MATCHED:
         provider_reports.note_report(tx, stored.reported, payment_id)
     return Applied(decision.outcome, decision.reason, slot, fact_id, payment_id)
+
+
+def _credit_held(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> Decision:
+    """A refund may be the word for which its payment is held: then that is credited, and what went back is taken, in
+    one transaction. What became of the refund."""
+    slot = stored.reported.slot
+    held = unsized_payments.held_fact(tx, slot, locked.payment.id, stored.reported.fact.ref.theirs)
+    if held is None:
+        return decision
+    paid, known = unsized_payments.as_told(tx, held, stored.reported)
+    _apply(tx, StoredFact(paid, held.id, _UNDECIDED, known), locked)
+    row = fact_rows.lock_fact_numbered(tx, slot, stored.fact_id)
+    return Decision(Outcome(row.outcome), row.reason)
 
 
 def _refund_unless_not_ours(
@@ -333,7 +358,7 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         moves.append(ordered)
         events = [*events, *told]
     money, booking = bookings.of_reported(stored.reported), decision.booking
-    transfers = bookings.transfers_of(money, order, payment.id, booking, from_suspense=stored.in_suspense)
+    transfers = bookings.still_to_book(money, order, payment.id, booking, from_suspense=stored.in_suspense)
     if transfers:
         post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves, told=events)
     else:

@@ -64,12 +64,13 @@ def claim(tx: Tx, provider_account: str, environment: str, reference: str, user_
 
 def claim_agreement(
     tx: Tx, provider_account: str, environment: str, agreement: str, user_id: str, *, paid_at: datetime
-) -> None:
+) -> bool:
     """Note that the user has claimed a period of the agreement, paid at that moment: the agreement is whose newest
-    period it is. An older period that is told late leaves it where it is."""
+    period it is. False for one that is not newer than what was noted: it leaves the agreement where it is."""
     reference = agreement_reference(agreement)
     row = {**_row(tx, provider_account, environment, reference, user_id), "newest_at": paid_at}
-    _CLAIM_AGREEMENT.run(tx, [row])
+    (noted,) = _CLAIM_AGREEMENT.run(tx, [row])
+    return noted.count == 1
 
 
 def _row(tx: Tx, provider_account: str, environment: str, reference: str, user_id: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ learns nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -56,19 +56,25 @@ _SEEN = Statement(
 )
 
 
-def tell(
-    core: Core, reported: ReportedFact, *, holder: str | None = None, beside: Callable[[Tx], object] | None = None
-) -> Applied:
+@dataclass(frozen=True, slots=True)
+class BesideFact:
+    """What is to be written in the transaction of a fact, if that lies in the same slot."""
+
+    slot: int
+    write: Callable[[Tx], object]
+
+
+def tell(core: Core, reported: ReportedFact, *, holder: str | None = None, beside: BesideFact | None = None) -> Applied:
     """Apply one fact in a transaction of its own, placed with its buyer first. `holder` is the user who brought the
-    store's signed proof of it, if one did; `beside` is written in the transaction of the fact."""
+    store's signed proof of it, if one did."""
     placed = place(core, reported, holder)
     if reported.fact.kind is Kind.PAID:
         tell_refunds_first(core, placed)
 
     def work(tx: Tx) -> Applied:
         applied = apply_fact(tx, placed)
-        if beside is not None:
-            beside(tx)
+        if beside is not None and beside.slot == placed.slot:
+            beside.write(tx)
         return applied
 
     applied = core.transact(work)
@@ -183,7 +189,7 @@ def _with_buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | 
     buyer = user if is_paid and user is not None else _buyer(tx, reported, user, holder)
     if buyer is None:
         return reported
-    return replace(reported, buyer=_claim(tx, reported, buyer) if is_paid else buyer)
+    return _claimed(tx, reported, buyer) if is_paid else replace(reported, buyer=buyer)
 
 
 def _buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> str | None:
@@ -205,11 +211,14 @@ def _claimed_by(tx: Tx, reported: ReportedFact, reference: str | None) -> str | 
     return claims.owner_of(tx, reported.account.name, reported.environment, reference)
 
 
-def _claim(tx: Tx, reported: ReportedFact, buyer: str) -> str:
-    """Claim the period or purchase for the buyer, and then note it at its agreement; its owner, who may be another.
+def _claimed(tx: Tx, reported: ReportedFact, buyer: str) -> ReportedFact:
+    """Claim the period or purchase for the buyer, and then note it at its agreement. With its owner, who may be
+    another, and with whoever has a period beside it.
 
     The period first: a process that dies in between notes it at the next telling."""
     fact, account, environment = reported.fact, reported.account.name, reported.environment
+    agreement = claims.agreement_reference(fact.ref.agreement) if fact.ref.agreement else None
+    neighbour = _claimed_by(tx, reported, agreement) if fact.replaces is not None else None
     owner = buyer if fact.ref.theirs is None else claims.claim(tx, account, environment, fact.ref.theirs, buyer)
     if owner != buyer:
         _log.warning(
@@ -219,6 +228,8 @@ def _claim(tx: Tx, reported: ReportedFact, buyer: str) -> str:
             owner=owner,
             claimant=buyer,
         )
-    if fact.ref.agreement:
-        claims.claim_agreement(tx, account, environment, fact.ref.agreement, owner, paid_at=fact.at)
-    return owner
+    if fact.ref.agreement and not claims.claim_agreement(
+        tx, account, environment, fact.ref.agreement, owner, paid_at=fact.at
+    ):
+        neighbour = _claimed_by(tx, reported, agreement)
+    return replace(reported, buyer=owner, neighbour=None if neighbour == owner else neighbour)

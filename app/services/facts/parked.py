@@ -31,10 +31,11 @@ from app.services.facts.apply import apply_stored
 from app.services.facts.owner import place, tell
 from app.services.facts.record import HANDLED, Applied, can_be_looked_at_again
 from app.services.payments import payment_rows
+from app.services.refunds import unsized_payments
 from app.services.refunds.early_refunds import settle_without_a_buyer
 
 PARKED_BATCH = 100
-MAY_GET_A_CAUSE = (Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT, Mismatch.NOT_HANDLED)
+MAY_GET_A_CAUSE = (Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT, Mismatch.NOT_HANDLED, Mismatch.REFUNDS_UNKNOWN)
 """Why a fact is parked that the worker looks at. Refunds before their payment have a sweep of their own."""
 ParkedPlace = tuple[datetime, int]
 """Where a sweep is: moment and number of the last fact that it saw."""
@@ -102,6 +103,13 @@ def reexamine(core: Core, number: int) -> Applied:
     return _apply(core, reported, row)
 
 
+def credit_held(core: Core, payment_id: int) -> bool:
+    """Credit a payment that was held until somebody says how much of it went back, if somebody has. The worker finds it
+    too (`look_at_parked`), should this process die before."""
+    held = core.read(lambda tx: unsized_payments.held_fact(tx, slot_of_number(payment_id), payment_id, None))
+    return held is not None and _guarded(core, held)
+
+
 def look_at_parked(core: Core, after: ParkedPlace) -> tuple[int, ParkedPlace]:
     """Look at a batch of recent parked facts, over all slots; (how many ended, where to go on: START when through)."""
     # Older ones are looked at by hand only: a history may list any number of facts that will never be ours.
@@ -152,11 +160,18 @@ def _has_cause_now(core: Core, reported: ReportedFact, row: AnyRow) -> bool:
     """Whether applying it may come to something else than last time: cheap, since most never do."""
     if row.reason == Mismatch.NOT_HANDLED:
         return row.kind in HANDLED
+    if row.reason == Mismatch.REFUNDS_UNKNOWN:
+        return core.transact(partial(_is_sized, reported=reported, row=row))
     if core.read(partial(_payment_is_here, reported=reported, row=row)):
         return True
     if row.reason == Mismatch.UNKNOWN_PRODUCT:
         return row.kind == Kind.PAID and core.read(partial(_product_is_here, reported=reported))
     return place(core, reported).buyer is not None
+
+
+def _is_sized(tx: Tx, reported: ReportedFact, row: AnyRow) -> bool:
+    locked = payment_rows.lock_with_order(tx, row.slot, row.payment_id)
+    return locked is not None and not unsized_payments.is_unsized(tx, reported.fact, locked)
 
 
 def _product_is_here(tx: Tx, reported: ReportedFact) -> bool:

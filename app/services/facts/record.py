@@ -19,6 +19,7 @@ from app.services.base.statements import Flight, RowInsert, Sent
 from app.services.base.upsert import NUMBER_ATTEMPTS, NumberTaken, ToldMeanwhile, insertion_if_new
 from app.services.payments import fact_rows
 from app.services.refunds import refund_facts
+from app.services.refunds.captured_payments import is_held
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
 HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS
@@ -59,6 +60,11 @@ class StoredFact:
         """Whether its money was booked to suspense when its payment was not known yet. It stays booked so until its
         payment is found: no later telling rewrites what a fact has booked."""
         return self.previous is not None and self.previous.booking == Booking.SUSPENSE
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for the word how much of its money went back."""
+        return self.previous is not None and is_held(self.previous)
 
 
 def record(
@@ -148,8 +154,8 @@ def told_before(stored: StoredFact) -> Applied | None:
 
 def can_be_looked_at_again(known: Any) -> bool:
     """Whether the fact is parked in a way that leaves everything open: its money was not booked, or only to suspense
-    because its payment was not known. What was decided against a payment of ours stays decided."""
-    undecided = known.booking == Booking.NOTHING or known.payment_id is None
+    because its payment, or what of it went back, was not known. What was decided against a payment of ours stays so."""
+    undecided = known.booking == Booking.NOTHING or known.payment_id is None or is_held(known)
     return bool(known.outcome in NOT_MATCHED and known.reason != Mismatch.UNUSABLE and undecided)
 
 

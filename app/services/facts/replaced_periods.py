@@ -3,12 +3,16 @@
 A provider may tell only the new period (`Fact.replaces`), and give back what is left of the running one without another
 word. What went back follows from the times of the two, so it is taken back as soon as both have been told, in whatever
 order: nobody has both periods' coins, and no provider is called for it. A query that tells that refund adds nothing.
+
+The two may be two users' (one account at the store serves both): whoever had the agreement before, or has it now, is
+looked at too. Where more users than these two have periods of it, the provider's answer tells, as for every upgrade.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -30,21 +34,33 @@ _MICROSECOND = timedelta(microseconds=1)
 def refunds_by(core: Core, paid: ReportedFact) -> list[ReportedFact]:
     """What went back because a period took the place of another, as far as it follows from this one: of the period that
     it replaced, and of this one itself, where the period that replaced it was told before it."""
-    fact, buyer = paid.fact, paid.buyer
-    if fact.kind is not Kind.PAID or fact.ref.agreement is None or buyer is None:
+    fact = paid.fact
+    if fact.kind is not Kind.PAID or fact.ref.agreement is None or paid.buyer is None:
         return []
-    neighbours = core.read(lambda tx: _neighbours(tx, paid, buyer))
-    periods = sorted([fact, *neighbours], key=lambda period: period.at)
-    told = (_given_back(old, new) for old, new in pairwise(periods))
-    return [replace(paid, fact=refund) for refund in told if refund is not None]
+    periods = list[tuple[Fact, str]]()
+    for user in filter(None, (paid.buyer, paid.neighbour)):
+        found = core.read(partial(_neighbours, paid=paid, user=user))
+        periods += [(period, user) for period in found]
+    earlier = sorted((each for each in periods if each[0].at < fact.at), key=_moment)[-1:]
+    later = sorted((each for each in periods if each[0].at > fact.at), key=_moment)[:1]
+    told = list[ReportedFact]()
+    for (old, owner), (new, _) in pairwise([*earlier, (fact, paid.buyer), *later]):
+        refund = _given_back(old, new)
+        if refund is not None:
+            told.append(replace(paid, fact=refund, buyer=owner))
+    return told
 
 
-def _neighbours(tx: Tx, paid: ReportedFact, buyer: str) -> list[Fact]:
-    """The buyer's periods of the agreement next to this one; the one before it only if this one took its place."""
+def _moment(period: tuple[Fact, str]) -> datetime:
+    return period[0].at
+
+
+def _neighbours(tx: Tx, paid: ReportedFact, user: str) -> list[Fact]:
+    """That user's periods of the agreement next to this one; the one before it only if this one took its place."""
     fact = paid.fact
     values = {
-        "slot": slot_of_user(buyer),
-        "buyer": buyer,
+        "slot": slot_of_user(user),
+        "buyer": user,
         "provider_account": paid.account.name,
         "environment": environment_of(fact.live),
         "member": "agreement",

@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, select, update
 from app.domain.ledger import AccountName
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, HOLDS
+from app.services.base.statements import Move, Statement
 from app.services.base.transaction import Connected
 
 A, H = ACCOUNTS.c, HOLDS.c
@@ -53,17 +54,17 @@ class Held:
         return self.amount - self.captured - self.released
 
 
-HOLD = select(HOLDS, A.user_id, A.code, A.asset, A.environment).join(
+HOLD_WITH_ACCOUNT = select(HOLDS, A.user_id, A.code, A.asset, A.environment).join(
     ACCOUNTS, and_(A.slot == H.slot, A.id == H.account_id)
 )
-_READ = HOLD.where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
-_OVER = HOLD.where(
+_READ = HOLD_WITH_ACCOUNT.where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
+_OVER = HOLD_WITH_ACCOUNT.where(
     H.slot == bindparam("p_slot"),
     H.account_id == bindparam("p_account"),
     H.state == OPEN,
     H.expires_at <= bindparam("p_at"),
 ).order_by(H.expires_at, H.id)
-_CHANGE = (
+_CHANGE = Statement(
     update(HOLDS)
     .where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
     .values(captured=bindparam("p_captured"), released=bindparam("p_released"), state=bindparam("p_state"))
@@ -98,6 +99,7 @@ def over(session: Connected, slot: int, account_id: int, at: datetime) -> list[H
     return [held_of(row) for row in session.connection().execute(_OVER, values)]
 
 
-def write_hold(session: Connected, held: Held) -> None:
+def change_of(held: Held) -> Move:
+    """How its row gets to where the hold has come."""
     values = {"p_slot": held.slot, "p_id": held.id, "p_state": held.state}
-    session.connection().execute(_CHANGE, {**values, "p_captured": held.captured, "p_released": held.released})
+    return _CHANGE, {**values, "p_captured": held.captured, "p_released": held.released}

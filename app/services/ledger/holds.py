@@ -19,13 +19,14 @@ from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Ref
 from app.domain.limits import LedgerRules, periods
 from app.domain.spending import Capture, HoldRequest, refusal, rival_ids
 from app.models.ledger import HOLDS
+from app.services.base.statements import Move, Statement
 from app.services.base.transaction import Connected
 from app.services.ledger import idempotency
 from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find_hold
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.spends import DEFAULTS
 
-_ADD_HOLD = insert(HOLDS)
+_ADD_HOLD = Statement(insert(HOLDS))
 
 
 def hold(
@@ -90,25 +91,30 @@ def make(books: LedgerTransaction, slot: int, request: HoldRequest, *, limited: 
     )
     book.held += held.amount
     books.mark(book, marks.HELD if limited else marks.RESERVED, held.id, held.amount, held.fingerprint)
-    _add(books.session, book.id, held, (request.reference, request.note, request.actor))
+    books.beside.append(_row_of(held, book.id, request))
     if limited:
         books.tell_of_hold(EventType.HOLD_MADE, held, request.actor)
     return held
 
 
-def _add(session: Connected, account_id: int, held: Held, texts: tuple[str, str, str]) -> None:
+def _row_of(held: Held, account_id: int, request: HoldRequest) -> Move:
     values = {
         "slot": held.slot,
         "id": held.id,
         "account_id": account_id,
         "amount": held.amount,
+        "captured": held.captured,
+        "released": held.released,
+        "state": held.state,
         "expires_at": held.expires_at,
+        "reference": request.reference,
+        "note": request.note,
+        "actor": request.actor,
         "created_at": held.created_at,
         "fingerprint": held.fingerprint,
         "limited": held.limited,
-        **dict(zip(("reference", "note", "actor"), texts, strict=True)),
     }
-    session.connection().execute(_ADD_HOLD, values)
+    return _ADD_HOLD, values
 
 
 def capture(

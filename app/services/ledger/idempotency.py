@@ -211,5 +211,5 @@ def find_ids(session: Connected, slot: int, wanted: Sequence[uuid.UUID]) -> set[
 def check_rivals(known: Collection[tuple[int, uuid.UUID]], slot: int, scope: str, key: str) -> None:
     """Raises KeyConflict if the key was used for another kind of request: `known` has what the books know of
     `rival_ids`."""
-    if known and any((slot, rival) in known for rival in rival_ids(slot, scope, key)):
+    if any((slot, rival) in known for rival in rival_ids(slot, scope, key)):
         raise KeyConflict(f"the key {key!r} was used for another kind of request", OF_ANOTHER_KIND)

@@ -55,7 +55,7 @@ class LedgerTransaction:
     Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends. With a
     wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
     to be booked: `known` has those that are booked already. Raises Raced if another transaction has booked one of them
-    meanwhile. `beside` are changes of other locked rows, to be sent with the rest. `with_lots` reads the lots of the
+    meanwhile. `beside` are changes of other locked rows. `with_lots` reads the lots of the
     wallets in the statement that locks: for changes that nearly always need the lots.
     """
 
@@ -74,7 +74,8 @@ class LedgerTransaction:
         self.rules = rules
         self.at = at
         self.at_us = microseconds(at)
-        self._beside = beside
+        self.beside = [*beside]
+        """Changes of other rows that are locked, or new; sent with the rest."""
         wanted, owed, by_slot = set(places), dict[accounts.Place, accounts.Place](), defaultdict(list)
         for slot, transfer_id in ids:
             by_slot[slot].append(transfer_id)
@@ -370,10 +371,8 @@ class LedgerTransaction:
         for book in books:
             if book.lots is not None:
                 book.settle(self.rules.spend_order, self.at_us)
-        for held in self._holds.values():
-            hold_rows.write_hold(self.session, held)
         flight = Flight(self.session)
-        for statement, values in self._beside:
+        for statement, values in (*self.beside, *map(hold_rows.change_of, self._holds.values())):
             flight.add(statement, values, wrong=LostRace)
         flight.add(accounts.WRITE, list(map(accounts.row_of, books)))
         flight.add(_ADD_TRANSFERS, self._transfers, wrong=Raced)

@@ -42,12 +42,13 @@ def post(
     that the caller has locked; they are sent with the rest. `told` are events of what the transfers are booked for:
     they come before the transfers' own.
     """
-    by_id, posted = dict[tuple[int, uuid.UUID], Transfer](), []
+    by_id, rivals, posted = dict[tuple[int, uuid.UUID], Transfer](), list[tuple[int, uuid.UUID]](), []
     for transfer in transfers:
         by_id[slot, transfer.id_in(slot)] = transfer
+        for rival in rival_ids(slot, transfer.scope, transfer.key):
+            rivals.append((slot, rival))
     if len(by_id) != len(transfers):
         raise InvalidTransfer("two transfers in one call have the same key")
-    rivals = [(slot, rival) for each in transfers for rival in rival_ids(slot, each.scope, each.key)]
     with LedgerTransaction(
         session, rules or LedgerRules(), places_of(slot, transfers), at, ids=[*by_id, *rivals], beside=beside
     ) as books:
@@ -57,7 +58,8 @@ def post(
             if each in books.known:
                 posted.append(_repeat(session, slot, transfer))
                 continue
-            check_rivals(books.known, slot, transfer.scope, transfer.key)
+            if books.known:
+                check_rivals(books.known, slot, transfer.scope, transfer.key)
             if transfer.debit.user_id:
                 available = books.available(slot, transfer.debit, transfer.amount)
                 if available < transfer.amount:

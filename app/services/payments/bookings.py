@@ -71,10 +71,18 @@ def transfers_of(
     """What to book for a fact that belongs to this payment: its money, and its coins if it is a sale of coins that are
     in our ledger.
 
-    `from_suspense`: its money was booked to suspense before its payment was known, and moves on from there.
+    `from_suspense`: its money was booked to suspense first, and moves on from there.
     """
+    before = unmatched(fact, Booking.SUSPENSE) if from_suspense else []
+    return [*before, *still_to_book(fact, order, payment_id, booking, from_suspense=from_suspense)]
+
+
+def still_to_book(
+    fact: MoneyFact, order: AnyRow, payment_id: int, booking: Booking, *, from_suspense: bool
+) -> list[Transfer]:
+    """Those transfers without the one that brought its money to suspense."""
     if from_suspense:
-        transfers = [*unmatched(fact, Booking.SUSPENSE), *_out_of_suspense(fact, booking, str(payment_id))]
+        transfers = _out_of_suspense(fact, booking, str(payment_id))
     else:
         transfers = _moved(fact, "money", fact.clearing, booking, str(payment_id))
     if booking is Booking.SALE and order.fulfilment == FulfilledBy.WALLET:

@@ -13,7 +13,9 @@ from functools import cached_property
 from app.domain.deciding import Booking
 from app.domain.facts import Kind
 from app.domain.ledger import Transfer
+from app.domain.matching import Mismatch
 from app.domain.refunding import OPEN_REFUND, Origin, Refunded, RefundFact, RefundStatus, refunded
+from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.services.base.transaction import Transaction
 from app.services.payments import bookings, fulfilments
@@ -91,9 +93,16 @@ def find_capture(told: Sequence[AnyRow], order: AnyRow, payment: AnyRow, theirs:
     """That capture, where the facts about the payment are at hand."""
     wanted = payment.theirs if theirs is None else theirs
     for paid in told:
-        if paid.kind == Kind.PAID and paid.content["theirs"] == wanted and paid.booking != Booking.NOTHING:
+        is_it = paid.kind == Kind.PAID and paid.content["theirs"] == wanted and paid.booking != Booking.NOTHING
+        if is_it and not is_held(paid):
             return CapturedPayment(paid, order, payment, told)
     return None
+
+
+def is_held(paid: AnyRow) -> bool:
+    """Whether a paid fact waits for the word how much of its money went back. No refund is taken out of it before that:
+    the first one that is told has it credited."""
+    return bool(paid.outcome == Outcome.PARKED and paid.reason == Mismatch.REFUNDS_UNKNOWN)
 
 
 def captured_in_suspense(tx: Transaction, paid: AnyRow) -> CapturedPayment:

@@ -28,6 +28,7 @@ LONGEST_NAME = 150
 """Characters of the name of a person who ends a refund; more is cut."""
 LONGEST_REASON = 240
 """Characters of that person's reason; more is cut."""
+_SHOWN = ("slot", "id", "provider_account", "theirs", "status", "paid_at")
 _r, _a, _p, _f = Refund.__table__.c, Ask.__table__.c, Payment.__table__.c, FactRow.__table__.c
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +72,7 @@ def _without_size(tx: Tx, limit: int) -> list[AnyRow]:
         .exists()
     )
     wanted = (
-        select(_p.slot, _p.id, _p.provider_account, _p.theirs, _p.paid_at, _a.raised_at, _a.tries, _a.next_try_at)
+        select(*(_p[name] for name in _SHOWN), _a.raised_at, _a.tries, _a.next_try_at)
         .prefix_with(sweep("operator"))
         .join(Ask, (_a.slot == _p.slot) & (_a.payment_id == _p.id))
         .where(

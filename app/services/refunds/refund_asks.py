@@ -24,8 +24,9 @@ ASK_AGAIN_AFTER = timedelta(days=1)
 _a, _f = Ask.__table__.c, FactRow.__table__.c
 
 
-def ask_for_refunds(tx: Tx, slot: int, payment_id: int) -> None:
-    """Something of this payment went back, or may have: its provider is to be asked what."""
+def ask_for_refunds(tx: Tx, slot: int, payment_id: int, *, is_news: bool = False) -> None:
+    """Something of this payment went back, or may have: its provider is to be asked what. `is_news`: nobody has said so
+    before, so that a question which was answered lately is put once more."""
     now = tx.now
     row = {
         "slot": slot,
@@ -45,16 +46,16 @@ def ask_for_refunds(tx: Tx, slot: int, payment_id: int) -> None:
             *_of_payment(slot, payment_id),
             _a.next_try_at.is_(None),
             _a.ended_by.is_(None),
-            _a.raised_at <= now - ASK_AGAIN_AFTER,
+            _a.raised_at <= (now if is_news else now - ASK_AGAIN_AFTER),
         )
         .values(raised_at=now, next_try_at=now, tries=0)
     )
 
 
-def ask_unless_known(tx: Tx, slot: int, payment_id: int) -> None:
-    """The provider says once more that a payment was made, and that something went back: news if no refund was told."""
+def ask_unless_known(tx: Tx, slot: int, payment_id: int, *, is_news: bool = False) -> None:
+    """The provider says that a payment was made, and that something went back: to be asked if no refund was told."""
     if not is_told(tx, slot, payment_id):
-        ask_for_refunds(tx, slot, payment_id)
+        ask_for_refunds(tx, slot, payment_id, is_news=is_news)
 
 
 def is_told(tx: Tx, slot: int, payment_id: int) -> bool:
@@ -80,6 +81,12 @@ def is_asked(tx: Tx, slot: int, payment_id: int) -> bool:
     """Whether such a question waits for its answer."""
     open_question = select(_a.id).where(*_of_payment(slot, payment_id), _a.next_try_at.is_not(None))
     return tx.execute(open_question).first() is not None
+
+
+def is_ended(tx: Tx, slot: int, payment_id: int) -> bool:
+    """Whether a person has ended that question by name."""
+    ended = select(_a.id).where(*_of_payment(slot, payment_id), _a.ended_by.is_not(None))
+    return tx.execute(ended).first() is not None
 
 
 def _of_payment(slot: int, payment_id: int) -> tuple[ColumnElement[bool], ...]:

@@ -48,7 +48,7 @@ def owned_refund(tx: Transaction, slot: int, refund_id: int) -> AnyRow | None:
 
 def owned(row: AnyRow, user_id: str) -> Any:
     """The refund as a row that says whose it is."""
-    return OwnedRefund(**row._asdict(), user_id=user_id)
+    return OwnedRefund(**{**row._asdict(), "user_id": user_id})
 
 
 def of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:

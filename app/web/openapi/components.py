@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 Schema = dict[str, Any]
 Mode = Literal["validation", "serialization"]
-PLACES_OF_COMPONENTS = "#/components/schemas/"
+SCHEMA_PLACE = "#/components/schemas/"
 _ENDINGS = {"Out": "", "In": "Request"}
 """Of our models' names, and what callers read instead: `OrderOut` is `Order`, `OrderIn` is `OrderRequest`."""
 _LISTS_OF_SCHEMAS = ("anyOf", "allOf", "oneOf", "prefixItems")
@@ -27,12 +27,12 @@ def plain_name(name: str) -> str:
 
 
 def reference(model: type[BaseModel]) -> Schema:
-    return {"$ref": PLACES_OF_COMPONENTS + plain_name(model.__name__)}
+    return {"$ref": SCHEMA_PLACE + plain_name(model.__name__)}
 
 
 def schemas_of(models: Iterable[tuple[type[BaseModel], Mode]]) -> dict[str, Schema]:
     """All those models and what they are made of, by name. Raises ValueError where two would have one name."""
-    _, together = models_json_schema(list(dict.fromkeys(models)), ref_template=PLACES_OF_COMPONENTS + "{model}")
+    _, together = models_json_schema(list(dict.fromkeys(models)), ref_template=SCHEMA_PLACE + "{model}")
     found: dict[str, Schema] = {}
     for name, schema in together.get("$defs", {}).items():
         plain = plain_name(name)
@@ -44,12 +44,12 @@ def schemas_of(models: Iterable[tuple[type[BaseModel], Mode]]) -> dict[str, Sche
 
 def parameter_schemas(model: type[BaseModel]) -> tuple[dict[str, Schema], frozenset[str]]:
     """The members of a model of a query, each as a schema, and the names of those that must be given."""
-    made = model.model_json_schema(ref_template=PLACES_OF_COMPONENTS + "{model}")
+    made = model.model_json_schema(ref_template=SCHEMA_PLACE + "{model}")
     schema = _plain(made)
     members = {}
     for name, member in schema.get("properties", {}).items():
         value = _without_null(member)
-        of = made.get("$defs", {}).get(value.get("$ref", "").removeprefix(PLACES_OF_COMPONENTS), {})
+        of = made.get("$defs", {}).get(value.get("$ref", "").removeprefix(SCHEMA_PLACE), {})
         members[name] = {key: of[key] for key in ("description", "examples") if key in of} | value
     return members, frozenset(schema.get("required", ()))
 
@@ -61,13 +61,10 @@ def _plain(schema: Schema) -> Schema:
     if made.get("default", "") is None:
         del made["default"]
     if "$ref" in made:
-        made["$ref"] = PLACES_OF_COMPONENTS + plain_name(made["$ref"].removeprefix(PLACES_OF_COMPONENTS))
+        made["$ref"] = SCHEMA_PLACE + plain_name(made["$ref"].removeprefix(SCHEMA_PLACE))
     if "mapping" in made.get("discriminator", {}):
         targets = made["discriminator"]["mapping"].items()
-        mapping = {
-            value: PLACES_OF_COMPONENTS + plain_name(target.removeprefix(PLACES_OF_COMPONENTS))
-            for value, target in targets
-        }
+        mapping = {value: SCHEMA_PLACE + plain_name(target.removeprefix(SCHEMA_PLACE)) for value, target in targets}
         made["discriminator"] = made["discriminator"] | {"mapping": mapping}
     if "properties" in made:
         made["properties"] = {name: _plain(member) for name, member in made["properties"].items()}
@@ -90,7 +87,7 @@ def _without_defaults(schema: Schema, schemas: dict[str, Schema]) -> Schema:
     for member in schema.get("properties", {}).values():
         default = member.pop("default", None)
         if default not in (None, "", {}):
-            said = schemas.get(member.get("$ref", "").removeprefix(PLACES_OF_COMPONENTS), {}) | member
+            said = schemas.get(member.get("$ref", "").removeprefix(SCHEMA_PLACE), {}) | member
             words = f"{said.get('description', '')} Not given: `{json.dumps(default).strip(chr(34))}`."
             member["description"] = words.strip()
     return schema

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.web.openapi.components import PLACES_OF_COMPONENTS, Schema
+from app.web.openapi.components import SCHEMA_PLACE, Schema
 
 _OF_TYPE: Mapping[str, Any] = {"string": "text", "integer": 1, "number": 1, "boolean": True, "object": {}, "null": None}
 """Where a member has no example of its own. The tests ask for one."""
@@ -17,7 +17,7 @@ def example_of(schema: Schema, schemas: Mapping[str, Schema], *, whole: bool) ->
     if said or "enum" in schema:
         return [*said, *schema.get("enum", [])][0]
     if "$ref" in schema:
-        return example_of(schemas[schema["$ref"].removeprefix(PLACES_OF_COMPONENTS)], schemas, whole=whole)
+        return example_of(schemas[schema["$ref"].removeprefix(SCHEMA_PLACE)], schemas, whole=whole)
     if "allOf" in schema:
         parts = [example_of(part, schemas, whole=whole) for part in schema["allOf"]]
         return {name: value for part in parts for name, value in part.items()}

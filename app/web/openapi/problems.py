@@ -8,7 +8,7 @@ from typing import Any
 
 from app.problem_documents import CONTENT_TYPE, members_of
 from app.web.errors import ERRORS
-from app.web.openapi.components import PLACES_OF_COMPONENTS, Schema
+from app.web.openapi.components import SCHEMA_PLACE, Schema
 from app.web.openapi.header_fields import REQUEST_ID
 
 PROBLEM = "Problem"
@@ -34,7 +34,7 @@ def problem_schema(operation_id: str, codes: Iterable[str]) -> Schema:
     """The problem documents of one operation: `code` is one of its codes."""
     return {
         "description": f"Why `{operation_id}` was refused.",
-        "allOf": [{"$ref": PLACES_OF_COMPONENTS + PROBLEM}],
+        "allOf": [{"$ref": SCHEMA_PLACE + PROBLEM}],
         "type": "object",
         "properties": {
             "code": {
@@ -61,7 +61,7 @@ def _response(operation_id: str, status: int, codes: list[str]) -> dict[str, Any
         "description": "\n".join(f"- `{code}`: {ERRORS[code][1]}" for code in codes),
         "content": {
             CONTENT_TYPE: {
-                "schema": {"$ref": PLACES_OF_COMPONENTS + problem_name(operation_id)},
+                "schema": {"$ref": SCHEMA_PLACE + problem_name(operation_id)},
                 "examples": {code: {"summary": ERRORS[code][1], "value": _example(code)} for code in codes},
             }
         },

@@ -65,6 +65,8 @@ class AgreementBook:
     """Sends the notice of how the agreement stands now to an address; an empty one means the application gateway."""
     forgets_the_ended: bool = False
     """A query of an agreement that is over is answered with USER_AGREEMENT_NOT_EXIST, as some merchants see it."""
+    status_words: dict[str, str] = field(default_factory=dict)
+    """What a query says instead of the true status, by the merchant's number."""
     _all: dict[str, Agreement] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -132,7 +134,7 @@ class AgreementBook:
             "sign_scene": agreement.request.sign_scene,
             "principal_id": BUYER_ID,
             "alipay_logon_id": BUYER_LOGON,
-            "status": agreement.status,
+            "status": self.status_words.get(agreement.request.external_no, agreement.status),
             "sign_time": beijing_text(agreement.signed_at),
             "valid_time": beijing_text(agreement.signed_at),
             "invalid_time": until,

@@ -6,6 +6,7 @@ A command gets a JSON document and answers one. `environment` is `Sandbox` unles
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from plugins.apple.settings import Environment
@@ -15,6 +16,8 @@ from plugins.apple.simulated.store import SimulatedStore
 from plugins.apple.transactions import CONSUMABLE, WHOLE
 
 Document = Mapping[str, Any]
+INTENTS = {"VOLUNTARY": 1, "BILLING_RETRY": 2, "PRICE_INCREASE": 3, "PRODUCT_NOT_FOR_SALE": 4}
+"""The `expirationIntent` that goes with each subtype of EXPIRED."""
 
 
 def run(store: SimulatedStore, command: str, document: Document) -> dict[str, Any] | None:
@@ -59,8 +62,40 @@ def _upgrade(store: SimulatedStore, document: Document) -> dict[str, Any]:
 
 
 def _expire(store: SimulatedStore, document: Document) -> dict[str, Any]:
-    purchase = store.purchases.expire(_environment(document), document["id"])
-    store.notifications.tell("EXPIRED", document.get("subtype", "VOLUNTARY"), purchase)
+    subtype = document.get("subtype", "VOLUNTARY")
+    purchase = store.purchases.expire(_environment(document), document["id"], INTENTS.get(subtype, 5))
+    store.notifications.tell("EXPIRED", subtype, purchase)
+    return _shown(store, purchase)
+
+
+def _fail(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The next period cannot be collected: with `grace_days`, the customer may go on for so long."""
+    days = int(document.get("grace_days", 0))
+    purchase = store.purchases.fail(_environment(document), document["id"], timedelta(days=days))
+    store.notifications.tell("DID_FAIL_TO_RENEW", "GRACE_PERIOD" if days else "", purchase)
+    return _shown(store, purchase)
+
+
+def _end_grace(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    purchase = store.purchases.fail(_environment(document), document["id"])
+    store.notifications.tell("GRACE_PERIOD_EXPIRED", "", purchase)
+    return _shown(store, purchase)
+
+
+def _switch_renewal(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The customer switches the renewal off, or `on`."""
+    on = bool(document.get("on", False))
+    purchase = store.purchases.switch_renewal(_environment(document), document["id"], on=on)
+    subtype = "AUTO_RENEW_ENABLED" if on else "AUTO_RENEW_DISABLED"
+    store.notifications.tell("DID_CHANGE_RENEWAL_STATUS", subtype, purchase)
+    return _shown(store, purchase)
+
+
+def _extend(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The running period ends so many `days` later, and nothing is paid for that."""
+    longer = timedelta(days=int(document["days"]))
+    purchase = store.purchases.extend(_environment(document), document["id"], longer)
+    store.notifications.tell("RENEWAL_EXTENDED", "", purchase)
     return _shown(store, purchase)
 
 
@@ -169,6 +204,10 @@ _COMMANDS: Mapping[str, Callable[[SimulatedStore, Document], dict[str, Any]]] = 
     "renew": _renew,
     "upgrade": _upgrade,
     "expire": _expire,
+    "fail": _fail,
+    "end-grace": _end_grace,
+    "switch-renewal": _switch_renewal,
+    "extend": _extend,
     "restore": _restore,
     "ask-refund": _ask_refund,
     "refund": _refund,

@@ -120,9 +120,9 @@ class Notifications:
         names = ("originalTransactionId", "productId", "environment", "appTransactionId")
         payload = {name: purchase.payload[name] for name in names} | {
             "autoRenewProductId": purchase.payload["productId"],
-            "autoRenewStatus": 1,
             "renewalDate": purchase.payload["expiresDate"],
             "signedDate": self._purchases.milliseconds(),
+            **purchase.renewal,
         }
         return self._signer.sign(payload)
 

@@ -11,7 +11,7 @@ from typing import Any
 from plugins.apple.settings import Environment
 from plugins.apple.transactions import CONSUMABLE, SUBSCRIPTION, WHOLE
 
-ACTIVE, EXPIRED, REVOKED = 1, 2, 5
+ACTIVE, EXPIRED, BILLING_RETRY, GRACE_PERIOD, REVOKED = 1, 2, 3, 4, 5
 PERIOD = timedelta(days=30)
 _FIRST_ID = {"Production": 300_000_000_000_001, "Sandbox": 2_000_000_000_000_001}
 
@@ -34,6 +34,8 @@ class Purchase:
     finished: bool = False
     modified: int = 0
     status: int = ACTIVE
+    renewal: dict[str, Any] = field(default_factory=lambda: {"autoRenewStatus": 1})
+    """What its renewal info says of the next period: `gracePeriodExpiresDate`, `expirationIntent`, …"""
     reports: list[dict[str, Any]] = field(default_factory=list)
     """The consumption information that was sent about it."""
 
@@ -158,9 +160,30 @@ class Purchases:
             purchase.payload.pop(name, None)
         return self._changed(purchase)
 
-    def expire(self, environment: Environment, number: str) -> Purchase:
+    def expire(self, environment: Environment, number: str, intent: int = 1) -> Purchase:
         purchase = self.find(environment, number)
         purchase.status = EXPIRED
+        purchase.renewal = {"autoRenewStatus": 0, "expirationIntent": intent}
+        return self._changed(purchase)
+
+    def fail(self, environment: Environment, number: str, grace: timedelta = timedelta(0)) -> Purchase:
+        """The next period cannot be collected; meanwhile the customer may use it for so long."""
+        purchase = self.find(environment, number)
+        purchase.status = GRACE_PERIOD if grace else BILLING_RETRY
+        purchase.renewal = {"autoRenewStatus": 1, "isInBillingRetryPeriod": True, "expirationIntent": 2}
+        if grace:
+            purchase.renewal["gracePeriodExpiresDate"] = self.milliseconds() + int(grace.total_seconds()) * 1000
+        return self._changed(purchase)
+
+    def switch_renewal(self, environment: Environment, number: str, *, on: bool) -> Purchase:
+        purchase = self.find(environment, number)
+        purchase.renewal["autoRenewStatus"] = int(on)
+        return self._changed(purchase)
+
+    def extend(self, environment: Environment, number: str, longer: timedelta) -> Purchase:
+        """The running period ends so much later, as a present."""
+        purchase = self.find(environment, number)
+        purchase.payload["expiresDate"] += int(longer.total_seconds()) * 1000
         return self._changed(purchase)
 
     def finish(self, environment: Environment, number: str) -> Purchase:

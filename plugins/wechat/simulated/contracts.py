@@ -47,6 +47,8 @@ class Contracts:
     """What a session number of a pre-signing stands for."""
     forgets_the_ended: bool = False
     """A question about a contract that is over is answered as if there had been none."""
+    state_words: dict[str, str] = field(default_factory=dict)
+    """What an answer says instead of the true state, by the merchant's code."""
     _all: dict[str, Contract] = field(default_factory=dict)
     _serial: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 

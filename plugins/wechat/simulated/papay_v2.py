@@ -96,7 +96,7 @@ class PapayV2:
     def _query(self, fields: Mapping[str, str]) -> dict[str, str]:
         contract = self._named(fields, "version")
         return self._shown(contract) | {
-            "contract_state": "1" if contract.ended_at else "0",
+            "contract_state": self._contracts.state_words.get(contract.signing.code, "1" if contract.ended_at else "0"),
             "contract_signed_time": _time(contract.signed_at),
             **({"contract_terminated_time": _time(contract.ended_at)} if contract.ended_at else {}),
         }

@@ -125,7 +125,9 @@ class PapayV3:
             "plan_id": int(contract.signing.plan_id),
             "out_contract_code": contract.signing.code,
             "contract_display_account": contract.signing.display,
-            "contract_state": "TERMINATED" if contract.ended_at else "SIGNED",
+            "contract_state": self._contracts.state_words.get(
+                contract.signing.code, "TERMINATED" if contract.ended_at else "SIGNED"
+            ),
             "contract_signed_time": _time(contract.signed_at),
             "contract_expired_time": _time(contract.expires_at),
             "openid": OPENID,

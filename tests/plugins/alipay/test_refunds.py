@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from app.domain.money import Money
-from app.providers import Declined, Fact, Kind, Message, Ref, Unknown, key_of
+from app.providers import Declined, Fact, HttpResponse, Kind, Message, Ref, Unknown, key_of
 from tests.plugins.alipay.actors import Stage, intent_for, stage
 from tests.plugins.alipay.samples import CannedHttp
 
@@ -95,6 +96,30 @@ def test_a_query_that_names_money_sent_back_does_not_hide_it(paid: Stage, field:
     body = paid.alipay.gateway.signed_answer(root, content | {field: "0.00"}, encrypted=False)
     (payment,) = paid.another_provider(CannedHttp(body.encode())).query(Ref(ours=OURS))
     assert not payment.refunds_unknown
+
+
+class InTurn:
+    """Gives each request the next of these bodies."""
+
+    def __init__(self, *bodies: str) -> None:
+        self.bodies = list(bodies)
+
+    def request(self, method: str, url: str, **_: object) -> HttpResponse:
+        return HttpResponse(200, {}, self.bodies.pop(0).encode())
+
+
+def test_a_refund_that_was_made_without_a_number_is_asked_for_by_that_of_the_payment(paid: Stage) -> None:
+    sign = partial(paid.alipay.gateway.signed_answer, encrypted=False)
+    names = {"code": "10000", "out_trade_no": OURS, "trade_no": "1"}
+    trade = names | {"trade_status": "TRADE_SUCCESS", "total_amount": "6.00", "send_back_fee": "2.00"}
+    refund = names | {"out_request_no": OURS, "refund_status": "REFUND_SUCCESS", "refund_amount": "2.00"}
+    told = InTurn(
+        sign("alipay_trade_query_response", trade), sign("alipay_trade_fastpay_refund_query_response", refund)
+    )
+    payment, found = paid.another_provider(told).query(Ref(ours=OURS))
+    assert (payment.kind, found.kind, found.ref.refund, found.money) == (Kind.PAID, Kind.REFUNDED, OURS, TWO)
+    none = InTurn(sign("alipay_trade_query_response", trade), sign("alipay_trade_fastpay_refund_query_response", names))
+    assert kinds(paid.another_provider(none).query(Ref(ours=OURS))) == [Kind.PAID]
 
 
 # --- refunds that no longer fit

@@ -21,6 +21,7 @@ from plugins.apple.jws import decode
 from plugins.apple.roots import apple_root
 from plugins.apple.settings import AppleSettings
 from plugins.apple.signed_data import App, Refused, SignedData
+from plugins.apple.standings import renewal_of
 from tests.plugins.apple.world import Shop, base64url, receipt
 
 FOLDER = Path(__file__).parent / "vectors" / "genuine"
@@ -76,7 +77,9 @@ def test_a_genuine_transaction_is_a_payment_in_the_sandbox() -> None:
 def test_a_genuine_renewal_info_counts_beside_its_own_transaction_only() -> None:
     verified = signed_data()
     transaction = verified.transaction(TRANSACTION)
-    assert verified.renewal(RENEWAL, transaction)["autoRenewStatus"] == 1
+    renewal = renewal_of(verified.renewal(RENEWAL, transaction))
+    assert (renewal.renews, renewal.grace_until, renewal.ending) == (True, None, None)
+    assert renewal.signed_at is not None
     with pytest.raises(Refused):
         verified.renewal(RENEWAL, {**transaction, "originalTransactionId": "1"})
 

@@ -40,6 +40,8 @@ def test_only_these_rows_move_coins() -> None:
         Meaning.NOTHING,
         Meaning.UNKNOWN,
         Meaning.ENDED,
+        Meaning.PAST_DUE,
+        Meaning.STANDING,
         Meaning.REFUND_ASKED,
         Meaning.REFUND_REFUSED,
     }
@@ -53,5 +55,6 @@ def test_a_type_of_tomorrow_is_unknown(spelling: str) -> None:
 
 def test_a_subtype_of_tomorrow_means_what_all_its_type_means() -> None:
     assert meaning_of("DID_RENEW", "BY_CARRIER_PIGEON") is Meaning.PURCHASE
+    assert meaning_of("DID_FAIL_TO_RENEW", "IN_THE_RAIN") is Meaning.PAST_DUE
     assert meaning_of("EXPIRED", "MOON_PHASE") is Meaning.ENDED
     assert meaning_of("DID_CHANGE_RENEWAL_PREF", "SIDEGRADE") is Meaning.UNKNOWN

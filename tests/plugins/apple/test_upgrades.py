@@ -143,12 +143,15 @@ def test_an_upgrade_of_what_the_family_shares_takes_and_gives_nothing(shop: Shop
     ("revocation", "expected"),
     [
         ({"revocationDate": 1, "revocationReason": 0}, [(UPGRADED, 75_000)]),
-        ({"revocationDate": 1, "revocationPercentage": 60_000}, [(UPGRADED, 75_000)]),
+        ({"revocationDate": 1, "revocationPercentage": 25_000}, [(UPGRADED, 75_000)]),
+        ({"revocationDate": 1, "revocationPercentage": 75_000}, [(UPGRADED, 75_000)]),
+        ({"revocationDate": 1, "revocationPercentage": 25_001}, [(UPGRADED, 75_000), ("-25001", 25_001)]),
+        ({"revocationDate": 1, "revocationPercentage": 60_000}, [(UPGRADED, 75_000), ("-60000", 60_000)]),
         ({"revocationDate": 1, "revocationType": "REFUND_FULL"}, [(UPGRADED, 75_000), ("-100000", 100_000)]),
         ({"revocationDate": 1, "revocationPercentage": 90_000}, [(UPGRADED, 75_000), ("-90000", 90_000)]),
     ],
 )
-def test_a_revocation_beside_the_upgrade_never_lowers_what_went_back(
+def test_a_revocation_beside_the_upgrade_counts_where_it_can_only_be_all_that_went_back(
     shop: Shop, revocation: dict[str, Any], expected: list[tuple[str, int]]
 ) -> None:
     old, _ = upgraded(shop)

@@ -8,6 +8,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from app.providers import Fact, HttpClient, HttpResponse, Intent, Kind, Message, Provider, Ref, Reply, Tools
@@ -197,6 +198,7 @@ class AppleWorld(World):
         shop, coins, gold = self.shop, self.shop.buy(), self.shop.subscribe()
         refunded = shop.store.purchases.refund(shop.environment, shop.buy().id)
         partly = shop.store.purchases.refund(shop.environment, shop.buy(quantity=3).id, 33_333)
+        late = shop.store.purchases.fail(shop.environment, shop.subscribe().id, timedelta(days=16))
         ask = shop.notification("CONSUMPTION_REQUEST", "", coins, consumptionRequestReason="OTHER")
         return {
             "paid": Sample(shop.receipt(coins), (Kind.PAID,)),
@@ -204,6 +206,10 @@ class AppleWorld(World):
             "subscribed": Sample(shop.notification("SUBSCRIBED", "INITIAL_BUY", gold), (Kind.PAID, Kind.SIGNED)),
             "renewed": Sample(shop.notification("DID_RENEW", "", gold), (Kind.PAID,)),
             "expired": Sample(shop.notification("EXPIRED", "VOLUNTARY", gold), (Kind.ENDED,)),
+            "not collected": Sample(shop.notification("DID_FAIL_TO_RENEW", "GRACE_PERIOD", late), (Kind.PAST_DUE,)),
+            "not to be renewed": Sample(
+                shop.notification("DID_CHANGE_RENEWAL_STATUS", "AUTO_RENEW_DISABLED", gold), (Kind.SIGNED,)
+            ),
             "refunded": Sample(shop.notification("REFUND", "", refunded), (Kind.REFUNDED,)),
             "refunded before it was handed in": Sample(shop.receipt(refunded), (Kind.PAID, Kind.REFUNDED)),
             "partly refunded": Sample(shop.notification("REFUND", "", partly), (Kind.REFUNDED,)),

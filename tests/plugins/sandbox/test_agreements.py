@@ -24,6 +24,7 @@ from app.providers import (
     Refusal,
     Reply,
     Terms,
+    key_of,
 )
 from app.providers.testing.conformance import make_intent, make_terms
 from app.providers.testing.doubles import FixedClock, WsgiClient
@@ -180,6 +181,27 @@ def test_a_validity_ends_in_silence() -> None:
     assert club.told() == []
     (fact,) = club.provider.query(ref)
     assert (fact.kind, fact.ending) == (Kind.ENDED, Ending.TIME)
+
+
+def test_callbacks_about_agreements_are_lost_repeated_and_late_like_others() -> None:
+    club = Club()
+    club.control("faults", lose=1)
+    lost = club.signed()
+    assert club.told() == []
+    assert [fact.kind for fact in club.provider.query(lost)] == [Kind.SIGNED]
+    club.control("faults", repeat=2)
+    repeated = club.signed()
+    told = club.told()
+    assert {key_of(fact) for fact in told} == {key_of(club.provider.query(repeated)[0])}
+    assert len(told) == 3
+    club.control("faults", delay=60)
+    late = club.signed()
+    club.provider.cancel(late)
+    assert [fact.kind for fact in club.told()] == [Kind.ENDED]
+    club.clock.advance(60)
+    (signed,) = club.told()
+    assert signed.kind is Kind.SIGNED
+    assert signed.at < club.clock.now()
 
 
 def test_who_ended_it_is_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -42,8 +43,12 @@ class Books:
             assert connection.execute(text(f"/* sweep: operator */ {sql}"), values).rowcount >= 1
 
     def found(self) -> set[str]:
+        return {what for what, _ in self.findings()}
+
+    def findings(self) -> list[tuple[str, str]]:
         core = self.world.core
-        return {finding.what for finding in run_audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))}
+        found = run_audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))
+        return [(finding.what, finding.detail) for finding in found]
 
 
 @pytest.fixture
@@ -184,7 +189,10 @@ EDITS: dict[str, tuple[str, Callable[[Books], int]]] = {
 def test_an_edit_behind_our_back_is_found(books: Books, edit: str) -> None:
     sql, whose = EDITS[edit]
     books.edit(sql, id=whose(books))
-    assert books.found()
+    found = books.findings()
+    assert found
+    nameless = [each for each in found if "`tillbook " not in each[1] or not re.search("user | of ", each[1])]
+    assert nameless == [], "each says whose row it is, of what, and the command that shows more"
 
 
 def test_coins_booked_as_a_purchase_that_no_fact_explains_are_found(books: Books) -> None:
@@ -199,7 +207,8 @@ def test_coins_booked_as_a_purchase_that_no_fact_explains_are_found(books: Books
         kind="purchase",
     )
     books.world.core.transact(lambda session: ledger.post(session, slot, [gift], at=at))
-    assert "transfer_unexplained" in books.found()
+    (detail,) = [detail for what, detail in books.findings() if what == "transfer_unexplained"]
+    assert f"purchase of 1000 coin, user alice; see `tillbook find {gift.id_in(slot)}`" in detail
 
 
 def test_the_audit_is_quiet_about_traffic_in_between(world: World) -> None:

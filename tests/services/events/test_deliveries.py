@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.delivery_schedule import BREAKER_FAILURES, PROBE_CAP_SECONDS
+from app.domain.delivery_schedule import BREAKER_FAILURES
 from app.domain.event_types import EventType
+from app.domain.retries import RETRIES, Retried
 from app.services.base.errors import NotFound
 from app.services.events import deliveries, endpoint_health, endpoints
 from app.services.events.delivery_rounds import Dispatcher
@@ -169,7 +170,7 @@ def test_an_endpoint_that_is_down_for_an_hour_is_tried_by_one_delivery_at_a_time
         assert BREAKER_FAILURES <= tried <= BREAKER_FAILURES + 3 + 13
         receiver.answer = answering(200)
         receiver.got.clear()
-        here.clock.advance(PROBE_CAP_SECONDS * 1.2)
+        here.clock.advance(RETRIES[Retried.ENDPOINT_DOWN].pauses[-1] * 1.2)
         while worker.run_once():
             pass
         here.clock.advance(60)

@@ -22,8 +22,8 @@ from app.providers import (
 from app.providers.testing.conformance.checks import attempt, learnt, of_kind
 from app.providers.testing.conformance.world import World, make_intent
 
-Outcome = tuple[Fact, ...] | ProviderError
-A_WHILE = 30.0
+JourneyAnswer = tuple[Fact, ...] | ProviderError
+BETWEEN_ACTS = 30.0
 """Seconds between one act of the payer and the next."""
 
 
@@ -61,11 +61,11 @@ def signed_agreement(world: World, provider: Provider, terms: Terms | None = Non
     """An agreement that its payer signed."""
     chosen = terms or world.terms()[0]
     sign_there(provider, chosen)
-    world.clock.advance(A_WHILE)
+    world.clock.advance(BETWEEN_ACTS)
     messages = world.agree(chosen)
     told = [fact for message in messages for fact in learnt(world, provider, message, "a message after the signing")]
     fact = first_of_kind([*told, *provider.query(chosen.ref)], Kind.SIGNED, "messages and query after the signing")
-    world.clock.advance(A_WHILE)
+    world.clock.advance(BETWEEN_ACTS)
     return Signed(chosen, Ref(agreement=fact.ref.agreement, our_agreement=fact.ref.our_agreement), fact, messages)
 
 
@@ -106,7 +106,7 @@ def charge_outcome(
     return intent, result
 
 
-def names_of(ref: Ref) -> Iterator[tuple[str, Ref]]:
+def ways_to_name(ref: Ref) -> Iterator[tuple[str, Ref]]:
     """The ways to name an agreement in a query."""
     yield "both numbers", ref
     yield "our number", Ref(our_agreement=ref.our_agreement)

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from app.providers import Ending, Fact, Kind, Provider, ProviderError, Received, Ref, key_of
 from app.providers.facts import AGREEMENT_KINDS
 from app.providers.testing.conformance.agreement_journeys import (
-    A_WHILE,
+    BETWEEN_ACTS,
     Signed,
     agreeing,
     first_of_kind,
     first_payment,
-    names_of,
     sign_there,
     signed_agreement,
+    ways_to_name,
 )
 from app.providers.testing.conformance.checks import (
     UNKNOWN_WORD,
@@ -41,7 +41,7 @@ from app.providers.testing.conformance.journeys import cancel_there
 from app.providers.testing.conformance.spoiling import flipped, odd_documents
 from app.providers.testing.conformance.world import World
 
-NOT_A_FIELD = "not_a_field"
+NOT_A_SETTING = "not_a_field"
 
 
 class AgreementRules(RuleGroup):
@@ -59,8 +59,8 @@ class AgreementRules(RuleGroup):
         assert "announce" in world.traits.verbs or not wants_notice, "a notice is wanted, and there is no announce"
         for one in terms:
             ways[one.way].model_validate(dict(one.extra))
-            with pytest.raises(ValidationError, match=NOT_A_FIELD):
-                ways[one.way].model_validate({**one.extra, NOT_A_FIELD: "1"})
+            with pytest.raises(ValidationError, match=NOT_A_SETTING):
+                ways[one.way].model_validate({**one.extra, NOT_A_SETTING: "1"})
 
     @where(has("sign"))
     def test_signing_twice_is_one_agreement(self) -> None:
@@ -100,7 +100,7 @@ class AgreementRules(RuleGroup):
         for terms in world.terms():
             agreement = signed_agreement(world, provider, terms)
             told = [*_learnt_of(world, provider, agreement, Kind.SIGNED)]
-            for name, ref in names_of(agreement.ref):
+            for name, ref in ways_to_name(agreement.ref):
                 told.append((f"query by {name}", first_of_kind(provider.query(ref), Kind.SIGNED, f"query by {name}")))
             _check_told_alike(world, provider, told, agreement)
 
@@ -121,7 +121,7 @@ class AgreementRules(RuleGroup):
         agreement = signed_agreement(world, provider)
         messages = world.leave(agreement.terms)
         told = [("message", fact) for message in messages for fact in learnt(world, provider, message, "of an end")]
-        for name, ref in names_of(agreement.ref):
+        for name, ref in ways_to_name(agreement.ref):
             facts = provider.query(ref)
             told.append((f"query by {name}", first_of_kind(facts, Kind.ENDED, f"query by {name}")))
             latest = max((fact for fact in facts if fact.kind in AGREEMENT_KINDS), key=lambda fact: fact.at)
@@ -137,7 +137,7 @@ class AgreementRules(RuleGroup):
         provider = online(world)
         agreement = signed_agreement(world, provider)
         told = [("reply to cancel", fact) for fact in cancel_there(provider, agreement.ref)]
-        world.clock.advance(A_WHILE)
+        world.clock.advance(BETWEEN_ACTS)
         told += [("reply to cancel again", fact) for fact in cancel_there(provider, agreement.ref)]
         told.append(("query", first_of_kind(provider.query(agreement.ref), Kind.ENDED, "query")))
         _check_told_alike(world, provider, told, agreement)
@@ -153,7 +153,7 @@ class AgreementRules(RuleGroup):
         agreement = signed_agreement(world, provider)
         world.leave(agreement.terms)
         ended = first_of_kind(provider.query(agreement.ref), Kind.ENDED, "query after the end")
-        world.clock.advance(A_WHILE)
+        world.clock.advance(BETWEEN_ACTS)
         for message in agreement.messages:
             outcome = received(provider, message, "an old message")
             facts = outcome.facts if isinstance(outcome, Received) else ()

@@ -114,7 +114,7 @@ class ChargeRules(RuleGroup):
 
     @where(has("sign"))
     def test_a_charge_of_an_agreement_that_is_over_says_so(self) -> None:
-        """Once the payer has left, or where there never was an agreement, a charge is refused: AGREEMENT_GONE."""
+        """Once the payer has left, a charge is refused: AGREEMENT_GONE."""
         world = self.world()
         provider = online(world)
         agreement = _chargeable(world, provider)
