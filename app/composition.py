@@ -133,5 +133,6 @@ def rules_of(settings: Settings) -> Rules:
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
         refused_fulfilment=settings.refused_fulfilment,
         gifts=settings.gifts.rules(),
+        charges=settings.agreements.rules(),
         assets=settings.assets,
     )

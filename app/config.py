@@ -34,6 +34,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from app.agreement_settings import AgreementSettings
 from app.audit_settings import AuditSettings
 from app.caller_settings import (
     API_KEY_PREFIX,
@@ -148,6 +149,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = Field(default_factory=AuditSettings)
     events: EventSettings = Field(default_factory=EventSettings)
     gifts: GiftSettings = Field(default_factory=GiftSettings)
+    agreements: AgreementSettings = Field(default_factory=AgreementSettings)
     user_jwt: UserJwt | None = None
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     callers: dict[KeyName, CallerSettings] = Field(default_factory=dict)

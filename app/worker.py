@@ -24,10 +24,12 @@ from app.domain.retries import Retried, pause_seconds
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refreshes
 from app.services.accounts.provider_keys import DatabaseKeys
+from app.services.agreements import agreement_rows
 from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
 from app.services.base.statements import Statement
 from app.services.calls import (
+    agreement_queries,
     call_log,
     payment_closing,
     payment_queries,
@@ -93,6 +95,7 @@ QUEUES = (
     Queue("gifts", gift_rows.GIFTS_DUE, journey.work_on_gift),
     Queue("recalls of gifts", recalls.RECALLS_DUE, recalls.work_on_recall),
     Queue("fulfilments without an answer", reminders.FULFILMENTS_DUE, reminders.work_on_fulfilment),
+    Queue("agreements", agreement_rows.AGREEMENTS_DUE, agreement_queries.work_on_agreement),
 )
 
 

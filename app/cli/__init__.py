@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import logs
 from app.cli import (
+    agreements,
     audit,
     bills,
     callers,
@@ -65,6 +66,7 @@ for _command in (
     refunds.refunds,
     fulfilments.fulfilments,
     gifts.gifts,
+    agreements.agreements,
     scans.scans,
     bills.bills,
     endpoints.endpoints,

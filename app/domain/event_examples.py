@@ -21,6 +21,7 @@ USER = "example-user"
 MADE_AT = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
 _ORDER, _PAYMENT, _REFUND = 253064183808000001, 253064183808000002, 253064183808000003
 _FREEZE, _FACT, _GIFT = 253064183808000004, 253064183808000009, 253064183808000005
+_AGREEMENT = 253064183808000006
 _ID = uuid.UUID("019ad91f-2a40-8000-8000-000000000abc")
 _HOLD_ID = uuid.UUID("019ad91f-2a40-8000-8000-000000000def")
 _BY_FACT = {
@@ -48,7 +49,12 @@ def cause_of(kind: EventType) -> dict[str, Any]:
     return dict(_BY_BACKEND if kind in _CALLED else _BY_FACT)
 
 
-_RULED = frozenset({EventType.ORDER_EXPIRED, EventType.COINS_EXPIRED, EventType.HOLD_EXPIRED, EventType.GIFT_RETURNED})
+_RULED = frozenset(
+    {
+        *(EventType.ORDER_EXPIRED, EventType.COINS_EXPIRED, EventType.HOLD_EXPIRED, EventType.GIFT_RETURNED),
+        EventType.AGREEMENT_PLAN_CHANGED,
+    }
+)
 _CALLED = frozenset(
     {
         EventType.COINS_SPENT,
@@ -265,6 +271,58 @@ def _gift(kind: EventType) -> dict[str, Any]:
     )
 
 
+def _agreement(kind: EventType) -> dict[str, Any]:
+    ended, renewed = kind is EventType.AGREEMENT_ENDED, kind is EventType.AGREEMENT_RENEWED
+    status = "ended" if ended else "past_due" if kind is EventType.AGREEMENT_PAST_DUE else "active"
+    return representations.agreement_data(
+        SimpleNamespace(
+            id=_AGREEMENT,
+            user_id=USER,
+            environment="live",
+            provider_account="shop",
+            by_store=False,
+            theirs="20265001000000000001",
+            way="page",
+            status=status,
+            sku="vip-monthly",
+            title="VIP, a month",
+            amount_minor=1500,
+            currency="CNY",
+            unit="month",
+            length=1,
+            zone="Asia/Shanghai",
+            entitlements=["vip"],
+            action=None,
+            next_plan=None,
+            paid_until=MADE_AT + timedelta(days=31) if renewed or ended else None,
+            grace_until=None,
+            next_charge_at=None if ended else MADE_AT + timedelta(days=31 if renewed else 1),
+            renews=None,
+            cancel_at=None,
+            signed_at=MADE_AT,
+            ended_at=MADE_AT + timedelta(days=3) if ended else None,
+            ended_by="payer" if ended else "",
+            created_at=MADE_AT - timedelta(minutes=5),
+            expires_at=MADE_AT + timedelta(minutes=55),
+        )
+    )
+
+
+def _period(kind: EventType) -> dict[str, Any]:
+    paid = kind is EventType.AGREEMENT_RENEWED
+    return representations.period_data(
+        SimpleNamespace(
+            number=0,
+            starts_at=MADE_AT,
+            ends_at=MADE_AT + timedelta(days=31),
+            status="paid" if paid else "due",
+            order_id=_ORDER,
+            refusal="" if paid else "no_money",
+            next_try_at=None if paid else MADE_AT + timedelta(days=1),
+        )
+    )
+
+
 _MADE: dict[str, Callable[[EventType], Any]] = {
     "order": _order,
     "payment": _payment,
@@ -276,5 +334,7 @@ _MADE: dict[str, Callable[[EventType], Any]] = {
     "freeze": _freeze,
     "gift": _gift,
     "fulfilment": _fulfilment,
+    "agreement": _agreement,
+    "period": _period,
 }
 """How each thing that events show is made up, by the name of its member."""

@@ -41,6 +41,11 @@ class EventType(StrEnum):
     GIFT_SENT = "gift.sent"
     GIFT_RECEIVED = "gift.received"
     GIFT_RETURNED = "gift.returned"
+    AGREEMENT_SIGNED = "agreement.signed"
+    AGREEMENT_RENEWED = "agreement.renewed"
+    AGREEMENT_PAST_DUE = "agreement.past_due"
+    AGREEMENT_ENDED = "agreement.ended"
+    AGREEMENT_PLAN_CHANGED = "agreement.plan_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ TYPE_NAMES = tuple(sorted(kind.value for kind in EventType))
 """For those who type one in."""
 _ORDER, _PAYMENT = ("order",), ("payment", "order")
 _LINE, _HOLD, _GIFT, _FULFILMENT = ("wallet", "line"), ("wallet", "hold"), ("gift",), ("fulfilment",)
+_AGREEMENT, _PERIOD = ("agreement",), ("agreement", "period")
 MEANINGS: dict[EventType, EventMeaning] = {
     EventType.ORDER_PAID: EventMeaning("The money for the order came in. Its coins are credited with it.", _ORDER),
     EventType.ORDER_EXPIRED: EventMeaning(
@@ -120,5 +126,25 @@ MEANINGS: dict[EventType, EventMeaning] = {
     EventType.GIFT_RECEIVED: EventMeaning("Given coins came into the receiver's wallet. Told to the receiver.", _GIFT),
     EventType.GIFT_RETURNED: EventMeaning(
         "The receiver could not take the gift (`reason`): the coins came back. Told to the giver.", _GIFT
+    ),
+    EventType.AGREEMENT_SIGNED: EventMeaning(
+        "An agreement came into force: the payer may be charged period after period, by us or by a store. A store's"
+        " subscription is an agreement like others, and has no events of its own.",
+        _AGREEMENT,
+    ),
+    EventType.AGREEMENT_RENEWED: EventMeaning(
+        "A period was paid, the first one too. `order.paid` is told of its order besides.", _PERIOD
+    ),
+    EventType.AGREEMENT_PAST_DUE: EventMeaning(
+        "A charge was refused (`refusal`), or a store could not collect. Told at each refusal; `next_try_at` says when"
+        " it is tried again.",
+        _PERIOD,
+    ),
+    EventType.AGREEMENT_ENDED: EventMeaning(
+        "An agreement is over (`ended_by`), or was never signed. What is paid stays active until `paid_until`.",
+        _AGREEMENT,
+    ),
+    EventType.AGREEMENT_PLAN_CHANGED: EventMeaning(
+        "From the period on that is due now the agreement is about another product.", _AGREEMENT
     ),
 }

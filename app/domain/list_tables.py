@@ -31,6 +31,12 @@ GIFT_COLUMNS = (
     *("number", "giver", "receiver", "asset", "environment", "amount", "message", "reference", "status", "reason"),
     *("created_at", "ended_at"),
 )
+AGREEMENT_COLUMNS = (
+    *("number", "user", "product", "environment", "provider_account", "provider_number", "by_store", "way", "status"),
+    *("amount_minor", "currency", "zone", "paid_until", "next_charge_at", "cancel_at", "signed_at", "ended_at"),
+    *("ended_by", "created_at"),
+)
+PERIOD_COLUMNS = ("number", "starts_at", "ends_at", "status", "order", "refusal", "next_try_at")
 TRANSFER_COLUMNS = (
     *("id", "kind", "user", "asset", "environment", "amount", "debit", "credit", "version", "balance"),
     *("reference", "note", "actor", "cause", "at"),

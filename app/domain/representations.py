@@ -46,6 +46,21 @@ _GIFT = (
     *("giver", "receiver", "asset", "environment", "amount", "message", "reference", "status", "reason"),
     *("created_at", "ended_at"),
 )
+_AGREEMENT = (
+    *("environment", "provider_account", "by_store", "way", "status", "amount_minor", "currency", "entitlements"),
+    *(
+        "zone",
+        "paid_until",
+        "grace_until",
+        "next_charge_at",
+        "renews",
+        "cancel_at",
+        "signed_at",
+        "ended_at",
+        "ended_by",
+    ),
+    *("created_at", "expires_at"),
+)
 _PLAIN = frozenset({str, int, bool, type(None)})
 """Types whose values are JSON already."""
 _FREEZE = ("asset", "environment", "frozen", "reason", "actor", "at")
@@ -137,6 +152,48 @@ def freeze_data(row: Any) -> dict[str, Any]:
 def gift_data(row: Mapping[str, Any]) -> dict[str, Any]:
     """A gift from user to user, by its columns."""
     return {"number": str(row["id"]), **{name: row[name] for name in _GIFT}}
+
+
+def agreement_data(row: Any) -> dict[str, Any]:
+    """An agreement; what the client does next is shown while it is to be signed."""
+    length = None if row.unit is None else {"unit": row.unit, "count": row.length}
+    return {
+        "number": str(row.id),
+        "user": row.user_id,
+        "product": row.sku,
+        "title": row.title,
+        "provider_number": row.theirs,
+        "period": length,
+        "action": row.action if row.status == "signing" else None,
+        "next_product": None if row.next_plan is None else row.next_plan["sku"],
+        **{name: getattr(row, name) for name in _AGREEMENT},
+    }
+
+
+def entitlement_data(active: Any) -> dict[str, Any]:
+    """What is active, and the agreement that makes it so."""
+    row = active.agreement
+    return {
+        "name": active.name,
+        "until": active.until,
+        "agreement": str(row.id),
+        "product": row.sku,
+        "provider_account": row.provider_account,
+        "status": row.status,
+    }
+
+
+def period_data(row: Any) -> dict[str, Any]:
+    """A period of an agreement, and how far its charge is."""
+    return {
+        "number": row.number,
+        "starts_at": row.starts_at,
+        "ends_at": row.ends_at,
+        "status": row.status,
+        "order": None if row.order_id is None else str(row.order_id),
+        "refusal": row.refusal,
+        "next_try_at": row.next_try_at,
+    }
 
 
 def wallet_data(name: AccountName) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Retried(StrEnum):
     REFUND_REPORT = "telling the provider what was used of a purchase that may be refunded"
     GIFT = "gift, or recall of given coins, that cannot end"
     UNANSWERED_WISH = "wish that the app's backend has not answered"
+    AGREEMENT = "charging, asking about or ending an agreement, without an answer"
     WAITING_FACT = "fact whose cause may still come"
     HISTORY = "page of a history that cannot be read"
     FAILED_DELIVERY = "event that its receiver did not take"
@@ -78,6 +79,7 @@ RETRIES: Mapping[Retried, Retry] = {
     Retried.REFUND_REPORT: Retry(doubling(5, 1800), within=timedelta(hours=12)),
     Retried.GIFT: Retry(doubling(120, HOUR), jitter=0),
     Retried.UNANSWERED_WISH: Retry(doubling(60, DAY)),
+    Retried.AGREEMENT: Retry(doubling(60, HOUR)),
     Retried.WAITING_FACT: Retry((30,), within=timedelta(days=30), jitter=0),
     # Most of a day; then the feed goes on behind the page's window. Only failures of one kind in a row count, and no
     # calls that did not happen.

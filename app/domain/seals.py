@@ -37,8 +37,9 @@ SEALED: Mapping[str, tuple[str, ...]] = {
     ),
     "idempotency": ("slot", "caller", "key", "fingerprint", "resource_id", "refusal", "created_at"),
 }
-"""The columns of each table that are sealed, in this order. An order that the app's backend fulfils seals that too;
-the seals of the others are those of before 2026-11-28, when there were no others."""
+"""The columns of each table that are sealed, in this order. After these an order seals who fulfils it, if that is the
+app's backend, and the agreement and the period that it charges, if it charges one: the seals of all other orders are as
+they were before 2026-11-28, when there were no such orders."""
 FOLLOWS_FACTS = frozenset({"amount_minor", "currency", "created_at"})
 """Of a refund that the provider decided: these follow from the facts, and the seal leaves them out."""
 _PLAIN = frozenset({str, int, bool, type(None)})
@@ -100,6 +101,8 @@ def _sealed(table: str, row: Mapping[str, object]) -> list[object]:
         content.append(value if type(value) in _PLAIN else spelled(value))
     if table == "orders" and row.get("fulfilment", FulfilledBy.WALLET) != FulfilledBy.WALLET:
         content.append(row["fulfilment"])
+    if table == "orders" and row.get("agreement_id") is not None:
+        content += [row["agreement_id"], row["period_number"]]
     if table == "refunds" and row["origin"] == "provider":
         names = SEALED[table]
         content = [None if name in FOLLOWS_FACTS else value for name, value in zip(names, content, strict=True)]

@@ -1,6 +1,7 @@
 """Rows and constraints, no behaviour. Every table of user data has `slot` first in its keys."""
 
 from app.models import (
+    agreements,
     asks,
     bills,
     callers,
@@ -19,6 +20,7 @@ from app.models import (
 )
 
 __all__ = [
+    "agreements",
     "asks",
     "bills",
     "callers",

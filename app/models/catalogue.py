@@ -28,6 +28,10 @@ class Product(Base):
     starts_at: Mapped[datetime | None] = mapped_column(Moment)
     ends_at: Mapped[datetime | None] = mapped_column(Moment)
     updated_at: Mapped[datetime] = mapped_column(Moment)
+    plan: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """Of what is paid for period after period: {unit, count, first_prices, grace_days}."""
+    entitlements: Mapped[list[str]] = mapped_column(Json, server_default="[]")
+    """What is active while a period of it is paid."""
 
     __table_args__ = (
         CheckConstraint("length(sku) > 0", name="sku_not_empty"),

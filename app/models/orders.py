@@ -74,6 +74,9 @@ class Order(Base):
     paid_at: Mapped[datetime | None] = mapped_column(Moment)
     seal: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Of its terms (`app.domain.seals`). Null in rows that are older than seals."""
+    agreement_id: Mapped[int | None] = mapped_column(Big)
+    """The agreement for a period of which it is the charge. Null for others, and for what a store charges."""
+    period_number: Mapped[int | None] = mapped_column(Integer)
 
     __table_args__ = (
         slot_matches_id(),
@@ -92,6 +95,16 @@ class Order(Base):
         _one_of("fulfilment", "wallet", "external"),
         _one_of("fulfilment_status", "waiting", "delivered", "refused", "taken_back"),
         Index(None, "slot", "user_id", "id"),
+        # One order for a period, ever: nobody is charged twice for it.
+        Index(
+            "uq_orders_period",
+            "slot",
+            "agreement_id",
+            "period_number",
+            unique=True,
+            postgresql_where=text("agreement_id IS NOT NULL"),
+            sqlite_where=text("agreement_id IS NOT NULL"),
+        ),
         # Without the slot: for the list of all users' orders, which is a sweep over all slots.
         Index("ix_orders_listed", "status", "created_at", "id"),
         Index(
@@ -132,7 +145,7 @@ class Payment(Base):
     queries: Mapped[int] = mapped_column(Integer, default=0)
     request: Mapped[uuid.UUID | None] = mapped_column(Uuid)
     """Named after caller and idempotency key: the request makes one attempt, also where its key is forgotten. Null for
-    what was bought in a store."""
+    what was bought in a store, and for charges under an agreement."""
 
     __table_args__ = (
         slot_matches_id(),

@@ -43,6 +43,8 @@ SLOTTED = frozenset(
         "gift_arrivals",
         "recalls",
         "recall_answers",
+        "agreements",
+        "agreement_periods",
     }
 )
 SWEEPS = frozenset(
@@ -53,6 +55,7 @@ SWEEPS = frozenset(
         "due_asks",
         "due_gifts",
         "due_fulfilments",
+        "due_agreements",
         "named_by_provider",
         "search",
         "old_messages",

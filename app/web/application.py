@@ -15,6 +15,7 @@ from app.request_buffer import LARGEST_BODY
 from app.services.accounts.caller_copy import CallerCopy
 from app.services.accounts.declared_assets import DeclaredAssets
 from app.web import (
+    agreements,
     answer_headers,
     endpoints,
     errors,
@@ -66,6 +67,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         refunds.blueprint,
         gifts.blueprint,
         fulfilments.blueprint,
+        agreements.blueprint,
         reports.blueprint,
         lookup.blueprint,
         events.blueprint,

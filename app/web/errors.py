@@ -83,6 +83,15 @@ ERRORS: dict[str, tuple[int, str]] = {
     "receipt_too_large": (413, "The proof is longer than this provider's proofs are."),
     "too_many_transactions": (409, "The receipt has too many transactions. Send them in parts."),
     "too_many_receipts": (429, "Too many of the user's receipts wait for the store. Try later."),
+    # Agreements
+    "needs_agreement": (409, "The product is paid for period after period: make an agreement."),
+    "not_a_plan": (409, "The product is sold once: order it."),
+    "already_agreed": (409, "The user has an agreement about this product."),
+    "too_many_signings": (429, "Too many of the user's agreements wait to be signed. Wait until one expires."),
+    "cannot_pay_now": (409, "The first period cannot be paid by the act of signing here."),
+    "kept_by_the_store": (409, "The store charges this agreement: only the payer can change it, in the store."),
+    "agreement_not_in_force": (409, "The agreement is not in force."),
+    "needs_signing": (409, "The payer has signed less, or another period: make a new agreement."),
     # Refunds
     "payment_not_paid": (409, "There is no money of this payment that could go back."),
     "refund_exceeds_payment": (409, "The amount is more than is left of the payment."),

@@ -36,7 +36,7 @@ ALL_ORDERS = replace(ORDER_LIST, name="all-orders", place=(MOMENT, NUMBER))
 def list_products() -> Any:
     """What is for sale now."""
     rows = core().read(lambda session: products_for_sale(session, core().clock.now()))
-    fields = ("sku", "title", "prices", "grants", "fulfilment", "store_ids")
+    fields = ("sku", "title", "prices", "grants", "fulfilment", "store_ids", "plan", "entitlements")
     return {"products": [{name: getattr(row, name) for name in fields} for row in rows]}
 
 
@@ -52,6 +52,10 @@ def list_providers() -> Any:
                 "live": account.live,
                 "currencies": list(account.provider.currencies),
                 "capabilities": list(capabilities(account.provider)),
+                "agreement_ways": [
+                    {"way": way, "extra": model.model_json_schema()}
+                    for way, model in getattr(account.provider, "agreement_ways", {}).items()
+                ],
                 "ways": [
                     {"way": way, "extra": model.model_json_schema()} for way, model in account.provider.ways.items()
                 ],

@@ -214,6 +214,13 @@ SHOWN_FULFILMENT = Field(
 )
 
 
+class PlanOut(Out):
+    unit: Literal["day", "month"] = Field(description="What a period is counted in.", examples=["month"])
+    count: int = Field(description="How many of them it lasts.", examples=[1])
+    first_prices: dict[str, int] = Field(description="What the first costs, where less.", examples=[{"CNY": 0}])
+    grace_days: int = Field(description="Days that it stays active while it is charged.", examples=[1])
+
+
 class ProductOut(Out):
     sku: ShownSku
     title: str = Field(description="For people.", examples=["60 coins"])
@@ -223,6 +230,8 @@ class ProductOut(Out):
     store_ids: dict[str, str] = Field(
         description="The stores' ids of the product, by provider account.", examples=[{"store": "com.game.coins60"}]
     )
+    plan: PlanOut | None = Field(description="That it is paid for period after period; null: it is not.")
+    entitlements: list[str] = Field(description="What is active while a period is paid.", examples=[["vip"]])
 
 
 class ProductsOut(Out):
@@ -283,6 +292,7 @@ class ProviderOut(Out):
     currencies: list[str] = Field(description="What can be paid in.", examples=[["CNY"]])
     capabilities: list[str] = Field(description="What the provider can do.", examples=[["refund"]])
     ways: list[WayOut] = Field(description="Its ways of paying.")
+    agreement_ways: list[WayOut] = Field(description="Its ways of signing an agreement to be charged.")
 
 
 class ProvidersOut(Out):

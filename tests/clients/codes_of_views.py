@@ -10,6 +10,8 @@ from tests.support.raised_codes import ROOT, Source
 
 FILE = ROOT / "app" / "web" / "openapi" / "codes.py"
 PUBLIC_URL = "https://pay.tillbook.invalid"
+LINE = 121
+"""Characters of a line, with its end."""
 _TOP = '''"""The codes that each view can refuse with. Written by `make clients` from the source; not by hand."""
 
 from __future__ import annotations
@@ -45,8 +47,21 @@ def written() -> str:
 
 
 def _entry(item: tuple[str, tuple[str, ...]]) -> str:
+    """A view with its codes, as many on a line as find room: with one on each the file would be too long."""
     name, codes = item
-    quoted = [f'"{code}",' for code in codes]
-    if len(codes) < 2:
-        return f'    "{name}": ({"".join(quoted)}),\n'
-    return f'    "{name}": (\n' + "".join(f"        {each}\n" for each in quoted) + "    ),\n"
+    one_line = f'    "{name}": {_quoted(codes)},\n'
+    if len(one_line) <= LINE:
+        return one_line
+    rows: list[tuple[str, ...]] = [()]
+    for code in codes:
+        longer = (*rows[-1], code)
+        rows[-1:] = [longer] if len(_row(longer)) <= LINE else [rows[-1], (code,)]
+    return f'    "{name}": (\n' + "".join(map(_row, rows)) + "    ),\n"
+
+
+def _row(codes: tuple[str, ...]) -> str:
+    return f"        *{_quoted(codes)},\n"
+
+
+def _quoted(codes: tuple[str, ...]) -> str:
+    return "(" + ", ".join(f'"{code}"' for code in codes) + ("," if len(codes) == 1 else "") + ")"

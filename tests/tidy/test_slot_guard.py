@@ -14,14 +14,14 @@ NOT_BY_USER = {"claims"}
 BY_TIME = {"ix_transfers_created_at"}
 """For sweeps over all slots by time. On PostgreSQL it holds two moments for each megabyte (docs/adr/0015)."""
 
-BY_THEIR_NUMBER = {"ix_payments_theirs", "ix_refunds_theirs"}
+BY_THEIR_NUMBER = {"ix_payments_theirs", "ix_refunds_theirs", "ix_agreements_theirs"}
 """For the sweeps that find a payment, or its refunds, of which only the provider's number is told (docs/adr/0030,
 docs/adr/0037)."""
 
 BY_POSITION = {"ix_deliveries_position"}
 """For the list of an endpoint's deliveries, in the order of the feed (docs/adr/0039)."""
 
-LISTED = {"ix_orders_listed", "ix_refunds_listed"}
+LISTED = {"ix_orders_listed", "ix_refunds_listed", "ix_agreements_listed"}
 """For the lists of all users, which are sweeps over all slots by status and time."""
 
 ALLOWED = [

@@ -22,6 +22,7 @@ from sqlalchemy import select, update
 
 from app.domain.fulfilment import FulfilledBy
 from app.domain.money import MAX_MINOR, MoneyError, parse_decimal
+from app.domain.periods import parse_length
 from app.models.base import AnyRow
 from app.models.catalogue import Product
 from app.services.base.context import Tx
@@ -31,6 +32,9 @@ from app.setting_faults import sentences
 
 MOST_PRODUCTS = 10_000
 MOST_GRANTS = 16
+MOST_ENTITLEMENTS = 16
+"""Names of what one product makes active."""
+MOST_GRACE_DAYS = 30
 MOST_COINS = 10**12
 """Per piece and grant: leaves room for a million pieces below 2^63."""
 _p = Product.__table__.c
@@ -38,6 +42,7 @@ _p = Product.__table__.c
 ProductSku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AssetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
 ProviderAccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+EntitlementName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
@@ -62,13 +67,31 @@ def _exact(value: object) -> str:
     return value
 
 
+class PlanEntry(BaseModel):
+    """That the product is paid for period after period."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    period: str
+    """`1 month`, `7 days`, `1 year`."""
+    first_prices: dict[CurrencyCode, Annotated[str, BeforeValidator(_exact)]] = Field(default_factory=dict)
+    """What the first period costs where that is less; `"0"`: nothing."""
+    grace_days: int = Field(default=1, ge=0, le=MOST_GRACE_DAYS, strict=True)
+    """So long after the end of what is paid it stays active while the next period is charged."""
+
+    def row(self) -> dict[str, Any]:
+        length = parse_length(self.period)
+        first = {currency: parse_decimal(text, currency).minor for currency, text in self.first_prices.items()}
+        return {"unit": length.unit, "count": length.count, "first_prices": first, "grace_days": self.grace_days}
+
+
 class ProductEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sku: ProductSku
     title: Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
     prices: dict[CurrencyCode, Annotated[str, BeforeValidator(_exact)]] = Field(default_factory=dict)
-    grants: list[GrantEntry] = Field(min_length=1, max_length=MOST_GRANTS)
+    grants: list[GrantEntry] = Field(default_factory=list, max_length=MOST_GRANTS)
     fulfilment: FulfilledBy = FulfilledBy.WALLET
     store_ids: dict[ProviderAccountName, Annotated[str, StringConstraints(min_length=1, max_length=128)]] = Field(
         default_factory=dict
@@ -76,11 +99,17 @@ class ProductEntry(BaseModel):
     active: bool = True
     starts_at: AwareDatetime | None = None
     ends_at: AwareDatetime | None = None
+    plan: PlanEntry | None = None
+    entitlements: list[EntitlementName] = Field(default_factory=list, max_length=MOST_ENTITLEMENTS)
 
     @model_validator(mode="after")
     def _consistent(self) -> ProductEntry:
         if not self.prices and not self.store_ids:
             raise ValueError("a product needs a price or a store id")
+        if not self.grants and not self.entitlements:
+            raise ValueError("a product grants something, or has entitlements")
+        if self.entitlements and self.plan is None:
+            raise ValueError("entitlements are active for the periods of a plan: the product needs one")
         if self.starts_at and self.ends_at and self.starts_at >= self.ends_at:
             raise ValueError("starts_at must come before ends_at")
         for currency, text in self.prices.items():
@@ -90,7 +119,20 @@ class ProductEntry(BaseModel):
                 raise ValueError(f"price in {currency}: {error}") from None
             if not 0 < minor <= MAX_MINOR // 10_000:
                 raise ValueError(f"price in {currency}: out of range")
+        if self.plan is not None:
+            self._check_plan(self.plan)
         return self
+
+    def _check_plan(self, plan: PlanEntry) -> None:
+        try:
+            row = plan.row()
+        except (MoneyError, ValueError) as error:
+            raise ValueError(f"plan: {error}") from None
+        for currency, minor in row["first_prices"].items():
+            if currency not in self.prices:
+                raise ValueError(f"plan: first price in {currency}: there is no price in it")
+            if minor > parse_decimal(self.prices[currency], currency).minor:
+                raise ValueError(f"plan: first price in {currency}: more than the price")
 
     def row(self, now: datetime) -> dict[str, Any]:
         return {
@@ -103,6 +145,8 @@ class ProductEntry(BaseModel):
             "active": self.active,
             "starts_at": self.starts_at,
             "ends_at": self.ends_at,
+            "plan": None if self.plan is None else self.plan.row(),
+            "entitlements": self.entitlements,
             "updated_at": now,
         }
 

@@ -15,6 +15,7 @@ from sqlalchemy import FromClause, func, or_, select, tuple_
 from app.domain.opening import SEALED_KINDS
 from app.domain.refunding import Origin
 from app.domain.seals import Seals
+from app.models.agreements import AGREEMENTS
 from app.models.base import AnyRow
 from app.models.gifts import GIFTS
 from app.models.ledger import GRANT_SEALS, TRANSFERS
@@ -64,12 +65,14 @@ def _slots_with_keys(tx: Transaction) -> list[int]:
 
 
 def _keys_without_resource(tx: Transaction, slot: int) -> list[Finding]:
-    """Answers to keys whose order, payment, refund, freezing or gift is gone; and refunds of callers whose key is gone.
+    """Answers to keys whose order, payment, refund, freezing, gift or agreement is gone; and refunds of callers
+    whose key is gone.
 
     Keys that were cleared away by their age are missed by nobody: only what is younger than the oldest key counts.
     """
     there = [
-        select(c.id).where(c.slot == slot, c.id == _k.resource_id).exists() for c in (_o, _p, _r, FREEZES.c, GIFTS.c)
+        select(c.id).where(c.slot == slot, c.id == _k.resource_id).exists()
+        for c in (_o, _p, _r, FREEZES.c, GIFTS.c, AGREEMENTS.c)
     ]
     gone = select(_k.caller, _k.key, _k.resource_id).where(_k.slot == slot, _k.resource_id != NO_RESOURCE, ~or_(*there))
     oldest = tx.scalar(select(func.min(_k.created_at)).where(_k.slot == slot))

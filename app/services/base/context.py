@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from app.domain.charging import ChargingRules
 from app.domain.deciding import PaymentPolicy
 from app.domain.endpoints import PushRules
 from app.domain.fulfilment import RefusedFulfilment
@@ -86,6 +87,8 @@ class Rules:
     """What happens to the money of an order that the app's backend refused to fulfil."""
     gifts: GiftRules = field(default_factory=GiftRules)
     """Whether and how much users may give to each other."""
+    charges: ChargingRules = field(default_factory=ChargingRules)
+    """How agreements are charged."""
     assets: frozenset[str] = frozenset()
     """What callers may grant and debit beside the assets of products."""
 

@@ -62,6 +62,10 @@ class ExtraNotAccepted(DomainError):
     code = "extra_not_accepted"
 
 
+class NeedsAgreement(DomainError):
+    code = "needs_agreement"
+
+
 class CurrencyNotTaken(DomainError):
     code = "currency_not_taken"
 

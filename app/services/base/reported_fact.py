@@ -59,13 +59,20 @@ class ReportedFact:
         return parse_number(self.fact.ref.ours)
 
     @cached_property
+    def agreement_number(self) -> int | None:
+        """Our number of an agreement, if what the provider sent back can be one of ours."""
+        return parse_number(self.fact.ref.our_agreement)
+
+    @cached_property
     def slot(self) -> int:
-        """Where it is recorded: the slot of our number, else the buyer's, else one made from the provider's own
-        reference."""
+        """Where it is recorded: the slot of our number (of the payment, else of the agreement), else the buyer's, else
+        one made from the provider's own reference."""
         number = self.payment_number
+        if number is None and self.fact.ref.our_agreement is not None and self.fact.ref.ours is None:
+            number = self.agreement_number
         if number is not None:
             return slot_of_number(number)
         if self.buyer is not None:
             return slot_of_user(self.buyer)
         ref = self.fact.ref
-        return slot_of_reference(ref.theirs or ref.ours or ref.agreement or self.key)
+        return slot_of_reference(ref.theirs or ref.ours or ref.agreement or ref.our_agreement or self.key)

@@ -47,7 +47,7 @@ def start_payment(core: Core, payment_id: int, written: Any = None) -> Any:
         core,
         account,
         START,
-        lambda: _usable(account.provider.start(intents.from_json(row.intent))),
+        lambda: usable(account.provider.start(intents.from_json(row.intent))),
         seconds=START_SECONDS,
         subject=call_subject(row),
     )
@@ -59,7 +59,7 @@ def start_payment(core: Core, payment_id: int, written: Any = None) -> Any:
     return None if written is None or called.answer.facts else after
 
 
-def _usable(started: Started) -> Started:
+def usable(started: Started) -> Started:
     """What the client is to do next is kept and handed on as it is. Raises Unknown where that cannot be done: the
     provider may have made the payment all the same."""
     action = json.loads(json.dumps(dict(started.action)))

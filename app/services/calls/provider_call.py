@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from app import metrics
+from app.domain.facts import Refusal
 from app.providers.errors import Declined, Misconfigured, ProviderError, Retryable
 from app.providers.http import deadline
 from app.providers.registry import ProviderAccount
@@ -79,6 +80,8 @@ class ProviderCall(Generic[T]):
     type, since its text may quote anything."""
     code: str = ""
     """The provider's own word for its refusal."""
+    refusal: Refusal | None = None
+    """Why a charge under an agreement was declined."""
     not_before: datetime | None = None
     """When the provider wants to be asked again, where it says so."""
     record: CallRecord | None = None
@@ -124,7 +127,8 @@ def _ended(error: Exception) -> ProviderCall[T]:
     code = error.code if isinstance(error, ProviderError) else ""
     said = f"{code} {error}".strip() if isinstance(error, ProviderError) else ""
     not_before = error.not_before if isinstance(error, Retryable) else None
-    return ProviderCall(_end_of(error), None, problem_text(said or type(error).__name__), code, not_before)
+    refusal = error.refusal if isinstance(error, Declined) else None
+    return ProviderCall(_end_of(error), None, problem_text(said or type(error).__name__), code, refusal, not_before)
 
 
 def _end_of(error: Exception) -> CallEnd:

@@ -57,6 +57,13 @@ IN_CHINESE: dict[EventType, str] = {
     EventType.GIFT_SENT: "金币离开赠送者的钱包，正在途中。告知赠送者。",
     EventType.GIFT_RECEIVED: "赠送的金币进入接收者的钱包。告知接收者。",
     EventType.GIFT_RETURNED: "接收者无法收下赠送（见 `reason`）：金币已退回。告知赠送者。",
+    EventType.AGREEMENT_SIGNED: "协议生效：可以按周期向付款人收费，由我们或由商店收取。"
+    "商店的订阅也是协议，没有单独的事件。",
+    EventType.AGREEMENT_RENEWED: "一个周期已付款，包括第一个周期。其订单另有 `order.paid`。",
+    EventType.AGREEMENT_PAST_DUE: "扣款被拒绝（见 `refusal`），或商店未能收款。每次被拒绝都会告知；"
+    "`next_try_at` 是下次尝试的时间。",
+    EventType.AGREEMENT_ENDED: "协议已结束（见 `ended_by`），或从未签署。已付款的部分在 `paid_until` 之前仍然有效。",
+    EventType.AGREEMENT_PLAN_CHANGED: "从现在到期的周期起，协议改为另一个商品。",
 }
 
 

@@ -29,10 +29,11 @@ from app.domain.deciding import (
     decide_unsized,
 )
 from app.domain.event_types import EventType
-from app.domain.facts import REFUND_KINDS, Kind
+from app.domain.facts import AGREEMENT_KINDS, REFUND_KINDS, Fact, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
 from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
+from app.services.agreements import agreement_facts
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
@@ -125,7 +126,9 @@ def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """Apply a stored fact that is not decided yet: the order of a store's purchase is made here."""
     if _comes_before_its_order(stored.reported, locked):
         locked = store_orders.payment_of_stored_purchase(tx, stored.reported)
-    decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
+    decision = _UNDECIDED
+    if locked is not None or not _is_of_agreement(stored.reported.fact):
+        decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
     if locked is not None and locked.is_new:
         write_new(tx, store_orders.new_rows(locked, decision, stored.reported.fact))
     return _carry_out(tx, stored, decision, locked)
@@ -162,6 +165,8 @@ def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, stored
     if reported.faults:
         return decide_unmatched(Mismatch.UNUSABLE, has_money=False)
     if reported.fact.kind in REFUND_KINDS or (stored is None and _comes_before_its_order(reported, locked)):
+        return _UNDECIDED
+    if locked is None and stored is None and _is_of_agreement(reported.fact):
         return _UNDECIDED
     if locked is None:
         unmatched = decide_unmatched(_why_unmatched(reported), has_money=_brings_money(reported))
@@ -252,11 +257,14 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
     if fact.kind in REFUND_KINDS:
         return _refund(tx, stored, locked)
     if locked is None:
-        return _unmatched(tx, stored, decision)
+        of_agreement = _is_of_agreement(fact)
+        return _agreement(tx, stored) if of_agreement else _unmatched(tx, stored, decision)
     _move_and_book(tx, stored, decision, locked)
     applied = _settled(tx, stored, decision, payment_id)
     if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
         authorizations.make_due(tx, stored.reported, locked.payment)
+    if locked.order.agreement_id is not None or (fact.ref.agreement is not None and fact.kind is Kind.PAID):
+        agreement_facts.take_payment(tx, stored.reported, decision, locked)
     if fact.kind is Kind.PAID:
         if decision.refund:
             requests.automatic(tx, stored.reported.slot, locked.payment.id, fact.ref.theirs)
@@ -274,6 +282,18 @@ def _settled(tx: Tx, stored: StoredFact, decision: Decision, payment_id: int | N
             decision = replace(decision, booking=Booking.SUSPENSE)
         fact_rows.settle_fact(tx, stored.reported.slot, stored.fact_id, decision, payment_id, from_suspense=moved)
     return Applied(decision.outcome, decision.reason, stored.reported.slot, stored.fact_id, payment_id)
+
+
+def _is_of_agreement(fact: Fact) -> bool:
+    """Whether it is about an agreement itself. Some stores name the newest purchase under it, too."""
+    return fact.kind in AGREEMENT_KINDS or (fact.ref.is_agreement and fact.kind in UNPAID_CAUSES)
+
+
+def _agreement(tx: Tx, stored: StoredFact) -> Applied:
+    """What a provider says of an agreement."""
+    taken = agreement_facts.take_word(tx, stored.reported)
+    decision = _still_parked(stored, _unless_not_ours(tx, stored.reported, None, taken))
+    return _settled(tx, stored, decision, None)
 
 
 def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:

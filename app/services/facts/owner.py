@@ -148,7 +148,9 @@ def _addressed(core: Core, reported: ReportedFact) -> ReportedFact:
 def _is_a_stores(reported: ReportedFact) -> bool:
     """Whether a fact that names no number of ours can be somebody's at all."""
     ref = reported.fact.ref
-    return not reported.faults and (ref.theirs is not None or ref.agreement is not None)
+    if reported.faults or ref.our_agreement is not None:
+        return False
+    return ref.theirs is not None or ref.agreement is not None
 
 
 def _placed_or_told(tx: Tx, reported: ReportedFact) -> ReportedFact | Applied:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.deciding import Booking, Decision
-from app.domain.facts import REFUND_KINDS, Kind, completed, content_of, contradictions, fact_of
+from app.domain.facts import AGREEMENT_KINDS, REFUND_KINDS, Kind, completed, content_of, contradictions, fact_of
 from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
 from app.domain.status import NOT_MATCHED, Cause, Outcome
 from app.models.history import Telling
@@ -22,7 +22,7 @@ from app.services.refunds import refund_facts
 from app.services.refunds.captured_payments import is_held
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
-HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS
+HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS | AGREEMENT_KINDS
 """The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
 NewRows = tuple[RowInsert, list[dict[str, Any]]]
 """Rows to insert, and how."""

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import and_, literal, or_, select, union_all
 
 from app.domain.numbers import parse_number, slot_of_number, slot_of_uuid
+from app.models.agreements import AGREEMENTS
 from app.models.base import AnyRow
 from app.models.catalogue import Claim
 from app.models.gifts import GIFTS
@@ -34,7 +35,7 @@ LONGEST_SEARCHED = 255
 """Characters of what is searched for: no number that is kept is longer."""
 _o, _p, _f, _u = (table.__table__.c for table in (Order, Payment, FactRow, User))
 _r, _s, _m, _c = (table.__table__.c for table in (Refund, Receipt, KeptMessage, Claim))
-_A, _T, _H, _g = ACCOUNTS.c, TRANSFERS.c, HOLDS.c, GIFTS.c
+_A, _T, _H, _g, _agreed = ACCOUNTS.c, TRANSFERS.c, HOLDS.c, GIFTS.c, AGREEMENTS.c
 _PAYMENTS = select(
     *(_p[name] for name in ("slot", "id", "order_id", "provider_account", "status", "theirs", "created_at")),
     _o.user_id,
@@ -107,6 +108,8 @@ def _ours(tx: Tx, text: str) -> Iterator[Named]:
         yield _named(row, "message", status=status, payment=row.payment_id, at=row.received_at)
     for row in tx.execute(select(*_g).where(_g.slot == slot, _g.id == number)):
         yield _named(row, "gift", user=row.giver)
+    for row in tx.execute(select(*_agreed).where(_agreed.slot == slot, _agreed.id == number)):
+        yield _named(row, "agreement")
     yield from _facts(tx, tx.execute(select(*_f).where(_f.slot == slot, _f.id == number)).all())
 
 
@@ -141,13 +144,17 @@ def _user(tx: Tx, text: str) -> Iterator[Named]:
 def _theirs(tx: Tx, text: str) -> Iterator[Named]:
     payments = select(literal("payment").label("kind"), _p.slot, _p.id).where(_p.theirs == text)
     refunds = select(literal("refund"), _r.slot, _r.id).where(or_(_r.theirs == text, _r.number_there == text))
-    both = union_all(payments.prefix_with(sweep("search")), refunds).limit(MOST_NAMED)
-    rows: list[AnyRow] = list(tx.execute(both))
+    agreements = select(literal("agreement"), _agreed.slot, _agreed.id).where(_agreed.theirs == text)
+    every = union_all(payments.prefix_with(sweep("search")), refunds, agreements).limit(MOST_NAMED)
+    rows: list[AnyRow] = list(tx.execute(every))
     for found in rows:
         slot, number = found.slot, found.id
         if found.kind == "payment":
             for row in tx.execute(_PAYMENTS.where(_p.slot == slot, _o.slot == slot, _p.id == number)):
                 yield _named(row, "payment", payment=row.id)
+        elif found.kind == "agreement":
+            for row in tx.execute(select(*_agreed).where(_agreed.slot == slot, _agreed.id == number)):
+                yield _named(row, "agreement")
         else:
             for row in tx.execute(_REFUNDS.where(_r.slot == slot, _o.slot == slot, _r.id == number)):
                 yield _named(row, "refund", theirs=row.number_there)

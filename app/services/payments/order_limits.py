@@ -18,7 +18,8 @@ from app.services.base.errors import TooLittleTime, TooManyOpenOrders, TooManySt
 from app.services.base.statements import Statement
 
 LOOK_BACK = timedelta(minutes=24 * 60)
-"""The longest `order_minutes` that the settings allow. An order that is older than this is not open any more."""
+"""The longest `order_minutes` that the settings allow. An order that is older than this is not open any more, or it is
+the charge of an agreement, which the user did not begin."""
 START_WINDOW = timedelta(minutes=1)
 
 _o, _p = Order.__table__.c, Payment.__table__.c

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import and_, bindparam, select
 
 from app.domain.facts import Ref
@@ -28,6 +28,7 @@ from app.services.base.errors import (
     CurrencyNotTaken,
     ExtraNotAccepted,
     Invalid,
+    NeedsAgreement,
     NotFound,
     OrderNotOpen,
     TooManyPayments,
@@ -59,7 +60,10 @@ SUBJECT_LENGTH = 128
 _o, _p, _u = Order.__table__.c, Payment.__table__.c, User.__table__.c
 _k, _g = IdempotencyKey.__table__.c, Product.__table__.c
 _INSERT_ORDER, _INSERT_PAYMENT = insertion_if_new(Order.__table__), insertion_if_new(Payment.__table__)
-_GOODS = (_g.sku, _g.title, _g.prices, _g.grants, _g.fulfilment, _g.store_ids, _g.active, _g.starts_at, _g.ends_at)
+_GOODS = (
+    *(_g.sku, _g.title, _g.prices, _g.grants, _g.fulfilment, _g.store_ids, _g.active, _g.starts_at, _g.ends_at),
+    _g.plan,
+)
 _OrderRow: Any = make_row_type("OrderRow", _o)
 _PaymentRow: Any = make_row_type("PaymentRow", _p)
 _BUYERS = (_u.token, *KEPT, *_GOODS, *repeated_attempts.PAYMENT_MADE)
@@ -138,14 +142,16 @@ class Placed(tuple[int, int]):
         return self[1]
 
 
-def account_for(core: Core, pay_by: PayBy) -> tuple[ProviderAccount, PayBy]:
-    """The provider account, and the request with `extra` as its way validates it. Raises before anything is written."""
+def account_for(core: Core, pay_by: PayBy, of: str = "ways") -> tuple[ProviderAccount, PayBy]:
+    """The provider account, and the request with `extra` as its way, one `of` those, validates it. Raises before
+    anything is written."""
     account = core.registry.get(pay_by.provider_account)
     if account is None:
         raise UnknownProviderAccount(provider_account=pay_by.provider_account)
-    model = account.provider.ways.get(pay_by.way)
+    ways: Mapping[str, type[BaseModel]] = getattr(account.provider, of, {})
+    model = ways.get(pay_by.way)
     if model is None:
-        raise UnknownWay(way=pay_by.way, ways=sorted(account.provider.ways))
+        raise UnknownWay(way=pay_by.way, ways=sorted(ways))
     try:
         extra = model.model_validate(dict(pay_by.extra)).model_dump(mode="json", exclude_none=True)
     except ValidationError as error:
@@ -317,6 +323,8 @@ def _order_row(tx: Tx, slot: int, wanted: NewOrder, product: Any, account: Provi
         expires_at=tx.now + timedelta(minutes=tx.core.rules.order_minutes),
         paid_at=None,
         seal=None,
+        agreement_id=None,
+        period_number=None,
     )
     return order._replace(seal=tx.core.rules.ledger.seals.of_row("orders", order._asdict()))
 
@@ -329,6 +337,8 @@ def _amount(wanted: NewOrder, product: Any, account: ProviderAccount) -> tuple[i
         if account.name not in product.store_ids:
             raise UnknownProduct("The product has no id in this store.", sku=wanted.sku)
         return None, None
+    if product.plan is not None:
+        raise NeedsAgreement(sku=wanted.sku)
     unit, currency = price_in(product.prices, account.provider.currencies, wanted.currency)
     if unit * wanted.quantity > MAX_MINOR:
         raise AmountTooLarge(quantity=wanted.quantity)

@@ -168,6 +168,8 @@ def _new(tx: Tx, reported: ReportedFact, user_id: str, buyer: Any) -> LockedPaym
         expires_at=expires_at,
         paid_at=None,
         seal=None,
+        agreement_id=None,
+        period_number=None,
     )
     order = order._replace(seal=tx.core.rules.ledger.seals.of_row("orders", order._asdict()))
     payment = payment_rows.PaymentRow(

@@ -19,6 +19,7 @@ Amounts are integers in minor units; numbers are decimal strings; times are UTC.
 9457, with a stable `code`. A request that is repeated with its Idempotency-Key is never done twice."""
 TAGS = {
     "Orders": "What is for sale, orders and their payments.",
+    "Agreements": "What users pay period after period, and what is active for them.",
     "Wallets": "What users have, spending it, reserving it, and what the backend books besides.",
     "Store purchases": "Proofs of purchases in a store.",
     "Refunds": "Money back to the payer, and frozen wallets.",

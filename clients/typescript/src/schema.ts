@@ -26,6 +26,171 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agreements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A user's agreements, newest first: with every provider, and those that stores charge
+         * @description A user's agreements, newest first: with every provider, and those that stores charge.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["listAgreements"];
+        put?: never;
+        /**
+         * Begin an agreement about a product with a plan: the answer's `action` is what the client does to sign
+         * @description Begin an agreement about a product with a plan: the answer's `action` is what the client does to sign.
+         *
+         *     Once it is signed, each period is charged at its time. Sending the same request with the same Idempotency-Key again
+         *     gives the same agreement, and goes on where the first one stopped.
+         *
+         *     Needs the scope `orders`.
+         */
+        post: operations["createAgreement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agreements/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One agreement. A backend's key reads every one, with `user` only those of that user
+         * @description One agreement. A backend's key reads every one, with `user` only those of that user.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["readAgreement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agreements/{number}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End an agreement, at once or with the period that is paid. What a store charges only the payer ends, there
+         * @description End an agreement, at once or with the period that is paid. What a store charges only the payer ends, there.
+         *
+         *     The answer says how far that has come; the worker goes on until the provider says that it is over.
+         *
+         *     Needs the scope `orders`.
+         */
+        post: operations["cancelAgreement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agreements/{number}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Charge nothing under an agreement until it is resumed. For the backend alone
+         * @description Charge nothing under an agreement until it is resumed. For the backend alone.
+         *
+         *     Needs the scope `orders`.
+         */
+        post: operations["pauseAgreement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agreements/{number}/periods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The periods of an agreement, newest first: paid, free, due, or left unpaid
+         * @description The periods of an agreement, newest first: paid, free, due, or left unpaid.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["listPeriods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agreements/{number}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose another product from the next period on. One that costs more than was signed needs a new agreement
+         * @description Choose another product from the next period on. One that costs more than was signed needs a new agreement.
+         *
+         *     Needs the scope `orders`.
+         */
+        post: operations["setPlan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agreements/{number}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Charge again under an agreement that was paused, stayed unpaid, or was to be ended. For the backend alone
+         * @description Charge again under an agreement that was paused, stayed unpaid, or was to be ended. For the backend alone.
+         *
+         *     Needs the scope `orders`.
+         */
+        post: operations["resumeAgreement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/balance": {
         parameters: {
             query?: never;
@@ -322,6 +487,28 @@ export interface paths {
          *     Needs the scope `events`.
          */
         post: operations["testEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/entitlements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is active for a user now, and until when: from all of the user's agreements, whoever charges
+         * @description What is active for a user now, and until when: from all of the user's agreements, whoever charges.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["listEntitlements"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1148,6 +1335,205 @@ export interface components {
              */
             code: "bad_actor" | "bad_request" | "balance_overflow" | "currency_not_taken" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "order_not_open" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_payments" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        Agreement: {
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description The user, by the name that the app has for them.
+             * @example alice
+             */
+            user: string;
+            /**
+             * @description The product, by its `sku`.
+             * @example coins-60
+             */
+            product: string;
+            /**
+             * @description For people.
+             * @example VIP, a month
+             */
+            title: string;
+            environment: components["schemas"]["Environment"];
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description The provider's own number, once it is known.
+             * @example 20265001000000000001
+             */
+            provider_number: string | null;
+            /**
+             * @description A store charges, and only the payer can change it there. Else we charge.
+             * @example false
+             */
+            by_store: boolean;
+            /**
+             * @description The way of signing.
+             * @example page
+             */
+            way: string;
+            /**
+             * @description `past_due`: the period that is due is not paid.
+             * @example active
+             * @enum {string}
+             */
+            status: "signing" | "active" | "past_due" | "paused" | "ended";
+            /**
+             * @description What the client does next to sign; `type` tells how to read the rest.
+             * @example {
+             *       "type": "page",
+             *       "url": "https://pay.example/sign/1"
+             *     }
+             */
+            action: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * @description What a period costs, in minor units; null where a store sets the price.
+             * @example 1500
+             */
+            amount_minor: number | null;
+            /**
+             * @description A currency, by its code in ISO 4217.
+             * @example CNY
+             */
+            currency: string | null;
+            /** @description How long a period is; null where only the store knows. */
+            period: components["schemas"]["PeriodLength"] | null;
+            /**
+             * @description Whose calendar and hours count.
+             * @example Asia/Shanghai
+             */
+            zone: string;
+            /**
+             * @description What is active while a period is paid.
+             * @example [
+             *       "vip"
+             *     ]
+             */
+            entitlements: string[];
+            /**
+             * @description The end of the last paid period; null: none was paid.
+             * @example 2026-11-28T09:30:00Z
+             */
+            paid_until: string | null;
+            /**
+             * @description Until when a store lets the payer go on while it tries to collect.
+             * @example 2026-11-28T09:30:00Z
+             */
+            grace_until: string | null;
+            /**
+             * @description When we charge next; null: not planned.
+             * @example 2026-11-28T09:30:00Z
+             */
+            next_charge_at: string | null;
+            /**
+             * @description What it is about from the next period on, where that changes.
+             * @example coins-60
+             */
+            next_product: string | null;
+            /**
+             * @description Whether a store will collect a further period; null: not told.
+             * @example null
+             */
+            renews: boolean | null;
+            /**
+             * @description When it is ended because somebody wants that.
+             * @example 2026-11-28T09:30:00Z
+             */
+            cancel_at: string | null;
+            /**
+             * @description When it came into force.
+             * @example 2026-11-28T09:30:00Z
+             */
+            signed_at: string | null;
+            /**
+             * @description When it ended.
+             * @example 2026-11-28T09:30:00Z
+             */
+            ended_at: string | null;
+            /**
+             * @description How it ended; empty while it has not.
+             * @example
+             * @enum {string}
+             */
+            ended_by: "" | "payer" | "us" | "time" | "unpaid" | "provider" | "never_signed";
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Until when it can be signed.
+             * @example 2026-11-28T09:30:00Z
+             */
+            expires_at: string;
+        };
+        AgreementRequest: {
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description The way of paying, one of the provider account's.
+             * @example page
+             */
+            way: string;
+            /**
+             * @description What this way needs: `GET /v1/providers` has its JSON Schema.
+             * @example {}
+             */
+            extra?: {
+                [key: string]: string | boolean | number | null;
+            };
+            /**
+             * @description Where the provider sends the payer afterwards.
+             * @example https://game.dev/shop
+             */
+            return_url?: string;
+            /**
+             * @description The product, by its `sku`.
+             * @example coins-60
+             */
+            product: string;
+            /**
+             * @description The currency to pay in; not given: one that product and provider account share.
+             * @example CNY
+             */
+            currency?: string | null;
+            /**
+             * @description The user's time zone, whose calendar and hours count; not given: that of the settings.
+             * @example Asia/Shanghai
+             */
+            zone?: string | null;
+            /**
+             * @description The payer pays the first period by the same act. Only some ways can do that. Not given: `false`.
+             * @example false
+             */
+            pay_now?: boolean;
+            /**
+             * @description Backend keys only: who signs.
+             * @example alice
+             */
+            user?: string | null;
+        };
+        Agreements: {
+            /** @description Newest first. */
+            agreements: components["schemas"]["Agreement"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
+        };
         /** @description Why `answerFulfilment` was refused. */
         AnswerFulfilmentProblem: {
             /**
@@ -1254,6 +1640,22 @@ export interface components {
             /** @description What to book, each with a key of its own. */
             items: (components["schemas"]["SpendItem"] | components["schemas"]["GrantItem"])[];
         };
+        /** @description Why `cancelAgreement` was refused. */
+        CancelAgreementProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example agreement_not_in_force
+             * @enum {string}
+             */
+            code: "agreement_not_in_force" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        CancelAgreementRequest: {
+            /**
+             * @description True: ended at the provider now. False: with the period that is paid. In either case no charge is made any more, and what is paid stays active. Not given: `false`.
+             * @example false
+             */
+            at_once?: boolean;
+        };
         /** @description Why `captureHold` was refused. */
         CaptureHoldProblem: {
             /**
@@ -1313,6 +1715,13 @@ export interface components {
              */
             provider_account: string | null;
         };
+        ChangePlanRequest: {
+            /**
+             * @description The product, by its `sku`.
+             * @example coins-60
+             */
+            product: string;
+        };
         Coins: {
             /**
              * @description What is counted: `coin`, or another virtual currency of the app.
@@ -1359,6 +1768,15 @@ export interface components {
              */
             consented: boolean;
         };
+        /** @description Why `createAgreement` was refused. */
+        CreateAgreementProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example already_agreed
+             * @enum {string}
+             */
+            code: "already_agreed" | "bad_actor" | "bad_request" | "balance_overflow" | "cannot_pay_now" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_price" | "not_a_plan" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_signings" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createBatch` was refused. */
         CreateBatchProblem: {
             /**
@@ -1411,7 +1829,7 @@ export interface components {
              * @example amount_too_large
              * @enum {string}
              */
-            code: "amount_too_large" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_price" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+            code: "amount_too_large" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "needs_agreement" | "no_price" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createRefund` was refused. */
         CreateRefundProblem: {
@@ -1742,6 +2160,44 @@ export interface components {
             /** @description By name. */
             endpoints: components["schemas"]["Endpoint"][];
         };
+        Entitlement: {
+            /**
+             * @description What is active.
+             * @example vip
+             */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Until when, as far as it is known now.
+             * @example 2026-11-28T09:30:00Z
+             */
+            until: string;
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            agreement: string;
+            /**
+             * @description The product, by its `sku`.
+             * @example coins-60
+             */
+            product: string;
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description How the agreement stands that makes it active.
+             * @example active
+             * @enum {string}
+             */
+            status: "active" | "past_due" | "paused" | "ended" | "signing";
+        };
+        Entitlements: {
+            /** @description Each name once, in alphabetical order. */
+            entitlements: components["schemas"]["Entitlement"][];
+        };
         Entry: {
             /**
              * Format: date-time
@@ -1879,7 +2335,7 @@ export interface components {
             cause: components["schemas"]["Cause"];
         };
         /** @enum {string} */
-        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "fulfilment.ordered" | "fulfilment.take_back" | "fulfilment.delivered" | "fulfilment.refused" | "fulfilment.taken_back" | "gift.sent" | "gift.received" | "gift.returned";
+        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "fulfilment.ordered" | "fulfilment.take_back" | "fulfilment.delivered" | "fulfilment.refused" | "fulfilment.taken_back" | "gift.sent" | "gift.received" | "gift.returned" | "agreement.signed" | "agreement.renewed" | "agreement.past_due" | "agreement.ended" | "agreement.plan_changed";
         Events: {
             /** @description In the order of the feed. */
             events: components["schemas"]["Event"][];
@@ -2591,6 +3047,15 @@ export interface components {
              */
             actor: string | null;
         };
+        /** @description Why `listAgreements` was refused. */
+        ListAgreementsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listDeliveries` was refused. */
         ListDeliveriesProblem: {
             /**
@@ -2608,6 +3073,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listEntitlements` was refused. */
+        ListEntitlementsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listEvents` was refused. */
         ListEventsProblem: {
@@ -2671,6 +3145,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listPeriods` was refused. */
+        ListPeriodsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listProducts` was refused. */
         ListProductsProblem: {
@@ -2998,6 +3481,15 @@ export interface components {
              */
             next: string | null;
         };
+        /** @description Why `pauseAgreement` was refused. */
+        PauseAgreementProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example agreement_not_in_force
+             * @enum {string}
+             */
+            code: "agreement_not_in_force" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `pauseEndpoint` was refused. */
         PauseEndpointProblem: {
             /**
@@ -3086,6 +3578,95 @@ export interface components {
              * @example alice
              */
             user?: string | null;
+        };
+        Period: {
+            /**
+             * @description 0, 1, 2 …
+             * @example 0
+             */
+            number: number;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            starts_at: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            ends_at: string;
+            /**
+             * @description `unpaid`: all attempts are over.
+             * @example paid
+             * @enum {string}
+             */
+            status: "due" | "paid" | "free" | "unpaid";
+            /**
+             * @description The order of its charge; null: not charged yet, or free.
+             * @example 252286601203298479
+             */
+            order: string | null;
+            /**
+             * @description Why the last charge was refused.
+             * @example no_money
+             */
+            refusal: string;
+            /**
+             * @description When the charge is tried again after a refusal.
+             * @example 2026-11-28T09:30:00Z
+             */
+            next_try_at: string | null;
+        };
+        PeriodLength: {
+            /**
+             * @description What is counted.
+             * @example month
+             * @enum {string}
+             */
+            unit: "day" | "month";
+            /**
+             * @description How many of them a period lasts.
+             * @example 1
+             */
+            count: number;
+        };
+        Periods: {
+            /** @description Newest first. */
+            periods: components["schemas"]["Period"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
+        };
+        Plan: {
+            /**
+             * @description What a period is counted in.
+             * @example month
+             * @enum {string}
+             */
+            unit: "day" | "month";
+            /**
+             * @description How many of them it lasts.
+             * @example 1
+             */
+            count: number;
+            /**
+             * @description What the first costs, where less.
+             * @example {
+             *       "CNY": 0
+             *     }
+             */
+            first_prices: {
+                [key: string]: number;
+            };
+            /**
+             * @description Days that it stays active while it is charged.
+             * @example 1
+             */
+            grace_days: number;
         };
         /**
          * @description What becomes of refunded coins that are spent already.
@@ -3211,6 +3792,15 @@ export interface components {
             store_ids: {
                 [key: string]: string;
             };
+            /** @description That it is paid for period after period; null: it is not. */
+            plan: components["schemas"]["Plan"] | null;
+            /**
+             * @description What is active while a period is paid.
+             * @example [
+             *       "vip"
+             *     ]
+             */
+            entitlements: string[];
         };
         Products: {
             /** @description What is for sale now. */
@@ -3243,6 +3833,8 @@ export interface components {
             capabilities: string[];
             /** @description Its ways of paying. */
             ways: components["schemas"]["Way"][];
+            /** @description Its ways of signing an agreement to be charged. */
+            agreement_ways: components["schemas"]["Way"][];
         };
         Providers: {
             /** @description The provider accounts of this installation. */
@@ -3284,6 +3876,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readAgreement` was refused. */
+        ReadAgreementProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readBalanceAt` was refused. */
         ReadBalanceAtProblem: {
@@ -3612,6 +4213,15 @@ export interface components {
              */
             events: number;
         };
+        /** @description Why `resumeAgreement` was refused. */
+        ResumeAgreementProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example agreement_not_in_force
+             * @enum {string}
+             */
+            code: "agreement_not_in_force" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `resumeEndpoint` was refused. */
         ResumeEndpointProblem: {
             /**
@@ -3691,6 +4301,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `setPlan` was refused. */
+        SetPlanProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example agreement_not_in_force
+             * @enum {string}
+             */
+            code: "agreement_not_in_force" | "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "needs_signing" | "no_price" | "not_a_plan" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_product" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         SpendItem: {
             /**
@@ -4272,6 +4891,1951 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ReadAccountTokenProblem"];
+                };
+            };
+        };
+    };
+    listAgreements: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "agreements": [
+                     *         {
+                     *           "number": "252286601203298479",
+                     *           "user": "alice",
+                     *           "product": "coins-60",
+                     *           "title": "VIP, a month",
+                     *           "environment": "live",
+                     *           "provider_account": "sandbox",
+                     *           "provider_number": "20265001000000000001",
+                     *           "by_store": false,
+                     *           "way": "page",
+                     *           "status": "active",
+                     *           "action": {
+                     *             "type": "page",
+                     *             "url": "https://pay.example/sign/1"
+                     *           },
+                     *           "amount_minor": 1500,
+                     *           "currency": "CNY",
+                     *           "period": {
+                     *             "unit": "month",
+                     *             "count": 1
+                     *           },
+                     *           "zone": "Asia/Shanghai",
+                     *           "entitlements": [
+                     *             "vip"
+                     *           ],
+                     *           "paid_until": "2026-11-28T09:30:00Z",
+                     *           "grace_until": "2026-11-28T09:30:00Z",
+                     *           "next_charge_at": "2026-11-28T09:30:00Z",
+                     *           "next_product": "coins-60",
+                     *           "renews": null,
+                     *           "cancel_at": "2026-11-28T09:30:00Z",
+                     *           "signed_at": "2026-11-28T09:30:00Z",
+                     *           "ended_at": "2026-11-28T09:30:00Z",
+                     *           "ended_by": "",
+                     *           "created_at": "2026-11-28T09:30:00Z",
+                     *           "expires_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Agreements"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAgreementsProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAgreementsProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAgreementsProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAgreementsProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAgreementsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAgreementsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAgreementsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAgreementsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAgreementsProblem"];
+                };
+            };
+        };
+    };
+    createAgreement: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "provider_account": "sandbox",
+                 *       "way": "page",
+                 *       "product": "coins-60"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AgreementRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "user": "alice",
+                     *       "product": "coins-60",
+                     *       "title": "VIP, a month",
+                     *       "environment": "live",
+                     *       "provider_account": "sandbox",
+                     *       "provider_number": "20265001000000000001",
+                     *       "by_store": false,
+                     *       "way": "page",
+                     *       "status": "active",
+                     *       "action": {
+                     *         "type": "page",
+                     *         "url": "https://pay.example/sign/1"
+                     *       },
+                     *       "amount_minor": 1500,
+                     *       "currency": "CNY",
+                     *       "period": {
+                     *         "unit": "month",
+                     *         "count": 1
+                     *       },
+                     *       "zone": "Asia/Shanghai",
+                     *       "entitlements": [
+                     *         "vip"
+                     *       ],
+                     *       "paid_until": "2026-11-28T09:30:00Z",
+                     *       "grace_until": "2026-11-28T09:30:00Z",
+                     *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "next_product": "coins-60",
+                     *       "renews": null,
+                     *       "cancel_at": "2026-11-28T09:30:00Z",
+                     *       "signed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "",
+                     *       "created_at": "2026-11-28T09:30:00Z",
+                     *       "expires_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Agreement"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `already_agreed`: The user has an agreement about this product.
+             *     - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `cannot_pay_now`: The first period cannot be paid by the act of signing here.
+             *     - `extra_not_accepted`: This way of paying needs other members in `extra`.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `no_price`: The product has no price in a currency of this provider.
+             *     - `not_a_plan`: The product is sold once: order it.
+             *     - `payment_declined`: The provider refused to make the payment.
+             *     - `too_little_time`: Too little time is left to pay this order. Make a new order.
+             *     - `unknown_product`: This product is not for sale.
+             *     - `unknown_provider_account`: There is no such provider account.
+             *     - `unknown_way`: The provider account has no such way of paying.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `too_many_open_orders`: The user has too many open orders. Pay one, or wait until one expires.
+             *     - `too_many_requests`: The user asks too often. Wait, then repeat the request.
+             *     - `too_many_signings`: Too many of the user's agreements wait to be signed. Wait until one expires.
+             *     - `too_many_starts`: The user has started too many payments within a minute. Wait, then repeat the request.
+             */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /** @description - `provider_misconfigured`: The provider does not accept our credentials or settings. */
+            502: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `provider_unavailable`: The provider gave no usable answer. Send the same request with the same Idempotency-Key again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateAgreementProblem"];
+                };
+            };
+        };
+    };
+    readAgreement: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "user": "alice",
+                     *       "product": "coins-60",
+                     *       "title": "VIP, a month",
+                     *       "environment": "live",
+                     *       "provider_account": "sandbox",
+                     *       "provider_number": "20265001000000000001",
+                     *       "by_store": false,
+                     *       "way": "page",
+                     *       "status": "active",
+                     *       "action": {
+                     *         "type": "page",
+                     *         "url": "https://pay.example/sign/1"
+                     *       },
+                     *       "amount_minor": 1500,
+                     *       "currency": "CNY",
+                     *       "period": {
+                     *         "unit": "month",
+                     *         "count": 1
+                     *       },
+                     *       "zone": "Asia/Shanghai",
+                     *       "entitlements": [
+                     *         "vip"
+                     *       ],
+                     *       "paid_until": "2026-11-28T09:30:00Z",
+                     *       "grace_until": "2026-11-28T09:30:00Z",
+                     *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "next_product": "coins-60",
+                     *       "renews": null,
+                     *       "cancel_at": "2026-11-28T09:30:00Z",
+                     *       "signed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "",
+                     *       "created_at": "2026-11-28T09:30:00Z",
+                     *       "expires_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Agreement"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementProblem"];
+                };
+            };
+        };
+    };
+    cancelAgreement: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["CancelAgreementRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "user": "alice",
+                     *       "product": "coins-60",
+                     *       "title": "VIP, a month",
+                     *       "environment": "live",
+                     *       "provider_account": "sandbox",
+                     *       "provider_number": "20265001000000000001",
+                     *       "by_store": false,
+                     *       "way": "page",
+                     *       "status": "active",
+                     *       "action": {
+                     *         "type": "page",
+                     *         "url": "https://pay.example/sign/1"
+                     *       },
+                     *       "amount_minor": 1500,
+                     *       "currency": "CNY",
+                     *       "period": {
+                     *         "unit": "month",
+                     *         "count": 1
+                     *       },
+                     *       "zone": "Asia/Shanghai",
+                     *       "entitlements": [
+                     *         "vip"
+                     *       ],
+                     *       "paid_until": "2026-11-28T09:30:00Z",
+                     *       "grace_until": "2026-11-28T09:30:00Z",
+                     *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "next_product": "coins-60",
+                     *       "renews": null,
+                     *       "cancel_at": "2026-11-28T09:30:00Z",
+                     *       "signed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "",
+                     *       "created_at": "2026-11-28T09:30:00Z",
+                     *       "expires_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Agreement"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `agreement_not_in_force`: The agreement is not in force.
+             *     - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `kept_by_the_store`: The store charges this agreement: only the payer can change it, in the store.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CancelAgreementProblem"];
+                };
+            };
+        };
+    };
+    pauseAgreement: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "user": "alice",
+                     *       "product": "coins-60",
+                     *       "title": "VIP, a month",
+                     *       "environment": "live",
+                     *       "provider_account": "sandbox",
+                     *       "provider_number": "20265001000000000001",
+                     *       "by_store": false,
+                     *       "way": "page",
+                     *       "status": "active",
+                     *       "action": {
+                     *         "type": "page",
+                     *         "url": "https://pay.example/sign/1"
+                     *       },
+                     *       "amount_minor": 1500,
+                     *       "currency": "CNY",
+                     *       "period": {
+                     *         "unit": "month",
+                     *         "count": 1
+                     *       },
+                     *       "zone": "Asia/Shanghai",
+                     *       "entitlements": [
+                     *         "vip"
+                     *       ],
+                     *       "paid_until": "2026-11-28T09:30:00Z",
+                     *       "grace_until": "2026-11-28T09:30:00Z",
+                     *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "next_product": "coins-60",
+                     *       "renews": null,
+                     *       "cancel_at": "2026-11-28T09:30:00Z",
+                     *       "signed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "",
+                     *       "created_at": "2026-11-28T09:30:00Z",
+                     *       "expires_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Agreement"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseAgreementProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseAgreementProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseAgreementProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `agreement_not_in_force`: The agreement is not in force.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `kept_by_the_store`: The store charges this agreement: only the payer can change it, in the store.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseAgreementProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseAgreementProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PauseAgreementProblem"];
+                };
+            };
+        };
+    };
+    listPeriods: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "periods": [
+                     *         {
+                     *           "number": 0,
+                     *           "starts_at": "2026-11-28T09:30:00Z",
+                     *           "ends_at": "2026-11-28T09:30:00Z",
+                     *           "status": "paid",
+                     *           "order": "252286601203298479",
+                     *           "refusal": "no_money",
+                     *           "next_try_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Periods"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListPeriodsProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListPeriodsProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListPeriodsProblem"];
+                };
+            };
+            /**
+             * @description - `not_a_cursor`: This is not the `next` of a page of this list.
+             *     - `not_found`: There is no such thing, or it is not yours.
+             */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListPeriodsProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListPeriodsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListPeriodsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListPeriodsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListPeriodsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListPeriodsProblem"];
+                };
+            };
+        };
+    };
+    setPlan: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "product": "coins-60"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ChangePlanRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "user": "alice",
+                     *       "product": "coins-60",
+                     *       "title": "VIP, a month",
+                     *       "environment": "live",
+                     *       "provider_account": "sandbox",
+                     *       "provider_number": "20265001000000000001",
+                     *       "by_store": false,
+                     *       "way": "page",
+                     *       "status": "active",
+                     *       "action": {
+                     *         "type": "page",
+                     *         "url": "https://pay.example/sign/1"
+                     *       },
+                     *       "amount_minor": 1500,
+                     *       "currency": "CNY",
+                     *       "period": {
+                     *         "unit": "month",
+                     *         "count": 1
+                     *       },
+                     *       "zone": "Asia/Shanghai",
+                     *       "entitlements": [
+                     *         "vip"
+                     *       ],
+                     *       "paid_until": "2026-11-28T09:30:00Z",
+                     *       "grace_until": "2026-11-28T09:30:00Z",
+                     *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "next_product": "coins-60",
+                     *       "renews": null,
+                     *       "cancel_at": "2026-11-28T09:30:00Z",
+                     *       "signed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "",
+                     *       "created_at": "2026-11-28T09:30:00Z",
+                     *       "expires_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Agreement"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+            /**
+             * @description - `agreement_not_in_force`: The agreement is not in force.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `kept_by_the_store`: The store charges this agreement: only the payer can change it, in the store.
+             *     - `needs_signing`: The payer has signed less, or another period: make a new agreement.
+             *     - `no_price`: The product has no price in a currency of this provider.
+             *     - `not_a_plan`: The product is sold once: order it.
+             *     - `unknown_product`: This product is not for sale.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SetPlanProblem"];
+                };
+            };
+        };
+    };
+    resumeAgreement: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "user": "alice",
+                     *       "product": "coins-60",
+                     *       "title": "VIP, a month",
+                     *       "environment": "live",
+                     *       "provider_account": "sandbox",
+                     *       "provider_number": "20265001000000000001",
+                     *       "by_store": false,
+                     *       "way": "page",
+                     *       "status": "active",
+                     *       "action": {
+                     *         "type": "page",
+                     *         "url": "https://pay.example/sign/1"
+                     *       },
+                     *       "amount_minor": 1500,
+                     *       "currency": "CNY",
+                     *       "period": {
+                     *         "unit": "month",
+                     *         "count": 1
+                     *       },
+                     *       "zone": "Asia/Shanghai",
+                     *       "entitlements": [
+                     *         "vip"
+                     *       ],
+                     *       "paid_until": "2026-11-28T09:30:00Z",
+                     *       "grace_until": "2026-11-28T09:30:00Z",
+                     *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "next_product": "coins-60",
+                     *       "renews": null,
+                     *       "cancel_at": "2026-11-28T09:30:00Z",
+                     *       "signed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "",
+                     *       "created_at": "2026-11-28T09:30:00Z",
+                     *       "expires_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Agreement"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeAgreementProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeAgreementProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeAgreementProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `agreement_not_in_force`: The agreement is not in force.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `kept_by_the_store`: The store charges this agreement: only the payer can change it, in the store.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeAgreementProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeAgreementProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeAgreementProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeAgreementProblem"];
                 };
             };
         };
@@ -6767,6 +9331,167 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["TestEndpointProblem"];
+                };
+            };
+        };
+    };
+    listEntitlements: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "entitlements": [
+                     *         {
+                     *           "name": "vip",
+                     *           "until": "2026-11-28T09:30:00Z",
+                     *           "agreement": "252286601203298479",
+                     *           "product": "coins-60",
+                     *           "provider_account": "sandbox",
+                     *           "status": "active"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Entitlements"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEntitlementsProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEntitlementsProblem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: These credentials do not allow that.
+             *     - `user_missing`: Name the user: the key of a backend stands for no user.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEntitlementsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEntitlementsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEntitlementsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEntitlementsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListEntitlementsProblem"];
                 };
             };
         };
@@ -9592,6 +12317,7 @@ export interface operations {
              *     - `balance_overflow`: The balance would pass 2^63 - 1.
              *     - `extra_not_accepted`: This way of paying needs other members in `extra`.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `needs_agreement`: The product is paid for period after period: make an agreement.
              *     - `no_price`: The product has no price in a currency of this provider.
              *     - `payment_declined`: The provider refused to make the payment.
              *     - `too_little_time`: Too little time is left to pay this order. Make a new order.
@@ -10807,7 +13533,18 @@ export interface operations {
                      *           "fulfilment": "wallet",
                      *           "store_ids": {
                      *             "store": "com.game.coins60"
-                     *           }
+                     *           },
+                     *           "plan": {
+                     *             "unit": "month",
+                     *             "count": 1,
+                     *             "first_prices": {
+                     *               "CNY": 0
+                     *             },
+                     *             "grace_days": 1
+                     *           },
+                     *           "entitlements": [
+                     *             "vip"
+                     *           ]
                      *         }
                      *       ]
                      *     }
@@ -10948,6 +13685,14 @@ export interface operations {
                      *             "refund"
                      *           ],
                      *           "ways": [
+                     *             {
+                     *               "way": "page",
+                     *               "extra": {
+                     *                 "type": "object"
+                     *               }
+                     *             }
+                     *           ],
+                     *           "agreement_ways": [
                      *             {
                      *               "way": "page",
                      *               "extra": {

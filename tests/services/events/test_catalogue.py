@@ -13,6 +13,7 @@ from app.cli import main
 from app.domain import coin_events, event_examples
 from app.domain.event_types import MEANINGS, EventType
 from app.services.events import catalogue
+from app.web.agreement_schemas import AgreementOut, PeriodOut
 from app.web.events import EventOut
 from app.web.fulfilment_schemas import FulfilmentOut
 from app.web.gift_schemas import GiftOut
@@ -68,6 +69,8 @@ SHOWN: dict[str, Any] = {
     "user": str,
     "gift": GiftOut,
     "fulfilment": FulfilmentOut,
+    "agreement": AgreementOut,
+    "period": PeriodOut,
 }
 
 

@@ -1,14 +1,23 @@
 """Contains all the data models used in inputs/outputs"""
 
 from .account_token import AccountToken
+from .agreement import Agreement
+from .agreement_action_type_0 import AgreementActionType0
+from .agreement_ended_by import AgreementEndedBy
+from .agreement_request import AgreementRequest
+from .agreement_request_extra import AgreementRequestExtra
+from .agreement_status import AgreementStatus
+from .agreements import Agreements
 from .attempt import Attempt
 from .balance import Balance
 from .balance_at import BalanceAt
 from .batch import Batch
 from .batch_request import BatchRequest
+from .cancel_agreement_request import CancelAgreementRequest
 from .capture_request import CaptureRequest
 from .cause import Cause
 from .cause_by import CauseBy
+from .change_plan_request import ChangePlanRequest
 from .coins import Coins
 from .consent import Consent
 from .consent_request import ConsentRequest
@@ -25,6 +34,9 @@ from .endpoint_with_secret import EndpointWithSecret
 from .endpoint_with_secret_origin import EndpointWithSecretOrigin
 from .endpoint_with_secret_status import EndpointWithSecretStatus
 from .endpoints import Endpoints
+from .entitlement import Entitlement
+from .entitlement_status import EntitlementStatus
+from .entitlements import Entitlements
 from .entry import Entry
 from .entry_kind import EntryKind
 from .environment import Environment
@@ -59,6 +71,7 @@ from .holds import Holds
 from .item import Item
 from .item_details import ItemDetails
 from .line import Line
+from .list_agreements_format import ListAgreementsFormat
 from .list_deliveries_status import ListDeliveriesStatus
 from .list_freezes_format import ListFreezesFormat
 from .list_fulfilments_format import ListFulfilmentsFormat
@@ -68,6 +81,7 @@ from .list_holds_state import ListHoldsState
 from .list_lots_format import ListLotsFormat
 from .list_lots_show import ListLotsShow
 from .list_orders_format import ListOrdersFormat
+from .list_periods_format import ListPeriodsFormat
 from .list_refunds_format import ListRefundsFormat
 from .list_transfers_account import ListTransfersAccount
 from .list_transfers_format import ListTransfersFormat
@@ -91,6 +105,14 @@ from .payment_action_type_0 import PaymentActionType0
 from .payment_request import PaymentRequest
 from .payment_request_extra import PaymentRequestExtra
 from .payment_status import PaymentStatus
+from .period import Period
+from .period_length import PeriodLength
+from .period_length_unit import PeriodLengthUnit
+from .period_status import PeriodStatus
+from .periods import Periods
+from .plan import Plan
+from .plan_first_prices import PlanFirstPrices
+from .plan_unit import PlanUnit
 from .policy import Policy
 from .posted import Posted
 from .problem import Problem
@@ -137,14 +159,23 @@ from .way_extra import WayExtra
 
 __all__ = (
     "AccountToken",
+    "Agreement",
+    "AgreementActionType0",
+    "AgreementEndedBy",
+    "AgreementRequest",
+    "AgreementRequestExtra",
+    "AgreementStatus",
+    "Agreements",
     "Attempt",
     "Balance",
     "BalanceAt",
     "Batch",
     "BatchRequest",
+    "CancelAgreementRequest",
     "CaptureRequest",
     "Cause",
     "CauseBy",
+    "ChangePlanRequest",
     "Coins",
     "Consent",
     "ConsentRequest",
@@ -161,6 +192,9 @@ __all__ = (
     "EndpointWithSecretOrigin",
     "EndpointWithSecretStatus",
     "Endpoints",
+    "Entitlement",
+    "EntitlementStatus",
+    "Entitlements",
     "Entry",
     "EntryKind",
     "Environment",
@@ -195,6 +229,7 @@ __all__ = (
     "Item",
     "ItemDetails",
     "Line",
+    "ListAgreementsFormat",
     "ListDeliveriesStatus",
     "ListFreezesFormat",
     "ListFulfilmentsFormat",
@@ -204,6 +239,7 @@ __all__ = (
     "ListLotsFormat",
     "ListLotsShow",
     "ListOrdersFormat",
+    "ListPeriodsFormat",
     "ListRefundsFormat",
     "ListTransfersAccount",
     "ListTransfersFormat",
@@ -227,6 +263,14 @@ __all__ = (
     "PaymentRequest",
     "PaymentRequestExtra",
     "PaymentStatus",
+    "Period",
+    "PeriodLength",
+    "PeriodLengthUnit",
+    "PeriodStatus",
+    "Periods",
+    "Plan",
+    "PlanFirstPrices",
+    "PlanUnit",
     "Policy",
     "Posted",
     "Problem",

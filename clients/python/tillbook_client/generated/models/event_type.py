@@ -2,6 +2,11 @@ from enum import StrEnum
 
 
 class EventType(StrEnum):
+    AGREEMENT_ENDED = "agreement.ended"
+    AGREEMENT_PAST_DUE = "agreement.past_due"
+    AGREEMENT_PLAN_CHANGED = "agreement.plan_changed"
+    AGREEMENT_RENEWED = "agreement.renewed"
+    AGREEMENT_SIGNED = "agreement.signed"
     COINS_CLAWED_BACK = "coins.clawed_back"
     COINS_CREDITED = "coins.credited"
     COINS_EXPIRED = "coins.expired"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -10,6 +10,7 @@ from ..models.product_fulfilment import ProductFulfilment
 
 if TYPE_CHECKING:
     from ..models.grant import Grant
+    from ..models.plan import Plan
     from ..models.product_prices import ProductPrices
     from ..models.product_store_ids import ProductStoreIds
 
@@ -28,6 +29,8 @@ class Product:
         fulfilment (ProductFulfilment): `wallet`: the coins are in Tillbook. `external`: the app's backend delivers
             them.
         store_ids (ProductStoreIds): The stores' ids of the product, by provider account.
+        plan (None | Plan): That it is paid for period after period; null: it is not.
+        entitlements (list[str]): What is active while a period is paid.
     """
 
     sku: str
@@ -36,9 +39,13 @@ class Product:
     grants: list[Grant]
     fulfilment: ProductFulfilment
     store_ids: ProductStoreIds
+    plan: None | Plan
+    entitlements: list[str]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        from ..models.plan import Plan
+
         sku = self.sku
 
         title = self.title
@@ -54,6 +61,14 @@ class Product:
 
         store_ids = self.store_ids.to_dict()
 
+        plan: dict[str, Any] | None
+        if isinstance(self.plan, Plan):
+            plan = self.plan.to_dict()
+        else:
+            plan = self.plan
+
+        entitlements = self.entitlements
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -64,6 +79,8 @@ class Product:
                 "grants": grants,
                 "fulfilment": fulfilment,
                 "store_ids": store_ids,
+                "plan": plan,
+                "entitlements": entitlements,
             }
         )
 
@@ -72,6 +89,7 @@ class Product:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         from ..models.grant import Grant
+        from ..models.plan import Plan
         from ..models.product_prices import ProductPrices
         from ..models.product_store_ids import ProductStoreIds
 
@@ -93,6 +111,23 @@ class Product:
 
         store_ids = ProductStoreIds.from_dict(d.pop("store_ids"))
 
+        def _parse_plan(data: object) -> None | Plan:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                plan_type_0 = Plan.from_dict(data)
+
+                return plan_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | Plan, data)
+
+        plan = _parse_plan(d.pop("plan"))
+
+        entitlements = cast(list[str], d.pop("entitlements"))
+
         product = cls(
             sku=sku,
             title=title,
@@ -100,6 +135,8 @@ class Product:
             grants=grants,
             fulfilment=fulfilment,
             store_ids=store_ids,
+            plan=plan,
+            entitlements=entitlements,
         )
 
         product.additional_properties = d

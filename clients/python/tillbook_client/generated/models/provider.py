@@ -22,6 +22,7 @@ class Provider:
         currencies (list[str]): What can be paid in.
         capabilities (list[str]): What the provider can do.
         ways (list[Way]): Its ways of paying.
+        agreement_ways (list[Way]): Its ways of signing an agreement to be charged.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Provider:
     currencies: list[str]
     capabilities: list[str]
     ways: list[Way]
+    agreement_ways: list[Way]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -45,6 +47,11 @@ class Provider:
             ways_item = ways_item_data.to_dict()
             ways.append(ways_item)
 
+        agreement_ways = []
+        for agreement_ways_item_data in self.agreement_ways:
+            agreement_ways_item = agreement_ways_item_data.to_dict()
+            agreement_ways.append(agreement_ways_item)
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -54,6 +61,7 @@ class Provider:
                 "currencies": currencies,
                 "capabilities": capabilities,
                 "ways": ways,
+                "agreement_ways": agreement_ways,
             }
         )
 
@@ -79,12 +87,20 @@ class Provider:
 
             ways.append(ways_item)
 
+        agreement_ways = []
+        _agreement_ways = d.pop("agreement_ways")
+        for agreement_ways_item_data in _agreement_ways:
+            agreement_ways_item = Way.from_dict(agreement_ways_item_data)
+
+            agreement_ways.append(agreement_ways_item)
+
         provider = cls(
             name=name,
             live=live,
             currencies=currencies,
             capabilities=capabilities,
             ways=ways,
+            agreement_ways=agreement_ways,
         )
 
         provider.additional_properties = d

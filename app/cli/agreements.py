@@ -1,0 +1,104 @@
+"""`tillbook agreements`: what users pay period after period."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.house import house
+from app.domain.agreements import AgreementStatus
+from app.domain.numbers import parse_number
+from app.models.base import AnyRow
+from app.services.agreements import agreement_lists, agreement_requests
+from app.services.base.errors import DomainError
+from app.services.base.idempotency import Keyed, keyed
+from app.services.calls import agreement_queries
+
+MOST_SHOWN = 1000
+"""Periods of one agreement that are shown."""
+
+
+@click.group()
+def agreements() -> None:
+    """What users pay period after period, and when they are charged next."""
+
+
+@agreements.command("list")
+@click.option("--user", help="Only this user's, newest first.")
+@click.option("--status", type=click.Choice([str(status) for status in AgreementStatus]), default="past_due")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+def list_agreements(user: str | None, status: str, limit: int) -> None:
+    """The agreements of a user, or those of all users that stand so (past due, if not said), oldest first."""
+    core = house().core
+    if user is not None:
+        rows = agreement_lists.agreements_of_user(core, user, None, limit).rows
+    else:
+        rows = core.read(lambda tx: agreement_lists.agreements_of_status(tx, status, limit))
+    for row in rows:
+        click.echo(_line(row))
+
+
+@agreements.command("show")
+@click.argument("number")
+def show_agreement(number: str) -> None:
+    """One agreement with its periods, newest first."""
+    core, row = house().core, _found(number)
+    click.echo(_line(row))
+    for period in agreement_lists.periods_of(core, row, None, MOST_SHOWN).rows:
+        refused = f"  refused: {period.refusal}" if period.refusal else ""
+        click.echo(
+            f"  period {period.number}  {period.starts_at:%Y-%m-%d %H:%M} to {period.ends_at:%Y-%m-%d %H:%M}"
+            f"  {period.status}  order={period.order_id or '-'}{refused}"
+        )
+
+
+@agreements.command("cancel")
+@click.argument("number")
+@click.option("--by", "actor", required=True, help="Who wants it.")
+@click.option("--at-once", is_flag=True, help="Now, and not with the period that is paid.")
+def cancel_agreement(number: str, actor: str, at_once: bool) -> None:
+    """End an agreement at its provider. No charge is made any more."""
+    core, row = house().core, _found(number)
+
+    def request(user_id: str) -> Keyed:
+        return keyed("operator", f"cancel {row.id} {core.clock.now().isoformat()}", "cancel", {"user": user_id})
+
+    try:
+        agreement_requests.request_end(core, row.id, None, request, f"operator:{actor}", at_once=at_once)
+    except DomainError as error:
+        raise click.ClickException(error.code) from None
+    agreement_queries.work_on_agreement(core, row.id)
+    click.echo(_line(_found(number)))
+
+
+@agreements.command("charge-now")
+@click.argument("number")
+def charge_now(number: str) -> None:
+    """Charge the period that is due at once, whatever was refused before."""
+    core, row = house().core, _found(number)
+    try:
+        agreement_requests.charge_at_once(core, row.id)
+    except DomainError as error:
+        raise click.ClickException(error.code) from None
+    agreement_queries.work_on_agreement(core, row.id)
+    click.echo(_line(_found(number)))
+
+
+def _found(number: str) -> AnyRow:
+    parsed = parse_number(number)
+    if parsed is None:
+        raise click.ClickException(f"not a number of ours: {number!r}")
+    try:
+        return agreement_requests.view_agreement(house().core, None, parsed)
+    except DomainError:
+        raise click.ClickException(f"there is no agreement {number}") from None
+
+
+def _line(row: AnyRow) -> str:
+    money = f"{row.amount_minor} {row.currency}" if row.amount_minor is not None else "the store's price"
+    paid = f"paid until {row.paid_until:%Y-%m-%d %H:%M}" if row.paid_until else "nothing paid"
+    charge = f"  next charge {row.next_charge_at:%Y-%m-%d %H:%M}" if row.next_charge_at else ""
+    ended = f"  ended by {row.ended_by}" if row.ended_by else ""
+    return (
+        f"{row.id}  {row.environment}  {row.provider_account}  {row.status}  {row.sku}  {money}  user={row.user_id}"
+        f"  {paid}{charge}{ended}"
+    )

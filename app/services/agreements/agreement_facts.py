@@ -1,0 +1,216 @@
+"""What facts change about agreements that we charge: the consumer of facts hands them over in its own transaction.
+
+The order of a charge, if there is one, is locked by then; the agreement is locked here, after it.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from app.domain.agreements import (
+    CHARGEABLE,
+    IN_FORCE,
+    NEVER_SIGNED,
+    AgreementCause,
+    AgreementStatus,
+    is_later_word,
+    next_agreement_status,
+)
+from app.domain.charging import WhenUnpaid, next_attempt
+from app.domain.deciding import Decision
+from app.domain.event_types import EventType
+from app.domain.facts import Ending, Fact, Kind, Refusal
+from app.domain.matching import Mismatch, foreign
+from app.domain.periods import due_day
+from app.domain.status import UNPAID_END, OrderStatus, Outcome
+from app.models.base import AnyRow
+from app.services.agreements import agreement_events, agreement_rows, plans, store_agreements
+from app.services.base.context import Tx, environment_of
+from app.services.base.reported_fact import ReportedFact
+from app.services.payments.payment_rows import LockedPayment
+
+ENDED_BY_RULE = "rule"
+"""Who ends an agreement whose period stays unpaid."""
+_CAUSES = {
+    Kind.SIGNED: AgreementCause.SIGNED,
+    Kind.PAST_DUE: AgreementCause.UNPAID,
+    Kind.ENDED: AgreementCause.ENDED,
+    Kind.FAILED: AgreementCause.REFUSED,
+    Kind.CLOSED: AgreementCause.REFUSED,
+}
+
+
+def take_word(tx: Tx, reported: ReportedFact) -> Decision:
+    """Apply what a provider says of an agreement itself; what becomes of the fact."""
+    number = reported.agreement_number
+    row = store_agreements.told_of(tx, reported) if number is None else agreement_rows.lock_agreement(tx, number)
+    strange = _strange(reported, row)
+    if row is None or strange is not None:
+        return Decision(Outcome.PARKED, strange or Mismatch.UNKNOWN_NUMBER)
+    return Decision(Outcome.APPLIED if follow_word(tx, row, reported.fact) else Outcome.NOTED)
+
+
+def _strange(reported: ReportedFact, row: AnyRow | None) -> Mismatch | None:
+    if row is None:
+        known = reported.buyer is not None and reported.fact.product is not None
+        return Mismatch.UNKNOWN_PRODUCT if known else None
+    if row.provider_account != reported.account.name:
+        return Mismatch.OTHER_PROVIDER_ACCOUNT
+    fact, live = reported.fact, row.environment == environment_of(True)
+    return foreign(fact.account, fact.live, reported.account.provider.account, live)
+
+
+def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
+    """Bring a locked agreement to where that word of its provider takes it; whether that changed anything."""
+    has_ended = row.status == AgreementStatus.ENDED
+    cause = _CAUSES.get(fact.kind)
+    if not is_later_word(fact.at, row.told_at, has_ended=has_ended, says_ended=fact.kind is Kind.ENDED):
+        return False
+    if cause is None:  # being signed
+        return _named(tx, row, fact) is not row
+    after = next_agreement_status(AgreementStatus(row.status), cause, by_store=row.by_store)
+    changes: dict[str, Any] = {"told_at": fact.at, "theirs": row.theirs or fact.ref.agreement}
+    if cause is AgreementCause.REFUSED and after is None:
+        return False
+    if fact.kind is Kind.SIGNED:
+        changes |= {"valid_until": fact.period_end, "renews": fact.renews, "grace_until": None}
+    if fact.kind is Kind.PAST_DUE:
+        changes |= {"grace_until": fact.period_end, "renews": fact.renews}
+    if after is None:
+        changed = agreement_rows.change_agreement(tx, row, changes)
+        return changed is not row
+    changes |= {"status": after, "tries": 0}
+    if after is AgreementStatus.ENDED:
+        _ends(tx, row, fact, changes)
+    elif fact.kind is Kind.SIGNED:
+        _signed(tx, row, fact, changes)
+    else:
+        changed = agreement_rows.change_agreement(tx, row, changes)
+        newest = agreement_rows.periods_before(tx, row, row.next_period, 1)
+        agreement_events.tell_agreement(tx, EventType.AGREEMENT_PAST_DUE, changed, *newest)
+    return True
+
+
+def _named(tx: Tx, row: AnyRow, fact: Fact) -> AnyRow:
+    """The provider's number, as soon as it is told."""
+    return agreement_rows.change_agreement(tx, row, {"theirs": row.theirs or fact.ref.agreement})
+
+
+def _ends(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
+    """The provider says that it is over. What the provider takes for our end may be ours for a reason of our own."""
+    how: str = fact.ending or Ending.PROVIDER
+    if fact.kind is not Kind.ENDED:
+        how = NEVER_SIGNED
+    elif row.cancel_at is not None and fact.ending in (None, Ending.US):
+        how = Ending.UNPAID if row.cancel_by == ENDED_BY_RULE else Ending.US
+    changes |= {"ended_at": fact.at, "ended_by": how, "action": None}
+    settle_agreement(tx, row, {**changes, "status": AgreementStatus.ENDED}, EventType.AGREEMENT_ENDED)
+
+
+def settle_agreement(tx: Tx, row: AnyRow, changes: dict[str, Any], kind: EventType | None, *told: AnyRow) -> AnyRow:
+    """Change a locked agreement, plan what is to be done next about it, and tell it; the row as it is then."""
+    changed = agreement_rows.change_agreement(tx, row, changes)
+    charge_at = plans.next_charge(changed, tx.core.rules.charges)
+    if changed.status == AgreementStatus.PAST_DUE:
+        charge_at = next((period.next_try_at for period in told), changed.next_charge_at) if charge_at else None
+    planned = SimpleNamespace(**{**changed._mapping, "next_charge_at": charge_at})
+    work_at = plans.next_work(planned, tx.now, tx.core.rules.ask, plans.window_of(tx, changed))
+    changed = agreement_rows.change_agreement(tx, changed, {"next_charge_at": charge_at, "next_work_at": work_at})
+    if kind is not None:
+        agreement_events.tell_agreement(tx, kind, changed, *told)
+    return changed
+
+
+def plan_charge(tx: Tx, row: AnyRow) -> AnyRow:
+    """Plan the charge of the next period of a locked agreement, also of one that is past due."""
+    charge_at = plans.next_charge(row, tx.core.rules.charges)
+    return agreement_rows.change_agreement(tx, row, {"next_charge_at": charge_at, "next_work_at": tx.now})
+
+
+def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
+    """It is in force, from now on or again. Periods are counted from here unless a paid one has set their beginning."""
+    changes |= {"signed_at": fact.at, "ended_at": None, "ended_by": "", "action": None}
+    if row.by_store:
+        settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
+        return
+    begins_again = row.status == AgreementStatus.ENDED and row.next_period > 0
+    if row.anchor_at is None or (begins_again and (row.paid_until is None or row.paid_until < fact.at)):
+        changes |= {"anchor_at": fact.at, "anchor_number": row.next_period}
+    if row.first_minor == 0 and row.next_period == 0:
+        changed = agreement_rows.change_agreement(tx, row, changes)
+        start, ends_at = plans.span(changed, 0)
+        ours = {"slot": row.slot, "agreement_id": row.id, "entitlements": row.entitlements}
+        agreement_rows.add_period(tx, {**ours, "number": 0, "starts_at": start, "ends_at": ends_at, "status": "free"})
+        row, changes = changed, {"paid_until": ends_at, "next_period": 1}
+    settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
+
+
+# --- what a payment of one of its orders came to ---
+
+
+def take_payment(tx: Tx, reported: ReportedFact, decision: Decision, locked: LockedPayment) -> None:
+    """A fact about a payment under an agreement was applied: its order is locked, and moved as the decision says."""
+    if locked.order.agreement_id is None:
+        if decision.order is OrderStatus.PAID:
+            store_agreements.take_period(tx, reported, locked)
+        return
+    row = agreement_rows.lock_agreement(tx, locked.order.agreement_id)
+    if row is None:
+        return
+    number = int(locked.order.period_number)
+    if decision.order is OrderStatus.PAID:
+        period_paid(tx, row, number, locked, reported.fact)
+    elif decision.payment in UNPAID_END and locked.order.status != OrderStatus.PAID:
+        due = agreement_rows.find_period(tx, row, number)
+        if due is not None and due.status == "due" and due.next_try_at is None:
+            period_refused(tx, row, due, reported.fact.refusal or Refusal.OTHER, locked.attempts)
+
+
+def period_paid(tx: Tx, row: AnyRow, number: int, locked: LockedPayment, fact: Fact) -> None:
+    """Its period is paid, in time or late."""
+    if row.anchor_at is None:
+        row = agreement_rows.change_agreement(tx, row, {"anchor_at": fact.at, "anchor_number": number})
+    due = agreement_rows.find_period(tx, row, number)
+    if due is None:
+        start, end_at = plans.span(row, number)
+        new = {"slot": row.slot, "agreement_id": row.id, "number": number, "starts_at": start, "ends_at": end_at}
+        agreement_rows.add_period(tx, {**new, "status": "due", "entitlements": row.entitlements})
+        due = agreement_rows.known_period(tx, row, number)
+    changes = {"status": "paid", "order_id": locked.order.id, "payment_id": locked.payment.id, "next_try_at": None}
+    period = agreement_rows.change_period(tx, due, changes)
+    until = period.ends_at if row.paid_until is None else max(row.paid_until, period.ends_at)
+    moves: dict[str, Any] = {"paid_until": until, "next_period": max(row.next_period, number + 1), "tries": 0}
+    after = next_agreement_status(AgreementStatus(row.status), AgreementCause.PAID)
+    if after is not None:
+        moves["status"] = after
+    if row.cancel_by == ENDED_BY_RULE and row.status in IN_FORCE:
+        moves |= {"cancel_at": None, "cancel_by": ""}
+    settle_agreement(tx, row, moves, EventType.AGREEMENT_RENEWED, period)
+
+
+def period_refused(tx: Tx, row: AnyRow, period: AnyRow, refusal: Refusal, attempts: int) -> None:
+    """A charge of its due period ended unpaid: try again by the table, or see that it ends."""
+    rules, zone = tx.core.rules.charges, plans.zone_of(row)
+    again = None
+    if row.status in CHARGEABLE:
+        again = next_attempt(
+            due_day(period.starts_at, zone),
+            refusal,
+            now=tx.now,
+            attempts=attempts,
+            until=period.starts_at + plans.window_of(tx, row).after,
+            rules=rules,
+            zone=zone,
+        )
+    status = "due" if again is not None else "unpaid"
+    period = agreement_rows.change_period(tx, period, {"refusal": refusal, "next_try_at": again, "status": status})
+    changes: dict[str, Any] = {"tries": 0}
+    after = next_agreement_status(AgreementStatus(row.status), AgreementCause.UNPAID)
+    if after is not None:
+        changes["status"] = after
+    if again is None and rules.when_unpaid is WhenUnpaid.END and row.status in IN_FORCE and row.cancel_at is None:
+        changes |= {"cancel_at": tx.now, "cancel_by": ENDED_BY_RULE}
+    if refusal is Refusal.AGREEMENT_GONE:
+        changes["asked_at"] = row.created_at  # due to be asked about
+    settle_agreement(tx, row, changes, EventType.AGREEMENT_PAST_DUE, period)

@@ -1,0 +1,161 @@
+"""The statements on agreements and their periods. Every one names the slot but for the worker's sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, update
+
+from app.domain.agreements import IN_FORCE
+from app.domain.numbers import slot_of_number
+from app.models.agreements import AGREEMENTS, PERIODS
+from app.models.base import AnyRow, Moment
+from app.models.orders import Order, Payment
+from app.services.base.context import Tx
+from app.services.base.leases import LeaseQueue
+from app.services.base.transaction import Transaction
+from app.services.base.upsert import insert_if_new
+
+_A, _P = AGREEMENTS.c, PERIODS.c
+_o, _p = Order.__table__.c, Payment.__table__.c
+AGREEMENTS_DUE = LeaseQueue(AGREEMENTS, "next_work_at", "due_agreements", counts="tries")
+_ONE = select(*_A).where(_A.slot == bindparam("p_slot"), _A.id == bindparam("p_id"))
+_LOCK = _ONE.with_for_update()
+_STORES = (
+    select(*_A)
+    .where(
+        _A.slot == bindparam("p_slot"),
+        _A.provider_account == bindparam("p_account"),
+        _A.environment == bindparam("p_environment"),
+        _A.theirs == bindparam("p_theirs"),
+        _A.by_store,
+    )
+    .with_for_update()
+)
+_REQUESTED = select(*_A).where(_A.slot == bindparam("p_slot"), _A.request == bindparam("p_request"))
+_OF_SKU = select(*_A).where(
+    _A.slot == bindparam("p_slot"),
+    _A.user_id == bindparam("p_user"),
+    _A.sku == bindparam("p_sku"),
+    _A.environment == bindparam("p_environment"),
+    _A.status.in_(sorted(IN_FORCE)),
+)
+_SIGNING = select(func.count(), func.min(_A.expires_at, type_=Moment())).where(
+    _A.slot == bindparam("p_slot"), _A.user_id == bindparam("p_user"), _A.status == "signing"
+)
+_PERIOD = select(*_P).where(
+    _P.slot == bindparam("p_slot"), _P.agreement_id == bindparam("p_id"), _P.number == bindparam("p_number")
+)
+_PERIODS = (
+    select(*_P)
+    .where(_P.slot == bindparam("p_slot"), _P.agreement_id == bindparam("p_id"), _P.number < bindparam("p_before"))
+    .order_by(_P.number.desc())
+    .limit(bindparam("p_most"))
+)
+_CHARGES_SINCE = (
+    select(func.count())
+    .select_from(Order)
+    .join(Payment, (_p.slot == _o.slot) & (_p.order_id == _o.id))
+    .where(
+        _o.slot == bindparam("p_slot"),
+        _p.slot == bindparam("p_slot"),
+        _o.user_id == bindparam("p_user"),
+        _o.agreement_id.is_not(None),
+        _p.created_at >= bindparam("p_since", type_=_p.created_at.type),
+    )
+)
+
+
+def find_agreement(tx: Transaction, number: int) -> AnyRow | None:
+    return tx.execute(_ONE, {"p_slot": slot_of_number(number), "p_id": number}).one_or_none()
+
+
+def lock_agreement(tx: Transaction, number: int) -> AnyRow | None:
+    """The agreement, locked. Only after an order of its, if one is locked: one order of locks for everybody."""
+    return tx.execute(_LOCK, {"p_slot": slot_of_number(number), "p_id": number}).one_or_none()
+
+
+def known_agreement(tx: Transaction, number: int) -> AnyRow:
+    """An agreement of which the caller knows that it is there."""
+    return tx.execute(_ONE, {"p_slot": slot_of_number(number), "p_id": number}).one()
+
+
+def lock_known_agreement(tx: Transaction, number: int) -> AnyRow:
+    """An agreement of which the caller knows that it is there, locked as by `lock_agreement`."""
+    return tx.execute(_LOCK, {"p_slot": slot_of_number(number), "p_id": number}).one()
+
+
+def lock_of_store(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
+    """The agreement that a store knows by this number, locked."""
+    keys = {"p_slot": slot, "p_account": account, "p_environment": environment, "p_theirs": theirs}
+    return tx.execute(_STORES, keys).one_or_none()
+
+
+def agreement_of_request(tx: Transaction, slot: int, request: Any) -> AnyRow | None:
+    """The agreement that this request has made."""
+    return tx.execute(_REQUESTED, {"p_slot": slot, "p_request": request}).one_or_none()
+
+
+def in_force_of(tx: Transaction, slot: int, user_id: str, sku: str, environment: str) -> AnyRow | None:
+    """An agreement of the user about this product that is in force."""
+    keys = {"p_slot": slot, "p_user": user_id, "p_sku": sku, "p_environment": environment}
+    return tx.execute(_OF_SKU, keys).first()
+
+
+def count_signing(tx: Transaction, slot: int, user_id: str) -> tuple[int, datetime | None]:
+    """How many agreements of the user wait to be signed, and when the first of them ends."""
+    counted: Sequence[Any] = tx.execute(_SIGNING, {"p_slot": slot, "p_user": user_id}).one()
+    return int(counted[0]), counted[1]
+
+
+def change_agreement(tx: Transaction, row: AnyRow, changes: Mapping[str, Any]) -> AnyRow:
+    """Write these columns of an agreement that the caller has locked; the row as it is then."""
+    values = {name: value for name, value in changes.items() if getattr(row, name) != value}
+    if not values:
+        return row
+    return tx.execute(
+        update(AGREEMENTS).where(_A.slot == row.slot, _A.id == row.id).values(**values).returning(*_A)
+    ).one()
+
+
+def set_work(tx: Transaction, row: AnyRow, moment: datetime | None, **changes: Any) -> None:
+    """When the worker takes the agreement up next, unless somebody has set that meanwhile: `row` is as the lease left
+    it."""
+    unchanged = _A.next_work_at == row.next_work_at
+    wanted = update(AGREEMENTS).where(_A.slot == row.slot, _A.id == row.id, unchanged)
+    tx.execute(wanted.values(next_work_at=moment, **changes))
+
+
+def add_period(tx: Tx, row: Mapping[str, Any]) -> bool:
+    """False if the agreement has a period of that number."""
+    empty = {"order_id": None, "payment_id": None, "announced_at": None, "next_try_at": None, "refusal": ""}
+    return insert_if_new(tx, PERIODS, {**empty, "created_at": tx.now, **row})
+
+
+def find_period(tx: Transaction, agreement: AnyRow, number: int) -> AnyRow | None:
+    keys = {"p_slot": agreement.slot, "p_id": agreement.id, "p_number": number}
+    return tx.execute(_PERIOD, keys).one_or_none()
+
+
+def known_period(tx: Transaction, agreement: AnyRow, number: int) -> AnyRow:
+    """A period of which the caller knows that it is there."""
+    return tx.execute(_PERIOD, {"p_slot": agreement.slot, "p_id": agreement.id, "p_number": number}).one()
+
+
+def periods_before(tx: Transaction, agreement: AnyRow, number: int, most: int) -> list[AnyRow]:
+    """Periods of the agreement, the newest first."""
+    keys = {"p_slot": agreement.slot, "p_id": agreement.id, "p_before": number, "p_most": most}
+    return list(tx.execute(_PERIODS, keys))
+
+
+def change_period(tx: Transaction, row: AnyRow, changes: Mapping[str, Any]) -> AnyRow:
+    """Write these columns of a period whose agreement the caller has locked; the row as it is then."""
+    there = (_P.slot == row.slot, _P.agreement_id == row.agreement_id, _P.number == row.number)
+    return tx.execute(update(PERIODS).where(*there).values(**changes).returning(*_P)).one()
+
+
+def charges_since(tx: Transaction, slot: int, user_id: str, since: datetime) -> int:
+    """How many charges of the user were made since that moment."""
+    return int(tx.scalar(_CHARGES_SINCE, {"p_slot": slot, "p_user": user_id, "p_since": since}))

@@ -1,0 +1,174 @@
+"""What is to be done next about the period of an agreement that is due: decided, and written down, before the provider
+hears of it.
+
+Each step is a transaction that may be repeated. Nobody is charged twice for a period: it has one order, and that order
+gets a further payment only when all earlier ones have ended unpaid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.domain.agreements import CHARGEABLE
+from app.domain.charging import MOST_ATTEMPTS, announcement_moment
+from app.domain.event_types import EventType
+from app.domain.facts import Refusal
+from app.domain.periods import charge_moment
+from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
+from app.models.base import AnyRow
+from app.services.agreements import agreement_events, agreement_facts, agreement_rows, charge_rows, plans
+from app.services.base.context import Tx
+from app.services.payments import payment_rows
+
+LEAST_TIME = timedelta(days=1)
+"""So long at least a charge may take, however late it is made."""
+WHILE_OPEN = timedelta(hours=6)
+"""Between two looks at a charge that is under way; facts about it are heard by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeStep:
+    """`charge` this payment, `announce` the charge of this period, or else look again at that moment."""
+
+    agreement: AnyRow | None = None
+    charge: Any = None
+    announce: AnyRow | None = None
+    again_at: datetime | None = None
+
+
+def next_charge_step(tx: Tx, number: int) -> ChargeStep:
+    """The next step about an agreement. Nothing but its plan (an empty step) where nothing is due."""
+    seen = agreement_rows.find_agreement(tx, number)
+    if seen is None or seen.next_charge_at is None:
+        return ChargeStep()
+    order = _locked_order(tx, seen)
+    row = agreement_rows.lock_agreement(tx, number)
+    if row is None or row.next_period != seen.next_period or row.cancel_at is not None or row.status not in CHARGEABLE:
+        return ChargeStep()
+    period = agreement_rows.find_period(tx, row, row.next_period)
+    if order is not None:
+        return _of_open_order(tx, row, period, order)
+    if period is not None and period.order_id is not None:  # another worker was faster
+        return ChargeStep()
+    return _of_new_order(tx, row, period)
+
+
+def _locked_order(tx: Tx, row: AnyRow) -> AnyRow | None:
+    """The order of the period that is due, if it has one: also the one that was to be paid with the signing."""
+    period = agreement_rows.find_period(tx, row, row.next_period)
+    order_id = None if period is None else period.order_id
+    if order_id is None and row.next_period == 0 and row.first_payment_id is not None:
+        keys = payment_rows.payment_keys(tx, row.slot, row.first_payment_id)
+        order_id = None if keys is None else keys.order_id
+    return None if order_id is None else payment_rows.lock_order(tx, row.slot, order_id)
+
+
+# --- a period that has its order ---
+
+
+def _of_open_order(tx: Tx, row: AnyRow, period: AnyRow | None, order: AnyRow) -> ChargeStep:
+    payments = payment_rows.payments_of_order(tx, order.slot, order.id)
+    newest = payments[-1]
+    if any(payment.status in OPEN_PAYMENT for payment in payments[:-1]) or newest.status == PaymentStatus.HELD:
+        return ChargeStep(row, again_at=tx.now + WHILE_OPEN)
+    if period is None:
+        return _with_the_signing(tx, row, order, newest)
+    if newest.status in OPEN_PAYMENT:
+        is_to_be_sent = newest.status in (PaymentStatus.CREATED, PaymentStatus.UNKNOWN) and tx.now < newest.expires_at
+        return ChargeStep(row, charge=newest) if is_to_be_sent else ChargeStep(row, again_at=tx.now + WHILE_OPEN)
+    return _of_unpaid_order(tx, row, period, order, newest)
+
+
+def _of_unpaid_order(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest: AnyRow) -> ChargeStep:
+    """All attempts have ended unpaid: another one, when it is time for that."""
+    if order.status != OrderStatus.OPEN or order.expires_at <= tx.now:
+        agreement_facts.period_refused(tx, row, period, Refusal(period.refusal or Refusal.OTHER), MOST_ATTEMPTS)
+        return ChargeStep()
+    if period.next_try_at is None:  # closed on our own word: no fact has said so
+        agreement_facts.period_refused(tx, row, period, Refusal.OTHER, newest.attempt)
+        return ChargeStep()
+    if period.next_try_at > tx.now:
+        return ChargeStep(row, again_at=period.next_try_at)
+    later = _unless_too_many(tx, row)
+    if later is not None:
+        return ChargeStep(row, again_at=later)
+    payment = charge_rows.new_payment(tx, row, order, newest.attempt + 1)
+    charge_rows.write(tx, None, payment)
+    agreement_rows.change_period(tx, period, {"next_try_at": None})
+    return ChargeStep(row, charge=payment)
+
+
+def _with_the_signing(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow) -> ChargeStep:
+    """The first period was to be paid by the act of signing. Where it was not, the payer has signed without paying: the
+    next period is charged at its time."""
+    if payment.status in OPEN_PAYMENT or (order.status == OrderStatus.OPEN and tx.now < order.expires_at):
+        return ChargeStep(row, again_at=min(order.expires_at, tx.now + WHILE_OPEN) + timedelta(minutes=1))
+    start, end = plans.span(row, 0)
+    new = {"slot": row.slot, "agreement_id": row.id, "number": 0, "starts_at": start, "ends_at": end}
+    agreement_rows.add_period(tx, {**new, "status": "unpaid", "order_id": order.id, "entitlements": row.entitlements})
+    agreement_facts.settle_agreement(tx, row, {"next_period": 1, "tries": 0}, None)
+    return ChargeStep()
+
+
+# --- a period that has none yet ---
+
+
+def _of_new_order(tx: Tx, row: AnyRow, period: AnyRow | None) -> ChargeStep:
+    row = _moved_to_now(tx, row)
+    rules, window = tx.core.rules.charges, plans.window_of(tx, row)
+    charge_at = plans.planned_charge(row, row.next_period, rules)
+    if window.notice:
+        if announcement_moment(charge_at, window.notice) > tx.now:
+            return ChargeStep(row, again_at=announcement_moment(charge_at, window.notice))
+        period = period or _add_period(tx, row)
+        if period.announced_at is None:
+            return ChargeStep(row, announce=period)
+        charge_at = max(charge_at, period.announced_at + window.notice)
+    if charge_at > tx.now:
+        return ChargeStep(row, again_at=charge_at)
+    later = _unless_too_many(tx, row)
+    if later is not None:
+        return ChargeStep(row, again_at=later)
+    row = _with_next_plan(tx, row)
+    period = period or _add_period(tx, row)
+    expires_at = max(period.starts_at + window.after, tx.now + LEAST_TIME)
+    order = charge_rows.new_order(tx, row, row.next_period, expires_at)
+    payment = charge_rows.new_payment(tx, row, order, 1)
+    charge_rows.write(tx, order, payment)
+    agreement_rows.change_period(tx, period, {"order_id": order.id, "entitlements": row.entitlements})
+    return ChargeStep(row, charge=payment)
+
+
+def _moved_to_now(tx: Tx, row: AnyRow) -> AnyRow:
+    """A period that went by before anything was asked for it (no worker ran) is not charged for: it begins now."""
+    if plans.span(row, row.next_period)[1] > tx.now:
+        return row
+    return agreement_rows.change_agreement(tx, row, {"anchor_at": tx.now, "anchor_number": row.next_period})
+
+
+def _add_period(tx: Tx, row: AnyRow) -> AnyRow:
+    start, end = plans.span(row, row.next_period)
+    new = {"slot": row.slot, "agreement_id": row.id, "number": row.next_period, "starts_at": start, "ends_at": end}
+    agreement_rows.add_period(tx, {**new, "status": "due", "entitlements": row.entitlements})
+    return agreement_rows.known_period(tx, row, row.next_period)
+
+
+def _with_next_plan(tx: Tx, row: AnyRow) -> AnyRow:
+    """The product that was chosen for the next period takes effect with its order."""
+    if row.next_plan is None:
+        return row
+    changed = agreement_rows.change_agreement(tx, row, {**row.next_plan, "next_plan": None})
+    agreement_events.tell_agreement(tx, EventType.AGREEMENT_PLAN_CHANGED, changed)
+    return changed
+
+
+def _unless_too_many(tx: Tx, row: AnyRow) -> datetime | None:
+    """When to charge instead, where the user was charged as often today as is allowed for a day."""
+    rules, zone = tx.core.rules.charges, plans.zone_of(row)
+    today = tx.now.astimezone(zone).date()
+    begun = charge_moment(today, 0, zone)
+    if agreement_rows.charges_since(tx, row.slot, row.user_id, begun) < rules.per_day:
+        return None
+    return charge_moment(today + timedelta(days=1), rules.hour, zone)

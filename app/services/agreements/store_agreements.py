@@ -1,0 +1,153 @@
+"""Agreements that a store charges, and tells us about: each has a row from the first fact about it on.
+
+The order of a store's period is made by the purchase (`payments.store_orders`) and names no agreement: a period here
+names its order. Facts may come in any order, so a period ends where the next one begins, whichever was told first.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, update
+
+from app.domain.agreements import AgreementCause, AgreementStatus, next_agreement_status
+from app.domain.event_types import EventType
+from app.models.agreements import AGREEMENTS, PERIODS
+from app.models.base import AnyRow
+from app.services.accounts.catalog import product_of_store
+from app.services.accounts.users import ensure_user
+from app.services.agreements import agreement_events, agreement_rows, plans
+from app.services.base.context import Tx, environment_of
+from app.services.base.reported_fact import ReportedFact
+from app.services.base.upsert import NumberTaken, insert_if_new
+from app.services.payments.payment_rows import LockedPayment
+from app.services.payments.store_orders import STORE_WAY
+
+_A, _P = AGREEMENTS.c, PERIODS.c
+_OF_AGREEMENT = (_P.slot == bindparam("p_slot"), _P.agreement_id == bindparam("p_id"))
+_NEXT = select(func.min(_P.starts_at)).where(*_OF_AGREEMENT, _P.starts_at > bindparam("p_at", type_=_P.starts_at.type))
+_CUT = (
+    update(PERIODS)
+    .where(
+        *_OF_AGREEMENT,
+        _P.starts_at < bindparam("p_at", type_=_P.starts_at.type),
+        _P.ends_at > bindparam("p_at", type_=_P.starts_at.type),
+    )
+    .values(ends_at=bindparam("p_end", type_=_P.ends_at.type))
+)
+
+
+def told_of(tx: Tx, reported: ReportedFact) -> AnyRow | None:
+    """The agreement that a fact of a store is about, locked; made if its buyer and its product are known. None if
+    there is none."""
+    fact = reported.fact
+    buyer = reported.buyer
+    if buyer is None or fact.ref.agreement is None:
+        return None
+    row = _known(tx, reported)
+    if row is not None or fact.product is None:
+        return row
+    product = product_of_store(tx, reported.account.name, fact.product)
+    if product is None:
+        return None
+    _add(tx, reported, buyer, product)
+    return _known(tx, reported)
+
+
+def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment) -> None:
+    """A period of a store's agreement was paid: its order is `locked`."""
+    fact, row = reported.fact, told_of(tx, reported)
+    if row is None or fact.period_end is None or fact.period_end <= fact.at:
+        return
+    product = product_of_store(tx, reported.account.name, fact.product or "")
+    keys = {"p_slot": row.slot, "p_id": row.id, "p_at": fact.at}
+    tx.execute(_CUT, {**keys, "p_end": fact.at})
+    begins_next = tx.scalar(_NEXT, keys)
+    ends_at = fact.period_end if begins_next is None else min(fact.period_end, begins_next)
+    entitlements = row.entitlements if product is None else product.entitlements
+    new = {
+        "slot": row.slot,
+        "agreement_id": row.id,
+        "number": row.next_period,
+        "starts_at": fact.at,
+        "ends_at": ends_at,
+        "status": "paid",
+        "order_id": locked.order.id,
+        "payment_id": locked.payment.id,
+        "entitlements": entitlements,
+    }
+    agreement_rows.add_period(tx, new)
+    changed = agreement_rows.change_agreement(
+        tx, row, _after_period(row, reported, product, is_newest=begins_next is None)
+    )
+    work_at = plans.next_work(changed, tx.now, tx.core.rules.ask, plans.window_of(tx, changed))
+    changed = agreement_rows.change_agreement(tx, changed, {"next_work_at": work_at})
+    if row.next_period == 0 and row.signed_at == fact.at:
+        agreement_events.tell_agreement(tx, EventType.AGREEMENT_SIGNED, changed)
+    if changed.sku != row.sku:
+        agreement_events.tell_agreement(tx, EventType.AGREEMENT_PLAN_CHANGED, changed)
+    added = agreement_rows.find_period(tx, row, row.next_period)
+    agreement_events.tell_agreement(tx, EventType.AGREEMENT_RENEWED, changed, added)
+
+
+def _after_period(row: AnyRow, reported: ReportedFact, product: AnyRow | None, *, is_newest: bool) -> dict[str, Any]:
+    """What a paid period changes about its agreement. One that is not the newest changes nothing but how many there
+    are."""
+    fact = reported.fact
+    changes: dict[str, Any] = {"next_period": row.next_period + 1, "tries": 0}
+    if not is_newest or fact.period_end is None:
+        return changes
+    changes["paid_until"] = fact.period_end
+    if product is not None:
+        changes |= {"sku": product.sku, "title": product.title, "grants": product.grants}
+        changes["entitlements"] = product.entitlements
+    is_later = row.told_at is None or fact.at > row.told_at
+    after = next_agreement_status(AgreementStatus(row.status), AgreementCause.PAID, by_store=True)
+    if is_later:
+        changes["told_at"] = fact.at
+        if after is not None:
+            changes |= {"status": after, "ended_at": None, "ended_by": "", "grace_until": None}
+    return changes
+
+
+def _known(tx: Tx, reported: ReportedFact) -> AnyRow | None:
+    fact = reported.fact
+    environment = environment_of(fact.live)
+    return agreement_rows.lock_of_store(tx, reported.slot, reported.account.name, environment, fact.ref.agreement or "")
+
+
+def _add(tx: Tx, reported: ReportedFact, buyer: str, product: AnyRow) -> None:
+    """Make the row. Raises NumberTaken if another telling of the agreement was faster: then this one runs again."""
+    fact, plan = reported.fact, product.plan or {}
+    ensure_user(tx, buyer)
+    row = dict.fromkeys(column.name for column in _A) | {
+        "slot": reported.slot,
+        "user_id": buyer,
+        "environment": environment_of(fact.live),
+        "provider_account": reported.account.name,
+        "by_store": True,
+        "theirs": fact.ref.agreement,
+        "way": STORE_WAY,
+        "status": AgreementStatus.ACTIVE,
+        "sku": product.sku,
+        "title": product.title,
+        "unit": plan.get("unit"),
+        "length": plan.get("count"),
+        "zone": tx.core.rules.charges.zone,
+        "grants": product.grants,
+        "entitlements": product.entitlements,
+        "grace_days": 0,
+        "problem": "",
+        "anchor_number": 0,
+        "next_period": 0,
+        "cancel_by": "",
+        "signed_at": fact.at,
+        "ended_by": "",
+        "created_at": tx.now,
+        "expires_at": tx.now,
+        "next_work_at": tx.now + timedelta(days=1),
+        "tries": 0,
+    }
+    if not insert_if_new(tx, AGREEMENTS, {**row, "id": tx.core.numbers.next(reported.slot)}):
+        raise NumberTaken

@@ -1,0 +1,145 @@
+"""What the worker does about agreements: asks how they stand, ends them where that is wanted, charges what is due."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from app.domain.agreements import CHARGEABLE, IN_FORCE, NEVER_SIGNED, AgreementStatus
+from app.domain.event_types import EventType
+from app.domain.facts import Ending, Fact
+from app.domain.schedule import give_up_moment, grace_end
+from app.models.base import AnyRow
+from app.providers.registry import ProviderAccount
+from app.providers.verbs import Cancels
+from app.services.agreements import agreement_facts, agreement_rows, plans
+from app.services.agreements.agreement_facts import ENDED_BY_RULE
+from app.services.base.context import Core, Tx
+from app.services.calls.agreement_charges import charge_if_due, numbers_of, retry_moment
+from app.services.calls.payment_queries import ASK_SECONDS, apply_all
+from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
+
+STORE_SILENCE = timedelta(days=61)
+"""So long after its paid period a subscription of which the store tells nothing new is over: stores go on collecting
+for 60 days at the most (seen 2026-11-28)."""
+DECLINED_PAUSE = timedelta(days=1)
+"""After a provider refused to end an agreement."""
+_log = structlog.get_logger(__name__)
+
+
+def work_on_agreement(core: Core, number: int) -> bool:
+    """One step about an agreement that fell due; False if it is not due, or another worker has it. Each step is
+    recorded before the next, so dying anywhere only repeats a step."""
+    row = core.transact(lambda tx: agreement_rows.AGREEMENTS_DUE.take(tx, number, tx.now))
+    if row is None:
+        return False
+    again_at = _work(core, row)
+
+    def plan(tx: Tx) -> None:
+        now_is = agreement_rows.find_agreement(tx, number)
+        if now_is is None:
+            return
+        usual = plans.next_work(now_is, tx.now, tx.core.rules.ask, plans.window_of(tx, now_is))
+        agreement_rows.set_work(tx, row, _sooner(now_is, again_at, usual, tx.now))
+
+    core.transact(plan)
+    return True
+
+
+def _sooner(row: AnyRow, again_at: datetime | None, usual: datetime | None, now: datetime) -> datetime | None:
+    """What the step says counts before the plan, but for the moment of the next question."""
+    if row.status == AgreementStatus.ENDED or again_at is None:
+        return usual
+    asked_at: datetime = row.asked_at or row.signed_at or row.created_at
+    return max(now, min(again_at, max(asked_at + plans.ASK_GAP, now + timedelta(hours=1))))
+
+
+def _work(core: Core, row: AnyRow) -> datetime | None:
+    now = core.clock.now()
+    account = core.registry.get(row.provider_account)
+    if account is None:
+        _log.error("agreement_without_provider_account", agreement=row.id)
+        return now + plans.ASK_GAP
+    if row.status != AgreementStatus.ENDED and row.cancel_at is not None and row.cancel_at <= now:
+        return end_at_provider(core, account, row)
+    asked_at = row.asked_at or row.signed_at or row.created_at
+    if row.status == AgreementStatus.SIGNING or row.by_store or asked_at + plans.ASK_GAP <= now:
+        return ask_about_agreement(core, account, row)
+    if row.status in CHARGEABLE:
+        return charge_if_due(core, row.id)
+    return None
+
+
+def ask_about_agreement(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:
+    """Ask the provider how the agreement stands, and apply what it says; when to ask again, None: by the plan."""
+    called: ProviderCall[tuple[Fact, ...]] = call_provider(
+        core, account, "query", lambda: account.provider.query(numbers_of(row)), seconds=ASK_SECONDS, agreement=row.id
+    )
+    if called.answer is None:
+        return retry_moment(core, row, called)
+    apply_all(core, account, called.answer, "query")
+    core.transact(lambda tx: _asked(tx, row, is_known=bool(called.answer)))
+    return None
+
+
+def _asked(tx: Tx, seen: AnyRow, *, is_known: bool) -> None:
+    """The provider has answered: what is over by its silence ends here."""
+    row = agreement_rows.lock_agreement(tx, seen.id)
+    if row is None:
+        return
+    row = agreement_rows.change_agreement(tx, row, {"asked_at": tx.now})
+    if row.status in IN_FORCE:
+        row = agreement_rows.change_agreement(tx, row, {"tries": 0})
+    if row.status == AgreementStatus.SIGNING:
+        over = give_up_moment(row.expires_at) if is_known else grace_end(row.expires_at, tx.core.rules.ask)
+        if tx.now >= over:
+            _end(tx, row, NEVER_SIGNED)
+        return
+    is_silent = row.paid_until is not None and tx.now >= row.paid_until + STORE_SILENCE
+    if row.by_store and row.status in IN_FORCE and is_silent:
+        _end(tx, row, Ending.TIME)
+
+
+def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:
+    """End an agreement at its provider, because that is wanted. Unknown is asked about until it has ended."""
+    provider = account.provider
+    if not isinstance(provider, Cancels):
+        core.transact(lambda tx: _ended_by_us(tx, row))
+        return None
+    canceller = provider
+    called: ProviderCall[tuple[Fact, ...]] = call_provider(
+        core, account, "cancel", lambda: canceller.cancel(numbers_of(row)), seconds=ASK_SECONDS, agreement=row.id
+    )
+    if called.answer is not None:
+        apply_all(core, account, called.answer, "reply")
+        if not called.answer and row.status == AgreementStatus.SIGNING:  # it may still be signed
+            return ask_about_agreement(core, account, row)
+        if not called.answer:  # the provider knows no such agreement
+            core.transact(lambda tx: _ended_by_us(tx, row))
+            return None
+        return core.clock.now() + timedelta(minutes=10)
+    core.transact(lambda tx: _not_ended(tx, row, called.problem))
+    asked_again = ask_about_agreement(core, account, row)
+    if called.end is CallEnd.DECLINED:
+        return core.clock.now() + DECLINED_PAUSE
+    return asked_again or retry_moment(core, row, called)
+
+
+def _not_ended(tx: Tx, seen: AnyRow, problem: str) -> None:
+    row = agreement_rows.lock_agreement(tx, seen.id)
+    if row is not None:
+        agreement_rows.change_agreement(tx, row, {"problem": problem})
+
+
+def _ended_by_us(tx: Tx, seen: AnyRow) -> None:
+    row = agreement_rows.lock_agreement(tx, seen.id)
+    if row is not None and row.status in IN_FORCE:
+        _end(tx, row, Ending.UNPAID if row.cancel_by == ENDED_BY_RULE else Ending.US)
+
+
+def _end(tx: Tx, row: AnyRow, how: str) -> None:
+    """End a locked agreement on our own word."""
+    changes: dict[str, Any] = {"status": AgreementStatus.ENDED, "ended_at": tx.now, "ended_by": how, "action": None}
+    agreement_facts.settle_agreement(tx, row, changes, EventType.AGREEMENT_ENDED)

@@ -1,0 +1,162 @@
+"""Agreements to pay period after period, and what they make active."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from app.domain import list_tables, representations
+from app.domain.numbers import parse_number
+from app.services.agreements import agreement_lists, agreement_requests, entitlements, signing_requests
+from app.services.agreements.signing_requests import NewAgreement
+from app.services.base.errors import NotFound
+from app.services.base.idempotency import Keyed, keyed
+from app.services.calls import agreement_queries, agreement_signing
+from app.services.payments.orders import PayBy
+from app.web import agreement_schemas as shapes
+from app.web.access import Forbidden, caller, needs
+from app.web.context import core
+from app.web.lists import CSV_RESPONSE, NUMBER, ListShape, list_answer
+from app.web.schemas import ListQuery, UserQuery, idempotency_key
+
+blueprint = APIBlueprint("agreements", __name__, url_prefix="/v1", tag="Agreements")
+AGREEMENT_LIST = ListShape("agreements", "agreements", (NUMBER,), list_tables.AGREEMENT_COLUMNS)
+PERIOD_LIST = ListShape("periods", "periods", (NUMBER,), list_tables.PERIOD_COLUMNS)
+
+
+@blueprint.post("/agreements")
+@needs("orders")
+@blueprint.input(shapes.AgreementIn, arg_name="body")
+@blueprint.output(shapes.AgreementOut, status_code=201)
+def create_agreement(body: shapes.AgreementIn) -> Any:
+    """Begin an agreement about a product with a plan: the answer's `action` is what the client does to sign.
+
+    Once it is signed, each period is charged at its time. Sending the same request with the same Idempotency-Key again
+    gives the same agreement, and goes on where the first one stopped.
+    """
+    user_id = caller().user(body.user)
+    content = {**body.model_dump(mode="json"), "user": user_id}
+    request = keyed(caller().speaking_for(user_id), idempotency_key(), "create_agreement", content)
+    pay_by = PayBy(body.provider_account, body.way, body.extra, body.return_url)
+    wanted = NewAgreement(user_id, body.product, pay_by, body.currency, body.zone, body.pay_now)
+    number = signing_requests.create_signing(core(), wanted, request)
+    agreement_signing.start_signing(core(), number)
+    return _shown(number)
+
+
+@blueprint.get("/agreements")
+@needs("read")
+@blueprint.input(ListQuery, location="query", arg_name="query")
+@blueprint.output(shapes.AgreementsOut)
+@blueprint.doc(responses=CSV_RESPONSE)
+def list_agreements(query: ListQuery) -> Any:
+    """A user's agreements, newest first: with every provider, and those that stores charge."""
+    read = partial(agreement_lists.agreements_of_user, core(), caller().user(query.user))
+    return list_answer(AGREEMENT_LIST, query, read, representations.agreement_data)
+
+
+@blueprint.get("/agreements/<number>")
+@needs("read")
+@blueprint.input(UserQuery, location="query", arg_name="query")
+@blueprint.output(shapes.AgreementOut)
+def show_agreement(number: str, query: UserQuery) -> Any:
+    """One agreement. A backend's key reads every one, with `user` only those of that user."""
+    return _shown(_number(number), caller().user_if_named(query.user))
+
+
+@blueprint.get("/agreements/<number>/periods")
+@needs("read")
+@blueprint.input(ListQuery, location="query", arg_name="query")
+@blueprint.output(shapes.PeriodsOut)
+@blueprint.doc(responses=CSV_RESPONSE)
+def list_periods(number: str, query: ListQuery) -> Any:
+    """The periods of an agreement, newest first: paid, free, due, or left unpaid."""
+    row = agreement_requests.view_agreement(core(), caller().user_if_named(query.user), _number(number))
+    return list_answer(
+        PERIOD_LIST, query, partial(agreement_lists.periods_of, core(), row), representations.period_data
+    )
+
+
+@blueprint.post("/agreements/<number>/cancel")
+@needs("orders")
+@blueprint.input(shapes.CancelAgreementIn, arg_name="body")
+@blueprint.output(shapes.AgreementOut)
+def cancel_agreement(number: str, body: shapes.CancelAgreementIn) -> Any:
+    """End an agreement, at once or with the period that is paid. What a store charges only the payer ends, there.
+
+    The answer says how far that has come; the worker goes on until the provider says that it is over.
+    """
+    who, parsed = caller(), _number(number)
+    wanted = {**body.model_dump(mode="json"), "agreement": number}
+    asked_by = _keyed("cancel_agreement", wanted)
+    agreement_requests.request_end(core(), parsed, who.user_id, asked_by, who.actor, at_once=body.at_once)
+    agreement_queries.work_on_agreement(core(), parsed)
+    return _shown(parsed)
+
+
+@blueprint.post("/agreements/<number>/pause")
+@needs("orders")
+@blueprint.output(shapes.AgreementOut)
+def pause_agreement(number: str) -> Any:
+    """Charge nothing under an agreement until it is resumed. For the backend alone."""
+    parsed = _for_backend(number)
+    agreement_requests.pause_charges(core(), parsed, None, _keyed("pause_agreement", {"agreement": number}))
+    return _shown(parsed)
+
+
+@blueprint.post("/agreements/<number>/resume")
+@needs("orders")
+@blueprint.output(shapes.AgreementOut)
+def resume_agreement(number: str) -> Any:
+    """Charge again under an agreement that was paused, stayed unpaid, or was to be ended. For the backend alone."""
+    parsed = _for_backend(number)
+    agreement_requests.resume_charges(core(), parsed, None, _keyed("resume_agreement", {"agreement": number}))
+    return _shown(parsed)
+
+
+@blueprint.post("/agreements/<number>/plan")
+@needs("orders")
+@blueprint.input(shapes.ChangePlanIn, arg_name="body")
+@blueprint.output(shapes.AgreementOut)
+def set_plan(number: str, body: shapes.ChangePlanIn) -> Any:
+    """Choose another product from the next period on. One that costs more than was signed needs a new agreement."""
+    parsed = _number(number)
+    wanted = {**body.model_dump(mode="json"), "agreement": number}
+    agreement_requests.change_plan(core(), parsed, caller().user_id, _keyed("set_plan", wanted), body.product)
+    return _shown(parsed)
+
+
+@blueprint.get("/entitlements")
+@needs("read")
+@blueprint.input(UserQuery, location="query", arg_name="query")
+@blueprint.output(shapes.EntitlementsOut)
+def list_entitlements(query: UserQuery) -> Any:
+    """What is active for a user now, and until when: from all of the user's agreements, whoever charges."""
+    found = entitlements.entitlements_of_user(core(), caller().user(query.user))
+    return {"entitlements": [representations.entitlement_data(each) for each in found]}
+
+
+def _shown(number: int, user_id: str | None = None) -> Any:
+    return representations.agreement_data(agreement_requests.view_agreement(core(), user_id, number))
+
+
+def _keyed(what: str, content: dict[str, Any]) -> Callable[[str], Keyed]:
+    """The request's key, once it is known whose agreement it is about."""
+    who, key = caller(), idempotency_key()
+    return lambda user_id: keyed(who.speaking_for(user_id), key, what, {**content, "user": user_id})
+
+
+def _for_backend(number: str) -> int:
+    if caller().user_id is not None:
+        raise Forbidden("this is for the app's backend")
+    return _number(number)
+
+
+def _number(text: str) -> int:
+    number = parse_number(text)
+    if number is None:
+        raise NotFound
+    return number

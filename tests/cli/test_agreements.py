@@ -1,0 +1,52 @@
+"""`tillbook agreements`, as operators run it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Engine
+
+from app.cli import main
+from tests.support.agreement_house import agreement_house
+from tests.support.world import World
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def settings(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command works on the world's database."""
+    for name in [name for name in os.environ if name.startswith("TILLBOOK_")]:
+        monkeypatch.delenv(name)
+    url = engine.url.render_as_string(hide_password=False)
+    (tmp_path / "tillbook.toml").write_text(f'env = "test"\ndatabase_url = "{url}"\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+
+def _said(*words: str) -> list[str]:
+    done = CliRunner().invoke(main, ["agreements", *words])
+    return [f"exit {done.exit_code}", *done.output.splitlines()]
+
+
+@pytest.mark.usefixtures("settings")
+def test_operators_see_what_is_past_due_and_end_it(world: World) -> None:
+    house = agreement_house(world)
+    house.debit.script.append("no_money")
+    number = str(house.signed())
+    house.later(days=1)
+    ok, line = _said("list")
+    assert ok == "exit 0"
+    assert line.startswith(f"{number}  sandbox  debit  past_due  vip  1500 CNY  user=alice  nothing paid  next charge")
+    assert _said("list", "--status", "active") == ["exit 0"]
+    assert _said("list", "--user", "alice")[1] == line
+    shown = _said("show", number)
+    assert "period 0  2026-01-02 03:04 to 2026-02-02 03:04  due" in shown[2]
+    assert shown[2].endswith("refused: no_money")
+    _said("cancel", number, "--by", "mei", "--at-once")
+    row = house.row(int(number))
+    assert (row.cancel_by, row.next_charge_at) == ("operator:mei", None)
+    assert "exit 1" in _said("show", "77")[0]
+    assert _said("show", "x")[0] == "exit 1"

@@ -1,0 +1,156 @@
+"""Subscriptions that a store charges: one row each, whatever is told in whatever order."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.facts import Ending, Fact, Kind, Ref
+from app.models.base import AnyRow
+from app.services.accounts.users import ensure_user
+from app.services.agreements import agreement_lists, agreement_requests
+from app.services.agreements.agreement_requests import KeptByTheStore
+from app.services.base.idempotency import keyed
+from tests.support.agreement_house import AgreementHouse, agreement_house
+from tests.support.world import World
+
+FIRST, SECOND, THIRD, FOURTH = (datetime(2026, month, 2, tzinfo=UTC) for month in (1, 2, 3, 4))
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def house(world: World) -> AgreementHouse:
+    return agreement_house(world)
+
+
+class Subscriber:
+    """A user of the app who subscribed in the store."""
+
+    def __init__(self, house: AgreementHouse, user: str = "alice") -> None:
+        self.house, self.user = house, user
+        self.token = str(house.core.transact(lambda tx: ensure_user(tx, user)).token)
+        self.original = f"original-{user}"
+
+    def fact(self, kind: Kind, at: datetime, theirs: str | None = None, **told: Any) -> Fact:
+        names = Ref(theirs=theirs and f"{self.user}-{theirs}", agreement=self.original)
+        told = {"owner": self.token, "product": "vip.monthly", "account": "store-app", "live": False, **told}
+        return Fact(kind, names, at, quantity=1, **told)
+
+    def paid(self, theirs: str, at: datetime, end: datetime, **told: Any) -> Fact:
+        return self.fact(Kind.PAID, at, theirs, period_end=end, **told)
+
+    def tell(self, *facts: Fact) -> None:
+        for fact in facts:
+            self.house.tell(fact, "store")
+
+    @property
+    def rows(self) -> list[AnyRow]:
+        return list(agreement_lists.agreements_of_user(self.house.core, self.user, None, 10).rows)
+
+
+def test_the_first_fact_makes_the_agreement_and_each_period_extends_it(house: AgreementHouse) -> None:
+    one = Subscriber(house)
+    one.tell(one.paid("1", FIRST, SECOND))
+    (row,) = one.rows
+    assert (row.status, row.by_store, row.theirs, row.sku) == ("active", True, one.original, "store-vip")
+    assert house.active() == {"vip": SECOND}
+    one.tell(one.paid("2", SECOND, THIRD), one.paid("2", SECOND, THIRD))
+    assert [(each.number, each.status) for each in house.periods(row.id)] == [(0, "paid"), (1, "paid")]
+    assert house.active() == {"vip": THIRD}
+    assert house.events() == ["agreement.signed", "agreement.renewed", "agreement.renewed"]
+    house.world.assert_balanced()
+
+
+def test_facts_in_any_order_come_to_one_state(house: AgreementHouse) -> None:
+    """Two periods, a failure to collect, its recovery, and the end: told in each of many orders."""
+    house.world.clock.advance(86_400 * 80)
+    orders = list(itertools.permutations(range(5)))[::11]
+    for n, order in enumerate(orders):
+        one = Subscriber(house, f"user-{n}")
+        facts = [
+            one.paid("1", FIRST, SECOND),
+            one.fact(Kind.PAST_DUE, SECOND, period_end=SECOND + timedelta(days=3), renews=True),
+            one.paid("2", SECOND + timedelta(days=2), THIRD + timedelta(days=2)),
+            one.fact(Kind.SIGNED, SECOND + timedelta(days=2), period_end=THIRD + timedelta(days=2), renews=True),
+            one.fact(Kind.ENDED, THIRD + timedelta(days=2), ending=Ending.PAYER),
+        ]
+        one.tell(*(facts[at] for at in order))
+        (row,) = one.rows
+        assert (row.status, row.ended_by) == ("ended", "payer"), order
+        spans = sorted((each.starts_at, each.ends_at) for each in house.periods(row.id))
+        assert spans == [(FIRST, SECOND), (SECOND + timedelta(days=2), THIRD + timedelta(days=2))], order
+        assert row.paid_until == THIRD + timedelta(days=2), order
+
+
+def test_a_period_that_takes_the_place_of_a_running_one_ends_it_whichever_is_told_first(house: AgreementHouse) -> None:
+    middle = FIRST + timedelta(days=10)
+    for user, is_first_told_first in (("alice", True), ("bob", False)):
+        one = Subscriber(house, user)
+        facts = [one.paid("1", FIRST, SECOND), one.paid("2", middle, THIRD, replaces="r")]
+        one.tell(*(facts if is_first_told_first else facts[::-1]))
+        (row,) = one.rows
+        assert sorted((each.starts_at, each.ends_at) for each in house.periods(row.id)) == [
+            (FIRST, middle),
+            (middle, THIRD),
+        ]
+
+
+def test_a_store_that_tries_to_collect_says_how_long_the_payer_may_go_on(house: AgreementHouse) -> None:
+    one = Subscriber(house)
+    one.tell(one.paid("1", FIRST, SECOND))
+    house.world.clock.advance((SECOND - house.world.clock.now()).total_seconds() + 60)
+    assert house.active() == {}
+    one.tell(one.fact(Kind.PAST_DUE, SECOND, period_end=SECOND + timedelta(days=6), renews=True))
+    assert one.rows[0].status == "past_due"
+    assert house.active() == {"vip": SECOND + timedelta(days=6)}
+    one.tell(one.fact(Kind.ENDED, SECOND + timedelta(days=1), ending=Ending.UNPAID))
+    assert house.active() == {}
+    house.world.clock.advance(86_400 * 3)
+    one.tell(one.paid("2", SECOND + timedelta(days=2), THIRD))
+    (row,) = one.rows
+    assert (row.status, row.ended_by) == ("active", ""), "taken up again"
+    assert house.active() == {"vip": THIRD}
+
+
+def test_a_revoked_purchase_ends_what_it_made_active_by_its_refund(house: AgreementHouse) -> None:
+    one = Subscriber(house)
+    one.tell(one.paid("1", FIRST, SECOND))
+    one.tell(one.fact(Kind.REFUNDED, FIRST + timedelta(days=1), "1", share=100_000))
+    assert house.active() == {}
+    one.tell(one.fact(Kind.REFUND_UNDONE, FIRST + timedelta(days=2), "1"))
+    assert house.active() == {"vip": SECOND}
+
+
+def test_a_subscription_of_which_the_store_says_nothing_more_ends_after_two_months(house: AgreementHouse) -> None:
+    one = Subscriber(house)
+    one.tell(one.paid("1", FIRST, SECOND))
+    house.at(SECOND + timedelta(days=2))
+    assert one.rows[0].status == "active", "the store may still tell of a renewal"
+    house.at(SECOND + timedelta(days=62))
+    assert (one.rows[0].status, one.rows[0].ended_by) == ("ended", "time")
+
+
+def test_nobody_but_the_payer_changes_it_and_then_in_the_store(house: AgreementHouse) -> None:
+    one = Subscriber(house)
+    one.tell(one.paid("1", FIRST, SECOND))
+    number = one.rows[0].id
+
+    def request(user: str) -> Any:
+        return keyed(f"user:{user}", "k", "cancel", {})
+
+    with pytest.raises(KeptByTheStore):
+        agreement_requests.request_end(house.core, number, "alice", request, "alice", at_once=True)
+    with pytest.raises(KeptByTheStore):
+        agreement_requests.change_plan(house.core, number, None, lambda user: keyed(user, "p", "plan", {}), "basic")
+
+
+def test_a_word_about_a_subscription_of_nobody_waits_for_its_buyer(house: AgreementHouse) -> None:
+    one = Subscriber(house)
+    early = one.fact(Kind.ENDED, SECOND, ending=Ending.PAYER, owner=None)
+    assert house.tell(early, "store").outcome == "parked"
+    one.tell(one.paid("1", FIRST, SECOND), early)
+    assert one.rows[0].status == "ended"
