@@ -183,6 +183,16 @@ def test_the_delivery_that_was_under_way_when_money_went_back_is_still_to_be_tak
     assert buyer.status == "taken_back"
 
 
+def test_money_that_was_held_when_a_part_of_it_went_back_orders_the_rest(world: World) -> None:
+    buyer = ExternalBuyer(world)
+    buyer.tell(replace(buyer.paid(), refunds_unknown=True), "query")
+    assert buyer.told() == []
+    buyer.tell(buyer.fact(Kind.REFUNDED, 30, refund="c1", money=300), "bill")
+    assert (buyer.status, buyer.due, buyer.row.wishes[-1]["asks"]) == ("waiting", [30, 3], "take_back")
+    buyer.assert_balanced()
+    buyer.answer("taken_back", 2)
+
+
 # --- told again ---
 
 

@@ -12,6 +12,7 @@ from app.domain.fulfilment import FulfilmentStatus
 from app.models.base import AnyRow
 from app.models.events import EVENTS
 from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.context import Core
 from app.services.base.idempotency import keyed
 from app.services.fulfilments import answers
 from app.services.fulfilments.answers import FulfilmentAnswer
@@ -66,7 +67,14 @@ class ExternalBuyer(Buyer):
         ]
 
     def answer(self, status: str, revision: int = 1, *, key: str | None = None, reason: str = "") -> None:
-        given = FulfilmentAnswer(self.order_id, revision, FulfilmentStatus(status), reason, "", "backend:game")
-        content = {"order": self.order_id, "status": status, "revision": revision, "reason": reason}
-        request = keyed("backend:game", key or f"answer-{next(_keys)}", "answer_fulfilment", content)
-        answers.take_answer(self.world.core, given, request)
+        answer_for(self.world.core, self.order_id, status, revision, key=key, reason=reason)
+
+
+def answer_for(
+    core: Core, order_id: int, status: str, revision: int, *, key: str | None = None, reason: str = ""
+) -> None:
+    """Answer as the API does for the backend."""
+    given = FulfilmentAnswer(order_id, revision, FulfilmentStatus(status), reason, "", "backend:game")
+    content = {"order": order_id, "status": status, "revision": revision, "reason": reason}
+    request = keyed("backend:game", key or f"answer-{next(_keys)}", "answer_fulfilment", content)
+    answers.take_answer(core, given, request)

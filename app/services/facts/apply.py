@@ -288,7 +288,7 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
     if decision.reason == Mismatch.BEFORE_PAYMENT and locked and locked.payment.status not in OPEN_PAYMENT:
         decision = _credit_held(tx, stored, decision, locked)
     if stored.reported.account.takes_reports and payment_id is not None and decision.outcome not in NOT_MATCHED:
-        provider_reports.note_report(tx, stored.reported, payment_id)
+        provider_reports.note_report(tx, stored.reported, payment_id, None if locked is None else locked.order)
     return Applied(decision.outcome, decision.reason, slot, fact_id, payment_id)
 
 
@@ -337,9 +337,7 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
     """Move the locked rows and book what the decision says. New rows were inserted as the decision leaves them."""
     fact, order, payment = stored.reported.fact, locked.order, locked.payment
     moves: list[Move] = []
-    if locked.is_new:
-        pass
-    elif decision.payment is not None:
+    if decision.payment is not None and not locked.is_new:
         values = payment_rows.payment_move(
             payment,
             decision.payment,
@@ -355,21 +353,16 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
     events = _events(tx, stored, decision, locked)
-    if decision.order is OrderStatus.PAID and fulfilments.is_fulfilled_outside(order):
-        minor = fact.money.minor if fact.money is not None else None
-        ordered, told = fulfilments.order_fulfilment(tx, order, payment.id, minor, fact.at)
-        moves.append(ordered)
-        events = [*events, *told]
+    if decision.order is OrderStatus.PAID:
+        fulfilments.order_fulfilment(tx, order, payment.id, fact, moves, events)
     money, booking = bookings.of_reported(stored.reported), decision.booking
     transfers = bookings.still_to_book(money, order, payment.id, booking, from_suspense=stored.in_suspense)
     if transfers:
         post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, beside=moves, told=events)
     else:
         write_rows(tx, [*moves, *payment_events.moves(order, events, tx.now)])
-    # What the app's backend delivers is reported when the backend has said so.
-    has_report = fact.kind is not Kind.PAID or not fulfilments.is_fulfilled_outside(order)
-    if has_report and stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
-        provider_reports.note_report(tx, stored.reported, payment.id)
+    if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
+        provider_reports.note_report(tx, stored.reported, payment.id, order)
     if decision.payment in UNPAID_END:
         expire_if_over(tx, order, tx.now)
 

@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, insert, literal_column, select, update
 
 from app.domain import representations
 from app.domain.event_types import EventType
+from app.domain.facts import Fact
 from app.domain.fulfilment import (
     ANSWERED_WITHIN,
     FulfilledBy,
@@ -71,13 +72,14 @@ def paid_order(order: Any, payment_id: int, paid_at: datetime) -> Any:
     )
 
 
-def order_fulfilment(
-    tx: Tx, order: Any, payment_id: int, paid_minor: int | None, paid_at: datetime
-) -> tuple[Move, list[Event]]:
-    """The row of what the backend is to fulfil from now on, and the event that says so: to be written with the payment
-    of the order."""
-    after = paid_order(order, payment_id, paid_at)
-    units = units_of(order.grants, quantity=order.quantity, paid_minor=paid_minor or 0, paid_at=paid_at)
+def order_fulfilment(tx: Tx, order: Any, payment_id: int, paid: Fact, moves: list[Move], events: list[Event]) -> None:
+    """Add to what is written with the payment of the order: the row of what the backend is to fulfil from now on, and
+    the event that says so. Nothing for an order whose coins are in our ledger."""
+    if not is_fulfilled_outside(order):
+        return
+    after = paid_order(order, payment_id, paid.at)
+    paid_minor = paid.money.minor if paid.money is not None else 0
+    units = units_of(order.grants, quantity=order.quantity, paid_minor=paid_minor, paid_at=paid.at)
     row = _Row(
         slot=order.slot,
         id=order.id,
@@ -91,7 +93,8 @@ def order_fulfilment(
         answered_at=None,
         **_asked_for(tx, Wish.DELIVERY, []),
     )
-    return (_INSERT, row._asdict()), fulfilment_events(tx, EventType.FULFILMENT_ORDERED, row, after)
+    moves.append((_INSERT, row._asdict()))
+    events += fulfilment_events(tx, EventType.FULFILMENT_ORDERED, row, after)
 
 
 def aim_fulfilment(tx: Tx, order: AnyRow, refunded: Fraction) -> None:

@@ -7,17 +7,22 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.domain.facts import Kind
+from app.models.base import AnyRow
 from app.models.reports import ReportRow
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.upsert import insert_if_new
+from app.services.payments import fulfilments
 
 
-def note_report(tx: Tx, reported: ReportedFact, payment_id: int) -> None:
-    """Write down the report that this fact calls for, if one does. Only for a provider that takes reports."""
+def note_report(tx: Tx, reported: ReportedFact, payment_id: int, order: AnyRow | None) -> None:
+    """Write down the report that this fact calls for, if one does. Only for a provider that takes reports. What the
+    app's backend delivers is reported when the backend has said so."""
     fact = reported.fact
     if fact.kind is Kind.REFUND_ASKED:
         _write(tx, reported.slot, payment_id, "consumption", fact.ref.refund or "", fact.at)
+    elif order is not None and fulfilments.is_fulfilled_outside(order):
+        return
     elif fact.kind is Kind.PAID and reported.account.report_delivery:
         _write(tx, reported.slot, payment_id, "delivered", "", fact.at)
 

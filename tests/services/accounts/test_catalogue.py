@@ -130,3 +130,17 @@ def test_the_price_is_in_the_wanted_currency_or_the_providers_first() -> None:
     for currencies, wanted in ((("USD",), None), (("CNY",), "JPY"), ((), None)):
         with pytest.raises(NoPrice):
             price_in(prices, currencies, wanted)
+
+
+def test_a_plan_is_not_delivered_by_the_backend() -> None:
+    text = """
+[[products]]
+sku = "monthly"
+title = "monthly"
+fulfilment = "external"
+prices = { CNY = "6.00" }
+plan = { period = "1 month" }
+grants = [{ asset = "coin", amount = 60 }]
+"""
+    with pytest.raises(BadCatalogue, match="a plan cannot be external"):
+        parse_catalogue(text)
