@@ -200,25 +200,3 @@ def _brings_news_of_refund(reported: ReportedFact, known: Any) -> bool:
     if reported.fact.kind not in REFUND_KINDS:
         return False
     return known.reason == Mismatch.BEFORE_PAYMENT or refund_facts.says_more(known.content, content_of(reported.fact))
-
-
-def report_fact(reported: ReportedFact, applied: Applied) -> None:
-    """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
-    account, fact = reported.account.name, reported.fact
-    metrics.FACTS_TOLD.labels(account, fact.kind, reported.road, applied.outcome).inc()
-    if applied.outcome is Outcome.NOT_OURS:
-        return
-    say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
-    say(
-        "fact",
-        outcome=applied.outcome,
-        reason=applied.reason,
-        kind=fact.kind,
-        road=reported.road,
-        provider_account=account,
-        payment=applied.payment_id,
-        ours=fact.ref.ours,
-        theirs=fact.ref.theirs,
-        fact=applied.fact_id,
-        **({"faults": reported.faults} if reported.faults else {}),
-    )
