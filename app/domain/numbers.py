@@ -79,6 +79,29 @@ def keyed_uuid(slot: int, scope: str, key: str) -> uuid.UUID:
     return uuid.UUID(int=value)
 
 
+KEYED_TRANSFERS, HOLD = ("spend", "grant", "debit"), "hold"
+KEYED = (*KEYED_TRANSFERS, HOLD)
+"""The requests of a caller about a user that have their keys together: the first word of their scopes."""
+
+
+def ids_of_key(slot: int, owner: str, key: str) -> dict[str, uuid.UUID]:
+    """Under which ids the books would know a request with this key, by its kind. `owner` is the caller and the user."""
+    return {kind: keyed_uuid(slot, f"{kind}:{owner}", key) for kind in KEYED}
+
+
+def key_owner(scope: str) -> str:
+    """Whose keys these are: caller and user. Empty for a scope that is no caller's."""
+    kind, _, owner = scope.partition(":")
+    return owner if kind in KEYED else ""
+
+
+def rival_ids(slot: int, scope: str, key: str) -> list[uuid.UUID]:
+    """Under which ids the books would know another kind of request with this key: of KEYED without the scope's own, in
+    their order. None for a scope that is no caller's."""
+    kind, _, owner = scope.partition(":")
+    return [keyed_uuid(slot, f"{other}:{owner}", key) for other in KEYED if other != kind] if kind in KEYED else []
+
+
 def keyed_number(slot: int, scope: str, key: str) -> int:
     """A number for a repeatable request: the same scope and key give the same number of that slot, also where nobody
     remembers the request any more. Its upper 51 bits are SHA-256 of scope and key, as in `keyed_uuid`."""

@@ -29,21 +29,6 @@ from app.domain.numbers import keyed_uuid
 SPEND, DEBIT, GRANT, CAPTURE = "spend", "debit", "grant", "capture"
 
 
-KEYED_TRANSFERS = (SPEND, GRANT, DEBIT)
-HOLD = "hold"
-KEYED = (*KEYED_TRANSFERS, HOLD)
-"""The requests of a caller about a user that have their keys together: the first word of their scopes."""
-
-
-def rival_ids(slot: int, scope: str, key: str) -> list[uuid.UUID]:
-    """Under which ids the books would know another kind of request with this key: of KEYED without the scope's own, in
-    their order. None for a scope that is no caller's."""
-    kind, _, owner = scope.partition(":")
-    if kind not in KEYED:
-        return []
-    return [keyed_uuid(slot, f"{other}:{owner}", key) for other in KEYED if other != kind]
-
-
 @dataclass(frozen=True)
 class Spend:
     """Coins that a user spends. Key and user together name it: two users may use the same key."""

@@ -57,6 +57,8 @@ class AgreementRow(Base):
     zone: Mapped[str] = mapped_column(String(64))
     grants: Mapped[list[dict[str, Any]]] = mapped_column(Json)
     """Copied from the product, as entitlements are: a later catalogue does not change what was agreed."""
+    fulfilment: Mapped[str] = mapped_column(String(8))
+    """Who delivers what a period grants, as of orders."""
     entitlements: Mapped[list[str]] = mapped_column(Json)
     grace_days: Mapped[int] = mapped_column(Integer)
     terms: Mapped[dict[str, Any] | None] = mapped_column(Json)
@@ -104,6 +106,7 @@ class AgreementRow(Base):
         slot_matches_id(),
         ForeignKeyConstraint(["slot", "user_id"], ["users.slot", "users.id"]),
         CheckConstraint("environment IN ('live', 'sandbox')", name="environment_known"),
+        CheckConstraint("fulfilment IN ('wallet', 'external')", name="fulfilment_known"),
         CheckConstraint("status IN ('signing', 'active', 'past_due', 'paused', 'ended')", name="status_known"),
         CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_at_a_moment"),
         CheckConstraint("(status = 'ended') = (ended_by <> '')", name="ended_somehow"),

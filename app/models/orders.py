@@ -292,4 +292,5 @@ class IdempotencyKey(Base):
     """Of the answer (`app.domain.seals`). Null in rows that are older than seals."""
 
 
+IDEMPOTENCY = cast(Table, IdempotencyKey.__table__)
 FACTS = cast(Table, FactRow.__table__)

@@ -325,9 +325,7 @@ class ProblemOut(BaseModel):
         default=None, description="More about this case, for people.", examples=["not the `next` of a page"]
     )
     errors: list[FaultOut] | None = Field(default=None, description="What is not valid: one entry for each fault.")
-    field: str | None = Field(
-        default=None, description="The field at fault, or the one that differs.", examples=["before"]
-    )
+    field: str | None = Field(default=None, description="The field at fault, or that differs.", examples=["before"])
     retry_after: int | None = Field(
         default=None, description="Seconds to wait, as in the header Retry-After.", examples=[2]
     )
@@ -345,9 +343,7 @@ class BalanceOut(Out):
 class DebtOut(Out):
     asset: ShownAsset
     environment: Environment
-    amount: int = Field(
-        description="Refunded coins that were spent: whatever comes in repays them first.", examples=[10]
-    )
+    amount: int = Field(description="Refunded coins that were spent: what comes in repays them.", examples=[10])
 
 
 class WalletOut(Out):

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("length", sa.Integer(), nullable=True),
         sa.Column("zone", sa.String(length=64), nullable=False),
         sa.Column("grants", JSON, nullable=False),
+        sa.Column("fulfilment", sa.String(length=8), nullable=False),
         sa.Column("entitlements", JSON, nullable=False),
         sa.Column("grace_days", sa.Integer(), nullable=False),
         sa.Column("terms", JSON, nullable=True),
@@ -79,6 +80,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("environment IN ('live', 'sandbox')", name=op.f("ck_agreements_environment_known")),
         sa.CheckConstraint("first_minor >= 0", name=op.f("ck_agreements_first_not_negative")),
+        sa.CheckConstraint("fulfilment IN ('wallet', 'external')", name=op.f("ck_agreements_fulfilment_known")),
         sa.CheckConstraint("length > 0", name=op.f("ck_agreements_length_positive")),
         sa.CheckConstraint(
             "next_period >= anchor_number AND anchor_number >= 0", name=op.f("ck_agreements_periods_go_on")
@@ -140,6 +142,9 @@ def upgrade() -> None:
             "status IN ('due', 'paid', 'free', 'unpaid')", name=op.f("ck_agreement_periods_status_known")
         ),
         sa.ForeignKeyConstraint(
+            ["slot", "order_id"], ["orders.slot", "orders.id"], name=op.f("fk_agreement_periods_slot_order_id_orders")
+        ),
+        sa.ForeignKeyConstraint(
             ["slot", "payment_id"],
             ["payments.slot", "payments.id"],
             name=op.f("fk_agreement_periods_slot_payment_id_payments"),
@@ -148,9 +153,6 @@ def upgrade() -> None:
             ["slot", "agreement_id"],
             ["agreements.slot", "agreements.id"],
             name=op.f("fk_agreement_periods_slot_agreement_id_agreements"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["slot", "order_id"], ["orders.slot", "orders.id"], name=op.f("fk_agreement_periods_slot_order_id_orders")
         ),
         sa.PrimaryKeyConstraint("slot", "agreement_id", "number", name=op.f("pk_agreement_periods")),
     )

@@ -4,7 +4,7 @@ once their cause is here they are credited and taken back as if they had come th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, get_args
@@ -24,12 +24,10 @@ from app.services.base.reported_fact import ReportedFact, Road
 from app.services.facts import claims, parked
 from app.services.facts.owner import tell
 from app.services.refunds import early_refunds
-from tests.conftest import database_of
 from tests.promises.test_reexamined import STORE_CATALOGUE, forgotten
-from tests.support import databases
 from tests.support.buyer import BONUS, COINS, PAID, Buyer, target
 from tests.support.facts import paid_fact, told
-from tests.support.world import START, World, build_world
+from tests.support.world import START, World
 
 ALL_ROADS: tuple[Road, ...] = get_args(Road)
 SWEEP = None
@@ -39,18 +37,11 @@ Step = tuple[int, Road] | None
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One Tillbook for all examples, each with users of its own."""
-    with database_of(request, tmp_path_factory.mktemp("unmatched")) as url:
-        yield from _world(url)
-
-
-def _world(url: str) -> Iterator[World]:
-    with databases.engine_for(url) as engine:
-        world = build_world(engine, databases.sessions_for(engine))
-        world.core.transact(lambda tx: import_products(tx, parse_catalogue(STORE_CATALOGUE), START))
-        yield world
+@pytest.fixture
+def shared(world: World) -> World:
+    """One Tillbook for all examples of a test, each with a user of its own."""
+    world.core.transact(lambda tx: import_products(tx, parse_catalogue(STORE_CATALOGUE), START))
+    return world
 
 
 def steps(facts: int) -> st.SearchStrategy[list[Step]]:

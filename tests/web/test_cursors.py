@@ -8,6 +8,7 @@ from app.services.events import feed
 from tests.support.web_client import ApiClient, order_body
 from tests.support.world import World
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 LISTS = {"statement": "lines", "wallet/lots": "lots", "transfers": "transfers"}
 
 

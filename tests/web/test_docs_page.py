@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ORIGIN = "http://localhost"
 PAGES = ["/docs/", "/docs/oauth2-redirect.html"]
 SCRIPTS = frozenset({"text/javascript", "application/javascript"})

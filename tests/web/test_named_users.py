@@ -14,6 +14,10 @@ from tests.support.world import World
 COINS = {"user": "alice", "asset": "coin", "environment": "sandbox"}
 
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@on_sqlite
 def test_every_thing_that_a_backend_reads_names_its_user(alice: ApiClient, backend: ApiClient, world: World) -> None:
     order = alice.post("/v1/orders", order_body()).get_json()
     world.pay(int(order["payments"][0]["number"]))
@@ -45,6 +49,7 @@ def test_every_thing_that_a_backend_reads_names_its_user(alice: ApiClient, backe
     assert (mine["user"], mine["actor"]) == ("alice", None)
 
 
+@on_sqlite
 def test_events_of_refunds_name_the_user_as_the_api_does(alice: ApiClient, backend: ApiClient, world: World) -> None:
     order = alice.post("/v1/orders", order_body()).get_json()
     world.pay(int(order["payments"][0]["number"]))

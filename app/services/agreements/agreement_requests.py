@@ -145,7 +145,7 @@ def change_plan(core: Core, number: int, user_id: str | None, owned: Callable[[s
             raise NoPrice(currencies=[row.currency])
         if price > row.most_minor or (product.plan["unit"], product.plan["count"]) != (row.unit, row.length):
             raise NeedsSigning(sku=sku, most_minor=row.most_minor)
-        names = ("sku", "title", "grants", "entitlements")
+        names = ("sku", "title", "grants", "fulfilment", "entitlements")
         plan = {name: getattr(product, name) for name in names} | {"amount_minor": price}
         agreement_rows.change_agreement(tx, row, {"next_plan": None if sku == row.sku else plan})
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.facts import Ref
-from app.domain.fulfilment import FulfilledBy
 from app.domain.money import Money
 from app.domain.schedule import next_ask
 from app.domain.status import OrderStatus, PaymentStatus
@@ -43,7 +42,7 @@ def new_order(tx: Tx, agreement: Any, number: int, expires_at: datetime) -> Any:
         amount_minor=amount_of(agreement, number),
         currency=agreement.currency,
         grants=agreement.grants,
-        fulfilment=FulfilledBy.WALLET,  # the catalogue takes no plan of which the backend delivers the coins
+        fulfilment=agreement.fulfilment,
         fulfilment_status=None,
         status=OrderStatus.OPEN,
         paid_payment_id=None,

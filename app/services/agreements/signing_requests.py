@@ -169,6 +169,7 @@ def _row(tx: Tx, wanted: NewAgreement, pay_by: PayBy, product: AnyRow, account: 
         "length": length.count,
         "zone": zone,
         "grants": product.grants,
+        "fulfilment": product.fulfilment,
         "entitlements": product.entitlements,
         "grace_days": plan["grace_days"],
         "terms": signing_terms.as_stored(terms),

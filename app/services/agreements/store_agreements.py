@@ -136,6 +136,7 @@ def _add(tx: Tx, reported: ReportedFact, buyer: str, product: AnyRow) -> None:
         "length": plan.get("count"),
         "zone": tx.core.rules.charges.zone,
         "grants": product.grants,
+        "fulfilment": product.fulfilment,
         "entitlements": product.entitlements,
         "grace_days": 0,
         "problem": "",

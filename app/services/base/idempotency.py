@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, Uuid, and_, bindparam, exists, literal, or_, outerjoin, select
 
+from app.domain.numbers import HOLD, KEYED, KEYED_TRANSFERS, ids_of_key
+from app.models.ledger import HOLDS, REFUSALS, TRANSFERS
 from app.models.orders import IdempotencyKey
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, remembered_refusal
@@ -29,12 +31,26 @@ VERB = "request"
 
 T = TypeVar("T")
 _k = IdempotencyKey.__table__.c
-KEPT = (_k.fingerprint, _k.fields, _k.resource_id, _k.refusal)
-"""What a key stands for, as `resource_of` reads it."""
-_Kept = make_row_type("Kept", KEPT)
-_FIND = Statement(
-    select(*KEPT).where(_k.slot == bindparam("slot"), _k.caller == bindparam("caller"), _k.key == bindparam("key"))
+_IDS = {kind: bindparam(f"id_of_{kind}", type_=Uuid) for kind in KEYED}
+
+
+def _booked(table: Any, *kinds: str) -> ColumnElement[bool]:
+    return exists().where(table.c.slot == bindparam("slot"), table.c.id.in_([_IDS[kind] for kind in kinds]))
+
+
+KEPT = (
+    _k.fingerprint,
+    _k.fields,
+    _k.resource_id,
+    _k.refusal,
+    or_(_booked(TRANSFERS, *KEYED_TRANSFERS), _booked(REFUSALS, *KEYED), _booked(HOLDS, HOLD)).label("is_booked"),
 )
+"""What a key stands for, as `resource_of` reads it: of the row of the key, and whether the ledger knows the key, of a
+spend, a grant, a debit or a hold. The values are `key_values`."""
+_Kept = make_row_type("Kept", KEPT)
+_REQUEST = select(literal(1).label("one")).subquery("request")
+_OF_KEY = and_(_k.slot == bindparam("slot"), _k.caller == bindparam("caller"), _k.key == bindparam("key"))
+_FIND = Statement(select(*KEPT).select_from(outerjoin(_REQUEST, IdempotencyKey.__table__, _OF_KEY)))
 _CLAIM = insertion_if_new(IdempotencyKey.__table__)
 
 
@@ -127,12 +143,21 @@ def remembering(core: Core, slot: int, request: Keyed, work: Callable[[Tx], T], 
 def find_key(tx: Tx, slot: int, request: Keyed) -> int | None:
     """The resource that the key stands for; None if the key is new. Raises the refusal that the key stands for, and
     KeyReused if the key stands for another request."""
-    known = with_names(_Kept, _FIND.row(tx, {"slot": slot, "caller": request.caller, "key": request.key}))
-    return None if known is None else resource_of(known, request)
+    return resource_of(with_names(_Kept, _FIND.row(tx, key_values(slot, request))), request)
 
 
-def resource_of(known: Any, request: Keyed) -> int:
-    """What a row of the key's table says (`fingerprint`, `fields`, `resource_id`, `refusal`). Raises like find_key."""
+def key_values(slot: int, request: Keyed) -> dict[str, Any]:
+    """The values of a statement that reads KEPT."""
+    ids = {f"id_of_{kind}": each for kind, each in ids_of_key(slot, request.caller, request.key).items()}
+    return {"slot": slot, "caller": request.caller, "key": request.key, **ids}
+
+
+def resource_of(known: Any, request: Keyed) -> int | None:
+    """What was read about the key (KEPT); None if the key is new. Raises like find_key."""
+    if known.fingerprint is None:
+        if known.is_booked:
+            raise KeyReused(field=VERB)
+        return None
     if known.fingerprint != request.fingerprint:
         raise KeyReused(field=_differing(known.fields or {}, request.fields))
     if known.refusal is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from app.domain.facts import Fact, content_of, key_of
+from app.domain.facts import Fact, Kind, content_of, key_of
 from app.domain.numbers import parse_number, slot_of_number, slot_of_reference, slot_of_user
 from app.providers.registry import ProviderAccount
 from app.services.base.context import environment_of
@@ -48,6 +48,16 @@ class ReportedFact:
     def is_listed(self) -> bool:
         """Whether it comes from a history or a bill, which list what the merchant's other systems sold, too."""
         return self.road in ("scan", "bill")
+
+    @property
+    def brings_money(self) -> bool:
+        """Whether it is money that came in for us, and that is to be booked where it was told.
+
+        A history or a bill may list what other systems of the same merchant sold: what matches nothing there is not
+        ours. A store's purchase without a number of ours is booked with its buyer, in their slot, once they are known.
+        """
+        told_to_us = not self.is_listed and self.fact.ref.ours is not None
+        return self.fact.kind is Kind.PAID and self.fact.money is not None and told_to_us
 
     def _hashed(self, name: str) -> str:
         # `%` followed by `-` cannot come out of key_of, so this is never the key of another fact.

@@ -45,7 +45,7 @@ def charge_if_due(core: Core, number: int) -> datetime | None:
     return step.again_at
 
 
-def numbers_of(row: AnyRow) -> Ref:
+def ref_of_agreement(row: AnyRow) -> Ref:
     """An agreement by its numbers at both sides; a store knows only its own."""
     return Ref(agreement=row.theirs, our_agreement=None if row.by_store else str(row.id))
 
@@ -62,7 +62,7 @@ def _charge(core: Core, account: ProviderAccount, row: AnyRow, payment: Any) -> 
         core,
         account,
         "charge",
-        lambda: provider.charge(numbers_of(row), intent),
+        lambda: provider.charge(ref_of_agreement(row), intent),
         seconds=CHARGE_SECONDS,
         subject=CallSubject(payment.slot, payment=payment.id),
     )
@@ -117,7 +117,7 @@ def _announce(core: Core, account: ProviderAccount, row: AnyRow, period: AnyRow)
         core,
         account,
         "announce",
-        lambda: announcer.announce(numbers_of(row), money, due) or True,  # type: ignore[func-returns-value]
+        lambda: announcer.announce(ref_of_agreement(row), money, due) or True,  # type: ignore[func-returns-value]
         seconds=CHARGE_SECONDS,
         agreement=row.id,
     )

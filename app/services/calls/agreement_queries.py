@@ -17,7 +17,7 @@ from app.providers.verbs import Cancels
 from app.services.agreements import agreement_facts, agreement_rows, plans
 from app.services.agreements.agreement_facts import ENDED_BY_RULE
 from app.services.base.context import Core, Tx
-from app.services.calls.agreement_charges import charge_if_due, numbers_of, retry_moment
+from app.services.calls.agreement_charges import charge_if_due, ref_of_agreement, retry_moment
 from app.services.calls.payment_queries import ASK_SECONDS, apply_all
 from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
 
@@ -75,7 +75,12 @@ def _work(core: Core, row: AnyRow) -> datetime | None:
 def ask_about_agreement(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:
     """Ask the provider how the agreement stands, and apply what it says; when to ask again, None: by the plan."""
     called: ProviderCall[tuple[Fact, ...]] = call_provider(
-        core, account, "query", lambda: account.provider.query(numbers_of(row)), seconds=ASK_SECONDS, agreement=row.id
+        core,
+        account,
+        "query",
+        lambda: account.provider.query(ref_of_agreement(row)),
+        seconds=ASK_SECONDS,
+        agreement=row.id,
     )
     if called.answer is None:
         return retry_moment(core, row, called)
@@ -110,7 +115,7 @@ def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> dateti
         return None
     canceller = provider
     called: ProviderCall[tuple[Fact, ...]] = call_provider(
-        core, account, "cancel", lambda: canceller.cancel(numbers_of(row)), seconds=ASK_SECONDS, agreement=row.id
+        core, account, "cancel", lambda: canceller.cancel(ref_of_agreement(row)), seconds=ASK_SECONDS, agreement=row.id
     )
     if called.answer is not None:
         apply_all(core, account, called.answer, "reply")

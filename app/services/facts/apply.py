@@ -14,9 +14,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import structlog
-
-from app import metrics
 from app.domain.deciding import (
     Booking,
     Decision,
@@ -45,6 +42,7 @@ from app.services.facts.record import (
     can_be_looked_at_again,
     note_road,
     record,
+    report_fact,
     stored_again,
     told_before,
     write_new,
@@ -64,7 +62,6 @@ from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_asks, refund_facts, requests, unsized_payments
 
-_log = structlog.get_logger(__name__)
 NOBODYS = frozenset(
     {Mismatch.UNKNOWN_NUMBER, Mismatch.BEFORE_PAYMENT, Mismatch.OTHER_ACCOUNT, Mismatch.OTHER_ENVIRONMENT}
 )
@@ -113,7 +110,7 @@ def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> App
     applied, reported = told_before(stored), stored.reported
     if applied is None:
         return _apply(tx, stored_again(tx, stored), locked)
-    if stored.is_held and reported.road == "query" and not reported.fact.refunds_unknown:
+    if reported.road == "query" and not reported.fact.refunds_unknown and stored.is_held:
         # The provider, asked now, speaks of no refund any more.
         return _apply(tx, replace(stored, reported=reported), locked)
     if reported.fact.refunds_unknown and applied.outcome is Outcome.DUPLICATE and applied.payment_id is not None:
@@ -126,9 +123,7 @@ def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """Apply a stored fact that is not decided yet: the order of a store's purchase is made here."""
     if _comes_before_its_order(stored.reported, locked):
         locked = store_orders.payment_of_stored_purchase(tx, stored.reported)
-    decision = _UNDECIDED
-    if locked is not None or not _is_of_agreement(stored.reported.fact):
-        decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
+    decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
     if locked is not None and locked.is_new:
         write_new(tx, store_orders.new_rows(locked, decision, stored.reported.fact))
     return _carry_out(tx, stored, decision, locked)
@@ -169,7 +164,7 @@ def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, stored
     if locked is None and stored is None and _is_of_agreement(reported.fact):
         return _UNDECIDED
     if locked is None:
-        unmatched = decide_unmatched(_why_unmatched(reported), has_money=_brings_money(reported))
+        unmatched = decide_unmatched(_why_unmatched(reported), has_money=reported.brings_money)
         return _unless_not_ours(tx, reported, None, unmatched)
     decision = _decide_about_payment(tx, reported, locked, stored)
     return _unless_not_ours(tx, reported, locked, decision) if reported.is_listed else decision
@@ -201,7 +196,7 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment,
     fact, order, payment = reported.fact, locked.order, locked.payment
     account, live = reported.account.provider.account, order.environment == "live"
     if payment.provider_account != reported.account.name:
-        return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=_brings_money(reported))
+        return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=reported.brings_money)
     standing = OrderStanding(PaymentStatus(payment.status), OrderStatus(order.status))
     if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
         price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
@@ -211,22 +206,11 @@ def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment,
         was_held = stored is not None and stored.is_held  # in time, whatever its order's time is by now
         policy = replace(tx.core.rules.policy, late=Late.CREDIT) if was_held else tx.core.rules.policy
         decision = decide_paid(standing, why, policy)
-        buys = decision.booking is Booking.SALE
-        return decide_unsized(standing) if buys and unsized_payments.is_unsized(tx, fact, locked) else decision
+        is_sale = fact.refunds_unknown and decision.booking is Booking.SALE
+        return decide_unsized(standing) if is_sale and unsized_payments.is_unsized(tx, fact, locked) else decision
     if fact.kind in UNPAID_CAUSES:
         return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], foreign(fact.account, fact.live, account, live))
     return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
-
-
-def _brings_money(reported: ReportedFact) -> bool:
-    """Whether it is money that came in for us, and that is to be booked where it was told.
-
-    A history or a bill may list what other systems of the same merchant sold: what matches nothing there is not ours. A
-    store's purchase without a number of ours is booked with its buyer, in their slot, once they are known.
-    """
-    fact = reported.fact
-    told_to_us = not reported.is_listed and fact.ref.ours is not None
-    return fact.kind is Kind.PAID and fact.money is not None and told_to_us
 
 
 def _why_unmatched(reported: ReportedFact) -> Mismatch:
@@ -257,8 +241,7 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
     if fact.kind in REFUND_KINDS:
         return _refund(tx, stored, locked)
     if locked is None:
-        of_agreement = _is_of_agreement(fact)
-        return _agreement(tx, stored) if of_agreement else _unmatched(tx, stored, decision)
+        return _agreement(tx, stored) if _is_of_agreement(fact) else _unmatched(tx, stored, decision)
     _move_and_book(tx, stored, decision, locked)
     applied = _settled(tx, stored, decision, payment_id)
     if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
@@ -396,25 +379,3 @@ def _events(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPaymen
     is_surplus = decision.outcome is Outcome.SURPLUS or decision.reason == Mismatch.LATE
     kind = EventType.PAYMENT_SURPLUS if is_surplus else EventType.PAYMENT_HELD
     return payment_events.of_money(tx, kind, locked, decision.payment, paid_at=fact.at)
-
-
-def report_fact(reported: ReportedFact, applied: Applied) -> None:
-    """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
-    account, fact = reported.account.name, reported.fact
-    metrics.FACTS_TOLD.labels(account, fact.kind, reported.road, applied.outcome).inc()
-    if applied.outcome is Outcome.NOT_OURS:
-        return
-    say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
-    say(
-        "fact",
-        outcome=applied.outcome,
-        reason=applied.reason,
-        kind=fact.kind,
-        road=reported.road,
-        provider_account=account,
-        payment=applied.payment_id,
-        ours=fact.ref.ours,
-        theirs=fact.ref.theirs,
-        fact=applied.fact_id,
-        **({"faults": reported.faults} if reported.faults else {}),
-    )

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
+
+from app import metrics
 from app.domain.deciding import Booking, Decision
 from app.domain.facts import AGREEMENT_KINDS, REFUND_KINDS, Kind, completed, content_of, contradictions, fact_of
 from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
-from app.domain.status import NOT_MATCHED, Cause, Outcome
+from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, Cause, Outcome
 from app.models.history import Telling
 from app.models.orders import FACTS
 from app.services.base.context import Tx
@@ -26,8 +29,11 @@ HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS
 """The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
 NewRows = tuple[RowInsert, list[dict[str, Any]]]
 """Rows to insert, and how."""
+_log = structlog.get_logger(__name__)
 _NOTE_ROAD = insertion_if_new(Telling.__table__)
 _INSERT = RowInsert(FACTS, lambda insert: insert.on_conflict_do_nothing())
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,28 @@ def can_be_looked_at_again(known: Any) -> bool:
     because its payment, or what of it went back, was not known. What was decided against a payment of ours stays so."""
     undecided = known.booking == Booking.NOTHING or known.payment_id is None or is_held(known)
     return bool(known.outcome in NOT_MATCHED and known.reason != Mismatch.UNUSABLE and undecided)
+
+
+def report_fact(reported: ReportedFact, applied: Applied) -> None:
+    """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
+    account, fact = reported.account.name, reported.fact
+    metrics.FACTS_TOLD.labels(account, fact.kind, reported.road, applied.outcome).inc()
+    if applied.outcome is Outcome.NOT_OURS:
+        return
+    say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
+    say(
+        "fact",
+        outcome=applied.outcome,
+        reason=applied.reason,
+        kind=fact.kind,
+        road=reported.road,
+        provider_account=account,
+        payment=applied.payment_id,
+        ours=fact.ref.ours,
+        theirs=fact.ref.theirs,
+        fact=applied.fact_id,
+        **({"faults": reported.faults} if reported.faults else {}),
+    )
 
 
 def _row(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | None) -> dict[str, Any]:

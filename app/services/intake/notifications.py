@@ -24,9 +24,9 @@ from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of
 from app.services.calls import payment_queries, reference_queries, scans
 from app.services.facts import inbox
-from app.services.facts.apply import apply_fact, report_fact
+from app.services.facts.apply import apply_fact
 from app.services.facts.owner import place_unless_told, tell, tell_refunds_first
-from app.services.facts.record import Applied
+from app.services.facts.record import Applied, report_fact
 
 _log = structlog.get_logger(__name__)
 _DEFECT = Reply(503, "text/plain", b"try again later")

@@ -23,6 +23,7 @@ from app.domain.books import Book
 from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS, REFUSALS, TRANSFERS
+from app.models.orders import IDEMPOTENCY
 from app.services.base.statements import Flight, Row, RowInsert, Sized, Statement
 from app.services.base.transaction import Connected
 from app.services.ledger.lot_rows import LOT_STATE
@@ -45,6 +46,8 @@ NAMES_AT_ONCE = 64
 """One statement locks so many accounts of a slot."""
 IDS_OF_LOCK = 8
 """One statement that locks accounts also looks for so many ids of transfers."""
+NO_KEY = ("", "")
+"""Of what is booked for no caller's request."""
 REMEMBERED = 100_000
 """A process remembers the numbers of so many system accounts of one database."""
 
@@ -78,7 +81,8 @@ def _name_values(slot: int, names: Sequence[AccountName]) -> dict[str, Any]:
 
 
 def _known_ids(size: int) -> ColumnElement[int]:
-    """How many of so many ids the books know, as transfers, refusals or holds."""
+    """How many of so many ids the books know, as transfers, refusals or holds; and one more if the key of the request
+    is that of an order, a gift or another thing that is not booked by it."""
     if size == 0:
         return literal(0)
     ids = [bindparam(f"id_{i}", type_=Uuid) for i in range(size)]
@@ -89,7 +93,9 @@ def _known_ids(size: int) -> ColumnElement[int]:
         .scalar_subquery()
         for table in (TRANSFERS, REFUSALS, HOLDS)
     ]
-    return counts[0] + counts[1] + counts[2]
+    key = (IDEMPOTENCY.c.slot == bindparam("slot"), IDEMPOTENCY.c.caller == bindparam("key_owner"))
+    claims = select(func.count()).select_from(IDEMPOTENCY).where(*key, IDEMPOTENCY.c.key == bindparam("key_text"))
+    return counts[0] + counts[1] + counts[2] + claims.scalar_subquery()
 
 
 _SEEN = ACCOUNTS.alias("seen")
@@ -162,18 +168,20 @@ def lock_accounts(
     *,
     if_there: Iterable[Place] = (),
     ids: Mapping[int, Sequence[uuid.UUID]] | None = None,
+    key: tuple[str, str] = NO_KEY,
     with_lots: bool = False,
 ) -> Locked:
     """Lock the accounts that keep state, and make those of `places` that are missing; of the others only the numbers
     are read. `if_there` are locked where they exist.
 
-    The statement that locks looks for the ids too, and reads the lots if the caller will probably need them.
+    The statement that locks looks for the ids and the key (its owner and its text) too, and reads the lots if the
+    caller will probably need them.
     """
     kept, systems = set[Place](), set[Place]()
     for place in places:
         (kept if keeps_state(place[1]) else systems).add(place)
     locked = Locked(lots={} if with_lots else None)
-    _lock(session, kept | set(if_there), ids or {}, locked)
+    _lock(session, kept | set(if_there), ids or {}, locked, key)
     locked.numbers = _numbers(session, systems)
     missing = sorted(kept - locked.books.keys()) + sorted(systems - locked.numbers.keys())
     if missing:
@@ -181,7 +189,13 @@ def lock_accounts(
     return locked
 
 
-def _lock(session: Connected, places: Iterable[Place], ids: Mapping[int, Sequence[uuid.UUID]], locked: Locked) -> None:
+def _lock(
+    session: Connected,
+    places: Iterable[Place],
+    ids: Mapping[int, Sequence[uuid.UUID]],
+    locked: Locked,
+    key: tuple[str, str] = NO_KEY,
+) -> None:
     """One statement for each slot (and each NAMES_AT_ONCE names), in the order of the slots, in one flight."""
     flight, answers, by_slot = Flight(session), [], defaultdict[int, list[AccountName]](list)
     for slot, name in places:
@@ -198,6 +212,8 @@ def _lock(session: Connected, places: Iterable[Place], ids: Mapping[int, Sequenc
             values = _name_values(slot, part)
             for i, each in enumerate(wanted):
                 values[f"id_{i}"] = each
+            if wanted:
+                values["key_owner"], values["key_text"] = key
             statement = (_LOCK if locked.lots is None else _LOCK_WITH_LOTS)[len(wanted)]
             answers.append((slot, flight.add(statement.of(len(part)), values)[0]))
     flight.land()

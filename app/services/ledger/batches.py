@@ -12,12 +12,12 @@ from datetime import datetime
 
 from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
 from app.domain.limits import LedgerRules
-from app.domain.numbers import slot_of_user
-from app.domain.spending import Spend, rival_ids
+from app.domain.numbers import rival_ids, slot_of_user
+from app.domain.spending import Spend
 from app.models.slot_watch import of_several_slots
 from app.services.base.transaction import Connected
 from app.services.ledger.accounts import Place
-from app.services.ledger.idempotency import check_rivals, find_result
+from app.services.ledger.idempotency import check_key, find_result, of_another_kind
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.spends import DEFAULTS, decide
 
@@ -115,8 +115,9 @@ def _answer(
         answer = find_result(books.session, item.slot, item.transfer)
         if answer is not None:
             return answer
-    earlier = {each for each in item.ids if each[1] in now}
-    check_rivals(books.known | earlier, item.slot, item.transfer.scope, item.transfer.key)
+    if any(rival in now for _, rival in item.ids[1:]):
+        raise of_another_kind(item.transfer.key)
+    check_key(books, item.slot, item.transfer.scope, item.transfer.key)
     if item.id in now:
         first, first_answer = now[item.id]
         if first.transfer.fingerprint(item.slot) != item.transfer.fingerprint(item.slot):

@@ -17,7 +17,8 @@ from app.domain.books import Book
 from app.domain.event_types import EventType
 from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
 from app.domain.limits import LedgerRules, periods
-from app.domain.spending import Capture, HoldRequest, refusal, rival_ids
+from app.domain.numbers import key_owner, rival_ids
+from app.domain.spending import Capture, HoldRequest, refusal
 from app.models.ledger import HOLDS
 from app.services.base.statements import Move, Statement
 from app.services.base.transaction import Connected
@@ -39,11 +40,12 @@ def hold(
     hold_id, fingerprint, account = request.id_in(slot), request.fingerprint(slot), request.account
     scope = f"{request.scope}:{request.user_id}"
     ids = [(slot, each) for each in (hold_id, *rival_ids(slot, scope, request.key))]
-    with LedgerTransaction(session, rules, [(slot, account)], at, ids=ids) as books:
+    key = (key_owner(scope), request.key)
+    with LedgerTransaction(session, rules, [(slot, account)], at, ids=ids, key=key) as books:
         answer = _known(session, slot, request) if (slot, hold_id) in books.known else None
         if answer is not None:
             return answer
-        idempotency.check_rivals(books.known, slot, scope, request.key)
+        idempotency.check_key(books, slot, scope, request.key)
         book = books.book(slot, account)
         available = books.available(slot, account, request.amount)
         refused = refusal(hold_id, book, request.amount, available, rules, at, limited=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ClauseElement, Uuid, and_, bindparam, select, union_all
 from sqlalchemy.exc import OperationalError
@@ -21,9 +21,10 @@ from app.domain.ledger import (
     fingerprint_between,
     names_of,
 )
-from app.domain.spending import rival_ids
+from app.domain.numbers import rival_ids
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS, REFUSALS, TRANSFERS
-from app.services.base.statements import Sized
+from app.models.orders import IDEMPOTENCY
+from app.services.base.statements import Sized, Statement
 from app.services.base.transaction import Connected
 
 OF_ANOTHER_KIND = "request"
@@ -33,6 +34,15 @@ IDS_AT_ONCE = 64
 
 T, L, R = TRANSFERS.c, LOTS.c, REFUSALS.c
 DEBIT, CREDIT = ACCOUNTS.alias("debit_account"), ACCOUNTS.alias("credit_account")
+
+
+class LookedUp(Protocol):
+    """What a change of the books knows about the key of its request."""
+
+    known: set[tuple[int, uuid.UUID]]
+    """Slots and ids that are in the books."""
+    is_claimed: bool
+    """Whether the key is that of an order, a gift or another thing that is not booked by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,10 @@ def _ids(size: int) -> ClauseElement:
 
 _ANSWERS = (TRANSFERS, REFUSALS, HOLDS)
 _KNOWN = Sized(_ids, IDS_AT_ONCE)
+_k = IDEMPOTENCY.c
+_CLAIMED = Statement(
+    select(_k.key).where(_k.slot == bindparam("slot"), _k.caller == bindparam("owner"), _k.key == bindparam("key"))
+)
 
 
 class _Repeatable(Exception):
@@ -208,8 +222,18 @@ def find_ids(session: Connected, slot: int, wanted: Sequence[uuid.UUID]) -> set[
     return found
 
 
-def check_rivals(known: Collection[tuple[int, uuid.UUID]], slot: int, scope: str, key: str) -> None:
-    """Raises KeyConflict if the key was used for another kind of request: `known` has what the books know of
-    `rival_ids`."""
-    if any((slot, rival) in known for rival in rival_ids(slot, scope, key)):
-        raise KeyConflict(f"the key {key!r} was used for another kind of request", OF_ANOTHER_KIND)
+def is_claimed(session: Connected, slots: Iterable[int], key: tuple[str, str]) -> bool:
+    """Whether the key is that of an order, a gift or another thing that is not booked by it."""
+    owner, text = key
+    values = [{"slot": slot, "owner": owner, "key": text} for slot in slots if owner]
+    return any(_CLAIMED.row(session, each) is not None for each in values)
+
+
+def check_key(books: LookedUp, slot: int, scope: str, key: str) -> None:
+    """Raises KeyConflict if the key of a new request was used for another kind of request."""
+    if books.is_claimed or any((slot, rival) in books.known for rival in rival_ids(slot, scope, key)):
+        raise of_another_kind(key)
+
+
+def of_another_kind(key: str) -> KeyConflict:
+    return KeyConflict(f"the key {key!r} was used for another kind of request", OF_ANOTHER_KIND)

@@ -55,8 +55,9 @@ class LedgerTransaction:
     Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends. With a
     wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
     to be booked: `known` has those that are booked already. Raises Raced if another transaction has booked one of them
-    meanwhile. `beside` are changes of other locked rows. `with_lots` reads the lots of the
-    wallets in the statement that locks: for changes that nearly always need the lots.
+    meanwhile. `key` is that of a caller's request (its owner and its text). `beside` are changes of other locked rows,
+    to be sent with the rest. `with_lots` reads the lots of the wallets in the statement that locks: for changes that
+    nearly always need the lots.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class LedgerTransaction:
         at: datetime,
         *,
         ids: Iterable[tuple[int, uuid.UUID]] = (),
+        key: tuple[str, str] = accounts.NO_KEY,
         beside: Sequence[Move] = (),
         with_lots: bool = False,
     ) -> None:
@@ -76,25 +78,22 @@ class LedgerTransaction:
         self.at_us = microseconds(at)
         self.beside = [*beside]
         """Changes of other rows that are locked, or new; sent with the rest."""
-        wanted, owed, by_slot = set(places), dict[accounts.Place, accounts.Place](), defaultdict(list)
+        wanted, by_slot = set(places), defaultdict(list)
         for slot, transfer_id in ids:
             by_slot[slot].append(transfer_id)
-        for slot, name in wanted:
-            if name.is_wallet:
-                owed[slot, name] = (slot, debt_of(name))
-        locked = accounts.lock_accounts(session, wanted, if_there=owed.values(), ids=by_slot, with_lots=with_lots)
+        owed = {(slot, name): (slot, debt_of(name)) for slot, name in wanted if name.is_wallet}
+        debts = owed.values()
+        locked = accounts.lock_accounts(session, wanted, if_there=debts, ids=by_slot, key=key, with_lots=with_lots)
         self._books = locked.books
         self._lots_left = locked.lots or {}
-        self._debts: dict[accounts.Place, Book] = {}
+        self._debts = {owing: locked.books[debt] for owing, debt in owed.items() if debt in locked.books}
         """By the wallet of the user who owes."""
-        for owing, debt in owed.items():
-            if debt in locked.books:
-                self._debts[owing] = locked.books[debt]
         self._numbers = locked.numbers
         self.known: set[tuple[int, uuid.UUID]] = set()
         """Those of the ids that the books know already."""
         for slot in locked.known:
             self.known |= {(slot, found) for found in idempotency.find_ids(session, slot, by_slot[slot])}
+        self.is_claimed = idempotency.is_claimed(session, locked.known, key)
         self._changed: dict[accounts.Place, Book] = {}
         self._transfers, self._lots, self._uses = list[_Row](), list[_Row](), list[_Row]()
         self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()

@@ -16,11 +16,12 @@ from app.domain.ledger import (
     Transfer,
 )
 from app.domain.limits import LedgerRules
-from app.domain.spending import rival_ids
+from app.domain.numbers import key_owner, rival_ids
 from app.services.base.statements import Move
 from app.services.base.transaction import Connected
 from app.services.events.outbox import Event
-from app.services.ledger.idempotency import check_rivals, find_result
+from app.services.ledger.accounts import NO_KEY
+from app.services.ledger.idempotency import check_key, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 
@@ -42,15 +43,17 @@ def post(
     that the caller has locked; they are sent with the rest. `told` are events of what the transfers are booked for:
     they come before the transfers' own.
     """
-    by_id, rivals, posted = dict[tuple[int, uuid.UUID], Transfer](), list[tuple[int, uuid.UUID]](), []
+    by_id, posted = dict[tuple[int, uuid.UUID], Transfer](), []
     for transfer in transfers:
         by_id[slot, transfer.id_in(slot)] = transfer
-        for rival in rival_ids(slot, transfer.scope, transfer.key):
-            rivals.append((slot, rival))
     if len(by_id) != len(transfers):
         raise InvalidTransfer("two transfers in one call have the same key")
+    one = transfers[0] if len(transfers) == 1 else None  # a caller's request; what is booked for a fact has no owner
+    owner = "" if one is None else key_owner(one.scope)
+    key = NO_KEY if one is None or not owner else (owner, one.key)
+    rivals = [(slot, each) for each in rival_ids(slot, one.scope, one.key)] if one is not None and owner else []
     with LedgerTransaction(
-        session, rules or LedgerRules(), places_of(slot, transfers), at, ids=[*by_id, *rivals], beside=beside
+        session, rules or LedgerRules(), places_of(slot, transfers), at, ids=[*by_id, *rivals], key=key, beside=beside
     ) as books:
         for event in told:
             books.tell_of(slot, transfers[0].book, event)
@@ -58,8 +61,8 @@ def post(
             if each in books.known:
                 posted.append(_repeat(session, slot, transfer))
                 continue
-            if books.known:
-                check_rivals(books.known, slot, transfer.scope, transfer.key)
+            if rivals:
+                check_key(books, slot, transfer.scope, transfer.key)
             if transfer.debit.user_id:
                 available = books.available(slot, transfer.debit, transfer.amount)
                 if available < transfer.amount:

@@ -31,17 +31,19 @@ from app.domain.event_types import EventType
 from app.domain.ledger import Posted, Refused, Transfer, microseconds, moment_of
 from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
 from app.domain.lots import rank_of_now
-from app.domain.spending import Spend, refusal, rival_ids
+from app.domain.numbers import key_owner, rival_ids
+from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, HOLDS, REFUSALS, TRANSFERS
+from app.models.orders import IDEMPOTENCY
 from app.services.base.statements import Flight, Move, Statement
 from app.services.base.transaction import Connected
 from app.services.events import outbox
 from app.services.events.outbox import Event
 from app.services.ledger import accounts
-from app.services.ledger.idempotency import Raced, check_rivals, find_result
+from app.services.ledger.idempotency import Raced, check_key, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
-A, T, R = ACCOUNTS.c, TRANSFERS.c, REFUSALS.c
+A, T, R, K = ACCOUNTS.c, TRANSFERS.c, REFUSALS.c, IDEMPOTENCY.c
 DEFAULTS = LedgerRules()
 _RIVALS = ("p_rival_0", "p_rival_1", "p_rival_2")
 """Of a spend or debit: two kinds of transfer, and holds."""
@@ -82,6 +84,7 @@ def _take(_: str) -> Any:
             ~_known(TRANSFERS, "p_id", *_RIVALS[:-1]),
             ~_known(REFUSALS, "p_id", *_RIVALS),
             ~_known(HOLDS, *_RIVALS[-1:]),
+            ~exists().where(K.slot == bindparam("slot"), K.caller == bindparam("p_owner"), K.key == bindparam("p_key")),
         )
         .values(
             balance=A.balance - amount,
@@ -130,10 +133,12 @@ def spend(
     transfer = request.transfer
     own = (slot, transfer.id_in(slot))
     ids = [own, *((slot, rival) for rival in rival_ids(slot, transfer.scope, transfer.key))]
-    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, ids=ids, with_lots=True) as books:
+    key = (key_owner(transfer.scope), transfer.key)
+    places = places_of(slot, [transfer])
+    with LedgerTransaction(session, rules, places, at, ids=ids, key=key, with_lots=True) as books:
         answer = find_result(session, slot, transfer) if own in books.known else None
         if answer is None:
-            check_rivals(books.known, slot, transfer.scope, transfer.key)
+            check_key(books, slot, transfer.scope, transfer.key)
         return answer or decide(books, slot, request)
 
 
@@ -163,6 +168,8 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
             **accounts.account_keys((slot, transfer.debit)),
             "p_id": transfer_id,
             **dict(zip(_RIVALS, rivals, strict=True)),
+            "p_owner": key_owner(transfer.scope),
+            "p_key": transfer.key,
             "p_amount": request.amount,
             "p_at_us": at_us,
             "p_now_rank": rank_of_now(at_us),

@@ -42,6 +42,7 @@ from app.services.base.idempotency import (
     add_claim,
     claim_or_stop,
     decided_once,
+    key_values,
     remembering,
     resource_of,
     stop_unless_new,
@@ -169,8 +170,9 @@ def create_order(core: Core, wanted: NewOrder, request: Keyed) -> Placed:
 
     def work(tx: Tx) -> Placed:
         buyer = _buyer(tx, slot, wanted, request)
-        if buyer.fingerprint is not None:  # before anything is judged anew: the product may not be for sale any more
-            return _placed_before(tx, slot, resource_of(buyer, request))
+        known = resource_of(buyer, request)
+        if known is not None:  # before anything is judged anew: the product may not be for sale any more
+            return _placed_before(tx, slot, known)
         if buyer.made_id is not None:
             return _placed_by_forgotten_key(tx, slot, wanted, buyer, request)
         account, pay_by = account_for(core, wanted.pay_by)
@@ -285,8 +287,7 @@ def _buyer(tx: Tx, slot: int, wanted: NewOrder, request: Keyed) -> Any:
     keys = {
         "slot": slot,
         "user": wanted.user_id,
-        "caller": request.caller,
-        "key": request.key,
+        **key_values(slot, request),
         "wanted_sku": wanted.sku,
         "request": repeated_attempts.request_name(slot, request),
     }

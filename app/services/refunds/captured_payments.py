@@ -94,7 +94,7 @@ def find_capture(told: Sequence[AnyRow], order: AnyRow, payment: AnyRow, theirs:
     wanted = payment.theirs if theirs is None else theirs
     for paid in told:
         is_it = paid.kind == Kind.PAID and paid.content["theirs"] == wanted and paid.booking != Booking.NOTHING
-        if is_it and not is_held(paid):
+        if is_it and (paid.booking != Booking.SUSPENSE or not is_held(paid)):
             return CapturedPayment(paid, order, payment, told)
     return None
 

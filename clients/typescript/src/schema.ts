@@ -1886,7 +1886,7 @@ export interface components {
             asset: string;
             environment: components["schemas"]["Environment"];
             /**
-             * @description Refunded coins that were spent: whatever comes in repays them first.
+             * @description Refunded coins that were spent: what comes in repays them.
              * @example 10
              */
             amount: number;
@@ -3743,7 +3743,7 @@ export interface components {
             /** @description What is not valid: one entry for each fault. */
             errors?: components["schemas"]["Fault"][] | null;
             /**
-             * @description The field at fault, or the one that differs.
+             * @description The field at fault, or that differs.
              * @example before
              */
             field?: string | null;

@@ -302,6 +302,14 @@ def test_a_lost_answer_is_unknown_and_the_repeat_is_the_same_deduction(world: V3
     assert list(world.wechat.books.orders) == [NUMBER]
 
 
+def test_a_deduction_is_refunded_like_any_payment(world: V3DebitWorld) -> None:
+    world.signed()
+    world.charge()
+    world.wechat.deduct(NUMBER)
+    (pending,) = world.provider.refund(Ref(ours=NUMBER, refund="R1"), SIX, "asked")
+    assert (pending.kind, pending.money) == (Kind.REFUND_PENDING, SIX)
+
+
 def test_a_charge_without_the_contracts_number_or_after_its_time_is_not_sent(world: V3DebitWorld) -> None:
     intent = charge_intent(world.clock)
     with pytest.raises(Declined):

@@ -201,12 +201,11 @@ class V3World(WeChatWorld):
             "amount": {"total": 600, "refund": 200, "payer_total": 600, "payer_refund": 200},
         }
 
-        contract = {
+        signing = {
             "mchid": self.config.mchid,
-            "contract_id": "123124412412423431",
-            "out_contract_code": "4503599627374593",
+            "contract_id": "1",
+            "out_contract_code": "2",
             "contract_state": "SIGNED",
-            "contract_signed_time": paid["success_time"],
         }
 
         def refund_sample(event: str, status: str, kind: Kind) -> Sample:
@@ -226,7 +225,7 @@ class V3World(WeChatWorld):
             "refunded": refund_sample("REFUND.SUCCESS", "SUCCESS", Kind.REFUNDED),
             "refund abnormal": refund_sample("REFUND.ABNORMAL", "ABNORMAL", Kind.REFUND_FAILED),
             "refund closed": refund_sample("REFUND.CLOSED", "CLOSED", Kind.REFUND_FAILED),
-            "an agreement": Sample(notify("ENTRUST.SIGN", "entrust", contract), (Kind.SIGNED,)),
+            "an agreement": Sample(notify("ENTRUST.SIGN", "entrust", signing), (Kind.SIGNED,)),
             "an agreement of another product": Sample(notify("ENTRUST.SIGN", "entrust", {"contract_id": "1"}), ()),
         }
 

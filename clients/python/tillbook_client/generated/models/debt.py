@@ -17,7 +17,7 @@ class Debt:
     Attributes:
         asset (str): What is counted: `coin`, or another virtual currency of the app.
         environment (Environment): `live`, or `sandbox` for what a provider's sandbox paid.
-        amount (int): Refunded coins that were spent: whatever comes in repays them first.
+        amount (int): Refunded coins that were spent: what comes in repays them.
     """
 
     asset: str

@@ -27,7 +27,7 @@ class Problem:
         request_id (None | str | Unset): Of this request, as in the header X-Request-Id and in the service's log.
         detail (None | str | Unset): More about this case, for people.
         errors (list[Fault] | None | Unset): What is not valid: one entry for each fault.
-        field (None | str | Unset): The field at fault, or the one that differs.
+        field (None | str | Unset): The field at fault, or that differs.
         retry_after (int | None | Unset): Seconds to wait, as in the header Retry-After.
     """
 
