@@ -165,6 +165,28 @@ def can_be_looked_at_again(known: Any) -> bool:
     return bool(known.outcome in NOT_MATCHED and known.reason != Mismatch.UNUSABLE and undecided)
 
 
+def report_fact(reported: ReportedFact, applied: Applied) -> None:
+    """One line for each telling; a warning where a person has to look. What is not ours is counted by the page."""
+    account, fact = reported.account.name, reported.fact
+    metrics.FACTS_TOLD.labels(account, fact.kind, reported.road, applied.outcome).inc()
+    if applied.outcome is Outcome.NOT_OURS:
+        return
+    say = _log.warning if applied.outcome in NEEDS_A_PERSON else _log.info
+    say(
+        "fact",
+        outcome=applied.outcome,
+        reason=applied.reason,
+        kind=fact.kind,
+        road=reported.road,
+        provider_account=account,
+        payment=applied.payment_id,
+        ours=fact.ref.ours,
+        theirs=fact.ref.theirs,
+        fact=applied.fact_id,
+        **({"faults": reported.faults} if reported.faults else {}),
+    )
+
+
 def _row(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | None) -> dict[str, Any]:
     fact = reported.fact
     return {
