@@ -12,6 +12,7 @@ from typing_extensions import TypeAliasType
 from app.domain.debts import REPAID, REPAYMENT
 from app.domain.gifts import GIFT_KINDS
 from app.domain.ledger import EXPIRY, REVERSAL
+from app.domain.opening import OPENING
 from app.domain.refunding import COIN_KINDS, MONEY_KINDS
 from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
 from app.services.ledger.wallet_lists import HoldState, LotsShown
@@ -22,7 +23,7 @@ from app.web.schemas import ListQuery, NextCursor, Out, TimedListQuery, UserQuer
 MOST_TIME = timedelta(days=1)
 """The transfers of all users are listed for so long a time at once."""
 _BY_CALLERS = (GRANT, SPEND, DEBIT, CAPTURE, REVERSAL, EXPIRY, REPAYMENT, REPAID)
-TRANSFER_KINDS = tuple(sorted({*bookings.KINDS, *MONEY_KINDS, *COIN_KINDS, *GIFT_KINDS, *_BY_CALLERS}))
+TRANSFER_KINDS = tuple(sorted({*bookings.KINDS, *MONEY_KINDS, *COIN_KINDS, *GIFT_KINDS, *_BY_CALLERS, OPENING}))
 """Every kind of transfer that there is."""
 
 

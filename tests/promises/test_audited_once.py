@@ -52,9 +52,8 @@ def test_a_deleted_claim_is_found_before_anybody_uses_it(store: Store, edit: Edi
     number = store.device("bob", token=False).buy(PRODUCT)
     store.submit("bob", number, "bob")
     edit("DELETE FROM claims")
-    assert found(store.world) == {
-        "claim": f"purchase {number} of apple was credited to user bob, and nobody has claimed it"
-    }
+    said = f"purchase {number} of apple was credited to user bob, and nobody has claimed it"
+    assert found(store.world) == {"claim": f"{said} (paid {number} of apple; see `tillbook facts find {number}`)"}
 
 
 def test_a_purchase_that_two_users_were_credited_is_found_with_its_number(store: Store, edit: Edit) -> None:

@@ -48,7 +48,9 @@ class Crash(Exception):
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Each rule does the same to the ledger and to the model and compares what they answer."""
+    """Each rule does the same to the ledger and to the model and compares what they answer.
+
+    Each kind of request has keys of its own: that one key is one request, whatever its kind, has tests of its own."""
 
     sessions: Sessions
     transfers = Bundle("transfers")
@@ -107,7 +109,7 @@ class LedgerMachine(RuleBasedStateMachine):
         expires = None if days is None else self.now + timedelta(days=days)
         transfer = Transfer(
             f"grant {self.user(who)}",
-            str(key),
+            f"grant {key}",
             system(ISSUANCE, "coin"),
             wallet(self.user(who), "coin"),
             amount,
@@ -134,7 +136,7 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def spend(self, who: int, amount: int, key: int, limited: bool, crash: bool) -> Any:
         scope = "spend" if limited else "debit"
-        request = Spend(self.user(who), "coin", amount, str(key), scope=scope, limited=limited)
+        request = Spend(self.user(who), "coin", amount, f"{scope} {key}", scope=scope, limited=limited)
         answer = self.compare(
             (scope, who, key),
             amount,
@@ -152,7 +154,7 @@ class LedgerMachine(RuleBasedStateMachine):
         crash=st.booleans(),
     )
     def hold(self, who: int, amount: int, key: int, hours: int, crash: bool) -> Any:
-        request = HoldRequest(self.user(who), "coin", amount, str(key), hours * 3600)
+        request = HoldRequest(self.user(who), "coin", amount, f"hold {key}", hours * 3600)
         name = ("hold", who, key)
         if name in self.model.answers:  # a repeat shows the hold as it stands: compared by test_ledger_holding
             return None

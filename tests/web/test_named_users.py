@@ -63,7 +63,7 @@ def test_events_of_refunds_name_the_user_as_the_api_does(alice: ApiClient, backe
 
 @pytest.mark.parametrize("kind", EventType)
 def test_what_an_event_shows_names_its_user(kind: EventType) -> None:
-    """But for a line, which stands beside its wallet, and for money of nobody known."""
+    """But for lines and periods, which stand beside their wallet or agreement, and for money of nobody known."""
     for name, shown in catalogue.example(kind)["data"].items():
-        if isinstance(shown, dict) and name not in {"line", "fact", "payment"}:
+        if isinstance(shown, dict) and name not in {"line", "period", "fact", "payment"}:
             assert shown.get("user") or {shown.get("giver"), shown.get("receiver")} - {None}, name

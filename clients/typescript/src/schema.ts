@@ -15321,7 +15321,7 @@ export interface operations {
                  * @description Only this kind.
                  * @example spend
                  */
-                kind?: "bonus" | "capture" | "clawback" | "clawback_recalled" | "clawback_returned" | "clawback_unrecalled" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "gift" | "gift_expired_recalled" | "gift_recalled" | "gift_received" | "grant" | "payment" | "purchase" | "refund" | "refund_undone" | "reversal" | "spend" | "surplus" | "suspense" | "unforgiven";
+                kind?: "bonus" | "capture" | "clawback" | "clawback_recalled" | "clawback_returned" | "clawback_unrecalled" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "gift" | "gift_expired_recalled" | "gift_recalled" | "gift_received" | "grant" | "opening" | "payment" | "purchase" | "refund" | "refund_undone" | "reversal" | "spend" | "surplus" | "suspense" | "unforgiven";
                 /**
                  * @description Which come first.
                  * @example newest_first

@@ -20,6 +20,7 @@ class ListTransfersKind(StrEnum):
     GIFT_RECALLED = "gift_recalled"
     GIFT_RECEIVED = "gift_received"
     GRANT = "grant"
+    OPENING = "opening"
     PAYMENT = "payment"
     PURCHASE = "purchase"
     REFUND = "refund"
