@@ -116,6 +116,7 @@ def prepared_place(folder: Path) -> Iterator[Place]:
     with ExitStack() as stack:
         providers = SimulatedProviders(v2_sign_type="MD5")  # the only one that wechatpy's own reader verifies
         stack.callback(providers.close)
+        databases.wait_for_the_disk()
         tills, plains = (stack.enter_context(databases.postgres_database()) for _ in range(2))
         check_durable(tills)
         web, plain, nothing = house.free_ports(3)

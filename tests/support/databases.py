@@ -54,6 +54,15 @@ def server_url() -> URL:
     return url
 
 
+def wait_for_the_disk() -> None:
+    """For benchmarks: from now on the server makes commits durable, until the next test run begins."""
+    server_url()
+    with admin() as connection:
+        for setting in ("fsync", "full_page_writes", "autovacuum"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = on")
+        connection.execute("SELECT pg_reload_conf()")
+
+
 @contextlib.contextmanager
 def postgres_database() -> Iterator[str]:
     """The URL of an empty database, without the schema, dropped afterwards."""
