@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
-from app.domain.agreements import IN_FORCE
+from app.domain.agreements import IN_FORCE, AgreementStatus
 from app.domain.numbers import slot_of_number
 from app.models.agreements import AGREEMENTS, PERIODS
 from app.models.base import AnyRow, Moment
@@ -126,6 +126,15 @@ def set_work(tx: Transaction, row: AnyRow, moment: datetime | None, **changes: A
     unchanged = _A.next_work_at == row.next_work_at
     wanted = update(AGREEMENTS).where(_A.slot == row.slot, _A.id == row.id, unchanged)
     tx.execute(wanted.values(next_work_at=moment, **changes))
+
+
+def bring_question_forward(tx: Tx, number: int, asked_before: datetime, as_if_asked_at: datetime) -> bool:
+    """Have the provider asked about the agreement now, if it was last asked before `asked_before`. False where it is
+    not known here, has ended, or was asked since."""
+    mine = (_A.slot == slot_of_number(number), _A.id == number, _A.status != AgreementStatus.ENDED)
+    asked = func.coalesce(_A.asked_at, _A.created_at) <= asked_before
+    due = {"next_work_at": tx.now, "asked_at": as_if_asked_at}
+    return tx.execute(update(AGREEMENTS).where(*mine, asked).values(due)).rowcount == 1
 
 
 def add_period(tx: Tx, row: Mapping[str, Any]) -> bool:

@@ -9,8 +9,9 @@ import structlog
 
 from app.domain.agreements import CHARGEABLE, IN_FORCE, NEVER_SIGNED, AgreementStatus
 from app.domain.event_types import EventType
-from app.domain.facts import Ending, Fact
-from app.domain.schedule import give_up_moment, grace_end
+from app.domain.facts import Ending, Fact, Ref
+from app.domain.numbers import parse_number
+from app.domain.schedule import HINT_GAP_SECONDS, give_up_moment, grace_end
 from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Cancels
@@ -70,6 +71,17 @@ def _work(core: Core, row: AnyRow) -> datetime | None:
     if row.status in CHARGEABLE:
         return charge_if_due(core, row.id)
     return None
+
+
+def hint_agreement(core: Core, ref: Ref, *, gap_seconds: int = HINT_GAP_SECONDS) -> bool:
+    """Somebody unproven named this agreement: have the worker ask its provider now, at most once a minute. True if it
+    will."""
+    number = parse_number(ref.our_agreement)
+    if number is None:
+        return False
+    now = core.clock.now()
+    before, due = now - timedelta(seconds=gap_seconds), now - plans.ASK_GAP
+    return core.transact(lambda tx: agreement_rows.bring_question_forward(tx, number, before, due))
 
 
 def ask_about_agreement(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:

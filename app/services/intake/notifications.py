@@ -22,7 +22,7 @@ from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, as_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of
-from app.services.calls import payment_queries, reference_queries, scans
+from app.services.calls import agreement_queries, payment_queries, reference_queries, scans
 from app.services.facts import inbox
 from app.services.facts.apply import apply_fact
 from app.services.facts.owner import place_unless_told, tell, tell_refunds_first
@@ -54,11 +54,15 @@ def _refused(core: Core, account: ProviderAccount, error: Forged) -> Reply:
     hinted = False
     if error.hint is not None:
         try:
-            hinted = payment_queries.hint(core, error.hint)
+            hinted = _hint(core, error.hint)
         except Exception:
             _log.exception("hint_not_used", provider_account=account.name)
     _log.warning("notification_refused", provider_account=account.name, why=str(error), hinted=hinted)
     return error.reply
+
+
+def _hint(core: Core, ref: Ref) -> bool:
+    return agreement_queries.hint_agreement(core, ref) if ref.is_agreement else payment_queries.hint(core, ref)
 
 
 def _apply(core: Core, account: ProviderAccount, message: Message, received: Received) -> None:
@@ -85,6 +89,9 @@ def _ask(core: Core, account: ProviderAccount, message: Message, received: Recei
     if ref.refund and not fits(ref.refund):
         _log.warning("notification_asks_unusable", provider_account=account.name, ours=ref.ours)
         _keep(core, account, message, received, Mismatch.UNUSABLE, "names a refund by what is no storable text")
+        return
+    if ref.is_agreement and agreement_queries.hint_agreement(core, ref, gap_seconds=0):
+        _log.info("notification_asks", provider_account=account.name, agreement=ref.our_agreement, brought_forward=True)
         return
     named = reference_queries.by_our_number(core, account, ref)
     unpaid = not named.refund and payment_queries.hint(core, named, gap_seconds=0)
