@@ -121,6 +121,7 @@ def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Run
         },
         "user_jwt": {"secret": secret},
         "gifts": {"enabled": True},
+        "agreements": {"charge_hour": 0},
         "events": {"allow_private_endpoints": True},
         "api_keys.backend": {"sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": SCOPES},
         **{f"provider_accounts.{name}": table for name, table in accounts.items()},

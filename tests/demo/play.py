@@ -203,6 +203,34 @@ class Play:
         more, there = books.applied() - applied, books.balance("alice")
         say(f"  started again, it takes in {more} events more: alice has {there} there, too")
 
+    def scene_agreement(self) -> None:
+        say("10. Auto-debit: signed once, refused, charged, and ended")
+        before = self.coins()
+        _tell(self.providers.alipay_url, "deductions", refusals=["ACQ.BUYER_BALANCE_NOT_ENOUGH"])
+        body = {"product": "vip", "provider_account": "alipay", "way": "page", "zone": "Asia/Shanghai"}
+        signing = self.alice.post("/v1/agreements", body)
+        path = f"/v1/agreements/{signing['number']}"
+        press_pay(signing["action"]["url"])
+        say(f"  alice signs {signing['title']!r} at Alipay: agreement {signing['number']}")
+        wait_for("the first charge", lambda: self.alice.get(path)["status"] == "past_due")
+        period = self.alice.get(f"{path}/periods")["periods"][0]
+        say(f"  the worker charges the first period; her balance is too low: past due ({period['refusal']})")
+        say(f"  it would try again at {period['next_try_at'][:16]}; a person has it charged now")
+        self._charge(signing["number"])
+        self.expect(before + 100, "charged for the period, once, under a new number")
+        (active,) = self.alice.get("/v1/entitlements")["entitlements"]
+        say(f"  active for her: {active['name']} until {active['until'][:10]}")
+        self.alice.post(f"{path}/cancel", {"at_once": True})
+        wait_for("the end", lambda: self.alice.get(path)["status"] == "ended")
+        ended = self.alice.get(path)["ended_by"]
+        say(f"  she ends it, and Alipay says so, too (ended by {ended}): nothing is charged any more")
+
+    def _charge(self, number: str) -> None:
+        """A person lets the due period be charged before its hour."""
+        done = self.running.tillbook("agreements", "charge-now", number)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+
     def books(self) -> None:
         say("The statement of alice's coins:")
         page = self.backend.get("/v1/statement", user="alice", asset="coin", environment="sandbox")
@@ -220,6 +248,7 @@ class Play:
             self.scene_refunds,
             self.scene_gifts,
             self.scene_told,
+            self.scene_agreement,
         ):
             scene()
             say()

@@ -22,6 +22,14 @@ SPEED = 60.0
 """Providers repeat their notifications after minutes; here after seconds."""
 
 
+AUTO_DEBIT = {
+    "product_code": "GENERAL_WITHHOLDING",
+    "personal_product_code": "GENERAL_WITHHOLDING_P",
+    "sign_scene": "INDUSTRY|GAME_CHARGE",
+}
+"""商家扣款 without a plan of deductions."""
+
+
 @dataclass
 class Storm:
     """Sends a notification many times at once when told to, as retries and a replaying attacker may."""
@@ -43,7 +51,7 @@ class Simulators:
     """What the demonstration needs to know about its providers."""
 
     accounts: dict[str, dict[str, Any]]
-    """Settings of the provider accounts, by name."""
+    """Settings of the provider accounts, by name; after a dot the name of a table inside."""
     alipay_faults: Faults
     storm: Storm
     alipay_url: str
@@ -73,6 +81,7 @@ def start(ports: dict[str, int], tillbook_url: str) -> Simulators:
         _serve(app, ports[name])
     accounts = {
         "alipay": {"plugin": "alipay", "live": False, **keys.settings(f"{urls['alipay']}/gateway.do")},
+        "alipay.agreements": dict(AUTO_DEBIT),
         "wechat": {"plugin": "wechat", "live": False, **wechat_config.settings_v3(urls["wechat"])},
         "wechat-v2": {"plugin": "wechat", "live": False, **wechat_config.settings_v2(urls["wechat"])},
         "apple": {"plugin": "apple", "live": False, "confirm": "no", **store.settings(urls["apple"])},
