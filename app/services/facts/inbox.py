@@ -105,7 +105,8 @@ def keep_scanned(tx: Tx, odd: Scanned, *, aside: bool = False) -> int | None:
 
 def waiting_messages(tx: Tx, *, limit: int = 100) -> list[AnyRow]:
     """The unresolved ones, oldest first."""
-    wanted = select(*_m).prefix_with(sweep("operator")).where(_m.resolved_at.is_(None)).order_by(_m.received_at)
+    oldest_first = (_m.received_at, _m.id)
+    wanted = select(*_m).prefix_with(sweep("operator")).where(_m.resolved_at.is_(None)).order_by(*oldest_first)
     return list(tx.execute(wanted.limit(limit)))
 
 
