@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from app.models import slot_guard
-from app.models.slot_guard import SLOTTED, SlotMissing, is_sweep, tables_of
+from app.models.slot_guard import SLOTTED, is_sweep, tables_of
 
 SEVERAL: Mapping[str, str] = {
     "audit": "reads what belongs together as of one moment",
@@ -123,4 +123,4 @@ def _before(connection: Connection, _cursor: Any, sql: str, parameters: Any, con
     check(connection, sql, [row for row in rows if isinstance(row, Mapping)])
 
 
-__all__ = ["SEVERAL", "SlotMissing", "SlotsMixed", "check", "of_several_slots", "report", "watch_engine"]
+__all__ = ["SEVERAL", "SlotsMixed", "check", "of_several_slots", "report", "watch_engine"]

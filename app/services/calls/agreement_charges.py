@@ -117,7 +117,7 @@ def _announce(core: Core, account: ProviderAccount, row: AnyRow, period: AnyRow)
         core,
         account,
         "announce",
-        lambda: announcer.announce(ref_of_agreement(row), money, due) or True,  # type: ignore[func-returns-value]
+        lambda: announcer.announce(ref_of_agreement(row), money, due),
         seconds=CHARGE_SECONDS,
         agreement=row.id,
     )

@@ -225,6 +225,7 @@ def _window_again(core: Core, account: ProviderAccount, document: Mapping[str, A
         called = call_provider(core, account, "scan", read, seconds=PAGE_SECONDS, feed=document["feed"])
         if called.answer is None:
             raise NotReadAgain(called.problem or called.end)
+        keep_bills(core, BillWindow(account.name, document["feed"], since, until), called.answer.files)
         yield from called.answer.facts
         cursor = called.answer.cursor
         if cursor is None:

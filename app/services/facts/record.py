@@ -29,7 +29,6 @@ HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS
 """The kinds that this version acts on; the others are parked, and looked at again by a version that does."""
 NewRows = tuple[RowInsert, list[dict[str, Any]]]
 """Rows to insert, and how."""
-_log = structlog.get_logger(__name__)
 _NOTE_ROAD = insertion_if_new(Telling.__table__)
 _INSERT = RowInsert(FACTS, lambda insert: insert.on_conflict_do_nothing())
 
