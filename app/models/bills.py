@@ -1,13 +1,26 @@
-"""Providers' bills as they came. Not user data: a bill is of a provider account and a day."""
+"""Providers' bills as they came, and what was read from them. Not user data: a bill is of a provider account and a
+day."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, LargeBinary, String
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, Moment
+from app.models.base import Base, Big, Json, Moment
 
 
 class Bill(Base):
@@ -33,4 +46,86 @@ class Bill(Base):
     __table_args__ = (CheckConstraint("length(sha256) = 64", name="sha256_whole"),)
 
 
+class BillReading(Base):
+    """What one document said when it was read. A bill that the provider made anew is read too, and its reading takes
+    the place of the earlier one of that name."""
+
+    __tablename__ = "bill_readings"
+
+    provider_account: Mapped[str] = mapped_column(String(32), primary_key=True)
+    id: Mapped[int] = mapped_column(Big, primary_key=True)
+    feed: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(128))
+    sha256: Mapped[str] = mapped_column(String(64))
+    side: Mapped[str] = mapped_column(String(16))
+    """What the bill proves (`app.domain.bill_lines.BillSide`)."""
+    status: Mapped[str] = mapped_column(String(16))
+    """read: its lines are there. refused: the document fails its own checks. replaced: a later one of that name
+    counts."""
+    problem: Mapped[str] = mapped_column(String(255), default="")
+    since: Mapped[datetime] = mapped_column(Moment)
+    until: Mapped[datetime] = mapped_column(Moment)
+    """The time that the bill covers, by its own word."""
+    zone: Mapped[str] = mapped_column(String(64))
+    """IANA name of the zone of the provider's days."""
+    lines: Mapped[int] = mapped_column(Integer)
+    """How many rows were read."""
+    read_at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (
+        UniqueConstraint("provider_account", "feed", "name", "sha256", name="uq_bill_readings_document"),
+        ForeignKeyConstraint(
+            ["provider_account", "feed", "name", "sha256"],
+            ["bills.provider_account", "bills.feed", "bills.name", "bills.sha256"],
+        ),
+        CheckConstraint("status IN ('read', 'refused', 'replaced')", name="status"),
+        CheckConstraint("side IN ('trades', 'funds', 'sales', 'proceeds')", name="side"),
+        Index("ix_bill_readings_since", "provider_account", "since"),
+    )
+
+
+class BillLineRow(Base):
+    """One row of a bill, in neutral words (`app.domain.bill_lines.BillLine` says what each column means)."""
+
+    __tablename__ = "bill_lines"
+
+    provider_account: Mapped[str] = mapped_column(String(32), primary_key=True)
+    reading_id: Mapped[int] = mapped_column(Big, primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    """Its place in the bill, from 1."""
+    key: Mapped[str] = mapped_column(String(128))
+    kind: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime] = mapped_column(Moment)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    fee_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    discount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    balance_minor: Mapped[int | None] = mapped_column(BigInteger)
+    ours: Mapped[str | None] = mapped_column(String(128))
+    theirs: Mapped[str | None] = mapped_column(String(128))
+    refund: Mapped[str | None] = mapped_column(String(128))
+    related: Mapped[str | None] = mapped_column(String(128))
+    undecided: Mapped[bool] = mapped_column(Boolean, default=False)
+    word: Mapped[str] = mapped_column(String(64), default="")
+    note: Mapped[str] = mapped_column(String(255), default="")
+    cell: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """Of a store's report: product, territory, units, price_minor, price_currency."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["provider_account", "reading_id"], ["bill_readings.provider_account", "bill_readings.id"]
+        ),
+        Index("ix_bill_lines_at", "provider_account", "at"),
+        Index(
+            "ix_bill_lines_theirs",
+            "provider_account",
+            "theirs",
+            postgresql_where=text("theirs IS NOT NULL"),
+            sqlite_where=text("theirs IS NOT NULL"),
+        ),
+    )
+
+
 BILLS = Bill.__table__
+BILL_READINGS = BillReading.__table__
+BILL_LINES = BillLineRow.__table__

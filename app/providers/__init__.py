@@ -7,9 +7,10 @@ long its words may be is in `limits`), then `verbs` (what a provider does), `agr
 `docs/adding-a-provider.md` walks through a whole plugin.
 """
 
+from app.domain.bill_lines import BillContent, BillLine, BillSide, LineKind, StoreCell
 from app.providers.agreements import Agreements, Announces, ChargeWindow, Terms
 from app.providers.client_certificate import ClientCertificate
-from app.providers.errors import Declined, Forged, Misconfigured, ProviderError, Retryable, Unknown
+from app.providers.errors import Declined, Forged, Misconfigured, ProviderError, Retryable, Unknown, UnreadableBill
 from app.providers.facts import (
     Ending,
     Fact,
@@ -36,6 +37,7 @@ from app.providers.verbs import (
     NoExtra,
     Plugin,
     Provider,
+    ReadsBills,
     Refreshes,
     Refunds,
     Scans,
@@ -47,6 +49,9 @@ __all__ = [
     "LONGEST_REFERENCE",
     "Agreements",
     "Announces",
+    "BillContent",
+    "BillLine",
+    "BillSide",
     "Cancels",
     "Captures",
     "ChargeWindow",
@@ -63,6 +68,7 @@ __all__ = [
     "Intent",
     "KeyStore",
     "Kind",
+    "LineKind",
     "Message",
     "Misconfigured",
     "NoExtra",
@@ -70,6 +76,7 @@ __all__ = [
     "Plugin",
     "Provider",
     "ProviderError",
+    "ReadsBills",
     "Received",
     "Ref",
     "Refreshes",
@@ -79,10 +86,12 @@ __all__ = [
     "Retryable",
     "Scans",
     "Started",
+    "StoreCell",
     "StoredKey",
     "Terms",
     "Tools",
     "Unknown",
+    "UnreadableBill",
     "UnreadableJson",
     "capabilities",
     "faults_of",

@@ -63,3 +63,8 @@ class Forged(ProviderError):
         super().__init__(message, code=code)
         self.hint = hint
         self.reply = reply or Reply(400, "text/plain", b"refused")
+
+
+class UnreadableBill(ValueError):
+    """The document is not what its provider writes, or not whole: rows are missing, or its columns do not add up to its
+    own totals. The text says what was found, without a row's content."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from app.domain.bill_lines import BillContent, BillSide
 from app.domain.money import Money
 from app.providers.agreements import Agreements, Announces
 from app.providers.facts import Fact, Intent, Message, Page, Received, Ref, Started
@@ -84,6 +85,18 @@ class Scans(Protocol):
 
 
 @runtime_checkable
+class ReadsBills(Protocol):
+    bill_feeds: Mapping[str, BillSide]
+    """The feeds of `Scans` whose pages carry bills (`Page.files`), and kinds of bill that only a person can bring (a
+    file that was downloaded by hand); and what each of them proves."""
+
+    def read_bill(self, feed: str, name: str, content: bytes) -> BillContent:
+        """Read one document, as it came in `Page.files` or from a person. No I/O: the same bytes are read again in ten
+        years. Raises UnreadableBill for a document that fails its own checks (rows counted, columns added up): it says
+        nothing then."""
+
+
+@runtime_checkable
 class Fulfils(Protocol):
     def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
         """Tell the provider that the goods were delivered, or answer its question about them. May be told again.
@@ -128,6 +141,7 @@ def capabilities(provider: Provider) -> tuple[str, ...]:
         "refund": Refunds,
         "cancel": Cancels,
         "scan": Scans,
+        "bills": ReadsBills,
         "fulfil": Fulfils,
         "sign": Agreements,
         "announce": Announces,
