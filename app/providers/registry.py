@@ -33,6 +33,8 @@ class ProviderAccount:
     report_delivery: bool = False
     also_for: tuple[str, ...] = ()
     """Other accounts of this plugin whose messages come to this one's address, too."""
+    estimated_share: int = 30
+    """Of a store: per cent of the price that it keeps, by estimate."""
 
     @cached_property
     def takes_reports(self) -> bool:
@@ -53,6 +55,9 @@ class AccountSettings(BaseModel):
     """Tell the provider of each credited purchase that it was delivered, where no client does."""
     also_for: tuple[str, ...] = ()
     """Names of other provider accounts of this plugin, whose messages come to the address of this one, too."""
+    estimated_share: Annotated[int, Field(ge=0, le=100)] = 30
+    """Of a store: how many per cent of the price it keeps, commission and taxes together. Reports show what its
+    financial report does not tell yet by this estimate, marked as one; nothing is booked by it."""
 
 
 class Registry:
@@ -163,5 +168,5 @@ def _build_account(
     unknown = sorted(set(common.scan) - set(feeds))
     if unknown:
         raise Misconfigured(f"provider account {name!r}: scan: no feed {unknown[0]!r} (there are: {', '.join(feeds)})")
-    own = (common.scan, common.report_delivery, common.also_for)
+    own = (common.scan, common.report_delivery, common.also_for, common.estimated_share)
     return ProviderAccount(name, common.plugin, common.live, provider, *own)
