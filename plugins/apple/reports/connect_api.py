@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import jwt
 
 from app.providers import Clock, HttpClient, HttpResponse, Misconfigured, Retryable, Unknown
+from plugins.apple.jws import MalformedJws, read_json
 from plugins.apple.reports.tables import MAX_REPORT_BYTES
 from plugins.apple.server_api import AUDIENCE, TOKEN_SECONDS
 from plugins.apple.settings import TeamKey
@@ -67,7 +68,7 @@ class ConnectApi:
                 answer = self._get(replace(wanted, version=latest[-1]))
         if answer.status == 200:
             return answer.body
-        if answer.status == 404:
+        if answer.status == 404 and _says(answer, "404"):
             return None
         raise _error(answer)
 
@@ -93,12 +94,21 @@ def _text(answer: HttpResponse) -> str:
     return answer.body[:4096].decode("utf-8", "replace")
 
 
+def _says(answer: HttpResponse, status: str) -> bool:
+    """Whether the error document is Apple's: a proxy's page that something is not found says nothing of reports."""
+    try:
+        errors = read_json(answer.body).get("errors")
+    except MalformedJws:
+        return False
+    return isinstance(errors, list) and any(isinstance(one, dict) and one.get("status") == status for one in errors)
+
+
 def _error(answer: HttpResponse) -> Exception:
     text, code = f"App Store Connect answered {answer.status}", str(answer.status)
     if answer.status == 429:
         return Retryable(text, code=code)
     if answer.status in (401, 403):
         return Misconfigured(f"{text}: the team key, its role, the issuer or the clock is wrong", code=code)
-    if 400 <= answer.status < 500:
+    if 400 <= answer.status < 500 and _says(answer, code):
         return Misconfigured(f"{text}: the vendor number is wrong, or reports are asked for in another way", code=code)
     return Unknown(text, code=code)

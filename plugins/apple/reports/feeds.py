@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
-from app.providers import BillContent, BillSide, Clock, Declined, Misconfigured, Page, Retryable, UnreadableBill
+from app.providers import (
+    BillContent,
+    BillSide,
+    Clock,
+    Declined,
+    Misconfigured,
+    Page,
+    Retryable,
+    Unknown,
+    UnreadableBill,
+)
 from plugins.apple.reports.calendar import Period, day_period, fiscal_month, fiscal_period, pacific_day
 from plugins.apple.reports.connect_api import SALES_VERSION, ConnectApi, ReportWanted
 from plugins.apple.reports.proceeds import read_detail, read_financial
@@ -21,8 +31,9 @@ SIDES: Mapping[str, BillSide] = MappingProxyType(
 REPORT_FEEDS = tuple(SIDES)
 ASK_AGAIN = timedelta(hours=3)
 LATE = MappingProxyType({DETAIL: timedelta(days=10), FINANCIAL: timedelta(days=10), SALES: timedelta(days=2)})
-"""How long after it was due a report is still asked for. Apple says the same of one that is late and of one that is
-not made, because nothing was sold."""
+"""How long after it was due a report is still asked for: Apple says the same of one that is late and of one that is not
+made, because nothing was sold. One that cannot be read may have been cut short on its way, and is fetched again until
+then; after that it is handed on unread, with its problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +55,20 @@ class ReportFeeds:
         period = _period(feed, since, cursor)
         following = _next(feed, period)
         more = following.name if following.since < until else None
-        content = self.api.report(_wanted(feed, period))
-        if content is not None:
-            return Page((), more, ((f"{feed}_{period.name}.txt.gz", content),))
-        now = self.clock.now()
-        if now < period.due + LATE[feed]:
-            raise Retryable("the report is not made yet", not_before=max(period.due, now + ASK_AGAIN))
-        return Page((), more)
+        content, now = self.api.report(_wanted(feed, period)), self.clock.now()
+        is_late = now >= period.due + LATE[feed]
+        if content is None:
+            if not is_late:
+                raise Retryable("the report is not made yet", not_before=max(period.due, now + ASK_AGAIN))
+            return Page((), more)
+        files = ((f"{feed}_{period.name}.txt.gz", content),)
+        try:
+            self.read(feed, content)
+        except UnreadableBill as error:
+            if not is_late:
+                raise Unknown(f"the report cannot be read: {error}") from None
+            return Page((), more, files, (f"{files[0][0]}: {error}",))
+        return Page((), more, files)
 
     def read(self, feed: str, content: bytes) -> BillContent:
         """Raises UnreadableBill."""

@@ -8,7 +8,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from app.providers import Fact, HttpClient, HttpResponse, Intent, Kind, Message, Provider, Ref, Reply, Tools
@@ -126,7 +126,7 @@ class AppleWorld(World):
 
     plugin = plugin
     traits = Traits(
-        verbs=("scan", "fulfil"),
+        verbs=("scan", "bills", "fulfil"),
         freshness=None,
         names_our_number=False,
         tells_money=False,
@@ -150,6 +150,8 @@ class AppleWorld(World):
 
     def __init__(self, clock: FixedClock) -> None:
         super().__init__(clock)
+        # Near the end of a month of Apple's fiscal calendar: its report is there before the sandbox forgets.
+        clock.advance(timedelta(days=28).total_seconds())
         self.shop = Shop(clock)
         self._sold: dict[str, int] = {}
 
@@ -157,7 +159,13 @@ class AppleWorld(World):
         return self.shop.settings()
 
     def secrets(self) -> tuple[str, ...]:
-        return (self.shop.settings()["private_key"], self.shop.settings()["shared_secret"])
+        return tuple(self.shop.settings()[name] for name in ("private_key", "shared_secret", "connect_private_key"))
+
+    def history_window(self) -> tuple[datetime, datetime]:
+        """Reports are made on the next morning, and on the first Friday of the next fiscal month."""
+        since = self.clock.now() - timedelta(hours=1)
+        self.clock.advance(timedelta(days=10).total_seconds())
+        return since, since + timedelta(hours=15)
 
     @property
     def http(self) -> HttpClient:
