@@ -133,7 +133,7 @@ class Fact:
     the whole quantity. No amount was ordered, so the price is compared with nothing; it is what the books take as the
     gross. None: the store does not say, and the coins are *unvalued*."""
     storefront: str | None = None
-    """With a `price`: the territory of the store in which it was paid, ISO 3166-1, two letters."""
+    """The territory of the store in which it was bought, ISO 3166-1, two letters."""
     fee: Money | None = None
     """What the provider kept of a payment; on a refund, what the provider gave back of that."""
     dispute_fee: Money | None = None
@@ -283,7 +283,7 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
     )
 
 
-PRICED = ("price_minor", "price_currency", "storefront")
+PRICED = ("price_minor", "price_currency")
 """What a store tells of its price. A later telling does not add these once the fact was booked: the books of a purchase
 follow from the fact as it was booked, and a purchase that was booked without a price stays unvalued."""
 

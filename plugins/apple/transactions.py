@@ -295,7 +295,6 @@ def _fact(
     cause: str = "",
     spares: str | None = None,
 ) -> Fact:
-    gross = transaction.gross if kind is Kind.PAID else None
     return Fact(
         kind=kind,
         ref=Ref(theirs=transaction.theirs, refund=refund, agreement=transaction.agreement),
@@ -309,7 +308,7 @@ def _fact(
         period_end=moment(transaction.expires_date) if transaction.expires_date is not None else None,
         cause=cause,
         spares=spares,
-        price=gross,
-        storefront=TWO_LETTERS.get(transaction.storefront or "") if gross is not None else None,
+        price=transaction.gross if kind is Kind.PAID else None,
+        storefront=TWO_LETTERS.get(transaction.storefront or ""),
         raw=dict(raw),
     )

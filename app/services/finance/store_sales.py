@@ -250,7 +250,7 @@ def _reported(figure: StoreFigure, period: str) -> StoreSale:
 def _estimated(tx: Transaction, account: ProviderAccount, since: datetime, until: datetime) -> Iterator[StoreSale]:
     if since >= until:
         return
-    sums = _gross(paid_facts(tx, account, since, until))
+    sums = _gross(store_facts(tx, account, Kind.PAID, since, until))
     period = f"{since.date()}/{(until - _TICK).date()}"
     for (product, territory, currency), (units, gross) in sorted(sums.items(), key=str):
         share = estimated_share(gross, account.estimated_share * 1000) if currency else None
@@ -279,13 +279,15 @@ def _gross(facts: Iterable[AnyRow]) -> Mapping[tuple[str, str, str], tuple[int, 
     return sums
 
 
-def paid_facts(tx: Transaction, account: ProviderAccount, since: datetime, until: datetime) -> Iterator[AnyRow]:
-    """What the store told of purchases of that time: content and moment."""
+def store_facts(
+    tx: Transaction, account: ProviderAccount, kind: Kind, since: datetime, until: datetime
+) -> Iterator[AnyRow]:
+    """What the store told of that kind and time, applied or waiting: content and moment."""
     wanted = (
         select(_F.content, _F.at)
         .prefix_with(sweep("report"))
         .where(
-            _F.kind == Kind.PAID,
+            _F.kind == kind,
             _F.provider_account == account.name,
             _F.environment == environment_of(account.live),
             _F.at >= since,
