@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -145,6 +147,7 @@ class AppleWorld(World):
         "payable_until": "the store sells whenever the user presses its button",
         "spoil_row": "a page of history is one signed document for each transaction, and no table of rows",
         "rotations": "a chain from Apple's root signs; there is no key of ours to change",
+        "foreign_bills": "no report says whose it is",
         "private_words": "transactions name nobody: the owner is the token that we attached",
     }
 
@@ -173,6 +176,21 @@ class AppleWorld(World):
 
     def intents(self) -> tuple[Intent, ...]:
         return (make_intent(self.clock, "store", None),)
+
+    def spoilt_bills(self, document: Any) -> Mapping[str, bytes]:
+        """Financial reports add themselves up; sales reports have no totals."""
+        lines = gzip.decompress(document.content).decode().splitlines(keepends=True)
+        rows = [at for at, line in enumerate(lines) if re.search("\t(IA1|IAY)\t", line)]
+        if document.feed == "sales_report" or not rows:
+            return {}
+        at = rows[0]
+        changed = re.sub("\t4[.]41\t4[.]41\t", "\t4.42\t4.42\t", lines[at])
+        spoilt = {
+            "a row removed": [*lines[:at], *lines[at + 1 :]],
+            "a row twice": [*lines[:at], lines[at], *lines[at:]],
+            "an amount changed": [*lines[:at], changed, *lines[at + 1 :]],
+        }
+        return {what: gzip.compress("".join(made).encode()) for what, made in spoilt.items()}
 
     def pay(self, intent: Intent) -> tuple[Message, ...]:
         purchase = self.shop.buy(intent.product, token=intent.owner)
