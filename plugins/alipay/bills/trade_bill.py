@@ -5,6 +5,7 @@ It is read for two purposes: into facts, which the core applies, and into lines,
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ MAX_REQUEST_NUMBER = 64
 _TITLE = "业务明细查询"
 _ENTRY = re.compile(r"业务明细\.csv$")
 _FOOT = re.compile(r"#(交易|退款)合计.([0-9]+)笔,商家实收(?:退款)?共(-?[0-9.,]*[0-9])元")
+_GIVEN_AWAY = ("商家优惠", "券核销金额", "商家红包消费金额", "卡消费金额")
+"""What may keep a part of an order from the merchant, by columns that not every bill has. How they add up differs by
+product, so their sum is only the most that may be missing."""
 _COLUMNS = ("支付宝交易号", "商户订单号", "业务类型", "完成时间", "订单金额", "商家实收", "退款批次号/请求号", "服务费")
 
 
@@ -103,7 +107,9 @@ def read_lines(content: bytes, name: str, merchant: Merchant) -> BillContent:
     since, until = table.period(name)
     problems = Problems()
     for row in table.rows():
-        _read(row, problems)
+        trade = _read(row, problems)
+        if trade is not None and not 0 <= trade.ordered - trade.received <= _given_away(row):
+            problems.add(f"{row}: less was received than was ordered, and no coupon says why")
     account = merchant.account if table.account == merchant.seller_id else table.account
     return BillContent(BillSide.TRADES, account, since, until, ZONE, Lines(table), problems.told())
 
@@ -211,6 +217,14 @@ def _trade(row: Row) -> _Trade:
         # A fee of a payment was taken, however its sign is written; of a refund the sign tells (both occur).
         fee=-abs(fee_fen) if fee_fen is not None and word == PAYMENT else fee_fen,
     )
+
+
+def _given_away(row: Row) -> int:
+    amounts = 0
+    for name in _GIVEN_AWAY:
+        with contextlib.suppress(ValueError):
+            amounts += abs(fen(row.cells.get(name, "")))
+    return amounts
 
 
 def _fact(trade: _Trade, row: Row, merchant: Merchant) -> Fact:
