@@ -101,7 +101,7 @@ class _Entry:
         return kind in _OF_TRADES or (kind in _FEES and (self.ours or self.main) is not None)
 
 
-def read_lines(content: bytes, name: str, merchant: Merchant) -> BillContent:
+def account_lines(content: bytes, name: str, merchant: Merchant) -> BillContent:
     """The bill as lines. Raises UnreadableBill when it is not whole or not readable; another account's is told as
     such."""
     table = _checked(content)
@@ -110,11 +110,11 @@ def read_lines(content: bytes, name: str, merchant: Merchant) -> BillContent:
     for row in table.rows():
         _read(row, problems)
     account = merchant.account if table.account == merchant.seller_id else table.account
-    return BillContent(BillSide.FUNDS, account, since, until, ZONE, Lines(table), problems.told())
+    return BillContent(BillSide.FUNDS, account, since, until, ZONE, _Lines(table), problems.told())
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class _Lines:
     """The lines of a bill that was checked, read from its bytes at each iteration."""
 
     table: Table

@@ -64,9 +64,9 @@ def read_bill(feed: str, name: str, content: bytes, merchant: Merchant) -> BillC
     """A document of that feed as lines. Raises UnreadableBill."""
     match feed:
         case "trade_bill":
-            return trade_bill.read_lines(content, name, merchant)
+            return trade_bill.trade_lines(content, name, merchant)
         case "account_bill":
-            return account_bill.read_lines(content, name, merchant)
+            return account_bill.account_lines(content, name, merchant)
     raise UnreadableBill(f"there is no bill {feed!r}; there are {', '.join(SIDES)}")
 
 
@@ -77,7 +77,7 @@ def _told(feed: str, name: str, content: bytes, merchant: Merchant) -> tuple[tup
         bill = trade_bill.read_bill(content, merchant)
         return bill.facts, bill.problems
     try:
-        read = account_bill.read_lines(content, name, merchant)
+        read = account_bill.account_lines(content, name, merchant)
         if read.account != merchant.account:
             raise UnreadableBill("it is another account's")
     except UnreadableBill as error:

@@ -100,7 +100,7 @@ def read_bill(content: bytes, merchant: Merchant) -> Bill:
     return Bill(tuple(facts), problems.told())
 
 
-def read_lines(content: bytes, name: str, merchant: Merchant) -> BillContent:
+def trade_lines(content: bytes, name: str, merchant: Merchant) -> BillContent:
     """The bill as lines. Raises UnreadableBill when it is not whole or not readable; another account's is told as
     such."""
     table = _checked(content)
@@ -111,11 +111,11 @@ def read_lines(content: bytes, name: str, merchant: Merchant) -> BillContent:
         if trade is not None and not 0 <= trade.ordered - trade.received <= _given_away(row):
             problems.add(f"{row}: less was received than was ordered, and no coupon says why")
     account = merchant.account if table.account == merchant.seller_id else table.account
-    return BillContent(BillSide.TRADES, account, since, until, ZONE, Lines(table), problems.told())
+    return BillContent(BillSide.TRADES, account, since, until, ZONE, _Lines(table), problems.told())
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class _Lines:
     """The lines of a bill that was checked, read from its bytes at each iteration."""
 
     table: Table
