@@ -34,7 +34,7 @@ from app.providers.testing.doubles import FixedClock
 
 PIECES = 16
 """A document is cut short at so many places."""
-BILL_SECONDS = 1.0
+BILL_SECONDS = 0.5
 """Of processor time, for one small document or piece of garbage."""
 LONGEST_TEXTS = {"key": 128, "word": 64, "note": 255, "ours": 128, "theirs": 128, "refund": 128, "related": 128}
 NAMING_SIDES = (BillSide.TRADES, BillSide.FUNDS)
