@@ -168,7 +168,7 @@ def _opener(content: bytes, entry: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
 
 def _is_detail(name: str, source: Callable[[], IO[bytes]], title: str, entry_name: re.Pattern[str]) -> bool:
     with source() as file:
-        first = _decoded(file.read(_SNIFFED)).partition("\n")[0]
+        first = _decoded(file.read(_SNIFFED)).replace("\r", "\n").partition("\n")[0]
     return title in first if first.startswith("#") else bool(entry_name.search(name))
 
 
@@ -209,7 +209,7 @@ def _encoding(start: bytes) -> str:
     if start.startswith(BOM_UTF8):
         return "utf-8-sig"
     try:
-        start.partition(b"\n")[0].decode("utf-8")
+        start.replace(b"\r", b"\n").partition(b"\n")[0].decode("utf-8")
     except UnicodeDecodeError:
         return "gb18030"
     return "utf-8"

@@ -11,18 +11,26 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from hashlib import blake2b
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from plugins.alipay.formats import beijing_day, beijing_text
 from plugins.alipay.simulated.bills import ACCOUNT, TRADE, AccountRow, TradeRow, account_bill, trade_bill
 from plugins.alipay.simulated.trades import Trade
 
 BASIS = 10_000
-MISSING, TWICE, CHANGED, UNREADABLE_ROW = "missing", "twice", "changed", "unreadable"
-Fault = Literal["missing", "twice", "changed", "unreadable"]
 AnyRow = TypeVar("AnyRow", TradeRow, AccountRow)
 _numbers = itertools.count(1)
+
+
+class Planted(StrEnum):
+    """What is wrong with a row."""
+
+    MISSING = "missing"
+    TWICE = "twice"
+    CHANGED = "changed"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class RowFault:
 
     bill_type: str
     number: str
-    fault: Fault
+    fault: Planted
     word: str = ""
     fen: int = 0
     """Of CHANGED: what the row says instead, with its sign."""
@@ -112,7 +120,7 @@ class BillOffice:
         with self._lock:
             self.made.pop((bill_type, day), None)
 
-    def plant(self, bill_type: str, number: str, fault: Fault, *, word: str = "", fen: int = 0) -> None:
+    def plant(self, bill_type: str, number: str, fault: Planted, *, word: str = "", fen: int = 0) -> None:
         """Make rows of bills wrong that are not made yet. Totals and balances are those of the rows that are shown and
         of what happened: the bill is whole, and wrong."""
         self.faults.append(RowFault(bill_type, number, fault, word, fen))
@@ -125,14 +133,14 @@ class BillOffice:
 
     def _with_faults(self, bill_type: str, row: AnyRow) -> Iterator[AnyRow]:
         faults = {fault.fault: fault for fault in self.faults if fault.concerns(bill_type, row)}
-        if MISSING in faults:
+        if Planted.MISSING in faults:
             return
-        if CHANGED in faults:
-            row = replace(row, fen=faults[CHANGED].fen)
-        if UNREADABLE_ROW in faults:
+        if Planted.CHANGED in faults:
+            row = replace(row, fen=faults[Planted.CHANGED].fen)
+        if Planted.UNREADABLE in faults:
             row = replace(row, readable=False)
         yield row
-        if TWICE in faults:
+        if Planted.TWICE in faults:
             yield row
 
     def _trade_rows(self) -> Iterator[TradeRow]:

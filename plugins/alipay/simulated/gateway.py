@@ -84,7 +84,8 @@ class Gateway(SigningSide):
     pays_back_to_cards: bool = False
     """Refunds go to a bank card, whose bank answers days later (`SimulatedAlipay.bank_answers`)."""
     bill_refusals: dict[str, str] = field(default_factory=dict)
-    """Sub codes with which bills of a type are refused, such as those that the merchant may not have."""
+    """Sub codes with which bills of a type are refused: `isv.insufficient-isv-permissions` where a merchant may not
+    have them."""
     business_faults: list[str] = field(default_factory=list)
     """Sub codes with which the next business calls are refused, in order."""
 
@@ -286,7 +287,7 @@ class Gateway(SigningSide):
         if bill_type not in (TRADE, ACCOUNT):
             raise BusinessFailure("TYPE_NOT_SUPPORTED")
         if bill_type in self.bill_refusals:
-            raise BusinessFailure(self.bill_refusals[bill_type])
+            raise GatewayError("40006", self.bill_refusals[bill_type])
         if self.now() < ready:
             raise BusinessFailure("BILL_NOT_EXIST")
         token = secrets.token_urlsafe(12)
