@@ -104,11 +104,9 @@ class _Entry:
 def account_lines(content: bytes, name: str, merchant: Merchant) -> BillContent:
     """The bill as lines. Raises UnreadableBill when it is not whole or not readable; another account's is told as
     such."""
-    table = _checked(content)
-    since, until = table.period(name)
     problems = Problems()
-    for row in table.rows():
-        _read(row, problems)
+    table = _checked(content, problems)
+    since, until = table.period(name)
     account = merchant.account if table.account == merchant.seller_id else table.account
     return BillContent(BillSide.FUNDS, account, since, until, ZONE, _Lines(table), problems.told())
 
@@ -127,14 +125,14 @@ class _Lines:
                 yield _line(entry, keys)
 
 
-def _checked(content: bytes) -> Table:
-    """The bill's rows, once they are found to agree with the totals at its foot."""
+def _checked(content: bytes, problems: Problems) -> Table:
+    """The bill's rows, once they are found to agree with the totals at its foot. Odd ones become problems."""
     table = detail_of(content, _TITLE, _ENTRY)
     table.require_columns(_COLUMNS)
     with unreadable():
         counted = _Counted()
         for row in table.rows():
-            counted.add(row)
+            counted.add(row, _read(row, problems))
         counted.require(_feet(table))
     return table
 
@@ -156,8 +154,11 @@ class _Counted:
     sums: dict[str, int] = field(default_factory=lambda: {"支出": 0, "收入": 0})
     unsummed: set[str] = field(default_factory=set)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Row, entry: _Entry | None) -> None:
         self.rows += 1
+        if entry is not None:
+            self.sums["收入" if entry.change > 0 else "支出"] += abs(entry.change)
+            return
         for side in self.sums:
             try:
                 self.sums[side] += abs(_cell(row, f"{side}金额"))

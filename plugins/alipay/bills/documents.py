@@ -185,7 +185,7 @@ def _table(source: Callable[[], IO[bytes]], name: str) -> Table:
                 raise UnreadableBill("more remarks in it than in any bill")
         elif not heading:
             heading = line
-    columns = tuple(_plain(cell) for cell in _cells(heading))
+    columns = tuple(_plain(cell) for cell in _cells(heading)) if heading else ()
     return Table(source, encoding, tuple(remarks), columns, name)
 
 
@@ -220,6 +220,8 @@ def _decoded(start: bytes) -> str:
 
 
 def _cells(line: str) -> list[str]:
+    if '"' not in line:
+        return line.split(",")
     try:
         return next(csv.reader([line]), [])
     except csv.Error:

@@ -89,27 +89,23 @@ def read_bill(content: bytes, merchant: Merchant) -> Bill:
         table = _checked(content)
         if table.account != merchant.seller_id:
             raise UnreadableBill("it is another account's")
-        for row in table.rows():
-            trade = _read(row, problems)
-            if trade is not None:
-                facts.append(_fact(trade, row, merchant))
-                if trade.fee_taken_for_a_refund:
-                    problems.add(f"{row}: a fee of {row.cells['服务费']} was taken for the refund")
     except UnreadableBill as error:
         raise Unknown(f"the bill cannot be read: {error}") from None
+    for row in table.rows():
+        trade = _read(row, problems)
+        if trade is not None:
+            facts.append(_fact(trade, row, merchant))
+            if trade.fee_taken_for_a_refund:
+                problems.add(f"{row}: a fee of {row.cells['服务费']} was taken for the refund")
     return Bill(tuple(facts), problems.told())
 
 
 def trade_lines(content: bytes, name: str, merchant: Merchant) -> BillContent:
     """The bill as lines. Raises UnreadableBill when it is not whole or not readable; another account's is told as
     such."""
-    table = _checked(content)
-    since, until = table.period(name)
     problems = Problems()
-    for row in table.rows():
-        trade = _read(row, problems)
-        if trade is not None and not 0 <= trade.ordered - trade.received <= _given_away(row):
-            problems.add(f"{row}: less was received than was ordered, and no coupon says why")
+    table = _checked(content, problems)
+    since, until = table.period(name)
     account = merchant.account if table.account == merchant.seller_id else table.account
     return BillContent(BillSide.TRADES, account, since, until, ZONE, _Lines(table), problems.told())
 
@@ -128,14 +124,18 @@ class _Lines:
                 yield _line(trade, keys)
 
 
-def _checked(content: bytes) -> Table:
-    """The bill's rows, once they are found to agree with the totals at its foot."""
+def _checked(content: bytes, problems: Problems | None = None) -> Table:
+    """The bill's rows, once they are found to agree with the totals at its foot. `problems` gets what is odd about
+    single rows."""
     table = detail_of(content, _TITLE, _ENTRY)
     table.require_columns(_COLUMNS)
     with unreadable():
         counted = _Counted()
         for row in table.rows():
             counted.add(row)
+            trade = _read(row, problems) if problems is not None else None
+            if problems is not None and trade is not None and trade.ordered != trade.received:
+                _explain(row, trade, problems)
         counted.require(_feet(table))
     return table
 
@@ -219,12 +219,14 @@ def _trade(row: Row) -> _Trade:
     )
 
 
-def _given_away(row: Row) -> int:
-    amounts = 0
+def _explain(row: Row, trade: _Trade, problems: Problems) -> None:
+    """What was not received is what the merchant's coupons stand for, or a problem."""
+    given_away = 0
     for name in _GIVEN_AWAY:
         with contextlib.suppress(ValueError):
-            amounts += abs(fen(row.cells.get(name, "")))
-    return amounts
+            given_away += abs(fen(row.cells.get(name, "")))
+    if not 0 < trade.ordered - trade.received <= given_away:
+        problems.add(f"{row}: what was received is not what was ordered, and no coupon says why")
 
 
 def _fact(trade: _Trade, row: Row, merchant: Merchant) -> Fact:
