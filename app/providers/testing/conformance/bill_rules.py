@@ -78,7 +78,7 @@ class BillRules(RuleGroup):
 
     @where(has("bills"))
     def test_a_bill_is_read_alike_each_time(self) -> None:
-        """The same bytes give the same lines, to another instance too; no two lines of a bill have one key."""
+        """One document gives one list of lines, to another instance too; no two lines of a bill have one key."""
         shelf = shelf_of(self.world_class)
         one, other = offline(shelf.world), offline(shelf.world)
         for document, _ in shelf.bills:
