@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from app.providers import BillContent, BillLine, BillSide, LineKind, Page, UnreadableBill
 from plugins.sandbox.bills import FEEDS, KINDS, ZONE, BillingSandbox, Head
@@ -103,6 +104,12 @@ class CountsInItsOwnZone(BillingSandbox):
 
     def read_bill(self, feed: str, name: str, content: bytes) -> BillContent:
         return replace(super().read_bill(feed, name, content), zone="Greenwich time")
+
+
+class DeclaresAnotherBill(BillingSandbox):
+    """Names a kind of document that nobody has ever seen."""
+
+    bill_feeds = MappingProxyType({**FEEDS, "tax_bill": BillSide.FUNDS})
 
 
 class AsksForTheRest(BillingSandbox):

@@ -33,6 +33,7 @@ CAUGHT_BY: dict[type[BillingSandbox], set[str]] = {
     broken.TakesFundsForTrades: {READ},
     broken.CallsANewWordAProblem: {READ},
     broken.CountsInItsOwnZone: {READ},
+    broken.DeclaresAnotherBill: {READ},
     broken.AsksForTheRest: {NO_IO},
     broken.ThinksLong: {NO_BILL},
     broken.NumbersLinesAnew: {ALIKE},

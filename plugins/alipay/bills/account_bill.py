@@ -19,7 +19,7 @@ from plugins.alipay.bills.documents import (
     text_key,
     unreadable,
 )
-from plugins.alipay.fields import optional_number, printable
+from plugins.alipay.fields import number, optional_number, printable
 from plugins.alipay.formats import CURRENCY, parse_time
 from plugins.alipay.mapping import Merchant
 
@@ -72,12 +72,12 @@ class _Entry:
 
     id: str
     number: str | None
-    """业务流水号: the trade's number, or that of a payout or transfer."""
+    """业务流水号: the trade's number, of fees and refunds too; or that of a payout or transfer."""
     ours: str | None
     main: str | None
     """Of the trade that the row belongs to, in 业务订单号."""
     base: str | None
-    """业务基础订单号: of a refund the trade's number too. Older files have neither."""
+    """业务基础订单号. Older files have neither."""
     refund: str | None
     at: datetime
     change: int
@@ -199,12 +199,9 @@ def _entry(row: Row) -> _Entry:
         raise ValueError("less than nothing came in")
     if incoming and outgoing:
         raise ValueError("it came in and went out")
-    identity = cells["账务流水号"]
-    if not identity.isascii() or not identity.isprintable() or not 0 < len(identity) <= _MOST_LETTERS:
-        raise ValueError("its number cannot be kept")
     orders = cells.get("业务订单号", "")
     return _Entry(
-        id=identity,
+        id=number(cells, "账务流水号"),
         number=optional_number(cells, "业务流水号"),
         ours=optional_number(cells, "商户订单号"),
         main=_named(_MAIN, orders),
@@ -234,7 +231,7 @@ def _line(entry: _Entry, keys: RunningNumbers) -> BillLine:
         currency=CURRENCY,
         balance_minor=entry.balance,
         ours=entry.ours if of_a_trade else None,
-        theirs=(entry.main or entry.base or entry.number) if of_a_trade else None,
+        theirs=(entry.number or entry.main or entry.base) if of_a_trade else None,
         refund=entry.refund if kind in (LineKind.REFUND, LineKind.FEE_RETURN, LineKind.ADJUSTMENT) else None,
         related=None if of_a_trade else entry.number,
         word=printable(entry.word),

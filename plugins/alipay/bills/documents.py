@@ -39,9 +39,10 @@ _MERCHANT_DIGITS = 16
 """Of the number in a bill's head; `0156` stands behind them."""
 _MOMENT = r"\[([0-9]{4})年([0-9]{2})月([0-9]{2})日 ([0-9]{2}):([0-9]{2}):([0-9]{2})\]"
 _PERIOD = re.compile(rf"#起始日期.{_MOMENT}\s*终止日期.{_MOMENT}")
-_DAY_IN_A_NAME = re.compile(r"_([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?![0-9])", re.ASCII)
+_DAY_IN_A_NAME = re.compile(r"^2088[0-9]{12,16}_([0-9]{4})([0-9]{2})([0-9]{2})(?![0-9])", re.ASCII)
+"""Alipay's names and ours begin so. The date in any other name may be that of a download."""
 _UNIT = re.compile(r"\([+-]?元\)$")
-_AMOUNT = re.compile(r"([+-]?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,16})(?:\.([0-9]{1,2})0*)?", re.ASCII)
+_AMOUNT = re.compile(r"([+-]?)([0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,16})(?:\.([0-9]{1,2})0*)?", re.ASCII)
 _LONGEST_KEY = 112
 """Of what the columns give; a running number may follow, and a line's key has 128 characters."""
 
@@ -113,7 +114,7 @@ class Table:
         return since, until
 
     def _require_named_day(self, name: str, since: datetime, until: datetime) -> None:
-        """A document that we asked for, or that a person saved, has its day in its name."""
+        """A document that Alipay or we named has its day in its name."""
         named = _DAY_IN_A_NAME.search(name)
         with unreadable():
             if named is not None and not since <= _moment(named.groups()) < until:

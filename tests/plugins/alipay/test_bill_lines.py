@@ -185,8 +185,11 @@ def test_a_bill_covers_the_day_in_its_name() -> None:
     for name in ("2088000000000001_20260104.zip", "2088000000000001_20260102_账务明细.csv"):
         with pytest.raises(UnreadableBill):
             read("trade_bill", TRADES, name)
+    assert read("trade_bill", TRADES, "download_20260301_120000.zip").problems == ()
     unnamed = trades(lambda text: text.replace("#起始日期", "#"))
-    assert read("trade_bill", unnamed, "x_2026-01-03.zip").since == datetime(2026, 1, 2, 16, tzinfo=UTC)
+    assert read("trade_bill", unnamed, "20880000000000010156_20260103_1.csv").since == datetime(
+        2026, 1, 2, 16, tzinfo=UTC
+    )
 
 
 def test_another_merchants_bill_says_so() -> None:
@@ -261,6 +264,7 @@ def test_no_name_and_no_free_remark_is_in_a_line() -> None:
         "1\t,2\t,\t,,20-11-2026,,5.00,,9.00,支付宝,转账,",
         "1\t,2\t,\t,,2026-11-20 08:00:05,,5.00,,待定,支付宝,转账,",
         "\t,2\t,\t,,2026-11-20 08:00:05,,5.00,,9.00,支付宝,转账,",
+        "1.01E+17,2\t,\t,,2026-11-20 08:00:05,,5.00,,9.00,支付宝,转账,",
         "1\t,2\t,\t,,2026-11-20 08:00:05,,5.00,,9.00",
     ],
 )

@@ -71,8 +71,10 @@ class BillRules(RuleGroup):
             for line in lines:
                 _check_line(line, what)
             naming += lines if bill.side in NAMING_SIDES else ()
-        sides = {_reader(provider).bill_feeds[document.feed] for document, _ in shelf.bills}
-        if sides & set(NAMING_SIDES):
+        feeds = _reader(provider).bill_feeds
+        untried = set(feeds) - {document.feed for document, _ in shelf.bills}
+        assert not untried, f"no document of {sorted(untried)}: neither scan nor World.further_bills brings one"
+        if set(feeds.values()) & set(NAMING_SIDES):
             found = any(line.theirs == shelf.payment.ref.theirs for line in naming)
             assert found, "no line names the payment by the provider's number"
 
