@@ -16,11 +16,12 @@ from plugins.alipay.bills.documents import (
     Table,
     detail_of,
     fen,
+    moment,
     text_key,
     unreadable,
 )
 from plugins.alipay.fields import number, optional_number, printable
-from plugins.alipay.formats import CURRENCY, parse_time
+from plugins.alipay.formats import CURRENCY
 from plugins.alipay.mapping import Merchant
 
 _TITLE = "账务明细查询"
@@ -207,7 +208,7 @@ def _entry(row: Row) -> _Entry:
         main=_named(_MAIN, orders),
         base=optional_number(cells, "业务基础订单号"),
         refund=_named(_DOCUMENT, orders),
-        at=parse_time(cells["发生时间"]),
+        at=moment(cells["发生时间"]),
         change=incoming - outgoing,
         balance=fen(cells["账户余额"]),
         word=cells["业务类型"],

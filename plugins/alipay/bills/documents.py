@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import IO
 
 from app.providers import UnreadableBill
 from plugins.alipay.fields import optional_number
-from plugins.alipay.formats import BEIJING
+from plugins.alipay.formats import BEIJING, parse_time
 
 MAX_ZIP_BYTES = 64 * 1024 * 1024
 MAX_CSV_BYTES = 512 * 1024 * 1024
@@ -43,6 +44,8 @@ _DAY_IN_A_NAME = re.compile(r"^2088[0-9]{12,16}_([0-9]{4})([0-9]{2})([0-9]{2})(?
 """Alipay's names and ours begin so. The date in any other name may be that of a download."""
 _UNIT = re.compile(r"\([+-]?元\)$")
 _AMOUNT = re.compile(r"([+-]?)([0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,16})(?:\.([0-9]{1,2})0*)?", re.ASCII)
+_REMEMBERED = 4_096
+"""Texts of amounts and times that are not read again: prices repeat, and a busy shop has many rows in a second."""
 _LONGEST_KEY = 112
 """Of what the columns give; a running number may follow, and a line's key has 128 characters."""
 
@@ -239,6 +242,7 @@ def _moment(parts: tuple[str, ...]) -> datetime:
     return datetime(year, month, day, hour, minute, second, tzinfo=BEIJING).astimezone(UTC)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def fen(text: str) -> int:
     """An amount with its sign, with or without decimals and thousands separators. Raises ValueError for anything else:
     the text is not quoted, it is a person's data perhaps."""
@@ -248,6 +252,12 @@ def fen(text: str) -> int:
     sign, whole, part = found.groups()
     minor = int(whole.replace(",", "")) * 100 + int((part or "").ljust(2, "0"))
     return -minor if sign == "-" else minor
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def moment(text: str) -> datetime:
+    """The time of a row. Raises ValueError for what is none."""
+    return parse_time(text)
 
 
 def text_key(*parts: str) -> str:

@@ -21,11 +21,12 @@ from plugins.alipay.bills.documents import (
     Table,
     detail_of,
     fen,
+    moment,
     text_key,
     unreadable,
 )
 from plugins.alipay.fields import number, optional_number
-from plugins.alipay.formats import CURRENCY, parse_time
+from plugins.alipay.formats import CURRENCY
 from plugins.alipay.mapping import Merchant
 
 PAYMENT, REFUND = "交易", "退款"
@@ -211,7 +212,7 @@ def _trade(row: Row) -> _Trade:
         ours=optional_number(cells, "商户订单号"),
         theirs=number(cells, "支付宝交易号"),
         request=request,
-        at=parse_time(cells["完成时间"]),
+        at=moment(cells["完成时间"]),
         ordered=abs(ordered),
         received=abs(received),
         # A fee of a payment was taken, however its sign is written; of a refund the sign tells (both occur).

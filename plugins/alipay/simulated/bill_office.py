@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -31,6 +31,8 @@ class Planted(StrEnum):
     TWICE = "twice"
     CHANGED = "changed"
     UNREADABLE = "unreadable"
+    LATE = "late"
+    """It stands in the bill of the next day, with its own time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +131,12 @@ class BillOffice:
         return (fen * self.fee_basis_points + BASIS // 2) // BASIS
 
     def _of_day(self, bill_type: str, rows: Iterable[AnyRow], day: date) -> list[AnyRow]:
-        return [shown for row in rows if beijing_day(row.at) == day for shown in self._with_faults(bill_type, row)]
-
-    def _with_faults(self, bill_type: str, row: AnyRow) -> Iterator[AnyRow]:
-        faults = {fault.fault: fault for fault in self.faults if fault.concerns(bill_type, row)}
-        if Planted.MISSING in faults:
-            return
-        if Planted.CHANGED in faults:
-            row = replace(row, fen=faults[Planted.CHANGED].fen)
-        if Planted.UNREADABLE in faults:
-            row = replace(row, readable=False)
-        yield row
-        if Planted.TWICE in faults:
-            yield row
+        shown: list[AnyRow] = []
+        for row in rows:
+            faults = {fault.fault: fault for fault in self.faults if fault.concerns(bill_type, row)}
+            if beijing_day(row.at) + timedelta(days=Planted.LATE in faults) == day:
+                shown += _with_faults(row, faults)
+        return shown
 
     def _trade_rows(self) -> Iterator[TradeRow]:
         for trade in self.trades():
@@ -238,6 +233,16 @@ class BillOffice:
                 description="003|退服务费" if row.fee_fen > 0 else "003|服务费",
                 readable=True,
             )
+
+
+def _with_faults(row: AnyRow, faults: Mapping[Planted, RowFault]) -> list[AnyRow]:
+    if Planted.MISSING in faults:
+        return []
+    if Planted.CHANGED in faults:
+        row = replace(row, fen=faults[Planted.CHANGED].fen)
+    if Planted.UNREADABLE in faults:
+        row = replace(row, readable=False)
+    return [row, row] if Planted.TWICE in faults else [row]
 
 
 def _part(fen: int, part: int, whole: int) -> int:

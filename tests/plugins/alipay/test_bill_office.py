@@ -181,3 +181,10 @@ def test_a_bill_is_made_anew_on_demand(here: Stage) -> None:
     office(here).make_anew(ACCOUNT, "2026-01-02")
     after = lines(here, ACCOUNT_BILL)
     assert after == [line for line in before if line.ours == OURS]
+
+
+def test_a_late_row_stands_in_the_bill_of_the_next_day_with_its_own_time(here: Stage) -> None:
+    office(here).plant(TRADE, OTHERS, Planted.LATE)
+    assert [line.ours for line in lines(here, TRADE_BILL)] == [OURS, OURS]
+    (late,) = lines(here, TRADE_BILL, THIRD)
+    assert (late.ours, late.at < day_start(THIRD)) == (OTHERS, True)

@@ -225,10 +225,10 @@ class AlipayWorld(World):
             raise AssertionError("no such trade at the simulator") from failure
 
     def history_window(self) -> tuple[datetime, datetime]:
-        """The bill of a day is made the next morning. Two days: the world begins at 11 o'clock in Beijing."""
+        """The bill of a day is made the next morning. One day: the world begins at 11 o'clock in Beijing."""
         since = self.clock.now() - timedelta(hours=1)
         self.clock.advance(timedelta(days=3).total_seconds())
-        return since, since + timedelta(hours=15)
+        return since, since + timedelta(hours=3)
 
     # --- bills
 
