@@ -29,6 +29,7 @@ CAUGHT_BY: dict[type[BillingSandbox], set[str]] = {
     broken.AddsNothingUp: {SUMS, NO_BILL},
     broken.NeedsNoFoot: {NO_BILL, SUMS},
     broken.LetsParserErrorsThrough: {NO_BILL},
+    broken.TrustsTheSender: {NO_BILL},
     broken.IsEverybodys: {FOREIGN},
     broken.TakesFundsForTrades: {READ},
     broken.CallsANewWordAProblem: {READ},

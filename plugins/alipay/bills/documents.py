@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import struct
 import unicodedata
 import zipfile
 import zlib
@@ -33,6 +34,19 @@ MAX_PROBLEMS = 100
 """So many rows of a bill are named as unreadable; of the others only the number is told."""
 ZONE = "Asia/Shanghai"
 
+_SPOILT = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    csv.Error,
+    ValueError,
+    ArithmeticError,
+    RuntimeError,
+    EOFError,
+    OSError,
+)
+"""What the libraries raise for a file in which bits were flipped."""
+_COMPRESSED_BY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ZIP = b"PK\x03\x04"
 _SNIFFED = 4_096
 _ACCOUNT = re.compile(r"#账号.\[([0-9]+)\]")
@@ -146,7 +160,7 @@ def unreadable() -> Iterator[None]:
         yield
     except UnreadableBill:
         raise
-    except (zipfile.BadZipFile, zlib.error, csv.Error, ValueError, ArithmeticError, RuntimeError, EOFError) as error:
+    except _SPOILT as error:
         raise UnreadableBill(f"{type(error).__name__} {error}") from None
 
 
@@ -158,6 +172,8 @@ def _entries(content: bytes) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
         raise UnreadableBill("more files in it than in any bill")
     if sum(entry.file_size for entry in entries) > MAX_CSV_BYTES:
         raise UnreadableBill("larger than any bill")
+    if any(entry.compress_type not in _COMPRESSED_BY for entry in entries):
+        raise UnreadableBill("compressed like no bill")
     for entry in entries:
         yield entry.filename, _opener(content, entry)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -34,6 +34,8 @@ from app.providers.testing.doubles import FixedClock
 
 PIECES = 16
 """A document is cut short at so many places."""
+FLIPS = 32
+"""In a document so many bits are flipped, one at a time."""
 BILL_SECONDS = 0.5
 """Of processor time, for one small document or piece of garbage."""
 LONGEST_TEXTS = {"key": 128, "word": 64, "note": 255, "ours": 128, "theirs": 128, "refund": 128, "related": 128}
@@ -91,7 +93,8 @@ class BillRules(RuleGroup):
 
     @where(has("bills"))
     def test_what_is_no_bill_is_not_read(self) -> None:
-        """A document that is cut short anywhere, and garbage, is refused as UnreadableBill, in bounded time."""
+        """A document that is cut short anywhere, and garbage, is refused as UnreadableBill, in bounded time. One with a
+        bit flipped is refused so, or read: nothing else can happen."""
         shelf = shelf_of(self.world_class)
         provider = offline(shelf.world)
         for document, _ in shelf.bills:
@@ -99,6 +102,12 @@ class BillRules(RuleGroup):
             for piece in range(PIECES):
                 cut = document.content[: size * piece // PIECES]
                 _must_be_unreadable(provider, document, cut, f"cut at {piece} of {PIECES} parts")
+            for at in range(0, size, max(1, size // FLIPS)):
+                flipped = bytearray(document.content)
+                flipped[at] ^= 1 << at % 8
+                outcome = _outcome(partial(_all_of, provider, document, bytes(flipped)))
+                fine = outcome in ("UnreadableBill", "read")
+                assert fine, f"{document.feed}, a bit flipped in byte {at}: {outcome} instead of UnreadableBill"
         for feed in _reader(provider).bill_feeds:
             for at, garbage in enumerate(GARBAGE):
                 document = BillDocument(feed, "garbage", garbage)
@@ -227,23 +236,29 @@ def _reader(provider: Provider) -> ReadsBills:
 
 def _read(provider: Provider, document: BillDocument) -> tuple[BillContent, tuple[BillLine, ...]]:
     try:
-        bill = _reader(provider).read_bill(document.feed, document.name, document.content)
+        return _all_of(provider, document, document.content)
     except UnreadableBill as error:
         raise AssertionError(f"{document.feed} {document.name}: refused, though genuine ({error})") from error
+
+
+def _all_of(provider: Provider, document: BillDocument, content: bytes) -> tuple[BillContent, tuple[BillLine, ...]]:
+    bill = _reader(provider).read_bill(document.feed, document.name, content)
     return bill, tuple(bill.lines)
 
 
 def _must_be_unreadable(provider: Provider, document: BillDocument, content: bytes, what: str) -> None:
     before = time.process_time()
-    outcome = _outcome(lambda: _reader(provider).read_bill(document.feed, document.name, content))
+    outcome = _outcome(partial(_reader(provider).read_bill, document.feed, document.name, content))
     spent = time.process_time() - before
     assert outcome == "UnreadableBill", f"{document.feed}, {what}: {outcome} instead of UnreadableBill"
     assert spent < BILL_SECONDS, f"{document.feed}, {what}: takes {spent:.1f} s"
 
 
-def _outcome(read: Callable[[], BillContent]) -> str:
+def _outcome(read: Callable[[], object]) -> str:
     try:
         read()
+    except UnreadableBill:
+        return "UnreadableBill"
     except Exception as error:
         return type(error).__name__
     return "read"
