@@ -152,7 +152,7 @@ class WeChatWorld(World):
 class V3World(WeChatWorld):
     """Notifications and answers signed with platform certificates; no public key yet."""
 
-    traits = Traits(verbs=("refund", "cancel", "scan", "refresh"), freshness=FIVE_MINUTES)
+    traits = Traits(verbs=("refund", "cancel", "scan", "bills", "refresh"), freshness=FIVE_MINUTES)
     signature_parts = (
         HeaderPart("wechatpay-timestamp"),
         HeaderPart("wechatpay-nonce"),
@@ -291,7 +291,7 @@ class V3World(WeChatWorld):
 class PublicKeyWorld(V3World):
     """A new merchant: only the platform public key, no certificates, nothing to refresh."""
 
-    traits = Traits(verbs=("refund", "cancel", "scan"), freshness=FIVE_MINUTES)
+    traits = Traits(verbs=("refund", "cancel", "scan", "bills"), freshness=FIVE_MINUTES)
     certificates, public_key, kind = False, True, "public_key"
     left_out = WeChatWorld.left_out
     rotations = World.rotations
@@ -306,7 +306,7 @@ class MigratingWorld(V3World):
 class V2World(WeChatWorld):
     """API v2 with HMAC-SHA256. It signs no time, so nothing goes stale; facts are idempotent."""
 
-    traits = Traits(verbs=("cancel", "scan"))
+    traits = Traits(verbs=("cancel", "scan", "bills"))
     signature_parts = (BodyPart("sign", rb"<sign><!\[CDATA\[([^\]]*)\]\]></sign>"),)
     sign_type = "HMAC-SHA256"
 
@@ -387,7 +387,7 @@ class V2Md5World(V2World):
 class V2RefundingWorld(V2World):
     """With the merchant's certificate, which arrives as if a front server had checked it; `test_tls` has a real one."""
 
-    traits = Traits(verbs=("refund", "cancel", "scan"))
+    traits = Traits(verbs=("refund", "cancel", "scan", "bills"))
 
     def settings(self) -> dict[str, Any]:
         return self.config.settings_v2(API_URL, certificate=True)
