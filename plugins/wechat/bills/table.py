@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
-from app.domain.money import MAX_MINOR, Money, MoneyError, exponent
+from app.domain.money import Money, MoneyError, exponent
 from plugins.wechat.documents import Unreadable
 
 _YUAN = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,5})?", re.ASCII)
+_REMEMBERED = 4096
+"""Prices are few: most amounts of a bill were read before."""
 Row = Mapping[str, str]
 
 
@@ -50,6 +53,7 @@ def cells(names: list[str], line: str) -> dict[str, str]:
     return dict(zip(names, values, strict=True))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def yuan(text: str) -> Decimal:
     """An amount or a count of a bill, exactly. Raises Unreadable."""
     if not _YUAN.fullmatch(text):
@@ -60,11 +64,19 @@ def yuan(text: str) -> Decimal:
 def minor_units(row: Row, name: str, currency: str) -> int:
     """The amount in a cell, with its sign: `-0.27000` is -27 of CNY. Raises Unreadable for an amount that is not whole
     minor units."""
-    amount = yuan(row[name]).scaleb(exponent(currency))
-    if amount != amount.to_integral_value() or abs(amount) > MAX_MINOR:
+    minor = _minor_units(row[name], currency)
+    if minor is None:
         raise Unreadable(f"{name} is not a whole number of minor units")
+    return minor
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _minor_units(text: str, currency: str) -> int | None:
+    amount = yuan(text).scaleb(exponent(currency))
+    if amount != amount.to_integral_value():
+        return None
     try:
         Money(abs(int(amount)), currency)
     except MoneyError:
-        raise Unreadable("a currency that is none") from None
+        raise Unreadable("an amount of no currency") from None
     return int(amount)
