@@ -7,7 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 from app.domain.bill_lines import BillContent, BillLine, BillSide, LineKind
@@ -26,6 +26,8 @@ from plugins.wechat.merchant import Merchant
 ZONE = "Asia/Shanghai"
 MAX_PROBLEMS = 100
 """Odd rows of a bill that are told one by one; of the others only the number."""
+LATE = timedelta(days=3)
+"""So old may be all the rows of a bill that are listed late."""
 _OUR_NAME = re.compile(r"[0-9]+_([0-9]{8})(?:_[a-z]+)?\.csv(?:\.gz)?", re.ASCII)
 """As `bill_name` writes it. Such a bill is one of that day."""
 _A_DAY = re.compile(r"(?<![0-9])(20[0-9]{2})-?([01][0-9])-?([0-3][0-9])(?![0-9])", re.ASCII)
@@ -146,7 +148,7 @@ def _period(name: str, survey: _Survey) -> tuple[datetime, datetime]:
     ours = _OUR_NAME.fullmatch(name)
     named = _day(ours[1]) if ours is not None else None
     if named is not None:
-        if days is not None and not days[0] <= named <= days[1]:
+        if days is not None and not days[0] <= named <= days[1] + LATE:
             raise Unreadable("a bill of another day than its name says")
         return day_start(named), day_start(named + A_DAY)
     if days is None:

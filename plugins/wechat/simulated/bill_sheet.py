@@ -9,6 +9,18 @@ from decimal import Decimal
 
 from plugins.wechat.bills.days import beijing_day
 from plugins.wechat.bills.feeds import TRADE_BILL
+from plugins.wechat.simulated.books import Refused
+
+TRADE_COLUMNS = (
+    *("交易时间", "公众账号ID", "商户号", "特约商户号", "设备号", "微信订单号", "商户订单号", "用户标识", "交易类型"),
+    *("交易状态", "付款银行", "货币种类", "应结订单金额", "代金券金额", "微信退款单号", "商户退款单号", "退款金额"),
+    *("充值券退款金额", "退款类型", "退款状态", "商品名称", "商户数据包", "手续费", "费率", "订单金额"),
+    *("申请退款金额", "费率备注"),
+)
+FUND_COLUMNS = (
+    *("记账时间", "微信支付业务单号", "资金流水单号", "业务名称", "业务类型", "收支类型", "收支金额(元)"),
+    *("账户结余(元)", "资金变更提交申请人", "备注", "业务凭证号"),
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,9 @@ class BillFaults:
 
     def alter(self, number: str, cells: Mapping[str, str], feed: str = TRADE_BILL, word: str = "") -> None:
         """The row shows this in place of what is right."""
+        unknown = cells.keys() - set(TRADE_COLUMNS if feed == TRADE_BILL else FUND_COLUMNS)
+        if unknown:
+            raise Refused(400, "PARAM_ERROR", f"no such column: {', '.join(sorted(unknown))}")
         self._changes.append((feed, number, word, lambda row: [_altered(row, cells)]))
 
     def delay(self, number: str, feed: str = TRADE_BILL, word: str = "") -> None:
@@ -75,9 +90,6 @@ class BillFaults:
 
 
 def _altered(row: SheetRow, cells: Mapping[str, str]) -> SheetRow:
-    unknown = cells.keys() - row.cells.keys()
-    if unknown:
-        raise KeyError(f"no such column: {', '.join(sorted(unknown))}")
     counted = {name: int(Decimal(cells[name]).scaleb(2)) for name in row.fen.keys() & cells.keys()}
     return replace(row, cells={**row.cells, **cells}, fen={**row.fen, **counted})
 

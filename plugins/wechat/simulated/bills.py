@@ -8,16 +8,12 @@ from datetime import date, datetime, time, timedelta
 from plugins.wechat.bills.feeds import TRADE_BILL
 from plugins.wechat.bills.rows import ASKED_BACK, COUNT, FEE, ORDERED, RETURNED, SETTLED
 from plugins.wechat.documents import BEIJING
-from plugins.wechat.simulated.bill_sheet import BillFaults, SheetRow, in_yuan, written
+from plugins.wechat.simulated.bill_sheet import TRADE_COLUMNS, BillFaults, SheetRow, in_yuan, written
 from plugins.wechat.simulated.books import Order, Refund
 from plugins.wechat.simulated.keys import SimulatorConfig
 
 MADE_AT = time(10, tzinfo=BEIJING)
-COLUMNS = (
-    "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,"
-    "应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,"
-    "手续费,费率,订单金额,申请退款金额,费率备注"
-)
+COLUMNS = ",".join(TRADE_COLUMNS)
 _SUMMED = {
     SETTLED: "应结订单总金额",
     RETURNED: "退款总金额",
@@ -40,7 +36,7 @@ def make_bill(orders: Iterable[Order], config: SimulatorConfig, day: date, fault
         return ""
     sums = {name: sum(row.fen[name] for row in rows) for name in _SUMMED}
     totals = {total: in_yuan(sums[name], _FEE_PLACES if name == FEE else "") for name, total in _SUMMED.items()}
-    return written(COLUMNS.split(","), rows, {COUNT: str(len(rows))} | totals)
+    return written(TRADE_COLUMNS, rows, {COUNT: str(len(rows))} | totals)
 
 
 def _rows(order: Order, config: SimulatorConfig, made: datetime) -> Iterator[SheetRow]:
@@ -63,7 +59,7 @@ def _row(
     """One payment or refund. `status` is that of the refund when the bill was made: what became of it later is in no
     bill."""
     fen = dict.fromkeys([*_SUMMED, "代金券金额"], 0) | fen
-    cells = dict.fromkeys(COLUMNS.split(","), "") | {
+    cells = dict.fromkeys(TRADE_COLUMNS, "") | {
         "交易时间": f"{at.astimezone(BEIJING):%Y-%m-%d %H:%M:%S}",
         "公众账号ID": order.appid or config.appid,
         "商户号": config.mchid,

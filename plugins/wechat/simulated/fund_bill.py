@@ -20,14 +20,10 @@ from plugins.wechat.bills.fund_rows import (
     WORD,
 )
 from plugins.wechat.documents import BEIJING
-from plugins.wechat.simulated.bill_sheet import BillFaults, SheetRow, in_yuan, written
+from plugins.wechat.simulated.bill_sheet import FUND_COLUMNS, BillFaults, SheetRow, in_yuan, written
 from plugins.wechat.simulated.funds import Funds
 
 AMOUNT, BALANCE = "收支金额(元)", "账户结余(元)"
-COLUMNS = (
-    *(BOOKED_AT, BUSINESS_NUMBER, FLOW_NUMBER, NAME, WORD, DIRECTION),
-    *(AMOUNT, BALANCE, "资金变更提交申请人", REMARK, VOUCHER),
-)
 
 
 def make_fund_bill(funds: Funds, feed: str, day: date, faults: BillFaults) -> str:
@@ -40,7 +36,7 @@ def make_fund_bill(funds: Funds, feed: str, day: date, faults: BillFaults) -> st
     for way in (COMES_IN, GOES_OUT):
         fen = [row.fen[AMOUNT] for row in rows if row.cells[DIRECTION] == way]
         totals |= {f"{way}笔数": str(len(fen)), f"{way}金额": in_yuan(sum(fen))}
-    return written(COLUMNS, rows, totals)
+    return written(FUND_COLUMNS, rows, totals)
 
 
 def _rows(funds: Funds, account: str, day: date) -> Iterator[SheetRow]:

@@ -72,9 +72,9 @@ class Funds:
 
     def movements(self, until: datetime, account: str = BASIC) -> list[Movement]:
         """Everything up to then, in order."""
-        moved = [one for one in self._moved if one.account == account]
-        if account == BASIC:
-            moved += [one for order in self._books.orders.values() for one in self._of_order(order)]
+        orders = self._books.orders.values() if account == BASIC else ()
+        moved = [one for order in orders for one in self._of_order(order)]
+        moved += [one for one in self._moved if one.account == account]
         moved = sorted((one for one in moved if one.at <= until), key=lambda one: one.at)
         return list(self._with_daily(moved, until)) if account == BASIC else moved
 

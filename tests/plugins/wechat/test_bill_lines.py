@@ -271,8 +271,11 @@ def test_a_bill_that_was_fetched_is_of_the_day_of_its_name() -> None:
     bill = read(trades(PAYMENT, late), name="1900000109_20260102.csv.gz")
     assert (bill.since, bill.until) == (datetime(2026, 1, 1, 16, tzinfo=UTC), datetime(2026, 1, 2, 16, tzinfo=UTC))
     assert len(list(bill.lines)) == 2
-    with pytest.raises(UnreadableBill, match="another day"):
-        read(trades(PAYMENT), name="1900000109_20260103.csv")
+    only_late = read(trades(late), name="1900000109_20260102.csv")
+    assert (only_late.since, len(list(only_late.lines))) == (bill.since, 1)
+    for day in ("20260101", "20260106"):
+        with pytest.raises(UnreadableBill, match="another day"):
+            read(trades(PAYMENT), name=f"1900000109_{day}.csv")
 
 
 def test_a_bill_without_rows_is_of_the_day_that_its_name_says() -> None:
