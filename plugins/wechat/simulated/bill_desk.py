@@ -122,7 +122,7 @@ def _plain(text: tuple[bytes, bytes]) -> Answer:
 
 
 def _with_a_row_missing(text: str) -> str:
-    """And the totals (and the hash) are as if they did not know."""
+    """The totals, and the hash, are as if they did not know."""
     header, _, *others = text.split("\r\n")
     return "\r\n".join([header, *others])
 
