@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -43,7 +43,7 @@ class BillVerbs:
         return read_bill(self._merchant, feed, name, content)
 
 
-def fund_feeds(merchant: Merchant, clock: Clock, fetch: FetchFunds) -> dict[str, FeedPages]:
-    """The feeds of all fund flow bills."""
+def fund_feeds(merchant: Merchant, clock: Clock, accounts: Sequence[str], fetch: FetchFunds) -> dict[str, FeedPages]:
+    """The feeds of the fund flow bills of these balances."""
     pages = FundPages(merchant, clock, fetch)
-    return {feed: partial(pages.page, feed) for feed in FUND_ACCOUNTS}
+    return {feed: partial(pages.page, feed) for feed, account in FUND_ACCOUNTS.items() if account in accounts}

@@ -42,7 +42,7 @@ class RefundingV2Provider(V2Provider):
         self._shown = shown
         self._refund_notify_url = settings.refund_notify_url
         fetch = partial(fetch_fund_bill, self._client, tools.clock, shown)
-        self._add_feeds(fund_feeds(self._merchant, tools.clock, fetch))
+        self._add_feeds(fund_feeds(self._merchant, tools.clock, settings.fund_accounts, fetch))
 
     def check(self) -> Iterator[str]:
         """For `tillbook check`: whether the certificate is this merchant's."""

@@ -78,7 +78,8 @@ class V3Provider(BillVerbs):
             tell=lambda row: (fact_of(row, self._merchant),),
             page_rows=BILL_ROWS,
         )
-        fund_bills = fund_feeds(self._merchant, tools.clock, partial(fetch_fund_bill, self._client, tools.clock))
+        fetch_funds = partial(fetch_fund_bill, self._client, tools.clock)
+        fund_bills = fund_feeds(self._merchant, tools.clock, settings.fund_accounts, fetch_funds)
         self._add_feeds({TRADE_BILL: trade_bills.page} | fund_bills)
         self.account = self._merchant.account
         self.ways: Mapping[str, type[BaseModel]] = {way: WAYS[way] for way in settings.ways}

@@ -36,6 +36,20 @@ class V2Md5RefundingWorld(V2RefundingWorld):
     sign_type = "MD5"
 
 
+class AllFundsV3World(V3World):
+    """A merchant who uses all three balances."""
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"fund_accounts": list(FUND_ACCOUNTS.values())}
+
+
+class AllFundsV2World(V2RefundingWorld):
+    """A merchant of API v2 who uses all three balances."""
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"fund_accounts": list(FUND_ACCOUNTS.values())}
+
+
 WORLDS = [V3World, V2RefundingWorld]
 
 
@@ -87,7 +101,7 @@ def test_a_day_of_funds_is_fetched_and_tells_no_facts(world_class: type[WeChatWo
     assert {line.theirs for line in lines(world)[:4]} == {payment.ref.theirs}
 
 
-@pytest.mark.parametrize("world_class", WORLDS)
+@pytest.mark.parametrize("world_class", [AllFundsV3World, AllFundsV2World])
 def test_each_balance_has_a_bill_of_its_own(world_class: type[WeChatWorld]) -> None:
     world = world_class(FixedClock())
     paid(world)
@@ -196,6 +210,15 @@ def test_a_v2_account_without_the_certificate_reads_fund_bills_and_fetches_none(
     at(world, READY)
     with pytest.raises(Declined):
         scan(world)
+
+
+@pytest.mark.parametrize("world_class", WORLDS)
+def test_a_merchant_without_fund_bills_fetches_none(world_class: type[WeChatWorld]) -> None:
+    world = world_class(FixedClock())
+    for accounts, feeds in (([], (TRADE_BILL,)), (["BASIC"], (TRADE_BILL, FUND_BILL))):
+        provider = world.build(world.settings() | {"fund_accounts": accounts}, world.tools())
+        assert isinstance(provider, Scans)
+        assert provider.feeds == feeds
 
 
 def said(**fields: str) -> bytes:
