@@ -21,6 +21,7 @@ from plugins.wechat.simulated.wechat import SimulatedWeChat
 from plugins.wechat.simulator import create_simulator
 from plugins.wechat.v2.signing import V2Key
 from plugins.wechat.v2.xml import write_xml
+from tests.plugins.wechat.billing_worlds import BillsOfWeChat
 from tests.plugins.wechat.odd_messages import Unsigned, odd_envelopes, odd_xml
 from tests.plugins.wechat.rotations import PlatformRotations
 
@@ -48,7 +49,7 @@ def other_config() -> SimulatorConfig:
     return generate_config(mchid="1900000222", appid="wxffffffffffffffff")
 
 
-class WeChatWorld(World):
+class WeChatWorld(BillsOfWeChat, World):
     """Common to both generations: a simulator whose deliveries end in `inbox`."""
 
     plugin = plugin
@@ -145,8 +146,7 @@ class WeChatWorld(World):
         return self.delivered()
 
     def refunded(self, intent: Intent) -> int:
-        assert intent.ref.ours is not None
-        return self.wechat.books.orders[intent.ref.ours].refunded
+        return self.order_of(intent).refunded
 
 
 class V3World(WeChatWorld):
