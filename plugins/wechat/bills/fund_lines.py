@@ -26,7 +26,7 @@ from plugins.wechat.bills.fund_rows import (
     WORD,
 )
 from plugins.wechat.bills.table import Row, minor_units
-from plugins.wechat.documents import CNY, beijing, text
+from plugins.wechat.documents import CNY, beijing, lenient_text, text
 
 _TRADE, _REFUND = "交易", "退款"
 _IN_AND_OUT = {
@@ -63,7 +63,7 @@ def fund_line(row: Row, account_type: str) -> BillLine:
     moved = minor_units(row, AMOUNT, CNY) * sign
     gross, fee = _gross_and_fee(row, moved) if kind in (LineKind.PAYMENT, LineKind.REFUND) else (moved, 0)
     ours, theirs, refund, related = _numbers(row, kind)
-    word = text(row, WORD)
+    words = dict.fromkeys(filter(None, (lenient_text(row, NAME), lenient_text(row, WORD))))
     return BillLine(
         key=_key(row, account_type),
         kind=kind,
@@ -76,14 +76,14 @@ def fund_line(row: Row, account_type: str) -> BillLine:
         theirs=theirs,
         refund=refund,
         related=related,
-        word=(word if row[NAME] in (word, "") else f"{row[NAME]} {word}")[:_LONGEST_WORD],
+        word=" ".join(words)[:_LONGEST_WORD],
         note=row[REMARK].strip() if _SUMMED.fullmatch(row[REMARK].strip()) else "",
     )
 
 
 def _kind(row: Row) -> LineKind:
     comes_in = row[DIRECTION] == COMES_IN
-    word = row[WORD]
+    word = row[WORD].strip()
     if _FEE in word:
         return LineKind.FEE_RETURN if comes_in else LineKind.FEE
     if word not in _IN_AND_OUT and row[NAME] in _NAMES_ALONE:

@@ -31,25 +31,34 @@ def trade_line(row: Row) -> BillLine:
     ordered, settled = minor_units(row, ORDERED, currency), minor_units(row, SETTLED, currency)
     asked_back = minor_units(row, ASKED_BACK, currency) if ASKED_BACK in row else 0
     returned = minor_units(row, RETURNED, currency) if RETURNED in row else 0
-    if not 0 <= settled <= ordered or not 0 <= returned <= asked_back or not ordered + asked_back:
+    kind = LineKind.REFUND if refund else _KINDS.get(state, LineKind.OTHER)
+    nothing = kind in (LineKind.PAYMENT, LineKind.REFUND) and ordered == asked_back
+    if nothing or not 0 <= settled <= ordered or not 0 <= returned <= asked_back:
         raise Unreadable("amounts that do not go together")
     transaction = text(row, "微信订单号", _LONGEST_NUMBER)
     done = row["退款状态"] == DONE if refund else True
     return BillLine(
         key=f"refund/{text(row, '微信退款单号', _LONGEST_NUMBER)}" if refund else f"payment/{transaction}",
-        kind=LineKind.REFUND if refund else _KINDS.get(state, LineKind.OTHER),
+        kind=kind,
         at=line_time(row),
         amount_minor=ordered - asked_back,
         currency=currency,
         fee_minor=-minor_units(row, FEE, currency),
         discount_minor=(settled - ordered) + (asked_back - returned),
-        ours=text(row, "商户订单号", _LONGEST_NUMBER),
+        ours=_number(row, "商户订单号"),
         theirs=transaction,
-        refund=text(row, "商户退款单号", _LONGEST_NUMBER) if refund else None,
+        refund=_number(row, "商户退款单号") if refund else None,
         undecided=not done,
         word=f"{state} {row['退款状态']}"[:_LONGEST_WORD] if refund else state[:_LONGEST_WORD],
         note=_rate(row)[:_LONGEST_NOTE],
     )
+
+
+def _number(row: Row, name: str) -> str | None:
+    """A number that the merchant gave, by us or another system. One that is no number of ours may be of any form, and
+    spoils no row: the row has WeChat Pay's own number."""
+    value = lenient_text(row, name)
+    return value if value is not None and len(value) <= _LONGEST_NUMBER else None
 
 
 def line_time(row: Row) -> datetime:

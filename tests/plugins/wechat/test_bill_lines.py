@@ -108,6 +108,22 @@ def test_another_state_of_a_payment_is_a_line_of_its_own_kind(state: str, kind: 
     assert (line.kind, line.amount_minor, line.word) == (kind, 60_00, state)
 
 
+@pytest.mark.parametrize("number", ["", " ", "A" * 200, "caf\x07"])
+def test_an_order_number_of_any_form_spoils_no_row(number: str) -> None:
+    line = only(read(trades(PAYMENT.replace("`4503599627370497", f"`{number}"))))
+    assert (line.ours, line.theirs) == (None, TRANSACTION)
+    back = only(read(trades(REFUND.replace("`4503599627370009", f"`{number}"))))
+    assert (back.refund, back.key) == (None, f"refund/{REFUND_ID}")
+
+
+def test_a_row_of_nothing_is_odd_unless_its_state_says_why() -> None:
+    empty = PAYMENT.replace("`58.00,`2.00", "`0.00,`0.00").replace("`60.00,`0.00,`", "`0.00,`0.00,`")
+    revoked = empty.replace("JSAPI,`SUCCESS", "JSAPI,`REVOKED").replace(TRANSACTION, "42000revoked")
+    bill = read(trades(empty, revoked), name="2026-01-02.csv")
+    assert [(line.kind, line.amount_minor) for line in bill.lines] == [(LineKind.ADJUSTMENT, 0)]
+    assert bill.problems == ("row 1: amounts that do not go together",)
+
+
 def test_rows_of_the_merchants_other_apps_are_left_out_and_counted() -> None:
     other = PAYMENT.replace("wx2421b1c4370ec43b", "wxffffffffffffffff")
     bill = read(trades(PAYMENT, other))
@@ -207,6 +223,8 @@ WORDS: list[tuple[str, str, int, LineKind]] = [
     ("分账", "分账", -1, LineKind.SHARE),
     ("代金券/立减/折扣", "tomorrow", -1, LineKind.OTHER),
     ("交易", "tomorrow", 1, LineKind.OTHER),
+    ("充值/提现", "", -1, LineKind.PAYOUT),
+    ("", "", 1, LineKind.OTHER),
 ]
 
 
@@ -214,7 +232,9 @@ def test_each_word_of_a_fund_bill_has_its_kind() -> None:
     rows = [moved(fen, name, word) for name, word, fen, _ in WORDS]
     bill = read(funds(*rows), FUND_BILL)
     assert bill.problems == ()
-    assert [(line.kind, line.amount_minor) for line in bill.lines] == [(kind, fen) for _, _, fen, kind in WORDS]
+    lines = list(bill.lines)
+    assert [(line.kind, line.amount_minor) for line in lines] == [(kind, fen) for _, _, fen, kind in WORDS]
+    assert [line.word for line in lines[:2] + lines[-2:]] == ["交易", "交易 扣除交易手续费", "充值/提现", ""]
 
 
 @pytest.mark.parametrize(
