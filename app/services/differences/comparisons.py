@@ -1,0 +1,211 @@
+"""Compares the books of a provider account with its bills, for a span of time, and keeps what differs.
+
+Nothing is remembered about what matched: a comparison is worked out from lines and facts each time, so it can be run
+again after a repair, a late row or a bill that was made anew, and its result is how things stand now.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import ColumnElement, bindparam, select, update
+
+from app.domain.bill_lines import BillSide
+from app.domain.differences import (
+    Difference,
+    DifferenceType,
+    Entry,
+    LineOrEntry,
+    Standing,
+    Told,
+    judge_entry,
+    judge_line,
+)
+from app.domain.settling import A_DAY, POOL, Settlement, Whose, broken_balances, is_over, settle
+from app.models.base import AnyRow
+from app.models.bills import BILL_READINGS
+from app.providers.registry import ProviderAccount
+from app.services.base.context import Core, Tx, environment_of
+from app.services.bills.readings import READ
+from app.services.differences.booked_entries import (
+    NAMES_AT_A_TIME,
+    BooksOf,
+    entries_between,
+    entries_named,
+    standings_named,
+)
+from app.services.differences.difference_rows import Kept, Where, keep_found
+from app.services.differences.told_lines import Coverage, balances_of, lines_between, lines_named, readings_about
+
+MATCH_LEASE = timedelta(minutes=15)
+"""What a dying worker was comparing is compared again after so long."""
+WORKER = "worker"
+_r = BILL_READINGS.c
+_Named = TypeVar("_Named", Told, Entry)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Comparison:
+    """How books and bills of one account and span compare."""
+
+    side: BillSide | None = None
+    """Which bills were compared with the books; None where none covers any of the time."""
+    matched: int = 0
+    not_ours: int = 0
+    undecided: int = 0
+    waiting: int = 0
+    """Entries whose line may still come."""
+    gaps: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """Parts of the time that no bill covers: nothing is said about them."""
+    found: list[tuple[BillSide, Difference]] = field(default_factory=list)
+    zone: str = "UTC"
+    kept: Kept = field(default_factory=Kept)
+
+
+def compare_account(
+    core: Core, account: ProviderAccount, since: datetime, until: datetime, *, actor: str = WORKER
+) -> Comparison:
+    """Compare, and keep what differs. Raises TooMuchLeftOver."""
+    result = core.read(partial(_compare, account=account, since=since, until=until), snapshot=True)
+    if result.side is not None:
+        where = Where(account.name, since, until, result.zone)
+        result.kept = keep_found(core, where, result.found, actor)
+    if result.gaps:
+        _log.warning("bills_missing", provider_account=account.name, gaps=len(result.gaps), since=result.gaps[0][0])
+    return result
+
+
+def any_to_compare() -> ColumnElement[bool]:
+    """Whether the days of a bill are to be compared at the moment `now`."""
+    return select(_r.id).where(_r.match_at <= bindparam("now"), _r.status == READ).exists()
+
+
+def compare_due(core: Core, accounts: Iterable[ProviderAccount], most: int) -> int:
+    """Compare the days of bills that were read, and again every day while the pool is open; how many bills."""
+    known = {account.name: account for account in accounts}
+    now = core.clock.now()
+    wanted = select(*_r).where(_r.match_at <= now, _r.status == READ, _r.provider_account.in_(list(known)))
+    due = core.read(lambda tx: tx.execute(wanted.order_by(_r.match_at, _r.id).limit(most)).all())
+    return sum(_compare_reading(core, known[reading.provider_account], reading) for reading in due)
+
+
+def _compare_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> bool:
+    """False if another worker has it."""
+    now = core.clock.now()
+    if not core.transact(partial(_set_moment, reading=reading, before=reading.match_at, moment=now + MATCH_LEASE)):
+        return False
+    # The pool before and behind: what a new bill tells may explain what was open in a neighbouring day.
+    compare_account(core, account, reading.since - POOL, reading.until + POOL)
+    pool_is_open = now < reading.until + POOL + 2 * A_DAY
+    following = now + A_DAY if pool_is_open else None
+    return core.transact(partial(_set_moment, reading=reading, before=now + MATCH_LEASE, moment=following))
+
+
+def _set_moment(tx: Tx, *, reading: AnyRow, before: datetime, moment: datetime | None) -> bool:
+    of_it = (_r.provider_account == reading.provider_account, _r.id == reading.id, _r.match_at == before)
+    return tx.execute(update(BILL_READINGS).where(*of_it).values(match_at=moment).returning(_r.id)).first() is not None
+
+
+# --- one comparison ---
+
+
+def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: datetime) -> Comparison:
+    readings = readings_about(tx, account.name, since - POOL, until + POOL + A_DAY)
+    sides = defaultdict[str, list[AnyRow]](list)
+    for reading in readings:
+        sides[reading.side].append(reading)
+    # Trade bills name every payment with its fee. Where a provider has none, its account bill has to do.
+    side = next((side for side in (BillSide.TRADES, BillSide.FUNDS) if sides[side]), None)
+    if side is None:
+        return Comparison(gaps=[(since, until)])
+    covered = Coverage(sides[side])
+    result = Comparison(side, zone=covered.zone, gaps=covered.gaps(since, min(until, tx.now)))
+    books, early, late = BooksOf(account.name, environment_of(account.live)), since - POOL, until + POOL
+    settled = settle(
+        lines_between(tx, account.name, side, early, late),
+        entries_between(tx, books, early, late),
+        Whose(account.shared, account.our_numbers),
+    )
+    result.matched, result.not_ours, result.undecided = settled.matched, settled.not_ours, settled.undecided
+    found = [one for one in settled.found if since <= one.at < until]
+    found += _of_lines(tx, books, settled, since, until)
+    found += _of_entries(tx, side, books, settled, since, until, covered, result)
+    result.found = [(side, one) for one in found]
+    for reading in sides[BillSide.FUNDS]:
+        if since <= reading.since < until:
+            result.found += [(BillSide.FUNDS, one) for one in _balances(tx, reading)]
+    return result
+
+
+def _of_lines(tx: Tx, books: BooksOf, settled: Settlement, since: datetime, until: datetime) -> Iterator[Difference]:
+    """What the lines that have no counterpart come to."""
+    lines = [line for line in settled.left_lines if since <= line.at < until]
+    for part in _parts(lines):
+        entries = entries_named(tx, books, part)
+        standings = standings_named(tx, books, part)
+        for line in part:
+            yield judge_line(line, _entry_for(line, entries), _standing_of(line, standings))
+
+
+def _entry_for(line: Told, entries: Sequence[Entry]) -> Entry | None:
+    same = [entry for entry in entries if entry.kind == line.kind and _one_payment(line, entry)]
+    if line.kind == LineOrEntry.PAYMENT:
+        return same[0] if same else None
+    return next((entry for entry in same if entry.refund == line.refund and line.refund is not None), None)
+
+
+def _one_payment(line: Told, entry: Entry) -> bool:
+    return entry.theirs == line.theirs if line.theirs else entry.ours == line.ours and line.ours is not None
+
+
+def _standing_of(line: Told, standings: dict[tuple[str, str], Standing]) -> Standing | None:
+    number = line.refund if line.kind == LineOrEntry.REFUND else line.ours
+    standing = standings.get((line.kind, number)) if number is not None else None
+    # A payment that is paid under another number of the provider is another payment: this one is not known.
+    return None if standing is not None and standing.status == "paid" else standing
+
+
+def _of_entries(
+    tx: Tx,
+    side: BillSide,
+    books: BooksOf,
+    settled: Settlement,
+    since: datetime,
+    until: datetime,
+    covered: Coverage,
+    result: Comparison,
+) -> Iterator[Difference]:
+    """What the entries that have no counterpart come to: nothing while their lines may still come."""
+    entries = [entry for entry in settled.left_entries if since <= entry.at < until and covered.covers(entry.at)]
+    for part in _parts(entries):
+        lines = lines_named(tx, books.provider_account, side, part)
+        for entry in part:
+            line = next((line for line in lines if _is_of(line, entry)), None)
+            if line is None and not is_over(entry.at, covered.covers, tx.now):
+                result.waiting += 1
+                continue
+            yield judge_entry(entry, line)
+
+
+def _is_of(line: Told, entry: Entry) -> bool:
+    same = (line.kind, line.theirs) == (entry.kind, entry.theirs)
+    return same and (entry.kind == LineOrEntry.PAYMENT or line.refund == entry.refund)
+
+
+def _balances(tx: Tx, reading: AnyRow) -> Iterator[Difference]:
+    """Whether the balances in a bill follow from its rows, by currency."""
+    for currency in sorted(broken_balances(balances_of(tx, reading.provider_account, reading.id))):
+        subject = f"bill:{reading.feed}:{reading.name}:{currency}"
+        yield Difference(DifferenceType.BALANCE, subject, reading.since, theirs_minor=0, theirs_currency=currency)
+
+
+def _parts(things: Sequence[_Named]) -> Iterator[Sequence[_Named]]:
+    for start in range(0, len(things), NAMES_AT_A_TIME):
+        yield things[start : start + NAMES_AT_A_TIME]
