@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     and_,
     case,
+    cast,
     literal_column,
     null,
     or_,

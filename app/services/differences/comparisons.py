@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import ColumnElement, bindparam, select, update
+from sqlalchemy import func, select, update
 
 from app.domain.bill_lines import BillSide
 from app.domain.differences import (
@@ -29,7 +29,7 @@ from app.domain.differences import (
 )
 from app.domain.settling import A_DAY, POOL, Settlement, Whose, broken_balances, is_over, settle
 from app.models.base import AnyRow
-from app.models.bills import BILL_READINGS
+from app.models.bills import BILL_LINES, BILL_READINGS
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
 from app.services.bills.readings import READ
@@ -46,7 +46,8 @@ from app.services.differences.told_lines import Coverage, balances_of, lines_bet
 MATCH_LEASE = timedelta(minutes=15)
 """What a dying worker was comparing is compared again after so long."""
 WORKER = "worker"
-_r = BILL_READINGS.c
+_INSTANT = timedelta(microseconds=1)
+_r, _l = BILL_READINGS.c, BILL_LINES.c
 _Named = TypeVar("_Named", Told, Entry)
 _log = structlog.get_logger(__name__)
 
@@ -82,11 +83,6 @@ def compare_account(
     return result
 
 
-def any_to_compare() -> ColumnElement[bool]:
-    """Whether the days of a bill are to be compared at the moment `now`."""
-    return select(_r.id).where(_r.match_at <= bindparam("now"), _r.status == READ).exists()
-
-
 def compare_due(core: Core, accounts: Iterable[ProviderAccount], most: int) -> int:
     """Compare the days of bills that were read, and again every day while the pool is open; how many bills."""
     known = {account.name: account for account in accounts}
@@ -101,11 +97,24 @@ def _compare_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> b
     now = core.clock.now()
     if not core.transact(partial(_set_moment, reading=reading, before=reading.match_at, moment=now + MATCH_LEASE)):
         return False
-    # The pool before and behind: what a new bill tells may explain what was open in a neighbouring day.
-    compare_account(core, account, reading.since - POOL, reading.until + POOL)
+    since, until = core.read(partial(_times_of, reading=reading))
+    try:
+        compare_account(core, account, since, until)
+    except Exception:  # one account's trouble is its own
+        _log.exception("bill_not_compared", provider_account=account.name, name=reading.name)
+        return False
     pool_is_open = now < reading.until + POOL + 2 * A_DAY
     following = now + A_DAY if pool_is_open else None
     return core.transact(partial(_set_moment, reading=reading, before=now + MATCH_LEASE, moment=following))
+
+
+def _times_of(tx: Tx, *, reading: AnyRow) -> tuple[datetime, datetime]:
+    """The time that a bill covers, and that of its lines: a late row is of an earlier day."""
+    of_it = (_l.provider_account == reading.provider_account, _l.reading_id == reading.id)
+    told = tx.execute(select(func.min(_l.at).label("first"), func.max(_l.at).label("last")).where(*of_it)).one()
+    if told.first is None:
+        return reading.since, reading.until
+    return min(reading.since, told.first), max(reading.until, told.last + _INSTANT)
 
 
 def _set_moment(tx: Tx, *, reading: AnyRow, before: datetime, moment: datetime | None) -> bool:

@@ -19,7 +19,7 @@ from app.domain.differences import Difference, difference_number
 from app.models.base import AnyRow
 from app.models.differences import DIFFERENCE_CHANGES, DIFFERENCES
 from app.services.base.context import Core, Tx
-from app.services.base.errors import DomainError, NotFound
+from app.services.base.errors import NotFound
 from app.services.base.sanitize import storable_text
 from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
 
@@ -37,10 +37,8 @@ _TOLD = ("ours_minor", "ours_currency", "theirs_minor", "theirs_currency")
 _log = structlog.get_logger(__name__)
 
 
-class DifferenceEnded(DomainError):
-    """It is closed: nothing is to be done about it."""
-
-    code = "difference_ended"
+class NotDone(Exception):
+    """What a person wanted done about a difference is not possible as it stands. The text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +96,12 @@ def changes_of(tx: Tx, row: AnyRow) -> Sequence[AnyRow]:
 
 
 def take_difference(core: Core, number: int, *, actor: str, owner: str | None = None) -> AnyRow:
-    """Somebody works on it: the person who says so, or the one who is named. Raises NotFound, DifferenceEnded."""
+    """Somebody works on it: the person who says so, or the one who is named. Raises NotFound, NotDone."""
     name = storable_text(owner or actor, LONGEST_WORKER_NAME)
     return core.transact(
-        lambda tx: change_difference(tx, _unsettled(tx, number), actor, "taken", name, state=IN_WORK, owner=name)
+        lambda tx: change_difference(
+            tx, unsettled_difference(tx, number), actor, "taken", name, state=IN_WORK, owner=name
+        )
     )
 
 
@@ -115,11 +115,11 @@ def note_difference(core: Core, number: int, note: str, *, actor: str) -> AnyRow
 
 def resolve_difference(core: Core, number: int, reason: str, *, actor: str) -> AnyRow:
     """A person says that nothing is left to be done. Found again, it is opened again. Raises NotFound,
-    DifferenceEnded."""
+    NotDone."""
     text = storable_text(reason, LONGEST_DIFFERENCE_NOTE)
     return core.transact(
         lambda tx: change_difference(
-            tx, _unsettled(tx, number), actor, "resolved", text, state=RESOLVED, note=text, closed_at=tx.now
+            tx, unsettled_difference(tx, number), actor, "resolved", text, state=RESOLVED, note=text, closed_at=tx.now
         )
     )
 
@@ -148,10 +148,11 @@ def write_change(tx: Tx, row: AnyRow, actor: str, what: str, detail: str = "") -
     raise RuntimeError("no free number for a change: is the clock standing still?")
 
 
-def _unsettled(tx: Tx, number: int) -> AnyRow:
+def unsettled_difference(tx: Tx, number: int) -> AnyRow:
+    """The row, locked. Raises NotFound, NotDone."""
     row = find_difference(tx, number, lock=True)
     if row.state not in UNSETTLED:
-        raise DifferenceEnded(f"it is {row.state}")
+        raise NotDone(f"it is {row.state}")
     return row
 
 
