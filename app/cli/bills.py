@@ -118,14 +118,14 @@ def import_bill(file: Path, account: str, feed: str, name: str | None) -> None:
 @click.argument("account")
 @click.option("--name", help="Only the bills of this name.")
 @click.option("--refused", is_flag=True, help="Only those that were refused.")
-def read_bills_again(account: str, name: str | None, refused: bool) -> None:
+def read_anew(account: str, name: str | None, refused: bool) -> None:
     """Read the kept bills of ACCOUNT once more, because the plugin that reads them was mended."""
     core = house().core
     try:
         found = readings.account_named(core, account)
     except NotFound as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{account}: {readings.read_again(core, found, name, refused_only=refused)} bills read again")
+    click.echo(f"{account}: {readings.read_bills_again(core, found, name, refused_only=refused)} bills read again")
 
 
 @bills.command("readings")

@@ -30,7 +30,7 @@ class DifferenceType(StrEnum):
     DUPLICATE = "duplicate"
     """Bills tell of one payment or refund more than once."""
     LATE = "late"
-    """Both sides tell the same, further apart than the pool."""
+    """Bill and books tell one thing, at times that are further apart than the pool."""
     NOT_OURS = "not_ours"
     """A line of another system, on an account that no other system is said to share."""
     BALANCE = "balance"
@@ -44,7 +44,7 @@ class LineOrEntry(StrEnum):
     REFUND = "refund"
 
 
-class Entry(NamedTuple):
+class BookedEntry(NamedTuple):
     """What is booked. Amounts as in a line: a refund is negative."""
 
     theirs: str
@@ -121,7 +121,7 @@ def difference_number(account: str, side: str, found: Difference) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 or 1
 
 
-def judge_line(line: Told, entry: Entry | None, standing: Standing | None) -> Difference:
+def judge_line(line: Told, entry: BookedEntry | None, standing: Standing | None) -> Difference:
     """A line without a counterpart in the time that was read: `entry` is one of any other time, `standing` how the
     payment or the refund stands that it names."""
     is_refund = line.kind == LineOrEntry.REFUND
@@ -136,7 +136,7 @@ def judge_line(line: Told, entry: Entry | None, standing: Standing | None) -> Di
     return of_line(DifferenceType.REFUND_EXTRA if is_refund else DifferenceType.THEIRS_NOT_OURS, line)
 
 
-def judge_entry(entry: Entry, line: Told | None) -> Difference:
+def judge_entry(entry: BookedEntry, line: Told | None) -> Difference:
     """An entry without a counterpart in the time that was read: `line` is one of any other time."""
     if line is not None:
         return judge_line(line, entry, None)
@@ -169,7 +169,7 @@ def of_line(kind: DifferenceType, line: Told) -> Difference:
     )
 
 
-def of_pair(kind: DifferenceType, line: Told, entry: Entry) -> Difference:
+def of_pair(kind: DifferenceType, line: Told, entry: BookedEntry) -> Difference:
     return replace(
         of_line(kind, line),
         subject=_subject_of_entry(entry),
@@ -182,7 +182,7 @@ def of_pair(kind: DifferenceType, line: Told, entry: Entry) -> Difference:
     )
 
 
-def second_line(line: Told, entry: Entry | None, number: int = 2) -> Difference:
+def second_line(line: Told, entry: BookedEntry | None, number: int = 2) -> Difference:
     """A line beside the one that has a counterpart already."""
     found = of_line(DifferenceType.DUPLICATE, line)
     if entry is not None:
@@ -190,6 +190,6 @@ def second_line(line: Told, entry: Entry | None, number: int = 2) -> Difference:
     return replace(found, subject=f"{found.subject}:{number}")
 
 
-def _subject_of_entry(entry: Entry) -> str:
+def _subject_of_entry(entry: BookedEntry) -> str:
     name = entry.refund if entry.kind == LineOrEntry.REFUND else ""
     return f"entry:{entry.kind}:{entry.theirs}:{name}"

@@ -17,7 +17,16 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from app.domain.differences import Difference, DifferenceType, Entry, LineOrEntry, Told, of_line, of_pair, second_line
+from app.domain.differences import (
+    BookedEntry,
+    Difference,
+    DifferenceType,
+    LineOrEntry,
+    Told,
+    of_line,
+    of_pair,
+    second_line,
+)
 from app.domain.numbers import parse_number
 
 POOL = timedelta(days=3)
@@ -48,7 +57,7 @@ class Whose:
 
 
 @dataclass(slots=True)
-class Settlement:
+class Reconciliation:
     """What one comparison found."""
 
     found: list[Difference] = field(default_factory=list)
@@ -58,17 +67,17 @@ class Settlement:
     undecided: int = 0
     """Lines that say what was asked for, not what came of it, and have no counterpart."""
     left_lines: list[Told] = field(default_factory=list)
-    left_entries: list[Entry] = field(default_factory=list)
+    left_entries: list[BookedEntry] = field(default_factory=list)
 
 
 class TooMuchLeftOver(Exception):
     """One side alone has more than could be a list of differences."""
 
 
-def settle(lines: Iterable[Told], entries: Iterable[Entry], whose: Whose) -> Settlement:
+def reconcile(lines: Iterable[Told], entries: Iterable[BookedEntry], whose: Whose) -> Reconciliation:
     """Compare two streams that are both in the order of `theirs` (by code points). What one side alone has is left
     over. Raises TooMuchLeftOver."""
-    result = Settlement()
+    result = Reconciliation()
     for told, booked in _side_by_side(lines, entries):
         if len(told) == 1 and len(booked) == 1 and told[0].kind == booked[0].kind:
             _compare(result, told[0], booked[0])
@@ -80,7 +89,9 @@ def settle(lines: Iterable[Told], entries: Iterable[Entry], whose: Whose) -> Set
     return result
 
 
-def _side_by_side(lines: Iterable[Told], entries: Iterable[Entry]) -> Iterator[tuple[list[Told], list[Entry]]]:
+def _side_by_side(
+    lines: Iterable[Told], entries: Iterable[BookedEntry]
+) -> Iterator[tuple[list[Told], list[BookedEntry]]]:
     """Lines and entries of one number after the other. Those without a number come first, as one group."""
     by_theirs = attrgetter("theirs")
     left, right = groupby(lines, by_theirs), groupby(entries, by_theirs)
@@ -97,7 +108,7 @@ def _side_by_side(lines: Iterable[Told], entries: Iterable[Entry]) -> Iterator[t
             line, entry = next(left, None), next(right, None)
 
 
-def _settle_number(result: Settlement, told: Sequence[Told], booked: Sequence[Entry], whose: Whose) -> None:
+def _settle_number(result: Reconciliation, told: Sequence[Told], booked: Sequence[BookedEntry], whose: Whose) -> None:
     """One number of the provider: a payment and its refunds, or all lines that name none."""
     if not booked and told and not any(whose.is_ours(line.ours) for line in told):
         _alien(result, told, whose)
@@ -121,7 +132,7 @@ def _settle_number(result: Settlement, told: Sequence[Told], booked: Sequence[En
     _settle_refunds(result, refunds, [entry for entry in booked if entry.kind == LineOrEntry.REFUND])
 
 
-def _told_once(result: Settlement, told: Sequence[Told]) -> list[Told]:
+def _told_once(result: Reconciliation, told: Sequence[Told]) -> list[Told]:
     """Without what two bills of overlapping times tell alike: the later reading counts. A row that stands twice in one
     bill, or in bills of different times, is told twice."""
     by_key: defaultdict[tuple[str, str], list[Told]] = defaultdict(list)
@@ -147,7 +158,7 @@ def _retells(line: Told, other: Told) -> bool:
     return line.reading_id != other.reading_id and line.since < other.until and other.since < line.until
 
 
-def _settle_refunds(result: Settlement, lines: Sequence[Told], entries: Sequence[Entry]) -> None:
+def _settle_refunds(result: Reconciliation, lines: Sequence[Told], entries: Sequence[BookedEntry]) -> None:
     """By the refund's number; then, within one payment of the provider, by amount: bills may name a refund by a number
     of their own. Equal ones are as good as each other."""
     if not lines and not entries:
@@ -175,25 +186,25 @@ def _settle_refunds(result: Settlement, lines: Sequence[Told], entries: Sequence
     result.left_entries += rest
 
 
-def _equal(line: Told, entry: Entry) -> bool:
+def _equal(line: Told, entry: BookedEntry) -> bool:
     return (line.amount_minor, line.currency) == (entry.amount_minor, entry.currency)
 
 
-def _leave(result: Settlement, line: Told) -> None:
+def _leave(result: Reconciliation, line: Told) -> None:
     if line.undecided:
         result.undecided += 1
     else:
         result.left_lines.append(line)
 
 
-def _alien(result: Settlement, told: Sequence[Told], whose: Whose) -> None:
+def _alien(result: Reconciliation, told: Sequence[Told], whose: Whose) -> None:
     if whose.shared:
         result.not_ours += len(told)
     else:
         result.found += [of_line(DifferenceType.NOT_OURS, line) for line in told if not line.undecided]
 
 
-def _compare(result: Settlement, line: Told, entry: Entry) -> None:
+def _compare(result: Reconciliation, line: Told, entry: BookedEntry) -> None:
     result.matched += 1
     if line.currency != entry.currency:
         result.found.append(of_pair(DifferenceType.CURRENCY, line, entry))
@@ -204,11 +215,11 @@ def _compare(result: Settlement, line: Told, entry: Entry) -> None:
         result.found.append(replace(fee, ours_minor=-entry.fee_minor, theirs_minor=line.fee_minor))
 
 
-def _by_our_number(result: Settlement) -> None:
+def _by_our_number(result: Reconciliation) -> None:
     """Match what is left over by our number of the payment, or the number of the refund, where a side names no number
     of the provider."""
     by_ours = {_our_name(entry): entry for entry in result.left_entries}
-    lines, taken = list[Told](), set[Entry]()
+    lines, taken = list[Told](), set[BookedEntry]()
     for line in result.left_lines:
         name = (line.kind, line.refund if line.kind == LineOrEntry.REFUND else line.ours)
         entry = by_ours.get(name) if name[1] is not None and not line.theirs else None
@@ -223,11 +234,11 @@ def _by_our_number(result: Settlement) -> None:
     result.left_entries = [entry for entry in result.left_entries if entry not in taken]
 
 
-def _our_name(entry: Entry) -> tuple[str, str | None]:
+def _our_name(entry: BookedEntry) -> tuple[str, str | None]:
     return entry.kind, entry.refund if entry.kind == LineOrEntry.REFUND else entry.ours
 
 
-def is_over(at: datetime, covered: Callable[[datetime], bool], now: datetime) -> bool:
+def pool_is_over(at: datetime, covered: Callable[[datetime], bool], now: datetime) -> bool:
     """Whether a line that tells of that moment would have come by now: the pool is over, or bills cover all of it."""
     return now >= at + POOL + timedelta(days=1) or all(
         covered(at + timedelta(days=day)) for day in range(POOL.days + 1)

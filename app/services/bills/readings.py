@@ -115,7 +115,9 @@ def read_document(core: Core, account: ProviderAccount, bill: AnyRow) -> bool:
     return True
 
 
-def read_again(core: Core, account: ProviderAccount, name: str | None = None, *, refused_only: bool = False) -> int:
+def read_bills_again(
+    core: Core, account: ProviderAccount, name: str | None = None, *, refused_only: bool = False
+) -> int:
     """Read the account's bills once more, all or those of one name, because their plugin was mended; how many. The
     lines of the earlier reading go."""
     feeds = [(account.name, feed) for feed in feeds_of(account)]

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from app.domain.deciding import Booking
-from app.domain.differences import Entry, LineOrEntry, Standing, Told
+from app.domain.differences import BookedEntry, LineOrEntry, Standing, Told
 from app.domain.facts import Kind
 from app.domain.numbers import parse_number, slot_of_number
 from app.domain.refunding import Origin, RefundStatus
@@ -55,7 +55,7 @@ class BooksOf:
     environment: str
 
 
-def entries_between(tx: Tx, books: BooksOf, since: datetime, until: datetime) -> Iterator[Entry]:
+def entries_between(tx: Tx, books: BooksOf, since: datetime, until: datetime) -> Iterator[BookedEntry]:
     """What is booked with a time of that span, in the order of the provider's numbers by code points."""
     spans = (_f.at >= since, _f.at < until)
     parts = [
@@ -67,10 +67,10 @@ def entries_between(tx: Tx, books: BooksOf, since: datetime, until: datetime) ->
     order = found.c.theirs.collate("C") if tx.connection().dialect.name == "postgresql" else found.c.theirs
     wanted = select(found).prefix_with(sweep("report")).order_by(order)
     for row in tx.execute(wanted.execution_options(yield_per=ENTRIES_AT_ONCE)):
-        yield Entry._make(row)
+        yield BookedEntry._make(row)
 
 
-def entries_named(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> list[Entry]:
+def entries_named(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> list[BookedEntry]:
     """What is booked, at any time, under the numbers of these lines: at most NAMES_AT_A_TIME of them."""
     theirs, places = {line.theirs for line in lines if line.theirs}, _places(lines)
     of_payment = and_(_p.slot == _f.slot, _p.id == _f.payment_id)
@@ -87,7 +87,7 @@ def entries_named(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> list[Entry]:
         found.append(named.where(tuple_(_p.slot, _p.id).in_(places)))
         found.append(_refunds(books).where(tuple_(_r.slot, _r.payment_id).in_(places)))
     rows = [row for wanted in found for row in tx.execute(wanted.prefix_with(sweep("report")))]
-    return [Entry._make(row) for row in dict.fromkeys(rows)]
+    return [BookedEntry._make(row) for row in dict.fromkeys(rows)]
 
 
 def standings_named(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> dict[tuple[str, str], Standing]:
@@ -129,7 +129,7 @@ def _columns(kind: str, *rest: Any) -> Select[Any]:
     """The fields of an entry, in their order: the provider's number is the first of `rest`."""
     theirs, *others = rest
     values = (theirs, literal_column(f"'{kind}'"), *others)
-    return select(*(value.label(name) for name, value in zip(Entry._fields, values, strict=True)))
+    return select(*(value.label(name) for name, value in zip(BookedEntry._fields, values, strict=True)))
 
 
 _NO_NUMBER, _NO_AMOUNT = cast(null(), String), cast(null(), BigInteger)

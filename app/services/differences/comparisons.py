@@ -18,16 +18,16 @@ from sqlalchemy import func, select, update
 
 from app.domain.bill_lines import BillSide
 from app.domain.differences import (
+    BookedEntry,
     Difference,
     DifferenceType,
-    Entry,
     LineOrEntry,
     Standing,
     Told,
     judge_entry,
     judge_line,
 )
-from app.domain.settling import A_DAY, POOL, Settlement, Whose, broken_balances, is_over, settle
+from app.domain.settling import A_DAY, POOL, Reconciliation, Whose, broken_balances, pool_is_over, reconcile
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.providers.registry import ProviderAccount
@@ -48,7 +48,7 @@ MATCH_LEASE = timedelta(minutes=15)
 WORKER = "worker"
 _INSTANT = timedelta(microseconds=1)
 _r, _l = BILL_READINGS.c, BILL_LINES.c
-_Named = TypeVar("_Named", Told, Entry)
+_Named = TypeVar("_Named", Told, BookedEntry)
 _log = structlog.get_logger(__name__)
 
 
@@ -109,12 +109,14 @@ def _compare_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> b
 
 
 def _times_of(tx: Tx, *, reading: AnyRow) -> tuple[datetime, datetime]:
-    """The time that a bill covers, and that of its lines: a late row is of an earlier day."""
+    """The time that a bill covers, and that of the entries that its lines may be about: a late row is of an earlier
+    day, which nobody compares any more."""
     of_it = (_l.provider_account == reading.provider_account, _l.reading_id == reading.id)
     told = tx.execute(select(func.min(_l.at).label("first"), func.max(_l.at).label("last")).where(*of_it)).one()
     if told.first is None:
         return reading.since, reading.until
-    return min(reading.since, told.first), max(reading.until, told.last + _INSTANT)
+    since = reading.since if told.first >= reading.since else told.first - POOL
+    return since, max(reading.until, told.last + _INSTANT)
 
 
 def _set_moment(tx: Tx, *, reading: AnyRow, before: datetime, moment: datetime | None) -> bool:
@@ -137,7 +139,7 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
     covered = Coverage(sides[side])
     result = Comparison(side, zone=covered.zone, gaps=covered.gaps(since, min(until, tx.now)))
     books, early, late = BooksOf(account.name, environment_of(account.live)), since - POOL, until + POOL
-    settled = settle(
+    settled = reconcile(
         lines_between(tx, account.name, side, early, late),
         entries_between(tx, books, early, late),
         Whose(account.shared, account.our_numbers),
@@ -153,7 +155,9 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
     return result
 
 
-def _of_lines(tx: Tx, books: BooksOf, settled: Settlement, since: datetime, until: datetime) -> Iterator[Difference]:
+def _of_lines(
+    tx: Tx, books: BooksOf, settled: Reconciliation, since: datetime, until: datetime
+) -> Iterator[Difference]:
     """What the lines that have no counterpart come to."""
     lines = [line for line in settled.left_lines if since <= line.at < until]
     for part in _parts(lines):
@@ -163,14 +167,14 @@ def _of_lines(tx: Tx, books: BooksOf, settled: Settlement, since: datetime, unti
             yield judge_line(line, _entry_for(line, entries), _standing_of(line, standings))
 
 
-def _entry_for(line: Told, entries: Sequence[Entry]) -> Entry | None:
+def _entry_for(line: Told, entries: Sequence[BookedEntry]) -> BookedEntry | None:
     same = [entry for entry in entries if entry.kind == line.kind and _one_payment(line, entry)]
     if line.kind == LineOrEntry.PAYMENT:
         return same[0] if same else None
     return next((entry for entry in same if entry.refund == line.refund and line.refund is not None), None)
 
 
-def _one_payment(line: Told, entry: Entry) -> bool:
+def _one_payment(line: Told, entry: BookedEntry) -> bool:
     return entry.theirs == line.theirs if line.theirs else entry.ours == line.ours and line.ours is not None
 
 
@@ -185,7 +189,7 @@ def _of_entries(
     tx: Tx,
     side: BillSide,
     books: BooksOf,
-    settled: Settlement,
+    settled: Reconciliation,
     since: datetime,
     until: datetime,
     covered: Coverage,
@@ -197,13 +201,13 @@ def _of_entries(
         lines = lines_named(tx, books.provider_account, side, part)
         for entry in part:
             line = next((line for line in lines if _is_of(line, entry)), None)
-            if line is None and not is_over(entry.at, covered.covers, tx.now):
+            if line is None and not pool_is_over(entry.at, covered.covers, tx.now):
                 result.waiting += 1
                 continue
             yield judge_entry(entry, line)
 
 
-def _is_of(line: Told, entry: Entry) -> bool:
+def _is_of(line: Told, entry: BookedEntry) -> bool:
     same = (line.kind, line.theirs) == (entry.kind, entry.theirs)
     return same and (entry.kind == LineOrEntry.PAYMENT or line.refund == entry.refund)
 

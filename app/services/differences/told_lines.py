@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Select, and_, func, select
 
 from app.domain.bill_lines import BillSide
-from app.domain.differences import Entry, LineOrEntry, Told
+from app.domain.differences import BookedEntry, LineOrEntry, Told
 from app.domain.settling import Moved
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
@@ -61,7 +61,7 @@ def lines_between(tx: Tx, account: str, side: BillSide, since: datetime, until: 
         yield Told._make(row)
 
 
-def lines_named(tx: Tx, account: str, side: BillSide, entries: Sequence[Entry]) -> list[Told]:
+def lines_named(tx: Tx, account: str, side: BillSide, entries: Sequence[BookedEntry]) -> list[Told]:
     """Lines of any time that bear the provider's number of one of these entries."""
     theirs = sorted({entry.theirs for entry in entries if entry.theirs})
     return [Told._make(row) for row in tx.execute(_told(account, side).where(_l.theirs.in_(theirs)))]

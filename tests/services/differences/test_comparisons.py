@@ -133,13 +133,17 @@ def test_a_row_is_told_twice_in_one_bill_or_over_two_but_not_where_two_bills_cov
 def test_a_line_without_the_providers_number_is_matched_by_ours_and_a_refund_by_its_sum(house: SettlingHouse) -> None:
     first, second = house.paid("a"), house.paid("b")
     refunded = house.refunded(second, "R-1", 200)
-    house.bring("2026-01-02", [line_of(first, theirs=None), line_of(second), line_of(refunded, refund="their own name")])
+    house.bring(
+        "2026-01-02", [line_of(first, theirs=None), line_of(second), line_of(refunded, refund="their own name")]
+    )
     house.world.clock.advance(30 * 86_400)
     assert house.compare().matched == 3
     assert house.listed("all") == []
 
 
-def test_what_is_not_found_any_more_closes_and_what_a_person_settled_too_early_opens_again(house: SettlingHouse) -> None:
+def test_what_is_not_found_any_more_closes_and_what_a_person_settled_too_early_opens_again(
+    house: SettlingHouse,
+) -> None:
     paid = house.paid("a")
     house.bring("2026-01-02", [])
     house.world.clock.advance(30 * 86_400)
