@@ -42,12 +42,18 @@ class BillMaker:
     feeds: tuple[str, ...] = ("trade", "funds")
     page: Page = field(default_factory=lambda: Page((), None))
     reads: int = 0
+    answers: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
+    """What it says when it is asked about one of its numbers."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
     def scan(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
         return self.page
+
+    def query(self, ref: Ref) -> tuple[Fact, ...]:
+        answer: tuple[Fact, ...] = self.answers.get(ref.theirs or "") or self.inner.query(ref)
+        return answer
 
     def read_bill(self, feed: str, name: str, content: bytes) -> BillContent:
         self.reads += 1

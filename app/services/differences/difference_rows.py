@@ -71,6 +71,14 @@ def keep_found(core: Core, where: Where, found: Iterable[tuple[BillSide, Differe
         for what, times in core.transact(partial(_keep, where=where, found=numbered, actor=actor)).items():
             setattr(kept, what, getattr(kept, what) + times)
         seen |= numbered.keys()
+    if kept.opened or kept.reopened:
+        _log.warning(
+            "differences",
+            provider_account=where.provider_account,
+            since=where.since.isoformat(),
+            opened=kept.opened,
+            reopened=kept.reopened,
+        )
     in_span = (_d.provider_account == where.provider_account, _d.at >= where.since, _d.at < where.until)
     wanted = select(_d.id).where(*in_span, _d.state.in_((*UNSETTLED, WRITTEN_OFF)))
     lost = [number for number in core.read(lambda tx: tx.scalars(wanted).all()) if number not in seen]
@@ -166,14 +174,14 @@ def _keep(tx: Tx, *, where: Where, found: dict[int, tuple[BillSide, Difference]]
         if row is None:
             if insert_if_new(tx, DIFFERENCES, _new_row(tx, where, number, side, told)):
                 write_change(tx, find_difference(tx, number), actor, "opened")
-                _report(where, number, one)
+                metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc()
                 counts["opened"] += 1
             continue
         changed = any(getattr(row, name) != told[name] for name in _TOLD)
         if row.state in (RESOLVED, GONE) or (row.state == WRITTEN_OFF and changed):
             values = {name: told[name] for name in (*_TOLD, "at", "payment_id", "refund_id", "line_key")}
             change_difference(tx, row, actor, "reopened", row.state, state=OPEN, closed_at=None, **values)
-            _report(where, number, one)
+            metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc()
             counts["reopened"] += 1
             continue
         if changed:
@@ -202,19 +210,6 @@ def _close(tx: Tx, *, account: str, numbers: Sequence[int], actor: str) -> int:
             _log.error("write_off_without_cause", provider_account=account, difference=row.id)
             change_difference(tx, row, actor, "write_off_without_cause", "", state=OPEN, closed_at=None)
     return closed
-
-
-def _report(where: Where, number: int, found: Difference) -> None:
-    metrics.DIFFERENCES_FOUND.labels(where.provider_account, found.type).inc()
-    _log.warning(
-        "difference",
-        provider_account=where.provider_account,
-        difference=number,
-        type=found.type,
-        ours=found.ours,
-        theirs=found.theirs,
-        refund=found.refund,
-    )
 
 
 def _amounts(row: AnyRow) -> str:

@@ -23,6 +23,7 @@ from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact
 from app.services.bills.readings import READ
 from app.services.calls import payment_queries, reference_queries
+from app.services.calls.provider_call import call_provider
 from app.services.differences.comparisons import Comparison, compare_account
 from app.services.differences.difference_rows import (
     UNSETTLED,
@@ -49,7 +50,7 @@ class Repair(StrEnum):
 _D = DifferenceType
 OFFERED: dict[DifferenceType, tuple[Repair, ...]] = {
     _D.OURS_NOT_THEIRS: (Repair.ASK,),
-    _D.THEIRS_NOT_OURS: (Repair.APPLY,),
+    _D.THEIRS_NOT_OURS: (Repair.ASK, Repair.APPLY),
     _D.STATUS: (Repair.ASK, Repair.APPLY),
     _D.AMOUNT: (Repair.ASK, Repair.REFUND),
     _D.CURRENCY: (Repair.ASK, Repair.REFUND),
@@ -113,13 +114,25 @@ def carry_out(core: Core, plan: Plan, *, actor: str, reason: str) -> Comparison:
 
 def _ask(core: Core, plan: Plan) -> str:
     row = plan.row
-    if row.refund is None and row.payment_id is not None:
+    if row.payment_id is None:
+        return _ask_about_unknown(core, plan.account, Ref(row.ours, row.theirs))
+    if row.refund is None:
         asked = payment_queries.ask(core, row.payment_id)
         return "not asked" if asked is None else f"answered: {asked.answer}"
-    ours = str(row.payment_id) if row.payment_id is not None else row.ours
-    if not reference_queries.raise_ask(core, plan.account, Ref(ours, row.theirs, row.refund)):
+    if not reference_queries.raise_ask(core, plan.account, Ref(str(row.payment_id), row.theirs, row.refund)):
         raise NotDone("it names nothing by which the provider could be asked")
     return "the worker asks"
+
+
+def _ask_about_unknown(core: Core, account: ProviderAccount, ref: Ref) -> str:
+    """About a payment that is not known here. A bill lists what other systems sold, so its word alone books nothing;
+    what the provider answers to our own question is ours, and lands in suspense."""
+    query = account.provider.query
+    called = call_provider(core, account, "query", lambda: query(ref), seconds=payment_queries.ASK_SECONDS)
+    if called.answer is None:
+        raise NotDone(called.problem or str(called.end))
+    payment_queries.apply_all(core, account, called.answer, "query")
+    return f"answered: {len(called.answer)} facts"
 
 
 def _refund(core: Core, plan: Plan, *, actor: str, reason: str) -> str:
