@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, and_, delete, false, insert, or_, select, 
 
 from app import metrics
 from app.domain.bill_lines import BillContent, BillLine
+from app.domain.ledger import moment_of
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS, BILLS
 from app.providers.errors import UnreadableBill
@@ -27,7 +28,7 @@ from app.providers.registry import ProviderAccount
 from app.providers.verbs import ReadsBills
 from app.services.base.context import Core, Tx
 from app.services.base.errors import NotFound
-from app.services.base.list_pages import ListPage, ListPlace, page_of
+from app.services.base.list_pages import ListPage, ListPlace, page_of, place_at
 from app.services.base.sanitize import storable_text
 from app.services.base.upsert import insert_if_new
 from app.services.bills.kept_bills import LONGEST_BILL_NAME, BillDamaged, BillWindow, bill_bytes, keep_bills
@@ -163,6 +164,17 @@ def list_readings(tx: Tx, account: str | None = None, status: str | None = None)
     if status is not None:
         wanted = wanted.where(_r.status == status)
     return tx.execute(wanted).all()
+
+
+def page_of_readings(core: Core, account: str | None, place: ListPlace | None, limit: int) -> ListPage[Any]:
+    """A page of what became of the documents, by the time that they cover."""
+    wanted = select(*_r).order_by(_r.since, _r.id).limit(limit + 1)
+    if account is not None:
+        wanted = wanted.where(_r.provider_account == account)
+    if place is not None:
+        wanted = wanted.where(tuple_(_r.since, _r.id) > (moment_of(place[0]), place[1]))
+    rows = core.read(lambda tx: tx.execute(wanted).all())
+    return page_of(rows, limit, lambda row: place_at(row.since, row.id))
 
 
 def list_lines(core: Core, wanted: LineFilter, place: ListPlace | None, limit: int) -> ListPage[Any]:
