@@ -78,6 +78,7 @@ def fill(engine: Engine, lines: int) -> None:
     span = {"since": DAY, "until": DAY + timedelta(days=1)}
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         month = {"begin": DAY - timedelta(days=50), "span": timedelta(days=20), "lines": lines}
         connection.execute(text(_FACTS), {**month, "first": lines + 1, "last": 2 * lines - 1})
         day = {"begin": DAY, "span": timedelta(days=1), "lines": lines}
@@ -86,7 +87,9 @@ def fill(engine: Engine, lines: int) -> None:
         connection.execute(text(_READING), {**span, "lines": lines})
         connection.execute(text(_LINES), {"begin": DAY, "lines": lines - 1})
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SET statement_timeout = 0"))
         connection.execute(text("VACUUM ANALYZE"))
+        connection.execute(text("RESET statement_timeout"))
 
 
 @dataclass(frozen=True)
