@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from app.domain.bill_lines import BillSide
 from app.domain.differences import (
@@ -128,6 +128,8 @@ def _set_moment(tx: Tx, *, reading: AnyRow, before: datetime, moment: datetime |
 
 
 def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: datetime) -> Comparison:
+    if tx.connection().dialect.name == "postgresql":  # to sort a million rows may take longer than a request may
+        tx.execute(text("SET LOCAL statement_timeout = 0"))
     readings = readings_about(tx, account.name, since - POOL, until + POOL + A_DAY)
     sides = defaultdict[str, list[AnyRow]](list)
     for reading in readings:
