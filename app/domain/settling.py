@@ -79,7 +79,7 @@ def reconcile(lines: Iterable[Told], entries: Iterable[BookedEntry], whose: Whos
     over. Raises TooMuchLeftOver."""
     result = Reconciliation()
     for told, booked in _side_by_side(lines, entries):
-        if len(told) == 1 and len(booked) == 1 and told[0].kind == booked[0].kind:
+        if len(told) == 1 and len(booked) == 1 and told[0].kind == booked[0].kind == LineOrEntry.PAYMENT:
             _compare(result, told[0], booked[0])
         else:
             _settle_number(result, told, booked, whose)
@@ -254,10 +254,19 @@ class Moved(NamedTuple):
     moved_minor: int
 
 
-def broken_balances(rows: Iterable[Moved]) -> dict[str, int]:
-    """How often the balances of a bill do not follow from its rows, by currency, in whatever order the rows are: each
-    balance must be the one before another row, but for the last. A bill that does not tell all balances proves
-    nothing."""
+class Ends(NamedTuple):
+    """What a bill's balances come to, in one currency."""
+
+    opening: int | None
+    """Before its first row. None where the rows do not tell, or come out even."""
+    closing: int | None
+    broken: int
+    """How often a balance does not follow from another row."""
+
+
+def balance_ends(rows: Iterable[Moved]) -> dict[str, Ends]:
+    """Where the balances of a bill begin and end, by currency, in whatever order its rows are: each balance must be the
+    one before another row, but for the last. A bill that does not tell all balances proves nothing."""
     open_ends: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for currency, balance, moved in rows:
         if balance is None:
@@ -267,5 +276,11 @@ def broken_balances(rows: Iterable[Moved]) -> dict[str, int]:
             ends[value] += step
             if not ends[value]:
                 del ends[value]
-    broken = {currency: sum(map(abs, ends.values())) // 2 - 1 for currency, ends in open_ends.items()}
-    return {currency: times for currency, times in broken.items() if times > 0}
+    return {currency: _ends_of(ends) for currency, ends in open_ends.items()}
+
+
+def _ends_of(ends: Counter[int]) -> Ends:
+    closing, opening = ([value for value, times in ends.items() if times * step > 0] for step in (1, -1))
+    broken = max(0, sum(map(abs, ends.values())) // 2 - 1)
+    is_plain = len(opening) == len(closing) == 1 and not broken
+    return Ends(opening[0], closing[0], 0) if is_plain else Ends(None, None, broken)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -27,7 +27,7 @@ from app.domain.differences import (
     judge_entry,
     judge_line,
 )
-from app.domain.settling import A_DAY, POOL, Reconciliation, Whose, broken_balances, pool_is_over, reconcile
+from app.domain.settling import A_DAY, POOL, Reconciliation, Whose, balance_ends, pool_is_over, reconcile
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.providers.registry import ProviderAccount
@@ -151,9 +151,7 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
     found += _of_lines(tx, books, settled, since, until)
     found += _of_entries(tx, side, books, settled, since, until, covered, result)
     result.found = [(side, one) for one in found]
-    for reading in sides[BillSide.FUNDS]:
-        if since <= reading.since < until:
-            result.found += [(BillSide.FUNDS, one) for one in _balances(tx, reading)]
+    result.found += [(BillSide.FUNDS, one) for one in _balances(tx, sides[BillSide.FUNDS], since, until)]
     return result
 
 
@@ -214,11 +212,24 @@ def _is_of(line: Told, entry: BookedEntry) -> bool:
     return same and (entry.kind == LineOrEntry.PAYMENT or line.refund == entry.refund)
 
 
-def _balances(tx: Tx, reading: AnyRow) -> Iterator[Difference]:
-    """Whether the balances in a bill follow from its rows, by currency."""
-    for currency in sorted(broken_balances(balances_of(tx, reading.provider_account, reading.id))):
-        subject = f"bill:{reading.feed}:{reading.name}:{currency}"
-        yield Difference(DifferenceType.BALANCE, subject, reading.since, theirs_minor=0, theirs_currency=currency)
+def _balances(tx: Tx, readings: Sequence[AnyRow], since: datetime, until: datetime) -> Iterator[Difference]:
+    """Whether the balances in account bills follow from their rows, and each bill from the one before it."""
+    before: AnyRow | None = None
+    closed: dict[str, int | None] = {}
+    for reading in readings:
+        if before is None or before.until != reading.since:
+            closed = {}
+        if reading.until > since - A_DAY and reading.since < until:
+            ends = balance_ends(balances_of(tx, reading.provider_account, reading.id))
+            for currency, (opening, closing, broken) in sorted(ends.items()):
+                last = closed.get(currency)
+                does_not_follow = None not in (last, opening) and last != opening
+                if (broken or does_not_follow) and since <= reading.since < until:
+                    subject = f"bill:{reading.feed}:{reading.name}:{currency}"
+                    found = Difference(DifferenceType.BALANCE, subject, reading.since, theirs_currency=currency)
+                    yield replace(found, ours_minor=last, ours_currency=currency, theirs_minor=opening)
+                closed[currency] = closing
+        before = reading
 
 
 def _parts(things: Sequence[_Named]) -> Iterator[Sequence[_Named]]:

@@ -168,3 +168,14 @@ def test_money_in_suspense_is_booked_and_its_refund_too(house: SettlingHouse) ->
     house.world.clock.advance(30 * 86_400)
     assert house.compare().matched == 3
     assert house.listed("all") == []
+
+
+def test_an_account_bill_has_to_begin_where_the_one_before_it_ended(house: SettlingHouse) -> None:
+    first, last = _fund(1, 600, 600), _fund(2, -4, 596)
+    house.bring("day 2", [first, last], feed="funds")
+    house.bring("day 3", [_fund(3, 600, 1196)], SECOND_DAY + DAY, feed="funds")
+    house.compare(days=2)
+    assert house.listed() == []
+    house.bring("day 2", [first], feed="funds")
+    house.compare(SECOND_DAY + DAY)
+    assert (house.only().type, house.only().ours_minor, house.only().theirs_minor) == ("balance", 600, 596)
