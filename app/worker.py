@@ -39,7 +39,7 @@ from app.services.calls import (
     report_calls,
     scans,
 )
-from app.services.differences import comparisons
+from app.services.differences import due_comparisons
 from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
@@ -285,7 +285,7 @@ class Worker:
         if self._no_bill_at is not None and abs(now - self._no_bill_at) < BILLS_PAUSE:
             return 0
         done = readings.read_unread(core, core.registry, BILLS_IN_ROUND)
-        done += comparisons.compare_due(core, core.registry, BILLS_IN_ROUND)
+        done += due_comparisons.compare_due(core, core.registry, BILLS_IN_ROUND)
         self._no_bill_at = None if done else now
         return done
 

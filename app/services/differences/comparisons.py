@@ -7,14 +7,14 @@ again after a repair, a late row or a bill that was made anew, and its result is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import func, select, text, update
+from sqlalchemy import text
 
 from app.domain.bill_lines import BillSide
 from app.domain.differences import (
@@ -29,10 +29,8 @@ from app.domain.differences import (
 )
 from app.domain.settling import A_DAY, POOL, Reconciliation, Whose, balance_ends, pool_is_over, reconcile
 from app.models.base import AnyRow
-from app.models.bills import BILL_LINES, BILL_READINGS
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
-from app.services.bills.readings import READ
 from app.services.differences.booked_entries import (
     NAMES_AT_A_TIME,
     BooksOf,
@@ -43,11 +41,7 @@ from app.services.differences.booked_entries import (
 from app.services.differences.difference_rows import Kept, Where, keep_found
 from app.services.differences.told_lines import Coverage, balances_of, lines_between, lines_named, readings_about
 
-MATCH_LEASE = timedelta(minutes=15)
-"""What a dying worker was comparing is compared again after so long."""
 WORKER = "worker"
-_INSTANT = timedelta(microseconds=1)
-_r, _l = BILL_READINGS.c, BILL_LINES.c
 _Named = TypeVar("_Named", Told, BookedEntry)
 _log = structlog.get_logger(__name__)
 
@@ -81,47 +75,6 @@ def compare_account(
     if result.gaps:
         _log.warning("bills_missing", provider_account=account.name, gaps=len(result.gaps), since=result.gaps[0][0])
     return result
-
-
-def compare_due(core: Core, accounts: Iterable[ProviderAccount], most: int) -> int:
-    """Compare the days of bills that were read, and again every day while the pool is open; how many bills."""
-    known = {account.name: account for account in accounts}
-    now = core.clock.now()
-    wanted = select(*_r).where(_r.match_at <= now, _r.status == READ, _r.provider_account.in_(list(known)))
-    due = core.read(lambda tx: tx.execute(wanted.order_by(_r.match_at, _r.id).limit(most)).all())
-    return sum(_compare_reading(core, known[reading.provider_account], reading) for reading in due)
-
-
-def _compare_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> bool:
-    """False if another worker has it."""
-    now = core.clock.now()
-    if not core.transact(partial(_set_moment, reading=reading, before=reading.match_at, moment=now + MATCH_LEASE)):
-        return False
-    since, until = core.read(partial(_times_of, reading=reading))
-    try:
-        compare_account(core, account, since, until)
-    except Exception:  # one account's trouble is its own
-        _log.exception("bill_not_compared", provider_account=account.name, name=reading.name)
-        return False
-    pool_is_open = now < reading.until + POOL + 2 * A_DAY
-    following = now + A_DAY if pool_is_open else None
-    return core.transact(partial(_set_moment, reading=reading, before=now + MATCH_LEASE, moment=following))
-
-
-def _times_of(tx: Tx, *, reading: AnyRow) -> tuple[datetime, datetime]:
-    """The time that a bill covers, and that of the entries that its lines may be about: a late row is of an earlier
-    day, which nobody compares any more."""
-    of_it = (_l.provider_account == reading.provider_account, _l.reading_id == reading.id)
-    told = tx.execute(select(func.min(_l.at).label("first"), func.max(_l.at).label("last")).where(*of_it)).one()
-    if told.first is None:
-        return reading.since, reading.until
-    since = reading.since if told.first >= reading.since else told.first - POOL
-    return since, max(reading.until, told.last + _INSTANT)
-
-
-def _set_moment(tx: Tx, *, reading: AnyRow, before: datetime, moment: datetime | None) -> bool:
-    of_it = (_r.provider_account == reading.provider_account, _r.id == reading.id, _r.match_at == before)
-    return tx.execute(update(BILL_READINGS).where(*of_it).values(match_at=moment).returning(_r.id)).first() is not None
 
 
 # --- one comparison ---

@@ -45,3 +45,20 @@ def test_days_with_real_bills_settle_but_for_what_the_bills_have_wrong(world: Wo
         [("ours_not_theirs", str(payments[1])), ("duplicate", str(payments[2]))]
     )
     world.assert_balanced()
+
+
+def test_a_bill_that_is_made_anew_within_three_days_is_fetched_once_more_and_counts(world: World) -> None:
+    desk = world.simulator.bills
+    world.serve(replace(world.account, scan={"trade_bill": 600}))
+    payment = bought(world, "alice")
+    desk.missing.add(f"{world.at_provider(payment).id}-payment")
+    worker = Worker(world.core)
+    for day in range(9):
+        worker.run_once()
+        world.clock.advance(86_400)
+        if day == 2:
+            desk.missing.clear()
+            desk.made.clear()
+    read = [row for row in world.core.read(readings.list_readings) if "2026-01-02" in row.name]
+    assert sorted((row.status, row.lines) for row in read) == [("read", 1), ("replaced", 0)]
+    assert list_differences(world.core, DifferenceFilter(state="all"), None, 100).rows == []
