@@ -13,6 +13,10 @@ from .balance import Balance
 from .balance_at import BalanceAt
 from .batch import Batch
 from .batch_request import BatchRequest
+from .bill import Bill
+from .bill_side import BillSide
+from .bill_status import BillStatus
+from .bills import Bills
 from .cancel_agreement_request import CancelAgreementRequest
 from .capture_request import CaptureRequest
 from .cause import Cause
@@ -26,6 +30,14 @@ from .debt import Debt
 from .deliveries import Deliveries
 from .delivery import Delivery
 from .delivery_status import DeliveryStatus
+from .difference import Difference
+from .difference_change import DifferenceChange
+from .difference_state import DifferenceState
+from .difference_type import DifferenceType
+from .difference_with_history import DifferenceWithHistory
+from .difference_with_history_repairs_item import DifferenceWithHistoryRepairsItem
+from .difference_with_history_state import DifferenceWithHistoryState
+from .differences import Differences
 from .endpoint import Endpoint
 from .endpoint_origin import EndpointOrigin
 from .endpoint_request import EndpointRequest
@@ -72,6 +84,9 @@ from .item import Item
 from .item_details import ItemDetails
 from .line import Line
 from .list_agreements_format import ListAgreementsFormat
+from .list_all_differences_format import ListAllDifferencesFormat
+from .list_all_differences_state_type_0 import ListAllDifferencesStateType0
+from .list_bills_format import ListBillsFormat
 from .list_deliveries_status import ListDeliveriesStatus
 from .list_freezes_format import ListFreezesFormat
 from .list_fulfilments_format import ListFulfilmentsFormat
@@ -171,6 +186,10 @@ __all__ = (
     "BalanceAt",
     "Batch",
     "BatchRequest",
+    "Bill",
+    "BillSide",
+    "BillStatus",
+    "Bills",
     "CancelAgreementRequest",
     "CaptureRequest",
     "Cause",
@@ -184,6 +203,14 @@ __all__ = (
     "Deliveries",
     "Delivery",
     "DeliveryStatus",
+    "Difference",
+    "DifferenceChange",
+    "DifferenceState",
+    "DifferenceType",
+    "DifferenceWithHistory",
+    "DifferenceWithHistoryRepairsItem",
+    "DifferenceWithHistoryState",
+    "Differences",
     "Endpoint",
     "EndpointOrigin",
     "EndpointRequest",
@@ -230,6 +257,9 @@ __all__ = (
     "ItemDetails",
     "Line",
     "ListAgreementsFormat",
+    "ListAllDifferencesFormat",
+    "ListAllDifferencesStateType0",
+    "ListBillsFormat",
     "ListDeliveriesStatus",
     "ListFreezesFormat",
     "ListFulfilmentsFormat",
