@@ -22,6 +22,7 @@ FACT_KINDS = frozenset({"payment", "surplus", "suspense", "purchase", "bonus", "
 BILL_KINDS = frozenset(
     {
         "bill_fee",
+        "bill_fee_return",
         "bill_discount",
         "bill_payout",
         "bill_transfer",

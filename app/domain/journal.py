@@ -114,18 +114,17 @@ def reversal_of(entry: JournalEntry, number: int, document: str, reason: str) ->
 
 def transfers_of_entry(number: int, entry: JournalEntry, actor: str) -> list[Transfer]:
     """Each debit goes to the credits in their order, until both are used up."""
-    debits = [[line.account, line.debit] for line in entry.lines if line.debit]
-    transfers = list[Transfer]()
+    debits = [line for line in entry.lines if line.debit]
+    used, transfers = 0, list[Transfer]()
     for credit in (line for line in entry.lines if line.credit):
         left = credit.credit
         while left:
-            account, available = debits[0]
-            amount = min(left, int(available))
+            amount = min(left, debits[0].debit - used)
             transfers.append(
                 Transfer(
                     scope="journal",
                     key=f"{number}:{len(transfers)}",
-                    debit=system(str(account), entry.currency, entry.environment),
+                    debit=system(debits[0].account, entry.currency, entry.environment),
                     credit=system(credit.account, entry.currency, entry.environment),
                     amount=amount,
                     kind=WRITTEN_OFF if entry.is_write_off else JOURNAL_ENTRY,
@@ -135,15 +134,12 @@ def transfers_of_entry(number: int, entry: JournalEntry, actor: str) -> list[Tra
                     effective_at=entry.effective_at,
                 )
             )
-            left -= amount
-            debits[0][1] = int(available) - amount
-            if not debits[0][1]:
-                debits.pop(0)
+            left, used = left - amount, used + amount
+            if used == debits[0].debit:
+                debits, used = debits[1:], 0
     return transfers
 
 
 def person_of(actor: str) -> str:
     """Who it is, whichever way they came: `operator:mei` and `backend:shop/mei` are one person."""
     return actor.rsplit("/", 1)[-1].rsplit(":", 1)[-1].strip().casefold()
-
-

@@ -136,5 +136,5 @@ class BillLineRow(Base):
 
 
 BILLS = Bill.__table__
-BILL_READINGS = BillReading.__table__
-BILL_LINES = BillLineRow.__table__
+BILL_READINGS = Base.metadata.tables["bill_readings"]
+BILL_LINES = Base.metadata.tables["bill_lines"]

@@ -55,9 +55,7 @@ ClosingCheck = Callable[[Tx, MonthToClose], str]
 """What must be settled before a month is closed: says what is still open, or nothing."""
 
 
-def propose(
-    core: Core, month: str, *, actor: str, despite: str = "", checks: Sequence[ClosingCheck] = ()
-) -> AnyRow:
+def propose(core: Core, month: str, *, actor: str, despite: str = "", checks: Sequence[ClosingCheck] = ()) -> AnyRow:
     """Draw up the reports of the month as they are to stand. What `checks` find open stops it, unless `despite` says
     why the month is closed all the same. Proposing again replaces a proposal that nobody has confirmed."""
     return core.transact(partial(_propose, month=month, actor=actor, despite=despite, checks=checks))
@@ -81,7 +79,11 @@ def snapshot_of(tx: Transaction, month: ClosedMonth, before: Sequence[ClosedMont
 
 
 def document_of(found: TrialBalance) -> dict[str, Any]:
-    return {"at": found.at.isoformat(), "balanced": found.balanced, "sheets": [as_json(sheet) for sheet in found.sheets]}
+    return {
+        "at": found.at.isoformat(),
+        "balanced": found.balanced,
+        "sheets": [as_json(sheet) for sheet in found.sheets],
+    }
 
 
 def digest_of_document(document: dict[str, Any]) -> str:

@@ -13,7 +13,6 @@ from app.services.ledger import checkpoints
 from app.services.ledger.leg_sums import DAY, FOREVER, balances_of_users, busy_days, midnight, sums_between
 
 
-
 class CheckpointsBehind(DomainError):
     code = "checkpoints_behind"
 
