@@ -147,7 +147,7 @@ def _book(tx: Tx, day: BillDay, figures: Figures, version: tuple[object, ...]) -
     return booked
 
 
-def settled_until(tx: Transaction, accounts: Iterable[str], until: datetime) -> str:
+def not_booked(tx: Transaction, accounts: Iterable[str], until: datetime) -> str:
     """Which bills of days before that moment are read and not booked; empty if there are none."""
     wanted = select(_R.provider_account, _R.name).where(
         _UNBOOKED, _R.provider_account.in_(list(accounts)), _R.since < until
