@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from app.cli.house import house
-from app.domain.accounting_time import NotATime, Span, day_end, day_start, moment_given
+from app.domain.accounting_time import NotATime, Span, end_of_day, moment_given, start_of_day
 from app.domain.bill_figures import BillDay
 from app.domain.chart import CHART, chart_account, own_account
 from app.domain.csv_text import csv_line
@@ -203,7 +203,7 @@ def book_bills(account: str, first: str, last: str, zone: str) -> None:
     core = house().core
     found = _account(core, account)
     days_zone = ZoneInfo(zone)
-    span = Span(day_start(_day(first), days_zone), day_end(_day(last), days_zone))
+    span = Span(start_of_day(_day(first), days_zone), end_of_day(_day(last), days_zone))
     click.echo(f"{account}: {bill_bookings.book_days(core, found, span, days_zone)} transfers")
 
 

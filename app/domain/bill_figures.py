@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
-from app.domain.accounting_time import TICK, day_end, day_start
+from app.domain.accounting_time import TICK, end_of_day, start_of_day
 from app.domain.bill_lines import LineKind
 from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import Transfer, system
@@ -92,11 +92,11 @@ class BillDay:
 
     @property
     def start(self) -> datetime:
-        return day_start(self.day, self.zone)
+        return start_of_day(self.day, self.zone)
 
     @property
     def end(self) -> datetime:
-        return day_end(self.day, self.zone)
+        return end_of_day(self.day, self.zone)
 
     @property
     def effective_at(self) -> datetime:

@@ -150,7 +150,7 @@ def closing_data(row: AnyRow) -> dict[str, Any]:
 
 
 def _in_table(row: AnyRow) -> dict[str, Any]:
-    """With its lines in one cell: `suspense 600 Dr; bank:alipay 600 Cr`."""
+    """With its lines in one cell: `suspense 600 Dr; bank:shop 600 Cr`."""
     data = entry_data(row)
     written = [
         f"{line['account']} {line['debit_minor'] or line['credit_minor']} {'Dr' if line['debit_minor'] else 'Cr'}"

@@ -13,7 +13,7 @@ from app.web.fields import At, Currency, Environment, MomentField, Number, Reaso
 from app.web.schemas import In, ListQuery, NextCursor, Out
 
 _LINE: JsonDict = {"account": "suspense", "debit_minor": 600, "credit_minor": 0}
-_OTHER_LINE: JsonDict = {"account": "bank:alipay", "debit_minor": 0, "credit_minor": 600}
+_OTHER_LINE: JsonDict = {"account": "bank:shop", "debit_minor": 0, "credit_minor": 600}
 Document = Annotated[
     Text,
     StringConstraints(min_length=1, max_length=128),

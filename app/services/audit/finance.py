@@ -67,7 +67,7 @@ def _accounts(tx: Transaction) -> list[tuple[str, str, ZoneInfo]]:
         clearing = f"clearing:{row.provider_account}"
         booked_in = [environment for environment in ENVIRONMENTS if (clearing, environment) in names]
         for environment in booked_in or ["live"]:
-            found.append((row.provider_account, environment, bill_sums.zone_of(row)))
+            found.append((row.provider_account, environment, bill_sums.zone_of_bill(row)))
     return found
 
 

@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 from sqlalchemy import and_, case, func, select, update
 
-from app.domain.accounting_time import BILL_KINDS, Span, day_start
+from app.domain.accounting_time import BILL_KINDS, Span, start_of_day
 from app.domain.bill_figures import BillDay, Figures
 from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import JOURNAL, system
@@ -68,7 +68,7 @@ def book_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> int:
     """Book every day that the reading, or an earlier version of its document, tells of; how many transfers. If this is
     stopped in the middle, it is done again as a whole, and finds what is booked."""
     days = core.read(lambda tx: list(bill_sums.days_of_document(tx, reading)))
-    zone = bill_sums.zone_of(reading)
+    zone = bill_sums.zone_of_bill(reading)
     booked = sum(book_day(core, account, day, zone) for day in days)
     of_it = and_(_R.provider_account == reading.provider_account, _R.id == reading.id)
     core.transact(lambda tx: tx.execute(update(BILL_READINGS).where(of_it, _UNBOOKED).values(booked_at=tx.now)))
@@ -79,7 +79,7 @@ def book_days(core: Core, account: ProviderAccount, span: Span, zone: tzinfo) ->
     """Book the days of that span once more; how many transfers were made. For a person: after money of another system
     turned out to be ours, or the other way round."""
     days = core.read(lambda tx: list(bill_sums.days_of_account(tx, account.name, zone)))
-    wanted = [day for day in days if span.since <= day_start(day, zone) < span.until]
+    wanted = [day for day in days if span.since <= start_of_day(day, zone) < span.until]
     return sum(book_day(core, account, day, zone) for day in wanted)
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Subquery, and_, case, exists, func, literal, or_, select
 
-from app.domain.accounting_time import day_end
+from app.domain.accounting_time import end_of_day
 from app.domain.bill_figures import BillDay, Figures, LineSums, Whose, figures_of
 from app.domain.bill_lines import BillSide, LineKind
 from app.domain.deciding import Booking
@@ -62,7 +62,7 @@ def days_of_document(tx: Transaction, reading: AnyRow) -> Iterator[date]:
     named = and_(_R.provider_account == reading.provider_account, _R.feed == reading.feed, _R.name == reading.name)
     ids = select(_R.id).where(named)
     in_them = and_(_L.provider_account == reading.provider_account, _L.reading_id.in_(ids))
-    yield from _days(tx, in_them, zone_of(reading))
+    yield from _days(tx, in_them, zone_of_bill(reading))
 
 
 def days_of_account(tx: Transaction, account: str, zone: tzinfo) -> Iterator[date]:
@@ -70,7 +70,7 @@ def days_of_account(tx: Transaction, account: str, zone: tzinfo) -> Iterator[dat
     yield from _days(tx, _L.provider_account == account, zone)
 
 
-def zone_of(reading: AnyRow) -> ZoneInfo:
+def zone_of_bill(reading: AnyRow) -> ZoneInfo:
     return ZoneInfo(reading.zone)
 
 
@@ -79,7 +79,7 @@ def _days(tx: Transaction, lines: ColumnElement[bool], zone: tzinfo) -> Iterator
     while at is not None:
         day = at.astimezone(zone).date()
         yield day
-        at = tx.scalar(select(func.min(_L.at)).where(lines, _L.at >= day_end(day, zone)))
+        at = tx.scalar(select(func.min(_L.at)).where(lines, _L.at >= end_of_day(day, zone)))
 
 
 def _is_covered(tx: Transaction, day: BillDay) -> bool:
