@@ -20,7 +20,7 @@ from app.domain.ledger import Transfer, system
 from app.domain.numbers import keyed_uuid
 
 
-class Whose(StrEnum):
+class LineOwner(StrEnum):
     """To whom a line's money belongs, by our number in the line."""
 
     HOUSE = "house"
@@ -54,13 +54,13 @@ class LineSums:
 
     kind: LineKind
     currency: str
-    whose: Whose
+    whose: LineOwner
     amount: int = 0
     fee: int = 0
     discount: int = 0
 
 
-Figures = Mapping[tuple[str, str], int]
+BillFigures = Mapping[tuple[str, str], int]
 """What a day's bills add to the money at the provider (less than zero: take from it), by kind of transfer and
 currency."""
 
@@ -69,9 +69,9 @@ def figures_of(sums: Iterable[LineSums]) -> dict[tuple[str, str], int]:
     """Those that are not zero."""
     found = defaultdict[tuple[str, str], int](int)
     for one in sums:
-        if one.whose is Whose.FACTS:
+        if one.whose is LineOwner.FACTS:
             continue
-        if one.whose is Whose.ALIEN:
+        if one.whose is LineOwner.ALIEN:
             found[OTHERS_MONEY, one.currency] += one.amount + one.fee + one.discount
             continue
         found[_FEE_KIND.get(one.kind, "bill_fee"), one.currency] += one.fee

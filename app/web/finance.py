@@ -21,11 +21,11 @@ from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 from app.web.schemas import idempotency_key
 
 blueprint = APIBlueprint("finance", __name__, url_prefix="/v1", tag="Finance")
-JOURNAL_COLUMNS = (
+ENTRY_COLUMNS = (
     *("number", "status", "document", "reason", "environment", "currency", "total_minor", "lines", "effective_at"),
     *("reverses", "proposed_by", "proposed_at", "ended_by", "ended_at"),
 )
-JOURNAL_LIST = ListShape("journal-entries", "entries", (MOMENT, NUMBER), JOURNAL_COLUMNS)
+JOURNAL_LIST = ListShape("journal-entries", "entries", (MOMENT, NUMBER), ENTRY_COLUMNS)
 
 
 class ActorMissing(DomainError):
