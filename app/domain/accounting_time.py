@@ -35,7 +35,7 @@ BILL_KINDS = frozenset(
 """The kinds of transfer that are effective when a line of a provider's bill says."""
 HAND_KINDS = frozenset({"journal", "writeoff"})
 """Journal entries, which are effective when their document says."""
-DERIVED_KINDS = frozenset({"recognised", "breakage", "store_share", "store_tax"})
+DERIVED_KINDS = frozenset({"recognised", "breakage", "opening_value", "store_share", "store_tax"})
 """What is worked out for a day that has ended, and booked later."""
 EFFECTIVE_KINDS = FACT_KINDS | BILL_KINDS | HAND_KINDS | DERIVED_KINDS
 """All others are effective when they are booked."""
