@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 
 import click
 
-from app.cli.finance import show_chart, show_clearing
+from app.cli.finance import show_adjustments, show_chart, show_clearing
 from app.cli.house import house
 from app.domain.accounting_time import Basis, NotATime, moment_given
 from app.domain.csv_text import csv_line
@@ -83,6 +83,7 @@ def report_moment(text: str, zone: tzinfo, *, is_end: bool) -> datetime:
 
 report.add_command(show_clearing)
 report.add_command(show_chart)
+report.add_command(show_adjustments)
 
 
 @click.command("recount-checkpoints")

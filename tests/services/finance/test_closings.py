@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select
 
-from app.domain.accounting_time import Basis, accounting_at, month_span
+from app.domain.accounting_time import Basis, Span, accounting_at, month_span
 from app.domain.bill_lines import LineKind
 from app.domain.ledger import Transfer, system
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import transact
 from app.services.finance import closings
-from app.services.finance.accounting_periods import closed_months, moved_by
+from app.services.finance.accounting_periods import closed_months, moved_by, prior_period_adjustments
 from app.services.finance.closings import MonthToClose, NotClosable
 from app.services.ledger import post
 from tests.services.finance.conftest import CHINA, Shop, line
@@ -83,6 +83,9 @@ def test_a_closed_month_stays_as_it_is_and_a_late_payment_counts_when_it_is_book
     assert shop.balances(END - TICK) == before == _naive(shop, END - TICK)
     assert shop.balances(FIRST_DAYS - TICK)["sales"] == 600
     assert shop.balances(FIRST_DAYS + timedelta(hours=1))["sales"] == 1200
+    core, span = shop.world.core, Span(END, shop.world.clock.now())
+    adjusted = core.read(lambda tx: [(row.kind, row.amount) for row in prior_period_adjustments(tx, span)])
+    assert sorted(adjusted) == [("bill_fee", 4), ("bonus", 6), ("payment", 600), ("purchase", 60)]
     assert shop.audited() == []
     with pytest.raises(NotClosable, match="closed already"):
         closings.confirm(shop.world.core, "2026-01", actor="operator:wu")
