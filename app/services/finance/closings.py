@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Update, func, select, update
 
-from app.domain.accounting_time import TICK, ClosedMonth, NotATime, Span, month_span
+from app.domain.accounting_time import TICK, ClosedMonth, NotATime, Span, month_after, month_span
 from app.domain.journal import person_of
 from app.domain.seals import Seals
 from app.domain.trial_balance import TrialBalance, as_json
@@ -174,9 +174,9 @@ def _month_to_close(tx: Tx, month: str) -> MonthToClose:
     booked_until = checkpoints.closed_until(tx.now)
     if booked_until < span.until:
         raise NotClosable(f"it can be closed when checkpoints reach its end, {span.until.isoformat()}: a day later")
-    last: datetime | None = tx.scalar(select(func.max(_C.until)).where(_C.status == CLOSED))
-    if last is not None and last != span.since:
-        raise NotClosable(f"months are closed one after another, and {last.isoformat()} is where the last one ends")
+    last: str | None = tx.scalar(select(func.max(_C.month)).where(_C.status == CLOSED))
+    if last is not None and month != (due := month_after(last)):
+        raise NotClosable(f"months are closed one after another, and {due} is the next")
     base = checkpoints.latest(tx, FOREVER)
     if next(busy_days(tx, base.end, booked_until), None) is not None:
         raise NotClosable("checkpoints are behind: the worker writes them")
