@@ -135,13 +135,17 @@ def _propose(tx: Tx, month: str, actor: str, despite: str, checks: Sequence[Clos
 
 
 def _confirm(tx: Tx, month: str, actor: str) -> AnyRow:
-    row = tx.execute(select(CLOSINGS).where(_C.month == month).with_for_update()).one_or_none()
+    rows = tx.execute(select(CLOSINGS).order_by(_C.month).with_for_update()).all()  # one month is closed at a time
+    row = next((each for each in rows if each.month == month), None)
     if row is None:
         raise NotClosable(f"nobody has proposed to close {month}")
     if row.status == CLOSED:
         raise NotClosable("it is closed already")
     if person_of(row.proposed_by) == person_of(actor):
         raise NotClosable("another person must confirm")
+    before = [each for each in rows if each.status == CLOSED]
+    if before and (month != month_after(before[-1].month) or row.booked_until < before[-1].booked_until):
+        raise NotClosable("another month was closed since this was proposed: propose again")
     document = snapshot_of(tx, ClosedMonth(row.until, row.booked_until), closed_months(tx), tx.now)
     if digest_of_document(document) != row.sha256:
         raise NotClosable("the books of the month are not what was proposed: run the audit, and propose again")
