@@ -42,6 +42,7 @@ from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
+from app.services.finance import bill_bookings
 from app.services.fulfilments import reminders
 from app.services.gifts import gift_rows, journey, recalls
 from app.services.intake import receipts
@@ -64,6 +65,7 @@ FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
 SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
+BILLS = "bills that are not booked"
 EVENTS, DELIVERIES = "events without a position", "deliveries"
 """Kinds of work beside the queues."""
 OLD = (
@@ -198,6 +200,7 @@ class Worker:
             LEDGER: ledger_expiry.ANY_EXPIRY_DUE,
             EVENTS: event_feed.ANY_UNPLACED,
             DELIVERIES: deliveries.ANY_DELIVERY_DUE,
+            BILLS: bill_bookings.ANY_UNBOOKED,
         }
 
     def _lanes(self) -> Iterator[Lane]:
@@ -218,6 +221,7 @@ class Worker:
         yield Lane("facts that wait", self._waiting_facts)
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
+        yield Lane(BILLS, lambda: bill_bookings.book_due_bills(self._core, BATCH), BILLS)
         yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
         yield Lane(DELIVERIES, self._deliver, DELIVERIES)
         yield Lane("old rows", self._old_rows)
