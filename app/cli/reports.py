@@ -9,6 +9,7 @@ from datetime import datetime
 import click
 
 from app.cli.house import given_moment, house
+from app.cli.report_files import REPORT_COMMANDS
 from app.domain.csv_text import csv_line
 from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_of
 from app.services.ledger import checkpoints
@@ -52,6 +53,10 @@ def report_trial_balance(at: str | None, as_document: bool) -> None:
         click.echo("\n".join(as_table(found)))
     if not found.balanced:
         raise SystemExit(1)
+
+
+for _command in REPORT_COMMANDS:
+    report.add_command(_command)
 
 
 @click.command("recount-checkpoints")
