@@ -24,7 +24,7 @@ class FinanceSettings(BaseModel):
     alone_up_to_minor: int = Field(default=0, ge=0, le=2**63 - 1)
     """A journal entry above that needs a second person, in minor units of its currency; write-offs always do."""
     accounts: dict[str, OwnAccountSettings] = Field(default_factory=dict)
-    """By code, as "clearing:alipay"; "clearing:*" is for all provider accounts without one of their own."""
+    """By code, as "clearing:shop"; "clearing:*" is for all provider accounts without one of their own."""
 
     @field_validator("accounts")
     @classmethod

@@ -65,7 +65,7 @@ FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
 SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
-BILLS = "bills that are not booked"
+UNBOOKED_BILLS = "bills that are not booked"
 EVENTS, DELIVERIES = "events without a position", "deliveries"
 """Kinds of work beside the queues."""
 OLD = (
@@ -200,7 +200,7 @@ class Worker:
             LEDGER: ledger_expiry.ANY_EXPIRY_DUE,
             EVENTS: event_feed.ANY_UNPLACED,
             DELIVERIES: deliveries.ANY_DELIVERY_DUE,
-            BILLS: bill_bookings.ANY_UNBOOKED,
+            UNBOOKED_BILLS: bill_bookings.ANY_UNBOOKED,
         }
 
     def _lanes(self) -> Iterator[Lane]:
@@ -221,7 +221,7 @@ class Worker:
         yield Lane("facts that wait", self._waiting_facts)
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
-        yield Lane(BILLS, lambda: bill_bookings.book_due_bills(self._core, BATCH), BILLS)
+        yield Lane(UNBOOKED_BILLS, lambda: bill_bookings.book_due_bills(self._core, BATCH), UNBOOKED_BILLS)
         yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
         yield Lane(DELIVERIES, self._deliver, DELIVERIES)
         yield Lane("old rows", self._old_rows)

@@ -69,7 +69,7 @@ class ClosedMonth:
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
+class LateTransfers:
     """Transfers that were booked after a moment and all the same count before it: those that are effective from `since`
     until just before `until`, and were booked before `booked_until` (None: whenever)."""
 
@@ -109,32 +109,32 @@ def accounting_date(
     return accounting_at(created_at, effective_at, closed).astimezone(zone).date()
 
 
-def late_at(moment: datetime, closed: Sequence[ClosedMonth]) -> list[Late]:
+def late_at(moment: datetime, closed: Sequence[ClosedMonth]) -> list[LateTransfers]:
     """Which transfers that were booked after the moment count at the moment or before. `closed` in the order of time.
 
     Of a closed month, and of those before it, only what was booked before its closing: months that were closed before
     the moment have none.
     """
-    late, since = list[Late](), datetime.min.replace(tzinfo=UTC)
+    late, since = list[LateTransfers](), datetime.min.replace(tzinfo=UTC)
     end = moment + TICK
     for month in closed:
         until = min(month.until, end)
         if since < until and month.booked_until > end:
-            late.append(Late(since, until, month.booked_until))
+            late.append(LateTransfers(since, until, month.booked_until))
         since = max(since, month.until)
     if since < end:
-        late.append(Late(since, end, None))
+        late.append(LateTransfers(since, end, None))
     return late
 
 
-def day_start(day: date, zone: tzinfo) -> datetime:
+def start_of_day(day: date, zone: tzinfo) -> datetime:
     """When that day begins in the zone."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def day_end(day: date, zone: tzinfo) -> datetime:
+def end_of_day(day: date, zone: tzinfo) -> datetime:
     """When the day after it begins in the zone."""
-    return day_start(day + timedelta(days=1), zone)
+    return start_of_day(day + timedelta(days=1), zone)
 
 
 def month_span(month: str, zone: tzinfo) -> Span:
@@ -152,7 +152,7 @@ def moment_given(text: str, zone: tzinfo, *, is_end: bool) -> datetime:
     try:
         if _DAY.fullmatch(text):
             day = date.fromisoformat(text)
-            return day_end(day, zone) - TICK if is_end else day_start(day, zone)
+            return end_of_day(day, zone) - TICK if is_end else start_of_day(day, zone)
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)

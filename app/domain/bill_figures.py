@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
-from app.domain.accounting_time import TICK, day_end, day_start
+from app.domain.accounting_time import TICK, end_of_day, start_of_day
 from app.domain.bill_lines import LineKind
 from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import Transfer, system
 from app.domain.numbers import keyed_uuid
 
 
-class Whose(StrEnum):
+class LineOwner(StrEnum):
     """To whom a line's money belongs, by our number in the line."""
 
     HOUSE = "house"
@@ -54,13 +54,13 @@ class LineSums:
 
     kind: LineKind
     currency: str
-    whose: Whose
+    whose: LineOwner
     amount: int = 0
     fee: int = 0
     discount: int = 0
 
 
-Figures = Mapping[tuple[str, str], int]
+BillFigures = Mapping[tuple[str, str], int]
 """What a day's bills add to the money at the provider (less than zero: take from it), by kind of transfer and
 currency."""
 
@@ -69,9 +69,9 @@ def figures_of(sums: Iterable[LineSums]) -> dict[tuple[str, str], int]:
     """Those that are not zero."""
     found = defaultdict[tuple[str, str], int](int)
     for one in sums:
-        if one.whose is Whose.FACTS:
+        if one.whose is LineOwner.FACTS:
             continue
-        if one.whose is Whose.ALIEN:
+        if one.whose is LineOwner.ALIEN:
             found[OTHERS_MONEY, one.currency] += one.amount + one.fee + one.discount
             continue
         found[_FEE_KIND.get(one.kind, "bill_fee"), one.currency] += one.fee
@@ -92,11 +92,11 @@ class BillDay:
 
     @property
     def start(self) -> datetime:
-        return day_start(self.day, self.zone)
+        return start_of_day(self.day, self.zone)
 
     @property
     def end(self) -> datetime:
-        return day_end(self.day, self.zone)
+        return end_of_day(self.day, self.zone)
 
     @property
     def effective_at(self) -> datetime:

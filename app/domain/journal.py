@@ -14,9 +14,8 @@ from app.domain.money import Money, MoneyError
 
 MOST_JOURNAL_LINES = 100
 """Lines of one entry."""
-JOURNAL_ENTRY, WRITTEN_OFF = "journal", "writeoff"
-"""The kinds of transfer that journal entries make."""
-JOURNAL_KINDS = (JOURNAL_ENTRY, WRITTEN_OFF)
+JOURNAL_ENTRY = "journal"
+"""The kind of transfer that journal entries make."""
 
 
 class EntryStatus(StrEnum):
@@ -127,7 +126,7 @@ def transfers_of_entry(number: int, entry: JournalEntry, actor: str) -> list[Tra
                     debit=system(debits[0].account, entry.currency, entry.environment),
                     credit=system(credit.account, entry.currency, entry.environment),
                     amount=amount,
-                    kind=WRITTEN_OFF if entry.is_write_off else JOURNAL_ENTRY,
+                    kind=JOURNAL_ENTRY,
                     reference=str(number),
                     note=entry.reason,
                     actor=actor,

@@ -122,7 +122,7 @@ def totals_of(found: TrialBalance) -> dict[BalanceHeading, Sums]:
     }
 
 
-def moved(before: TrialBalance, after: TrialBalance) -> TrialBalance:
+def movement(before: TrialBalance, after: TrialBalance) -> TrialBalance:
     """What moved between two trial balances. Accounts that did not move are left out."""
     earlier, totals = totals_of(before), dict[BalanceHeading, Sums]()
     for heading, sums in totals_of(after).items():

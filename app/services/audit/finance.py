@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 from app.domain.accounting_time import BILL_KINDS, ClosedMonth, effective_before
 from app.domain.bill_figures import BillDay
 from app.domain.chart import HOUSE_SLOT
-from app.domain.journal import JOURNAL_KINDS, EntryStatus, transfers_of_entry
+from app.domain.journal import JOURNAL_ENTRY, EntryStatus, transfers_of_entry
 from app.domain.ledger import ENVIRONMENTS
 from app.models.base import AnyRow
 from app.models.bills import BILL_READINGS
@@ -67,7 +67,7 @@ def _accounts(tx: Transaction) -> list[tuple[str, str, ZoneInfo]]:
         clearing = f"clearing:{row.provider_account}"
         booked_in = [environment for environment in ENVIRONMENTS if (clearing, environment) in names]
         for environment in booked_in or ["live"]:
-            found.append((row.provider_account, environment, bill_sums.zone_of(row)))
+            found.append((row.provider_account, environment, bill_sums.zone_of_bill(row)))
     return found
 
 
@@ -144,7 +144,7 @@ def _journal(sessions: Sessions) -> Iterator[Finding]:
             booked += entry.booked
             yield from read(sessions, partial(_entry, row=entry), snapshot=True)
         last = page[-1].id
-    there = select(func.count()).prefix_with(sweep("audit")).select_from(TRANSFERS).where(_T.kind.in_(JOURNAL_KINDS))
+    there = select(func.count()).prefix_with(sweep("audit")).select_from(TRANSFERS).where(_T.kind == JOURNAL_ENTRY)
     found = read(sessions, lambda tx: tx.scalar(there))
     again = read(sessions, lambda tx: tx.scalar(select(func.coalesce(func.sum(_J.booked), 0))))
     if found > max(booked, again):

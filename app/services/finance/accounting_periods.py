@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from app.domain.accounting_time import TICK, Basis, ClosedMonth
-from app.domain.trial_balance import TrialBalance, moved
+from app.domain.trial_balance import TrialBalance, movement
 from app.models.finance import CLOSINGS
 from app.services.base.transaction import Transaction
 from app.services.ledger.trial_balance import trial_balance
@@ -42,4 +42,4 @@ def moved_by(
     """What moved from `since` on, up to and including `until`: the difference of two trial balances. Both are exact,
     so their difference is."""
     before = balance_by(tx, basis, now=now, at=since - TICK, most_days=most_days)
-    return moved(before, balance_by(tx, basis, now=now, at=until, most_days=most_days))
+    return movement(before, balance_by(tx, basis, now=now, at=until, most_days=most_days))

@@ -15,8 +15,8 @@ from functools import partial
 import structlog
 from sqlalchemy import and_, case, func, select, update
 
-from app.domain.accounting_time import BILL_KINDS, Span, day_start
-from app.domain.bill_figures import BillDay, Figures
+from app.domain.accounting_time import BILL_KINDS, Span
+from app.domain.bill_figures import BillDay, BillFigures
 from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import JOURNAL, system
 from app.models.base import AnyRow
@@ -26,15 +26,16 @@ from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.transaction import Connected, Transaction
 from app.services.finance import bill_sums
-from app.services.finance.bill_sums import READ
+from app.services.finance.bill_sums import THAT_COUNTS
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
+from app.services.ledger.leg_sums import DAY
 
 BOOKING_ATTEMPTS = 5
 """How often a day is added up anew because other bills were read meanwhile."""
 _R, _T, _A = BILL_READINGS.c, TRANSFERS.c, ACCOUNTS.c
 _log = structlog.get_logger(__name__)
 
-_UNBOOKED = and_(_R.booked_at.is_(None), _R.status == READ)
+_UNBOOKED = and_(_R.booked_at.is_(None), _R.status == THAT_COUNTS)
 
 
 class BillsChanging(Exception):
@@ -67,8 +68,8 @@ def book_due_bills(core: Core, most: int) -> int:
 def book_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> int:
     """Book every day that the reading, or an earlier version of its document, tells of; how many transfers. If this is
     stopped in the middle, it is done again as a whole, and finds what is booked."""
-    days = core.read(lambda tx: list(bill_sums.days_of_document(tx, reading)))
-    zone = bill_sums.zone_of(reading)
+    days = core.read(lambda tx: bill_sums.days_of_document(tx, reading))
+    zone = bill_sums.zone_of_bill(reading)
     booked = sum(book_day(core, account, day, zone) for day in days)
     of_it = and_(_R.provider_account == reading.provider_account, _R.id == reading.id)
     core.transact(lambda tx: tx.execute(update(BILL_READINGS).where(of_it, _UNBOOKED).values(booked_at=tx.now)))
@@ -78,9 +79,10 @@ def book_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> int:
 def book_days(core: Core, account: ProviderAccount, span: Span, zone: tzinfo) -> int:
     """Book the days of that span once more; how many transfers were made. For a person: after money of another system
     turned out to be ours, or the other way round."""
-    days = core.read(lambda tx: list(bill_sums.days_of_account(tx, account.name, zone)))
-    wanted = [day for day in days if span.since <= day_start(day, zone) < span.until]
-    return sum(book_day(core, account, day, zone) for day in wanted)
+    first, booked = span.since.astimezone(zone).date(), 0
+    for number in range((span.until - span.since) // DAY):
+        booked += book_day(core, account, first + number * DAY, zone)
+    return booked
 
 
 def book_day(core: Core, account: ProviderAccount, day: date, zone: tzinfo) -> int:
@@ -122,11 +124,11 @@ def _sums_by_cause(tx: Connected, clearing: str, causes: Sequence[uuid.UUID]) ->
     return tx.connection().execute(wanted).all()
 
 
-def _added_up(tx: Tx, day: BillDay) -> tuple[tuple[object, ...], Figures]:
+def _added_up(tx: Tx, day: BillDay) -> tuple[tuple[object, ...], BillFigures]:
     return bill_sums.version_of(tx, day.provider_account), bill_sums.figures(tx, day)
 
 
-def _book(tx: Tx, day: BillDay, figures: Figures, version: tuple[object, ...]) -> int:
+def _book(tx: Tx, day: BillDay, figures: BillFigures, version: tuple[object, ...]) -> int:
     before = booked_for(tx, day)
     currencies = {currency for _, currency in (*figures, *before)}
     if not currencies:
@@ -147,7 +149,7 @@ def _book(tx: Tx, day: BillDay, figures: Figures, version: tuple[object, ...]) -
     return booked
 
 
-def settled_until(tx: Transaction, accounts: Iterable[str], until: datetime) -> str:
+def not_booked(tx: Transaction, accounts: Iterable[str], until: datetime) -> str:
     """Which bills of days before that moment are read and not booked; empty if there are none."""
     wanted = select(_R.provider_account, _R.name).where(
         _UNBOOKED, _R.provider_account.in_(list(accounts)), _R.since < until

@@ -24,10 +24,10 @@ from app.models.bills import BILL_LINES, BILL_READINGS
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
-from app.services.finance.bill_sums import READ
+from app.services.finance.bill_sums import THAT_COUNTS
 from app.services.ledger.trial_balance import trial_balance
 
-POOL = timedelta(days=3)
+AROUND_MIDNIGHT = timedelta(days=3)
 """So far around the end of a day, what is on its way is looked for."""
 _L, _R, _T, _A = BILL_LINES.c, BILL_READINGS.c, TRANSFERS.c, ACCOUNTS.c
 _BY_FACTS = ("payment", "surplus", "suspense", *MONEY_KINDS)
@@ -76,7 +76,7 @@ def _closing_balances(tx: Transaction, day: BillDay) -> dict[str, int]:
         select(_L.currency, _L.balance_minor, places)
         .join(BILL_READINGS, _is_read(day))
         .where(_L.provider_account == day.provider_account, _L.at < day.end, _L.balance_minor.is_not(None))
-        .where(_L.at >= day.start - POOL)
+        .where(_L.at >= day.start - AROUND_MIDNIGHT)
         .subquery()
     )
     rows = tx.execute(select(wanted.c.currency, wanted.c.balance_minor).where(wanted.c.place == 1))
@@ -89,7 +89,7 @@ def _newest() -> Sequence[Any]:
 
 def _is_read(day: BillDay) -> Any:
     is_of_it = and_(_R.provider_account == _L.provider_account, _R.id == _L.reading_id)
-    return and_(is_of_it, _R.status == READ, _R.side == BillSide.FUNDS)
+    return and_(is_of_it, _R.status == THAT_COUNTS, _R.side == BillSide.FUNDS)
 
 
 def _on_its_way(tx: Transaction, day: BillDay, currency: str) -> int:
@@ -123,7 +123,11 @@ def _booked(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
         .join(ACCOUNTS, and_(_A.slot == _T.slot, _A.id == _T.debit_id))
         .join(credited, and_(credited.c.slot == _T.slot, credited.c.id == _T.credit_id))
         .outerjoin(paid, and_(paid.c.slot == _T.slot, paid.c.id == _T.cause_id))
-        .where(_T.created_at >= day.end - POOL, _T.created_at < day.end + POOL, _T.kind.in_(_BY_FACTS))
+        .where(
+            _T.created_at >= day.end - AROUND_MIDNIGHT,
+            _T.created_at < day.end + AROUND_MIDNIGHT,
+            _T.kind.in_(_BY_FACTS),
+        )
         .where((_A.code == day.clearing) | (credited.c.code == day.clearing))
         .where(_A.asset == currency, _A.environment == day.environment)
         .order_by(number)
@@ -139,7 +143,11 @@ def _told(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
         select(_L.key, _L.ours.label("number"), _L.at, _L.amount_minor)
         .distinct()
         .join(BILL_READINGS, _is_read(day))
-        .where(_L.provider_account == day.provider_account, _L.at >= day.end - POOL, _L.at < day.end + POOL)
+        .where(
+            _L.provider_account == day.provider_account,
+            _L.at >= day.end - AROUND_MIDNIGHT,
+            _L.at < day.end + AROUND_MIDNIGHT,
+        )
         .where(_L.currency == currency, _L.ours.is_not(None), _L.kind.in_((LineKind.PAYMENT, LineKind.REFUND)))
         .order_by(_L.ours)
     )

@@ -27,6 +27,7 @@ from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError
 from app.services.base.transaction import Transaction
 from app.services.base.upsert import insert_if_new
+from app.services.finance import bill_bookings
 from app.services.finance.accounting_periods import CLOSED, closed_months
 from app.services.ledger import checkpoints
 from app.services.ledger.leg_sums import FOREVER, busy_days
@@ -55,7 +56,17 @@ ClosingCheck = Callable[[Tx, MonthToClose], str]
 """What must be settled before a month is closed: says what is still open, or nothing."""
 
 
-def propose(core: Core, month: str, *, actor: str, despite: str = "", checks: Sequence[ClosingCheck] = ()) -> AnyRow:
+def bills_are_booked(tx: Tx, month: MonthToClose) -> str:
+    """Which bill of the month is read and not booked yet."""
+    return bill_bookings.not_booked(tx, [account.name for account in tx.core.registry], month.span.until)
+
+
+CHECKS: tuple[ClosingCheck, ...] = (bills_are_booked,)
+
+
+def propose(
+    core: Core, month: str, *, actor: str, despite: str = "", checks: Sequence[ClosingCheck] = CHECKS
+) -> AnyRow:
     """Draw up the reports of the month as they are to stand. What `checks` find open stops it, unless `despite` says
     why the month is closed all the same. Proposing again replaces a proposal that nobody has confirmed."""
     return core.transact(partial(_propose, month=month, actor=actor, despite=despite, checks=checks))

@@ -59,7 +59,7 @@ class TakenBack(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class EntryRequest:
-    """Whose request it is, and its key: a repeat finds the entry that the first one made."""
+    """LineOwner request it is, and its key: a repeat finds the entry that the first one made."""
 
     caller: str
     key: str

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
-from app.domain.accounting_time import Basis, day_end, day_start
+from app.domain.accounting_time import Basis, end_of_day, start_of_day
 from app.domain.bill_lines import BillLine, BillSide, LineKind
 from app.domain.limits import LedgerRules
 from app.domain.trial_balance import totals_of
@@ -40,7 +40,7 @@ class Shop:
 
     def bill(self, lines: list[BillLine], day: date = DAY_ONE, side: BillSide = BillSide.FUNDS, name: str = "") -> None:
         """The bill of that day, which takes the place of an earlier one."""
-        span = (day_start(day, CHINA), day_end(day, CHINA))
+        span = (start_of_day(day, CHINA), end_of_day(day, CHINA))
         self.bills.write(name or f"{side}-{day}", side, *span, lines, self.world.clock.now())
 
     def book(self) -> int:
