@@ -200,7 +200,7 @@ class Worker:
             LEDGER: ledger_expiry.ANY_EXPIRY_DUE,
             EVENTS: event_feed.ANY_UNPLACED,
             DELIVERIES: deliveries.ANY_DELIVERY_DUE,
-            UNBOOKED_BILLS: bill_bookings.ANY_UNBOOKED,
+            UNBOOKED_BILLS: bill_bookings.any_unbooked(account.name for account in self._core.registry),
         }
 
     def _lanes(self) -> Iterator[Lane]:

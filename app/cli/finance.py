@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from app.cli.house import house
-from app.domain.accounting_time import NotATime, Span, end_of_day, moment_given, start_of_day
+from app.domain.accounting_time import TICK, NotATime, Span, end_of_day, moment_given, start_of_day
 from app.domain.bill_figures import BillDay
 from app.domain.chart import CHART, chart_account, own_account
 from app.domain.csv_text import csv_line
@@ -20,10 +20,11 @@ from app.domain.journal import JournalEntry, JournalLine
 from app.domain.money import MoneyError, parse_decimal
 from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
-from app.services.base.context import Core, environment_of
+from app.services.base.context import Core, Tx, environment_of
 from app.services.base.errors import DomainError
 from app.services.finance import bill_bookings, closings
 from app.services.finance import journal as entries
+from app.services.finance.accounting_periods import prior_period_adjustments
 from app.services.finance.clearing import clearing_at_end_of
 from app.services.finance.journal import EntryRequest
 
@@ -187,6 +188,26 @@ def list_closings() -> None:
 def _say_closing(row: AnyRow) -> None:
     by = row.confirmed_by or row.proposed_by
     click.echo(f"{row.month}: {row.status} by {by}  booked until {row.booked_until.isoformat()}  {row.sha256}")
+
+
+@click.command("adjustments")
+@click.option("--from", "since", required=True, metavar="TIME", help="Booked from then on: 2026-03-01, or an ISO time.")
+@click.option("--to", "until", required=True, metavar="TIME", help="Up to then; of a bare date, up to its end.")
+def show_adjustments(since: str, until: str) -> None:
+    """As CSV: what was booked in these days for months that were closed already. It counts when it was booked."""
+    core = house().core
+    zone = core.rules.ledger.zone
+    with _refusals():
+        span = Span(moment_given(since, zone, is_end=False), moment_given(until, zone, is_end=True) + TICK)
+    columns = ("created_at", "effective_at", "id", "kind", "debit", "credit", "amount", "asset", "environment")
+    click.echo(csv_line(["booked_at", *columns[1:], "reference"], end="\n"), nl=False)
+
+    def write(tx: Tx) -> None:
+        for row in prior_period_adjustments(tx, span):
+            values = [getattr(row, name) for name in (*columns, "reference")]
+            click.echo(csv_line(values, end="\n"), nl=False)
+
+    core.read(write, snapshot=True)
 
 
 # --- what bills book ---

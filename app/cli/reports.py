@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 
 import click
 
-from app.cli.finance import show_chart, show_clearing
+from app.cli.finance import show_adjustments, show_chart, show_clearing
 from app.cli.house import house
 from app.cli.report_files import REPORT_COMMANDS
 from app.domain.accounting_time import Basis, NotATime, moment_given
@@ -88,6 +88,7 @@ def report_moment(text: str, zone: tzinfo, *, is_end: bool) -> datetime:
 
 report.add_command(show_clearing)
 report.add_command(show_chart)
+report.add_command(show_adjustments)
 
 
 @click.command("recount-checkpoints")

@@ -35,7 +35,7 @@ BILL_KINDS = frozenset(
 """The kinds of transfer that are effective when a line of a provider's bill says."""
 HAND_KINDS = frozenset({"journal", "writeoff"})
 """Journal entries, which are effective when their document says."""
-DERIVED_KINDS = frozenset({"recognised", "breakage", "store_share", "store_tax"})
+DERIVED_KINDS = frozenset({"recognised", "breakage", "opening_value", "store_share", "store_tax"})
 """What is worked out for a day that has ended, and booked later."""
 EFFECTIVE_KINDS = FACT_KINDS | BILL_KINDS | HAND_KINDS | DERIVED_KINDS
 """All others are effective when they are booked."""
@@ -144,6 +144,12 @@ def month_span(month: str, zone: tzinfo) -> Span:
         raise NotATime(f"not a month like 2026-01: {month}")
     number = int(found[1]) * 12 + int(found[2])
     return Span(moment_of(month_start_us(number, zone)), moment_of(month_start_us(number + 1, zone)))
+
+
+def month_after(month: str) -> str:
+    """The month that follows one like `2026-01`."""
+    year, number = map(int, month.split("-"))
+    return f"{year + number // 12:04}-{number % 12 + 1:02}"
 
 
 def moment_given(text: str, zone: tzinfo, *, is_end: bool) -> datetime:

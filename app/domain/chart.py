@@ -25,6 +25,8 @@ class Nature(StrEnum):
     LIABILITY = "liability"
     REVENUE = "revenue"
     EXPENSE = "expense"
+    EQUITY = "equity"
+    """What was there when the books began."""
 
     @property
     def grows_by_debit(self) -> bool:
@@ -65,6 +67,7 @@ CHART = tuple(
         ("shares:*", Nature.EXPENSE, "Parts passed on to other merchants", "销售费用（分账）", True),
         ("store_share:*", Nature.EXPENSE, "Commission of the store", "销售费用（商店佣金）", True),
         ("store_tax:*", Nature.EXPENSE, "Taxes that the store withheld", "税金及附加（商店代扣）", True),
+        ("opening", Nature.EQUITY, "Opening balances", "期初余额", True),
         ("writeoff", Nature.EXPENSE, "Differences that were written off", "营业外支出（核销差异）", True),
     )
 )

@@ -72,6 +72,7 @@ def test_a_month_is_closed_by_two_persons(run: Run, sessions: Sessions) -> None:
     assert "closed by operator:li" in run("close", "2026-03", "--actor", "li", "--confirm").output
     assert run("closings").output.startswith("2026-03: closed by operator:li")
     assert "one after another" in run("close", "2026-05", "--actor", "mei").output
+    assert run("report", "adjustments", "--from", "2026-03-01", "--to", "2026-04-30").output.count("\n") == 1
     assert "not a month" in run("close", "March", "--actor", "mei").output
 
 

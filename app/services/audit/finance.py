@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from app.domain.accounting_time import BILL_KINDS, ClosedMonth, effective_before
 from app.domain.bill_figures import BillDay
+from app.domain.bill_lines import BillSide
 from app.domain.chart import HOUSE_SLOT
 from app.domain.journal import JOURNAL_ENTRY, EntryStatus, transfers_of_entry
 from app.domain.ledger import ENVIRONMENTS
@@ -30,6 +31,7 @@ from app.services.finance.bill_bookings import booked_for
 from app.services.finance.journal import entry_of
 
 ENTRY_PAGE = 500
+_BOOKED_SIDES = (BillSide.FUNDS, BillSide.TRADES)
 _T, _A, _R, _J, _C = TRANSFERS.c, ACCOUNTS.c, BILL_READINGS.c, JOURNAL_ENTRIES.c, CLOSINGS.c
 
 
@@ -61,7 +63,8 @@ def _accounts(tx: Transaction) -> list[tuple[str, str, ZoneInfo]]:
     days. One of which nothing was booked is taken as live."""
     wanted = select(_A.code, _A.environment).distinct().where(_A.slot == HOUSE_SLOT, _A.user_id == "")
     names = {(row.code, row.environment) for row in tx.execute(wanted)}
-    readings = tx.execute(select(_R.provider_account, func.max(_R.zone).label("zone")).group_by(_R.provider_account))
+    zones = select(_R.provider_account, func.max(_R.zone).label("zone")).where(_R.side.in_(_BOOKED_SIDES))
+    readings = tx.execute(zones.group_by(_R.provider_account))
     found = list[tuple[str, str, ZoneInfo]]()
     for row in readings:
         clearing = f"clearing:{row.provider_account}"
@@ -77,7 +80,9 @@ def _days(tx: Transaction, account: str, zone: ZoneInfo) -> list[date]:
 
 def _days_that_wait(tx: Transaction, account: str) -> set[date]:
     """Days of readings that the worker has not booked yet."""
-    waiting = select(BILL_READINGS).where(_R.provider_account == account, _R.booked_at.is_(None))
+    waiting = select(BILL_READINGS).where(
+        _R.provider_account == account, _R.booked_at.is_(None), _R.status == bill_sums.THAT_COUNTS
+    )
     days = set[date]()
     for reading in tx.execute(waiting).all():
         days |= set(bill_sums.days_of_document(tx, reading))
@@ -91,7 +96,8 @@ def _day(tx: Transaction, day: BillDay) -> list[Finding]:
         minor, _ = booked.get((kind, currency), (0, 0))
         wanted = due.get((kind, currency), 0)
         if minor != wanted:
-            detail = f"{day.provider_account} {day.day}: {kind} is {minor} {currency}, by the bills {wanted}"
+            remedy = f"after the cause is found, `tillbook book-bills {day.provider_account} {day.day} {day.day}`"
+            detail = f"{day.provider_account} {day.day}: {kind} is {minor} {currency}, by the bills {wanted}; {remedy}"
             findings.append(Finding("bill_booking", detail))
     return [*findings, *_times(tx, day)]
 

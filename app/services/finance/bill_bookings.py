@@ -13,10 +13,11 @@ from datetime import date, datetime, tzinfo
 from functools import partial
 
 import structlog
-from sqlalchemy import and_, case, func, select, update
+from sqlalchemy import ColumnElement, and_, case, func, select, update
 
 from app.domain.accounting_time import BILL_KINDS, Span
 from app.domain.bill_figures import BillDay, BillFigures
+from app.domain.bill_lines import BillSide
 from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import JOURNAL, system
 from app.models.base import AnyRow
@@ -35,7 +36,8 @@ BOOKING_ATTEMPTS = 5
 _R, _T, _A = BILL_READINGS.c, TRANSFERS.c, ACCOUNTS.c
 _log = structlog.get_logger(__name__)
 
-_UNBOOKED = and_(_R.booked_at.is_(None), _R.status == THAT_COUNTS)
+_BOOKED_SIDES = (BillSide.FUNDS, BillSide.TRADES)
+_UNBOOKED = and_(_R.booked_at.is_(None), _R.status == THAT_COUNTS, _R.side.in_(_BOOKED_SIDES))
 
 
 class BillsChanging(Exception):
@@ -52,17 +54,26 @@ def unbooked_readings(tx: Transaction, accounts: Iterable[str], most: int) -> Se
     return tx.execute(wanted.order_by(_R.provider_account, _R.id).limit(most)).all()
 
 
-ANY_UNBOOKED = select(_R.id).where(_UNBOOKED).exists()
-"""Whether there is any."""
+def any_unbooked(accounts: Iterable[str]) -> ColumnElement[bool]:
+    """Whether there is any of these accounts."""
+    return select(_R.id).where(_UNBOOKED, _R.provider_account.in_(list(accounts))).exists()
 
 
 def book_due_bills(core: Core, most: int) -> int:
-    """Book what readings that were not booked yet say; how many."""
+    """Book what readings that were not booked yet say; how many. One that cannot be booked keeps no other waiting."""
     accounts = {account.name: account for account in core.registry}
     readings = core.read(lambda tx: unbooked_readings(tx, accounts, most))
+    booked, failed = 0, list[Exception]()
     for reading in readings:
-        book_reading(core, accounts[reading.provider_account], reading)
-    return len(readings)
+        try:
+            book_reading(core, accounts[reading.provider_account], reading)
+            booked += 1
+        except Exception as error:
+            _log.exception("bill_not_booked", provider_account=reading.provider_account, name=reading.name)
+            failed.append(error)
+    if failed and not booked:
+        raise failed[0]
+    return booked
 
 
 def book_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> int:

@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select
 
-from app.domain.accounting_time import Basis, accounting_at, month_span
+from app.domain.accounting_time import Basis, Span, accounting_at, month_span
 from app.domain.bill_lines import LineKind
 from app.domain.ledger import Transfer, system
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import transact
 from app.services.finance import closings
-from app.services.finance.accounting_periods import closed_months, moved_by
+from app.services.finance.accounting_periods import closed_months, moved_by, prior_period_adjustments
 from app.services.finance.closings import MonthToClose, NotClosable
 from app.services.ledger import post
 from tests.services.finance.conftest import CHINA, Shop, line
@@ -83,6 +83,9 @@ def test_a_closed_month_stays_as_it_is_and_a_late_payment_counts_when_it_is_book
     assert shop.balances(END - TICK) == before == _naive(shop, END - TICK)
     assert shop.balances(FIRST_DAYS - TICK)["sales"] == 600
     assert shop.balances(FIRST_DAYS + timedelta(hours=1))["sales"] == 1200
+    core, span = shop.world.core, Span(END, shop.world.clock.now())
+    adjusted = core.read(lambda tx: [(row.kind, row.amount) for row in prior_period_adjustments(tx, span)])
+    assert sorted(adjusted) == [("bill_fee", 4), ("bonus", 6), ("payment", 600), ("purchase", 60)]
     assert shop.audited() == []
     with pytest.raises(NotClosable, match="closed already"):
         closings.confirm(shop.world.core, "2026-01", actor="operator:wu")
@@ -127,6 +130,24 @@ def test_at_every_moment_it_is_the_naive_sum_by_accounting_time(shop: Shop) -> N
             assert shop.balances(moment) == _naive(shop, moment), moment
     assert len(core.read(closed_months)) == 2
     assert "closing" not in shop.audited()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_proposal_that_another_closing_overtook_is_made_anew(shop: Shop) -> None:
+    core = shop.world.core
+    shop.sell("k1")
+    shop.go_to(FIRST_DAYS + timedelta(days=60))
+    shop.write_checkpoints()
+    for month in ("2026-02", "2026-01", "2026-03"):
+        closings.propose(core, month, actor=MEI)
+    shop.world.clock.advance(timedelta(days=1).total_seconds())
+    closings.propose(core, "2026-01", actor=MEI)
+    closings.confirm(core, "2026-01", actor=LI)
+    for month in ("2026-02", "2026-03"):
+        with pytest.raises(NotClosable, match="propose again"):
+            closings.confirm(core, month, actor=LI)
+    _close(shop, "2026-02")
+    assert shop.audited() == []
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
