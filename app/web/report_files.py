@@ -32,7 +32,7 @@ _FILE: Any = {
     200: {
         "content": {
             "text/csv": {"schema": {"type": "string"}, "example": "environment,product,provider_account\r\n"},
-            _WORKBOOK: {"schema": {"type": "string", "format": "binary"}},
+            _WORKBOOK: {"schema": {"type": "string", "format": "binary"}, "example": "UEsDBC0AAAAIAA"},
         }
     }
 }

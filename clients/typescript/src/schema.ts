@@ -16806,6 +16806,7 @@ export interface operations {
                 content: {
                     /** @example environment,product,provider_account */
                     "text/csv": string;
+                    /** @example UEsDBC0AAAAIAA */
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
                 };
             };
