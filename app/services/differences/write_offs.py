@@ -7,6 +7,7 @@ from functools import partial
 
 from sqlalchemy import func, select
 
+from app.domain.chart import HOUSE_SLOT
 from app.domain.differences import Difference, DifferenceType
 from app.domain.ledger import Transfer, system
 from app.models.base import AnyRow
@@ -26,8 +27,6 @@ from app.services.ledger import post
 
 WRITE_OFF_ACCOUNT = "writeoff"
 WRITE_OFF_KIND = "writeoff"
-HOUSE_SLOT = 0
-"""Where transfers lie that belong to no user."""
 _c = DIFFERENCE_CHANGES.c
 
 
