@@ -44,6 +44,7 @@ from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
+from app.services.finance import bill_bookings
 from app.services.fulfilments import reminders
 from app.services.gifts import gift_rows, journey, recalls
 from app.services.intake import receipts
@@ -69,6 +70,7 @@ BILLS_PAUSE = timedelta(minutes=1)
 """A round that found no bill to read or to compare is followed by none for so long."""
 BILLS_IN_ROUND = 10
 SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
+UNBOOKED_BILLS = "bills that are not booked"
 EVENTS, DELIVERIES = "events without a position", "deliveries"
 """Kinds of work beside the queues."""
 OLD = (
@@ -204,6 +206,7 @@ class Worker:
             LEDGER: ledger_expiry.ANY_EXPIRY_DUE,
             EVENTS: event_feed.ANY_UNPLACED,
             DELIVERIES: deliveries.ANY_DELIVERY_DUE,
+            UNBOOKED_BILLS: bill_bookings.any_unbooked(account.name for account in self._core.registry),
         }
 
     def _lanes(self) -> Iterator[Lane]:
@@ -225,6 +228,7 @@ class Worker:
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
         yield Lane("bills", self._bills)
+        yield Lane(UNBOOKED_BILLS, lambda: bill_bookings.book_due_bills(self._core, BATCH), UNBOOKED_BILLS)
         yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
         yield Lane(DELIVERIES, self._deliver, DELIVERIES)
         yield Lane("old rows", self._old_rows)

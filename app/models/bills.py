@@ -73,6 +73,8 @@ class BillReading(Base):
     read_at: Mapped[datetime] = mapped_column(Moment)
     match_at: Mapped[datetime | None] = mapped_column(Moment)
     """When the days that it covers are to be compared with the books. Null: not by the worker."""
+    booked_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When its fees, payouts and so on were in the books. Null: they may not be."""
 
     __table_args__ = (
         UniqueConstraint("provider_account", "feed", "name", "sha256", name="uq_bill_readings_document"),
@@ -88,6 +90,13 @@ class BillReading(Base):
             "match_at",
             postgresql_where=text("match_at IS NOT NULL"),
             sqlite_where=text("match_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_bill_readings_unbooked",
+            "provider_account",
+            "id",
+            postgresql_where=text("booked_at IS NULL AND status = 'read'"),
+            sqlite_where=text("booked_at IS NULL AND status = 'read'"),
         ),
     )
 
