@@ -1,0 +1,87 @@
+"""Writes a difference off: one person wants it, with a reason, and another one agrees. Then the books follow the bill:
+what the provider has more, or less, than the books is a journal entry against the account `writeoff`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sqlalchemy import func, select
+
+from app.domain.chart import WRITE_OFF
+from app.domain.differences import Difference, DifferenceType
+from app.domain.journal import JournalEntry, JournalLine, person_of
+from app.models.base import AnyRow
+from app.models.differences import DIFFERENCE_CHANGES
+from app.services.base.context import Core, Tx, environment_of
+from app.services.base.sanitize import storable_text
+from app.services.differences.difference_rows import (
+    IN_WORK,
+    LONGEST_DIFFERENCE_NOTE,
+    LONGEST_WORKER_NAME,
+    WRITTEN_OFF,
+    NotDone,
+    change_difference,
+    unsettled_difference,
+)
+from app.services.finance.journal import EntryRequest, post_agreed
+
+_c = DIFFERENCE_CHANGES.c
+
+
+def difference_of(row: AnyRow) -> Difference:
+    """The disagreement that a row keeps."""
+    sums = (row.ours_minor, row.ours_currency, row.theirs_minor, row.theirs_currency)
+    names = (row.ours, row.theirs, row.refund, row.payment_id, row.refund_id, row.line_key)
+    return Difference(DifferenceType(row.type), row.subject, row.at, *sums, *names)
+
+
+def propose_write_off(core: Core, number: int, reason: str, *, actor: str) -> AnyRow:
+    """Keep who wants it written off, and why. Nothing is booked yet. Raises NotFound, NotDone."""
+    text, name = storable_text(reason, LONGEST_DIFFERENCE_NOTE), storable_text(actor, LONGEST_WORKER_NAME)
+    if not text.strip():
+        raise NotDone("a write-off needs a reason")
+    values = {"state": IN_WORK, "written_off_by": name, "note": text}
+    return core.transact(
+        lambda tx: change_difference(tx, unsettled_difference(tx, number), name, "write_off_proposed", text, **values)
+    )
+
+
+def confirm_write_off(core: Core, number: int, *, actor: str) -> AnyRow:
+    """Book it, because a second person agrees. Raises NotFound, NotDone."""
+    return core.transact(partial(_confirm, number=number, actor=actor))
+
+
+def _confirm(tx: Tx, *, number: int, actor: str) -> AnyRow:
+    row = unsettled_difference(tx, number)
+    if not row.written_off_by:
+        raise NotDone("nobody has proposed to write it off")
+    if person_of(row.written_off_by) == person_of(actor):
+        raise NotDone("another person than the one who proposed it must confirm it")
+    entries, times = write_off_entries(tx, row), _times(tx, row)
+    for entry in entries:
+        request = EntryRequest(
+            f"difference:{row.provider_account}", f"{row.id}:{times}:{entry.currency}", row.written_off_by
+        )
+        post_agreed(tx, entry, request, confirmed_by=actor)
+    detail = ", ".join(f"{entry.total} {entry.currency}" for entry in entries) or "nothing to book"
+    return change_difference(tx, row, actor, "written_off", detail, state=WRITTEN_OFF, closed_at=tx.now)
+
+
+def write_off_entries(tx: Tx, row: AnyRow) -> list[JournalEntry]:
+    """The journal entries that writing it off would book, one for each currency. Raises NotDone."""
+    account = tx.core.registry.get(row.provider_account)
+    if account is None:
+        raise NotDone(f"provider account {row.provider_account!r} is not configured")
+    clearing, entries = f"clearing:{row.provider_account}", []
+    for currency, minor in sorted(difference_of(row).moved_minor().items()):
+        debit, credit = (clearing, WRITE_OFF) if minor > 0 else (WRITE_OFF, clearing)
+        lines = [JournalLine(debit, debit=abs(minor)), JournalLine(credit, credit=abs(minor))]
+        environment = environment_of(account.live)
+        entries.append(JournalEntry(f"difference {row.id}", row.note, currency, lines, environment=environment))
+    return entries
+
+
+def _times(tx: Tx, row: AnyRow) -> int:
+    """How often it was written off before: opened again, it may be once more."""
+    of_it = (_c.provider_account == row.provider_account, _c.difference_id == row.id, _c.what == "written_off")
+    return int(tx.scalar(select(func.count()).select_from(DIFFERENCE_CHANGES).where(*of_it)))
