@@ -20,10 +20,12 @@ from pydantic import (
 )
 from sqlalchemy import select, update
 
+from app.domain.bill_lines import BillSide
 from app.domain.fulfilment import FulfilledBy
 from app.domain.money import MAX_MINOR, MoneyError, parse_decimal
 from app.domain.periods import parse_length
 from app.models.base import AnyRow
+from app.models.bills import BillReading
 from app.models.catalogue import Product
 from app.services.base.context import Tx
 from app.services.base.errors import NoPrice, UnknownProduct
@@ -37,7 +39,7 @@ MOST_ENTITLEMENTS = 16
 MOST_GRACE_DAYS = 30
 MOST_COINS = 10**12
 """Per piece and grant: leaves room for a million pieces below 2^63."""
-_p = Product.__table__.c
+_p, _r = Product.__table__.c, BillReading.__table__.c
 
 ProductSku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AssetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
@@ -194,6 +196,9 @@ def import_products(tx: Tx, catalogue: CatalogueFile, now: datetime) -> dict[str
         if row.active:
             tx.execute(update(Product).where(_p.sku == row.sku).values(active=False, updated_at=now))
             counts["retired"] += 1
+    if counts["added"] or counts["changed"]:
+        # Other products of a store may be ours now: what it keeps of them is added up anew.
+        tx.execute(update(BillReading).where(_r.side == BillSide.PROCEEDS).values(booked_at=None))
     return counts
 
 

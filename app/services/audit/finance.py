@@ -24,6 +24,7 @@ from app.models.finance import CLOSINGS, JOURNAL_ENTRIES
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.audit.orders import Finding
+from app.services.audit.store_shares import audit_store_shares
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.finance import bill_sums, closings
 from app.services.finance.accounting_periods import CLOSED
@@ -38,6 +39,7 @@ _T, _A, _R, _J, _C = TRANSFERS.c, ACCOUNTS.c, BILL_READINGS.c, JOURNAL_ENTRIES.c
 def audit_finance(sessions: Sessions, now: datetime) -> Iterator[Finding]:
     """Findings, in bounded memory."""
     yield from _bills(sessions)
+    yield from audit_store_shares(sessions)
     yield from _journal(sessions)
     yield from _closed_months(sessions, now)
 

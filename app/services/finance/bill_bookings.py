@@ -26,8 +26,9 @@ from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.transaction import Connected, Transaction
-from app.services.finance import bill_sums
+from app.services.finance import bill_sums, store_sales
 from app.services.finance.bill_sums import THAT_COUNTS
+from app.services.finance.store_sales import StorePeriod
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.leg_sums import DAY
 
@@ -78,11 +79,15 @@ def book_due_bills(core: Core, most: int) -> int:
 
 
 def book_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> int:
-    """Book every day that the reading, or an earlier version of its document, tells of; how many transfers. If this is
-    stopped in the middle, it is done again as a whole, and finds what is booked."""
-    days = core.read(lambda tx: bill_sums.days_of_document(tx, reading))
+    """Book every day that the reading, or an earlier version of its document, tells of (of a store's financial report:
+    the store's share); how many transfers. If this is stopped in the middle, it is done again as a whole, and finds
+    what is booked."""
     zone = bill_sums.zone_of_bill(reading)
-    booked = sum(book_day(core, account, day, zone) for day in days)
+    if reading.side == BillSide.PROCEEDS:
+        booked = store_sales.book_share(core, account, StorePeriod(reading.since, reading.until, zone))
+    else:
+        days = core.read(lambda tx: bill_sums.days_of_document(tx, reading))
+        booked = sum(book_day(core, account, day, zone) for day in days)
     of_it = and_(_R.provider_account == reading.provider_account, _R.id == reading.id)
     core.transact(lambda tx: tx.execute(update(BILL_READINGS).where(of_it, _UNBOOKED).values(booked_at=tx.now)))
     return booked

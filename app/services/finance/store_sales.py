@@ -14,14 +14,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import ColumnElement, and_, case, func, select
 
+from app.domain.accounting_time import TICK
 from app.domain.bill_lines import BillLine, BillSide, LineKind, StoreCell
+from app.domain.chart import HOUSE_SLOT
 from app.domain.facts import Kind, price_of
 from app.domain.ledger import JOURNAL, Transfer, system
 from app.domain.numbers import keyed_uuid
@@ -43,9 +45,6 @@ STORE_SHARE = "store_share"
 FACTS_AT_ONCE = 1000
 SHARE_ATTEMPTS = 5
 """How often a period is added up anew because reports were read meanwhile."""
-_HOUSE = 0
-"""The slot of transfers that belong to no user."""
-_TICK = timedelta(microseconds=1)
 _R, _L = BillReading.__table__.c, BillLineRow.__table__.c
 _T, _A, _F = TRANSFERS.c, ACCOUNTS.c, FACTS.c
 _log = structlog.get_logger(__name__)
@@ -60,8 +59,13 @@ class StorePeriod:
     zone: ZoneInfo
 
     @property
+    def effective_at(self) -> datetime:
+        """When the store's share of it is effective: the last moment of the period."""
+        return self.until - TICK
+
+    @property
     def name(self) -> str:
-        first, last = (moment.astimezone(self.zone).date() for moment in (self.since, self.until - _TICK))
+        first, last = (moment.astimezone(self.zone).date() for moment in (self.since, self.until - TICK))
         return f"{first}/{last}"
 
 
@@ -87,7 +91,7 @@ class ReportsChanging(Exception):
     """Reports are being read so fast that a period could not be added up in between. The worker comes again."""
 
 
-def reported_periods(tx: Transaction, account: ProviderAccount) -> list[StorePeriod]:
+def reported_periods(tx: Transaction, account: str) -> list[StorePeriod]:
     """Those of which a financial report was read, oldest first."""
     wanted = select(_R.since, _R.until, _R.zone).where(_is_read(account)).distinct()
     rows = tx.execute(wanted.order_by(_R.since, _R.until)).all()
@@ -96,9 +100,26 @@ def reported_periods(tx: Transaction, account: ProviderAccount) -> list[StorePer
 
 def figures_of_period(tx: Transaction, account: ProviderAccount, period: StorePeriod) -> list[StoreFigure]:
     """What the report of that period says of the products that we sell. A vendor's report lists other apps too."""
-    ours = products_sold(tx, account.name)
-    figures = figures_of_store(_lines_of_period(tx, account, period))
+    there = feeds_of_period(tx, account.name, period)
+    feed = next((feed for feed in _proceeds_feeds(account) if feed in there), min(there, default=""))
+    return figures_of_feed(tx, account.name, period, feed)
+
+
+def feeds_of_period(tx: Transaction, account: str, period: StorePeriod) -> set[str]:
+    """The kinds of financial report that are there for the period."""
+    return set(tx.scalars(select(_R.feed).where(_covers(account, period))))
+
+
+def figures_of_feed(tx: Transaction, account: str, period: StorePeriod, feed: str) -> list[StoreFigure]:
+    """What the reports of one kind say. A row that several of them tell counts once: of one region alone, and of all
+    regions."""
+    ours = products_sold(tx, account)
+    figures = figures_of_store(_lines_of_feed(tx, account, period, feed))
     return [figure for figure in figures if figure.product in ours]
+
+
+def _covers(account: str, period: StorePeriod) -> ColumnElement[bool]:
+    return and_(_is_read(account), _R.since == period.since, _R.until == period.until)
 
 
 def products_sold(tx: Transaction, account: str) -> set[str]:
@@ -121,14 +142,14 @@ def book_share(core: Core, account: ProviderAccount, period: StorePeriod) -> int
 
 def book_shares(core: Core, account: ProviderAccount) -> int:
     """Bring the books to what all reports of that store say; how many transfers that took."""
-    periods = core.read(lambda tx: reported_periods(tx, account))
+    periods = core.read(lambda tx: reported_periods(tx, account.name))
     return sum(book_share(core, account, period) for period in periods)
 
 
 def store_sales(tx: Transaction, account: ProviderAccount, since: datetime, until: datetime) -> Iterator[StoreSale]:
     """The rows of all reported periods that end in that time, then what we know of the time after them."""
     last = since
-    for period in reported_periods(tx, account):
+    for period in reported_periods(tx, account.name):
         last = max(last, period.until)
         if since < period.until <= until:
             for figure in figures_of_period(tx, account, period):
@@ -140,19 +161,19 @@ def _book(tx: Tx, account: ProviderAccount, period: StorePeriod, named: Collecti
     """None if the report tells of other currencies than `named` by now."""
     environment = environment_of(account.live)
     named = {*named, *_currencies(tx, account.name, environment)}
-    places = {(_HOUSE, system(JOURNAL, currency, environment)) for currency in named}
+    places = {(HOUSE_SLOT, system(JOURNAL, currency, environment)) for currency in named}
     for currency in named:
-        places |= places_of(_HOUSE, [_transfer(account.name, environment, period, currency, 1, 0)])
+        places |= places_of(HOUSE_SLOT, [_transfer(account.name, environment, period, currency, 1, 0)])
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
         shares = shares_of_store(figures_of_period(tx, account, period))
         if not shares.keys() <= named:
             return None
         booked = 0
         for currency in sorted(named):
-            minor, times = _booked(tx, account.name, period, currency)
+            minor, times = share_booked(tx, account.name, period, currency)
             missing = shares.get(currency, 0) - minor
             if missing:
-                books.post(_HOUSE, _transfer(account.name, environment, period, currency, missing, times))
+                books.post(HOUSE_SLOT, _transfer(account.name, environment, period, currency, missing, times))
                 booked += 1
     return booked
 
@@ -170,7 +191,8 @@ def _transfer(account: str, environment: str, period: StorePeriod, currency: str
         amount=abs(minor),
         kind=STORE_SHARE,
         reference=f"{account}:{period.name}"[:128],
-        cause=_cause(account, period, currency),
+        cause=cause_of_share(account, period, currency),
+        effective_at=period.effective_at,
     )
 
 
@@ -178,18 +200,18 @@ def _scope(account: str) -> str:
     return f"store:{account}"
 
 
-def _cause(account: str, period: StorePeriod, currency: str) -> uuid.UUID:
+def cause_of_share(account: str, period: StorePeriod, currency: str) -> uuid.UUID:
     """What the first transfer of a figure and its corrections name as their cause."""
-    return keyed_uuid(_HOUSE, _scope(account), f"{period.name}:{currency}")
+    return keyed_uuid(HOUSE_SLOT, _scope(account), f"{period.name}:{currency}")
 
 
-def _booked(tx: Connected, account: str, period: StorePeriod, currency: str) -> tuple[int, int]:
+def share_booked(tx: Connected, account: str, period: StorePeriod, currency: str) -> tuple[int, int]:
     """What is booked for a figure, and by how many transfers."""
     taken = case((_A.code == f"{STORE_SHARE}:{account}", _T.amount), else_=-_T.amount)
     wanted = (
         select(func.coalesce(func.sum(taken), 0).label("minor"), func.count().label("times"))
         .join(ACCOUNTS, and_(_A.slot == _T.slot, _A.id == _T.debit_id))
-        .where(_T.slot == _HOUSE, _A.slot == _HOUSE, _T.cause_id == _cause(account, period, currency))
+        .where(_T.slot == HOUSE_SLOT, _A.slot == HOUSE_SLOT, _T.cause_id == cause_of_share(account, period, currency))
     )
     row = tx.connection().execute(wanted).one()
     return int(row.minor), int(row.times)
@@ -197,26 +219,21 @@ def _booked(tx: Connected, account: str, period: StorePeriod, currency: str) -> 
 
 def _currencies(tx: Connected, account: str, environment: str) -> Sequence[str]:
     """Those in which a share is or was booked: a report that is made anew may lack one of them."""
-    wanted = select(_A.asset).where(_A.slot == _HOUSE, _A.user_id == "", _A.code == f"{STORE_SHARE}:{account}")
+    wanted = select(_A.asset).where(_A.slot == HOUSE_SLOT, _A.user_id == "", _A.code == f"{STORE_SHARE}:{account}")
     return list(tx.connection().scalars(wanted.where(_A.environment == environment)))
 
 
-def _is_read(account: ProviderAccount) -> ColumnElement[bool]:
+def _is_read(account: str) -> ColumnElement[bool]:
     """A financial report of that account that counts."""
-    return and_(_R.provider_account == account.name, _R.side == BillSide.PROCEEDS, _R.status == "read")
+    return and_(_R.provider_account == account, _R.side == BillSide.PROCEEDS, _R.status == "read")
 
 
-def _lines_of_period(tx: Transaction, account: ProviderAccount, period: StorePeriod) -> Iterator[BillLine]:
-    """Of the first kind of report that is there for this period. A row that several reports tell counts once: of one
-    region alone, and of all regions."""
-    covering = and_(_is_read(account), _R.since == period.since, _R.until == period.until)
-    feeds = set(tx.scalars(select(_R.feed).where(covering)))
-    feed = next((feed for feed in _proceeds_feeds(account) if feed in feeds), min(feeds, default=""))
+def _lines_of_feed(tx: Transaction, account: str, period: StorePeriod, feed: str) -> Iterator[BillLine]:
     newest = func.row_number().over(partition_by=_L.key, order_by=(_L.reading_id.desc(), _L.position))
     lines = (
         select(_L.key, _L.kind, _L.at, _L.amount_minor, _L.currency, _L.cell, newest.label("rank"))
         .join(BillReading, and_(_R.provider_account == _L.provider_account, _R.id == _L.reading_id))
-        .where(covering, _R.feed == feed)
+        .where(_covers(account, period), _R.feed == feed)
         .subquery("told")
     )
     wanted = select(lines).where(lines.c.rank == 1, lines.c.cell.is_not(None))
@@ -251,7 +268,7 @@ def _estimated(tx: Transaction, account: ProviderAccount, since: datetime, until
     if since >= until:
         return
     sums = _gross(store_facts(tx, account, Kind.PAID, since, until))
-    period = f"{since.date()}/{(until - _TICK).date()}"
+    period = f"{since.date()}/{(until - TICK).date()}"
     for (product, territory, currency), (units, gross) in sorted(sums.items(), key=str):
         share = estimated_share(gross, account.estimated_share * 1000) if currency else None
         yield StoreSale(

@@ -11,16 +11,21 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, insert, update
+from sqlalchemy import Engine, insert, text, update
 
 from app.domain.bill_lines import BillContent
 from app.domain.store_cells import UnitDifference, UnitFault
+from app.models.base import Moment
 from app.models.bills import BILL_LINES, BILL_READINGS, BILLS
 from app.providers import ReadsBills
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.audit import run
+from app.services.audit.ledger import AsOf
 from app.services.base.context import Tx
-from app.services.finance import store_sales
+from app.services.finance import bill_bookings, store_sales
 from app.services.finance.store_units import refund_differences, unit_differences
 from plugins.apple.reports.calendar import day_period, fiscal_month
+from tests.promises.test_store_gross import GOLD
 from tests.promises.test_store_purchases import PRODUCT, Store
 from tests.support.databases import Sessions
 from tests.support.world import START, build_world
@@ -65,7 +70,24 @@ class Desk:
             tx.execute(insert(BILL_LINES).values(provider_account="apple", **row))
 
     def book(self) -> int:
-        return store_sales.book_shares(self.store.core, self.store.account)
+        """The worker's rounds until nothing is left; how many transfers were made."""
+        before = self._shares()
+        while bill_bookings.book_due_bills(self.store.core, 10):
+            pass
+        return self._shares() - before
+
+    def _shares(self) -> int:
+        query = text("/* sweep: audit */ SELECT count(*) FROM transfers WHERE kind = 'store_share'")
+        return int(self.store.core.read(lambda tx: tx.execute(query).scalar_one()))
+
+    def change(self, statement: str) -> None:
+        """Somebody at the database."""
+        self.store.core.transact(lambda tx: tx.execute(text(f"/* sweep: audit */ {statement}")))
+
+    def found(self) -> list[str]:
+        """What the audit finds."""
+        core = self.store.core
+        return [found.what for found in run.audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))]
 
     def money(self, code: str, currency: str = "CNY") -> int:
         """What the account has more on the debit side."""
@@ -117,8 +139,9 @@ def test_a_report_that_is_made_anew_is_one_more_transfer_and_workers_side_by_sid
     terms = desk.store.shop.store.config.terms
     terms.is_small_business = True
     desk.bring("finance_detail", reports.detail(MONTH), "month")
+    account = desk.store.account
     with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(lambda _: desk.book(), range(4))) == 2
+        assert sum(pool.map(lambda _: store_sales.book_shares(desk.store.core, account), range(4))) == 2
     assert desk.money("store_share") == 1200 - 2 * 517  # 5.88 less 12 %
     desk.bring("finance_detail", whole, "month")
     assert desk.book() == 2
@@ -215,9 +238,45 @@ def test_a_refund_that_we_never_heard_of_is_found_by_its_month(desk: Desk) -> No
 def test_a_period_is_the_reports_own(desk: Desk) -> None:
     sell(desk)
     desk.bring("finance_detail", desk.store.shop.store.reports.detail(MONTH))
-    (period,) = desk.store.core.read(lambda tx: store_sales.reported_periods(tx, desk.store.account))
+    (period,) = desk.store.core.read(lambda tx: store_sales.reported_periods(tx, desk.store.account.name))
     assert (period.since, period.until) == (
         datetime(2025, 12, 28, 8, tzinfo=UTC),
         datetime(2026, 2, 1, 8, tzinfo=UTC),
     )
     assert period.name == "2025-12-28/2026-01-31"
+
+
+def test_the_share_counts_at_the_end_of_its_period_and_not_when_it_was_booked(desk: Desk) -> None:
+    sell(desk)
+    desk.store.world.clock.advance(timedelta(days=40).total_seconds())
+    desk.bring("finance_detail", desk.store.shop.store.reports.detail(MONTH))
+    desk.book()
+    query = text("/* sweep: audit */ SELECT DISTINCT effective_at FROM transfers WHERE kind = 'store_share'")
+    told = desk.store.core.read(lambda tx: tx.execute(query.columns(effective_at=Moment)).scalars().all())
+    assert told == [MONTH.until - timedelta(microseconds=1)]
+    assert desk.found() == []
+
+
+@on_sqlite
+def test_a_product_that_joins_the_catalogue_later_has_its_share_then(desk: Desk) -> None:
+    device = desk.store.device()
+    device.buy("gold", price=3_000)
+    desk.bring("finance_detail", desk.store.shop.store.reports.detail(MONTH))
+    assert (desk.book(), desk.found()) == (0, [])
+    desk.store.core.transact(lambda tx: import_products(tx, parse_catalogue(GOLD), START))
+    device.launch()
+    assert (desk.book(), desk.money("store_share")) == (1, 300 - 221)  # 2.94 after tax, 2.205 after a quarter
+    assert desk.found() == []
+
+
+@on_sqlite
+def test_the_audit_finds_a_share_that_no_report_tells_and_one_that_is_missing(desk: Desk) -> None:
+    sell(desk)
+    desk.bring("finance_detail", desk.store.shop.store.reports.detail(MONTH))
+    desk.change("UPDATE bill_readings SET booked_at = read_at")
+    assert desk.found() == ["store_share"]  # nothing is booked
+    desk.change("UPDATE bill_readings SET booked_at = NULL")
+    desk.book()
+    assert desk.found() == []
+    desk.change("UPDATE bill_readings SET status = 'refused'")
+    assert set(desk.found()) == {"store_share"}
