@@ -40,6 +40,7 @@ from app.services.differences.booked_entries import (
     standings_named,
 )
 from app.services.differences.difference_rows import Kept, Where, keep_found
+from app.services.differences.store_units_compared import units_compared
 from app.services.differences.told_lines import Coverage, balances_of, lines_between, lines_named, readings_about
 
 WORKER = "worker"
@@ -90,6 +91,10 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
         sides[reading.side].append(reading)
     # Trade bills name every payment with its fee. Where a provider has none, its account bill has to do.
     side = next((side for side in (BillSide.TRADES, BillSide.FUNDS) if sides[side]), None)
+    if side is None and (sides[BillSide.SALES] or sides[BillSide.PROCEEDS]):
+        units = units_compared(tx, account, since, until)
+        of_units = [(BillSide.SALES, one) for one in units.found]
+        return Comparison(BillSide.SALES, not_ours=units.not_ours, found=of_units, zone=units.zone)
     if side is None:
         return Comparison(gaps=[(since, until)])
     covered = Coverage(sides[side])

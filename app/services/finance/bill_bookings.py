@@ -37,7 +37,7 @@ BOOKING_ATTEMPTS = 5
 _R, _T, _A = BILL_READINGS.c, TRANSFERS.c, ACCOUNTS.c
 _log = structlog.get_logger(__name__)
 
-_BOOKED_SIDES = (BillSide.FUNDS, BillSide.TRADES)
+_BOOKED_SIDES = (BillSide.FUNDS, BillSide.TRADES, BillSide.PROCEEDS)
 _UNBOOKED = and_(_R.booked_at.is_(None), _R.status == THAT_COUNTS, or_(*(_R.side == side for side in _BOOKED_SIDES)))
 
 

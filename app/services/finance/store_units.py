@@ -28,7 +28,7 @@ def unit_differences(tx: Transaction, account: ProviderAccount, first: date, las
     days = _reported_days(tx, account)
     if not days:
         return []
-    zone = _zone(tx, account)
+    zone = zone_of_sales(tx, account)
     since, until = first - NEIGHBOURS, last + NEIGHBOURS
     ours = _entries(_our_units(tx, account, since, until, zone))
     theirs = _entries(_their_units(tx, account, since, until, zone, refunds=False))
@@ -40,7 +40,7 @@ def refund_differences(tx: Transaction, account: ProviderAccount, month: date) -
     """Refunds of the month that begins on that day: a store dates them in its own way."""
     if not _reported_days(tx, account):
         return []
-    zone, last = _zone(tx, account), (month.replace(day=28) + 4 * _DAY).replace(day=1) - _DAY
+    zone, last = zone_of_sales(tx, account), (month.replace(day=28) + 4 * _DAY).replace(day=1) - _DAY
     ours = _of_month(_our_refunds(tx, account, month, last, zone), month)
     theirs = _of_month(_their_units(tx, account, month, last, zone, refunds=True), month)
     return compare_months(ours, theirs, products_sold(tx, account.name))
@@ -49,7 +49,7 @@ def refund_differences(tx: Transaction, account: ProviderAccount, month: date) -
 def _reported_days(tx: Transaction, account: ProviderAccount) -> frozenset[date]:
     """From the first day with a report until the last one. On a day between them without one nothing was sold: reports
     are asked for one after another, and each is waited for."""
-    zone = _zone(tx, account)
+    zone = zone_of_sales(tx, account)
     wanted = select(func.min(_R.since), func.max(_R.until)).where(_is_read(account))
     first, until = tuple(tx.execute(wanted).one())
     if first is None or until is None:
@@ -58,7 +58,8 @@ def _reported_days(tx: Transaction, account: ProviderAccount) -> frozenset[date]
     return frozenset(day + number * _DAY for number in range((end - day).days))
 
 
-def _zone(tx: Transaction, account: ProviderAccount) -> ZoneInfo:
+def zone_of_sales(tx: Transaction, account: ProviderAccount) -> ZoneInfo:
+    """The zone of the days of the store's sales reports."""
     return ZoneInfo(tx.scalar(select(_R.zone).where(_is_read(account)).limit(1)) or "UTC")
 
 
