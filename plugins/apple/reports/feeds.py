@@ -32,8 +32,10 @@ REPORT_FEEDS = tuple(SIDES)
 ASK_AGAIN = timedelta(hours=3)
 LATE = MappingProxyType({DETAIL: timedelta(days=10), FINANCIAL: timedelta(days=10), SALES: timedelta(days=2)})
 """How long after it was due a report is still asked for: Apple says the same of one that is late and of one that is not
-made, because nothing was sold. One that cannot be read may have been cut short on its way, and is fetched again until
-then; after that it is handed on unread, with its problem."""
+made, because nothing was sold."""
+CUT_SHORT = timedelta(days=10)
+"""So long after it was due a report that cannot be read is fetched again: it may have been cut short on its way. After
+that it is handed on unread, with its problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class ReportFeeds:
         try:
             self.read(feed, content)
         except UnreadableBill as error:
-            if not is_late:
+            if now < period.due + CUT_SHORT:
                 raise Unknown(f"the report cannot be read: {error}") from None
             return Page((), more, files, (f"{files[0][0]}: {error}",))
         return Page((), more, files)

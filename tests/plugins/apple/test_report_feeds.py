@@ -176,7 +176,7 @@ def test_an_answer_that_is_not_apples_says_nothing(answer: HttpResponse, expecte
 def test_a_report_that_stays_unreadable_is_handed_on_with_its_problem() -> None:
     shop = shop_at()
     shop.buy()
-    go_to(shop, START + timedelta(days=4))
+    go_to(shop, START + timedelta(days=12))
     cut = RewritingHttp(shop.http, lambda answer: replace(answer, body=answer.body[:-9]))
     page = shop.provider(http=cut).scan("sales_report", START, START, None)
     assert len(page.files) == 1

@@ -155,6 +155,7 @@ class AppleWorld(World):
         super().__init__(clock)
         # Near the end of a month of Apple's fiscal calendar: its report is there before the sandbox forgets.
         clock.advance(timedelta(days=28).total_seconds())
+        self._begun = clock.now()
         self.shop = Shop(clock)
         self._sold: dict[str, int] = {}
 
@@ -166,8 +167,9 @@ class AppleWorld(World):
 
     def history_window(self) -> tuple[datetime, datetime]:
         """Reports are made on the next morning, and on the first Friday of the next fiscal month."""
-        since = self.clock.now() - timedelta(hours=1)
-        self.clock.advance(timedelta(days=10).total_seconds())
+        since = self._begun - timedelta(hours=1)
+        left = self._begun + timedelta(days=10) - self.clock.now()
+        self.clock.advance(max(0.0, left.total_seconds()))
         return since, since + timedelta(hours=15)
 
     @property

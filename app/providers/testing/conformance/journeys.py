@@ -185,9 +185,10 @@ def calls_in(world: World) -> Iterator[Call]:
     if "scan" in world.traits.verbs and isinstance(good, Scans):
         window = cache(world.history_window)  # the books close once, before the first feed is read
         for feed in good.feeds:
-            # A bill of funds tells no facts: it is kept and compared, and some providers sign none.
-            funds = isinstance(good, ReadsBills) and good.bill_feeds.get(feed) is BillSide.FUNDS
-            yield Call(f"scan of {feed}", partial(_scan_through, feed, window), moves=False, tells=not funds)
+            # Only bills of trades tell facts: the others are kept and compared, and some providers sign none.
+            side = good.bill_feeds.get(feed) if isinstance(good, ReadsBills) else None
+            tells = side in (None, BillSide.TRADES)
+            yield Call(f"scan of {feed}", partial(_scan_through, feed, window), moves=False, tells=tells)
     if "sign" in world.traits.verbs:
         yield from _calls_about_agreements(world, good)
 
