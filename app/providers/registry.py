@@ -34,12 +34,12 @@ class ProviderAccount:
     report_delivery: bool = False
     also_for: tuple[str, ...] = ()
     """Other accounts of this plugin whose messages come to this one's address, too."""
-    estimated_share: int = 30
-    """Of a store: per cent of the price that it keeps, by estimate."""
     shared: bool = False
     """Other systems use the account, too: lines of its bills that are not ours are no differences."""
     our_numbers: str = ""
     """A pattern of our numbers in its bills; empty: 63-bit decimal numbers."""
+    estimated_share: int = 30
+    """Of a store: per cent of the price that it keeps, by estimate."""
 
     @cached_property
     def takes_reports(self) -> bool:
@@ -60,9 +60,6 @@ class AccountSettings(BaseModel):
     """Tell the provider of each credited purchase that it was delivered, where no client does."""
     also_for: tuple[str, ...] = ()
     """Names of other provider accounts of this plugin, whose messages come to the address of this one, too."""
-    estimated_share: Annotated[int, Field(ge=0, le=100)] = 30
-    """Of a store: how many per cent of the price it keeps, commission and taxes together. Reports show what its
-    financial report does not tell yet by this estimate, marked as one; nothing is booked by it."""
     shared: bool = False
     """Other systems use the account at the provider, too: what they take and give back stands in its bills."""
     our_numbers: Annotated[str, Field(max_length=LONGEST_PATTERN)] = ""
@@ -77,6 +74,10 @@ class AccountSettings(BaseModel):
         except re.error:
             raise ValueError("not a regular expression") from None
         return pattern
+
+    estimated_share: Annotated[int, Field(ge=0, le=100)] = 30
+    """Of a store: how many per cent of the price it keeps, commission and taxes together. Reports show what its
+    financial report does not tell yet by this estimate, marked as one; nothing is booked by it."""
 
 
 class Registry:
@@ -187,7 +188,8 @@ def _build_account(
     unknown = sorted(set(common.scan) - set(feeds))
     if unknown:
         raise Misconfigured(f"provider account {name!r}: scan: no feed {unknown[0]!r} (there are: {', '.join(feeds)})")
-    own = (common.scan, common.report_delivery, common.also_for, common.estimated_share)
-    return ProviderAccount(
-        name, common.plugin, common.live, provider, *own, shared=common.shared, our_numbers=common.our_numbers
+    own = (
+        *(common.scan, common.report_delivery, common.also_for),
+        *(common.shared, common.our_numbers, common.estimated_share),
     )
+    return ProviderAccount(name, common.plugin, common.live, provider, *own)

@@ -158,6 +158,12 @@ class AppleWorld(World):
         self._begun = clock.now()
         self.shop = Shop(clock)
         self._sold: dict[str, int] = {}
+        # One that we did not take: each feed has something to tell, and so something to lie about.
+        self.shop.answers.append(500)
+        given_back = self.shop.store.purchases.refund(self.shop.environment, self.shop.buy("coins-of-another").id)
+        given_back.finished = True
+        self.shop.store.notifications.tell("REFUND", "", given_back)
+        self.shop.store.notifications.run_due()
 
     def settings(self) -> dict[str, Any]:
         return self.shop.settings()
