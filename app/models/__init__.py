@@ -15,6 +15,7 @@ from app.models import (
     ledger,
     orders,
     receipts,
+    recognition,
     refunds,
     reports,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "ledger",
     "orders",
     "receipts",
+    "recognition",
     "refunds",
     "reports",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.deciding import Booking
+from app.domain.deciding import Booking, sale_scope
 from app.domain.fulfilment import FulfilledBy
 from app.domain.grants import Grant, grants_of
 from app.domain.ledger import ISSUANCE, Lot, Transfer, system, wallet
@@ -45,7 +45,7 @@ class MoneyFact:
 def _money_fact(
     account: str, environment: str, key: str, money: Money | None, at: datetime, theirs: str | None
 ) -> MoneyFact:
-    return MoneyFact(f"fact:{account}:{environment}", f"clearing:{account}", environment, key, money, at, theirs or "")
+    return MoneyFact(sale_scope(account, environment), f"clearing:{account}", environment, key, money, at, theirs or "")
 
 
 def of_reported(reported: ReportedFact) -> MoneyFact:
