@@ -52,6 +52,7 @@ from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
 from app.event_settings import EventSettings
+from app.finance_settings import FinanceSettings
 from app.gift_settings import GiftSettings
 from app.setting_faults import nearest, sentences
 
@@ -148,6 +149,7 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     events: EventSettings = Field(default_factory=EventSettings)
+    finance: FinanceSettings = Field(default_factory=FinanceSettings)
     gifts: GiftSettings = Field(default_factory=GiftSettings)
     agreements: AgreementSettings = Field(default_factory=AgreementSettings)
     user_jwt: UserJwt | None = None
@@ -332,6 +334,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "ledger": LedgerSettings,
     "audit": AuditSettings,
     "events": EventSettings,
+    "finance": FinanceSettings,
     "gifts": GiftSettings,
 }
 _TABLES = frozenset({*_MODELS, "api_keys", "callers", "provider_accounts"})

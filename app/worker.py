@@ -42,6 +42,7 @@ from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
+from app.services.finance import recognition
 from app.services.fulfilments import reminders
 from app.services.gifts import gift_rows, journey, recalls
 from app.services.intake import receipts
@@ -63,6 +64,8 @@ OLD_CALLS_SECONDS = 3600.0
 FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
+RECOGNITION_PAUSE = timedelta(minutes=1)
+"""The pause after a round that found no revenue to recognise."""
 SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
 EVENTS, DELIVERIES = "events without a position", "deliveries"
 """Kinds of work beside the queues."""
@@ -130,6 +133,7 @@ class Worker:
         self._old_calls_from = 0
         self._parked_after = parked_facts.PARKED_START
         self._no_checkpoint_at: datetime | None = None
+        self._nothing_recognised_at: datetime | None = None
         self._dispatcher = delivery_rounds.Dispatcher(core)
         self._is_running = False
         self.stop = threading.Event()
@@ -218,6 +222,7 @@ class Worker:
         yield Lane("facts that wait", self._waiting_facts)
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
+        yield Lane("revenue", self._recognise)
         yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
         yield Lane(DELIVERIES, self._deliver, DELIVERIES)
         yield Lane("old rows", self._old_rows)
@@ -271,6 +276,20 @@ class Worker:
             written = False
         self._no_checkpoint_at = None if written else now
         return int(written)
+
+    def _recognise(self) -> int:
+        """The revenue of days that are closed, some days a round. A failure stops nothing else, as with checkpoints."""
+        now = self._core.clock.now()
+        last = self._nothing_recognised_at
+        if last is not None and abs(now - last) < RECOGNITION_PAUSE:
+            return 0
+        try:
+            booked = recognition.recognise_next(self._core)
+        except Exception:
+            _log.exception("recognition_failed")
+            booked = False
+        self._nothing_recognised_at = None if booked else now
+        return int(booked)
 
     def _waiting_facts(self) -> int:
         """Facts whose cause may have come since: refunds before their payment, and parked ones. Seldom any, so seldom

@@ -259,3 +259,13 @@ def _of_breakage(pool: Pool, more: int) -> int:
     if more < 0:
         return -min(-more, max(0, pool.breakage_minor))
     return min(more, max(0, pool.breakage_back_minor))
+
+
+# The accounts of money that recognition moves, and the kinds of its transfers.
+LIABILITY = "sales"
+"""Contract liability: paid and not yet earned."""
+REVENUE_EARNED, REVENUE_BREAKAGE = "revenue:earned", "revenue:breakage"
+OPENING_MONEY = "opening"
+"""The counterpart of the value of coins that an import brought in."""
+RECOGNISED, BREAKAGE_BOOKED, OPENING_VALUE = "recognised", "breakage", "opening_value"
+RECOGNITION_KINDS = (RECOGNISED, BREAKAGE_BOOKED, OPENING_VALUE)

@@ -1,0 +1,250 @@
+"""The worker's part in recognition: for each day that is closed, the movements of the contract liability, and the
+transfers that bring its account there.
+
+A turn reads some closed days in one snapshot, without a lock, and writes figures, transfers and its progress in one
+transaction, which only succeeds where the progress is still the one that it began with. So it may be stopped anywhere,
+and any number of workers may try.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import partial
+from typing import Any, NamedTuple
+
+import structlog
+from sqlalchemy import and_, func, insert, select, text, update
+
+from app.domain.ledger import Transfer, system
+from app.domain.recognition import (
+    BREAKAGE,
+    BREAKAGE_BOOKED,
+    EARNED,
+    LIABILITY,
+    OPENING_MONEY,
+    OPENING_VALUE,
+    RECOGNISED,
+    REVENUE_BREAKAGE,
+    REVENUE_EARNED,
+    Moved,
+    Movement,
+)
+from app.models.base import AnyRow
+from app.models.ledger import TRANSFERS
+from app.models.recognition import FIGURES, PROGRESS
+from app.models.slot_guard import sweep
+from app.services.base.context import Core, Tx
+from app.services.base.transaction import Transaction
+from app.services.base.upsert import insert_if_new
+from app.services.finance.contract_liability import LiabilityKey, closings_at, kept_closings
+from app.services.finance.touched_purchases import other_movements, touched_lots, touched_places
+from app.services.ledger import post
+from app.services.ledger.checkpoints import WAIT
+from app.services.ledger.purchase_rows import parts_of
+from app.services.ledger.purchases import (
+    PURCHASES_AT_ONCE,
+    PurchaseHistory,
+    Reading,
+    lots_at,
+    purchases_at,
+    whole_purchases,
+)
+
+MOST_DAYS = 31
+"""A turn takes so many days at the most, where the worker has to catch up."""
+HOUSE_SLOT = 0
+TRANSFERS_AT_ONCE = 200
+_G = PROGRESS.c
+_KINDS = {
+    **dict.fromkeys(EARNED, RECOGNISED),
+    **dict.fromkeys(BREAKAGE, BREAKAGE_BOOKED),
+    Movement.OPENED: OPENING_VALUE,
+}
+_OTHER_SIDE = {RECOGNISED: REVENUE_EARNED, BREAKAGE_BOOKED: REVENUE_BREAKAGE, OPENING_VALUE: OPENING_MONEY}
+_log = structlog.get_logger(__name__)
+
+
+class FigureKey(NamedTuple):
+    """Which movements are added up."""
+
+    booked_until: datetime
+    day: date
+    environment: str
+    currency: str
+    asset: str
+    product: str
+    sale_month: str
+    movement: Movement
+
+
+@dataclass(slots=True)
+class Figures:
+    """Sums of movements. Memory grows with the number of products, months and days, not with that of purchases."""
+
+    coins: Counter[FigureKey]
+    value: Counter[FigureKey]
+
+    @classmethod
+    def empty(cls) -> Figures:
+        return cls(Counter(), Counter())
+
+    def add(self, key: FigureKey, coins: int, value_minor: int) -> None:
+        self.coins[key] += coins
+        self.value[key] += value_minor
+
+    def count(self, history: PurchaseHistory, moved: Moved, end: datetime) -> None:
+        """Add a movement of that purchase, which was booked on the day that ends then."""
+        about = (history.environment, history.currency, moved.asset, history.product, history.sale_month)
+        value = moved.value_minor if history.currency else 0
+        self.add(FigureKey(end, moved.change.day, *about, moved.movement), moved.coins, value)
+
+    def remeasured(self, about: LiabilityKey, coins: int, value_minor: int, end: datetime, reading: Reading) -> None:
+        """Add what a change of the settings did to purchases of one kind."""
+        day = reading.day_of(end - timedelta(microseconds=1), None)
+        self.add(FigureKey(end, day, *about, Movement.REMEASURED), coins, value_minor)
+
+    def rows(self) -> list[dict[str, Any]]:
+        keys = sorted(key for key in self.coins.keys() | self.value.keys() if self.coins[key] or self.value[key])
+        return [{**key._asdict(), "coins": self.coins[key], "value_minor": self.value[key]} for key in keys]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn worked out."""
+
+    before: AnyRow | None
+    """The progress that it began with; None for the first turn of all."""
+    until: datetime
+    figures: Figures
+
+
+def recognise_next(core: Core) -> bool:
+    """Work out the oldest closed days that are missing. False if none is, or another worker was faster."""
+    turn = core.read(_work_out, snapshot=True)
+    if turn is None or not core.transact(partial(_write, turn=turn)):
+        return False
+    _log.info("revenue_recognised", until=turn.until.isoformat())
+    return True
+
+
+def progress(session: Transaction) -> AnyRow | None:
+    """How far recognition is; None before the first turn."""
+    return session.execute(select(PROGRESS)).one_or_none()
+
+
+def reading_at(core: Core, since: datetime) -> Reading:
+    """How purchases are read for figures of what was booked from that moment on."""
+    zone = core.rules.ledger.zone
+    return Reading(core.rules.recognition, lambda booked, _: booked.astimezone(zone).date(), since)
+
+
+def ends_of_days(since: datetime, until: datetime, zone: tzinfo) -> list[datetime]:
+    """The ends, not after `until`, of the days in that zone, from the day of `since` on; MOST_DAYS at the most."""
+    ends, day = list[datetime](), since.astimezone(zone).date()
+    while len(ends) < MOST_DAYS:
+        day += timedelta(days=1)
+        end = datetime.combine(day, time(), zone).astimezone(UTC)
+        if end > until:
+            break
+        if end > since:
+            ends.append(end)
+    return ends
+
+
+# --- working out ---
+
+
+def _work_out(tx: Tx) -> Turn | None:
+    rules, before = tx.core.rules, progress(tx)
+    since = before.booked_until if before is not None else _first_booking(tx)
+    ends = [] if since is None else ends_of_days(since, tx.now - WAIT, rules.ledger.zone)
+    if since is None or not ends:
+        return None
+    if tx.connection().dialect.name == "postgresql":
+        tx.execute(text("SET LOCAL statement_timeout = 0"))  # a day's transfers may be many; nothing is locked
+    figures, reading = Figures.empty(), reading_at(tx.core, since)
+    if before is not None and before.rules != rules.recognition.as_text():
+        _remeasure(tx, reading, figures, ends[0])
+    for history in _touched_histories(tx, reading, since, ends[-1]):
+        for moved in history.standing.follow(history.changes):
+            if since <= moved.change.booked_at < ends[-1]:
+                figures.count(history, moved, ends[bisect_right(ends, moved.change.booked_at)])
+    for row in other_movements(tx, since, ends[-1]):
+        day = reading.day_of_row(row)
+        end = ends[bisect_right(ends, row.created_at)]
+        figures.add(FigureKey(end, day, row.environment, row.asset, "", "", "", Movement.ADJUSTED), 0, row.value_minor)
+    return Turn(before, ends[-1], figures)
+
+
+def _touched_histories(
+    session: Transaction, reading: Reading, start: datetime, end: datetime
+) -> Iterator[PurchaseHistory]:
+    for places in whole_purchases(touched_places(session, start, end)):
+        yield from purchases_at(session, places, reading)
+    for names in parts_of(touched_lots(session, start, end), PURCHASES_AT_ONCE):
+        yield from lots_at(session, names, reading)
+
+
+def _remeasure(session: Transaction, reading: Reading, figures: Figures, end: datetime) -> None:
+    """The settings changed: bring what the figures come to so far to what the settings of now say."""
+    told = kept_closings(session)
+    for key, (coins, value) in closings_at(session, reading).items():
+        before = told.pop(key, (0, 0))
+        figures.remeasured(key, coins - before[0], value - before[1], end, reading)
+    for key, (coins, value) in told.items():
+        figures.remeasured(key, -coins, -value, end, reading)
+
+
+def _first_booking(session: Transaction) -> datetime | None:
+    """When the books begin."""
+    first: datetime | None = session.scalar(select(func.min(TRANSFERS.c.created_at)).prefix_with(sweep("report")))
+    return first
+
+
+# --- writing down ---
+
+
+def _write(tx: Tx, turn: Turn) -> bool:
+    """False if another worker's turn came first."""
+    now = {"booked_until": turn.until, "rules": tx.core.rules.recognition.as_text()}
+    if turn.before is None:
+        if not insert_if_new(tx, PROGRESS, {"id": 1, **now}):
+            return False
+    else:
+        begun = and_(_G.booked_until == turn.before.booked_until, _G.rules == turn.before.rules)
+        if tx.execute(update(PROGRESS).where(begun).values(now)).rowcount != 1:
+            return False
+    rows = turn.figures.rows()
+    if rows:
+        tx.execute(insert(FIGURES), rows)
+    for part in parts_of(transfers_of_figures(rows), TRANSFERS_AT_ONCE):
+        post(tx, HOUSE_SLOT, part, at=tx.now, rules=tx.core.rules.ledger)
+    return True
+
+
+def transfers_of_figures(rows: Iterable[Mapping[str, Any]]) -> list[Transfer]:
+    """What has to be booked for these figures: one transfer for each day, account, currency and environment."""
+    sums = Counter[tuple[datetime, date, str, str, str]]()
+    for row in rows:
+        kind = _KINDS.get(Movement(row["movement"]))
+        if kind is not None:
+            sums[row["booked_until"], row["day"], row["environment"], row["currency"], kind] += row["value_minor"]
+    return [_transfer(*about, effect) for about, effect in sorted(sums.items()) if effect]
+
+
+def _transfer(until: datetime, day: date, environment: str, currency: str, kind: str, effect: int) -> Transfer:
+    liability = system(LIABILITY, currency, environment)
+    other = system(_OTHER_SIDE[kind], currency, environment)
+    return Transfer(
+        scope=f"recognition:{kind}",
+        key=f"{until.isoformat()}:{day}:{environment}:{currency}",
+        debit=other if effect > 0 else liability,
+        credit=liability if effect > 0 else other,
+        amount=abs(effect),
+        kind=kind,
+        reference=day.isoformat(),
+    )

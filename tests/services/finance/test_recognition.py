@@ -1,0 +1,185 @@
+"""Unspent coins are worth their money, day by day and to the last minor unit, whatever happened to them.
+
+The test keeps its own account: at the end of each day it reads by plain SQL how many coins of each purchase are left
+anywhere, and works out with fractions what they are worth. Recognition comes later, and has to find the same days.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from math import floor
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from app.domain.numbers import slot_of_user
+from app.domain.spending import Spend
+from app.providers.facts import Kind
+from app.services import ledger
+from app.services.finance import recognition
+from app.services.ledger import expiry
+from app.services.ledger.reversals import Reverse, reverse
+from tests.support.buyer import Buyer
+from tests.support.friends import Friends, friends_in
+from tests.support.world import World
+
+PAID, COINS = 600, 60
+DAY = 86_400.0
+LEFT = """\
+/* sweep: audit */
+SELECT payment, SUM(coins) FROM (
+  SELECT l.payment AS payment, CASE WHEN a.open_lot = l.version THEN a.open_left ELSE l.remaining END AS coins
+  FROM lots l JOIN accounts a ON a.slot = l.slot AND a.id = l.account_id WHERE NOT l.bonus AND l.payment <> ''
+  UNION ALL
+  SELECT p.payment, p.amount FROM gift_parts p JOIN gifts g ON g.slot = p.slot AND g.id = p.gift_id
+  WHERE g.status = 'sent' AND NOT p.bonus
+) AS found GROUP BY payment"""
+BACK = """\
+/* sweep: audit */
+SELECT p.reference, SUM(CASE WHEN t.kind = 'refund' THEN t.amount ELSE -t.amount END)
+FROM transfers t JOIN transfers p ON p.slot = t.slot AND p.id = t.cause_id
+WHERE p.kind = 'payment' AND t.kind IN ('refund', 'refund_undone') GROUP BY p.reference"""
+MOVED = """\
+/* sweep: audit */
+SELECT t.reference, SUM(CASE WHEN a.id = t.credit_id THEN t.amount ELSE -t.amount END)
+FROM transfers t JOIN accounts a ON a.slot = t.slot AND a.id IN (t.debit_id, t.credit_id)
+WHERE a.code = :code AND t.kind IN ('recognised', 'breakage', 'opening_value') GROUP BY t.reference"""
+
+
+def worth(left: int, back: int) -> int:
+    """What so many coins of a purchase of 60 for 600 are worth when `back` of its money went back."""
+    if back == 0:
+        return floor(Fraction(PAID * left, COINS) + Fraction(1, 2))
+    there = COINS - floor(Fraction(COINS * back, PAID) + Fraction(1, 2))
+    return floor(Fraction((PAID - back) * min(left, there), there)) if there else 0
+
+
+@dataclass
+class Diary:
+    """A world, and what its unspent coins were worth at the end of each day."""
+
+    friends: Friends
+    buyers: list[Buyer] = field(default_factory=list)
+    spends: list[tuple[str, object]] = field(default_factory=list)
+    cash: dict[date, int] = field(default_factory=dict)
+    value: dict[date, int] = field(default_factory=dict)
+    coins: dict[date, int] = field(default_factory=dict)
+    keys: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def world(self) -> World:
+        return self.friends.world
+
+    @property
+    def today(self) -> date:
+        return self.world.clock.now().astimezone(UTC).date()
+
+    def buy(self, user: str) -> None:
+        buyer = Buyer(self.world, user)
+        buyer.pay()
+        self.buyers.append(buyer)
+
+    def spend(self, user: str, amount: int) -> None:
+        wanted = Spend(user, "coin", amount, f"diary-{next(self.keys)}", environment="sandbox")
+        core = self.world.core
+        done = core.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now))
+        if hasattr(done, "balance"):
+            self.spends.append((user, done.id))
+
+    def undo(self, number: int, amount: int) -> None:
+        """Reverse a spend, or a part of it; a second time is refused, and harmless."""
+        if not self.spends:
+            return
+        user, transfer = self.spends.pop(number % len(self.spends))
+        wanted = Reverse(transfer, f"undo-{next(self.keys)}", "a test", "test", amount)  # type: ignore[arg-type]
+        self.world.core.transact(lambda tx: reverse(tx, slot_of_user(user), wanted, at=tx.now))
+
+    def give(self, giver: str, receiver: str, amount: int) -> None:
+        if self.friends.balance(giver).balance >= amount:
+            self.friends.give(giver, receiver, amount, key=f"diary-{next(self.keys)}")
+
+    def refund(self, number: int, money: int) -> None:
+        if self.buyers:
+            buyer = self.buyers[number % len(self.buyers)]
+            money = min(money, PAID - buyer.refunded)
+            if money:
+                buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund=f"r{next(self.keys)}", money=money))
+                self.friends.work(0)
+
+    def sleep(self, days: int) -> None:
+        """The day ends: write down how it ended, and for how many days nothing else happens."""
+        for _ in range(days):
+            self._write_down()
+            self.world.clock.advance(DAY)
+            core = self.world.core
+            while expiry.expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger):
+                pass
+
+    def _write_down(self) -> None:
+        read = self.world.core.read
+        left = dict(read(lambda tx: [tuple(row) for row in tx.execute(text(LEFT))]))
+        back = dict(read(lambda tx: [tuple(row) for row in tx.execute(text(BACK))]))
+        paid = {str(buyer.payment_id) for buyer in self.buyers}
+        self.value[self.today] = sum(worth(int(left.get(one, 0)), int(back.get(one, 0))) for one in paid)
+        self.coins[self.today] = sum(int(left.get(one, 0)) for one in paid)
+        self.cash[self.today] = len(paid) * PAID - sum(int(back.get(one, 0)) for one in paid)
+
+    def recognise(self) -> None:
+        while recognition.recognise_next(self.world.core):
+            pass
+
+    def moved(self, code: str) -> dict[date, int]:
+        """What recognition booked to an account, by the day that it is about."""
+        rows = self.world.core.read(lambda tx: tx.execute(text(MOVED), {"code": code}).all())
+        return {date.fromisoformat(row[0]): int(row[1]) for row in rows}
+
+    def assert_tied(self) -> None:
+        """On each day that is recognised the liability is what the unspent coins were worth at its end."""
+        booked, liability = self.moved("sales"), 0
+        checked = 0
+        until = self.world.core.read(recognition.progress)
+        for day in sorted(self.value):
+            if until is None or datetime(day.year, day.month, day.day, tzinfo=UTC) >= until.booked_until:
+                break
+            liability += booked.pop(day, 0)
+            assert self.cash[day] + liability == self.value[day], day
+            checked += 1
+        assert checked and not booked
+
+
+@pytest.fixture
+def diary(world: World) -> Diary:
+    return Diary(friends_in(world))
+
+
+USERS = ("ann", "bob", "cem")
+_user, _amount = st.sampled_from(USERS), st.integers(1, 70)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("buy"), _user),
+        st.tuples(st.just("spend"), _user, _amount),
+        st.tuples(st.just("spend"), _user, _amount),
+        st.tuples(st.just("give"), _user, _user, _amount).filter(lambda step: step[1] != step[2]),
+        st.tuples(st.just("undo"), st.integers(0, 9), st.integers(1, 9)),
+        st.tuples(st.just("refund"), st.integers(0, 9), st.sampled_from([1, 4, 5, 100, 299, 600])),
+        st.tuples(st.just("sleep"), st.sampled_from([1, 1, 2, 31])),
+    ),
+    min_size=8,
+    max_size=25,
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(steps=STEPS)
+def test_the_liability_is_the_value_of_unspent_coins_on_every_day(diary: Diary, steps: list[tuple[object, ...]]) -> None:
+    diary.buy("ann")
+    for name, *arguments in steps:
+        getattr(diary, str(name))(*arguments)
+    diary.sleep(3)
+    diary.recognise()
+    diary.assert_tied()
