@@ -15,12 +15,13 @@ from sqlalchemy.engine import make_url
 from app import logs
 from app.models import schema
 from app.services.base.transaction import Sessions
-from tests.support import databases, remembered_routes
+from tests.support import databases, remembered_routes, remembered_statements
 from tests.support.lending import Lender
 from tests.support.world import World, build_world
 
 logs.configure()
 remembered_routes.remember()
+remembered_statements.remember()
 
 LONG_TABLE = 10
 """A test with so many cases or more runs all of them on SQLite, and each fourth on PostgreSQL."""

@@ -7,6 +7,7 @@ slots are allowed by name: they start with a comment from SWEEPS (`select(...).p
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, TextClause, event, text
@@ -71,6 +72,8 @@ SWEEPS = frozenset(
         "lists",
     }
 )
+TEXTS_REMEMBERED = 4096
+"""Statements that were read are remembered by their text: the service has some hundred of them."""
 _TABLE = re.compile(r'\b(?:from|join|into|update)\s+(?:only\s+)?"?([a-z_]+)"?', re.IGNORECASE)
 _SLOT_TEST = re.compile(r"\bslot\s*(?:=|in\b)", re.IGNORECASE)
 _SWEEP = re.compile(r"/\* sweep: ([a-z_]+) \*/")
@@ -87,6 +90,7 @@ def sweep(name: str) -> TextClause:
     return text(f"/* sweep: {name} */")
 
 
+@lru_cache(TEXTS_REMEMBERED)
 def check_statement(statement: str) -> None:
     """Raise SlotMissing unless the statement names the slot, is a named sweep, or touches no user data."""
     if not tables_of(statement) & SLOTTED or is_schema(statement) or is_sweep(statement):

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -76,16 +78,38 @@ def report(connection: Connection, sql: str, names: Sequence[str], values: Seque
         check(connection, sql, [dict(pairs)])
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the text of a statement says, whatever its values are."""
+
+    refused: str | None
+    """What such engines refuse in it."""
+    is_of_one_slot: bool
+    """Whether it has to be given one slot."""
+    written_out: frozenset[int]
+    """Slots that stand in the text itself."""
+    from_select: bool
+    """An INSERT from a SELECT whose slot is no column."""
+
+
+@lru_cache(slot_guard.TEXTS_REMEMBERED)
+def _read(sql: str) -> _Reading:
+    if slot_guard.is_schema(sql) or sql == MIGRATION_LOCK:
+        return _Reading(None, False, frozenset(), False)
+    refused = next((what for what, pattern in _REFUSED if pattern.search(sql)), None)
+    of_one = bool(tables_of(sql) & SLOTTED) and not is_sweep(sql)
+    written_out = frozenset(int(slot) for slot in _WRITTEN_OUT.findall(sql))
+    return _Reading(refused, of_one, written_out, _FROM_SELECT.search(sql) is not None)
+
+
 def check(connection: Connection, sql: str, values: Iterable[Mapping[str, Any]]) -> None:
     """Raise SlotsMixed unless the statement, with these values, and the transaction so far are of one slot."""
-    if slot_guard.is_schema(sql) or sql == MIGRATION_LOCK:
+    reading = _read(sql)
+    if reading.refused is not None:
+        raise SlotsMixed(f"{reading.refused}: {sql[:300]}")
+    if not reading.is_of_one_slot:
         return
-    for what, pattern in _REFUSED:
-        if pattern.search(sql):
-            raise SlotsMixed(f"{what}: {sql[:300]}")
-    if not tables_of(sql) & SLOTTED or is_sweep(sql):
-        return
-    given = {int(slot) for slot in _WRITTEN_OUT.findall(sql)}
+    given = set(reading.written_out)
     for row in values:
         for name, value in row.items():
             if _SLOT.search(name):
@@ -94,7 +118,7 @@ def check(connection: Connection, sql: str, values: Iterable[Mapping[str, Any]])
                 given.add(value)
     if not given:
         raise SlotsMixed(f"no slot is given by value: {sql[:300]}")
-    if _FROM_SELECT.search(sql):
+    if reading.from_select:
         raise SlotsMixed(f"an INSERT from a SELECT whose slot is no column: {sql[:300]}")
     _note(connection, sql, given)
 
