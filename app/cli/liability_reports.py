@@ -2,82 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 import click
 
 from app.cli.house import house
-from app.domain.csv_text import csv_line
-from app.services.base.context import Core, Tx
+from app.domain.report_tables import ReportTable
+from app.services.base.context import Tx
 from app.services.finance import recognition
-from app.services.finance.contract_liability import LiabilityKey
-from app.services.finance.liability_reports import COLUMNS, liability_lines, revenue_lines
+from app.services.finance.liability_reports import contract_liability_table, revenue_table
+from app.services.reports.files import csv_lines
 
 _DAY = click.DateTime(["%Y-%m-%d"])
-_ABOUT = LiabilityKey._fields
-
-
-def _period(command: Callable[..., None]) -> Callable[..., None]:
-    command = click.option("--to", "until", metavar="YYYY-MM-DD", type=_DAY, required=True, help="The last day.")(
-        command
-    )
-    return click.option("--from", "since", metavar="YYYY-MM-DD", type=_DAY, required=True, help="The first day.")(
-        command
-    )
+_since = click.option("--from", "since", metavar="YYYY-MM-DD", type=_DAY, required=True, help="The first day.")
+_until = click.option("--to", "until", metavar="YYYY-MM-DD", type=_DAY, required=True, help="The last day.")
+MakeTable = Callable[[Tx, date, date], ReportTable]
 
 
 @click.command("contract-liability")
-@_period
+@_since
+@_until
 def report_contract_liability(since: datetime, until: datetime) -> None:
     """Unspent coins and their money, by product and month of sale: opening, what moved, closing. As CSV."""
-    _write(since, until, liability_table)
+    _write(since.date(), until.date(), contract_liability_table)
 
 
 @click.command("revenue")
-@_period
+@_since
+@_until
 def report_revenue(since: datetime, until: datetime) -> None:
     """Revenue by day, product and month of sale: of coins that were used, and of those that expired. As CSV."""
-    _write(since, until, revenue_table)
+    _write(since.date(), until.date(), revenue_table)
 
 
-def liability_table(tx: Tx, since: date, until: date) -> Iterator[list[object]]:
-    """The roll-forward, its heading first. Money that nobody told is empty."""
-    names = ("opening", *COLUMNS, "closing")
-    yield [*_ABOUT, *(f"{name}_coins" for name in names), *(f"{name}_minor" for name in names)]
-    for line in liability_lines(tx, since, until):
-        coins = [line.opening_coins, *(line.coins[name] for name in COLUMNS), line.closing_coins]
-        minor = [line.opening_minor, *(line.minor[name] for name in COLUMNS), line.closing_minor]
-        yield [*line.about, *coins, *(minor if line.is_valued else [None] * len(minor))]
-
-
-def revenue_table(tx: Tx, since: date, until: date) -> Iterator[list[object]]:
-    """Revenue by day, its heading first. Money that nobody told is empty."""
-    yield ["day", *_ABOUT, "coins", "earned_minor", "breakage_minor"]
-    for line in revenue_lines(tx, since, until):
-        money = [line.earned_minor, line.breakage_minor] if line.about.currency else [None, None]
-        yield [line.day, *line.about, line.coins, *money]
-
-
-def _write(since: datetime, until: datetime, table: Callable[[Tx, date, date], Iterator[list[object]]]) -> None:
-    core = house().core
-    first, last = since.date(), until.date()
-    if last < first:
+def _write(since: date, until: date, make: MakeTable) -> None:
+    if until < since:
         raise click.UsageError("the report would end before it begins")
-    core.read(lambda tx: _echo(tx, core, first, last, table), snapshot=True)
+    house().core.read(lambda tx: _echo(tx, since, until, make), snapshot=True)
 
 
-def _echo(
-    tx: Tx, core: Core, first: date, last: date, table: Callable[[Tx, date, date], Iterator[list[object]]]
-) -> None:
-    done = recognition.progress(tx)
-    known = None if done is None else _day_before(done.booked_until, core)
-    if known is None or known < last:
-        reached = "no day yet" if known is None else f"{known}"
-        raise click.ClickException(f"the worker has worked out {reached}: a day is worked out a day after its end")
-    for row in table(tx, first, last):
-        click.echo(csv_line(row, end="\n"), nl=False)
-
-
-def _day_before(until: datetime, core: Core) -> date:
-    return (until - timedelta(microseconds=1)).astimezone(core.rules.ledger.zone).date()
+def _echo(tx: Tx, since: date, until: date, make: MakeTable) -> None:
+    done, zone = recognition.progress(tx), tx.core.rules.ledger.zone
+    known = None if done is None else (done.booked_until - timedelta(microseconds=1)).astimezone(zone).date()
+    if known is None or known < until:
+        reached = "no day" if known is None else f"the days until {known}"
+        raise click.ClickException(f"the worker has worked out {reached} so far: each a day after its end")
+    for line in csv_lines(make(tx, since, until), end="\n"):
+        click.echo(line, nl=False)

@@ -83,6 +83,13 @@ class RecognitionRules:
         expected = {product: str(part) for product, part in sorted(self.expected_breakage.items())}
         return json.dumps({"allocation": self.allocation, "expected_breakage": expected}, sort_keys=True)
 
+    @classmethod
+    def from_text(cls, kept: str) -> RecognitionRules:
+        """The settings that were kept like that."""
+        told = json.loads(kept)
+        expected = {product: Fraction(part) for product, part in told["expected_breakage"].items()}
+        return cls(Allocation(told["allocation"]), expected)
+
 
 @dataclass(slots=True)
 class Pool:

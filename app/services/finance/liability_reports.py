@@ -1,4 +1,4 @@
-"""The roll-forward of the contract liability, and revenue by day: rows for reports, read from the figures."""
+"""The roll-forward of the contract liability, and revenue by day: read from the figures, line by line."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from itertools import groupby
 from sqlalchemy import Select, case, func, select
 
 from app.domain.recognition import BREAKAGE, EARNED, Movement
+from app.domain.report_tables import Amount, Cell, ReportTable
 from app.models.base import AnyRow
 from app.models.recognition import FIGURES
 from app.services.base.errors import DomainError
@@ -56,11 +57,6 @@ class LiabilityLine:
     closing_minor: int = 0
     coins: Counter[str] = field(default_factory=Counter)
     minor: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def is_valued(self) -> bool:
-        """Whether anybody told the price: else there are coins and no money."""
-        return self.about.currency != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +105,38 @@ def revenue_lines(session: Transaction, since: date, until: date) -> Iterator[Re
     for row in _stream(session, wanted.order_by(_F.day, *_KEY)):
         if row.coins_moved or row.earned or row.breakage:
             yield RevenueLine(row.day, _about(row), int(row.coins_moved), int(row.earned), int(row.breakage))
+
+
+def contract_liability_table(session: Transaction, since: date, until: date) -> ReportTable:
+    """The roll-forward as a table. Money that nobody told is empty. Raises PeriodReversed."""
+    _check(since, until)
+    names = ("opening", *COLUMNS, "closing")
+    columns = [*LiabilityKey._fields, *(f"{name}_coins" for name in names), *names]
+    rows = map(_liability_cells, liability_lines(session, since, until))
+    return ReportTable("contract-liability", "Contract liability", columns, rows)
+
+
+def revenue_table(session: Transaction, since: date, until: date) -> ReportTable:
+    """Revenue by day as a table. Money that nobody told is empty. Raises PeriodReversed."""
+    _check(since, until)
+    columns = ["day", *LiabilityKey._fields, "coins", "earned", "breakage"]
+    rows = map(_revenue_cells, revenue_lines(session, since, until))
+    return ReportTable("revenue", "Revenue", columns, rows)
+
+
+def _liability_cells(line: LiabilityLine) -> list[Cell]:
+    coins = [line.opening_coins, *(line.coins[name] for name in COLUMNS), line.closing_coins]
+    minor = [line.opening_minor, *(line.minor[name] for name in COLUMNS), line.closing_minor]
+    return [*line.about, *coins, *(_money(each, line.about) for each in minor)]
+
+
+def _revenue_cells(line: RevenueLine) -> list[Cell]:
+    money = (line.earned_minor, line.breakage_minor)
+    return [line.day, *line.about, line.coins, *(_money(each, line.about) for each in money)]
+
+
+def _money(minor: int, about: LiabilityKey) -> Cell:
+    return Amount(minor, about.currency) if about.currency else None
 
 
 def _check(since: date, until: date) -> None:
