@@ -18,7 +18,7 @@ from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
 from app.services.ledger.leg_sums import FOREVER
-from app.services.ledger.purchase_rows import SALE, LotName, Place
+from app.services.ledger.purchase_rows import SALE, WITH_COINS, LotName, Place
 
 TOUCHED_AT_ONCE = 1000
 """The database sends so many names at a time."""
@@ -68,9 +68,8 @@ def _in_order(*parts: Select[Any]) -> CompoundSelect[Any]:
 
 
 _LEFT = _L.remaining > 0
-_WITH_COINS = select(_L.payment, _L.slot).where(_LEFT, _L.payment != "")
 _UNDELIVERED = select(cast(_W.payment_id, String), _W.slot).where(_W.delivered_at.is_(None))
-_TOUCHED, _ALIVE = _in_order(*_places()), _in_order(*_places(), _WITH_COINS, _UNDELIVERED)
+_TOUCHED, _ALIVE = _in_order(*_places()), _in_order(*_places(), *WITH_COINS, _UNDELIVERED)
 _ALONE = _of_lots(_L.slot, _L.account_id, _L.version, where=_WITHOUT_PURCHASE)
 _ALONE_WITH_COINS = select(_L.slot, _L.account_id, _L.version).where(_LEFT, _WITHOUT_PURCHASE)
 _TOUCHED_ALONE: CompoundSelect[Any] = union(*_ALONE)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
-from sqlalchemy import select
+from sqlalchemy import select, union
 
 from app.domain.recognition import RecognitionRules
 from app.models.ledger import LOTS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Connected, Transaction
-from app.services.ledger.purchase_rows import LotName, Place, parts_of
+from app.services.ledger.purchase_rows import WITH_COINS, LotName, Place, parts_of
 from app.services.ledger.purchases import (
     PURCHASES_AT_ONCE,
     PurchaseHistory,
@@ -25,13 +25,8 @@ from app.services.ledger.purchases import (
 
 _L = LOTS.c
 DEFERRED_AT_ONCE = 1000
-_PLACES = (
-    select(_L.payment, _L.slot)
-    .prefix_with(sweep("report"))
-    .where(_L.remaining > 0, _L.payment != "")
-    .distinct()
-    .order_by(_L.payment, _L.slot)
-)
+_FOUND = union(WITH_COINS[0].prefix_with(sweep("report")), *WITH_COINS[1:])
+_PLACES = _FOUND.order_by(*_FOUND.selected_columns)
 _ALONE = (
     select(_L.slot, _L.account_id, _L.version)
     .prefix_with(sweep("report"))

@@ -111,6 +111,15 @@ _POSTINGS = (
 _USES = select(_U.slot, _U.account_id, _U.version, _U.lot, _U.amount).prefix_with(sweep("report"))
 
 
+WITH_COINS = (
+    select(_L.payment, _L.slot).where(_L.remaining > 0, _L.payment != ""),
+    select(_P.payment, _P.slot)
+    .join(GIFTS, and_(_G.slot == _P.slot, _G.id == _P.gift_id))
+    .where(_G.next_try_at.is_not(None), _P.payment != ""),
+)
+"""Places of purchases that have coins left: in wallets, and in gifts under way."""
+
+
 def parts_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """The items, so many at a time."""
     rest = iter(items)
