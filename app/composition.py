@@ -135,5 +135,6 @@ def rules_of(settings: Settings) -> Rules:
         recognition=settings.finance.recognition(),
         gifts=settings.gifts.rules(),
         charges=settings.agreements.rules(),
+        finance=settings.finance.rules(),
         assets=settings.assets,
     )

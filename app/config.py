@@ -149,9 +149,9 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     events: EventSettings = Field(default_factory=EventSettings)
-    finance: FinanceSettings = Field(default_factory=FinanceSettings)
     gifts: GiftSettings = Field(default_factory=GiftSettings)
     agreements: AgreementSettings = Field(default_factory=AgreementSettings)
+    finance: FinanceSettings = Field(default_factory=FinanceSettings)
     user_jwt: UserJwt | None = None
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     callers: dict[KeyName, CallerSettings] = Field(default_factory=dict)

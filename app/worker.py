@@ -42,7 +42,7 @@ from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
-from app.services.finance import recognition
+from app.services.finance import bill_bookings, recognition
 from app.services.fulfilments import reminders
 from app.services.gifts import gift_rows, journey, recalls
 from app.services.intake import receipts
@@ -67,6 +67,7 @@ CHECKPOINT_PAUSE = timedelta(minutes=1)
 RECOGNITION_PAUSE = timedelta(minutes=1)
 """The pause after a round that found no revenue to recognise."""
 SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
+UNBOOKED_BILLS = "bills that are not booked"
 EVENTS, DELIVERIES = "events without a position", "deliveries"
 """Kinds of work beside the queues."""
 OLD = (
@@ -202,6 +203,7 @@ class Worker:
             LEDGER: ledger_expiry.ANY_EXPIRY_DUE,
             EVENTS: event_feed.ANY_UNPLACED,
             DELIVERIES: deliveries.ANY_DELIVERY_DUE,
+            UNBOOKED_BILLS: bill_bookings.any_unbooked(account.name for account in self._core.registry),
         }
 
     def _lanes(self) -> Iterator[Lane]:
@@ -223,6 +225,7 @@ class Worker:
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
         yield Lane("revenue", self._recognise)
+        yield Lane(UNBOOKED_BILLS, lambda: bill_bookings.book_due_bills(self._core, BATCH), UNBOOKED_BILLS)
         yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
         yield Lane(DELIVERIES, self._deliver, DELIVERIES)
         yield Lane("old rows", self._old_rows)

@@ -16,6 +16,7 @@ from app.cli import (
     callers,
     endpoints,
     events,
+    finance,
     find,
     fulfilments,
     gifts,
@@ -78,6 +79,10 @@ for _command in (
     wallets.wallets,
     reports.report,
     reports.recount_checkpoints,
+    finance.journal,
+    finance.close_month,
+    finance.list_closings,
+    finance.book_bills,
     audit.audit,
 ):
     main.add_command(_command)

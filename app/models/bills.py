@@ -71,6 +71,8 @@ class BillReading(Base):
     lines: Mapped[int] = mapped_column(Integer)
     """How many rows were read."""
     read_at: Mapped[datetime] = mapped_column(Moment)
+    booked_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When its fees, payouts and so on were in the books. Null: they may not be."""
 
     __table_args__ = (
         UniqueConstraint("provider_account", "feed", "name", "sha256", name="uq_bill_readings_document"),
@@ -81,6 +83,13 @@ class BillReading(Base):
         CheckConstraint("status IN ('read', 'refused', 'replaced')", name="status"),
         CheckConstraint("side IN ('trades', 'funds', 'sales', 'proceeds')", name="side"),
         Index("ix_bill_readings_since", "provider_account", "since"),
+        Index(
+            "ix_bill_readings_unbooked",
+            "provider_account",
+            "id",
+            postgresql_where=text("booked_at IS NULL AND status = 'read'"),
+            sqlite_where=text("booked_at IS NULL AND status = 'read'"),
+        ),
     )
 
 
@@ -127,5 +136,5 @@ class BillLineRow(Base):
 
 
 BILLS = Bill.__table__
-BILL_READINGS = BillReading.__table__
-BILL_LINES = BillLineRow.__table__
+BILL_READINGS = Base.metadata.tables["bill_readings"]
+BILL_LINES = Base.metadata.tables["bill_lines"]

@@ -14,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
+from app.domain.accounting_time import effective_before
+from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import Transfer
 from app.domain.recognition import LIABILITY, RECOGNITION_KINDS, RecognitionRules
 from app.models.ledger import ACCOUNTS, TRANSFERS
@@ -23,9 +25,8 @@ from app.services.audit.ledger_rows import snapshot
 from app.services.audit.orders import Finding, Progress
 from app.services.base.transaction import Sessions, Transaction
 from app.services.finance.contract_liability import Closings, closings_at, kept_closings
-from app.services.finance.recognition import HOUSE_SLOT, progress, transfers_of_figures
+from app.services.finance.recognition import progress, reading_at, transfers_of_figures
 from app.services.ledger.idempotency import STORED, stored
-from app.services.ledger.purchases import Reading
 
 LEGS_AT_ONCE = 2000
 """The database sends this many transfers at a time."""
@@ -41,14 +42,10 @@ def audit_recognition(sessions: Sessions, zone: tzinfo, told: Progress | None = 
         done = progress(session)
         if done is None:
             return
-        reading = Reading(
-            RecognitionRules.from_text(done.rules),
-            lambda booked, _: booked.astimezone(zone).date(),
-            done.booked_until,
-        )
+        reading = reading_at(session, RecognitionRules.from_text(done.rules), zone, done.booked_until)
         yield from _of_account(session, done.booked_until)
         yield from _of_closings(kept_closings(session), closings_at(session, reading))
-        yield from _of_transfers(session)
+        yield from _of_transfers(session, zone)
 
 
 def _of_account(session: Transaction, until: datetime) -> Iterator[Finding]:
@@ -85,20 +82,24 @@ def _of_closings(kept: Closings, due: Closings) -> Iterator[Finding]:
             yield Finding(_LIABILITY, f"{name}: {said}")
 
 
-def _of_transfers(session: Transaction) -> Iterator[Finding]:
+def _of_transfers(session: Transaction, zone: tzinfo) -> Iterator[Finding]:
     """Every transfer of recognition is one that the figures ask for, and none is missing."""
-    due = {transfer.id_in(HOUSE_SLOT): transfer for transfer in _due(session)}
+    due = {transfer.id_in(HOUSE_SLOT): transfer for transfer in _due(session, zone)}
     wanted = STORED.prefix_with(sweep("audit")).where(_T.kind.in_(RECOGNITION_KINDS))
     for row in session.connection().execute(wanted, execution_options={"yield_per": LEGS_AT_ONCE}):
         found = stored(row)
         right = due.pop(found.id, None)
-        if right is None or found.slot != HOUSE_SLOT or found.fingerprint() != right.fingerprint(HOUSE_SLOT):
+        is_right = right is not None and found.slot == HOUSE_SLOT
+        if right is not None and is_right:
+            is_right = found.fingerprint() == right.fingerprint(HOUSE_SLOT)
+            is_right &= row.effective_at == effective_before(right.effective_at, found.at)
+        if not is_right:
             yield Finding(_LIABILITY, f"transfer {found.id}: {found.amount} {found.kind} is not what the figures say")
     for number, missing in sorted(due.items()):
         yield Finding(_LIABILITY, f"transfer {number} of {missing.amount} {missing.kind} is missing")
 
 
-def _due(session: Transaction) -> list[Transfer]:
+def _due(session: Transaction, zone: tzinfo) -> list[Transfer]:
     about = (_F.booked_until, _F.day, _F.environment, _F.currency, _F.movement)
     rows = session.execute(select(*about, func.sum(_F.value_minor).label("value_minor")).group_by(*about))
-    return transfers_of_figures([{**row._mapping, "value_minor": int(row.value_minor)} for row in rows])
+    return transfers_of_figures([{**row._mapping, "value_minor": int(row.value_minor)} for row in rows], zone)

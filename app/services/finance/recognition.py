@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
 from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import and_, func, insert, select, text, update
 
+from app.domain.accounting_time import TICK, ClosedMonth, accounting_date, day_end
+from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import Transfer, system
 from app.domain.recognition import (
     BREAKAGE,
@@ -28,10 +30,12 @@ from app.domain.recognition import (
     OPENING_MONEY,
     OPENING_VALUE,
     RECOGNISED,
+    RECOGNITION_KINDS,
     REVENUE_BREAKAGE,
     REVENUE_EARNED,
     Moved,
     Movement,
+    RecognitionRules,
 )
 from app.models.base import AnyRow
 from app.models.ledger import TRANSFERS
@@ -40,6 +44,7 @@ from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.transaction import Transaction
 from app.services.base.upsert import insert_if_new
+from app.services.finance.accounting_periods import closed_months
 from app.services.finance.contract_liability import LiabilityKey, closings_at, kept_closings
 from app.services.finance.touched_purchases import other_movements, touched_lots, touched_places
 from app.services.ledger import post
@@ -56,9 +61,8 @@ from app.services.ledger.purchases import (
 
 MOST_DAYS = 31
 """A turn takes so many days at the most, where the worker has to catch up."""
-HOUSE_SLOT = 0
 TRANSFERS_AT_ONCE = 200
-_G = PROGRESS.c
+_G, _T = PROGRESS.c, TRANSFERS.c
 _KINDS = {
     **dict.fromkeys(EARNED, RECOGNISED),
     **dict.fromkeys(BREAKAGE, BREAKAGE_BOOKED),
@@ -85,12 +89,10 @@ class FigureKey(NamedTuple):
 class Figures:
     """Sums of movements. Memory grows with the number of products, months and days, not with that of purchases."""
 
-    coins: Counter[FigureKey]
-    value: Counter[FigureKey]
-
-    @classmethod
-    def empty(cls) -> Figures:
-        return cls(Counter(), Counter())
+    booking_day: Callable[[date], date]
+    """The day in whose reports a transfer counts that is booked now for a day."""
+    coins: Counter[FigureKey] = field(default_factory=Counter)
+    value: Counter[FigureKey] = field(default_factory=Counter)
 
     def add(self, key: FigureKey, coins: int, value_minor: int) -> None:
         self.coins[key] += coins
@@ -100,11 +102,12 @@ class Figures:
         """Add a movement of that purchase, which was booked on the day that ends then."""
         about = (history.environment, history.currency, moved.asset, history.product, history.sale_month)
         value = moved.value_minor if history.currency else 0
-        self.add(FigureKey(end, moved.change.day, *about, moved.movement), moved.coins, value)
+        day = self.booking_day(moved.change.day) if moved.movement in _KINDS else moved.change.day
+        self.add(FigureKey(end, day, *about, moved.movement), moved.coins, value)
 
     def remeasured(self, about: LiabilityKey, coins: int, value_minor: int, end: datetime, reading: Reading) -> None:
         """Add what a change of the settings did to purchases of one kind."""
-        day = reading.day_of(end - timedelta(microseconds=1), None)
+        day = self.booking_day(reading.day_of(end - TICK, None))
         self.add(FigureKey(end, day, *about, Movement.REMEASURED), coins, value_minor)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -119,6 +122,9 @@ class Turn:
     before: AnyRow | None
     """The progress that it began with; None for the first turn of all."""
     until: datetime
+    at: datetime
+    """When it was worked out, and what it books is booked."""
+    zone: tzinfo
     figures: Figures
 
 
@@ -136,18 +142,34 @@ def progress(session: Transaction) -> AnyRow | None:
     return session.execute(select(PROGRESS)).one_or_none()
 
 
-def reading_at(core: Core, since: datetime) -> Reading:
+def not_recognised(session: Transaction, until: datetime, booked_until: datetime) -> str:
+    """Why the days before `until` cannot be closed with what is booked before `booked_until`; empty where they can."""
+    done = progress(session)
+    if done is None:
+        begun = _first_booking(session)
+        return "" if begun is None or begun >= until else "no revenue is recognised yet: the worker does it"
+    if done.booked_until < until:
+        return f"revenue is recognised until {done.booked_until.isoformat()} only: the worker does the rest"
+    late = select(func.max(_T.created_at)).prefix_with(sweep("report")).where(_T.kind.in_(RECOGNITION_KINDS))
+    last: datetime | None = session.scalar(late.where(_T.effective_at < until, _T.created_at >= booked_until))
+    return "" if last is None else f"revenue of the month was recognised at {last.isoformat()}: close it two days later"
+
+
+def reading_at(session: Transaction, rules: RecognitionRules, zone: tzinfo, since: datetime) -> Reading:
     """How purchases are read for figures of what was booked from that moment on."""
-    zone = core.rules.ledger.zone
-    return Reading(core.rules.recognition, lambda booked, _: booked.astimezone(zone).date(), since)
+    return Reading(rules, partial(_day_of, closed=closed_months(session), zone=zone), since)
+
+
+def _day_of(booked: datetime, happened: datetime | None, *, closed: Sequence[ClosedMonth], zone: tzinfo) -> date:
+    return accounting_date(booked, happened, closed, zone)
 
 
 def ends_of_days(since: datetime, until: datetime, zone: tzinfo) -> list[datetime]:
     """The ends, not after `until`, of the days in that zone, from the day of `since` on; MOST_DAYS at the most."""
     ends, day = list[datetime](), since.astimezone(zone).date()
     while len(ends) < MOST_DAYS:
+        end = day_end(day, zone)
         day += timedelta(days=1)
-        end = datetime.combine(day, time(), zone).astimezone(UTC)
         if end > until:
             break
         if end > since:
@@ -166,7 +188,9 @@ def _work_out(tx: Tx) -> Turn | None:
         return None
     if tx.connection().dialect.name == "postgresql":
         tx.execute(text("SET LOCAL statement_timeout = 0"))  # a day's transfers may be many; nothing is locked
-    figures, reading = Figures.empty(), reading_at(tx.core, since)
+    zone = rules.ledger.zone
+    reading = reading_at(tx, rules.recognition, zone, since)
+    figures = Figures(partial(_booking_day, now=tx.now, closed=closed_months(tx), zone=zone))
     if before is not None and before.rules != rules.recognition.as_text():
         _remeasure(tx, reading, figures, ends[0])
     for history in _touched_histories(tx, reading, since, ends[-1]):
@@ -177,7 +201,7 @@ def _work_out(tx: Tx) -> Turn | None:
         day = reading.day_of_row(row)
         end = ends[bisect_right(ends, row.created_at)]
         figures.add(FigureKey(end, day, row.environment, row.asset, "", "", "", Movement.ADJUSTED), 0, row.value_minor)
-    return Turn(before, ends[-1], figures)
+    return Turn(before, ends[-1], tx.now, zone, figures)
 
 
 def _touched_histories(
@@ -205,6 +229,10 @@ def _first_booking(session: Transaction) -> datetime | None:
     return first
 
 
+def _booking_day(day: date, *, now: datetime, closed: Sequence[ClosedMonth], zone: tzinfo) -> date:
+    return accounting_date(now, day_end(day, zone) - TICK, closed, zone)
+
+
 # --- writing down ---
 
 
@@ -221,22 +249,24 @@ def _write(tx: Tx, turn: Turn) -> bool:
     rows = turn.figures.rows()
     if rows:
         tx.execute(insert(FIGURES), rows)
-    for part in parts_of(transfers_of_figures(rows), TRANSFERS_AT_ONCE):
-        post(tx, HOUSE_SLOT, part, at=tx.now, rules=tx.core.rules.ledger)
+    for part in parts_of(transfers_of_figures(rows, turn.zone), TRANSFERS_AT_ONCE):
+        post(tx, HOUSE_SLOT, part, at=turn.at, rules=tx.core.rules.ledger)
     return True
 
 
-def transfers_of_figures(rows: Iterable[Mapping[str, Any]]) -> list[Transfer]:
+def transfers_of_figures(rows: Iterable[Mapping[str, Any]], zone: tzinfo) -> list[Transfer]:
     """What has to be booked for these figures: one transfer for each day, account, currency and environment."""
     sums = Counter[tuple[datetime, date, str, str, str]]()
     for row in rows:
         kind = _KINDS.get(Movement(row["movement"]))
         if kind is not None:
             sums[row["booked_until"], row["day"], row["environment"], row["currency"], kind] += row["value_minor"]
-    return [_transfer(*about, effect) for about, effect in sorted(sums.items()) if effect]
+    return [_transfer(*about, effect, zone) for about, effect in sorted(sums.items()) if effect]
 
 
-def _transfer(until: datetime, day: date, environment: str, currency: str, kind: str, effect: int) -> Transfer:
+def _transfer(
+    until: datetime, day: date, environment: str, currency: str, kind: str, effect: int, zone: tzinfo
+) -> Transfer:
     liability = system(LIABILITY, currency, environment)
     other = system(_OTHER_SIDE[kind], currency, environment)
     return Transfer(
@@ -247,4 +277,5 @@ def _transfer(until: datetime, day: date, environment: str, currency: str, kind:
         amount=abs(effect),
         kind=kind,
         reference=day.isoformat(),
+        effective_at=day_end(day, zone) - TICK,
     )

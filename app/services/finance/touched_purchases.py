@@ -79,7 +79,7 @@ _ALIVE_ALONE: CompoundSelect[Any] = union(*_ALONE, _ALONE_WITH_COINS)
 def _on_liability(side: ColumnElement[Any], *, is_credit: bool) -> Select[Any]:
     amount = _T.amount if is_credit else -_T.amount
     return (
-        select(_T.kind, _T.created_at, _A.asset, _A.environment, amount.label("value_minor"))
+        select(_T.created_at, _T.effective_at, _A.asset, _A.environment, amount.label("value_minor"))
         .join_from(TRANSFERS, ACCOUNTS, and_(_A.slot == _T.slot, _A.id == side))
         .where(_within(_T.created_at), _A.code == LIABILITY, _A.user_id == "")
         .where(_T.kind.not_in((SALE, *MONEY_KINDS, *RECOGNITION_KINDS)))

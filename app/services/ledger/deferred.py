@@ -62,7 +62,9 @@ def deferred_revenue(
     """Over all slots, in order. Reads purchases some at a time, so its memory does not grow with their number."""
     coins: Counter[Deferral] = Counter()
     value: Counter[Deferral] = Counter()
-    reading = Reading(rules or RecognitionRules(), lambda booked, _: booked.astimezone(zone).date())
+    reading = Reading(
+        rules or RecognitionRules(), lambda booked, happened: (happened or booked).astimezone(zone).date()
+    )
     for history in _purchases(Transaction(session.connection()), reading):
         for pool in history.standing.pools.values():
             if pool.unspent and pool.price_minor:

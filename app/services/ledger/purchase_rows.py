@@ -70,7 +70,17 @@ _LEFT = case((_A.open_lot == _L.version, _A.open_left), else_=_L.remaining)
 _LOTS = (
     select(
         *(_L.slot, _L.account_id, _L.version, _L.granted, _L.bonus, _L.payment, _L.product, _L.value_minor),
-        *(_L.currency, _L.created_at, _A.asset, _A.environment, _LEFT.label("left"), _T.id, _T.kind, _T.reference),
+        *(
+            _L.currency,
+            _L.created_at,
+            _T.effective_at,
+            _A.asset,
+            _A.environment,
+            _LEFT.label("left"),
+            _T.id,
+            _T.kind,
+            _T.reference,
+        ),
     )
     .prefix_with(sweep("report"))
     .join(ACCOUNTS, and_(_A.slot == _L.slot, _A.id == _L.account_id))
@@ -88,7 +98,7 @@ _PAID = (
     .where(_F.kind == Kind.PAID, _F.booking == Booking.SALE)
 )
 _MONEY = (
-    select(_T.slot, _T.id, _T.kind, _T.amount, _T.created_at, _T.cause_id, _A.asset, _A.environment)
+    select(_T.slot, _T.id, _T.kind, _T.amount, _T.created_at, _T.effective_at, _T.cause_id, _A.asset, _A.environment)
     .prefix_with(sweep("report"))
     .join(ACCOUNTS, and_(_A.slot == _T.slot, _A.id == _T.credit_id))
 )
@@ -101,7 +111,7 @@ _ORDERS = (
 _BEFORE = TRANSFERS.alias("before")
 _POSTINGS = (
     select(
-        *(_T.slot, _T.book_id, _T.version, _T.kind, _T.lot, _T.amount, _T.created_at, _T.cause_id),
+        *(_T.slot, _T.book_id, _T.version, _T.kind, _T.lot, _T.amount, _T.created_at, _T.effective_at, _T.cause_id),
         (_T.credit_id == _T.book_id).label("is_credit"),
         _OF.c.kind.label("of_kind"),
     )

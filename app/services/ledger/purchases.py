@@ -48,7 +48,7 @@ class Reading:
     since: datetime | None = None
 
     def day_of_row(self, row: AnyRow) -> date:
-        return self.day_of(row.created_at, None)
+        return self.day_of(row.created_at, row.effective_at)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from .agreements import Agreements
 from .attempt import Attempt
 from .balance import Balance
 from .balance_at import BalanceAt
+from .basis import Basis
 from .batch import Batch
 from .batch_request import BatchRequest
 from .cancel_agreement_request import CancelAgreementRequest
@@ -18,6 +19,10 @@ from .capture_request import CaptureRequest
 from .cause import Cause
 from .cause_by import CauseBy
 from .change_plan_request import ChangePlanRequest
+from .closing import Closing
+from .closing_request import ClosingRequest
+from .closing_status import ClosingStatus
+from .closings import Closings
 from .coins import Coins
 from .consent import Consent
 from .consent_request import ConsentRequest
@@ -70,6 +75,12 @@ from .hold_state import HoldState
 from .holds import Holds
 from .item import Item
 from .item_details import ItemDetails
+from .journal_entries import JournalEntries
+from .journal_entry import JournalEntry
+from .journal_entry_request import JournalEntryRequest
+from .journal_entry_status import JournalEntryStatus
+from .journal_line import JournalLine
+from .journal_line_request import JournalLineRequest
 from .line import Line
 from .list_agreements_format import ListAgreementsFormat
 from .list_deliveries_status import ListDeliveriesStatus
@@ -78,6 +89,8 @@ from .list_fulfilments_format import ListFulfilmentsFormat
 from .list_gifts_format import ListGiftsFormat
 from .list_holds_format import ListHoldsFormat
 from .list_holds_state import ListHoldsState
+from .list_journal_entries_format import ListJournalEntriesFormat
+from .list_journal_entries_status import ListJournalEntriesStatus
 from .list_lots_format import ListLotsFormat
 from .list_lots_show import ListLotsShow
 from .list_orders_format import ListOrdersFormat
@@ -137,6 +150,7 @@ from .refund_status import RefundStatus
 from .refunds import Refunds
 from .resend_request import ResendRequest
 from .resent import Resent
+from .reversal_of_entry_request import ReversalOfEntryRequest
 from .reverse_request import ReverseRequest
 from .rotate_request import RotateRequest
 from .search import Search
@@ -169,6 +183,7 @@ __all__ = (
     "Attempt",
     "Balance",
     "BalanceAt",
+    "Basis",
     "Batch",
     "BatchRequest",
     "CancelAgreementRequest",
@@ -176,6 +191,10 @@ __all__ = (
     "Cause",
     "CauseBy",
     "ChangePlanRequest",
+    "Closing",
+    "ClosingRequest",
+    "ClosingStatus",
+    "Closings",
     "Coins",
     "Consent",
     "ConsentRequest",
@@ -228,6 +247,12 @@ __all__ = (
     "Holds",
     "Item",
     "ItemDetails",
+    "JournalEntries",
+    "JournalEntry",
+    "JournalEntryRequest",
+    "JournalEntryStatus",
+    "JournalLine",
+    "JournalLineRequest",
     "Line",
     "ListAgreementsFormat",
     "ListDeliveriesStatus",
@@ -236,6 +261,8 @@ __all__ = (
     "ListGiftsFormat",
     "ListHoldsFormat",
     "ListHoldsState",
+    "ListJournalEntriesFormat",
+    "ListJournalEntriesStatus",
     "ListLotsFormat",
     "ListLotsShow",
     "ListOrdersFormat",
@@ -295,6 +322,7 @@ __all__ = (
     "Refunds",
     "ResendRequest",
     "Resent",
+    "ReversalOfEntryRequest",
     "ReverseRequest",
     "RotateRequest",
     "Search",
