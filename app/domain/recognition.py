@@ -27,7 +27,7 @@ class Allocation(StrEnum):
     """Over paid and bonus coins of one asset alike, as IFRS 15 does where both are coins of one kind."""
 
 
-class Cause(StrEnum):
+class ChangeCause(StrEnum):
     """Why the coins or the money of a purchase changed."""
 
     SALE = "sale"
@@ -67,7 +67,7 @@ EARNED = frozenset({Movement.USED, Movement.TAKEN_BACK})
 BREAKAGE = frozenset({Movement.EXPIRED, Movement.ESTIMATED, Movement.BREAKAGE_BACK, Movement.REMEASURED})
 """What leaves the liability as breakage, or comes back from there."""
 NO_BREAKAGE = Fraction(0)
-_BRINGING = {Cause.SALE: Movement.SOLD, Cause.OPENING: Movement.OPENED}
+_BRINGING = {ChangeCause.SALE: Movement.SOLD, ChangeCause.OPENING: Movement.OPENED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +158,14 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PurchaseChange:
     """One thing that happened to a purchase. `coins` is the change of unspent coins of the asset, `bought` and
     `price_minor` what a sale added, `refunded_minor` what of the money of the whole purchase went back."""
 
     booked_at: datetime
     day: date
     """The day in whose reports it counts."""
-    cause: Cause
+    cause: ChangeCause
     asset: str = ""
     coins: int = 0
     bought: int = 0
@@ -177,7 +177,7 @@ class Change:
 class Moved:
     """One movement of the roll-forward."""
 
-    change: Change
+    change: PurchaseChange
     movement: Movement
     asset: str
     coins: int
@@ -185,7 +185,7 @@ class Moved:
 
 
 @dataclass(slots=True)
-class Purchase:
+class PooledPurchase:
     """The pools of one purchase by asset, and how much of its money went back."""
 
     pools: dict[str, Pool]
@@ -204,14 +204,14 @@ class Purchase:
             upto = self.refunded_minor * seen // total if total else 0
             pool.refunded_minor, before = upto - before, upto
 
-    def follow(self, changes: Iterable[Change]) -> Iterator[Moved]:
+    def follow(self, changes: Iterable[PurchaseChange]) -> Iterator[Moved]:
         """Apply the changes in their order; the movements that they make. Movements of nothing are left out."""
         for change in changes:
             for moved in self._apply(change):
                 if moved.coins or moved.value_minor:
                     yield moved
 
-    def _apply(self, change: Change) -> Iterator[Moved]:
+    def _apply(self, change: PurchaseChange) -> Iterator[Moved]:
         pools = [self.pools[change.asset]] if change.asset in self.pools else []
         if change.refunded_minor or (change.price_minor and self.refunded_minor):
             pools = list(self.pools.values())
@@ -221,15 +221,15 @@ class Purchase:
             coins = change.coins if pool.asset == change.asset and pool.asset else 0
             if change.cause in _BRINGING and pool.asset == change.asset:
                 yield Moved(change, _BRINGING[change.cause], pool.asset, coins, change.price_minor)
-            elif change.cause is Cause.GIFT:
+            elif change.cause is ChangeCause.GIFT:
                 given = change.price_minor or pool.value_minor - value
                 pool.given_minor += 0 if change.price_minor else given
                 yield Moved(change, Movement.GIVEN, pool.asset, coins, given)
-            returned = coins if change.cause is Cause.REFUND else 0
+            returned = coins if change.cause is ChangeCause.REFUND else 0
             yield Moved(change, Movement.REFUNDED, pool.asset, returned, refunded - pool.refunded_minor)
             yield from _recognised(pool, change, coins, pool.recognised_minor - recognised, unspent)
 
-    def _change(self, change: Change) -> None:
+    def _change(self, change: PurchaseChange) -> None:
         pool = self.pools.get(change.asset)
         if pool is not None:
             pool.unspent += change.coins
@@ -240,24 +240,24 @@ class Purchase:
             self.share_refunds()
 
 
-def _recognised(pool: Pool, change: Change, coins: int, more: int, unspent: int) -> Iterator[Moved]:
+def _recognised(pool: Pool, change: PurchaseChange, coins: int, more: int, unspent: int) -> Iterator[Moved]:
     """What of the money became revenue, or is revenue no more, by the kind of the change."""
-    if change.cause is Cause.EXPIRY:
+    if change.cause is ChangeCause.EXPIRY:
         pool.breakage_minor += more
         yield Moved(change, Movement.EXPIRED, pool.asset, coins, -more)
-    elif change.cause is Cause.REFUND:
+    elif change.cause is ChangeCause.REFUND:
         breakage = _of_breakage(pool, more)
         pool.breakage_minor += breakage
         pool.breakage_back_minor -= breakage
         yield Moved(change, Movement.BREAKAGE_BACK, pool.asset, 0, -breakage)
         yield Moved(change, Movement.TAKEN_BACK, pool.asset, 0, breakage - more)
-    elif change.cause is Cause.USE and pool.expected_breakage:
+    elif change.cause is ChangeCause.USE and pool.expected_breakage:
         earned = pool.plain_value(unspent) - pool.plain_value(pool.unspent)
         pool.breakage_minor += more - earned
         yield Moved(change, Movement.USED, pool.asset, coins, -earned)
         yield Moved(change, Movement.ESTIMATED, pool.asset, 0, earned - more)
     else:
-        yield Moved(change, Movement.USED, pool.asset, coins if change.cause is Cause.USE else 0, -more)
+        yield Moved(change, Movement.USED, pool.asset, coins if change.cause is ChangeCause.USE else 0, -more)
 
 
 def _of_breakage(pool: Pool, more: int) -> int:

@@ -54,8 +54,8 @@ def upgrade() -> None:
     op.add_column("fulfilments", sa.Column("delivered_at", MOMENT, nullable=True))
     # What is taken back by now was delivered before: the last answer is the best that is known of when.
     op.execute(
-        "UPDATE fulfilments SET delivered_at = answered_at WHERE EXISTS (SELECT 1 FROM orders WHERE"
-        " orders.slot = fulfilments.slot AND orders.id = fulfilments.id"
+        "/* sweep: operator */ UPDATE fulfilments SET delivered_at = answered_at"
+        " WHERE EXISTS (SELECT 1 FROM orders WHERE orders.slot = fulfilments.slot AND orders.id = fulfilments.id"
         " AND orders.fulfilment_status IN ('delivered', 'taken_back'))"
     )
 

@@ -51,9 +51,9 @@ def audit_recognition(sessions: Sessions, zone: tzinfo, told: Progress | None = 
 def _of_account(session: Transaction, until: datetime) -> Iterator[Finding]:
     """The account is what the figures come to: money by its time of booking, recognition by the day it is about."""
     figures, booked = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    sums = select(_F.environment, _F.currency, func.sum(_F.value_minor)).where(_F.currency != "")
-    for environment, currency, minor in session.execute(sums.group_by(_F.environment, _F.currency)):
-        figures[environment, currency] = int(minor)
+    sums = select(_F.environment, _F.currency, func.sum(_F.value_minor).label("minor")).where(_F.currency != "")
+    for told in session.execute(sums.group_by(_F.environment, _F.currency)):
+        figures[told.environment, told.currency] = int(told.minor)
     for side, sign in ((_T.credit_id, 1), (_T.debit_id, -1)):
         for row in session.connection().execute(_legs(side, until), execution_options={"yield_per": LEGS_AT_ONCE}):
             booked[row.environment, row.asset] += sign * row.amount

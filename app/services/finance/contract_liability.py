@@ -13,7 +13,7 @@ from app.models.recognition import FIGURES
 from app.services.base.transaction import Transaction
 from app.services.finance.touched_purchases import lots_alive, places_alive
 from app.services.ledger.leg_sums import FOREVER
-from app.services.ledger.purchase_rows import parts_of
+from app.services.ledger.purchase_rows import groups_of
 from app.services.ledger.purchases import (
     PURCHASES_AT_ONCE,
     PurchaseHistory,
@@ -74,5 +74,5 @@ def _alive(session: Transaction, reading: Reading) -> Iterator[PurchaseHistory]:
     since = FOREVER if reading.since is None else reading.since
     for places in whole_purchases(places_alive(session, since)):
         yield from purchases_at(session, places, reading)
-    for names in parts_of(lots_alive(session, since), PURCHASES_AT_ONCE):
+    for names in groups_of(lots_alive(session, since), PURCHASES_AT_ONCE):
         yield from lots_at(session, names, reading)

@@ -36,7 +36,7 @@ _COLUMN = {
     Movement.ADJUSTED: ("other", 1),
 }
 """In which column of the roll-forward a movement stands, and with which sign."""
-COLUMNS = ("sold", "brought_in", "used", "expired", "refunded", "taken_back", "other")
+ROLL_FORWARD = ("sold", "brought_in", "used", "expired", "refunded", "taken_back", "other")
 """opening + sold + brought_in - used - expired - refunded + taken_back + other = closing"""
 
 
@@ -48,7 +48,7 @@ class PeriodReversed(DomainError):
 
 @dataclass(slots=True)
 class LiabilityLine:
-    """What became of the purchases of one product and month of sale. Counters are by the names in COLUMNS."""
+    """What became of the purchases of one product and month of sale. Counters are by the names in ROLL_FORWARD."""
 
     about: LiabilityKey
     opening_coins: int = 0
@@ -110,7 +110,7 @@ def revenue_lines(session: Transaction, since: date, until: date) -> Iterator[Re
 def contract_liability_table(session: Transaction, since: date, until: date) -> ReportTable:
     """The roll-forward as a table. Money that nobody told is empty. Raises PeriodReversed."""
     _check(since, until)
-    names = ("opening", *COLUMNS, "closing")
+    names = ("opening", *ROLL_FORWARD, "closing")
     columns = [*LiabilityKey._fields, *(f"{name}_coins" for name in names), *names]
     rows = map(_liability_cells, liability_lines(session, since, until))
     return ReportTable("contract-liability", "Contract liability", columns, rows)
@@ -125,8 +125,8 @@ def revenue_table(session: Transaction, since: date, until: date) -> ReportTable
 
 
 def _liability_cells(line: LiabilityLine) -> list[Cell]:
-    coins = [line.opening_coins, *(line.coins[name] for name in COLUMNS), line.closing_coins]
-    minor = [line.opening_minor, *(line.minor[name] for name in COLUMNS), line.closing_minor]
+    coins = [line.opening_coins, *(line.coins[name] for name in ROLL_FORWARD), line.closing_coins]
+    minor = [line.opening_minor, *(line.minor[name] for name in ROLL_FORWARD), line.closing_minor]
     return [*line.about, *coins, *(_money(each, line.about) for each in minor)]
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import and_, func, insert, select, text, update
 
-from app.domain.accounting_time import TICK, ClosedMonth, accounting_date, day_end
+from app.domain.accounting_time import TICK, ClosedMonth, accounting_date, end_of_day
 from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import Transfer, system
 from app.domain.recognition import (
@@ -49,7 +49,7 @@ from app.services.finance.contract_liability import LiabilityKey, closings_at, k
 from app.services.finance.touched_purchases import other_movements, touched_lots, touched_places
 from app.services.ledger import post
 from app.services.ledger.checkpoints import WAIT
-from app.services.ledger.purchase_rows import parts_of
+from app.services.ledger.purchase_rows import SALE, groups_of
 from app.services.ledger.purchases import (
     PURCHASES_AT_ONCE,
     PurchaseHistory,
@@ -59,7 +59,7 @@ from app.services.ledger.purchases import (
     whole_purchases,
 )
 
-MOST_DAYS = 31
+MOST_DAYS_OF_TURN = 31
 """A turn takes so many days at the most, where the worker has to catch up."""
 TRANSFERS_AT_ONCE = 200
 _G, _T = PROGRESS.c, TRANSFERS.c
@@ -116,7 +116,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RecognitionTurn:
     """What one turn worked out."""
 
     before: AnyRow | None
@@ -146,7 +146,8 @@ def not_recognised(session: Transaction, until: datetime, booked_until: datetime
     """Why the days before `until` cannot be closed with what is booked before `booked_until`; empty where they can."""
     done = progress(session)
     if done is None:
-        begun = _first_booking(session)
+        paid = select(func.min(_T.created_at)).prefix_with(sweep("report")).where(_T.kind == SALE)
+        begun: datetime | None = session.scalar(paid)
         return "" if begun is None or begun >= until else "no revenue is recognised yet: the worker does it"
     if done.booked_until < until:
         return f"revenue is recognised until {done.booked_until.isoformat()} only: the worker does the rest"
@@ -165,10 +166,10 @@ def _day_of(booked: datetime, happened: datetime | None, *, closed: Sequence[Clo
 
 
 def ends_of_days(since: datetime, until: datetime, zone: tzinfo) -> list[datetime]:
-    """The ends, not after `until`, of the days in that zone, from the day of `since` on; MOST_DAYS at the most."""
+    """The ends, not after `until`, of the days in that zone, from the day of `since` on; MOST_DAYS_OF_TURN at the most."""
     ends, day = list[datetime](), since.astimezone(zone).date()
-    while len(ends) < MOST_DAYS:
-        end = day_end(day, zone)
+    while len(ends) < MOST_DAYS_OF_TURN:
+        end = end_of_day(day, zone)
         day += timedelta(days=1)
         if end > until:
             break
@@ -180,7 +181,7 @@ def ends_of_days(since: datetime, until: datetime, zone: tzinfo) -> list[datetim
 # --- working out ---
 
 
-def _work_out(tx: Tx) -> Turn | None:
+def _work_out(tx: Tx) -> RecognitionTurn | None:
     rules, before = tx.core.rules, progress(tx)
     since = before.booked_until if before is not None else _first_booking(tx)
     ends = [] if since is None else ends_of_days(since, tx.now - WAIT, rules.ledger.zone)
@@ -201,7 +202,7 @@ def _work_out(tx: Tx) -> Turn | None:
         day = reading.day_of_row(row)
         end = ends[bisect_right(ends, row.created_at)]
         figures.add(FigureKey(end, day, row.environment, row.asset, "", "", "", Movement.ADJUSTED), 0, row.value_minor)
-    return Turn(before, ends[-1], tx.now, zone, figures)
+    return RecognitionTurn(before, ends[-1], tx.now, zone, figures)
 
 
 def _touched_histories(
@@ -209,7 +210,7 @@ def _touched_histories(
 ) -> Iterator[PurchaseHistory]:
     for places in whole_purchases(touched_places(session, start, end)):
         yield from purchases_at(session, places, reading)
-    for names in parts_of(touched_lots(session, start, end), PURCHASES_AT_ONCE):
+    for names in groups_of(touched_lots(session, start, end), PURCHASES_AT_ONCE):
         yield from lots_at(session, names, reading)
 
 
@@ -230,13 +231,13 @@ def _first_booking(session: Transaction) -> datetime | None:
 
 
 def _booking_day(day: date, *, now: datetime, closed: Sequence[ClosedMonth], zone: tzinfo) -> date:
-    return accounting_date(now, day_end(day, zone) - TICK, closed, zone)
+    return accounting_date(now, end_of_day(day, zone) - TICK, closed, zone)
 
 
 # --- writing down ---
 
 
-def _write(tx: Tx, turn: Turn) -> bool:
+def _write(tx: Tx, turn: RecognitionTurn) -> bool:
     """False if another worker's turn came first."""
     now = {"booked_until": turn.until, "rules": tx.core.rules.recognition.as_text()}
     if turn.before is None:
@@ -249,7 +250,7 @@ def _write(tx: Tx, turn: Turn) -> bool:
     rows = turn.figures.rows()
     if rows:
         tx.execute(insert(FIGURES), rows)
-    for part in parts_of(transfers_of_figures(rows, turn.zone), TRANSFERS_AT_ONCE):
+    for part in groups_of(transfers_of_figures(rows, turn.zone), TRANSFERS_AT_ONCE):
         post(tx, HOUSE_SLOT, part, at=turn.at, rules=tx.core.rules.ledger)
     return True
 
@@ -277,5 +278,5 @@ def _transfer(
         amount=abs(effect),
         kind=kind,
         reference=day.isoformat(),
-        effective_at=day_end(day, zone) - TICK,
+        effective_at=end_of_day(day, zone) - TICK,
     )

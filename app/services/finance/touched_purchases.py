@@ -18,7 +18,7 @@ from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
 from app.services.ledger.leg_sums import FOREVER
-from app.services.ledger.purchase_rows import SALE, WITH_COINS, LotName, Place
+from app.services.ledger.purchase_rows import SALE, WITH_COINS, LotName, PurchasePlace
 
 TOUCHED_AT_ONCE = 1000
 """The database sends so many names at a time."""
@@ -93,9 +93,9 @@ _OTHERS = (
 )
 
 
-def touched_places(session: Transaction, start: datetime, end: datetime) -> Iterator[Place]:
+def touched_places(session: Transaction, start: datetime, end: datetime) -> Iterator[PurchasePlace]:
     """Where lots of purchases lie to which anything happened, in the order of payments."""
-    return (Place(row[1], row[0]) for row in _stream(session, _TOUCHED, start, end))
+    return (PurchasePlace(row[1], row[0]) for row in _stream(session, _TOUCHED, start, end))
 
 
 def touched_lots(session: Transaction, start: datetime, end: datetime) -> Iterator[LotName]:
@@ -103,9 +103,9 @@ def touched_lots(session: Transaction, start: datetime, end: datetime) -> Iterat
     return (LotName(*row) for row in _stream(session, _TOUCHED_ALONE, start, end))
 
 
-def places_alive(session: Transaction, since: datetime) -> Iterator[Place]:
+def places_alive(session: Transaction, since: datetime) -> Iterator[PurchasePlace]:
     """Where purchases lie of which anything may have been unspent at that moment, in the order of payments."""
-    return (Place(row[1], row[0]) for row in _stream(session, _ALIVE, since, FOREVER))
+    return (PurchasePlace(row[1], row[0]) for row in _stream(session, _ALIVE, since, FOREVER))
 
 
 def lots_alive(session: Transaction, since: datetime) -> Iterator[LotName]:

@@ -13,7 +13,7 @@ from app.domain.recognition import RecognitionRules
 from app.models.ledger import LOTS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Connected, Transaction
-from app.services.ledger.purchase_rows import WITH_COINS, LotName, Place, parts_of
+from app.services.ledger.purchase_rows import WITH_COINS, LotName, PurchasePlace, groups_of
 from app.services.ledger.purchases import (
     PURCHASES_AT_ONCE,
     PurchaseHistory,
@@ -76,9 +76,11 @@ def deferred_revenue(
 
 def _purchases(session: Transaction, reading: Reading) -> Iterator[PurchaseHistory]:
     options = {"yield_per": DEFERRED_AT_ONCE}
-    places = (Place(row.slot, row.payment) for row in session.connection().execute(_PLACES, execution_options=options))
+    places = (
+        PurchasePlace(row.slot, row.payment) for row in session.connection().execute(_PLACES, execution_options=options)
+    )
     for part in whole_purchases(places):
         yield from purchases_at(session, part, reading)
     alone = (LotName(*row) for row in session.connection().execute(_ALONE, execution_options=options))
-    for names in parts_of(alone, PURCHASES_AT_ONCE):
+    for names in groups_of(alone, PURCHASES_AT_ONCE):
         yield from lots_at(session, names, reading)

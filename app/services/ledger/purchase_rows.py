@@ -35,10 +35,10 @@ ROWS_NAMED = 100
 _A, _L, _T, _U, _G, _P, _F = (table.c for table in (ACCOUNTS, LOTS, TRANSFERS, LOT_USES, GIFTS, GIFT_PARTS, FACTS))
 _OF = TRANSFERS.alias("of")
 _O, _Y, _W = Order.__table__.c, Payment.__table__.c, FULFILMENTS.c
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 
-class Place(NamedTuple):
+class PurchasePlace(NamedTuple):
     """Lots of one payment in one slot."""
 
     slot: int
@@ -130,7 +130,7 @@ WITH_COINS = (
 """Places of purchases that have coins left: in wallets, and in gifts under way."""
 
 
-def parts_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def groups_of(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
     """The items, so many at a time."""
     rest = iter(items)
     while part := list(islice(rest, size)):
@@ -143,20 +143,20 @@ def home_of(payment: str) -> int | None:
     return None if number is None else slot_of_number(number)
 
 
-def read_purchases(session: Transaction, places: Iterable[Place]) -> PurchaseRows:
+def read_purchases(session: Transaction, places: Iterable[PurchasePlace]) -> PurchaseRows:
     """Everything of these purchases but what happened to their lots."""
     found = PurchaseRows()
     wanted = set(places)
     payments = {place.payment for place in wanted}
-    wanted |= {Place(home, payment) for payment in payments if (home := home_of(payment)) is not None}
+    wanted |= {PurchasePlace(home, payment) for payment in payments if (home := home_of(payment)) is not None}
     _read_lots(session, wanted, found)
-    homes = sorted(Place(home, payment) for payment in payments if (home := home_of(payment)) is not None)
+    homes = sorted(PurchasePlace(home, payment) for payment in payments if (home := home_of(payment)) is not None)
     _read_money(session, homes, found)
     _read_orders(session, [place for place in homes if place.payment not in found.lots], found)
     return found
 
 
-def read_lots(session: Transaction, names: Sequence[LotName]) -> list[AnyRow]:
+def read_named_lots(session: Transaction, names: Sequence[LotName]) -> list[AnyRow]:
     """Lots by their names."""
     return list(_rows(session, _LOTS, (_L.slot, _L.account_id, _L.version), names))
 
@@ -166,7 +166,7 @@ def postings_of(
 ) -> tuple[list[AnyRow], dict[LotName, list[tuple[int, int]]]]:
     """What was booked in these accounts after the given version of each; and of which lots, where there are several."""
     postings, uses = list[AnyRow](), defaultdict[LotName, list[tuple[int, int]]](list)
-    for part in parts_of(sorted(since.items()), ROWS_NAMED):
+    for part in groups_of(sorted(since.items()), ROWS_NAMED):
         booked = or_(*(and_(_T.slot == s, _T.book_id == book, _T.version > v) for (s, book), v in part))
         postings += session.connection().execute(_POSTINGS.where(booked))
         used = or_(*(and_(_U.slot == s, _U.account_id == book, _U.version > v) for (s, book), v in part))
@@ -189,9 +189,9 @@ def versions_before(session: Transaction, accounts: Iterable[tuple[int, int]], m
     return {(row.slot, row.id): row.version or 0 for row in rows}
 
 
-def _read_lots(session: Transaction, wanted: set[Place], found: PurchaseRows) -> None:
+def _read_lots(session: Transaction, wanted: set[PurchasePlace], found: PurchaseRows) -> None:
     """The lots of the payments in these slots, and wherever gifts brought coins of them."""
-    seen, sent, arrived = set[Place](), list[AnyRow](), set[str]()
+    seen, sent, arrived = set[PurchasePlace](), list[AnyRow](), set[str]()
     while wanted:
         places = sorted(wanted)
         seen |= wanted
@@ -201,13 +201,13 @@ def _read_lots(session: Transaction, wanted: set[Place], found: PurchaseRows) ->
                 arrived.add(row.reference)
         parts = list(_rows(session, _PARTS, (_P.slot, _P.payment), places))
         sent += parts
-        wanted = {Place(slot_of_user(row.receiver), row.payment) for row in parts} - seen
+        wanted = {PurchasePlace(slot_of_user(row.receiver), row.payment) for row in parts} - seen
     for row in sent:
         if str(row.id) not in arrived:
             found.under_way[row.payment].append(row)
 
 
-def _read_money(session: Transaction, homes: Sequence[Place], found: PurchaseRows) -> None:
+def _read_money(session: Transaction, homes: Sequence[PurchasePlace], found: PurchaseRows) -> None:
     ids = dict[tuple[int, uuid.UUID], str]()
     keys = [(place.slot, int(place.payment)) for place in homes]
     for row in _rows(session, _PAID, (_F.slot, _F.payment_id), keys):
@@ -223,7 +223,7 @@ def _read_money(session: Transaction, homes: Sequence[Place], found: PurchaseRow
         found.refunds[ids[row.slot, row.cause_id]].append(row)
 
 
-def _read_orders(session: Transaction, homes: Sequence[Place], found: PurchaseRows) -> None:
+def _read_orders(session: Transaction, homes: Sequence[PurchasePlace], found: PurchaseRows) -> None:
     keys = [(place.slot, int(place.payment)) for place in homes]
     for row in _rows(session, _ORDERS, (_Y.slot, _Y.id), keys):
         found.orders[str(row.id)] = row
@@ -237,5 +237,5 @@ def minor_back(row: AnyRow) -> int:
 def _rows(
     session: Transaction, wanted: Select[Any], columns: Sequence[ColumnElement[Any]], keys: Sequence[tuple[Any, ...]]
 ) -> Iterator[AnyRow]:
-    for part in parts_of(keys, ROWS_NAMED):
+    for part in groups_of(keys, ROWS_NAMED):
         yield from session.connection().execute(wanted.where(tuple_(*columns).in_(part)))

@@ -18,18 +18,26 @@ from operator import attrgetter, itemgetter
 from app.domain.fulfilment import FulfilledBy
 from app.domain.gifts import GIFT, GIFT_RECALLED, GIFT_RECEIVED
 from app.domain.ledger import EXPIRY, REVERSAL
-from app.domain.recognition import NO_BREAKAGE, Allocation, Cause, Change, Pool, Purchase, RecognitionRules
+from app.domain.recognition import (
+    NO_BREAKAGE,
+    Allocation,
+    ChangeCause,
+    Pool,
+    PooledPurchase,
+    PurchaseChange,
+    RecognitionRules,
+)
 from app.domain.refunding import CLAWBACK, RETURNED
 from app.models.base import AnyRow
 from app.services.base.transaction import Transaction
 from app.services.ledger.purchase_rows import (
     LotName,
-    Place,
+    PurchasePlace,
     PurchaseRows,
     home_of,
     minor_back,
     postings_of,
-    read_lots,
+    read_named_lots,
     read_purchases,
     versions_before,
 )
@@ -61,8 +69,8 @@ class PurchaseHistory:
     """Empty: nobody told its price."""
     product: str
     sale_month: str
-    standing: Purchase
-    changes: Sequence[Change] = ()
+    standing: PooledPurchase
+    changes: Sequence[PurchaseChange] = ()
 
 
 _Place = tuple[datetime, int, int, int, int]
@@ -81,7 +89,7 @@ class _Bought:
     refunds: Sequence[AnyRow] = ()
     from_start: bool = False
     """Whether it is told from its beginning."""
-    changes: list[tuple[_Place, Change]] = field(default_factory=list)
+    changes: list[tuple[_Place, PurchaseChange]] = field(default_factory=list)
 
     @cached_property
     def brought(self) -> list[AnyRow]:
@@ -111,9 +119,9 @@ class _Bought:
         return price
 
 
-def whole_purchases(places: Iterable[Place]) -> Iterator[list[Place]]:
+def whole_purchases(places: Iterable[PurchasePlace]) -> Iterator[list[PurchasePlace]]:
     """The places, which come in the order of payments, in parts that divide no purchase."""
-    part = list[Place]()
+    part = list[PurchasePlace]()
     for _, group in groupby(places, attrgetter("payment")):
         part += group
         if len(part) >= PURCHASES_AT_ONCE:
@@ -123,7 +131,7 @@ def whole_purchases(places: Iterable[Place]) -> Iterator[list[Place]]:
         yield part
 
 
-def purchases_at(session: Transaction, places: Sequence[Place], reading: Reading) -> Iterator[PurchaseHistory]:
+def purchases_at(session: Transaction, places: Sequence[PurchasePlace], reading: Reading) -> Iterator[PurchaseHistory]:
     """The purchases of which there are lots in these places; the other places of each are found from its number."""
     rows = read_purchases(session, places)
     yield from _histories(session, list(_bought(rows, sorted({place.payment for place in places}))), reading)
@@ -134,7 +142,7 @@ def purchases_at(session: Transaction, places: Sequence[Place], reading: Reading
 
 def lots_at(session: Transaction, names: Sequence[LotName], reading: Reading) -> Iterator[PurchaseHistory]:
     """Lots that nobody bought here, each as a purchase of its own."""
-    return _histories(session, [_Bought("", [row]) for row in read_lots(session, names)], reading)
+    return _histories(session, [_Bought("", [row]) for row in read_named_lots(session, names)], reading)
 
 
 def _bought(rows: PurchaseRows, payments: Iterable[str]) -> Iterator[_Bought]:
@@ -178,7 +186,9 @@ def _note_changes(session: Transaction, wanted: Sequence[_Bought], reading: Read
     for bought in wanted:
         for row in bought.refunds:
             if bought.from_start or row.created_at >= since:
-                change = Change(row.created_at, reading.day_of_row(row), Cause.REFUND, refunded_minor=minor_back(row))
+                change = PurchaseChange(
+                    row.created_at, reading.day_of_row(row), ChangeCause.REFUND, refunded_minor=minor_back(row)
+                )
                 bought.changes.append(((row.created_at, 0, row.slot, 0, 0), change))
 
 
@@ -188,32 +198,32 @@ def _note_posting(bought: _Bought, lot: AnyRow, posting: AnyRow, amount: int, re
         return
     coins = amount if posting.is_credit else -amount
     granted, price = 0, 0
-    if posting.version == lot.version and cause is not Cause.REFUND:
+    if posting.version == lot.version and cause is not ChangeCause.REFUND:
         members = [each for each in bought.lots if bought.counts(each, reading.rules.allocation)]
         granted, price = lot.granted, bought.price_of(lot, members)
     # Coins count on the day of the money that was booked with them.
-    by_money = bought.sales if cause is Cause.SALE else bought.refunds if cause is Cause.REFUND else ()
+    by_money = bought.sales if cause is ChangeCause.SALE else bought.refunds if cause is ChangeCause.REFUND else ()
     with_it = next((row for row in by_money if row.created_at == posting.created_at), posting)
-    change = Change(posting.created_at, reading.day_of_row(with_it), cause, lot.asset, coins, granted, price)
+    change = PurchaseChange(posting.created_at, reading.day_of_row(with_it), cause, lot.asset, coins, granted, price)
     bought.changes.append(((posting.created_at, 1, posting.slot, posting.book_id, posting.version), change))
 
 
-def _cause_of(bought: _Bought, lot: AnyRow, posting: AnyRow) -> Cause | None:
+def _cause_of(bought: _Bought, lot: AnyRow, posting: AnyRow) -> ChangeCause | None:
     """Why the posting changed the coins of the purchase; None where it only moved them to another user."""
-    given = None if bought.payment else Cause.GIFT
+    given = None if bought.payment else ChangeCause.GIFT
     if posting.kind == GIFT or (posting.kind == REVERSAL and posting.of_kind == GIFT):
         return given
     if posting.version == lot.version:
         if posting.kind == GIFT_RECEIVED:
             return given
         if posting.kind == RETURNED and bought.payment:
-            return Cause.REFUND
+            return ChangeCause.REFUND
         has_money = bought.sales or not any(each.value_minor for each in bought.lots)
-        return Cause.SALE if bought.payment and has_money else Cause.OPENING
+        return ChangeCause.SALE if bought.payment and has_money else ChangeCause.OPENING
     if posting.kind == EXPIRY:
-        return Cause.EXPIRY
+        return ChangeCause.EXPIRY
     is_own = posting.kind == CLAWBACK and posting.cause_id in bought.grants
-    return Cause.REFUND if is_own or posting.kind == GIFT_RECALLED else Cause.USE
+    return ChangeCause.REFUND if is_own or posting.kind == GIFT_RECALLED else ChangeCause.USE
 
 
 # --- how it stood ---
@@ -225,7 +235,7 @@ def _history(bought: _Bought, reading: Reading) -> PurchaseHistory:
     priced = next((lot for lot in brought if lot.value_minor), brought[0])
     about = bought.sales[0] if bought.sales else brought[0]
     expected = rules.expected_breakage.get(priced.product, NO_BREAKAGE) if bought.payment else NO_BREAKAGE
-    standing = Purchase({asset: Pool(asset, expected) for asset in sorted({lot.asset for lot in members})})
+    standing = PooledPurchase({asset: Pool(asset, expected) for asset in sorted({lot.asset for lot in members})})
     changes = [change for _, change in sorted(bought.changes, key=itemgetter(0))]
     if not bought.from_start:
         _stand(standing, bought, members, changes, reading)
@@ -240,7 +250,11 @@ def _history(bought: _Bought, reading: Reading) -> PurchaseHistory:
 
 
 def _stand(
-    standing: Purchase, bought: _Bought, members: Sequence[AnyRow], changes: Sequence[Change], reading: Reading
+    standing: PooledPurchase,
+    bought: _Bought,
+    members: Sequence[AnyRow],
+    changes: Sequence[PurchaseChange],
+    reading: Reading,
 ) -> None:
     """Work out how the pools stood at the moment, from what is left now and what happened since."""
     since, pools = reading.since, standing.pools
@@ -264,26 +278,30 @@ def _promise(order: AnyRow, sales: Sequence[AnyRow], refunds: Sequence[AnyRow], 
     """A purchase that brought no coins into our wallets. It is kept when the app's backend has delivered it; where
     nothing is to be delivered, when it is paid."""
     sales = sorted(sales, key=attrgetter("created_at"))
-    changes = list[tuple[_Place, Change]]()
+    changes = list[tuple[_Place, PurchaseChange]]()
     for number, row in enumerate(sales):
         first = int(number == 0)
-        change = Change(row.created_at, reading.day_of_row(row), Cause.SALE, "", first, first, int(row.amount))
+        change = PurchaseChange(
+            row.created_at, reading.day_of_row(row), ChangeCause.SALE, "", first, first, int(row.amount)
+        )
         changes.append(((row.created_at, 0, number, 0, 0), change))
     for number, row in enumerate(refunds):
-        back = Change(row.created_at, reading.day_of_row(row), Cause.REFUND, refunded_minor=minor_back(row))
+        back = PurchaseChange(
+            row.created_at, reading.day_of_row(row), ChangeCause.REFUND, refunded_minor=minor_back(row)
+        )
         changes.append(((row.created_at, 1, number, 0, 0), back))
     if order.fulfilment != FulfilledBy.EXTERNAL:
-        kept = Change(sales[0].created_at, reading.day_of_row(sales[0]), Cause.USE, "", -1)
+        kept = PurchaseChange(sales[0].created_at, reading.day_of_row(sales[0]), ChangeCause.USE, "", -1)
         changes.append(((kept.booked_at, 2, 0, 0, 0), kept))
     elif order.delivered_at is not None:
-        kept = Change(order.delivered_at, reading.day_of(order.delivered_at, None), Cause.USE, "", -1)
+        kept = PurchaseChange(order.delivered_at, reading.day_of(order.delivered_at, None), ChangeCause.USE, "", -1)
         changes.append(((kept.booked_at, 2, 0, 0, 0), kept))
     history = PurchaseHistory(
         environment=sales[0].environment,
         currency=sales[0].asset,
         product=order.sku,
         sale_month=reading.day_of_row(sales[0]).strftime("%Y-%m"),
-        standing=Purchase({"": Pool("")}),
+        standing=PooledPurchase({"": Pool("")}),
         changes=[change for _, change in sorted(changes, key=itemgetter(0))],
     )
     if reading.since is None:

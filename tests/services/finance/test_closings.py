@@ -30,7 +30,7 @@ TICK = timedelta(microseconds=1)
 
 
 def _close(shop: Shop, month: str = "2026-01") -> None:
-    closings.propose(shop.world.core, month, actor=MEI)
+    closings.propose(shop.world.core, month, actor=MEI, checks=[closings.bills_are_booked])
     closings.confirm(shop.world.core, month, actor=LI)
 
 

@@ -7,7 +7,7 @@ anywhere, and works out with fractions what they are worth. Recognition comes la
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from math import floor
@@ -127,7 +127,8 @@ class Diary:
             buyer = self.buyers[-1 - number % len(self.buyers)]
             money = min(money, PAID - buyer.refunded)
             if money:
-                buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund=f"r{next(self.keys)}", money=money))
+                told = buyer.fact(Kind.REFUNDED, 0, refund=f"r{next(self.keys)}", money=money)
+                buyer.tell(replace(told, at=self.world.clock.now()))
                 self.friends.work(0)
 
     def sleep(self, days: int) -> None:
