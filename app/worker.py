@@ -281,7 +281,8 @@ class Worker:
         return int(written)
 
     def _recognise(self) -> int:
-        """The revenue of days that are closed, some days a round. A failure stops nothing else, as with checkpoints."""
+        """The revenue of days that are closed, some days a round. A failure stops nothing else, as with checkpoints.
+        Nobody waits for it: it is not counted among what a round did."""
         now = self._core.clock.now()
         last = self._nothing_recognised_at
         if last is not None and abs(now - last) < RECOGNITION_PAUSE:
@@ -292,7 +293,7 @@ class Worker:
             _log.exception("recognition_failed")
             booked = False
         self._nothing_recognised_at = None if booked else now
-        return int(booked)
+        return 0
 
     def _waiting_facts(self) -> int:
         """Facts whose cause may have come since: refunds before their payment, and parked ones. Seldom any, so seldom

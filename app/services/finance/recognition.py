@@ -130,8 +130,8 @@ class RecognitionTurn:
 
 def recognise_next(core: Core) -> bool:
     """Work out the oldest closed days that are missing. False if none is, or another worker was faster."""
-    turn = core.read(_work_out, snapshot=True)
-    if turn is None or not core.transact(partial(_write, turn=turn)):
+    turn = core.read(work_out, snapshot=True)
+    if turn is None or not core.transact(partial(write_down, turn=turn)):
         return False
     _log.info("revenue_recognised", until=turn.until.isoformat())
     return True
@@ -166,7 +166,7 @@ def _day_of(booked: datetime, happened: datetime | None, *, closed: Sequence[Clo
 
 
 def ends_of_days(since: datetime, until: datetime, zone: tzinfo) -> list[datetime]:
-    """The ends, not after `until`, of the days in that zone, from the day of `since` on; MOST_DAYS_OF_TURN at the most."""
+    """The ends, not after `until`, of the days in that zone from that of `since` on, MOST_DAYS_OF_TURN at the most."""
     ends, day = list[datetime](), since.astimezone(zone).date()
     while len(ends) < MOST_DAYS_OF_TURN:
         end = end_of_day(day, zone)
@@ -181,7 +181,7 @@ def ends_of_days(since: datetime, until: datetime, zone: tzinfo) -> list[datetim
 # --- working out ---
 
 
-def _work_out(tx: Tx) -> RecognitionTurn | None:
+def work_out(tx: Tx) -> RecognitionTurn | None:
     rules, before = tx.core.rules, progress(tx)
     since = before.booked_until if before is not None else _first_booking(tx)
     ends = [] if since is None else ends_of_days(since, tx.now - WAIT, rules.ledger.zone)
@@ -237,7 +237,7 @@ def _booking_day(day: date, *, now: datetime, closed: Sequence[ClosedMonth], zon
 # --- writing down ---
 
 
-def _write(tx: Tx, turn: RecognitionTurn) -> bool:
+def write_down(tx: Tx, turn: RecognitionTurn) -> bool:
     """False if another worker's turn came first."""
     now = {"booked_until": turn.until, "rules": tx.core.rules.recognition.as_text()}
     if turn.before is None:
