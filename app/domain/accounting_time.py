@@ -146,6 +146,12 @@ def month_span(month: str, zone: tzinfo) -> Span:
     return Span(moment_of(month_start_us(number, zone)), moment_of(month_start_us(number + 1, zone)))
 
 
+def month_after(month: str) -> str:
+    """The month that follows one like `2026-01`."""
+    year, number = map(int, month.split("-"))
+    return f"{year + number // 12:04}-{number % 12 + 1:02}"
+
+
 def moment_given(text: str, zone: tzinfo, *, is_end: bool) -> datetime:
     """A bare date is the beginning of that day in the zone, or its last microsecond if `is_end`; everything else must
     be an ISO 8601 time with its zone. Raises NotATime."""

@@ -19,6 +19,7 @@ from app.domain.accounting_time import (
     effective_before,
     late_at,
     moment_given,
+    month_after,
     month_span,
 )
 
@@ -84,6 +85,10 @@ def test_the_late_transfers_of_a_moment_are_those_that_count_before_it_and_were_
                 and (each.booked_until is None or created_at < each.booked_until)
             ]
             assert len(found) == counts, (moment, created_at, effective_at)
+
+
+def test_december_is_followed_by_january() -> None:
+    assert [month_after(month) for month in ("2026-01", "2026-11", "2026-12")] == ["2026-02", "2026-12", "2027-01"]
 
 
 def test_a_bare_date_is_a_day_of_the_zone() -> None:

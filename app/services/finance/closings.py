@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Update, func, select, update
 
-from app.domain.accounting_time import TICK, ClosedMonth, NotATime, Span, month_span
+from app.domain.accounting_time import TICK, ClosedMonth, NotATime, Span, month_after, month_span
 from app.domain.journal import person_of
 from app.domain.seals import Seals
 from app.domain.trial_balance import TrialBalance, as_json
@@ -140,13 +140,17 @@ def _propose(tx: Tx, month: str, actor: str, despite: str, checks: Sequence[Clos
 
 
 def _confirm(tx: Tx, month: str, actor: str) -> AnyRow:
-    row = tx.execute(select(CLOSINGS).where(_C.month == month).with_for_update()).one_or_none()
+    rows = tx.execute(select(CLOSINGS).order_by(_C.month).with_for_update()).all()  # one month is closed at a time
+    row = next((each for each in rows if each.month == month), None)
     if row is None:
         raise NotClosable(f"nobody has proposed to close {month}")
     if row.status == CLOSED:
         raise NotClosable("it is closed already")
     if person_of(row.proposed_by) == person_of(actor):
         raise NotClosable("another person must confirm")
+    before = [each for each in rows if each.status == CLOSED]
+    if before and (month != month_after(before[-1].month) or row.booked_until < before[-1].booked_until):
+        raise NotClosable("another month was closed since this was proposed: propose again")
     document = snapshot_of(tx, ClosedMonth(row.until, row.booked_until), closed_months(tx), tx.now)
     if digest_of_document(document) != row.sha256:
         raise NotClosable("the books of the month are not what was proposed: run the audit, and propose again")
@@ -179,9 +183,9 @@ def _month_to_close(tx: Tx, month: str) -> MonthToClose:
     booked_until = checkpoints.closed_until(tx.now)
     if booked_until < span.until:
         raise NotClosable(f"it can be closed when checkpoints reach its end, {span.until.isoformat()}: a day later")
-    last: datetime | None = tx.scalar(select(func.max(_C.until)).where(_C.status == CLOSED))
-    if last is not None and last != span.since:
-        raise NotClosable(f"months are closed one after another, and {last.isoformat()} is where the last one ends")
+    last: str | None = tx.scalar(select(func.max(_C.month)).where(_C.status == CLOSED))
+    if last is not None and month != (due := month_after(last)):
+        raise NotClosable(f"months are closed one after another, and {due} is the next")
     base = checkpoints.latest(tx, FOREVER)
     if next(busy_days(tx, base.end, booked_until), None) is not None:
         raise NotClosable("checkpoints are behind: the worker writes them")

@@ -12,11 +12,13 @@ from sqlalchemy import Engine
 
 from app.domain.bill_figures import BillDay
 from app.domain.bill_lines import BillSide, LineKind
+from app.providers.facts import Ref
 from app.services.finance import bill_bookings
 from app.services.finance.clearing import ClearingDay, clearing_at_end_of
 from tests.services.finance.conftest import CHINA, DAY_ONE, LATER, NOON, Shop, line
 from tests.support.database_console import edit
 from tests.support.databases import sessions_for
+from tests.support.facts import paid_fact, told
 from tests.support.faults import Fuse, Injected, fused_engine, raising
 
 K = LineKind
@@ -159,3 +161,26 @@ def test_whoever_changes_what_a_bill_booked_is_found(shop: Shop, engine: Engine,
     shop.world.assert_balanced()
     edit(engine, change)
     assert "bill_booking" in shop.audited()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_money_whose_fact_is_in_the_books_is_not_booked_as_another_systems(shop: Shop) -> None:
+    """Its number is none of ours, and it waits in suspense; that of its neighbour nobody knows."""
+    payment = shop.world.order("bob", key="k1").payments[0]
+    fact = paid_fact(shop.world, payment.id, owner=None, ref=Ref(ours="till-1", theirs="t9"))
+    told(shop.world, fact)
+    assert shop.world.money("suspense") == 600
+    shop.world.clock.advance(LATER.total_seconds())
+    rows = [
+        line("1", K.PAYMENT, 600, NOON, ours="till-1", theirs="t9", fee_minor=-4),
+        line("2", K.PAYMENT, 500, NOON, ours="till-2", theirs="t8", fee_minor=-3),
+    ]
+    shop.bill(rows, side=BillSide.TRADES)
+    assert shop.book() == 2
+    assert shop.balances(END) == {
+        "clearing:sandbox": -600 + 4 - 497,
+        "suspense": 600,
+        "fees:sandbox": -4,
+        "others:sandbox": 497,
+    }
+    shop.world.assert_balanced()

@@ -133,6 +133,24 @@ def test_at_every_moment_it_is_the_naive_sum_by_accounting_time(shop: Shop) -> N
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_proposal_that_another_closing_overtook_is_made_anew(shop: Shop) -> None:
+    core = shop.world.core
+    shop.sell("k1")
+    shop.go_to(FIRST_DAYS + timedelta(days=60))
+    shop.write_checkpoints()
+    for month in ("2026-02", "2026-01", "2026-03"):
+        closings.propose(core, month, actor=MEI)
+    shop.world.clock.advance(timedelta(days=1).total_seconds())
+    closings.propose(core, "2026-01", actor=MEI)
+    closings.confirm(core, "2026-01", actor=LI)
+    for month in ("2026-02", "2026-03"):
+        with pytest.raises(NotClosable, match="propose again"):
+            closings.confirm(core, month, actor=LI)
+    _close(shop, "2026-02")
+    assert shop.audited() == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_whoever_changes_a_closed_month_is_found(shop: Shop, engine: Engine) -> None:
     shop.sell("k1")
     shop.go_to(FIRST_DAYS)
