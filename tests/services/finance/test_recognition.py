@@ -31,6 +31,8 @@ from tests.support.friends import Friends, friends_in
 from tests.support.world import CATALOGUE, World
 
 PAID, COINS = 600, 60
+MOST_ON_POSTGRES = 2
+"""There each statement takes longer, and the rules are those of SQLite."""
 _orders = itertools.count()
 DAY = 86_400.0
 LEFT = """\
@@ -84,6 +86,7 @@ class Diary:
     value: dict[date, int] = field(default_factory=dict)
     coins: dict[date, int] = field(default_factory=dict)
     keys: itertools.count[int] = field(default_factory=itertools.count)
+    examples: int = 0
 
     @property
     def world(self) -> World:
@@ -175,8 +178,10 @@ class Diary:
 
 @pytest.fixture
 def diary(world: World) -> Diary:
-    """Paid coins expire after 40 days, and bonus coins after 30."""
-    expiring = CATALOGUE.replace("amount = 60\n", "amount = 60\nvalid_days = 40\n")
+    """Paid coins expire after 8 days, and bonus coins after 4."""
+    expiring = CATALOGUE.replace("amount = 60\n", "amount = 60\nvalid_days = 8\n").replace(
+        "valid_days = 30", "valid_days = 4"
+    )
     world.core.transact(lambda tx: import_products(tx, parse_catalogue(expiring), tx.now))
     return Diary(friends_in(world))
 
@@ -192,15 +197,15 @@ STEPS = st.lists(
         st.tuples(st.just("send_only"), _user, _user, _amount).filter(lambda step: step[1] != step[2]),
         st.tuples(st.just("undo"), st.integers(0, 9), st.integers(1, 9)),
         st.tuples(st.just("refund"), st.integers(0, 9), st.sampled_from([1, 4, 5, 100, 299, 600])),
-        st.tuples(st.just("sleep"), st.sampled_from([1, 1, 2, 31])),
+        st.tuples(st.just("sleep"), st.sampled_from([1, 1, 2, 5])),
     ),
-    min_size=8,
-    max_size=25,
+    min_size=15,
+    max_size=30,
 )
 
 
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
@@ -210,6 +215,10 @@ STEPS = st.lists(
 def test_the_liability_is_the_value_of_unspent_coins_on_every_day(
     diary: Diary, steps: list[tuple[object, ...]]
 ) -> None:
+    diary.examples += 1
+    on_postgres = diary.world.core.read(lambda tx: tx.connection().dialect.name) == "postgresql"
+    if on_postgres and diary.examples > MOST_ON_POSTGRES:
+        return
     diary.buy("ann")
     for name, *arguments in steps:
         getattr(diary, str(name))(*arguments)
