@@ -55,9 +55,9 @@ def unbooked_readings(tx: Transaction, accounts: Iterable[str], most: int) -> Se
 
 
 def any_unbooked(accounts: Iterable[str]) -> ColumnElement[bool]:
-    """Whether there is any of these accounts. Without lists: the worker's look runs on the driver's own cursor."""
-    of_these = or_(false(), *(_R.provider_account == account for account in accounts))
-    return select(_R.id).where(_UNBOOKED, of_these).exists()
+    """Whether there is any of these accounts. Without `IN`: the worker asks for all kinds of work in one statement."""
+    of_them = or_(false(), *(_R.provider_account == account for account in accounts))
+    return select(_R.id).where(_UNBOOKED, of_them).exists()
 
 
 def book_due_bills(core: Core, most: int) -> int:

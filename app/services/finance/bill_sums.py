@@ -28,7 +28,7 @@ from app.services.base.transaction import Transaction
 UTC_ZONE = ZoneInfo("UTC")
 THAT_COUNTS = "read"
 """The status of readings that count."""
-MOST_DAYS_COVERED = timedelta(days=366)
+MOST_DAYS_COVERED = 366
 """A bill of more days is booked by the days of its lines."""
 LINES_AT_ONCE = 1000
 """So many lines of other systems are looked for among our payments by one statement."""
@@ -64,8 +64,8 @@ def days_of_document(tx: Transaction, reading: AnyRow) -> list[date]:
     versions. What an earlier reading told of a day may be gone."""
     zone = zone_of_bill(reading)
     first = reading.since.astimezone(zone).date()
-    covered = min((reading.until - TICK).astimezone(zone).date() - first, MOST_DAYS_COVERED)
-    days = {first + timedelta(days=number) for number in range(covered.days + 1)}
+    covered = min(((reading.until - TICK).astimezone(zone).date() - first).days, MOST_DAYS_COVERED)
+    days = {first + timedelta(days=number) for number in range(covered + 1)}
     return sorted(days.union(_days_of_its_lines(tx, reading, zone)))
 
 

@@ -15,6 +15,7 @@ from app.domain.bill_lines import BillSide, LineKind
 from app.providers.facts import Ref
 from app.services.finance import bill_bookings
 from app.services.finance.clearing import ClearingDay, clearing_at_end_of
+from app.worker import Worker
 from tests.services.finance.conftest import CHINA, DAY_ONE, LATER, NOON, Shop, line
 from tests.support.database_console import edit
 from tests.support.databases import sessions_for
@@ -184,3 +185,12 @@ def test_money_whose_fact_is_in_the_books_is_not_booked_as_another_systems(shop:
         "others:sandbox": 497,
     }
     shop.world.assert_balanced()
+
+
+def test_the_worker_books_what_was_read(shop: Shop) -> None:
+    shop.world.clock.advance(LATER.total_seconds())
+    worker = Worker(shop.world.core)
+    worker.run_once()
+    shop.bill([line("1", K.FEE, -4, NOON)])
+    worker.run_once()
+    assert shop.balances(END) == {"fees:sandbox": -4, "clearing:sandbox": 4}
