@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from app.domain.accounting_time import effective_before
 from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import Transfer
-from app.domain.recognition import LIABILITY, RECOGNITION_KINDS, RecognitionRules
+from app.domain.recognition import LIABILITY, RECOGNITION_KINDS, Movement, RecognitionRules
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.recognition import FIGURES
 from app.models.slot_guard import sweep
@@ -49,9 +49,12 @@ def audit_recognition(sessions: Sessions, zone: tzinfo, told: Progress | None = 
 
 
 def _of_account(session: Transaction, until: datetime) -> Iterator[Finding]:
-    """The account is what the figures come to: money by its time of booking, recognition by the day it is about."""
+    """The account is what the figures come to: money by its time of booking, recognition by the day it is about. Gifts
+    of imported coins move between lines of the report only, and are in none while they are under way."""
     figures, booked = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    sums = select(_F.environment, _F.currency, func.sum(_F.value_minor).label("minor")).where(_F.currency != "")
+    sums = select(_F.environment, _F.currency, func.sum(_F.value_minor).label("minor")).where(
+        _F.currency != "", _F.movement != Movement.GIVEN
+    )
     for told in session.execute(sums.group_by(_F.environment, _F.currency)):
         figures[told.environment, told.currency] = int(told.minor)
     for side, sign in ((_T.credit_id, 1), (_T.debit_id, -1)):

@@ -131,7 +131,7 @@ class RecognitionTurn:
 def recognise_next(core: Core) -> bool:
     """Work out the oldest closed days that are missing. False if none is, or another worker was faster."""
     turn = core.read(work_out, snapshot=True)
-    if turn is None or not core.transact(partial(write_down, turn=turn)):
+    if turn is None or not core.transact(partial(write_turn, turn=turn)):
         return False
     _log.info("revenue_recognised", until=turn.until.isoformat())
     return True
@@ -237,7 +237,7 @@ def _booking_day(day: date, *, now: datetime, closed: Sequence[ClosedMonth], zon
 # --- writing down ---
 
 
-def write_down(tx: Tx, turn: RecognitionTurn) -> bool:
+def write_turn(tx: Tx, turn: RecognitionTurn) -> bool:
     """False if another worker's turn came first."""
     now = {"booked_until": turn.until, "rules": tx.core.rules.recognition.as_text()}
     if turn.before is None:

@@ -181,6 +181,15 @@ def test_imported_coins_bring_their_value_in_and_keep_it_when_they_are_given(fri
     assert line(world) == {"brought_in": 100, "used": 34, "closing": 66}
     assert world.money("opening", "CNY") == -100
     assert world.money("sales") == 66
+    friends.send_only("bob", "ann", 1)
+    sleep(world, 3)
+    recognise(world)
+    assert line(world)["closing"] == 33
+    assert world.money("sales") == 66, "the other coin is under way"
+    friends.work()
+    sleep(world, 3)
+    recognise(world)
+    assert line(world)["closing"] == 66
 
 
 def test_coins_whose_price_nobody_told_are_counted_and_have_no_value(friends: Friends) -> None:
@@ -209,14 +218,14 @@ def test_a_turn_that_is_killed_or_overtaken_books_nothing(world: World) -> None:
     assert turn is not None
 
     def killed_late(tx: Tx) -> None:
-        recognition.write_down(tx, turn)
+        recognition.write_turn(tx, turn)
         raise Killed
 
     with pytest.raises(Killed):
         world.core.transact(killed_late)
     assert world.money("sales") == 600
     recognise(world)
-    assert not world.core.transact(lambda tx: recognition.write_down(tx, turn))
+    assert not world.core.transact(lambda tx: recognition.write_turn(tx, turn))
     assert world.money("sales") == 400
 
 

@@ -51,7 +51,7 @@ FROM transfers t JOIN transfers p ON p.slot = t.slot AND p.id = t.cause_id
 WHERE p.kind = 'payment' AND t.kind IN ('refund', 'refund_undone') GROUP BY p.reference"""
 MOVED = """\
 /* sweep: audit */
-SELECT t.reference, SUM(CASE WHEN a.id = t.credit_id THEN t.amount ELSE -t.amount END)
+SELECT t.reference, SUM(CASE WHEN a.id = t.credit_id THEN t.amount ELSE -t.amount END) AS moved
 FROM transfers t JOIN accounts a ON a.slot = t.slot AND a.id IN (t.debit_id, t.credit_id)
 WHERE a.code = :code AND t.kind IN ('recognised', 'breakage', 'opening_value') GROUP BY t.reference"""
 
@@ -159,7 +159,7 @@ class Diary:
     def moved(self, code: str) -> dict[date, int]:
         """What recognition booked to an account, by the day that it is about."""
         rows = self.world.core.read(lambda tx: tx.execute(text(MOVED), {"code": code}).all())
-        return {date.fromisoformat(row[0]): int(row[1]) for row in rows}
+        return {date.fromisoformat(row.reference): int(row.moved) for row in rows}
 
     def assert_tied(self) -> None:
         """On each day that is recognised the liability is what the unspent coins were worth at its end."""
