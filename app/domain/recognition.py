@@ -174,7 +174,7 @@ class PurchaseChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class LiabilityMove:
     """One movement of the roll-forward."""
 
     change: PurchaseChange
@@ -204,14 +204,14 @@ class PooledPurchase:
             upto = self.refunded_minor * seen // total if total else 0
             pool.refunded_minor, before = upto - before, upto
 
-    def follow(self, changes: Iterable[PurchaseChange]) -> Iterator[Moved]:
+    def follow(self, changes: Iterable[PurchaseChange]) -> Iterator[LiabilityMove]:
         """Apply the changes in their order; the movements that they make. Movements of nothing are left out."""
         for change in changes:
             for moved in self._apply(change):
                 if moved.coins or moved.value_minor:
                     yield moved
 
-    def _apply(self, change: PurchaseChange) -> Iterator[Moved]:
+    def _apply(self, change: PurchaseChange) -> Iterator[LiabilityMove]:
         pools = [self.pools[change.asset]] if change.asset in self.pools else []
         if change.refunded_minor or (change.price_minor and self.refunded_minor):
             pools = list(self.pools.values())
@@ -220,13 +220,13 @@ class PooledPurchase:
         for pool, (recognised, refunded, unspent, value) in zip(pools, before, strict=True):
             coins = change.coins if pool.asset == change.asset and pool.asset else 0
             if change.cause in _BRINGING and pool.asset == change.asset:
-                yield Moved(change, _BRINGING[change.cause], pool.asset, coins, change.price_minor)
+                yield LiabilityMove(change, _BRINGING[change.cause], pool.asset, coins, change.price_minor)
             elif change.cause is ChangeCause.GIFT:
                 given = change.price_minor or pool.value_minor - value
                 pool.given_minor += 0 if change.price_minor else given
-                yield Moved(change, Movement.GIVEN, pool.asset, coins, given)
+                yield LiabilityMove(change, Movement.GIVEN, pool.asset, coins, given)
             returned = coins if change.cause is ChangeCause.REFUND else 0
-            yield Moved(change, Movement.REFUNDED, pool.asset, returned, refunded - pool.refunded_minor)
+            yield LiabilityMove(change, Movement.REFUNDED, pool.asset, returned, refunded - pool.refunded_minor)
             yield from _recognised(pool, change, coins, pool.recognised_minor - recognised, unspent)
 
     def _change(self, change: PurchaseChange) -> None:
@@ -240,24 +240,24 @@ class PooledPurchase:
             self.share_refunds()
 
 
-def _recognised(pool: Pool, change: PurchaseChange, coins: int, more: int, unspent: int) -> Iterator[Moved]:
+def _recognised(pool: Pool, change: PurchaseChange, coins: int, more: int, unspent: int) -> Iterator[LiabilityMove]:
     """What of the money became revenue, or is revenue no more, by the kind of the change."""
     if change.cause is ChangeCause.EXPIRY:
         pool.breakage_minor += more
-        yield Moved(change, Movement.EXPIRED, pool.asset, coins, -more)
+        yield LiabilityMove(change, Movement.EXPIRED, pool.asset, coins, -more)
     elif change.cause is ChangeCause.REFUND:
         breakage = _of_breakage(pool, more)
         pool.breakage_minor += breakage
         pool.breakage_back_minor -= breakage
-        yield Moved(change, Movement.BREAKAGE_BACK, pool.asset, 0, -breakage)
-        yield Moved(change, Movement.TAKEN_BACK, pool.asset, 0, breakage - more)
+        yield LiabilityMove(change, Movement.BREAKAGE_BACK, pool.asset, 0, -breakage)
+        yield LiabilityMove(change, Movement.TAKEN_BACK, pool.asset, 0, breakage - more)
     elif change.cause is ChangeCause.USE and pool.expected_breakage:
         earned = pool.plain_value(unspent) - pool.plain_value(pool.unspent)
         pool.breakage_minor += more - earned
-        yield Moved(change, Movement.USED, pool.asset, coins, -earned)
-        yield Moved(change, Movement.ESTIMATED, pool.asset, 0, earned - more)
+        yield LiabilityMove(change, Movement.USED, pool.asset, coins, -earned)
+        yield LiabilityMove(change, Movement.ESTIMATED, pool.asset, 0, earned - more)
     else:
-        yield Moved(change, Movement.USED, pool.asset, coins if change.cause is ChangeCause.USE else 0, -more)
+        yield LiabilityMove(change, Movement.USED, pool.asset, coins if change.cause is ChangeCause.USE else 0, -more)
 
 
 def _of_breakage(pool: Pool, more: int) -> int:

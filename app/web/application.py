@@ -17,6 +17,7 @@ from app.services.accounts.declared_assets import DeclaredAssets
 from app.web import (
     agreements,
     answer_headers,
+    differences,
     endpoints,
     errors,
     events,
@@ -70,6 +71,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         fulfilments.blueprint,
         agreements.blueprint,
         reports.blueprint,
+        differences.blueprint,
         finance.blueprint,
         lookup.blueprint,
         events.blueprint,

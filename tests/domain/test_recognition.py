@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.domain.recognition import (
     Allocation,
     ChangeCause,
-    Moved,
+    LiabilityMove,
     Movement,
     Pool,
     PooledPurchase,
@@ -122,7 +122,7 @@ def test_the_movements_add_up_to_what_the_coins_are_worth(
 
     def follow(*changes: PurchaseChange) -> None:
         nonlocal value, left
-        found: list[Moved] = list(bought.follow(changes))
+        found: list[LiabilityMove] = list(bought.follow(changes))
         value += sum(each.value_minor for each in found)
         left += sum(each.coins for each in found)
         assert (value, left) == (bought.value_minor, bought.pools["coin"].unspent)

@@ -33,7 +33,7 @@ from app.domain.recognition import (
     RECOGNITION_KINDS,
     REVENUE_BREAKAGE,
     REVENUE_EARNED,
-    Moved,
+    LiabilityMove,
     Movement,
     RecognitionRules,
 )
@@ -98,7 +98,7 @@ class Figures:
         self.coins[key] += coins
         self.value[key] += value_minor
 
-    def count(self, history: PurchaseHistory, moved: Moved, end: datetime) -> None:
+    def count(self, history: PurchaseHistory, moved: LiabilityMove, end: datetime) -> None:
         """Add a movement of that purchase, which was booked on the day that ends then."""
         about = (history.environment, history.currency, moved.asset, history.product, history.sale_month)
         value = moved.value_minor if history.currency else 0

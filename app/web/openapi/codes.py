@@ -35,6 +35,11 @@ CODES: dict[str, tuple[str, ...]] = {
         *("needs_signing", "no_price", "not_a_plan", "not_found", "unknown_product"),
     ),
     "app.web.agreements.show_agreement": ("forbidden", "invalid_request", "not_found", "user_missing"),
+    "app.web.differences.list_all_differences": (
+        *("balance_overflow", "empty_time_span", "invalid_request", "not_a_cursor", "too_many_downloads"),
+    ),
+    "app.web.differences.list_bills": ("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
+    "app.web.differences.show_difference": ("not_found",),
     "app.web.endpoints.add_endpoint": (
         *("address_refused", "endpoint_exists", "idempotency_key_missing", "idempotency_key_reused", "not_a_cursor"),
         *("not_found", "too_many_endpoints"),

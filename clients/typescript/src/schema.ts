@@ -213,6 +213,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/bills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Bills of providers that were read, by the time that they cover; refused ones say why
+         * @description Bills of providers that were read, by the time that they cover; refused ones say why.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["listBills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/closings": {
         parameters: {
             query?: never;
@@ -303,6 +325,50 @@ export interface paths {
          *     Needs the scope `grant`.
          */
         post: operations["createDebit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where bills and books disagree, the earliest first; `since` and `until` are about when it happened
+         * @description Where bills and books disagree, the earliest first; `since` and `until` are about when it happened.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["listAllDifferences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One difference with its history
+         * @description One difference with its history.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["readDifference"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1829,6 +1895,86 @@ export interface components {
             /** @description What to book, each with a key of its own. */
             items: (components["schemas"]["SpendItem"] | components["schemas"]["GrantItem"])[];
         };
+        Bill: {
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description Which kind of bill.
+             * @example trade_bill
+             */
+            feed: string;
+            /**
+             * @description The document's name.
+             * @example 2026-11-28.zip
+             */
+            name: string;
+            /**
+             * @description What the bill proves.
+             * @example trades
+             */
+            side: components["schemas"]["BillSide"];
+            /**
+             * @description `refused`: the document fails its own checks. `replaced`: a later one of that name counts.
+             * @example read
+             * @enum {string}
+             */
+            status: "reading" | "read" | "refused" | "replaced";
+            /**
+             * @description Why it was refused, for people.
+             * @example
+             */
+            problem: string;
+            /**
+             * Format: date-time
+             * @description The beginning of the time that it covers.
+             * @example 2026-11-28T09:30:00Z
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description The end of that time.
+             * @example 2026-11-28T09:30:00Z
+             */
+            until: string;
+            /**
+             * @description The zone of the provider's days.
+             * @example Asia/Shanghai
+             */
+            zone: string;
+            /**
+             * @description Rows that were read.
+             * @example 1200
+             */
+            lines: number;
+            /**
+             * @description Of the bytes that are kept.
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            sha256: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            read_at: string;
+        };
+        /**
+         * @description What a bill proves.
+         * @enum {string}
+         */
+        BillSide: "trades" | "funds" | "sales" | "proceeds";
+        Bills: {
+            /** @description By the time that they cover. */
+            bills: components["schemas"]["Bill"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
+        };
         /** @description Why `cancelAgreement` was refused. */
         CancelAgreementProblem: {
             /**
@@ -2246,6 +2392,264 @@ export interface components {
              * @example 2026-12-01T08:30:00Z
              */
             tried_at: string | null;
+        };
+        Difference: {
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description Which bills were compared with the books.
+             * @example trades
+             */
+            side: components["schemas"]["BillSide"];
+            /**
+             * @description Who has what (docs/operating.md).
+             * @example amount
+             */
+            type: components["schemas"]["DifferenceType"];
+            /**
+             * @description `gone`: not found any more.
+             * @example open
+             * @enum {string}
+             */
+            state: "open" | "in_work" | "resolved" | "written_off" | "gone";
+            /**
+             * Format: date-time
+             * @description When it happened: by the bill, or by our fact where the bill has nothing.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+            /**
+             * @description The zone of the provider's days.
+             * @example Asia/Shanghai
+             */
+            zone: string;
+            /**
+             * @description Minor units, negative where money went back; null: nothing.
+             * @example 600
+             */
+            ours_minor: number | null;
+            /**
+             * @description The currency of `ours_minor`.
+             * @example CNY
+             */
+            ours_currency: string | null;
+            /**
+             * @description Minor units, negative where money went back; null: nothing.
+             * @example 600
+             */
+            theirs_minor: number | null;
+            /**
+             * @description The currency of `theirs_minor`.
+             * @example CNY
+             */
+            theirs_currency: string | null;
+            /**
+             * @description Our number of the payment.
+             * @example 252286601203298479
+             */
+            ours: string | null;
+            /**
+             * @description The provider's number.
+             * @example 2026112822001400001
+             */
+            theirs: string | null;
+            /**
+             * @description The number of the refund.
+             * @example 252286601203298480
+             */
+            refund: string | null;
+            /**
+             * @description Who works on it.
+             * @example wang
+             */
+            owner: string;
+            /**
+             * @description For people.
+             * @example asked the provider
+             */
+            note: string;
+            /**
+             * @description Who wants it written off.
+             * @example
+             */
+            written_off_by: string;
+            /**
+             * Format: date-time
+             * @description When it was found first.
+             * @example 2026-11-28T09:30:00Z
+             */
+            opened_at: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            changed_at: string;
+            /**
+             * @description When it was settled; null: it is not.
+             * @example 2026-11-28T09:30:00Z
+             */
+            closed_at: string | null;
+        };
+        DifferenceChange: {
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+            /**
+             * @description Who did it.
+             * @example wang
+             */
+            actor: string;
+            /**
+             * @description What happened.
+             * @example opened
+             */
+            what: string;
+            /**
+             * @description More of it, for people.
+             * @example
+             */
+            detail: string;
+        };
+        /**
+         * @description Who has what, by the bill: «ours» is what the books have, «theirs» is what the bill has.
+         * @enum {string}
+         */
+        DifferenceType: "ours_not_theirs" | "theirs_not_ours" | "amount" | "currency" | "fee" | "status" | "refund_missing" | "refund_extra" | "duplicate" | "late" | "not_ours" | "balance";
+        DifferenceWithHistory: {
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description Which bills were compared with the books.
+             * @example trades
+             */
+            side: components["schemas"]["BillSide"];
+            /**
+             * @description Who has what (docs/operating.md).
+             * @example amount
+             */
+            type: components["schemas"]["DifferenceType"];
+            /**
+             * @description `gone`: not found any more.
+             * @example open
+             * @enum {string}
+             */
+            state: "open" | "in_work" | "resolved" | "written_off" | "gone";
+            /**
+             * Format: date-time
+             * @description When it happened: by the bill, or by our fact where the bill has nothing.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+            /**
+             * @description The zone of the provider's days.
+             * @example Asia/Shanghai
+             */
+            zone: string;
+            /**
+             * @description Minor units, negative where money went back; null: nothing.
+             * @example 600
+             */
+            ours_minor: number | null;
+            /**
+             * @description The currency of `ours_minor`.
+             * @example CNY
+             */
+            ours_currency: string | null;
+            /**
+             * @description Minor units, negative where money went back; null: nothing.
+             * @example 600
+             */
+            theirs_minor: number | null;
+            /**
+             * @description The currency of `theirs_minor`.
+             * @example CNY
+             */
+            theirs_currency: string | null;
+            /**
+             * @description Our number of the payment.
+             * @example 252286601203298479
+             */
+            ours: string | null;
+            /**
+             * @description The provider's number.
+             * @example 2026112822001400001
+             */
+            theirs: string | null;
+            /**
+             * @description The number of the refund.
+             * @example 252286601203298480
+             */
+            refund: string | null;
+            /**
+             * @description Who works on it.
+             * @example wang
+             */
+            owner: string;
+            /**
+             * @description For people.
+             * @example asked the provider
+             */
+            note: string;
+            /**
+             * @description Who wants it written off.
+             * @example
+             */
+            written_off_by: string;
+            /**
+             * Format: date-time
+             * @description When it was found first.
+             * @example 2026-11-28T09:30:00Z
+             */
+            opened_at: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            changed_at: string;
+            /**
+             * @description When it was settled; null: it is not.
+             * @example 2026-11-28T09:30:00Z
+             */
+            closed_at: string | null;
+            /** @description What happened to it, oldest first. */
+            history: components["schemas"]["DifferenceChange"][];
+            /**
+             * @description What `tillbook differences repair` can do about it, the usual way first.
+             * @example [
+             *       "ask"
+             *     ]
+             */
+            repairs: ("ask" | "apply" | "refund")[];
+        };
+        Differences: {
+            /** @description The earliest first. */
+            differences: components["schemas"]["Difference"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
         };
         Endpoint: {
             /**
@@ -3513,6 +3917,24 @@ export interface components {
              */
             code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listAllDifferences` was refused. */
+        ListAllDifferencesProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listBills` was refused. */
+        ListBillsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listClosings` was refused. */
         ListClosingsProblem: {
             /**
@@ -4369,6 +4791,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readDifference` was refused. */
+        ReadDifferenceProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readEndpoint` was refused. */
         ReadEndpointProblem: {
@@ -7516,6 +7947,182 @@ export interface operations {
             };
         };
     };
+    listBills: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
+                 * @description Only of this provider account.
+                 * @example sandbox
+                 */
+                account?: string;
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "bills": [
+                     *         {
+                     *           "provider_account": "sandbox",
+                     *           "feed": "trade_bill",
+                     *           "name": "2026-11-28.zip",
+                     *           "side": "trades",
+                     *           "status": "read",
+                     *           "problem": "",
+                     *           "since": "2026-11-28T09:30:00Z",
+                     *           "until": "2026-11-28T09:30:00Z",
+                     *           "zone": "Asia/Shanghai",
+                     *           "lines": 1200,
+                     *           "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "read_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Bills"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+        };
+    };
     listClosings: {
         parameters: {
             query?: never;
@@ -8303,6 +8910,357 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["CreateDebitProblem"];
+                };
+            };
+        };
+    };
+    listAllDifferences: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
+                 * @description Only what was made at that moment or later.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Only what was made before that moment.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                until?: string;
+                /**
+                 * @description Only of this provider account.
+                 * @example sandbox
+                 */
+                account?: string;
+                /**
+                 * @description Only those of this type.
+                 * @example amount
+                 */
+                type?: components["schemas"]["DifferenceType"];
+                /**
+                 * @description If not given, those that are not settled: `open` and `in_work`.
+                 * @example open
+                 */
+                state?: ("open" | "in_work" | "resolved" | "written_off" | "gone") | "all" | null;
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "differences": [
+                     *         {
+                     *           "number": "252286601203298479",
+                     *           "provider_account": "sandbox",
+                     *           "side": "trades",
+                     *           "type": "amount",
+                     *           "state": "open",
+                     *           "at": "2026-11-28T09:30:00Z",
+                     *           "zone": "Asia/Shanghai",
+                     *           "ours_minor": 600,
+                     *           "ours_currency": "CNY",
+                     *           "theirs_minor": 600,
+                     *           "theirs_currency": "CNY",
+                     *           "ours": "252286601203298479",
+                     *           "theirs": "2026112822001400001",
+                     *           "refund": "252286601203298480",
+                     *           "owner": "wang",
+                     *           "note": "asked the provider",
+                     *           "written_off_by": "",
+                     *           "opened_at": "2026-11-28T09:30:00Z",
+                     *           "changed_at": "2026-11-28T09:30:00Z",
+                     *           "closed_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Differences"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `empty_time_span`: `until` is not later than `since`.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+        };
+    };
+    readDifference: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "provider_account": "sandbox",
+                     *       "side": "trades",
+                     *       "type": "amount",
+                     *       "state": "open",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "zone": "Asia/Shanghai",
+                     *       "ours_minor": 600,
+                     *       "ours_currency": "CNY",
+                     *       "theirs_minor": 600,
+                     *       "theirs_currency": "CNY",
+                     *       "ours": "252286601203298479",
+                     *       "theirs": "2026112822001400001",
+                     *       "refund": "252286601203298480",
+                     *       "owner": "wang",
+                     *       "note": "asked the provider",
+                     *       "written_off_by": "",
+                     *       "opened_at": "2026-11-28T09:30:00Z",
+                     *       "changed_at": "2026-11-28T09:30:00Z",
+                     *       "closed_at": "2026-11-28T09:30:00Z",
+                     *       "history": [
+                     *         {
+                     *           "at": "2026-11-28T09:30:00Z",
+                     *           "actor": "wang",
+                     *           "what": "opened",
+                     *           "detail": ""
+                     *         }
+                     *       ],
+                     *       "repairs": [
+                     *         "ask"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DifferenceWithHistory"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
                 };
             };
         };

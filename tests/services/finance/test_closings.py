@@ -139,9 +139,9 @@ def test_a_proposal_that_another_closing_overtook_is_made_anew(shop: Shop) -> No
     shop.go_to(FIRST_DAYS + timedelta(days=60))
     shop.write_checkpoints()
     for month in ("2026-02", "2026-01", "2026-03"):
-        closings.propose(core, month, actor=MEI)
+        closings.propose(core, month, actor=MEI, checks=[closings.bills_are_booked])
     shop.world.clock.advance(timedelta(days=1).total_seconds())
-    closings.propose(core, "2026-01", actor=MEI)
+    closings.propose(core, "2026-01", actor=MEI, checks=[closings.bills_are_booked])
     closings.confirm(core, "2026-01", actor=LI)
     for month in ("2026-02", "2026-03"):
         with pytest.raises(NotClosable, match="propose again"):

@@ -14,6 +14,10 @@ from .balance_at import BalanceAt
 from .basis import Basis
 from .batch import Batch
 from .batch_request import BatchRequest
+from .bill import Bill
+from .bill_side import BillSide
+from .bill_status import BillStatus
+from .bills import Bills
 from .cancel_agreement_request import CancelAgreementRequest
 from .capture_request import CaptureRequest
 from .cause import Cause
@@ -31,6 +35,14 @@ from .debt import Debt
 from .deliveries import Deliveries
 from .delivery import Delivery
 from .delivery_status import DeliveryStatus
+from .difference import Difference
+from .difference_change import DifferenceChange
+from .difference_state import DifferenceState
+from .difference_type import DifferenceType
+from .difference_with_history import DifferenceWithHistory
+from .difference_with_history_repairs_item import DifferenceWithHistoryRepairsItem
+from .difference_with_history_state import DifferenceWithHistoryState
+from .differences import Differences
 from .endpoint import Endpoint
 from .endpoint_origin import EndpointOrigin
 from .endpoint_request import EndpointRequest
@@ -83,6 +95,9 @@ from .journal_line import JournalLine
 from .journal_line_request import JournalLineRequest
 from .line import Line
 from .list_agreements_format import ListAgreementsFormat
+from .list_all_differences_format import ListAllDifferencesFormat
+from .list_all_differences_state_type_0 import ListAllDifferencesStateType0
+from .list_bills_format import ListBillsFormat
 from .list_deliveries_status import ListDeliveriesStatus
 from .list_freezes_format import ListFreezesFormat
 from .list_fulfilments_format import ListFulfilmentsFormat
@@ -186,6 +201,10 @@ __all__ = (
     "Basis",
     "Batch",
     "BatchRequest",
+    "Bill",
+    "BillSide",
+    "BillStatus",
+    "Bills",
     "CancelAgreementRequest",
     "CaptureRequest",
     "Cause",
@@ -203,6 +222,14 @@ __all__ = (
     "Deliveries",
     "Delivery",
     "DeliveryStatus",
+    "Difference",
+    "DifferenceChange",
+    "DifferenceState",
+    "DifferenceType",
+    "DifferenceWithHistory",
+    "DifferenceWithHistoryRepairsItem",
+    "DifferenceWithHistoryState",
+    "Differences",
     "Endpoint",
     "EndpointOrigin",
     "EndpointRequest",
@@ -255,6 +282,9 @@ __all__ = (
     "JournalLineRequest",
     "Line",
     "ListAgreementsFormat",
+    "ListAllDifferencesFormat",
+    "ListAllDifferencesStateType0",
+    "ListBillsFormat",
     "ListDeliveriesStatus",
     "ListFreezesFormat",
     "ListFulfilmentsFormat",
