@@ -66,8 +66,6 @@ OLD_CALLS_SECONDS = 3600.0
 FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
-RECOGNITION_PAUSE = timedelta(minutes=1)
-"""The pause after a round that found no revenue to recognise."""
 BILLS_PAUSE = timedelta(minutes=1)
 """A round that found no bill to read or to compare is followed by none for so long."""
 BILLS_IN_ROUND = 10
@@ -139,7 +137,6 @@ class Worker:
         self._old_calls_from = 0
         self._parked_after = parked_facts.PARKED_START
         self._no_checkpoint_at: datetime | None = None
-        self._nothing_recognised_at: datetime | None = None
         self._no_bill_at: datetime | None = None
         self._dispatcher = delivery_rounds.Dispatcher(core)
         self._is_running = False
@@ -230,7 +227,6 @@ class Worker:
         yield Lane("facts that wait", self._waiting_facts)
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
-        yield Lane("revenue", self._recognise)
         yield Lane("bills", self._bills)
         yield Lane(UNBOOKED_BILLS, lambda: bill_bookings.book_due_bills(self._core, BATCH), UNBOOKED_BILLS)
         yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
@@ -272,7 +268,7 @@ class Worker:
         return ledger_expiry.expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger, limit=BATCH)
 
     def _checkpoints(self) -> int:
-        """The books' totals at the end of a day that is closed, one day a round.
+        """The books' totals at the end of a day that is closed, one day a round; where none is missing, revenue.
 
         A failure stops nothing else: what is missing is derived data, and made up for.
         """
@@ -284,23 +280,18 @@ class Worker:
         except Exception:
             _log.exception("checkpointing_failed")
             written = False
+        if not written:
+            self._recognise()
         self._no_checkpoint_at = None if written else now
         return int(written)
 
-    def _recognise(self) -> int:
-        """The revenue of days that are closed, some days a round. A failure stops nothing else, as with checkpoints.
-        Nobody waits for it: it is not counted among what a round did."""
-        now = self._core.clock.now()
-        last = self._nothing_recognised_at
-        if last is not None and abs(now - last) < RECOGNITION_PAUSE:
-            return 0
+    def _recognise(self) -> None:
+        """The revenue of days that are closed, some days a round. Nobody waits for it: it is not counted among what a
+        round did."""
         try:
-            booked = recognition.recognise_next(self._core)
+            recognition.recognise_next(self._core)
         except Exception:
             _log.exception("recognition_failed")
-            booked = False
-        self._nothing_recognised_at = None if booked else now
-        return 0
 
     def _bills(self) -> int:
         """Bills that lie unread, and days whose bills are to be compared with the books."""
