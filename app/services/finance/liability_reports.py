@@ -14,7 +14,6 @@ from app.domain.recognition import BREAKAGE, EARNED, Movement
 from app.domain.report_tables import Amount, Cell, ReportTable
 from app.models.base import AnyRow
 from app.models.recognition import FIGURES
-from app.services.base.errors import DomainError
 from app.services.base.transaction import Transaction
 from app.services.finance.contract_liability import LiabilityKey
 
@@ -40,10 +39,8 @@ ROLL_FORWARD = ("sold", "brought_in", "used", "expired", "refunded", "taken_back
 """opening + sold + brought_in - used - expired - refunded + taken_back + other = closing"""
 
 
-class PeriodReversed(DomainError):
+class PeriodReversed(ValueError):
     """The report would end before it begins."""
-
-    code = "period_reversed"
 
 
 @dataclass(slots=True)
@@ -141,7 +138,7 @@ def _money(minor: int, about: LiabilityKey) -> Cell:
 
 def _check(since: date, until: date) -> None:
     if until < since:
-        raise PeriodReversed(since=since.isoformat(), until=until.isoformat())
+        raise PeriodReversed(f"from {since} to {until}")
 
 
 def _about(row: AnyRow) -> LiabilityKey:
