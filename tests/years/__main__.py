@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--months", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--step", type=int, default=1, help="hours at a time")
     given = parser.parse_args()
     os.environ.setdefault("TILLBOOK_ENV", "test")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -38,7 +39,7 @@ def main() -> int:
         url = f"sqlite:///{folder}/years.sqlite3"
         create_schema(url)
         began = time.monotonic()
-        years = DebitYears(url, given.provider, given.users, START, given.seed)
+        years = DebitYears(url, given.provider, given.users, START, given.seed, given.step)
         try:
             years.run(round(given.months * DAYS_A_MONTH))
         except Disagreement as found:

@@ -73,7 +73,7 @@ class AlipayStage(DebitStage):
         theirs = json.loads(asked["biz_content"][0])["agreement_params"]["agreement_no"]
         number = self._alipay.gateway.agreements.find(theirs).request.external_no
         refusal = self.refusal_of(number)
-        self._alipay.gateway.deductions.refusals = [self.codes[refusal]] if refusal else []
+        self._alipay.gateway.deductions.refusals = [self.codes.get(refusal, "ACQ.BUYER_ENABLE_STATUS_FORBID")] if refusal else []
         self._alipay.gateway.deductions.waits = self._chance.random() < 0.1
 
     def settle(self) -> None:
@@ -156,7 +156,7 @@ class WeChatStage(DebitStage):
         number = self._wechat.contracts.find(contract[1].decode()).signing.code
         refusal = self.refusal_of(number)
         # Half of the refusals come at once, the others when the deduction is carried out.
-        at_once = [self.codes[refusal]] if refusal and self._chance.random() < 0.5 else []
+        at_once = [self.codes.get(refusal, "USER_ACCOUNT_ABNORMAL")] if refusal and self._chance.random() < 0.5 else []
         self._wechat.papay_v2.refusals, self._wechat.papay_v3.refusals = list(at_once), list(at_once)
 
     def settle(self) -> None:
@@ -167,7 +167,7 @@ class WeChatStage(DebitStage):
             due = self._due.setdefault(number, now + timedelta(hours=self._chance.uniform(0, self.slowest)))
             if now >= due:
                 refusal = self.refusal_of(self._code(order))
-                self._wechat.deduct(number, self.codes[refusal] if refusal else "")
+                self._wechat.deduct(number, self.codes.get(refusal, "USER_ACCOUNT_ABNORMAL") if refusal else "")
 
     def _code(self, order: Any) -> str:
         if order.signing is not None:

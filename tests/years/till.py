@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,6 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.domain.numbers import NumberSource, slot_of_user
-from app.domain.periods import parse_length
 from app.models.base import AnyRow
 from app.providers.facts import Message, Reply
 from app.providers.http import HttpResponse
@@ -25,9 +25,10 @@ from app.services.agreements.entitlements import entitlements_of_user
 from app.services.audit import run
 from app.services.audit.ledger import AsOf
 from app.services.base.context import Core, ProviderClock, Rules
+from app.services.base.statements import Statement
 from app.services.facts.parked import PARKED_START, look_at_parked
 from app.services.intake.notifications import receive_notification
-from app.services.payments.expiry import expire_due_orders
+from app.services.payments.expiry import ANY_OVER, expire_due_orders
 from app.services.refunds.early_refunds import look_at_early
 from app.worker import QUEUES
 from tests.support.databases import sessions_for
@@ -37,8 +38,7 @@ ACCOUNT = "till"
 COINS = 100
 """What each period of every plan here grants."""
 MOST_ROUNDS = 12
-_KINDS = select(*(queue.leases.any_due for queue in QUEUES))
-parse_length("1 month")
+_KINDS = Statement(select(*(queue.leases.any_due for queue in QUEUES), ANY_OVER))
 
 
 class Killed(BaseException):
@@ -92,8 +92,6 @@ class Till:
         tools = Tools(http=line, clock=ProviderClock(self.clock), keys=MemoryKeys(), live=False)
         provider = plugin.build(plugin.settings.model_validate(settings), tools)
         account = ProviderAccount(ACCOUNT, plugin.name, False, provider)
-        from dataclasses import replace
-
         self.core = replace(self.core, registry=Registry({ACCOUNT: account}))
         if isinstance(provider, Refreshes):
             provider.refresh()
@@ -126,14 +124,15 @@ class Till:
 
     def _round(self) -> bool:
         now = self.core.clock.now()
-        kinds = self.core.read(lambda tx: tx.execute(_KINDS, {"now": now}).one())
+        *kinds, orders_end = self.core.alone(lambda tx: _KINDS.rows(tx, {"now": now}))[0]
         for queue, is_due in zip(QUEUES, kinds, strict=True):
             if not is_due:
                 continue
             numbers = self.core.read(lambda tx, queue=queue: queue.leases.numbers(tx, now, 1000))
             for number in numbers:
                 queue.work(self.core, number)
-        expire_due_orders(self.core, 1000)
+        if orders_end:
+            expire_due_orders(self.core, 1000)
         return any(kinds)
 
     def look_at_what_waits(self) -> None:

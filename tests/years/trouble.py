@@ -46,11 +46,11 @@ class Trouble:
             self._webhooks_too = self._chance.random() < 0.5
             self.lag = LAG + timedelta(hours=self._down_hours)
 
-    def next_hour(self) -> tuple[bool, bool]:
-        """Whether the worker runs in this hour, and whether notifications are taken."""
+    def next_hours(self, hours: int) -> tuple[bool, bool]:
+        """Whether the worker runs in these hours, and whether notifications are taken."""
         if self._down_hours > 0:
-            self._down_hours -= 1
+            self._down_hours -= hours
             return False, not self._webhooks_too
         # What a time without a worker left behind is made up for within the usual time.
-        self.lag = max(LAG, self.lag - timedelta(hours=1))
+        self.lag = max(LAG, self.lag - timedelta(hours=hours))
         return True, True
