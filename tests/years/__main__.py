@@ -16,6 +16,7 @@ import structlog
 from tests.conftest import create_schema
 from tests.years.debit_providers import DEBIT_STAGES
 from tests.years.debit_years import DebitYears
+from tests.years.store_years import StoreYears
 from tests.years.verdict import Disagreement
 
 DAYS_A_MONTH = 30.5
@@ -25,7 +26,7 @@ START = datetime(2026, 4, 20, tzinfo=UTC)
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.years")
-    parser.add_argument("provider", choices=sorted([*DEBIT_STAGES]))
+    parser.add_argument("provider", choices=sorted([*DEBIT_STAGES, "apple"]))
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--months", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
@@ -39,7 +40,11 @@ def main() -> int:
         url = f"sqlite:///{folder}/years.sqlite3"
         create_schema(url)
         began = time.monotonic()
-        years = DebitYears(url, given.provider, given.users, START, given.seed, given.step)
+        years: DebitYears | StoreYears
+        if given.provider == "apple":
+            years = StoreYears(url, given.users, START, given.seed, given.step)
+        else:
+            years = DebitYears(url, given.provider, given.users, START, given.seed, given.step)
         try:
             years.run(round(given.months * DAYS_A_MONTH))
         except Disagreement as found:
