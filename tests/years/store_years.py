@@ -165,7 +165,7 @@ class StoreYears:
     def _kept(self, user: str) -> list[str]:
         """Our rows of the user's agreements and facts."""
         agreements = text("/* sweep: audit */ SELECT * FROM agreements WHERE user_id = :user")
-        periods = text("/* sweep: audit */ SELECT p.* FROM periods p JOIN agreements a ON a.slot = p.slot"
+        periods = text("/* sweep: audit */ SELECT p.* FROM agreement_periods p JOIN agreements a ON a.slot = p.slot"
                        " AND a.id = p.agreement_id WHERE a.user_id = :user")
         facts = text("/* sweep: audit */ SELECT kind, outcome, reason, at, recorded_at, content FROM facts"
                      " WHERE slot IN (SELECT slot FROM users WHERE id = :user) ORDER BY recorded_at, id")
