@@ -61,8 +61,9 @@ class BookedAgreement:
             for n, charge in enumerate(known)
         ]
 
-    def until(self, now: datetime, knowing: datetime) -> datetime | None:
-        """Until when it makes something active at `now`; None: it does not."""
+    def until(self, now: datetime, knowing: datetime, knowing_signatures: datetime) -> datetime | None:
+        """Until when it makes something active at `now`; None: it does not. Payments and signatures are told by
+        messages of their own."""
         kept = [
             (start, end)
             for start, end, charge in self.paid(knowing)
@@ -75,8 +76,8 @@ class BookedAgreement:
         for start, end in kept:
             if start <= until:
                 until = max(until, end)
-        is_signed = self.signed_at is not None and self.signed_at <= knowing
-        is_over = self.ended_at is not None and self.ended_at <= knowing
+        is_signed = self.signed_at is not None and self.signed_at <= knowing_signatures
+        is_over = self.ended_at is not None and self.ended_at <= knowing_signatures
         is_unwanted = self.unwanted_at is not None and self.unwanted_at <= now
         until += GRACE if is_signed and not is_over and not is_unwanted else timedelta(0)
         return until if until > now else None
@@ -100,8 +101,9 @@ class DebitModel:
 
     agreements: list[BookedAgreement] = field(default_factory=list)
 
-    def active_until(self, now: datetime, knowing: datetime) -> datetime | None:
-        return max(filter(None, (each.until(now, knowing) for each in self.agreements)), default=None)
+    def active_until(self, now: datetime, knowing: datetime, knowing_signatures: datetime) -> datetime | None:
+        found = (each.until(now, knowing, knowing_signatures) for each in self.agreements)
+        return max(filter(None, found), default=None)
 
     def paid_and_kept(self, knowing: datetime) -> int:
         """How many periods are paid, and not given back."""

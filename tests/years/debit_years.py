@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 from app.domain.facts import Refusal
@@ -202,7 +203,7 @@ class DebitYears:
             self.seen += 1
             horizons = user.model.horizons(now, self.trouble.lag)
             until = self.till.active(user.name).get("vip")
-            allowed = {user.model.active_until(now, horizon) for horizon in horizons}
+            allowed = {user.model.active_until(now, *pair) for pair in product(horizons, repeat=2)}
             if until not in allowed:
                 self._disagree(user, f"active until {until}, and not {sorted(map(str, allowed))}")
             coins = self.till.coins(user.name)
@@ -212,7 +213,7 @@ class DebitYears:
 
     def _compare_at_the_end(self, user: DebitUser) -> None:
         now = self.till.clock.now()
-        until, wanted = self.till.active(user.name).get("vip"), user.model.active_until(now, now)
+        until, wanted = self.till.active(user.name).get("vip"), user.model.active_until(now, now, now)
         if until != wanted:
             self._disagree(user, f"active until {until} at the end, and not {wanted}")
         if self.till.coins(user.name) != COINS * user.model.paid_and_kept(now):
