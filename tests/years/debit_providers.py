@@ -30,6 +30,10 @@ URL = "https://provider.test"
 SECRET = "a shared secret of the years, long enough for all"
 
 
+def moment_or_none(value: Any) -> datetime | None:
+    return value if isinstance(value, datetime) else None
+
+
 @cache
 def alipay_keys() -> DemoKeys:
     return demo_keys()
@@ -73,7 +77,9 @@ class AlipayStage(DebitStage):
         theirs = json.loads(asked["biz_content"][0])["agreement_params"]["agreement_no"]
         number = self._alipay.gateway.agreements.find(theirs).request.external_no
         refusal = self.refusal_of(number)
-        self._alipay.gateway.deductions.refusals = [self.codes.get(refusal, "ACQ.BUYER_ENABLE_STATUS_FORBID")] if refusal else []
+        self._alipay.gateway.deductions.refusals = (
+            [self.codes.get(refusal, "ACQ.BUYER_ENABLE_STATUS_FORBID")] if refusal else []
+        )
         self._alipay.gateway.deductions.waits = self._chance.random() < 0.1
 
     def settle(self) -> None:
@@ -110,7 +116,7 @@ class AlipayStage(DebitStage):
             yield number, trade.order.out_trade_no, trade.created_at, trade
 
     def paid_at(self, thing: Any) -> datetime | None:
-        return thing.paid_at
+        return moment_or_none(thing.paid_at)
 
     def is_over(self, thing: Any) -> bool:
         return bool(thing.status == "TRADE_CLOSED")
@@ -199,7 +205,7 @@ class WeChatStage(DebitStage):
             yield self._code(order), order.number, self.clock.now(), order
 
     def paid_at(self, thing: Any) -> datetime | None:
-        return thing.paid_at
+        return moment_or_none(thing.paid_at)
 
     def is_over(self, thing: Any) -> bool:
         return thing.state in ("PAYERROR", "CLOSED")
@@ -246,7 +252,7 @@ class SandboxStage(DebitStage):
             agreements.next_charges.append("WAITING")
 
     def settle(self) -> None:
-        for number, (_, payment) in list(self._open.items()):
+        for _, payment in list(self._open.values()):
             if payment.status != "WAITING" or self._chance.random() > 0.3:
                 continue
             agreement = next(each for each in self._sandbox.agreements.all_of(None) if each.id == payment.agreement_id)
@@ -265,10 +271,7 @@ class SandboxStage(DebitStage):
         self._sandbox.sign(self._find(number))
 
     def leave(self, number: str, *, told: bool) -> None:
-        if told:
-            self._sandbox.end(self._find(number), "PAYER")
-        else:
-            self._sandbox.agreements.end(self._find(number), "PAYER")
+        (self._sandbox if told else self._sandbox.agreements).end(self._find(number), "PAYER")
 
     def lapse(self, number: str) -> None:
         self._sandbox.agreements.expire(self._find(number))

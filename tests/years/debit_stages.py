@@ -93,8 +93,9 @@ class DebitStage(ABC):
     def stand(self) -> Iterator[tuple[str, datetime, datetime | None]]:
         """Each signed agreement: our number, when it was signed, and when it ended."""
 
+    @abstractmethod
     def settle(self) -> None:
-        """What was only accepted is decided."""
+        """What was only accepted is decided, at its time."""
 
     def deliver(self) -> None:
         self.deliveries.run_due()
@@ -118,9 +119,8 @@ class DebitStage(ABC):
         kept = [each for each in self.books[number].charges if each.paid_at and each.refunded_at is None]
         if not kept:
             return None
-        lost, self.faults.lose = self.faults.lose, 0  # a refund of which nobody tells is found in bills alone
+        self.faults.set(lose=0, delay=0.0, reorder=0)  # a refund of which nobody tells is found in bills alone
         self.refund(number, kept[-1].number)
-        self.faults.lose = lost
         kept[-1].refunded_at = self.clock.now()
         return kept[-1].number
 

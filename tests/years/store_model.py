@@ -93,9 +93,10 @@ class StoreModel:
                 found[name] = max(until, found.get(name, until))
         return found
 
-    def coins(self, knowing: datetime) -> int:
+    def coins(self, knowing: datetime, knowing_refunds: datetime) -> int:
+        """What was sold and what went back are told by messages of their own."""
         return sum(
-            self._kept(period, knowing)
+            self._kept(period, knowing_refunds)
             for each in self.subscriptions.values()
             for period in each.periods
             if period.sold_at <= knowing

@@ -1,4 +1,4 @@
-"""The simulated store and its customers: each subscription goes on by itself, and tells, or cannot tell, what it does."""
+"""The simulated store and its customers: each subscription goes on by itself, and tells what it does, or cannot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
 
 from app.providers.testing.doubles import FixedClock
 from plugins.apple import plugin
@@ -149,11 +148,9 @@ class StoreStage:
         assert newest is not None
         if "revocationDate" in newest.payload:
             return
-        lost, self.faults.lose = self.faults.lose, 0  # a refund of which nobody tells is found in the history alone
         self._store.purchases.refund(ENVIRONMENT, newest.id)
         self._booked(customer, newest).refunded_at = self.clock.now()
         self._tell(customer, "REFUND")
-        self.faults.lose = lost
         self.switch_off(customer)
 
     def raise_price(self, customer: Customer) -> None:

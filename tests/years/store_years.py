@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import product
 
 from sqlalchemy import text
 
@@ -22,16 +23,18 @@ COINS_OF = {"vip.monthly": 100, "gold.monthly": 333}
 CATALOGUE = "".join(
     f"""
 [[products]]
-sku = "{product.partition(".")[0]}"
-title = "{product}, a month"
-store_ids = {{ {ACCOUNT} = "{product}" }}
-entitlements = {sorted(MADE_ACTIVE[product])}
+sku = "{product_id.partition(".")[0]}"
+title = "{product_id}, a month"
+store_ids = {{ {ACCOUNT} = "{product_id}" }}
+entitlements = {sorted(MADE_ACTIVE[product_id])}
 plan = {{ period = "1 month" }}
 [[products.grants]]
-amount = {COINS_OF[product]}
+amount = {COINS_OF[product_id]}
 """
-    for product in PRODUCTS
+    for product_id in PRODUCTS
 ).replace("'", '"')
+SCANS = {"refunds": 360}
+"""Refunds of which the one notification was lost are found in the history."""
 LONGEST_WITHOUT = 75
 """Days until a customer takes the subscription up again."""
 
@@ -46,7 +49,7 @@ class StoreYears:
         self.till = Till(database, start, CATALOGUE)
         self.trouble = Trouble(self._chance)
         self.stage = StoreStage(self.till.clock, self.till.receive, self._chance)
-        self.till.serve(self.stage.plugin, self.stage.settings, self.stage.app, self.stage.watch)
+        self.till.serve(self.stage.plugin, self.stage.settings, self.stage.app, self.stage.watch, SCANS)
         self.till.kill_receiver_at = self.trouble.kill_at
         self.buyers = [self._buyer(f"user-{number}") for number in range(users)]
         self.customers = [Customer(f"customer-{n}", buyer) for n, buyer in enumerate(self.buyers)]
@@ -147,7 +150,8 @@ class StoreYears:
             allowed = [buyer.model.active(now, horizon) for horizon in horizons]
             if active not in allowed:
                 self._disagree(buyer, f"{_times(active)} is active, and not {' or '.join(map(_times, allowed))}")
-            coins, wanted = self.till.coins(buyer.name), {buyer.model.coins(horizon) for horizon in horizons}
+            coins = self.till.coins(buyer.name)
+            wanted = {buyer.model.coins(*pair) for pair in product(horizons, repeat=2)}
             if coins not in wanted:
                 self._disagree(buyer, f"{coins} coins, and not {sorted(wanted)}")
 
@@ -165,13 +169,19 @@ class StoreYears:
     def _kept(self, user: str) -> list[str]:
         """Our rows of the user's agreements and facts."""
         agreements = text("/* sweep: audit */ SELECT * FROM agreements WHERE user_id = :user")
-        periods = text("/* sweep: audit */ SELECT p.* FROM agreement_periods p JOIN agreements a ON a.slot = p.slot"
-                       " AND a.id = p.agreement_id WHERE a.user_id = :user")
-        facts = text("/* sweep: audit */ SELECT kind, outcome, reason, at, recorded_at, content FROM facts"
-                     " WHERE slot IN (SELECT slot FROM users WHERE id = :user) ORDER BY recorded_at, id")
+        periods = text(
+            "/* sweep: audit */ SELECT p.* FROM agreement_periods p JOIN agreements a ON a.slot = p.slot"
+            " AND a.id = p.agreement_id WHERE a.user_id = :user"
+        )
+        facts = text(
+            "/* sweep: audit */ SELECT kind, outcome, reason, at, recorded_at, content FROM facts"
+            " WHERE slot IN (SELECT slot FROM users WHERE id = :user) ORDER BY recorded_at, id"
+        )
 
         def rows(tx: Tx) -> list[str]:
-            return [str(tuple(row)) for query in (agreements, periods, facts) for row in tx.execute(query, {"user": user})]
+            return [
+                str(tuple(row)) for query in (agreements, periods, facts) for row in tx.execute(query, {"user": user})
+            ]
 
         return self.till.core.read(rows)
 

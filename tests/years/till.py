@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -26,6 +27,7 @@ from app.services.audit import run
 from app.services.audit.ledger import AsOf
 from app.services.base.context import Core, ProviderClock, Rules
 from app.services.base.statements import Statement
+from app.services.calls.scans import scan_due
 from app.services.facts.parked import PARKED_START, look_at_parked
 from app.services.intake.notifications import receive_notification
 from app.services.payments.expiry import ANY_OVER, expire_due_orders
@@ -85,13 +87,18 @@ class Till:
         self.core.transact(lambda tx: import_products(tx, parsed, start))
 
     def serve(
-        self, plugin: Plugin, settings: dict[str, Any], app: Flask, watch: Callable[[str, bytes], None]
+        self,
+        plugin: Plugin,
+        settings: dict[str, Any],
+        app: Flask,
+        watch: Callable[[str, bytes], None],
+        scan: Mapping[str, int] | None = None,
     ) -> ProviderAccount:
         """From now on there is one provider account: of this plugin, at this simulator."""
         line = DyingLine(app, self._fuse, watch)
         tools = Tools(http=line, clock=ProviderClock(self.clock), keys=MemoryKeys(), live=False)
         provider = plugin.build(plugin.settings.model_validate(settings), tools)
-        account = ProviderAccount(ACCOUNT, plugin.name, False, provider)
+        account = ProviderAccount(ACCOUNT, plugin.name, False, provider, scan or {})
         self.core = replace(self.core, registry=Registry({ACCOUNT: account}))
         if isinstance(provider, Refreshes):
             provider.refresh()
@@ -117,6 +124,9 @@ class Till:
     def work(self, kill_at: int = 0) -> None:
         """All that is due now, by a worker that may die."""
         with self.mortal(kill_at):
+            for account in self.core.registry:
+                for feed, minutes in account.scan.items():
+                    scan_due(self.core, account, feed, timedelta(minutes=minutes))
             for _ in range(MOST_ROUNDS):
                 if not self._round():
                     return
@@ -128,8 +138,7 @@ class Till:
         for queue, is_due in zip(QUEUES, kinds, strict=True):
             if not is_due:
                 continue
-            numbers = self.core.read(lambda tx, queue=queue: queue.leases.numbers(tx, now, 1000))
-            for number in numbers:
+            for number in self.core.read(partial(queue.leases.numbers, now=now, limit=1000)):
                 queue.work(self.core, number)
         if orders_end:
             expire_due_orders(self.core, 1000)

@@ -11,6 +11,8 @@ LAG = timedelta(hours=30)
 """We ask about each agreement once a day; everything else is asked about sooner."""
 CALM_DAYS = 4
 """At the end nothing goes wrong for so long: then our books and the provider's must be alike."""
+SILENT_HOURS = 20
+"""No notification is taken for so long at the most."""
 MOST_STEPS = 250
 """Of one piece of work: a process that dies, dies at one of these."""
 
@@ -43,7 +45,8 @@ class Trouble:
         """Sometimes nobody works for a day or three."""
         if self._down_hours <= 0 and not self.is_over and self._chance.random() < 0.03:
             self._down_hours = self._chance.randrange(5, 72)
-            self._webhooks_too = self._chance.random() < 0.5
+            # Providers try for a day at the most to tell us.
+            self._webhooks_too = self._down_hours < SILENT_HOURS and self._chance.random() < 0.7
             self.lag = LAG + timedelta(hours=self._down_hours)
 
     def next_hours(self, hours: int) -> tuple[bool, bool]:
