@@ -53,8 +53,8 @@ def main() -> int:
         finally:
             years.till.close()
         sys.stdout.write(
-            f"{given.provider}, seed {given.seed}: {given.users} users, {given.months} months, {years.periods()} periods,"
-            f" {years.seen} comparisons, {time.monotonic() - began:.0f} s: all agree\n"
+            f"{given.provider}, seed {given.seed}: {given.users} users, {given.months} months, {years.periods()}"
+            f" periods, {years.seen} comparisons, {time.monotonic() - began:.0f} s: all agree\n"
         )
     return 0
 
