@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.providers.errors import Misconfigured
 from app.providers.tools import Tools
@@ -17,6 +17,7 @@ from app.providers.verbs import Fulfils, Plugin, Provider, Scans
 from app.setting_faults import sentences
 
 ENTRY_POINT_GROUP = "tillbook.providers"
+LONGEST_PATTERN = 200
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
 
@@ -33,6 +34,10 @@ class ProviderAccount:
     report_delivery: bool = False
     also_for: tuple[str, ...] = ()
     """Other accounts of this plugin whose messages come to this one's address, too."""
+    shared: bool = False
+    """Other systems use the account, too: lines of its bills that are not ours are no differences."""
+    our_numbers: str = ""
+    """A pattern of our numbers in its bills; empty: 63-bit decimal numbers."""
 
     @cached_property
     def takes_reports(self) -> bool:
@@ -53,6 +58,20 @@ class AccountSettings(BaseModel):
     """Tell the provider of each credited purchase that it was delivered, where no client does."""
     also_for: tuple[str, ...] = ()
     """Names of other provider accounts of this plugin, whose messages come to the address of this one, too."""
+    shared: bool = False
+    """Other systems use the account at the provider, too: what they take and give back stands in its bills."""
+    our_numbers: Annotated[str, Field(max_length=LONGEST_PATTERN)] = ""
+    """A pattern (Python's `re`, the whole number) of the merchant order numbers that are ours. Not given: decimal
+    numbers below 2^63, as we give out."""
+
+    @field_validator("our_numbers")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error:
+            raise ValueError("not a regular expression") from None
+        return pattern
 
 
 class Registry:
@@ -163,5 +182,5 @@ def _build_account(
     unknown = sorted(set(common.scan) - set(feeds))
     if unknown:
         raise Misconfigured(f"provider account {name!r}: scan: no feed {unknown[0]!r} (there are: {', '.join(feeds)})")
-    own = (common.scan, common.report_delivery, common.also_for)
+    own = (common.scan, common.report_delivery, common.also_for, common.shared, common.our_numbers)
     return ProviderAccount(name, common.plugin, common.live, provider, *own)
