@@ -134,7 +134,9 @@ def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
 
 def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
     """Found by our number, or by the provider's where it tells none of ours. For a purchase in a store that was never
-    told before, made."""
+    told before, made. What is said of an agreement itself is about no payment, though some stores name one."""
+    if _is_of_agreement(reported.fact):
+        return None
     if _comes_before_its_order(reported, None):
         locked = store_orders.payment_of_new_purchase(tx, reported)
         if locked is not None:

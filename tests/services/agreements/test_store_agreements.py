@@ -154,3 +154,15 @@ def test_a_word_about_a_subscription_of_nobody_waits_for_its_buyer(house: Agreem
     assert house.tell(early, "store").outcome == "parked"
     one.tell(one.paid("1", FIRST, SECOND), early)
     assert one.rows[0].status == "ended"
+
+
+def test_a_word_about_the_agreement_that_names_its_newest_purchase_is_taken(house: AgreementHouse) -> None:
+    """As Apple's plugin tells it: each word about a subscription names the period that it was said in."""
+    one, grace = Subscriber(house), SECOND + timedelta(days=16)
+    one.tell(one.paid("1", FIRST, SECOND))
+    house.world.clock.advance(86_400 * 32)
+    one.tell(one.fact(Kind.PAST_DUE, SECOND, "1", period_end=grace, renews=True))
+    assert (one.rows[0].status, house.active()) == ("past_due", {"vip": grace})
+    one.tell(one.fact(Kind.ENDED, SECOND + timedelta(days=20), "1", ending=Ending.UNPAID))
+    assert (one.rows[0].status, one.rows[0].ended_by) == ("ended", "unpaid")
+    assert [outcome for _, outcome, _ in house.world.outcomes()] == ["applied"] * 3
