@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StringConstraints
 
+from app.domain.agreements import AgreementStatus
 from app.web.fields import (
+    AccountField,
     At,
     Currency,
     Environment,
@@ -18,7 +20,7 @@ from app.web.fields import (
     Sku,
     UserId,
 )
-from app.web.schemas import In, NextCursor, Out, PayByIn
+from app.web.schemas import In, NextCursor, Out, PayByIn, TimedListQuery
 
 
 class AgreementIn(PayByIn):
@@ -37,6 +39,12 @@ class AgreementIn(PayByIn):
         examples=[False],
     )
     user: UserId | None = Field(default=None, description="Backend keys only: who signs.")
+
+
+class AgreementsQuery(TimedListQuery):
+    status: AgreementStatus | None = Field(default=None, description="Only those that stand so.", examples=["past_due"])
+    provider_account: AccountField | None = Field(default=None, description="Only those with this provider account.")
+    product: Sku | None = Field(default=None, description="Only those about this product.")
 
 
 class CancelAgreementIn(In):

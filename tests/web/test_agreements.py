@@ -58,6 +58,40 @@ def test_a_user_signs_is_charged_reads_what_is_active_and_cancels(house: Agreeme
     assert (again.status_code, again.get_json()["code"]) == (409, "agreement_not_in_force")
 
 
+def test_the_backend_lists_the_agreements_of_all_users_page_by_page_and_by_what_it_looks_for(
+    house: AgreementHouse, alice: ApiClient, backend: ApiClient
+) -> None:
+    numbers = [str(house.signed(user, sku)) for user, sku in (("alice", "vip"), ("bob", "basic"), ("carol", "vip"))]
+    numbers.append(str(house.sign("dora", "basic")))
+    newest_first = numbers[::-1]
+
+    def listed(**query: str) -> list[str]:
+        found: list[str] = []
+        while True:
+            page = backend.get("/v1/agreements", **query).get_json()
+            found += [entry["number"] for entry in page["agreements"]]
+            if page["next"] is None:
+                return found
+            query["cursor"] = page["next"]
+
+    assert listed() == listed(limit="1") == listed(limit="3") == newest_first
+    assert listed(status="active") == listed(status="active", limit="2") == newest_first[1:]
+    assert listed(product="vip", limit="1") == [numbers[2], numbers[0]]
+    assert listed(product="basic", status="signing") == [numbers[3]]
+    assert (listed(provider_account="debit"), listed(provider_account="store")) == (newest_first, [])
+    assert (listed(since="2026-01-03T00:00:00Z"), listed(until="2026-01-03T00:00:00Z")) == ([], newest_first)
+    assert listed(user="bob") == listed(user="bob", status="active", product="basic") == [numbers[1]]
+    assert listed(user="bob", status="ended") == []
+    mine = alice.get("/v1/agreements", status="active").get_json()["agreements"]
+    assert [entry["number"] for entry in mine] == [numbers[0]]
+    assert alice.get("/v1/agreements", user="bob").get_json()["code"] == "forbidden"
+    assert backend.get("/v1/agreements", status="gone").get_json()["code"] == "invalid_request"
+    cursor = backend.get("/v1/agreements", limit="1").get_json()["next"]
+    assert backend.get("/v1/agreements", user="alice", cursor=cursor).get_json()["code"] == "not_a_cursor"
+    lines = backend.get("/v1/agreements", format="csv").text.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["number", *newest_first]
+
+
 def test_what_cannot_be_agreed_is_refused(house: AgreementHouse, alice: ApiClient, backend: ApiClient) -> None:
     cases = {
         "unknown_product": _wanted(product="nothing"),

@@ -15,7 +15,8 @@ CODES: dict[str, tuple[str, ...]] = {
         *("unknown_provider_account", "unknown_way", "user_missing"),
     ),
     "app.web.agreements.list_agreements": (
-        *("balance_overflow", "forbidden", "invalid_request", "not_a_cursor", "too_many_downloads", "user_missing"),
+        *("balance_overflow", "empty_time_span", "forbidden", "invalid_request", "not_a_cursor", "too_many_downloads"),
+        *("user_missing",),
     ),
     "app.web.agreements.list_entitlements": ("forbidden", "invalid_request", "user_missing"),
     "app.web.agreements.list_periods": (

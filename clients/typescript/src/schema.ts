@@ -34,8 +34,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A user's agreements, newest first: with every provider, and those that stores charge
-         * @description A user's agreements, newest first: with every provider, and those that stores charge.
+         * Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a backend's key
+         * @description Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a backend's key
+         *
+         *     without `user`, those of all users.
          *
          *     Needs the scope `read`.
          */
@@ -1525,6 +1527,8 @@ export interface components {
              */
             user?: string | null;
         };
+        /** @enum {string} */
+        AgreementStatus: "signing" | "active" | "past_due" | "paused" | "ended";
         Agreements: {
             /** @description Newest first. */
             agreements: components["schemas"]["Agreement"][];
@@ -3054,7 +3058,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listDeliveries` was refused. */
         ListDeliveriesProblem: {
@@ -4918,6 +4922,31 @@ export interface operations {
                  * @example json
                  */
                 format?: "json" | "csv";
+                /**
+                 * @description Only what was made at that moment or later.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Only what was made before that moment.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                until?: string;
+                /**
+                 * @description Only those that stand so.
+                 * @example past_due
+                 */
+                status?: components["schemas"]["AgreementStatus"];
+                /**
+                 * @description Only those with this provider account.
+                 * @example sandbox
+                 */
+                provider_account?: string;
+                /**
+                 * @description Only those about this product.
+                 * @example coins-60
+                 */
+                product?: string;
             };
             header?: {
                 /**
@@ -5054,7 +5083,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ListAgreementsProblem"];
                 };
             };
-            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `empty_time_span`: `until` is not later than `since`.
+             */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];

@@ -12,6 +12,7 @@ from app.domain.facts import Ending, Fact, Kind, Ref
 from app.models.base import AnyRow
 from app.services.accounts.users import ensure_user
 from app.services.agreements import agreement_lists, agreement_requests
+from app.services.agreements.agreement_lists import AgreementFilter
 from app.services.agreements.agreement_requests import KeptByTheStore
 from app.services.base.idempotency import keyed
 from tests.support.agreement_house import AgreementHouse, agreement_house
@@ -49,7 +50,7 @@ class Subscriber:
 
     @property
     def rows(self) -> list[AnyRow]:
-        return list(agreement_lists.agreements_of_user(self.house.core, self.user, None, 10).rows)
+        return list(agreement_lists.list_agreements(self.house.core, AgreementFilter(self.user), None, 10).rows)
 
 
 def test_the_first_fact_makes_the_agreement_and_each_period_extends_it(house: AgreementHouse) -> None:
