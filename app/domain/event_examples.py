@@ -112,6 +112,8 @@ def _order(kind: EventType) -> dict[str, Any]:
             created_at=MADE_AT,
             expires_at=MADE_AT + timedelta(minutes=30),
             paid_at=MADE_AT + timedelta(minutes=1) if is_paid else None,
+            agreement_id=None,
+            period_number=None,
         ),
         [],
     )

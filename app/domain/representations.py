@@ -85,7 +85,13 @@ def order_data(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
         "expires_at": row.expires_at,
         "paid_at": row.paid_at,
         "payments": [payment_data(each) for each in payments],
+        "agreement": None if row.agreement_id is None else _period_named(row),
     }
+
+
+def _period_named(order: Any) -> dict[str, Any]:
+    """Which period of which agreement the order pays."""
+    return {"number": str(order.agreement_id), "period": order.period_number}
 
 
 def order_view_data(view: Any) -> dict[str, Any]:

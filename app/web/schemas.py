@@ -254,6 +254,11 @@ class PaymentOut(Out):
     paid_at: At | None = Field(description="When it was paid; null: it is not.")
 
 
+class PaidPeriodOut(Out):
+    number: Number = Field(description="The agreement.")
+    period: int = Field(description="0, 1, 2 …", examples=[0])
+
+
 class OrderOut(Out):
     number: Number
     user: ShownUser
@@ -274,6 +279,10 @@ class OrderOut(Out):
     expires_at: At = Field(description="Until when it can be paid.")
     paid_at: At | None = Field(description="When it was paid; null: it is not.")
     payments: list[PaymentOut] = Field(description="Its payments, in the order in which they were made.")
+    agreement: PaidPeriodOut | None = Field(
+        description="The period of an agreement that it pays; null: it was bought by itself. An event about a period "
+        "that a store has charged for says null, too: `agreement.renewed` names the order."
+    )
 
 
 class OrdersOut(Out):

@@ -9,7 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from app.domain.facts import Ending
+from app.domain.facts import Ending, Fact, Kind, Ref
+from app.services.accounts.users import ensure_user
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, token
 from tests.support.world import World
@@ -48,7 +49,8 @@ def test_a_user_signs_is_charged_reads_what_is_active_and_cancels(house: Agreeme
     assert (active["name"], active["agreement"], active["status"]) == ("vip", number, "active")
     (period,) = alice.get(f"/v1/agreements/{number}/periods").get_json()["periods"]
     assert (period["number"], period["status"]) == (0, "paid")
-    assert alice.get(f"/v1/orders/{period['order']}").get_json()["status"] == "paid"
+    order = alice.get(f"/v1/orders/{period['order']}").get_json()
+    assert (order["status"], order["agreement"]) == ("paid", {"number": number, "period": 0})
     later = alice.post(f"/v1/agreements/{number}/cancel", {}).get_json()
     assert (later["status"], later["cancel_at"], later["next_charge_at"]) == ("active", shown["paid_until"], None)
     now = alice.post(f"/v1/agreements/{number}/cancel", {"at_once": True}).get_json()
@@ -90,6 +92,34 @@ def test_the_backend_lists_the_agreements_of_all_users_page_by_page_and_by_what_
     assert backend.get("/v1/agreements", user="alice", cursor=cursor).get_json()["code"] == "not_a_cursor"
     lines = backend.get("/v1/agreements", format="csv").text.splitlines()
     assert [line.partition(",")[0] for line in lines] == ["number", *newest_first]
+
+
+def test_an_order_of_a_stores_renewal_names_its_period_as_an_order_of_a_charge_does(
+    house: AgreementHouse, alice: ApiClient, backend: ApiClient
+) -> None:
+    charged = house.signed()
+    house.at(FIRST_CHARGE)
+    token_of_alice = house.core.transact(lambda tx: str(ensure_user(tx, "alice").token))
+    told: dict[str, Any] = {"owner": token_of_alice, "product": "vip.monthly", "account": "store-app", "live": False}
+    for n, month in enumerate((1, 2)):
+        begins, ends = datetime(2026, month, 2, 9, tzinfo=UTC), datetime(2026, month + 1, 2, 9, tzinfo=UTC)
+        names = Ref(theirs=f"s{n}", agreement="sub-1")
+        house.tell(Fact(Kind.PAID, names, begins, quantity=1, period_end=ends, **told), "store")
+    (renewed,) = alice.get("/v1/agreements", provider_account="store").get_json()["agreements"]
+    newest, first, ours = backend.get("/v1/orders", user="alice").get_json()["orders"]
+    assert [order["agreement"] for order in (newest, first, ours)] == [
+        {"number": renewed["number"], "period": 1},
+        {"number": renewed["number"], "period": 0},
+        {"number": str(charged), "period": 0},
+    ]
+    assert backend.get(f"/v1/orders/{newest['number']}").get_json() == newest
+    assert backend.get("/v1/orders").get_json()["orders"] == [newest, first, ours]
+    lines = backend.get("/v1/orders", format="csv").text.splitlines()
+    assert [line.rsplit(",", 2)[1:] for line in lines[1:]] == [
+        [renewed["number"], "1"],
+        [renewed["number"], "0"],
+        [str(charged), "0"],
+    ]
 
 
 def test_what_cannot_be_agreed_is_refused(house: AgreementHouse, alice: ApiClient, backend: ApiClient) -> None:

@@ -3429,6 +3429,8 @@ export interface components {
             paid_at: string | null;
             /** @description Its payments, in the order in which they were made. */
             payments: components["schemas"]["Payment"][];
+            /** @description The period of an agreement that it pays; null: it was bought by itself. An event about a period that a store has charged for says null, too: `agreement.renewed` names the order. */
+            agreement: components["schemas"]["PaidPeriod"] | null;
         };
         OrderRequest: {
             /**
@@ -3484,6 +3486,18 @@ export interface components {
              * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
              */
             next: string | null;
+        };
+        PaidPeriod: {
+            /**
+             * @description The agreement.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description 0, 1, 2 …
+             * @example 0
+             */
+            period: number;
         };
         /** @description Why `pauseAgreement` was refused. */
         PauseAgreementProblem: {
@@ -12030,7 +12044,11 @@ export interface operations {
                      *               "created_at": "2026-11-28T09:30:00Z",
                      *               "paid_at": "2026-11-28T09:30:00Z"
                      *             }
-                     *           ]
+                     *           ],
+                     *           "agreement": {
+                     *             "number": "252286601203298479",
+                     *             "period": 0
+                     *           }
                      *         }
                      *       ],
                      *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
@@ -12275,7 +12293,11 @@ export interface operations {
                      *           "created_at": "2026-11-28T09:30:00Z",
                      *           "paid_at": "2026-11-28T09:30:00Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "agreement": {
+                     *         "number": "252286601203298479",
+                     *         "period": 0
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["Order"];
@@ -12564,7 +12586,11 @@ export interface operations {
                      *           "created_at": "2026-11-28T09:30:00Z",
                      *           "paid_at": "2026-11-28T09:30:00Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "agreement": {
+                     *         "number": "252286601203298479",
+                     *         "period": 0
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["Order"];
@@ -13147,7 +13173,11 @@ export interface operations {
                      *           "created_at": "2026-11-28T09:30:00Z",
                      *           "paid_at": "2026-11-28T09:30:00Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "agreement": {
+                     *         "number": "252286601203298479",
+                     *         "period": 0
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["Order"];

@@ -99,6 +99,7 @@ from .order_request import OrderRequest
 from .order_request_extra import OrderRequestExtra
 from .order_status import OrderStatus
 from .orders import Orders
+from .paid_period import PaidPeriod
 from .pause_request import PauseRequest
 from .payment import Payment
 from .payment_action_type_0 import PaymentActionType0
@@ -257,6 +258,7 @@ __all__ = (
     "OrderRequestExtra",
     "OrderStatus",
     "Orders",
+    "PaidPeriod",
     "PauseRequest",
     "Payment",
     "PaymentActionType0",
