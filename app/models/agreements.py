@@ -80,6 +80,8 @@ class AgreementRow(Base):
     """The end of the consent's validity, where the provider told one."""
     renews: Mapped[bool | None] = mapped_column(Boolean)
     """Whether the store will collect a further period. Null: not told."""
+    price_increase: Mapped[str | None] = mapped_column(String(8))
+    """A higher price of a store's subscription: `pending` until the payer has said yes (`accepted`)."""
     next_plan: Mapped[dict[str, Any] | None] = mapped_column(Json)
     """What the agreement is about from the next period on: {sku, title, amount_minor, grants, entitlements}."""
     cancel_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -223,3 +223,19 @@ def test_products_and_providers_show_plans_and_ways_of_signing(house: AgreementH
     providers = {each["name"]: each for each in alice.get("/v1/providers").get_json()["providers"]}
     assert [way["way"] for way in providers["debit"]["agreement_ways"]] == ["page"]
     assert BACKEND_KEY not in str(providers)
+
+
+def test_a_backend_finds_an_agreement_and_reads_what_happened_to_it(
+    house: AgreementHouse, alice: ApiClient, backend: ApiClient
+) -> None:
+    number = house.signed()
+    house.at(FIRST_CHARGE)
+    (found,) = backend.get("/v1/search", number=f"agr-{number}").get_json()["found"]
+    assert (found["kind"], found["number"], found["user"]) == ("agreement", str(number), "alice")
+    assert backend.get(found["link"]).get_json()["number"] == str(number)
+    entries = backend.get(found["timeline"]).get_json()["entries"]
+    assert entries[0]["text"] == f"agreement {number} with debit was made: vip 1500 CNY"
+    assert "charge" in [entry["what"] for entry in entries]
+    assert alice.get(found["timeline"]).get_json()["code"] == "forbidden"
+    assert backend.get("/v1/agreements/77/timeline").get_json()["code"] == "not_found"
+    assert backend.get("/v1/agreements/x/timeline").get_json()["code"] == "not_found"

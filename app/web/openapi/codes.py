@@ -85,6 +85,7 @@ CODES: dict[str, tuple[str, ...]] = {
     ),
     "app.web.ledger.show_wallet": ("forbidden", "invalid_request", "user_missing"),
     "app.web.lookup.search_by_number": (),
+    "app.web.lookup.show_agreement_timeline": ("not_a_cursor", "not_found"),
     "app.web.lookup.show_timeline": ("not_a_cursor", "not_found"),
     "app.web.orders.add_payment": (
         *("balance_overflow", "currency_not_taken", "extra_not_accepted", "forbidden", "idempotency_key_missing"),

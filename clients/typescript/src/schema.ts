@@ -193,6 +193,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agreements/{number}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that happened to an agreement, oldest first
+         * @description Everything that happened to an agreement, oldest first.
+         *
+         *     Its signing, facts, periods, charges and refusals, calls to the provider with outcome and latency, events, and its
+         *     end. What a charge brought is in the timeline of its order.
+         *
+         *     Needs the scope `search`.
+         */
+        get: operations["readAgreementTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/balance": {
         parameters: {
             query?: never;
@@ -2214,7 +2239,7 @@ export interface components {
              * @example call
              * @enum {string}
              */
-            kind: "order_made" | "payment_made" | "receipt" | "call" | "call_unfinished" | "message" | "fact" | "told_again" | "transfer" | "refund_made" | "refund_done" | "freeze" | "unfreeze" | "intervention" | "event" | "delivery" | "message_settled" | "order_expired";
+            kind: "agreement_made" | "period" | "order_made" | "payment_made" | "receipt" | "call" | "call_unfinished" | "message" | "fact" | "told_again" | "transfer" | "refund_made" | "refund_done" | "freeze" | "unfreeze" | "intervention" | "event" | "delivery" | "message_settled" | "order_expired" | "agreement_ended";
             /**
              * @description Of the thing itself.
              * @example 252286601203302575
@@ -3299,7 +3324,7 @@ export interface components {
         };
         Named: {
             /**
-             * @description What it is; `purchase` and `agreement` are a store's.
+             * @description What it is; a `purchase` is a store's.
              * @example payment
              * @enum {string}
              */
@@ -3350,7 +3375,7 @@ export interface components {
              */
             link: string | null;
             /**
-             * @description Where everything that happened to its order is read.
+             * @description Where everything that happened to it or to its order is read.
              * @example /v1/orders/252286601203298479/timeline
              */
             timeline: string | null;
@@ -3903,6 +3928,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readAgreementTimeline` was refused. */
+        ReadAgreementTimelineProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readBalanceAt` was refused. */
         ReadBalanceAtProblem: {
@@ -6882,6 +6916,165 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ResumeAgreementProblem"];
+                };
+            };
+        };
+    };
+    readAgreementTimeline: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The `next` of the page before.
+                 * @example 1795858200000000-2
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page.
+                 * @example 50
+                 */
+                limit?: number;
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "entries": [
+                     *         {
+                     *           "at": "2026-11-28T09:30:00Z",
+                     *           "kind": "call",
+                     *           "number": "252286601203302575",
+                     *           "payment": "252286601203302575",
+                     *           "refund": null,
+                     *           "provider_account": "sandbox",
+                     *           "what": "query",
+                     *           "road": "notification",
+                     *           "outcome": "answered",
+                     *           "detail": "paid",
+                     *           "happened_at": "2026-11-28T09:30:00Z",
+                     *           "ms": 85,
+                     *           "amount": 600,
+                     *           "asset": "CNY",
+                     *           "actor": "operator:kim",
+                     *           "reason": "asked by the user",
+                     *           "text": "sandbox was called: query about payment 252286601203302575: answered in 85 ms (paid)"
+                     *         }
+                     *       ],
+                     *       "next": "1795858200000000-2"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /**
+             * @description - `not_a_cursor`: This is not the `next` of a page of this list.
+             *     - `not_found`: There is no such thing, or it is not yours.
+             */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
                 };
             };
         };
