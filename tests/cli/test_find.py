@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
+from click.testing import CliRunner, Result
 
+from app.cli import main
 from app.worker import Worker
 from tests.support.world import World
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Result]
 
 
 @pytest.fixture
-def find(database_url: str) -> Run:
-    """Runs `tillbook find …` in a process of its own."""
-    environ = {**os.environ, "TILLBOOK_ENV": "test", "TILLBOOK_DATABASE_URL": database_url}
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from app.cli import main; main()", "find", *words]
-        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120)
-
-    return run
+def find(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("TILLBOOK_ENV", "test")
+    monkeypatch.setenv("TILLBOOK_DATABASE_URL", database_url)
+    return lambda *words: CliRunner().invoke(main, ["find", *words])
 
 
 def test_an_order_whose_notification_was_lost_tells_its_story(find: Run, world: World) -> None:
@@ -36,7 +30,7 @@ def test_an_order_whose_notification_was_lost_tells_its_story(find: Run, world: 
     world.clock.advance(6)
     Worker(world.core).run_once()
     told = find("sbx_1", "--timeline")
-    assert told.returncode == 0, told.stderr
+    assert told.exit_code == 0, told.stderr
     first, *rest = told.stdout.splitlines()
     assert first.startswith(f"payment  {payment_id}  paid  user=bob  order={view.order.id}  account=sandbox")
     said = [line.split("  ", 1)[1] for line in rest if line.startswith("2026-")]
@@ -48,10 +42,10 @@ def test_an_order_whose_notification_was_lost_tells_its_story(find: Run, world: 
 
 def test_what_names_nothing_or_no_order_ends_with_1(find: Run, world: World) -> None:
     world.order("bob")
-    assert (find("nothing").returncode, find("bob").returncode) == (1, 0)
+    assert (find("nothing").exit_code, find("bob").exit_code) == (1, 0)
     assert "nothing here has the number nothing" in find("nothing").stderr
     nobody = find("bob", "--timeline")
-    assert nobody.returncode == 1
+    assert nobody.exit_code == 1
     assert nobody.stdout.startswith("user  bob")
 
 
