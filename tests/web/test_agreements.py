@@ -142,7 +142,10 @@ def test_what_cannot_be_agreed_is_refused(house: AgreementHouse, alice: ApiClien
     house.signed("alice")
     assert alice.post("/v1/agreements", _wanted()).get_json()["code"] == "already_agreed"
     for n in range(10):
-        assert alice.post("/v1/agreements", _wanted(product="basic"), key=f"many-{n}").status_code == 201
+        zone = {"zone": f"Etc/GMT+{n}"}
+        assert alice.post("/v1/agreements", _wanted(product="basic", **zone), key=f"many-{n}").status_code == 201
+    once_more = alice.post("/v1/agreements", _wanted(product="basic", zone="Etc/GMT+1"), key="twice")
+    assert once_more.status_code == 201, "the same terms wait to be signed: that agreement is given again"
     assert alice.post("/v1/agreements", _wanted(product="basic")).get_json()["code"] == "too_many_signings"
 
 

@@ -17,7 +17,7 @@ from app.domain.agreements import (
     is_later_word,
     next_agreement_status,
 )
-from app.domain.charging import WhenUnpaid, next_attempt
+from app.domain.charging import ChargeAfterEnd, WhenUnpaid, next_attempt
 from app.domain.deciding import Decision
 from app.domain.event_types import EventType
 from app.domain.facts import Ending, Fact, Kind, Refusal
@@ -25,6 +25,7 @@ from app.domain.matching import Mismatch, foreign
 from app.domain.periods import due_day
 from app.domain.status import UNPAID_END, OrderStatus, Outcome
 from app.models.base import AnyRow
+from app.services.accounts.users import lock_user
 from app.services.agreements import agreement_events, agreement_rows, plans, store_agreements
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
@@ -32,6 +33,8 @@ from app.services.payments.payment_rows import LockedPayment
 
 ENDED_BY_RULE = "rule"
 """Who ends an agreement whose period stays unpaid."""
+ENDED_AS_SECOND = "second"
+"""Who ends an agreement that was signed while another one of the user about the same product was in force."""
 _CAUSES = {
     Kind.SIGNED: AgreementCause.SIGNED,
     Kind.PAST_DUE: AgreementCause.UNPAID,
@@ -44,11 +47,21 @@ _CAUSES = {
 def take_word(tx: Tx, reported: ReportedFact) -> Decision:
     """Apply what a provider says of an agreement itself; what becomes of the fact."""
     number = reported.agreement_number
+    if number is not None and reported.fact.kind is Kind.SIGNED:
+        _lock_owner(tx, number)
     row = store_agreements.told_of(tx, reported) if number is None else agreement_rows.lock_agreement(tx, number)
     strange = _strange(reported, row)
     if row is None or strange is not None:
         return Decision(Outcome.PARKED, strange or Mismatch.UNKNOWN_NUMBER)
     return Decision(Outcome.APPLIED if follow_word(tx, row, reported.fact) else Outcome.NOTED)
+
+
+def _lock_owner(tx: Tx, number: int) -> None:
+    """Two agreements of one user that are signed at the same moment come into force one after the other. The user is
+    locked before the agreement, as where an agreement is made."""
+    seen = agreement_rows.find_agreement(tx, number)
+    if seen is not None:
+        lock_user(tx, seen.user_id)
 
 
 def _strange(reported: ReportedFact, row: AnyRow | None) -> Mismatch | None:
@@ -137,6 +150,10 @@ def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     begins_again = row.status == AgreementStatus.ENDED and row.next_period > 0
     if row.anchor_at is None or (begins_again and (row.paid_until is None or row.paid_until < fact.at)):
         changes |= {"anchor_at": fact.at, "anchor_number": row.next_period}
+    if agreement_rows.in_force_of(tx, row.slot, row.user_id, row.sku, row.environment, but=row.id) is not None:
+        changes |= {"cancel_at": tx.now, "cancel_by": ENDED_AS_SECOND}
+        settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
+        return
     if row.first_minor == 0 and row.next_period == 0:
         changed = agreement_rows.change_agreement(tx, row, changes)
         start, ends_at = plans.span(changed, 0)
@@ -149,22 +166,34 @@ def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
 # --- what a payment of one of its orders came to ---
 
 
-def take_payment(tx: Tx, reported: ReportedFact, decision: Decision, locked: LockedPayment) -> None:
-    """A fact about a payment under an agreement was applied: its order is locked, and moved as the decision says."""
+def take_payment(tx: Tx, reported: ReportedFact, decision: Decision, locked: LockedPayment) -> bool:
+    """A fact about a payment under an agreement was applied: its order is locked, and moved as the decision says. True
+    if the money is to go back by our own rule."""
     if locked.order.agreement_id is None:
         if decision.order is OrderStatus.PAID:
             store_agreements.take_period(tx, reported, locked)
-        return
+        return False
     row = agreement_rows.lock_agreement(tx, locked.order.agreement_id)
     if row is None:
-        return
+        return False
     number = int(locked.order.period_number)
     if decision.order is OrderStatus.PAID:
         period_paid(tx, row, number, locked, reported.fact)
-    elif decision.payment in UNPAID_END and locked.order.status != OrderStatus.PAID:
+        return tx.core.rules.charges.after_end is ChargeAfterEnd.REFUND and _is_owed_no_more(row, locked, reported.fact)
+    if decision.payment in UNPAID_END and locked.order.status != OrderStatus.PAID:
         due = agreement_rows.find_period(tx, row, number)
         if due is not None and due.status == "due" and due.next_try_at is None:
             period_refused(tx, row, due, reported.fact.refusal or Refusal.OTHER, locked.attempts)
+    return False
+
+
+def _is_owed_no_more(row: AnyRow, locked: LockedPayment, fact: Fact) -> bool:
+    """Whether it was charged when nothing was owed any more, by the provider's clock: what was paid before the end and
+    is told after it was owed. Who pays in the act of signing has bought that period."""
+    if row.cancel_by == ENDED_AS_SECOND:
+        return True
+    is_charge = locked.payment.id != row.first_payment_id
+    return is_charge and row.status == AgreementStatus.ENDED and bool(fact.at > row.ended_at)
 
 
 def period_paid(tx: Tx, row: AnyRow, number: int, locked: LockedPayment, fact: Fact) -> None:

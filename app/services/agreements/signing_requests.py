@@ -33,6 +33,8 @@ from app.services.payments.orders import PayBy, account_for
 MOST_SIGNING = 10
 """Agreements of one user that wait for the user's signature at one time."""
 _g = Product.__table__.c
+_AGREED = ("way", "zone", "first_minor", "grants", "fulfilment", "entitlements", "grace_days")
+"""What a user agrees to beside the terms that the provider gets."""
 
 
 class NotAPlan(DomainError):
@@ -83,8 +85,12 @@ def create_signing(core: Core, wanted: NewAgreement, request: Keyed) -> int:
         if wanted.zone is not None and wanted.zone not in available_timezones():
             raise Invalid("not a time zone that this service knows", field="zone")
         product = _product(tx, wanted.sku)
-        _check_count(tx, slot, wanted, account)
+        _check_none_in_force(tx, slot, wanted, account)
         row = {**_row(tx, wanted, pay_by, product, account), "request": name}
+        same = _same_signing(tx, row, is_paid=wanted.pay_now)
+        if same is not None:
+            return same
+        _check_count(tx, slot, wanted)
         if wanted.pay_now:
             _check_can_pay(tx, row, wanted, pay_by, account)
         if not insert_if_new(tx, AGREEMENTS, row):
@@ -115,11 +121,32 @@ def _product(tx: Tx, sku: str) -> AnyRow:
     return product
 
 
-def _check_count(tx: Tx, slot: int, wanted: NewAgreement, account: ProviderAccount) -> None:
+def _check_none_in_force(tx: Tx, slot: int, wanted: NewAgreement, account: ProviderAccount) -> None:
     environment = environment_of(account.live)
     in_force = agreement_rows.in_force_of(tx, slot, wanted.user_id, wanted.sku, environment)
     if in_force is not None:
         raise AlreadyAgreed(agreement=str(in_force.id))
+
+
+def _same_signing(tx: Tx, row: dict[str, Any], *, is_paid: bool) -> int | None:
+    """The number of an agreement that waits for the user's signature to the very same terms: somebody pressed the
+    button twice. None where less than half of the time for signing is left: then a new one is begun."""
+    until = tx.now + (row["expires_at"] - tx.now) / 2
+    found = agreement_rows.signable_of(tx, row["slot"], row["user_id"], row["sku"], row["provider_account"], until)
+    for other in found:
+        had = {name: getattr(other, name) for name in _AGREED} | {"terms": _lasting(other.terms)}
+        wants = {name: row[name] for name in _AGREED} | {"terms": _lasting(row["terms"])}
+        if had == wants and (other.first_payment_id is not None) == is_paid:
+            return int(other.id)
+    return None
+
+
+def _lasting(terms: dict[str, Any]) -> dict[str, Any]:
+    """The terms without what is another at each request."""
+    return {name: value for name, value in terms.items() if name not in ("our_agreement", "created_at", "expires_at")}
+
+
+def _check_count(tx: Tx, slot: int, wanted: NewAgreement) -> None:
     count, first_end = agreement_rows.count_signing(tx, slot, wanted.user_id)
     if count >= MOST_SIGNING and first_end is not None:
         wait = max(1, math.ceil((first_end - tx.now).total_seconds()))

@@ -28,12 +28,12 @@ CODES: dict[str, tuple[str, ...]] = {
         *("kept_by_the_store", "not_found"),
     ),
     "app.web.agreements.resume_agreement": (
-        *("agreement_not_in_force", "forbidden", "idempotency_key_missing", "idempotency_key_reused"),
+        *("agreement_not_in_force", "already_agreed", "forbidden", "idempotency_key_missing", "idempotency_key_reused"),
         *("kept_by_the_store", "not_found"),
     ),
     "app.web.agreements.set_plan": (
-        *("agreement_not_in_force", "idempotency_key_missing", "idempotency_key_reused", "kept_by_the_store"),
-        *("needs_signing", "no_price", "not_a_plan", "not_found", "unknown_product"),
+        *("agreement_not_in_force", "already_agreed", "idempotency_key_missing", "idempotency_key_reused"),
+        *("kept_by_the_store", "needs_signing", "no_price", "not_a_plan", "not_found", "unknown_product"),
     ),
     "app.web.agreements.show_agreement": ("forbidden", "invalid_request", "not_found", "user_missing"),
     "app.web.endpoints.add_endpoint": (

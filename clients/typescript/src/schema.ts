@@ -4272,7 +4272,7 @@ export interface components {
              * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "agreement_not_in_force" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `resumeEndpoint` was refused. */
         ResumeEndpointProblem: {
@@ -4361,7 +4361,7 @@ export interface components {
              * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "agreement_not_in_force" | "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "needs_signing" | "no_price" | "not_a_plan" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_product" | "unsupported_media_type";
+            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "needs_signing" | "no_price" | "not_a_plan" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_product" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         SpendItem: {
             /**
@@ -6587,6 +6587,7 @@ export interface operations {
             };
             /**
              * @description - `agreement_not_in_force`: The agreement is not in force.
+             *     - `already_agreed`: The user has an agreement about this product.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `kept_by_the_store`: The store charges this agreement: only the payer can change it, in the store.
              *     - `needs_signing`: The payer has signed less, or another period: make a new agreement.
@@ -6851,6 +6852,7 @@ export interface operations {
             };
             /**
              * @description - `agreement_not_in_force`: The agreement is not in force.
+             *     - `already_agreed`: The user has an agreement about this product.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `kept_by_the_store`: The store charges this agreement: only the payer can change it, in the store.
              */
