@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
@@ -20,6 +21,17 @@ ENTRY_POINT_GROUP = "tillbook.providers"
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
 
+class RefundPreference(StrEnum):
+    """What a store hears of us when it asks before a refund that its customer wants."""
+
+    NONE = "none"
+    """Nothing: it decides alone."""
+    GRANT = "grant"
+    DECLINE = "decline"
+    BY_CONSUMPTION = "by_consumption"
+    """Grant where nothing of the purchase was used, decline where all of it was, a part in between."""
+
+
 @dataclass(frozen=True)
 class ProviderAccount:
     """One configured instance of a provider. `name` is ours and appears in URLs and rows."""
@@ -33,6 +45,7 @@ class ProviderAccount:
     report_delivery: bool = False
     also_for: tuple[str, ...] = ()
     """Other accounts of this plugin whose messages come to this one's address, too."""
+    refund_preference: RefundPreference = RefundPreference.NONE
 
     @cached_property
     def takes_reports(self) -> bool:
@@ -53,6 +66,8 @@ class AccountSettings(BaseModel):
     """Tell the provider of each credited purchase that it was delivered, where no client does."""
     also_for: tuple[str, ...] = ()
     """Names of other provider accounts of this plugin, whose messages come to the address of this one, too."""
+    refund_preference: RefundPreference = RefundPreference.NONE
+    """What we want of a refund about which the store asks us. Told only with what was used, of users who consented."""
 
 
 class Registry:
@@ -163,5 +178,5 @@ def _build_account(
     unknown = sorted(set(common.scan) - set(feeds))
     if unknown:
         raise Misconfigured(f"provider account {name!r}: scan: no feed {unknown[0]!r} (there are: {', '.join(feeds)})")
-    own = (common.scan, common.report_delivery, common.also_for)
+    own = (common.scan, common.report_delivery, common.also_for, common.refund_preference)
     return ProviderAccount(name, common.plugin, common.live, provider, *own)
