@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 LINE_END = "\r\n"
 _RISKY = re.compile(r"\s*['=+\-@＝＋－＠]|[\t\r\n]")
@@ -33,6 +34,8 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, int):
         return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, list | dict):
