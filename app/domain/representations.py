@@ -54,6 +54,7 @@ _AGREEMENT = (
         "grace_until",
         "next_charge_at",
         "renews",
+        "price_increase",
         "cancel_at",
         "signed_at",
         "ended_at",

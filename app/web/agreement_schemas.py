@@ -100,6 +100,10 @@ class AgreementOut(Out):
     renews: bool | None = Field(
         description="Whether a store will collect a further period; null: not told.", examples=[None]
     )
+    price_increase: Literal["pending", "accepted"] | None = Field(
+        description="A higher price that a store asks from the next period on. `pending`: the payer has not said yes.",
+        examples=[None],
+    )
     cancel_at: At | None = Field(description="When it is ended because somebody wants that.")
     signed_at: At | None = Field(description="When it came into force.")
     ended_at: At | None = Field(description="When it ended.")

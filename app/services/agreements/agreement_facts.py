@@ -88,10 +88,13 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
         return False
     if fact.kind is Kind.SIGNED:
         changes |= {"valid_until": fact.period_end, "renews": fact.renews, "grace_until": None}
+        if fact.renews is not None:
+            changes["price_increase"] = fact.price_increase
     if fact.kind is Kind.PAST_DUE:
         changes |= {"grace_until": fact.period_end, "renews": fact.renews}
     if after is None:
         changed = agreement_rows.change_agreement(tx, row, changes)
+        _tell_price(tx, row, changed)
         return changed is not row
     changes |= {"status": after, "tries": 0}
     if after is AgreementStatus.ENDED:
@@ -103,6 +106,12 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
         newest = agreement_rows.periods_before(tx, row, row.next_period, 1)
         agreement_events.tell_agreement(tx, EventType.AGREEMENT_PAST_DUE, changed, *newest)
     return True
+
+
+def _tell_price(tx: Tx, before: AnyRow, row: AnyRow) -> None:
+    """A store asks more from the next period on, or the payer has said yes to that."""
+    if row.price_increase not in (None, before.price_increase):
+        agreement_events.tell_agreement(tx, EventType.AGREEMENT_PRICE_INCREASE, row)
 
 
 def _named(tx: Tx, row: AnyRow, fact: Fact) -> AnyRow:
@@ -145,7 +154,7 @@ def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     """It is in force, from now on or again. Periods are counted from here unless a paid one has set their beginning."""
     changes |= {"signed_at": fact.at, "ended_at": None, "ended_by": "", "action": None}
     if row.by_store:
-        settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
+        _tell_price(tx, row, settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED))
         return
     begins_again = row.status == AgreementStatus.ENDED and row.next_period > 0
     if row.anchor_at is None or (begins_again and (row.paid_until is None or row.paid_until < fact.at)):

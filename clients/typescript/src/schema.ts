@@ -1470,6 +1470,11 @@ export interface components {
              */
             renews: boolean | null;
             /**
+             * @description A higher price that a store asks from the next period on. `pending`: the payer has not said yes.
+             * @example null
+             */
+            price_increase: ("pending" | "accepted") | null;
+            /**
              * @description When it is ended because somebody wants that.
              * @example 2026-11-28T09:30:00Z
              */
@@ -2364,7 +2369,7 @@ export interface components {
             cause: components["schemas"]["Cause"];
         };
         /** @enum {string} */
-        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "fulfilment.ordered" | "fulfilment.take_back" | "fulfilment.delivered" | "fulfilment.refused" | "fulfilment.taken_back" | "gift.sent" | "gift.received" | "gift.returned" | "agreement.signed" | "agreement.renewed" | "agreement.past_due" | "agreement.ended" | "agreement.plan_changed";
+        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "fulfilment.ordered" | "fulfilment.take_back" | "fulfilment.delivered" | "fulfilment.refused" | "fulfilment.taken_back" | "gift.sent" | "gift.received" | "gift.returned" | "agreement.signed" | "agreement.renewed" | "agreement.past_due" | "agreement.ended" | "agreement.plan_changed" | "agreement.price_increase";
         Events: {
             /** @description In the order of the feed. */
             events: components["schemas"]["Event"][];
@@ -5053,6 +5058,7 @@ export interface operations {
                      *           "next_charge_at": "2026-11-28T09:30:00Z",
                      *           "next_product": "coins-60",
                      *           "renews": null,
+                     *           "price_increase": null,
                      *           "cancel_at": "2026-11-28T09:30:00Z",
                      *           "signed_at": "2026-11-28T09:30:00Z",
                      *           "ended_at": "2026-11-28T09:30:00Z",
@@ -5297,6 +5303,7 @@ export interface operations {
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -5587,6 +5594,7 @@ export interface operations {
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -5804,6 +5812,7 @@ export interface operations {
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -6066,6 +6075,7 @@ export interface operations {
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -6514,6 +6524,7 @@ export interface operations {
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -6780,6 +6791,7 @@ export interface operations {
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",

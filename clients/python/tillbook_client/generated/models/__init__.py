@@ -4,6 +4,7 @@ from .account_token import AccountToken
 from .agreement import Agreement
 from .agreement_action_type_0 import AgreementActionType0
 from .agreement_ended_by import AgreementEndedBy
+from .agreement_price_increase_type_0 import AgreementPriceIncreaseType0
 from .agreement_request import AgreementRequest
 from .agreement_request_extra import AgreementRequestExtra
 from .agreement_status import AgreementStatus
@@ -163,6 +164,7 @@ __all__ = (
     "Agreement",
     "AgreementActionType0",
     "AgreementEndedBy",
+    "AgreementPriceIncreaseType0",
     "AgreementRequest",
     "AgreementRequestExtra",
     "AgreementStatus",

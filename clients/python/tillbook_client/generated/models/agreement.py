@@ -8,6 +8,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.agreement_ended_by import AgreementEndedBy
+from ..models.agreement_price_increase_type_0 import AgreementPriceIncreaseType0
 from ..models.agreement_status import AgreementStatus
 from ..models.environment import Environment
 
@@ -44,6 +45,8 @@ class Agreement:
         next_charge_at (datetime.datetime | None): When we charge next; null: not planned.
         next_product (None | str): What it is about from the next period on, where that changes.
         renews (bool | None): Whether a store will collect a further period; null: not told.
+        price_increase (AgreementPriceIncreaseType0 | None): A higher price that a store asks from the next period on.
+            `pending`: the payer has not said yes.
         cancel_at (datetime.datetime | None): When it is ended because somebody wants that.
         signed_at (datetime.datetime | None): When it came into force.
         ended_at (datetime.datetime | None): When it ended.
@@ -73,6 +76,7 @@ class Agreement:
     next_charge_at: datetime.datetime | None
     next_product: None | str
     renews: bool | None
+    price_increase: AgreementPriceIncreaseType0 | None
     cancel_at: datetime.datetime | None
     signed_at: datetime.datetime | None
     ended_at: datetime.datetime | None
@@ -152,6 +156,12 @@ class Agreement:
         renews: bool | None
         renews = self.renews
 
+        price_increase: None | str
+        if isinstance(self.price_increase, AgreementPriceIncreaseType0):
+            price_increase = self.price_increase.value
+        else:
+            price_increase = self.price_increase
+
         cancel_at: None | str
         if isinstance(self.cancel_at, datetime.datetime):
             cancel_at = self.cancel_at.isoformat()
@@ -201,6 +211,7 @@ class Agreement:
                 "next_charge_at": next_charge_at,
                 "next_product": next_product,
                 "renews": renews,
+                "price_increase": price_increase,
                 "cancel_at": cancel_at,
                 "signed_at": signed_at,
                 "ended_at": ended_at,
@@ -350,6 +361,21 @@ class Agreement:
 
         renews = _parse_renews(d.pop("renews"))
 
+        def _parse_price_increase(data: object) -> AgreementPriceIncreaseType0 | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                price_increase_type_0 = AgreementPriceIncreaseType0(data)
+
+                return price_increase_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(AgreementPriceIncreaseType0 | None, data)
+
+        price_increase = _parse_price_increase(d.pop("price_increase"))
+
         def _parse_cancel_at(data: object) -> datetime.datetime | None:
             if data is None:
                 return data
@@ -423,6 +449,7 @@ class Agreement:
             next_charge_at=next_charge_at,
             next_product=next_product,
             renews=renews,
+            price_increase=price_increase,
             cancel_at=cancel_at,
             signed_at=signed_at,
             ended_at=ended_at,
