@@ -297,6 +297,7 @@ def _agreement(kind: EventType) -> dict[str, Any]:
             entitlements=["vip"],
             action=None,
             next_plan=None,
+            replaces_id=None,
             paid_until=MADE_AT + timedelta(days=31) if renewed or ended else None,
             grace_until=None,
             next_charge_at=None if ended or raised else MADE_AT + timedelta(days=31 if renewed else 1),

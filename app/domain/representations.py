@@ -172,6 +172,7 @@ def agreement_data(row: Any) -> dict[str, Any]:
         "provider_number": row.theirs,
         "period": length,
         "action": row.action if row.status == "signing" else None,
+        "replaces": None if row.replaces_id is None else str(row.replaces_id),
         "next_product": None if row.next_plan is None else row.next_plan["sku"],
         **{name: getattr(row, name) for name in _AGREEMENT},
     }

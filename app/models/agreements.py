@@ -66,6 +66,8 @@ class AgreementRow(Base):
     action: Mapped[dict[str, Any] | None] = mapped_column(Json)
     """What the client was told to do next."""
     problem: Mapped[str] = mapped_column(String(256))
+    replaces_id: Mapped[int | None] = mapped_column(Big)
+    """The agreement that ends when this one is signed: an upgrade that the payer has to sign."""
     first_payment_id: Mapped[int | None] = mapped_column(Big)
     """The payment that is made by the same act of the payer as the agreement."""
     anchor_at: Mapped[datetime | None] = mapped_column(Moment)

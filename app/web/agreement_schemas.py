@@ -38,6 +38,12 @@ class AgreementIn(PayByIn):
         description="The payer pays the first period by the same act. Only some ways can do that.",
         examples=[False],
     )
+    replaces: Number | None = Field(
+        default=None,
+        description="An agreement of the user's whose place this one takes: it ends when this one is signed. Without "
+        "`pay_now` the first period begins when what is paid under that one is over.",
+        examples=["253064183808000006"],
+    )
     user: UserId | None = Field(default=None, description="Backend keys only: who signs.")
 
 
@@ -96,6 +102,7 @@ class AgreementOut(Out):
     paid_until: At | None = Field(description="The end of the last paid period; null: none was paid.")
     grace_until: At | None = Field(description="Until when a store lets the payer go on while it tries to collect.")
     next_charge_at: At | None = Field(description="When we charge next; null: not planned.")
+    replaces: Number | None = Field(description="The agreement that ended, or will end, when this one is signed.")
     next_product: ShownSku | None = Field(description="What it is about from the next period on, where that changes.")
     renews: bool | None = Field(
         description="Whether a store will collect a further period; null: not told.", examples=[None]

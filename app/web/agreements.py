@@ -45,7 +45,8 @@ def create_agreement(body: shapes.AgreementIn) -> Any:
     content = {**body.model_dump(mode="json"), "user": user_id}
     request = keyed(caller().speaking_for(user_id), idempotency_key(), "create_agreement", content)
     pay_by = PayBy(body.provider_account, body.way, body.extra, body.return_url)
-    wanted = NewAgreement(user_id, body.product, pay_by, body.currency, body.zone, body.pay_now)
+    replaces = None if body.replaces is None else _number(body.replaces)
+    wanted = NewAgreement(user_id, body.product, pay_by, body.currency, body.zone, body.pay_now, replaces)
     number = signing_requests.create_signing(core(), wanted, request)
     agreement_signing.start_signing(core(), number)
     return _shown(number)

@@ -1,4 +1,4 @@
-"""calls about agreements, prices that a store raises, and owners that a store is told"""
+"""calls about agreements, prices that a store raises, owners that a store is told, agreements that replace others"""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("agreement_id IS NOT NULL"),
     )
     op.add_column("agreements", sa.Column("price_increase", sa.String(length=8), nullable=True))
+    op.add_column("agreements", sa.Column("replaces_id", big, nullable=True))
     for table, (name, before, after) in (("provider_calls", ABOUT_SOMETHING), ("reports", ABOUT_KNOWN)):
         _change_check(table, name, before, after)
 
@@ -43,7 +44,8 @@ def downgrade() -> None:
     op.execute("DELETE /* sweep: operator */ FROM provider_calls WHERE payment_id IS NULL AND receipt_id IS NULL")
     for table, (name, before, after) in (("provider_calls", ABOUT_SOMETHING), ("reports", ABOUT_KNOWN)):
         _change_check(table, name, after, before)
-    op.execute("ALTER TABLE agreements DROP COLUMN price_increase")
+    for column in ("replaces_id", "price_increase"):
+        op.execute(f"ALTER TABLE agreements DROP COLUMN {column}")
     op.drop_index("ix_provider_calls_agreement", "provider_calls")
     op.execute("ALTER TABLE provider_calls DROP COLUMN agreement_id")
 

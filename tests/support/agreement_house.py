@@ -84,9 +84,10 @@ class AgreementHouse:
         pay_now: bool = False,
         zone: str = "UTC",
         account: str = "debit",
+        replaces: int | None = None,
     ) -> int:
         """An agreement that the provider knows, and nobody has signed."""
-        wanted = NewAgreement(user, sku, PayBy(account, "page"), zone=zone, pay_now=pay_now)
+        wanted = NewAgreement(user, sku, PayBy(account, "page"), zone=zone, pay_now=pay_now, replaces=replaces)
         request = keyed(f"user:{user}", key, "create_agreement", {"product": sku})
         number = signing_requests.create_signing(self.core, wanted, request)
         agreement_signing.start_signing(self.core, number)

@@ -242,3 +242,23 @@ def test_a_backend_finds_an_agreement_and_reads_what_happened_to_it(
     assert alice.get(found["timeline"]).get_json()["code"] == "forbidden"
     assert backend.get("/v1/agreements/77/timeline").get_json()["code"] == "not_found"
     assert backend.get("/v1/agreements/x/timeline").get_json()["code"] == "not_found"
+
+
+def test_a_dearer_plan_is_signed_in_the_place_of_the_one_in_force(
+    house: AgreementHouse, alice: ApiClient, backend: ApiClient
+) -> None:
+    vip = str(house.signed())
+    house.at(FIRST_CHARGE)
+    made = alice.post("/v1/agreements", _wanted(product="gold", replaces=vip), key="up").get_json()
+    assert (made["status"], made["replaces"]) == ("signing", vip)
+    assert alice.post("/v1/agreements", _wanted(product="gold", replaces=vip), key="up").get_json() == made
+    assert alice.post("/v1/agreements", _wanted(product="gold"), key="up").get_json()["code"] == "idempotency_key_reused"
+    house.tell(house.debit.user_signs(made["number"]))
+    house.work()
+    assert backend.get(f"/v1/agreements/{vip}").get_json()["status"] == "ended"
+    gold = backend.get(f"/v1/agreements/{made['number']}").get_json()
+    assert (gold["status"], gold["next_charge_at"][:10]) == ("active", "2026-02-02")
+    again = alice.post("/v1/agreements", _wanted(product="basic", replaces=vip))
+    assert again.get_json()["code"] == "agreement_not_in_force"
+    stranger = backend.post("/v1/agreements", _wanted(product="vip", replaces=made["number"], user="bob"))
+    assert stranger.get_json()["code"] == "not_found"

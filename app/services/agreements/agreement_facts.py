@@ -156,10 +156,13 @@ def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     if row.by_store:
         _tell_price(tx, row, settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED))
         return
+    replaced = _end_replaced(tx, row)
     begins_again = row.status == AgreementStatus.ENDED and row.next_period > 0
     if row.anchor_at is None or (begins_again and (row.paid_until is None or row.paid_until < fact.at)):
-        changes |= {"anchor_at": fact.at, "anchor_number": row.next_period}
-    if agreement_rows.in_force_of(tx, row.slot, row.user_id, row.sku, row.environment, but=row.id) is not None:
+        begins_at = plans.beginning(fact.at, replaced, is_paid=row.first_payment_id is not None)
+        changes |= {"anchor_at": begins_at, "anchor_number": row.next_period}
+    other = agreement_rows.in_force_of(tx, row.slot, row.user_id, row.sku, row.environment, but=row.id)
+    if other is not None and other.id != row.replaces_id:
         changes |= {"cancel_at": tx.now, "cancel_by": ENDED_AS_SECOND}
         settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
         return
@@ -170,6 +173,19 @@ def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
         agreement_rows.add_period(tx, {**ours, "number": 0, "starts_at": start, "ends_at": ends_at, "status": "free"})
         row, changes = changed, {"paid_until": ends_at, "next_period": 1}
     settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
+
+
+def _end_replaced(tx: Tx, row: AnyRow) -> AnyRow | None:
+    """The agreement of which this one takes the place, as it was, while that is in force: it is charged no more, and
+    ended at its provider. The user is locked: nobody else locks two agreements."""
+    if row.replaces_id is None:
+        return None
+    replaced = agreement_rows.lock_agreement(tx, row.replaces_id)
+    if replaced is None or replaced.status not in IN_FORCE:
+        return None
+    if replaced.cancel_at is None or replaced.cancel_at > tx.now:
+        settle_agreement(tx, replaced, {"cancel_at": tx.now, "cancel_by": f"agreement:{row.id}", "tries": 0}, None)
+    return replaced
 
 
 # --- what a payment of one of its orders came to ---

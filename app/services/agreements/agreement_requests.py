@@ -15,24 +15,12 @@ from app.models.catalogue import Product
 from app.services.accounts.catalog import check_for_sale
 from app.services.agreements import agreement_facts, agreement_rows
 from app.services.agreements.agreement_facts import ENDED_AS_SECOND
-from app.services.agreements.signing_requests import AlreadyAgreed, NotAPlan
+from app.services.agreements.signing_requests import AgreementNotInForce, AlreadyAgreed, KeptByTheStore, NotAPlan
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, NoPrice, NotFound, UnknownProduct
 from app.services.base.idempotency import Keyed, decided_for_owner
 
 _g = Product.__table__.c
-
-
-class KeptByTheStore(DomainError):
-    """Only the payer can change a subscription, in the store."""
-
-    code = "kept_by_the_store"
-
-
-class AgreementNotInForce(DomainError):
-    """The member `agreement_status` says how it stands."""
-
-    code = "agreement_not_in_force"
 
 
 class NeedsSigning(DomainError):

@@ -13,7 +13,7 @@ from app.models.base import AnyRow
 from app.services.accounts.users import ensure_user
 from app.services.agreements import agreement_lists, agreement_requests
 from app.services.agreements.agreement_lists import AgreementFilter
-from app.services.agreements.agreement_requests import KeptByTheStore
+from app.services.agreements.signing_requests import KeptByTheStore
 from app.services.base.idempotency import keyed
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.world import World
