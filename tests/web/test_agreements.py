@@ -252,7 +252,9 @@ def test_a_dearer_plan_is_signed_in_the_place_of_the_one_in_force(
     made = alice.post("/v1/agreements", _wanted(product="gold", replaces=vip), key="up").get_json()
     assert (made["status"], made["replaces"]) == ("signing", vip)
     assert alice.post("/v1/agreements", _wanted(product="gold", replaces=vip), key="up").get_json() == made
-    assert alice.post("/v1/agreements", _wanted(product="gold"), key="up").get_json()["code"] == "idempotency_key_reused"
+    assert (
+        alice.post("/v1/agreements", _wanted(product="gold"), key="up").get_json()["code"] == "idempotency_key_reused"
+    )
     house.tell(house.debit.user_signs(made["number"]))
     house.work()
     assert backend.get(f"/v1/agreements/{vip}").get_json()["status"] == "ended"

@@ -8,10 +8,10 @@ CODES: dict[str, tuple[str, ...]] = {
         *("kept_by_the_store", "not_found"),
     ),
     "app.web.agreements.create_agreement": (
-        *("already_agreed", "balance_overflow", "cannot_pay_now", "extra_not_accepted", "forbidden"),
-        *("idempotency_key_missing", "idempotency_key_reused", "invalid_request", "no_price", "not_a_plan"),
-        *("not_found", "payment_declined", "provider_misconfigured", "provider_unavailable", "too_little_time"),
-        *("too_many_open_orders", "too_many_signings", "too_many_starts", "unknown_product"),
+        *("agreement_not_in_force", "already_agreed", "balance_overflow", "cannot_pay_now", "extra_not_accepted"),
+        *("forbidden", "idempotency_key_missing", "idempotency_key_reused", "invalid_request", "kept_by_the_store"),
+        *("no_price", "not_a_plan", "not_found", "payment_declined", "provider_misconfigured", "provider_unavailable"),
+        *("too_little_time", "too_many_open_orders", "too_many_signings", "too_many_starts", "unknown_product"),
         *("unknown_provider_account", "unknown_way", "user_missing"),
     ),
     "app.web.agreements.list_agreements": (

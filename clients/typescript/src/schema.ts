@@ -1460,6 +1460,11 @@ export interface components {
              */
             next_charge_at: string | null;
             /**
+             * @description The agreement that ended, or will end, when this one is signed.
+             * @example 252286601203298479
+             */
+            replaces: string | null;
+            /**
              * @description What it is about from the next period on, where that changes.
              * @example coins-60
              */
@@ -1551,6 +1556,11 @@ export interface components {
              * @example false
              */
             pay_now?: boolean;
+            /**
+             * @description An agreement of the user's whose place this one takes: it ends when this one is signed. Without `pay_now` the first period begins when what is paid under that one is over.
+             * @example 253064183808000006
+             */
+            replaces?: string | null;
             /**
              * @description Backend keys only: who signs.
              * @example alice
@@ -1806,10 +1816,10 @@ export interface components {
         CreateAgreementProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example already_agreed
+             * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "already_agreed" | "bad_actor" | "bad_request" | "balance_overflow" | "cannot_pay_now" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_price" | "not_a_plan" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_signings" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "bad_request" | "balance_overflow" | "cannot_pay_now" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "no_price" | "not_a_plan" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_signings" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createBatch` was refused. */
         CreateBatchProblem: {
@@ -5056,6 +5066,7 @@ export interface operations {
                      *           "paid_until": "2026-11-28T09:30:00Z",
                      *           "grace_until": "2026-11-28T09:30:00Z",
                      *           "next_charge_at": "2026-11-28T09:30:00Z",
+                     *           "replaces": "252286601203298479",
                      *           "next_product": "coins-60",
                      *           "renews": null,
                      *           "price_increase": null,
@@ -5301,6 +5312,7 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
                      *       "price_increase": null,
@@ -5379,11 +5391,13 @@ export interface operations {
                 };
             };
             /**
-             * @description - `already_agreed`: The user has an agreement about this product.
+             * @description - `agreement_not_in_force`: The agreement is not in force.
+             *     - `already_agreed`: The user has an agreement about this product.
              *     - `balance_overflow`: The balance would pass 2^63 - 1.
              *     - `cannot_pay_now`: The first period cannot be paid by the act of signing here.
              *     - `extra_not_accepted`: This way of paying needs other members in `extra`.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `kept_by_the_store`: The store charges this agreement: only the payer can change it, in the store.
              *     - `no_price`: The product has no price in a currency of this provider.
              *     - `not_a_plan`: The product is sold once: order it.
              *     - `payment_declined`: The provider refused to make the payment.
@@ -5592,6 +5606,7 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
                      *       "price_increase": null,
@@ -5810,6 +5825,7 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
                      *       "price_increase": null,
@@ -6073,6 +6089,7 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
                      *       "price_increase": null,
@@ -6522,6 +6539,7 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
                      *       "price_increase": null,
@@ -6789,6 +6807,7 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
                      *       "price_increase": null,

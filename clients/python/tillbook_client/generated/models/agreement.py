@@ -43,6 +43,7 @@ class Agreement:
         paid_until (datetime.datetime | None): The end of the last paid period; null: none was paid.
         grace_until (datetime.datetime | None): Until when a store lets the payer go on while it tries to collect.
         next_charge_at (datetime.datetime | None): When we charge next; null: not planned.
+        replaces (None | str): The agreement that ended, or will end, when this one is signed.
         next_product (None | str): What it is about from the next period on, where that changes.
         renews (bool | None): Whether a store will collect a further period; null: not told.
         price_increase (AgreementPriceIncreaseType0 | None): A higher price that a store asks from the next period on.
@@ -74,6 +75,7 @@ class Agreement:
     paid_until: datetime.datetime | None
     grace_until: datetime.datetime | None
     next_charge_at: datetime.datetime | None
+    replaces: None | str
     next_product: None | str
     renews: bool | None
     price_increase: AgreementPriceIncreaseType0 | None
@@ -150,6 +152,9 @@ class Agreement:
         else:
             next_charge_at = self.next_charge_at
 
+        replaces: None | str
+        replaces = self.replaces
+
         next_product: None | str
         next_product = self.next_product
 
@@ -209,6 +214,7 @@ class Agreement:
                 "paid_until": paid_until,
                 "grace_until": grace_until,
                 "next_charge_at": next_charge_at,
+                "replaces": replaces,
                 "next_product": next_product,
                 "renews": renews,
                 "price_increase": price_increase,
@@ -347,6 +353,13 @@ class Agreement:
 
         next_charge_at = _parse_next_charge_at(d.pop("next_charge_at"))
 
+        def _parse_replaces(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        replaces = _parse_replaces(d.pop("replaces"))
+
         def _parse_next_product(data: object) -> None | str:
             if data is None:
                 return data
@@ -447,6 +460,7 @@ class Agreement:
             paid_until=paid_until,
             grace_until=grace_until,
             next_charge_at=next_charge_at,
+            replaces=replaces,
             next_product=next_product,
             renews=renews,
             price_increase=price_increase,
