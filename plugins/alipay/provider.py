@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from app.domain.money import Money
 from app.providers import (
+    BillContent,
+    BillSide,
     Declined,
     Ending,
     Fact,
@@ -27,8 +29,9 @@ from app.providers import (
     Tools,
     Unknown,
 )
-from plugins.alipay import bills, codes, credentials, mapping
+from plugins.alipay import codes, credentials, mapping
 from plugins.alipay.agreements import named_fields
+from plugins.alipay.bills import downloads
 from plugins.alipay.certificates import leads_to_root
 from plugins.alipay.client import GatewayClient
 from plugins.alipay.fields import audit, number, printable
@@ -56,7 +59,8 @@ class AlipayProvider:
 
     currencies: tuple[str, ...] = (CURRENCY,)
     ways: Mapping[str, type[BaseModel]] = MappingProxyType({name: way.extra for name, way in WAYS.items()})
-    feeds: tuple[str, ...] = (bills.TRADE_BILL,)
+    feeds: tuple[str, ...] = tuple(downloads.SIDES)
+    bill_feeds: Mapping[str, BillSide] = downloads.SIDES
     least_seconds: int = LEAST_SECONDS
     """A payment that ends sooner than this cannot be started."""
 
@@ -270,9 +274,12 @@ class AlipayProvider:
 
     def scan(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
         """One day's bill a page; the cursor is the day. Retryable while a bill is not made yet (9:00 next morning)."""
-        if feed != bills.TRADE_BILL:
-            raise Misconfigured(f"there is no feed {feed!r}; there is {bills.TRADE_BILL!r}")
-        return bills.scan(self._client, self._merchant, bills.Window(since, until, self._tools.clock.now()), cursor)
+        window = downloads.Window(feed, since, until, self._tools.clock.now())
+        return downloads.scan(self._client, self._merchant, window, cursor)
+
+    def read_bill(self, feed: str, name: str, content: bytes) -> BillContent:
+        """A ZIP as it was downloaded, or one CSV file out of it."""
+        return downloads.read_bill(feed, name, content, self._merchant)
 
     def _read(self, facts: Callable[[datetime], tuple[Fact, ...]]) -> tuple[Fact, ...]:
         """Signed content that lacks what a fact needs is no answer."""

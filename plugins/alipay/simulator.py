@@ -5,6 +5,7 @@
     /gateway.do                the gateway: calls (POST) and browser payments (GET)
     /app?<order string>        what the wallet does with an app payment's order string
     /qr/<code>, /jsapi/<no>    what a scan or a mini program opens
+    /bill/<token>              a bill, behind the address that the gateway gave for it
     /_control/...              for tests and demos (JSON): see `_control`, and `agreement_control` for auto-debit
 
 It refuses to start in production. Signatures are real both ways; the keys are made for the demo.

@@ -86,6 +86,7 @@ ERRORS: dict[str, type[ProviderError]] = {
     "NO_SUCH_PAYMENT": Declined,
     "NO_SUCH_REFUND": Declined,
     "BUSY": Retryable,  # documented as "nothing was done"
+    "BILL_NOT_READY": Retryable,  # made an hour after its day has ended
     "NOT_AUTHENTIC": Misconfigured,
     "INTERNAL": Unknown,
 }

@@ -49,7 +49,7 @@ class BankExtra(BaseModel):
 class SandboxProvider:
     """One merchant account at the sandbox. Keeps nothing but its parsed settings."""
 
-    feeds = ("payments",)
+    feeds: tuple[str, ...] = ("payments",)
     ways: Mapping[str, type[BaseModel]] = {"page": NoExtra, "qr": NoExtra, "bank": BankExtra, "card": NoExtra}
 
     def __init__(self, settings: SandboxSettings, tools: Tools) -> None:

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -130,6 +131,15 @@ class SimulatedAlipay:
         agreement = self.gateway.agreements.find(number)
         self.gateway.agreements.end(agreement)
         return agreement
+
+    def sell_elsewhere(self, out_trade_no: str, fen: int) -> Trade:
+        """A payment to another system of the merchant's, through another app: bills have it, and nobody tells us."""
+        until = self.gateway.now() + timedelta(minutes=30)
+        way = WAYS["app"]
+        order = Order(way.method, out_trade_no, fen, "another system's", way.product_code, until, "", "")
+        trade = self.gateway.trades.open(order)
+        self.gateway.trades.pay(trade)
+        return trade
 
     # --- the merchant's console -----------------------------------------------------------------------------------
 

@@ -1,107 +1,191 @@
-"""Daily bills of the simulated Alipay: a ZIP with GBK text under GBK names, whose flag for UTF-8 names is off."""
+"""How the simulated Alipay writes its bills: a ZIP with GBK text under GBK names, whose flag for UTF-8 names is off.
+
+Which rows there are is for `bill_office` to say.
+"""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
-from plugins.alipay.formats import beijing_day, beijing_text
-from plugins.alipay.simulated.trades import Trade, yuan_text
+from plugins.alipay.formats import beijing_text
+from plugins.alipay.simulated.trades import yuan_text
 
-_HEADER = (
+TRADE, ACCOUNT = "trade", "signcustomer"
+"""`bill_type`."""
+UNREADABLE = "待定"
+_TRADE_HEADING = (
     "支付宝交易号,商户订单号,业务类型,商品名称,创建时间,完成时间,门店编号,门店名称,操作员,终端号,对方账户,"
     "订单金额（元）,商家实收（元）,支付宝红包（元）,集分宝（元）,支付宝优惠（元）,商家优惠（元）,券核销金额（元）,券名称,"
     "商家红包消费金额（元）,卡消费金额（元）,退款批次号/请求号,服务费（元）,分润（元）,备注"
 )
-_SUMMARY_HEADER = (
+_TRADE_SUMMARY_HEADING = (
     "门店编号,门店名称,交易订单总笔数,退款订单总笔数,订单金额（元）,商家实收（元）,支付宝优惠（元）,商家优惠（元）,"
     "卡消费金额（元）,服务费（元）,分润（元）,实收净额（元）"
 )
+_ACCOUNT_HEADING = (
+    "账务流水号,业务流水号,商户订单号,商品名称,发生时间,对方账号,收入金额（+元）,支出金额（-元）,账户余额（元）,"
+    "交易渠道,业务类型,备注,业务描述,业务账单来源,业务基础订单号,业务订单号"
+)
+_ACCOUNT_SUMMARY_HEADING = "类型,收入笔数,收入金额（+元）,支出笔数,支出金额（-元）,总金额（元）"
+_DASHES = "-" * 41
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    trade: Trade
-    kind: str
+class TradeRow:
+    """A payment (交易) or refund (退款) in a trade bill."""
+
+    trade_no: str
+    out_trade_no: str
+    word: str
     at: datetime
     fen: int
+    """What was ordered; negative of a refund."""
+    subject: str
+    created_at: datetime
     request_no: str = ""
     fee_fen: int = 0
     """Negative: taken. Positive: given back."""
+    coupon_fen: int = 0
+    """The part of it that the merchant's own coupon stands for, of the sign of `fen`."""
+    readable: bool = True
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        return (self.trade_no, self.out_trade_no, self.request_no)
+
+    @property
+    def received_fen(self) -> int:
+        return self.fen - self.coupon_fen
 
     def text(self) -> str:
-        amount = yuan_text(-self.fen if self.kind == "退款" else self.fen)
-        if self.trade.odd_in_bills:
-            amount = "待定"
-        fee = yuan_text(self.fee_fen)
-        subject = self.trade.order.subject.replace(",", " ")
-        created, done = beijing_text(self.trade.created_at), beijing_text(self.at)
-        ids = f"{self.trade.trade_no}\t,{self.trade.order.out_trade_no}\t"
-        blanks = "0.00,0.00,0.00,0.00,0.00,,0.00,0.00"
-        buyer = "买家(138****0000)"
+        ordered, received = yuan_text(self.fen), yuan_text(self.received_fen)
+        if not self.readable:
+            ordered = received = UNREADABLE
+        subject = self.subject.replace(",", " ")
+        created, done = beijing_text(self.created_at), beijing_text(self.at)
+        coupon = yuan_text(self.coupon_fen)
         return (
-            f"{ids},{self.kind},{subject},{created},{done},,,,,{buyer},{amount},{amount},{blanks},"
-            f"{self.request_no},{fee},0.00,"
+            f"{self.trade_no}\t,{self.out_trade_no}\t,{self.word},{subject},{created},{done},,,,,买家(138****0000),"
+            f"{ordered},{received},0.00,0.00,0.00,{coupon},0.00,,0.00,0.00,{self.request_no},"
+            f"{yuan_text(self.fee_fen)},0.00,"
         )
 
 
-def make_bill(trades: Iterable[Trade], seller_id: str, day: str, *, gives_fees_back: bool = False) -> bytes:
-    """The bill of one Beijing day (`2026-01-03`). Whether a refund gives its part of the fee back is the contract's."""
-    wanted = date.fromisoformat(day)
-    every = (row for trade in trades for row in _rows(trade, gives_fees_back=gives_fees_back))
-    rows = [row for row in every if beijing_day(row.at) == wanted]
-    stem = f"{seller_id}0156_{wanted:%Y%m%d}_业务明细"
-    return _zip({f"{stem}.csv": _detail(rows, seller_id), f"{stem}(汇总).csv": _summary(rows, seller_id)})
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """One change of the merchant's balance."""
+
+    entry_no: str
+    number: str
+    """业务流水号: the trade's number, or that of a payout or transfer."""
+    word: str
+    at: datetime
+    fen: int
+    """Positive: it came in."""
+    balance_fen: int = 0
+    """After it."""
+    out_trade_no: str = ""
+    request_no: str = ""
+    subject: str = ""
+    remark: str = ""
+    description: str = ""
+    orders: str = ""
+    """业务订单号."""
+    readable: bool = True
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        return (self.number, self.out_trade_no, self.request_no)
+
+    def text(self) -> str:
+        incoming = yuan_text(self.fen) if self.fen > 0 else ""
+        outgoing = yuan_text(self.fen) if self.fen <= 0 else ""
+        if not self.readable:
+            incoming, outgoing = (UNREADABLE, "") if incoming else ("", UNREADABLE)
+        subject = self.subject.replace(",", " ")
+        return (
+            f"{self.entry_no}\t,{self.number}\t,{self.out_trade_no}\t,{subject},{beijing_text(self.at)},"
+            f"买家(138****0000),{incoming},{outgoing},{yuan_text(self.balance_fen)},支付宝,{self.word},{self.remark},"
+            f"{self.description},商家中心,{self.number}\t,{self.orders}\t"
+        )
 
 
-def _rows(trade: Trade, *, gives_fees_back: bool) -> Iterable[_Row]:
-    if trade.paid_at:
-        yield _Row(trade, "交易", trade.paid_at, trade.fen, fee_fen=-_fee(trade.fen))
-    for refund in trade.done_refunds:
-        back = _fee(trade.fen) * refund.fen // trade.fen if gives_fees_back else 0
-        yield _Row(trade, "退款", refund.at, refund.fen, refund.request_no, back)
+def trade_bill(rows: Sequence[TradeRow], seller_id: str, day: date) -> bytes:
+    paid = [row for row in rows if row.word == "交易"]
+    back = [row for row in rows if row.word == "退款"]
 
+    def foot(title: str, suffix: str, of: list[TradeRow]) -> str:
+        received, coupons = sum(row.received_fen for row in of), sum(row.coupon_fen for row in of)
+        return (
+            f"#{title}合计：{len(of)}笔，商家实收{suffix}共{yuan_text(received)}元，"
+            f"商家优惠{suffix}共{yuan_text(coupons)}元"
+        )
 
-def _fee(fen: int) -> int:
-    """0.6 %, at least one fen."""
-    return max(1, fen * 6 // 1000)
-
-
-def _detail(rows: list[_Row], seller_id: str) -> str:
-    paid = [row.fen for row in rows if row.kind == "交易"]
-    back = [row.fen for row in rows if row.kind == "退款"]
-    lines = [
+    fees, received = sum(row.fee_fen for row in rows), sum(row.received_fen for row in rows)
+    total = (
+        f"合计,,{len(paid)},{len(back)},{yuan_text(sum(row.fen for row in rows))},{yuan_text(received)},0.00,"
+        f"{yuan_text(sum(row.coupon_fen for row in rows))},0.00,{yuan_text(fees)},0.00,{yuan_text(received + fees)}"
+    )
+    stem, head = f"{seller_id}0156_{day:%Y%m%d}_业务明细", _head(seller_id, day)
+    detail = [
         "#支付宝业务明细查询",
-        f"#账号：[{seller_id}0156]",
-        "#-----------------------------------------业务明细列表----------------------------------------",
-        _HEADER,
+        *head,
+        f"#{_DASHES}业务明细列表{_DASHES}",
+        _TRADE_HEADING,
         *(row.text() for row in rows),
-        "#-----------------------------------------业务明细列表结束------------------------------------",
-        f"#交易合计：{len(paid)}笔，商家实收共{yuan_text(sum(paid))}元，商家优惠共0.00元",
-        f"#退款合计：{len(back)}笔，商家实收退款共{yuan_text(-sum(back))}元，商家优惠退款共0.00元",
+        f"#{_DASHES}业务明细列表结束{_DASHES}",
+        foot("交易", "", paid),
+        foot("退款", "退款", back),
     ]
-    return "\r\n".join(lines) + "\r\n"
+    summary = ["#支付宝业务汇总查询", *head, _TRADE_SUMMARY_HEADING, total]
+    return _zip({f"{stem}.csv": detail, f"{stem}(汇总).csv": summary})
 
 
-def _summary(rows: list[_Row], seller_id: str) -> str:
-    paid = [row.fen for row in rows if row.kind == "交易"]
-    back = [row.fen for row in rows if row.kind == "退款"]
-    net = yuan_text(sum(paid) - sum(back))
-    total = f"合计,,{len(paid)},{len(back)},{net},{net},0.00,0.00,0.00,0.00,0.00,{net}"
-    return "\r\n".join(["#支付宝业务汇总查询", f"#账号：[{seller_id}0156]", _SUMMARY_HEADER, total]) + "\r\n"
+def account_bill(rows: Sequence[AccountRow], seller_id: str, day: date) -> bytes:
+    """The summary stands first in the archive, as in some genuine ones."""
+    incoming, outgoing = [row.fen for row in rows if row.fen > 0], [row.fen for row in rows if row.fen <= 0]
+    stem, head = f"{seller_id}0156_{day:%Y%m%d}_账务明细", _head(seller_id, day)
+    summary = ["#支付宝账务汇总查询", *head, _ACCOUNT_SUMMARY_HEADING]
+    for word in dict.fromkeys(row.word for row in rows):
+        summary.append(_summed(word, [row.fen for row in rows if row.word == word]))
+    detail = [
+        "#支付宝账务明细查询",
+        *head,
+        f"#{_DASHES}账务明细列表{_DASHES}",
+        _ACCOUNT_HEADING,
+        *(row.text() for row in rows),
+        f"#{_DASHES}账务明细列表结束{_DASHES},,,,,,,,,,,,,,,",
+        f"#支出合计：{len(outgoing)}笔，共{yuan_text(sum(outgoing))}元",
+        f"#收入合计：{len(incoming)}笔，共{yuan_text(sum(incoming))}元",
+    ]
+    return _zip({f"{stem}(汇总).csv": [*summary, _summed("合计", [row.fen for row in rows])], f"{stem}.csv": detail})
 
 
-def _zip(files: dict[str, str]) -> bytes:
+def _summed(word: str, fens: list[int]) -> str:
+    incoming, outgoing = [fen for fen in fens if fen > 0], [fen for fen in fens if fen <= 0]
+    sums = (sum(incoming), sum(outgoing), sum(fens))
+    texts = [yuan_text(fen) for fen in sums]
+    return f"{word},{len(incoming)},{texts[0]},{len(outgoing)},{texts[1]},{texts[2]}"
+
+
+def _head(seller_id: str, day: date) -> list[str]:
+    first, last = (f"[{moment:%Y年%m月%d日} 00:00:00]" for moment in (day, day + timedelta(days=1)))
+    return [f"#账号：[{seller_id}0156]", f"#起始日期：{first}   终止日期：{last}"]
+
+
+def _zip(files: dict[str, Iterable[str]]) -> bytes:
     """`zipfile` writes other than ASCII names as UTF-8 only, so each entry is written under an ASCII name of the same
     length in bytes, and the names are exchanged in the finished archive."""
     target = io.BytesIO()
     stand_ins = {name: f"@{place}".ljust(len(name.encode("gbk")), "@") for place, name in enumerate(files)}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in files.items():
-            archive.writestr(stand_ins[name], text.encode("gbk", "replace"))
+        for name, lines in files.items():
+            text = "\r\n".join(lines) + "\r\n"
+            archive.writestr(zipfile.ZipInfo(stand_ins[name]), text.encode("gbk", "replace"), zipfile.ZIP_DEFLATED)
     content = target.getvalue()
     for name, stand_in in stand_ins.items():
         content = content.replace(stand_in.encode(), name.encode("gbk"))

@@ -17,7 +17,8 @@ from plugins.alipay.formats import beijing_text, parse_time, yuan
 from plugins.alipay.orders import WAYS
 from plugins.alipay.signing import canonical, decode_signature, verifies
 from plugins.alipay.simulated.agreements import AgreementBook, SigningRequest, signing_request
-from plugins.alipay.simulated.bills import make_bill
+from plugins.alipay.simulated.bill_office import BillOffice
+from plugins.alipay.simulated.bills import ACCOUNT, TRADE
 from plugins.alipay.simulated.deductions import Deductions
 from plugins.alipay.simulated.keys import load_private
 from plugins.alipay.simulated.signing import SigningSide
@@ -68,9 +69,9 @@ class Gateway(SigningSide):
 
     codes: dict[str, Order] = field(default_factory=dict)
     """QR codes given out, by token."""
-    bill_urls: dict[str, tuple[datetime, str]] = field(default_factory=dict)
-    bills: dict[str, bytes] = field(default_factory=dict)
-    """Bills by day. Each is made once, when it is first asked for, and never again."""
+    bill_urls: dict[str, tuple[datetime, str, str]] = field(default_factory=dict)
+    """Until when an address is good, and the type and day of its bill."""
+    bills: BillOffice = field(init=False)
     trades: Trades = field(init=False)
     agreements: AgreementBook = field(init=False)
     deductions: Deductions = field(init=False)
@@ -82,13 +83,16 @@ class Gateway(SigningSide):
     """Refunds are worked on until `Trades.settle_refund`, and a query has no word on them until then."""
     pays_back_to_cards: bool = False
     """Refunds go to a bank card, whose bank answers days later (`SimulatedAlipay.bank_answers`)."""
-    gives_fees_back: bool = False
+    bill_refusals: dict[str, str] = field(default_factory=dict)
+    """Sub codes with which bills of a type are refused: `isv.insufficient-isv-permissions` where a merchant may not
+    have them."""
     business_faults: list[str] = field(default_factory=list)
     """Sub codes with which the next business calls are refused, in order."""
 
     def __post_init__(self) -> None:
         SigningSide.__post_init__(self)  # a dataclass with slots cannot call super() without arguments
         self.trades = Trades(self.now)
+        self.bills = BillOffice(lambda: self.trades, self.keys.seller_id, self.now)
         self.agreements = AgreementBook(self.now)
         self.deductions = Deductions(self.agreements, lambda: self.trades, self.now)
         made = self.keys.certificates
@@ -279,22 +283,30 @@ class Gateway(SigningSide):
             ready = parse_time(f"{day} 09:00:00") + timedelta(days=1)
         except ValueError:
             raise BusinessFailure("INVAILID_ARGUMENTS") from None
-        if business.get("bill_type") != "trade":
+        bill_type = str(business.get("bill_type", ""))
+        if bill_type not in (TRADE, ACCOUNT):
             raise BusinessFailure("TYPE_NOT_SUPPORTED")
+        if bill_type in self.bill_refusals:
+            raise GatewayError("40006", self.bill_refusals[bill_type])
         if self.now() < ready:
             raise BusinessFailure("BILL_NOT_EXIST")
         token = secrets.token_urlsafe(12)
-        self.bill_urls[token] = (self.now() + BILL_URL_LIFE, day)
+        self.bill_urls[token] = (self.now() + BILL_URL_LIFE, bill_type, day)
         return {"bill_download_url": f"{self.base_url}/bill/{token}"}
 
     def bill(self, token: str) -> bytes | None:
         """The ZIP behind a download address; None once its 30 seconds are over."""
-        until, day = self.bill_urls.get(token, (self.now(), ""))
-        if self.now() >= until:
-            return None
-        if day not in self.bills:
-            self.bills[day] = make_bill(self.trades, self.keys.seller_id, day, gives_fees_back=self.gives_fees_back)
-        return self.bills[day]
+        until, bill_type, day = self.bill_urls.get(token, (self.now(), "", ""))
+        return self.bills.bill(bill_type, day) if self.now() < until else None
+
+    @property
+    def gives_fees_back(self) -> bool:
+        """Whether a refund gives its part of the fee back."""
+        return self.bills.gives_fees_back
+
+    @gives_fees_back.setter
+    def gives_fees_back(self, given: bool) -> None:
+        self.bills.gives_fees_back = given
 
     # --- certificates ---------------------------------------------------------------------------------------------
 

@@ -35,6 +35,12 @@ class SimulatedRefund:
     status: str = "DONE"
     attempt: int = 1
     dispute_fee: int | None = None
+    done_at: datetime | None = None
+    """When the payer got the money, even if it was taken back later."""
+
+    def __post_init__(self) -> None:
+        if self.status == "DONE":
+            self.done_at = self.at
 
 
 @dataclass
@@ -201,6 +207,7 @@ class Books:
         with self._lock:
             refund.attempt += status == "DONE" and refund.status in ("FAILED", "REVERSED")
             refund.status, refund.at = status, self._clock.now()
+            refund.done_at = refund.at if status == "DONE" else refund.done_at
 
     def find_refund(self, merchant: str | None, number: str) -> tuple[SimulatedPayment, SimulatedRefund]:
         with self._lock:

@@ -68,6 +68,13 @@ def control_panel(simulator: Simulator) -> Blueprint:
         simulator.decide_refund(payment, refund, str(asked_document()["status"]))
         return payment.shown_refund(refund)
 
+    @control.post("/merchants/<merchant>/movements")
+    def move(merchant: str) -> dict[str, str]:
+        """The balance changes without a payment: `{"kind": "PAYOUT", "amount": -600, "currency": "CNY"}`."""
+        asked = asked_document()
+        moved = (str(asked["kind"]), int(asked["amount"]), str(asked["currency"]))
+        return {"number": simulator.bills.move(merchant, *moved)}
+
     agreement_control(control, simulator)
 
     @control.post("/deliver")

@@ -85,6 +85,11 @@ def merchant_api(simulator: Simulator) -> Blueprint:
         cursor = str(start + PAGE_SIZE) if len(found) > PAGE_SIZE else None
         return _answer(simulator, {"payments": [{**p.shown(), **p.odd} for p in found[:PAGE_SIZE]], "cursor": cursor})
 
+    @api.get("/bills/<side>/<day>")
+    def bill(side: str, day: str) -> Response:
+        document = simulator.bills.bill(g.merchant, side, day, live=simulator.config.live)
+        return _answer(simulator, {"document": document})
+
     agreement_calls(api, simulator)
     return api
 

@@ -15,6 +15,7 @@ from app.providers import Clock, Message, Reply
 from app.providers.testing.simulator import Deliveries, Faults, Send, send_over_http
 from plugins.sandbox.signing import Signer
 from plugins.sandbox.simulated.agreements import AgreementBooks, ChargeConditions, SimulatedAgreement
+from plugins.sandbox.simulated.bill_desk import BillDesk
 from plugins.sandbox.simulated.books import Books, SimulatedPayment, SimulatedRefund
 
 RETRY_GAPS = (5.0, 30.0, 300.0, 3_600.0, 21_600.0)
@@ -53,6 +54,7 @@ class Simulator:
         self.config, self.clock = config, config.clock
         self.signers = {merchant: Signer(secret) for merchant, secret in config.merchants.items()}
         self.books, self.faults = Books(config.clock), Faults()
+        self.bills = BillDesk(self.books, config.clock)
         self.agreements = AgreementBooks(self.books, config.clock, config.charge_conditions, config.validity)
         self._events = itertools.count(1)
         self.deliveries = Deliveries(

@@ -26,7 +26,7 @@ REFUSED: Mapping[Refusal, str] = {
 
 
 class AgreeingAlipayWorld(AlipayWorld):
-    traits = replace(AlipayWorld.traits, verbs=("refund", "cancel", "scan", "sign"))
+    traits = replace(AlipayWorld.traits, verbs=("refund", "cancel", "scan", "bills", "sign"))
     left_out: ClassVar = AlipayWorld.left_out
 
     def __init__(self, clock: FixedClock) -> None:

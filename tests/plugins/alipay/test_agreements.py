@@ -74,7 +74,7 @@ def test_an_account_without_a_contract_has_no_agreements() -> None:
     for keys in (key_mode(), certificate_mode()):
         provider = stage(keys, agreements=CYCLE).provider
         assert isinstance(provider, Agreements)
-        assert set(capabilities(provider)) - {"refresh"} == {"refund", "cancel", "scan", "sign"}
+        assert set(capabilities(provider)) - {"refresh"} == {"refund", "cancel", "scan", "bills", "sign"}
         assert ("refresh" in capabilities(provider)) == (keys is certificate_mode())
 
 

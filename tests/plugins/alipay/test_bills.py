@@ -11,7 +11,9 @@ import pytest
 
 from app.domain.money import Money
 from app.providers import Declined, Kind, Misconfigured, Retryable, Unknown, key_of
-from plugins.alipay.bills import MAX_ENTRIES, MAX_PROBLEMS, TRADE_BILL, Bill, read_bill
+from plugins.alipay.bills.documents import MAX_ENTRIES, MAX_PROBLEMS
+from plugins.alipay.bills.downloads import TRADE_BILL
+from plugins.alipay.bills.trade_bill import Bill, read_bill
 from plugins.alipay.formats import beijing_day, day_start
 from plugins.alipay.mapping import Merchant
 from tests.plugins.alipay.actors import Stage, intent_for, stage
@@ -181,7 +183,7 @@ def test_a_foreign_cursor_or_feed_is_refused(here: Stage) -> None:
 def test_a_bills_address_dies_after_half_a_minute(here: Stage) -> None:
     here.clock.advance((2 * DAY).total_seconds())
     gateway = here.alipay.gateway
-    gateway.bill_urls["t"] = (here.clock.now() + timedelta(seconds=30), "2026-01-02")
+    gateway.bill_urls["t"] = (here.clock.now() + timedelta(seconds=30), "trade", "2026-01-02")
     assert gateway.bill("t")
     here.clock.advance(30)
     assert gateway.bill("t") is None
@@ -265,7 +267,7 @@ def test_totals_without_a_heading_are_a_quiet_day() -> None:
 
 @pytest.mark.parametrize(
     ("fee", "money", "problems"),
-    [("0.01", 1, 0), ("0.00", 0, 0), ("", None, 0), ("-0.01", None, 1), ("-0.00", None, 0)],
+    [("0.01", 1, 0), ("0.00", 0, 0), ("", None, 0), ("-0.01", None, 1), ("-0.00", 0, 0)],
 )
 def test_the_fee_of_a_refund_row_is_what_came_back(fee: str, money: int | None, problems: int) -> None:
     text = sample_text().replace("R20260103000001,0.01,", f"R20260103000001,{fee},")
@@ -279,13 +281,13 @@ def test_the_fees_of_a_day_of_the_simulator_come_back_in_part(here: Stage) -> No
     second = day_start(date(2026, 1, 2))
     here.clock.advance((2 * DAY).total_seconds())
     paid, refunded = here.provider.scan(TRADE_BILL, second, second + DAY, None).facts
-    assert (paid.fee, refunded.fee) == (Money(3, "CNY"), Money(0, "CNY"))
+    assert (paid.fee, refunded.fee) == (Money(4, "CNY"), Money(1, "CNY"))
 
 
 def test_a_bill_that_stays_unreadable_is_handed_on_with_its_problem(here: Stage) -> None:
     """Cut short on its way it is fetched again; after two days the feed goes on, and a person has the file."""
     second = day_start(date(2026, 1, 2))
-    here.alipay.gateway.bills["2026-01-02"] = b"PK spoilt"
+    here.alipay.gateway.bills.made["trade", "2026-01-02"] = b"PK spoilt"
     here.clock.advance((day_start(date(2026, 1, 3)) + timedelta(hours=10) - here.clock.now()).total_seconds())
     with pytest.raises(Unknown):
         here.provider.scan(TRADE_BILL, second, second + 2 * DAY, None)

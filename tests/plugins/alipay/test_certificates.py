@@ -174,8 +174,8 @@ def test_the_sample_in_certificate_mode_verifies_with_the_key_that_it_always_had
 
 
 def test_key_mode_has_nothing_to_refresh() -> None:
-    assert capabilities(stage().provider) == ("refund", "cancel", "scan")
-    assert capabilities(stage(certificate_mode()).provider) == ("refund", "cancel", "scan", "refresh")
+    assert capabilities(stage().provider) == ("refund", "cancel", "scan", "bills")
+    assert capabilities(stage(certificate_mode()).provider) == ("refund", "cancel", "scan", "bills", "refresh")
 
 
 def test_the_check_warns_of_a_certificate_that_is_of_another_authority() -> None:

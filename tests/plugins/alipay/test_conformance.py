@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from app.domain.money import Money
 from app.providers import HttpClient, Intent, Kind, Message, Ref, StoredKey
 from app.providers.testing.conformance import (
+    BillDocument,
     BodyPart,
     Document,
     ProviderConformance,
@@ -24,9 +26,11 @@ from app.providers.testing.doubles import FixedClock, MemoryKeys
 from plugins.alipay import plugin
 from plugins.alipay.certificates import read_certificates, serial_number
 from plugins.alipay.simulated.alipay import FORM_TYPE
+from plugins.alipay.simulated.bill_office import BillOffice
 from plugins.alipay.simulated.keys import DemoKeys, demo_keys
 from plugins.alipay.simulated.trades import BUYER_LOGON, BusinessFailure, Trade
 from tests.plugins.alipay.actors import GATEWAY, JSAPI_EXTRA, Stage, certificate_mode, key_mode, stage, strangers
+from tests.plugins.alipay.bill_files import csv_files, zipped
 
 PRICE = Money(600, "CNY")
 
@@ -44,7 +48,7 @@ class AlipayWorld(World):
         "rotations": "in key mode one key is configured, and a notice names no other",
         "proofs": "a notice is its bytes; nobody hands in a proof",
     }
-    traits = Traits(verbs=("refund", "cancel", "scan"))
+    traits = Traits(verbs=("refund", "cancel", "scan", "bills"))
     signature_parts: ClassVar = (
         BodyPart("sign", rb"&sign=([^&]*)"),
         BodyPart("sign_type", rb"&sign_type=([^&]*)"),
@@ -221,15 +225,57 @@ class AlipayWorld(World):
             raise AssertionError("no such trade at the simulator") from failure
 
     def history_window(self) -> tuple[datetime, datetime]:
-        """The bill of a day is made the next morning."""
-        since = self.clock.now() - timedelta(days=1)
-        self.clock.advance(timedelta(days=2).total_seconds())
-        return since, self.clock.now() - timedelta(days=1)
+        """The bill of a day is made the next morning. One day: the world begins at 11 o'clock in Beijing."""
+        since = self.clock.now() - timedelta(hours=1)
+        self.clock.advance(timedelta(days=3).total_seconds())
+        return since, since + timedelta(hours=3)
+
+    # --- bills
+
+    def further_bills(self) -> tuple[BillDocument, ...]:
+        """A payout and a quiet day; a file as a person takes it out of the ZIP; the published samples."""
+        office = self.stage.alipay.gateway.bills
+        office.pay_out(500, 10)
+        office.move("转账", -20, remark=BUYER_LOGON)
+        office.make_anew("signcustomer", "2026-01-04")
+        account = office.bill("signcustomer", "2026-01-04")
+        detail = next(text for name, text in csv_files(account).items() if "汇总" not in name)
+        return (
+            BillDocument("account_bill", "2088_20260104.zip", account),
+            BillDocument("account_bill", "20880000000000010156_20260104_账务明细.csv", detail.encode("gbk")),
+            BillDocument("account_bill", "2088_20260104.csv", detail.encode()),
+            BillDocument("account_bill", "2088_20251231.zip", office.bill("signcustomer", "2025-12-31")),
+            BillDocument("trade_bill", "2088_20251231.zip", office.bill("trade", "2025-12-31")),
+        )
+
+    def spoilt_bills(self, document: BillDocument) -> Mapping[str, bytes]:
+        files = csv_files(document.content) if document.content.startswith(b"PK") else {}
+        name = next((name for name in files if "汇总" not in name), "")
+        lines = files.get(name, "").splitlines()
+        rows = [at for at, line in enumerate(lines) if line[:1].isdigit()]
+        if not rows:
+            return {}
+        first = rows[0]
+        amount = next(cell for cell in lines[first].split(",") if re.fullmatch(r"-?[0-9]+[.][0-9]{2}", cell))
+        changed = lines[first].replace(amount, "7.77")
+        spoilt = {
+            "a row removed": [*lines[:first], *lines[first + 1 :]],
+            "a row twice": [*lines[: first + 1], *lines[first:]],
+            "an amount changed": [*lines[:first], changed, *lines[first + 1 :]],
+        }
+        return {what: zipped({**files, name: "\n".join(made)}) for what, made in spoilt.items()}
+
+    def foreign_bills(self) -> tuple[BillDocument, ...]:
+        office = BillOffice(lambda: (), "2088000000000009", self.clock.now)
+        return (
+            BillDocument("trade_bill", "2088_20260102.zip", office.bill("trade", "2026-01-02")),
+            BillDocument("account_bill", "2088_20260102.zip", office.bill("signcustomer", "2026-01-02")),
+        )
 
 
 class CertifiedWorld(AlipayWorld):
     left_out: ClassVar = {name: reason for name, reason in AlipayWorld.left_out.items() if name != "rotations"}
-    traits = Traits(verbs=("refund", "cancel", "scan", "refresh"))
+    traits = Traits(verbs=("refund", "cancel", "scan", "bills", "refresh"))
 
     def _keys(self) -> DemoKeys:
         return certificate_mode()

@@ -12,7 +12,8 @@ from app.providers import Intent, Kind, Message, Ref, Refusal, Terms
 from app.providers.testing.conformance import Document, Sample, make_terms
 from plugins.sandbox import plugin
 from plugins.sandbox.simulated.agreements import SimulatedAgreement
-from tests.plugins.sandbox.world import MERCHANT, PAYER, SandboxWorld
+from tests.plugins.sandbox.billing_world import BillingWorld
+from tests.plugins.sandbox.world import MERCHANT, PAYER
 
 WORDS = {
     Refusal.NO_MONEY: "NO_MONEY",
@@ -22,9 +23,9 @@ WORDS = {
 }
 
 
-class AgreeingWorld(SandboxWorld):
+class AgreeingWorld(BillingWorld):
     plugin = plugin
-    traits = replace(SandboxWorld.traits, verbs=(*SandboxWorld.traits.verbs, "sign", "announce"))
+    traits = replace(BillingWorld.traits, verbs=(*BillingWorld.traits.verbs, "sign", "announce"))
 
     def samples(self) -> Mapping[str, Sample]:
         return {

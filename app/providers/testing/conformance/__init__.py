@@ -10,6 +10,7 @@ declares, are not collected; a rule whose hook the world lacks is skipped, with 
 """
 
 from app.providers.testing.conformance.agreement_hooks import make_terms
+from app.providers.testing.conformance.bill_hooks import BillDocument
 from app.providers.testing.conformance.kit import ProviderConformance
 from app.providers.testing.conformance.world import (
     BodyPart,
@@ -25,6 +26,7 @@ from app.providers.testing.conformance.world import (
 )
 
 __all__ = [
+    "BillDocument",
     "BodyPart",
     "DisputeStep",
     "Document",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from app.providers.testing.conformance.agreement_rules import AgreementRules
+from app.providers.testing.conformance.bill_rules import BillRules
 from app.providers.testing.conformance.call_rules import CallRules
 from app.providers.testing.conformance.charge_rules import ChargeRules
 from app.providers.testing.conformance.delivery_rules import DeliveryRules
@@ -30,6 +31,7 @@ class ProviderConformance(
     DisputeRules,
     SituationRules,
     DeliveryRules,
+    BillRules,
     AgreementRules,
     ChargeRules,
     RefreshRules,

@@ -19,6 +19,7 @@ from app.domain.money import Money
 from app.providers import HttpClient, Intent, KeyStore, Kind, Message, Plugin, Provider, Ref, Tools
 from app.providers.registry import build_accounts
 from app.providers.testing.conformance.agreement_hooks import AgreementHooks
+from app.providers.testing.conformance.bill_hooks import BillHooks
 from app.providers.testing.doubles import FixedClock, MemoryKeys
 
 _numbers = itertools.count(4_503_599_627_370_497)  # above 2**52: a plugin that makes floats of numbers is found out
@@ -155,7 +156,7 @@ class BodyPart:
         return match
 
 
-class World(AgreementHooks, ABC):
+class World(AgreementHooks, BillHooks, ABC):
     """The hooks. Those marked abstract must be there; the others are for providers that declare the trait."""
 
     plugin: ClassVar[Plugin]

@@ -1,0 +1,1 @@
+"""Alipay's bills: how they are fetched, and how the two kinds are read."""
