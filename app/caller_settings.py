@@ -30,7 +30,7 @@ MOST_OTHER_KEYS = 8
 """Secrets or public keys of users' tokens that count beside the first."""
 API_KEY_PREFIX = "tbk_"
 Scope = Literal[
-    "orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "search", "events"
+    "orders", "read", "receipts", "spend", "hold", "grant", "refund", "freeze", "report", "books", "search", "events"
 ]
 SCOPES: frozenset[str] = frozenset(get_args(Scope))
 KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]

@@ -134,5 +134,6 @@ def rules_of(settings: Settings) -> Rules:
         refused_fulfilment=settings.refused_fulfilment,
         gifts=settings.gifts.rules(),
         charges=settings.agreements.rules(),
+        finance=settings.finance.rules(),
         assets=settings.assets,
     )

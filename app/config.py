@@ -52,6 +52,7 @@ from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
 from app.event_settings import EventSettings
+from app.finance_settings import FinanceSettings
 from app.gift_settings import GiftSettings
 from app.setting_faults import nearest, sentences
 
@@ -150,6 +151,7 @@ class Settings(BaseSettings):
     events: EventSettings = Field(default_factory=EventSettings)
     gifts: GiftSettings = Field(default_factory=GiftSettings)
     agreements: AgreementSettings = Field(default_factory=AgreementSettings)
+    finance: FinanceSettings = Field(default_factory=FinanceSettings)
     user_jwt: UserJwt | None = None
     api_keys: dict[KeyName, ApiKey] = Field(default_factory=dict)
     callers: dict[KeyName, CallerSettings] = Field(default_factory=dict)

@@ -32,6 +32,16 @@ DELIVERIES_TRIED = Histogram(
     ["endpoint", "end"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+BILLS_READ = Counter(
+    "tillbook_bills_read",
+    "Documents of providers that were read into lines, or refused because they fail their own checks.",
+    ["provider_account", "end"],
+)
+DIFFERENCES_FOUND = Counter(
+    "tillbook_differences",
+    "Differences between a provider's bills and the books, by type, when they are opened or opened again.",
+    ["provider_account", "type"],
+)
 
 
 def exposition() -> bytes:

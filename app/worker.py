@@ -28,6 +28,7 @@ from app.services.agreements import agreement_rows
 from app.services.base.context import Core
 from app.services.base.leases import LeaseQueue
 from app.services.base.statements import Statement
+from app.services.bills import readings
 from app.services.calls import (
     agreement_queries,
     call_log,
@@ -38,10 +39,12 @@ from app.services.calls import (
     report_calls,
     scans,
 )
+from app.services.differences import due_comparisons
 from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
+from app.services.finance import bill_bookings
 from app.services.fulfilments import reminders
 from app.services.gifts import gift_rows, journey, recalls
 from app.services.intake import receipts
@@ -63,7 +66,11 @@ OLD_CALLS_SECONDS = 3600.0
 FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
+BILLS_PAUSE = timedelta(minutes=1)
+"""A round that found no bill to read or to compare is followed by none for so long."""
+BILLS_IN_ROUND = 10
 SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
+UNBOOKED_BILLS = "bills that are not booked"
 EVENTS, DELIVERIES = "events without a position", "deliveries"
 """Kinds of work beside the queues."""
 OLD = (
@@ -130,6 +137,7 @@ class Worker:
         self._old_calls_from = 0
         self._parked_after = parked_facts.PARKED_START
         self._no_checkpoint_at: datetime | None = None
+        self._no_bill_at: datetime | None = None
         self._dispatcher = delivery_rounds.Dispatcher(core)
         self._is_running = False
         self.stop = threading.Event()
@@ -198,6 +206,7 @@ class Worker:
             LEDGER: ledger_expiry.ANY_EXPIRY_DUE,
             EVENTS: event_feed.ANY_UNPLACED,
             DELIVERIES: deliveries.ANY_DELIVERY_DUE,
+            UNBOOKED_BILLS: bill_bookings.any_unbooked(account.name for account in self._core.registry),
         }
 
     def _lanes(self) -> Iterator[Lane]:
@@ -218,6 +227,8 @@ class Worker:
         yield Lane("facts that wait", self._waiting_facts)
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
+        yield Lane("bills", self._bills)
+        yield Lane(UNBOOKED_BILLS, lambda: bill_bookings.book_due_bills(self._core, BATCH), UNBOOKED_BILLS)
         yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
         yield Lane(DELIVERIES, self._deliver, DELIVERIES)
         yield Lane("old rows", self._old_rows)
@@ -271,6 +282,16 @@ class Worker:
             written = False
         self._no_checkpoint_at = None if written else now
         return int(written)
+
+    def _bills(self) -> int:
+        """Bills that lie unread, and days whose bills are to be compared with the books."""
+        core, now = self._core, self._core.clock.now()
+        if self._no_bill_at is not None and abs(now - self._no_bill_at) < BILLS_PAUSE:
+            return 0
+        done = readings.read_unread(core, core.registry, BILLS_IN_ROUND)
+        done += due_comparisons.compare_due(core, core.registry, BILLS_IN_ROUND)
+        self._no_bill_at = None if done else now
+        return done
 
     def _waiting_facts(self) -> int:
         """Facts whose cause may have come since: refunds before their payment, and parked ones. Seldom any, so seldom

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
+from app.cli.days import Days, DaysType
 from app.cli.house import house
+from app.cli.lists import list_options, write_list
+from app.domain.list_tables import BILL_LINE_COLUMNS
 from app.models.base import AnyRow
+from app.services.base.errors import NotFound
+from app.services.bills import readings
 from app.services.bills.kept_bills import BillDamaged, BillWindow, bill_bytes, list_bills
 from app.services.calls.scans import NotRead, read_range
 
-BILL_ZONE = ZoneInfo("Asia/Shanghai")
-"""The zone in which days of bills are given to these commands: providers of bills by the day count in it."""
-MOST_BILL_DAYS = 366
-Days = tuple[datetime, datetime]
-
-
-class _DaysType(click.ParamType[Days]):
-    name = "days"
-
-    def convert(self, value: str | Days, param: click.Parameter | None, ctx: click.Context | None) -> Days:
-        if isinstance(value, tuple):
-            return value
-        first, _, last = value.partition("..")
-        try:
-            begin, end = date.fromisoformat(first), date.fromisoformat(last or first) + timedelta(days=1)
-        except (ValueError, OverflowError):
-            self.fail(f"not days like 2026-01-01..2026-03-31: {value}", param, ctx)
-        if not timedelta(0) < end - begin <= timedelta(days=MOST_BILL_DAYS):
-            self.fail(f"1 to {MOST_BILL_DAYS} days, the first one first", param, ctx)
-        return _start_of(begin), _start_of(end)
-
-
-def _start_of(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=BILL_ZONE).astimezone(UTC)
+BILLS_AT_ONCE = 100
 
 
 @click.group()
@@ -60,7 +41,7 @@ def list_kept(account: str | None) -> None:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--account", help="Only of this provider account.")
 @click.option(
-    "--days", type=_DaysType(), help="2026-01-01..2026-03-31: bills that were asked for in these days (Asia/Shanghai)."
+    "--days", type=DaysType(), help="2026-01-01..2026-03-31: bills that were asked for in these days (Asia/Shanghai)."
 )
 def export_bills(folder: Path, account: str | None, days: Days | None) -> None:
     """Write the bills into FOLDER, byte for byte, with a list of their hashes (`sha256sum -c SHA256SUMS`).
@@ -87,7 +68,7 @@ def export_bills(folder: Path, account: str | None, days: Days | None) -> None:
 @bills.command("fetch")
 @click.argument("account")
 @click.argument("feed")
-@click.argument("days", type=_DaysType())
+@click.argument("days", type=DaysType())
 def fetch_bills(account: str, feed: str, days: Days) -> None:
     """Read FEED of the provider account ACCOUNT for DAYS (2026-01-01..2026-03-31, or one day, in Asia/Shanghai).
 
@@ -107,6 +88,80 @@ def fetch_bills(account: str, feed: str, days: Days) -> None:
     except NotRead as error:
         raise click.ClickException(f"{account} {feed}: {error}") from None
     click.echo(f"{account} {feed}: {facts} facts")
+    while readings.read_unread(core, [found], BILLS_AT_ONCE):
+        pass
+
+
+@bills.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--account", required=True, help="The provider account whose bill it is.")
+@click.option("--feed", required=True, help="What kind of bill it is.")
+@click.option("--name", help="Under which name it is kept; the file's own, if not given.")
+def import_bill(file: Path, account: str, feed: str, name: str | None) -> None:
+    """Keep a bill that was downloaded by hand, and read it like one that was fetched.
+
+    A bill of a name that is kept already takes its place. What cannot be read is not kept. Exits 1 then.
+    """
+    core = house().core
+    try:
+        found = readings.account_named(core, account, feed)
+        told = readings.import_bill(core, found, feed, name or file.name, file.read_bytes())
+    except (NotFound, readings.NotReadable) as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    for reading in core.read(partial(readings.list_readings, account=account)):
+        if (reading.feed, reading.name) == (feed, name or file.name) and reading.status != readings.REPLACED:
+            click.echo(_reading_line(reading))
+    click.echo(f"it covers {told.since:%Y-%m-%d %H:%M} to {told.until:%Y-%m-%d %H:%M} UTC")
+
+
+@bills.command("read-again")
+@click.argument("account")
+@click.option("--name", help="Only the bills of this name.")
+@click.option("--refused", is_flag=True, help="Only those that were refused.")
+def read_anew(account: str, name: str | None, refused: bool) -> None:
+    """Read the kept bills of ACCOUNT once more, because the plugin that reads them was mended."""
+    core = house().core
+    try:
+        found = readings.account_named(core, account)
+    except NotFound as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{account}: {readings.read_bills_again(core, found, name, refused_only=refused)} bills read again")
+
+
+@bills.command("readings")
+@click.option("--account", help="Only of this provider account.")
+@click.option("--status", type=click.Choice([readings.READING, readings.READ, readings.REFUSED, readings.REPLACED]))
+def list_readings(account: str | None, status: str | None) -> None:
+    """What became of each bill: read, refused (and why), or replaced by a later one of its name."""
+    for reading in house().core.read(partial(readings.list_readings, account=account, status=status)):
+        click.echo(_reading_line(reading))
+
+
+@bills.command("lines")
+@click.argument("account")
+@click.option("--feed", help="Only of this kind of bill.")
+@click.option("--days", type=DaysType(), help="2026-01-01..2026-03-31: lines of these days (Asia/Shanghai).")
+@list_options
+def list_lines(account: str, feed: str | None, days: Days | None, limit: int | None, as_csv: bool) -> None:
+    """The lines of the bills of ACCOUNT that count, bill by bill."""
+    core = house().core
+    wanted = readings.LineFilter(account, feed, *(days or (None, None)))
+    table = (BILL_LINE_COLUMNS, attrgetter(*BILL_LINE_COLUMNS)) if as_csv else None
+    write_list(partial(readings.list_lines, core, wanted), limit, _line_of_bill, table)
+
+
+def _reading_line(reading: AnyRow) -> str:
+    problem = f"  {reading.problem}" if reading.problem else ""
+    return (
+        f"{reading.provider_account}  {reading.feed}  {reading.name}  {reading.side}  {reading.status}"
+        f"  {reading.lines} lines{problem}"
+    )
+
+
+def _line_of_bill(line: AnyRow) -> str:
+    names = "".join(f"  {name}={value}" for name in ("ours", "theirs", "refund") if (value := getattr(line, name)))
+    fee = f"  fee {line.fee_minor}" if line.fee_minor else ""
+    return f"{line.at:%Y-%m-%d %H:%M:%S}  {line.kind}  {line.amount_minor} {line.currency}{fee}{names}  {line.name}"
 
 
 def _file_name(bill: AnyRow) -> str:

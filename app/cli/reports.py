@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 import click
 
-from app.cli.house import given_moment, house
+from app.cli.finance import show_adjustments, show_chart, show_clearing
+from app.cli.house import house
+from app.domain.accounting_time import Basis, NotATime, moment_given
 from app.domain.csv_text import csv_line
 from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_of
+from app.services.finance.accounting_periods import balance_by, moved_by
 from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
-from app.services.ledger.trial_balance import trial_balance
 
 
 @click.group()
@@ -37,14 +39,31 @@ def report_deferred_revenue() -> None:
 
 
 @report.command("trial-balance")
-@click.option("--at", metavar="ISO-TIME", help="With time zone, as 2026-03-01T00:00:00Z; at present, if not given.")
+@click.option("--at", metavar="TIME", help="2026-03-31 (its end, in the zone of the rules) or 2026-03-01T00:00:00Z.")
+@click.option("--from", "since", metavar="TIME", help="Only what moved from then on: 2026-03-01, or an ISO time.")
+@click.option("--to", "until", metavar="TIME", help="With --from: up to then. Likewise; at present, if not given.")
+@click.option(
+    "--by",
+    "basis",
+    type=click.Choice([*Basis]),
+    default=Basis.EFFECTIVE,
+    show_default=True,
+    help="When it happened (of closed months what was closed), or when it was booked.",
+)
 @click.option("--json", "as_document", is_flag=True, help="As one JSON document.")
-def report_trial_balance(at: str | None, as_document: bool) -> None:
+def report_trial_balance(at: str | None, since: str | None, until: str | None, basis: Basis, as_document: bool) -> None:
     """What every account of the house, and all users together, gained and lost. Exits 1 if it does not sum to zero."""
-    moment = None if at is None else given_moment(at)
     core = house().core
-    now = core.clock.now()
-    found = core.read(lambda session: trial_balance(session, now=now, at=moment), snapshot=True)
+    ends = [text for text in (at, until) if text is not None]
+    if len(ends) > 1 or (at is not None and since is not None) or (until is not None and since is None):
+        raise click.UsageError("give --at, or --from with or without --to")
+    zone, now = core.rules.ledger.zone, core.clock.now()
+    end = report_moment(ends[0], zone, is_end=True) if ends else None
+    if since is None:
+        found = core.read(lambda tx: balance_by(tx, basis, now=now, at=end), snapshot=True)
+    else:
+        start = report_moment(since, zone, is_end=False)
+        found = core.read(lambda tx: moved_by(tx, basis, now=now, since=start, until=end), snapshot=True)
     if as_document:
         sheets = [as_json(sheet) for sheet in found.sheets]
         click.echo(json.dumps({"at": found.at.isoformat(), "balanced": found.balanced, "sheets": sheets}))
@@ -52,6 +71,19 @@ def report_trial_balance(at: str | None, as_document: bool) -> None:
         click.echo("\n".join(as_table(found)))
     if not found.balanced:
         raise SystemExit(1)
+
+
+def report_moment(text: str, zone: tzinfo, *, is_end: bool) -> datetime:
+    """A bare date or an ISO time. Raises click's error for anything else."""
+    try:
+        return moment_given(text, zone, is_end=is_end)
+    except NotATime as error:
+        raise click.BadParameter(str(error)) from None
+
+
+report.add_command(show_clearing)
+report.add_command(show_chart)
+report.add_command(show_adjustments)
 
 
 @click.command("recount-checkpoints")

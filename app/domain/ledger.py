@@ -179,6 +179,9 @@ class Transfer:
     """The hold that it captures or the transfer that it reverses."""
     lot: Lot | None = None
     """For credits to a wallet. None: a bonus lot without expiry."""
+    effective_at: datetime | None = None
+    """When it happened, where a fact or a bill tells of it. None: when it was booked. No part of the content: a fact
+    that is told twice is one transfer."""
 
     def __post_init__(self) -> None:
         if type(self.amount) is not int or not 0 < self.amount <= MAX_AMOUNT:

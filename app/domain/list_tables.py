@@ -46,6 +46,20 @@ FULFILMENT_COLUMNS = (
     *("order", "user", "environment", "product", "quantity", "payment", "status", "revision", "asks", "units", "told"),
     *("asked_at", "answered_at", "reason", "reference", "actor", "ended_by"),
 )
+BILL_LINE_COLUMNS = (
+    *("provider_account", "feed", "name", "side", "position", "key", "kind", "at", "amount_minor", "currency"),
+    *("fee_minor", "discount_minor", "balance_minor", "ours", "theirs", "refund", "related", "undecided", "word"),
+    *("note", "cell"),
+)
+BILL_COLUMNS = (
+    *("provider_account", "feed", "name", "side", "status", "problem", "since", "until", "zone", "lines", "sha256"),
+    "read_at",
+)
+DIFFERENCE_COLUMNS = (
+    *("number", "provider_account", "side", "type", "state", "at", "zone", "ours_minor", "ours_currency"),
+    *("theirs_minor", "theirs_currency", "ours", "theirs", "refund", "owner", "note", "written_off_by"),
+    *("opened_at", "changed_at", "closed_at"),
+)
 FREEZE_COLUMNS = ("number", "user", "asset", "environment", "frozen", "reason", "actor", "refund", "at")
 
 

@@ -271,3 +271,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, uuid.UUID):
         return str(value)
     return value
+
+
+def difference_data(row: Any) -> dict[str, Any]:
+    """A disagreement between a provider's bill and the books."""
+    names = ("provider_account", "side", "type", "state", "at", "zone", "ours_minor", "ours_currency", "theirs_minor")
+    others = ("theirs_currency", "ours", "theirs", "refund", "owner", "note", "written_off_by", "opened_at")
+    told = {name: getattr(row, name) for name in (*names, *others, "changed_at", "closed_at")}
+    return {"number": str(row.id), **told}
+
+
+def reading_data(row: Any) -> dict[str, Any]:
+    """A bill, and what became of it when it was read."""
+    names = ("provider_account", "feed", "name", "side", "status", "problem", "since", "until", "zone", "lines")
+    return {name: getattr(row, name) for name in (*names, "sha256", "read_at")}

@@ -35,6 +35,14 @@ SEALED: Mapping[str, tuple[str, ...]] = {
         *("id", "giver", "receiver", "asset", "environment", "amount", "message", "reference", "actor", "request"),
         "created_at",
     ),
+    "journal_entries": (
+        *("id", "request", "document", "reason", "environment", "currency", "lines", "effective_at", "reverses"),
+        *("status", "proposed_by", "created_at", "ended_by", "ended_at", "booked"),
+    ),
+    "closings": (
+        *("month", "zone", "until", "booked_until", "status", "document", "sha256", "despite", "proposed_by"),
+        *("created_at", "confirmed_by", "confirmed_at"),
+    ),
     "idempotency": ("slot", "caller", "key", "fingerprint", "resource_id", "refusal", "created_at"),
 }
 """The columns of each table that are sealed, in this order. After these an order seals who fulfils it, if that is the

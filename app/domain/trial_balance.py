@@ -113,6 +113,26 @@ def draw_up(at: datetime, totals: Totals, kept: Mapping[BalanceHeading, int] | N
     return TrialBalance(at, tuple(sheets))
 
 
+def totals_of(found: TrialBalance) -> dict[BalanceHeading, Sums]:
+    """Its legs, added up by account."""
+    return {
+        BalanceHeading(sheet.asset, sheet.environment, line.of_users, line.code): Sums(line.debits, line.credits)
+        for sheet in found.sheets
+        for line in sheet.lines
+    }
+
+
+def movement(before: TrialBalance, after: TrialBalance) -> TrialBalance:
+    """What moved between two trial balances. Accounts that did not move are left out."""
+    earlier, totals = totals_of(before), dict[BalanceHeading, Sums]()
+    for heading, sums in totals_of(after).items():
+        then = earlier.get(heading, Sums())
+        change = Sums(sums.debits - then.debits, sums.credits - then.credits)
+        if change != Sums():
+            totals[heading] = change
+    return draw_up(after.at, totals)
+
+
 def _line(heading: BalanceHeading, totals: Totals, kept: Mapping[BalanceHeading, int] | None) -> TrialBalanceLine:
     sums = totals.get(heading, Sums())
     balance = sums.balance if kept is None or not heading.of_users else kept.get(heading, 0)

@@ -60,8 +60,8 @@ class BillReading(Base):
     side: Mapped[str] = mapped_column(String(16))
     """What the bill proves (`app.domain.bill_lines.BillSide`)."""
     status: Mapped[str] = mapped_column(String(16))
-    """read: its lines are there. refused: the document fails its own checks. replaced: a later one of that name
-    counts."""
+    """reading: not all of its lines are there yet. read: its lines count. refused: the document fails its own checks.
+    replaced: a later one of that name counts."""
     problem: Mapped[str] = mapped_column(String(255), default="")
     since: Mapped[datetime] = mapped_column(Moment)
     until: Mapped[datetime] = mapped_column(Moment)
@@ -71,6 +71,10 @@ class BillReading(Base):
     lines: Mapped[int] = mapped_column(Integer)
     """How many rows were read."""
     read_at: Mapped[datetime] = mapped_column(Moment)
+    match_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When the days that it covers are to be compared with the books. Null: not by the worker."""
+    booked_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When its fees, payouts and so on were in the books. Null: they may not be."""
 
     __table_args__ = (
         UniqueConstraint("provider_account", "feed", "name", "sha256", name="uq_bill_readings_document"),
@@ -78,9 +82,22 @@ class BillReading(Base):
             ["provider_account", "feed", "name", "sha256"],
             ["bills.provider_account", "bills.feed", "bills.name", "bills.sha256"],
         ),
-        CheckConstraint("status IN ('read', 'refused', 'replaced')", name="status"),
+        CheckConstraint("status IN ('reading', 'read', 'refused', 'replaced')", name="status"),
         CheckConstraint("side IN ('trades', 'funds', 'sales', 'proceeds')", name="side"),
         Index("ix_bill_readings_since", "provider_account", "since"),
+        Index(
+            "ix_bill_readings_match",
+            "match_at",
+            postgresql_where=text("match_at IS NOT NULL"),
+            sqlite_where=text("match_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_bill_readings_unbooked",
+            "provider_account",
+            "id",
+            postgresql_where=text("booked_at IS NULL AND status = 'read'"),
+            sqlite_where=text("booked_at IS NULL AND status = 'read'"),
+        ),
     )
 
 
@@ -127,5 +144,5 @@ class BillLineRow(Base):
 
 
 BILLS = Bill.__table__
-BILL_READINGS = BillReading.__table__
-BILL_LINES = BillLineRow.__table__
+BILL_READINGS = Base.metadata.tables["bill_readings"]
+BILL_LINES = Base.metadata.tables["bill_lines"]

@@ -109,6 +109,15 @@ class TransferRow(Base):
             postgresql_using="brin",
             postgresql_with={"autosummarize": "on"},
         ),
+        # For what was told late (docs/adr/0048): together with the other one it finds the rows that were booked after a
+        # moment and happened before it.
+        Index(
+            "ix_transfers_effective_at",
+            "effective_at",
+            postgresql_using="brin",
+            postgresql_with={"autosummarize": "on"},
+            sqlite_where=text("effective_at IS NOT NULL"),
+        ),
     )
 
     slot: Mapped[int] = mapped_column(Integer)
@@ -130,6 +139,9 @@ class TransferRow(Base):
     reference: Mapped[str] = mapped_column(String(128), default="")
     note: Mapped[str] = mapped_column(String(255), default="")
     actor: Mapped[str] = mapped_column(String(128), default="")
+    effective_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When it happened, if that was before it was booked (`app.domain.accounting_time`). Not in the hash: the audit
+    derives it from the fact or the bill."""
 
 
 class LotRow(Base):

@@ -92,6 +92,8 @@ class Refund(Base):
         Index(None, "slot", "order_id"),
         # Without the slot: for the list of all users' refunds, which is a sweep over all slots.
         Index("ix_refunds_listed", "status", "created_at", "id"),
+        # Without the slot: bills are compared with the refunds of some days, in all slots.
+        Index("ix_refunds_done_at", "done_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
         # Without the slot, for the number that a person reads out: the provider's of the refund, or of the trade.
         Index("ix_refunds_theirs", "theirs"),
         Index(

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.providers.errors import Misconfigured
 from app.providers.tools import Tools
@@ -18,6 +18,7 @@ from app.providers.verbs import Fulfils, Plugin, Provider, Scans
 from app.setting_faults import sentences
 
 ENTRY_POINT_GROUP = "tillbook.providers"
+LONGEST_PATTERN = 200
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
 
@@ -46,6 +47,10 @@ class ProviderAccount:
     also_for: tuple[str, ...] = ()
     """Other accounts of this plugin whose messages come to this one's address, too."""
     refund_preference: RefundPreference = RefundPreference.NONE
+    shared: bool = False
+    """Other systems use the account, too: lines of its bills that are not ours are no differences."""
+    our_numbers: str = ""
+    """A pattern of our numbers in its bills; empty: 63-bit decimal numbers."""
 
     @cached_property
     def takes_reports(self) -> bool:
@@ -68,6 +73,20 @@ class AccountSettings(BaseModel):
     """Names of other provider accounts of this plugin, whose messages come to the address of this one, too."""
     refund_preference: RefundPreference = RefundPreference.NONE
     """What we want of a refund about which the store asks us. Told only with what was used, of users who consented."""
+    shared: bool = False
+    """Other systems use the account at the provider, too: what they take and give back stands in its bills."""
+    our_numbers: Annotated[str, Field(max_length=LONGEST_PATTERN)] = ""
+    """A pattern (Python's `re`, the whole number) of the merchant order numbers that are ours. Not given: decimal
+    numbers below 2^63, as we give out."""
+
+    @field_validator("our_numbers")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error:
+            raise ValueError("not a regular expression") from None
+        return pattern
 
 
 class Registry:
@@ -179,4 +198,4 @@ def _build_account(
     if unknown:
         raise Misconfigured(f"provider account {name!r}: scan: no feed {unknown[0]!r} (there are: {', '.join(feeds)})")
     own = (common.scan, common.report_delivery, common.also_for, common.refund_preference)
-    return ProviderAccount(name, common.plugin, common.live, provider, *own)
+    return ProviderAccount(name, common.plugin, common.live, provider, *own, common.shared, common.our_numbers)

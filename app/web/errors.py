@@ -121,6 +121,12 @@ ERRORS: dict[str, tuple[int, str]] = {
     "gifts_not_allowed": (403, "The settings do not allow this caller to give."),
     "gift_to_self": (409, "Giver and receiver are one user."),
     "gift_limit": (409, "The gift is more than one gift, or the gifts of one day, may be."),
+    # Finance
+    "actor_missing": (403, "Name the person who does this: send the header Tillbook-Actor."),
+    "entry_ended": (409, "The journal entry is posted or withdrawn already."),
+    "entry_taken_back": (409, "Only a posted journal entry can be taken back, and only once."),
+    "needs_another_person": (409, "Another person than the one who proposed it must confirm it."),
+    "not_closable": (409, "The month cannot be closed."),
     # Not the caller's fault
     "internal_error": (500, "An unexpected error. The service has logged it."),
     "provider_misconfigured": (502, "The provider does not accept our credentials or settings."),

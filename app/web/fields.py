@@ -84,7 +84,7 @@ At = Annotated[datetime, Field(description="When.", examples=["2026-11-28T09:30:
 MoneyMinor = Annotated[int, Field(description="Money in minor units: 600 is 6.00 CNY.", examples=[600])]
 
 
-_WRITTEN = re.compile(
+MOMENT_WRITTEN = re.compile(
     r"^(197[1-9]|19[89][0-9]|2[0-8][0-9]{2}|29[0-8][0-9]|299[0-8])-[0-9]{2}-[0-9]{2}"
     r"T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 )
@@ -92,7 +92,7 @@ _WRITTEN = re.compile(
 
 
 def _as_written(text: Any) -> Any:
-    if not isinstance(text, str) or not _WRITTEN.fullmatch(text):
+    if not isinstance(text, str) or not MOMENT_WRITTEN.fullmatch(text):
         raise ValueError("not a moment of the years 1971 to 2998, as RFC 3339 writes it")
     return text
 
@@ -100,6 +100,6 @@ def _as_written(text: Any) -> Any:
 MomentField = Annotated[
     AwareDatetime,
     BeforeValidator(_as_written),
-    Field(examples=["2026-11-28T09:30:00Z"], json_schema_extra={"pattern": _WRITTEN.pattern}),
+    Field(examples=["2026-11-28T09:30:00Z"], json_schema_extra={"pattern": MOMENT_WRITTEN.pattern}),
 ]
 PageSize = Annotated[int, Field(gt=0, le=MOST_PAGE, description="How many at most.", examples=[50])]

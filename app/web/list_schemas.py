@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from typing_extensions import TypeAliasType
 
+from app.domain.accounting_time import EFFECTIVE_KINDS
 from app.domain.debts import REPAID, REPAYMENT
 from app.domain.gifts import GIFT_KINDS
 from app.domain.ledger import EXPIRY, REVERSAL
@@ -23,7 +24,8 @@ from app.web.schemas import ListQuery, NextCursor, Out, TimedListQuery, UserQuer
 MOST_TIME = timedelta(days=1)
 """The transfers of all users are listed for so long a time at once."""
 _BY_CALLERS = (GRANT, SPEND, DEBIT, CAPTURE, REVERSAL, EXPIRY, REPAYMENT, REPAID)
-TRANSFER_KINDS = tuple(sorted({*bookings.KINDS, *MONEY_KINDS, *COIN_KINDS, *GIFT_KINDS, *_BY_CALLERS, OPENING}))
+_OF_USERS = {*bookings.KINDS, *MONEY_KINDS, *COIN_KINDS, *GIFT_KINDS, *_BY_CALLERS, OPENING}
+TRANSFER_KINDS = tuple(sorted(_OF_USERS | EFFECTIVE_KINDS))
 """Every kind of transfer that there is."""
 
 

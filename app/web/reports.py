@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from itertools import accumulate
 from typing import Annotated, Any, Literal
 
 from apiflask import APIBlueprint
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from app.domain.trial_balance import TrialSheet, as_json
-from app.services.ledger.trial_balance import trial_balance
+from app.domain.accounting_time import Basis, NotATime, moment_given
+from app.domain.trial_balance import TrialBalance, TrialSheet, as_json
+from app.services.base.context import Tx
+from app.services.finance.accounting_periods import balance_by, moved_by
 from app.web.access import needs
 from app.web.context import core
-from app.web.fields import Asset, At, Environment, MomentField, ShownAsset
-from app.web.schemas import In, Out
+from app.web.fields import MOMENT_WRITTEN, Asset, At, Environment, ShownAsset
+from app.web.schemas import EmptyTimeSpan, In, Out
 
 MOST_DAYS = 4
 """At most this many days without a checkpoint are added up for one request. Two are always there: a day is closed a day
@@ -24,11 +27,43 @@ MOST_LINES = 1000
 blueprint = APIBlueprint("reports", __name__, url_prefix="/v1", tag="Reports")
 
 
+_MOMENT = MOMENT_WRITTEN.pattern.strip("^$")
+_WHEN = re.compile(f"({_MOMENT}|{_MOMENT.partition('T')[0]})")
+
+
+def _is_when(text: str) -> str:
+    """A date that there is, or a moment."""
+    if not _WHEN.fullmatch(text):
+        raise ValueError("neither a date nor a moment as RFC 3339 writes it")
+    try:
+        moment_given(text, UTC, is_end=True)
+    except NotATime as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+When = Annotated[
+    str,
+    AfterValidator(_is_when),
+    Field(json_schema_extra={"pattern": f"^{_WHEN.pattern}$"}, examples=["2026-11-28"]),
+]
+
+
 class TrialBalanceQuery(In):
-    at: MomentField | None = Field(
+    at: When | None = Field(
         default=None,
-        description="Everything booked up to that moment; at present, if not given.",
+        description="Everything up to that moment, or to the end of that day; at present, if not given.",
         examples=["2026-11-28T09:30:00Z"],
+    )
+    since: When | None = Field(
+        default=None,
+        description="Only what moved from that moment, or from the beginning of that day, on up to `at`.",
+        examples=["2026-11-01"],
+    )
+    by: Basis = Field(
+        default=Basis.EFFECTIVE,
+        description="`effective`: when it happened, in a closed month what was closed. `booking`: when it was booked.",
+        examples=["effective"],
     )
     asset: Asset | None = Field(default=None, description="Only this one.")
 
@@ -73,11 +108,18 @@ class TrialBalanceOut(Out):
 @blueprint.output(TrialBalanceOut)
 def show_trial_balance(query: TrialBalanceQuery) -> Any:
     """What every account of the house, and all users together, gained and lost; it sums to zero by asset."""
-    now, at = core().clock.now(), query.at.astimezone(UTC) if query.at else None
-    found = core().read(
-        lambda session: trial_balance(session, now=now, at=at, most_days=MOST_DAYS),
-        snapshot=True,
-    )
+    now, zone = core().clock.now(), core().rules.ledger.zone
+    at = None if query.at is None else moment_given(query.at, zone, is_end=True)
+    since = None if query.since is None else moment_given(query.since, zone, is_end=False)
+    if since is not None and since > (at or now):
+        raise EmptyTimeSpan
+
+    def drawn_up(tx: Tx) -> TrialBalance:
+        if since is None:
+            return balance_by(tx, query.by, now=now, at=at, most_days=MOST_DAYS)
+        return moved_by(tx, query.by, now=now, since=since, until=at, most_days=MOST_DAYS)
+
+    found = core().read(drawn_up, snapshot=True)
     sheets = [sheet for sheet in found.sheets if query.asset in (None, sheet.asset)]
     shown = [as_json(sheet) for sheet in _as_many_as_fit(sheets)]
     return {"at": found.at, "balanced": found.balanced, "sheets": shown, "left_out": len(sheets) - len(shown)}

@@ -33,7 +33,9 @@ def upgrade() -> None:
         sa.Column("zone", sa.String(64), nullable=False),
         sa.Column("lines", sa.Integer(), nullable=False),
         sa.Column("read_at", MOMENT, nullable=False),
-        sa.CheckConstraint("status IN ('read', 'refused', 'replaced')", name=op.f("ck_bill_readings_status")),
+        sa.CheckConstraint(
+            "status IN ('reading', 'read', 'refused', 'replaced')", name=op.f("ck_bill_readings_status")
+        ),
         sa.CheckConstraint("side IN ('trades', 'funds', 'sales', 'proceeds')", name=op.f("ck_bill_readings_side")),
         sa.ForeignKeyConstraint(
             ["provider_account", "feed", "name", "sha256"],

@@ -100,7 +100,7 @@ def beijing(value: str, name: str) -> datetime:
     plain = value.replace("-", "").replace(":", "").replace(" ", "")
     if _V2_TIME.fullmatch(plain):
         try:
-            return datetime.strptime(plain, "%Y%m%d%H%M%S").replace(tzinfo=BEIJING).astimezone(UTC)
+            return datetime.fromisoformat(f"{plain[:8]}T{plain[8:]}").replace(tzinfo=BEIJING).astimezone(UTC)
         except (ValueError, OverflowError):
             pass
     raise Unreadable(f"{name} is not a time")

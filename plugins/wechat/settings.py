@@ -75,6 +75,9 @@ class AccountSettings(BaseModel):
     """Another site of WeChat Pay (`https://api2.mch.weixin.qq.com`) or a simulator."""
     refund_notify_url: str = ""
     """Where refund notifications go; empty: to the address set on the merchant site."""
+    fund_accounts: tuple[Literal["BASIC", "OPERATION", "FEES"], ...] = ("BASIC",)
+    """The balances whose fund flow bills (资金账单) are fetched, each as a feed of its own. What payers pay goes to
+    BASIC. Bills of the others can be brought by a person all the same."""
     plan_ids: tuple[str, ...] = ()
     """The templates (代扣模板) that WeChat Pay has given the merchant for auto-debit. Without any the account signs and
     charges no agreements."""

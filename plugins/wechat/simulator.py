@@ -16,6 +16,12 @@ keys. `/` lists the orders and leads to the cashier of each; everything under `/
     POST validity {"contract", "until"}                the contract ends then (RFC 3339), and nobody is told
     POST refusals {"codes": ["NOTENOUGH"]}             the next deductions are refused at once
     POST deduct {"number", "err_code"?}                an accepted deduction is carried out, or fails
+    POST pay-out {"amount"?}                           to the merchant's bank; all that is there, if not given
+    POST pay-out-daily {"reserve"?}                    from tomorrow on, each morning
+    POST move {"amount", "name", "word", "account"?, "remark"?}   another movement of the balance; negative: out
+    POST settlement {"settlement"}                     T+0 (payments one by one) or T+1 (a day's on the next)
+    POST trade-of-another-system {"amount", "appid"?}  paid by way of another till of the merchant's
+    POST bill-fault {"fault", "number", "feed"?, "word"?, "cells"?}   drop, double, alter, delay a row; or mend
     POST faults {"lose": 1, …}                         see `app.providers.testing.simulator.Faults`
     POST situation {"kind": "migrating", …}            keys, rotation, probes, bills: see `simulated.signer.Situation`
     GET  state                                         orders, refunds, deliveries, faults, situation
@@ -39,6 +45,7 @@ from plugins.wechat.simulated.exchange import Asked
 from plugins.wechat.simulated.keys import SimulatorConfig, generate_config
 from plugins.wechat.simulated.signer import Situation
 from plugins.wechat.simulated.wechat import SimulatedWeChat
+from plugins.wechat.simulator_bills import add_bill_control
 from plugins.wechat.simulator_contracts import add_contract_control, shown_contracts
 
 DEFAULT_PORT = 9003
@@ -67,6 +74,7 @@ def create_simulator(config: SimulatorConfig | None = None, **options: Any) -> F
     _add_control(app, wechat)
     _add_situation(app, wechat)
     add_contract_control(app, wechat)
+    add_bill_control(app, wechat)
     app.register_error_handler(Refused, _refused)
     return app
 

@@ -139,7 +139,7 @@ def one_of_each(engine: Engine) -> None:
         f"INSERT INTO accounts VALUES (1, {number}, 'u', 'wallet', 'coin', 'live', {_false(engine)}, "
         f"3, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, {blob}, 1, {blob}, 0)",
         f"INSERT INTO transfers VALUES (1, 1, '{uid}', {number}, 5, {number}, 3, 3, 1, '{when}', NULL, {blob}, "
-        "'grant', '', '', '')",
+        "'grant', '', '', '', NULL)",
         f"INSERT INTO lots VALUES (1, {number}, 1, 3, 3, {_false(engine)}, '{when}', '', '', 0, '', '{when}')",
         f"INSERT INTO lot_uses VALUES (1, {number}, 1, 1, 0, 2)",
         f"INSERT INTO holds VALUES (1, '{uid}', {number}, 1, 0, 0, 'open', '{when}', '', '', '', '{when}', {blob}, "

@@ -11,8 +11,8 @@ from app.models.slot_guard import SLOTTED, SWEEPS, SlotMissing, check_statement,
 NOT_BY_USER = {"claims"}
 """Partitioned by the hash of their own reference; `slot` there only says whose it is."""
 
-BY_TIME = {"ix_transfers_created_at"}
-"""For sweeps over all slots by time. On PostgreSQL it holds two moments for each megabyte (docs/adr/0015)."""
+BY_TIME = {"ix_transfers_created_at", "ix_transfers_effective_at", "ix_facts_at", "ix_refunds_done_at"}
+"""For sweeps over all slots by time. On PostgreSQL they hold two moments for each megabyte (docs/adr/0015)."""
 
 BY_THEIR_NUMBER = {"ix_payments_theirs", "ix_refunds_theirs", "ix_agreements_theirs"}
 """For the sweeps that find a payment, or its refunds, of which only the provider's number is told (docs/adr/0030,

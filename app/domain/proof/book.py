@@ -7,8 +7,10 @@ must be what is derived. After a break the walk goes on from what is stored, so 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
+from app.domain.accounting_time import EFFECTIVE_KINDS
 from app.domain.ledger import JOURNAL, REVERSAL, genesis, microseconds, names_of, next_head
 from app.domain.ledger import fingerprint_between as fingerprint
 from app.domain.numbers import keyed_uuid, slot_of_number
@@ -65,6 +67,8 @@ class BookProof:
                 self.lots.use(posting, legs.sign, uses)
             if posting.cause is not None or posting.kind in (REVERSAL, CAPTURE):
                 self._cause(posting, reversed_)
+            if posting.effective is not None:
+                self._effective(posting, posting.effective)
             if posting.kind == SPEND:
                 self.counted.add(posting.amount, self.at_us)
         self.steps += 1
@@ -129,6 +133,11 @@ class BookProof:
         if self.head != posting.hash:
             self._wrong(posting, "its content does not give its hash")
             self.head = posting.hash
+
+    def _effective(self, posting: StoredPosting, at: datetime) -> None:
+        """Which moment it must be, the proofs of facts and bills say."""
+        if posting.kind not in EFFECTIVE_KINDS or at >= posting.at:
+            self._wrong(posting, f"a {posting.kind} that is effective at {at.isoformat()}")
 
     def _cause(self, posting: StoredPosting, of: Reversed | None) -> None:
         if posting.cause is None:

@@ -72,6 +72,7 @@ class StoredPosting(NamedTuple):
     reference: str
     note: str
     actor: str
+    effective: datetime | None = None
 
 
 class Reversed(NamedTuple):

@@ -35,7 +35,7 @@ _ACCOUNT_COLUMNS = (
 )
 _POSTING_COLUMNS = (
     *(T.book_id, T.version, T.id, T.debit_id, T.credit_id, T.amount, T.balance, T.lot, T.created_at, T.cause_id),
-    *(T.hash, T.kind, T.reference, T.note, T.actor),
+    *(T.hash, T.kind, T.reference, T.note, T.actor, T.effective_at),
 )
 _LOT_COLUMNS = (
     *(L.account_id, L.version, L.granted, L.remaining, L.bonus, L.expires_at, L.payment, L.product, L.value_minor),

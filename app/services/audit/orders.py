@@ -6,12 +6,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import aliased
 
+from app.domain.accounting_time import effective_before
 from app.domain.deciding import Booking
 from app.domain.facts import Kind
 from app.domain.ledger import Transfer
@@ -41,6 +43,9 @@ class Finding:
 
     what: str
     detail: str
+    untimed_at: datetime | None = None
+    """Of a transfer without the effective time that it must have: when it was booked. Rows that are older than these
+    times have none."""
 
 
 Progress = Callable[[str], None]
@@ -49,9 +54,14 @@ Progress = Callable[[str], None]
 def audit_orders(sessions: Sessions, progress: Progress | None = None) -> Iterator[Finding]:
     """Findings, page by page in bounded memory. Each page is read as of one moment, so traffic does not disturb it."""
     made: Counter[int] = Counter()
+    timed_since: datetime | None = None
     for number, page in enumerate(_pages(sessions), start=1):
         made.update(page.made)
-        yield from page.findings
+        for finding in page.findings:
+            if finding.untimed_at is not None and timed_since is None:
+                timed_since = read(sessions, _timed_since)
+            if finding.untimed_at is None or finding.untimed_at >= (timed_since or finding.untimed_at):
+                yield finding
         if progress is not None:
             progress(f"orders: page {number}")
     for slot in _slots_with_more(sessions, made):
@@ -59,6 +69,12 @@ def audit_orders(sessions: Sessions, progress: Progress | None = None) -> Iterat
         yield from read(sessions, partial(_recount, slot=slot), snapshot=True)
     for order_id in read(sessions, fulfilment_audit.unexplained_fulfilments):
         yield Finding("fulfilment_unexplained", f"order {order_id}: is not to be fulfilled by a backend")
+
+
+def _timed_since(session: Transaction) -> datetime:
+    """When the first transfer was booked that bears an effective time; the end of time if none does."""
+    first = select(func.min(_t.created_at)).prefix_with(sweep("audit")).where(_t.effective_at.is_not(None))
+    return session.scalar(first) or datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +179,7 @@ def _check_order(session: Transaction, order: AnyRow, made: Counter[int]) -> lis
 def _refunds(
     session: Transaction, fact: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
 ) -> list[Finding]:
-    return [Finding(what, detail) for what, detail in refund_audit.check_captured(session, fact, order, payment, made)]
+    return [Finding(*found) for found in refund_audit.check_captured(session, fact, order, payment, made)]
 
 
 def _order_status(order: AnyRow, facts: Sequence[AnyRow]) -> Iterator[Finding]:
@@ -248,6 +264,9 @@ def _missing(session: Transaction, slot: int, transfers: list[Transfer], whose: 
             yield Finding("transfer_missing", f"{whose}: {transfer.kind} of {transfer.amount} {transfer.debit.asset}")
         elif _said(row) != _wanted(transfer):
             yield Finding("transfer_differs", f"{whose}: {transfer.kind} is {_said(row)}, must be {_wanted(transfer)}")
+        elif row.effective_at != (due := effective_before(transfer.effective_at, row.created_at)):
+            detail = f"{whose}: {transfer.kind} is effective at {row.effective_at}, must be {due}"
+            yield Finding("transfer_time", detail, None if row.effective_at else row.created_at)
 
 
 def _booked(session: Transaction, slot: int, ids: list[uuid.UUID]) -> dict[uuid.UUID, AnyRow]:
@@ -257,6 +276,8 @@ def _booked(session: Transaction, slot: int, ids: list[uuid.UUID]) -> dict[uuid.
             _t.id,
             _t.amount,
             _t.kind,
+            _t.created_at,
+            _t.effective_at,
             debit.c.code.label("debit_code"),
             credit.c.code.label("credit_code"),
             debit.c.user_id.label("debit_user"),

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 
+from sqlalchemy import select
+
+from app.domain.accounting_time import effective_before
 from app.domain.deciding import Booking
+from app.domain.facts import Kind
 from app.domain.refunding import COIN_KINDS, MONEY_KINDS, Origin, RefundStatus, RefundTold, status_told
 from app.models.base import AnyRow
+from app.models.ledger import TRANSFERS
 from app.services.audit import fulfilments
 from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows
@@ -21,11 +27,13 @@ from app.services.refunds.captured_payments import (
     standing,
     under_way,
 )
+from app.services.refunds.settlement import MoneyTarget
 
+_T = TRANSFERS.c
 REFUND_TRANSFER_KINDS = (*MONEY_KINDS, *COIN_KINDS)
 """The kinds of transfer that only refunds make."""
-RefundFinding = tuple[str, str]
-"""What is wrong, and the details."""
+RefundFinding = tuple[str, str] | tuple[str, str, datetime]
+"""What is wrong, and the details; of a transfer without an effective time, when it was booked."""
 
 
 def check_captured(
@@ -45,6 +53,7 @@ def check_captured(
     for money in legs:
         booked = known[money.cause]
         made[captured.slot] += _times(booked)
+        yield from _times_of_money(session, captured, money, booked)
         if settlement.returned(booked) != money.target:
             yield "refund_money", f"fact {paid.id}: {settlement.returned(booked)} went back, must be {money.target}"
     for claim in claims:
@@ -63,6 +72,22 @@ def check_captured(
     yield from _check_sum(captured, refunds)
     if captured.is_fulfilled_elsewhere:
         yield from fulfilments.check_fulfilment(session, captured, now.part)
+
+
+def _times_of_money(
+    session: Transaction, captured: CapturedPayment, money: MoneyTarget, booked: Booked
+) -> Iterator[RefundFinding]:
+    """Each transfer of money is effective when one of the facts about the refunds says."""
+    if not booked.times:
+        return
+    told = {fact.at for fact in captured.told if fact.kind != Kind.PAID}
+    wanted = select(_T.id, _T.created_at, _T.effective_at).where(
+        _T.slot == captured.slot, _T.cause_id == money.cause, _T.kind.in_(MONEY_KINDS)
+    )
+    for row in session.execute(wanted):
+        if row.effective_at not in {effective_before(at, row.created_at) for at in told}:
+            detail = f"transfer {row.id}: no fact says that a refund was done at {row.effective_at}"
+            yield ("transfer_time", detail, row.created_at) if row.effective_at is None else ("transfer_time", detail)
 
 
 def _times(booked: Booked) -> int:

@@ -1,6 +1,6 @@
 """The whole proof: the ledger in itself, its checkpoints, orders and payments against facts and ledger, that every
-payment is credited once, gifts in both their slots, that nothing was written by anybody else, and that providers' bills
-are as they came."""
+payment is credited once, gifts in both their slots, that nothing was written by anybody else, that providers' bills are
+as they came, and the money books."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.services.audit import ledger as ledger_audit
 from app.services.audit import naming
 from app.services.audit.bills import audit_bills
 from app.services.audit.checkpoints import audit_checkpoints
+from app.services.audit.finance import audit_finance
 from app.services.audit.gifts import audit_gifts
 from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
 from app.services.audit.once import audit_once
@@ -45,6 +46,7 @@ def audit(
         audit_gifts(sessions, progress),
         audit_seals(sessions, as_of.rules.seals, progress),
         audit_bills(sessions),
+        audit_finance(sessions, as_of.now()),
     )
     for finding in chain.from_iterable(map(_as_far_as_readable, proofs)):
         findings.append(finding)

@@ -17,6 +17,7 @@ from app.domain.refunding import Origin
 from app.domain.seals import Seals
 from app.models.agreements import AGREEMENTS
 from app.models.base import AnyRow
+from app.models.finance import CLOSINGS, JOURNAL_ENTRIES
 from app.models.gifts import GIFTS
 from app.models.ledger import GRANT_SEALS, TRANSFERS
 from app.models.orders import FactRow, IdempotencyKey, Order, Payment
@@ -35,7 +36,14 @@ _TABLES: Mapping[str, FromClause] = {
     "refunds": Refund.__table__,
     "gifts": GIFTS,
     "idempotency": IdempotencyKey.__table__,
+    "journal_entries": JOURNAL_ENTRIES,
+    "closings": CLOSINGS,
 }
+_OF_FINANCE = {
+    "journal_entries": "journal entry {row.id} ({row.document}; `tillbook journal show {row.id}`) ",
+    "closings": "the closing of {row.month} ",
+}
+"""How a row of these tables is named."""
 _MADE_AT = dict.fromkeys(_TABLES, "created_at") | {"facts": "recorded_at"}
 _g, _t = GRANT_SEALS.c, TRANSFERS.c
 _o, _p, _r, _k = Order.__table__.c, Payment.__table__.c, Refund.__table__.c, IdempotencyKey.__table__.c
@@ -54,7 +62,7 @@ def audit_seals(sessions: Sessions, seals: Seals, progress: Progress | None = No
                 if wrong:
                     yield Finding("seal", read(sessions, partial(_named, name=name, row=row)) + wrong)
             if progress is not None:
-                progress(f"seals of {name}: up to slot {last[0]}")
+                progress(f"seals of {name}: up to {last[0]}")
     yield from _grants(sessions, seals)
     for slot in read(sessions, _slots_with_keys):
         yield from read(sessions, partial(_keys_without_resource, slot=slot), snapshot=True)
@@ -130,6 +138,8 @@ def _named(tx: Transaction, name: str, row: AnyRow) -> str:
         return f"gift {row.id} of {row.amount} {row.asset} {who} "
     if name == "idempotency":
         return f"the answer {row.resource_id} to key {row.key!r} of {row.caller} (`tillbook find {row.resource_id}`) "
+    if name in _OF_FINANCE:
+        return _OF_FINANCE[name].format(row=row)
     content: Mapping[str, Any] = row.content
     told = content.get("theirs") or content.get("ours") or "-"
     money = naming.money(content.get("amount_minor"), content.get("currency"))

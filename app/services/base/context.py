@@ -14,6 +14,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from app.domain.charging import ChargingRules
+from app.domain.chart import FinanceRules
 from app.domain.deciding import PaymentPolicy
 from app.domain.endpoints import PushRules
 from app.domain.fulfilment import RefusedFulfilment
@@ -89,6 +90,8 @@ class Rules:
     """Whether and how much users may give to each other."""
     charges: ChargingRules = field(default_factory=ChargingRules)
     """How agreements are charged."""
+    finance: FinanceRules = field(default_factory=FinanceRules)
+    """Who may post journal entries alone, and how the company calls its accounts."""
     assets: frozenset[str] = frozenset()
     """What callers may grant and debit beside the assets of products."""
 

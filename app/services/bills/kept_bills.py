@@ -33,12 +33,14 @@ class BillDamaged(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class BillWindow:
-    """What was asked for when the bill came."""
+    """What was asked for when the bill came, and where a reader is in it."""
 
     provider_account: str
     feed: str
     since: datetime
     until: datetime
+    cursor: str | None = None
+    """None: at the start."""
 
 
 def keep_bills(core: Core, window: BillWindow, files: Sequence[tuple[str, bytes]]) -> int:

@@ -9,10 +9,11 @@ that cannot be reached, is waited for.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select, update
@@ -23,6 +24,7 @@ from app.domain.retries import Retried, is_over
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.receipts import Scan
+from app.providers.facts import Page
 from app.providers.limits import LONGEST_CURSOR, fits
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import Scans
@@ -155,7 +157,8 @@ def _read_page(core: Core, account: ProviderAccount, row: AnyRow, every: timedel
 
 
 class NotRead(Exception):
-    """The provider gave no answer; what came before is kept and applied. The text says why, and where it stopped."""
+    """The provider gave no answer, or there was nothing to read; what came before is kept and applied. The text says
+    why, and where it stopped."""
 
 
 def read_range(core: Core, account: ProviderAccount, window: BillWindow, told: Callable[[str], None]) -> int:
@@ -164,73 +167,52 @@ def read_range(core: Core, account: ProviderAccount, window: BillWindow, told: C
 
     `told` gets a line after each page.
     """
-    if not isinstance(account.provider, Scans):
+    facts = 0
+    for place, page, new in _pages(core, account, window, MOST_PAGES_OF_RANGE):
+        _apply_all(core, account, place, page.facts)
+        _keep_problems(core, place, page.problems)
+        facts += len(page.facts)
+        told(f"{place.cursor or 'the start'}: {len(page.facts)} facts, {new} new bills, {len(page.problems)} odd rows")
+    return facts
+
+
+def _pages(
+    core: Core, account: ProviderAccount, window: BillWindow, most: int
+) -> Iterator[tuple[BillWindow, Page, int]]:
+    """The pages of a window, beginning at its cursor, each with its place and how many of its bills are new; they are
+    kept before the page is given out. Raises NotRead."""
+    provider = account.provider
+    if not isinstance(provider, Scans):
         raise NotRead("this provider account has no histories")
-    facts, cursor, scans = 0, None, account.provider
-    for _ in range(MOST_PAGES_OF_RANGE):
-        read = partial(scans.scan, window.feed, window.since, window.until, cursor)
+    for _ in range(most):
+        read = partial(provider.scan, window.feed, window.since, window.until, window.cursor)
         called = call_provider(core, account, "scan", read, seconds=PAGE_SECONDS, feed=window.feed)
         page = called.answer
         if page is None:
-            raise NotRead(f"{called.problem or called.end} (at {cursor or 'the start'})")
-        new = keep_bills(core, window, page.files)
-        row = _Range(window.provider_account, window.feed, window.since, window.until, cursor)
-        _apply_all(core, account, row, page.facts)
-        _keep_problems(core, row, page.problems)
-        facts += len(page.facts)
-        told(f"{cursor or 'the start'}: {len(page.facts)} facts, {new} new bills, {len(page.problems)} odd rows")
-        cursor = page.cursor
-        if cursor is None:
-            return facts
-    raise NotRead(f"more than {MOST_PAGES_OF_RANGE} pages: go on with a later day")
-
-
-class _Range(NamedTuple):
-    """A page of a range, as if a worker read it."""
-
-    provider_account: str
-    feed: str
-    since: datetime
-    until: datetime
-    cursor: str | None
+            raise NotRead(f"{called.problem or called.end} (at {window.cursor or 'the start'})")
+        yield window, page, keep_bills(core, window, page.files)
+        if page.cursor is None:
+            return
+        window = replace(window, cursor=page.cursor)
+    raise NotRead(f"more than {most} pages: go on with a later day")
 
 
 # --- what was kept, once more ---
 
 
-class NotReadAgain(Exception):
-    """The provider gave no answer, or the kept message holds nothing that could be applied. The text says which."""
-
-
 def read_again(core: Core, account: ProviderAccount, reason: str, body: bytes) -> list[Applied]:
-    """Apply a kept fact, or read a window that was left, because a person says so. Raises NotReadAgain."""
+    """Apply a kept fact, or read a window that was left, because a person says so. Raises NotRead."""
     document = json.loads(body)
     if reason == ODD_FACT and "content" in document:
         at = datetime.fromisoformat(document["at"])
-        facts = [fact_of(document["kind"], at, document["content"], document["raw"])]
+        facts: Iterable[Fact] = [fact_of(document["kind"], at, document["content"], document["raw"])]
     elif "cursor" in document:
-        facts = list(_window_again(core, account, document))
+        since, until = (datetime.fromisoformat(document[name]) for name in ("since", "until"))
+        window = BillWindow(account.name, document["feed"], since, until, document["cursor"] or None)
+        facts = (fact for _, page, _ in _pages(core, account, window, MOST_PAGES) for fact in page.facts)
     else:
-        raise NotReadAgain("a row that could not be read says nothing that could be applied")
+        raise NotRead("a row that could not be read says nothing that could be applied")
     return [tell(core, ReportedFact(account, fact, "scan")) for fact in facts]
-
-
-def _window_again(core: Core, account: ProviderAccount, document: Mapping[str, Any]) -> Iterator[Fact]:
-    provider, cursor = account.provider, document["cursor"]
-    if not isinstance(provider, Scans):
-        raise NotReadAgain("this provider account has no histories")
-    since, until = (datetime.fromisoformat(document[name]) for name in ("since", "until"))
-    for _ in range(MOST_PAGES):
-        read = partial(provider.scan, document["feed"], since, until, cursor or None)
-        called = call_provider(core, account, "scan", read, seconds=PAGE_SECONDS, feed=document["feed"])
-        if called.answer is None:
-            raise NotReadAgain(called.problem or called.end)
-        keep_bills(core, BillWindow(account.name, document["feed"], since, until), called.answer.files)
-        yield from called.answer.facts
-        cursor = called.answer.cursor
-        if cursor is None:
-            return
-    raise NotReadAgain(f"more than {MOST_PAGES} pages")
 
 
 # --- what is on a page ---

@@ -183,5 +183,5 @@ def _told_again(core: Core, account: ProviderAccount, row: AnyRow) -> list[Appli
 def _scanned_again(core: Core, account: ProviderAccount, row: AnyRow) -> list[Applied]:
     try:
         return scans.read_again(core, account, row.reason, bytes(row.body))
-    except scans.NotReadAgain as error:
+    except scans.NotRead as error:
         raise NotReplayed(str(error)) from None

@@ -327,6 +327,7 @@ class LedgerTransaction:
         self._changed[book.slot, book.name] = book
         at = self.at if entry.at_us == self.at_us else moment_of(entry.at_us)
         posted = Posted(transfer.id_in(book.slot), transfer.amount, entry.balance, entry.version, at)
+        told = transfer.effective_at
         self._transfers.append(
             {
                 "slot": book.slot,
@@ -339,6 +340,7 @@ class LedgerTransaction:
                 "amount": transfer.amount,
                 "lot": entry.lot,
                 "created_at": posted.at,
+                "effective_at": told if told is not None and told < posted.at else None,
                 "cause_id": transfer.cause,
                 "hash": entry.hash,
                 "kind": transfer.kind,

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Select, and_, bindparam, func, literal_column, select, union_all
 from sqlalchemy.sql import ColumnElement
 
+from app.domain.accounting_time import Span
 from app.domain.trial_balance import BalanceHeading, Sums, Totals, added
 from app.models.base import AnyRow, Moment
 from app.models.ledger import ACCOUNTS, TRANSFERS
@@ -33,6 +34,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 _SPAN = and_(T.created_at >= bindparam("p_start", type_=Moment), T.created_at < bindparam("p_end", type_=Moment))
+_TOLD_BEFORE = and_(
+    T.effective_at >= bindparam("p_since", type_=Moment), T.effective_at < bindparam("p_until", type_=Moment)
+)
 _ZERO = literal_column("0", BigInteger)
 HALF = 32
 _BITS, _MASK = (literal_column(str(number), BigInteger) for number in (HALF, 2**HALF - 1))
@@ -46,25 +50,33 @@ def _low(number: ColumnElement[int]) -> ColumnElement[int]:
     return func.sum(number.op("&")(_MASK))
 
 
-def _side(account_id: ColumnElement[int], *, debit: bool) -> Select[Any]:
+def _side(account_id: ColumnElement[int], *conditions: ColumnElement[bool], debit: bool) -> Select[Any]:
     """One leg of each transfer, added up by account: few accounts have to be looked up for many legs."""
     halves = (_high(T.amount), _low(T.amount))
     debits, credits_ = (halves, (_ZERO, _ZERO)) if debit else ((_ZERO, _ZERO), halves)
     named = zip((*debits, *credits_), ("debit_high", "debit_low", "credit_high", "credit_low"), strict=True)
     columns = [column.label(name) for column, name in named]
-    return select(T.slot, account_id.label("account_id"), *columns).where(_SPAN).group_by(T.slot, account_id)
+    wanted = select(T.slot, account_id.label("account_id"), *columns).where(_SPAN, *conditions)
+    return wanted.group_by(T.slot, account_id)
 
 
-_LEGS = union_all(_side(T.debit_id, debit=True), _side(T.credit_id, debit=False)).subquery("sides")
-_SUMMED = [func.sum(column).label(column.name) for column in list(_LEGS.c)[2:]]
 _OF_USERS = (A.user_id != literal_column("''")).label("of_users")
 _NAME = (A.asset, A.environment, _OF_USERS, A.code)
-_SUMS = (
-    select(*_NAME, *_SUMMED)
-    .prefix_with(sweep("checkpoint"))
-    .join_from(_LEGS, ACCOUNTS, and_(A.slot == _LEGS.c.slot, A.id == _LEGS.c.account_id))
-    .group_by(*_NAME)
-)
+
+
+def _summed(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """The legs of both sides of a span, added up by the names of their accounts."""
+    sides = (_side(T.debit_id, *conditions, debit=True), _side(T.credit_id, *conditions, debit=False))
+    legs = union_all(*sides).subquery("sides")
+    return (
+        select(*_NAME, *(func.sum(column).label(column.name) for column in list(legs.c)[2:]))
+        .prefix_with(sweep("checkpoint"))
+        .join_from(legs, ACCOUNTS, and_(A.slot == legs.c.slot, A.id == legs.c.account_id))
+        .group_by(*_NAME)
+    )
+
+
+_SUMS, _LATE_SUMS = _summed(), _summed(_TOLD_BEFORE)
 # For a plain LIMIT 1 PostgreSQL may read the table from its start, where the wanted rows are not. A MATERIALIZED
 # subquery is planned for the whole span, so by the index on created_at, and still stops at the first row.
 _BOOKED = select(T.slot).where(_SPAN).cte("booked").prefix_with("MATERIALIZED", dialect="postgresql")
@@ -101,14 +113,22 @@ def busy_days(session: Transaction, start: datetime, end: datetime) -> Iterator[
 
 
 def sums_between(
-    session: Transaction, start: datetime, end: datetime, *, clock: Callable[[], float] = time.monotonic
+    session: Transaction,
+    start: datetime,
+    end: datetime,
+    *,
+    effective: Span | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Totals:
-    """The legs booked from `start` until just before `end`."""
+    """The legs booked from `start` until just before `end`; those alone that are effective in that span, if one is
+    given."""
     totals: Totals = {}
+    told = {} if effective is None else {"p_since": effective.since, "p_until": effective.until}
+    sums = _SUMS if effective is None else _LATE_SUMS
     width = SLICE
     while start < end:
         until, began = min(start + width, end), clock()
-        rows = session.connection().execute(_SUMS, {"p_start": start, "p_end": until})
+        rows = session.connection().execute(sums, {"p_start": start, "p_end": until, **told})
         totals = added(totals, {_heading(row): _sums(row) for row in rows})
         if clock() - began < QUICK_SECONDS:
             width *= 2

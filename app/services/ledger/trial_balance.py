@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
+from app.domain.accounting_time import TICK, ClosedMonth, Span, late_at
 from app.domain.trial_balance import Totals, TrialBalance, added, draw_up
 from app.services.base.errors import DomainError
 from app.services.base.transaction import Transaction
 from app.services.ledger import checkpoints
-from app.services.ledger.leg_sums import FOREVER, balances_of_users, busy_days, sums_between
-
-MICROSECOND = timedelta(microseconds=1)
+from app.services.ledger.leg_sums import DAY, FOREVER, balances_of_users, busy_days, midnight, sums_between
 
 
 class CheckpointsBehind(DomainError):
@@ -18,9 +18,17 @@ class CheckpointsBehind(DomainError):
 
 
 def trial_balance(
-    session: Transaction, *, now: datetime, at: datetime | None = None, most_days: int | None = None
+    session: Transaction,
+    *,
+    now: datetime,
+    at: datetime | None = None,
+    most_days: int | None = None,
+    closed: Sequence[ClosedMonth] | None = None,
 ) -> TrialBalance:
     """Everything booked up to and including the moment `at`; at present, if that is None.
+
+    With `closed` (the closed months in their order, maybe none) by accounting time: everything that counts up to and
+    including that moment. At present that is the same, for nothing counts after it was booked.
 
     At present the balances of users' accounts are those that the accounts keep, a second source that must agree with
     the legs. For the past they are the sums of their legs, like those of system accounts. Call it in a snapshot
@@ -29,7 +37,23 @@ def trial_balance(
     totals = _sums_of_legs(session, now=now, at=at, most_days=most_days)
     if at is None:
         return draw_up(now, totals, balances_of_users(session))
+    if closed is not None:
+        totals = added(totals, late_sums(session, at, closed, now=now))
     return draw_up(at, totals)
+
+
+def late_sums(session: Transaction, at: datetime, closed: Sequence[ClosedMonth], *, now: datetime) -> Totals:
+    """The legs that were booked after that moment and count at the moment or before. The checkpoints know nothing of
+    accounting time: these few are what is missing in them."""
+    totals: Totals = {}
+    if at >= now:
+        return totals
+    newest = midnight(now) + 2 * DAY  # another worker's clock may be ahead
+    for late in late_at(at, closed):
+        until = newest if late.booked_until is None else min(late.booked_until, newest)
+        told = Span(late.since, late.until)
+        totals = added(totals, sums_between(session, at + TICK, until, effective=told))
+    return totals
 
 
 def _sums_of_legs(session: Transaction, *, now: datetime, at: datetime | None, most_days: int | None) -> Totals:
@@ -39,7 +63,7 @@ def _sums_of_legs(session: Transaction, *, now: datetime, at: datetime | None, m
     """
     closed = checkpoints.closed_until(now)
     base = checkpoints.latest(session, closed if at is None else min(at, closed))
-    end = FOREVER if at is None or at == FOREVER else at + MICROSECOND
+    end = FOREVER if at is None or at == FOREVER else at + TICK
     totals = base.totals
     for number, (start, until) in enumerate(busy_days(session, base.end, end), start=1):
         if most_days is not None and number > most_days:

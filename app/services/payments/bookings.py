@@ -8,7 +8,7 @@ the audit can work out the same transfers again from the stored fact.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.domain.deciding import Booking
@@ -84,27 +84,31 @@ def still_to_book(
     if from_suspense:
         transfers = _out_of_suspense(fact, booking, str(payment_id))
     else:
-        transfers = _moved(fact, "money", fact.clearing, booking, str(payment_id))
+        transfers = _moved(fact, "money", fact.clearing, booking, str(payment_id), at=fact.at)
     if booking is Booking.SALE and order.fulfilment == FulfilledBy.WALLET:
         paid = fact.money.minor if fact.money else 0
         grants = grants_of(order.grants, quantity=order.quantity, paid_minor=paid, paid_at=fact.at)
         for number, grant in enumerate(grants):
-            transfers.append(_coins(fact, order, payment_id, number, grant))
+            coins = _coins(fact, order, payment_id, number, grant)
+            transfers.append(coins if from_suspense else replace(coins, effective_at=fact.at))
     return transfers
 
 
 def unmatched(fact: MoneyFact, booking: Booking) -> list[Transfer]:
     """What to book for verified money for which there is no payment here."""
-    return _moved(fact, "money", fact.clearing, booking, fact.theirs)
+    return _moved(fact, "money", fact.clearing, booking, fact.theirs, at=fact.at)
 
 
 def _out_of_suspense(fact: MoneyFact, booking: Booking, reference: str) -> list[Transfer]:
+    """Effective when it is booked: until then it was not known whose money that is."""
     if booking is Booking.SUSPENSE:
         return []
     return _moved(fact, "matched", _COUNTERPART[Booking.SUSPENSE], booking, reference)
 
 
-def _moved(fact: MoneyFact, step: str, source: str, booking: Booking, reference: str) -> list[Transfer]:
+def _moved(
+    fact: MoneyFact, step: str, source: str, booking: Booking, reference: str, at: datetime | None = None
+) -> list[Transfer]:
     money = fact.money
     if booking is Booking.NOTHING or money is None or money.minor == 0:
         return []
@@ -117,6 +121,7 @@ def _moved(fact: MoneyFact, step: str, source: str, booking: Booking, reference:
             amount=money.minor,
             kind="payment" if booking is Booking.SALE else _COUNTERPART[booking],
             reference=reference[:128],
+            effective_at=at,
         )
     ]
 

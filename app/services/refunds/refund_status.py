@@ -64,7 +64,7 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     about_id = about.id if about is not None else made.get(fact.content["refund"] or "")
     words = _words(fact, captured, about, about_id)
     others = [row for row in open_rows if row not in ending]
-    settled = settle(tx, Settlement(captured, now, policy, words, ending, others))
+    settled = settle(tx, Settlement(captured, now, policy, words, ending, others, effective_at=fact.at))
     if captured.order is not None and captured.is_fulfilled_elsewhere:
         fulfilments.aim_fulfilment(tx, captured.order, now.part)
     moved = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -65,6 +66,8 @@ class Settlement:
     words: StatementText
     ending: Sequence[AnyRow]
     others: Sequence[AnyRow]
+    effective_at: datetime | None = None
+    """When that happened, by the fact that told of it."""
     may_recall: bool = True
 
     @property
@@ -101,7 +104,7 @@ def _book(
         done = known[money.cause]
         minor = money.target - returned(done)
         if minor:
-            books.post(slot, _money(captured, money, minor, done.times, wanted.words.reference))
+            books.post(slot, _money(wanted, money, minor, done.times))
             changed = True
     for claim in claims:
         changed |= claim.target != accounted(known[claim.grant], claim.target)
@@ -224,10 +227,10 @@ def _clearing(captured: CapturedPayment, house: AccountName) -> AccountName:
     return system(f"clearing:{captured.paid.provider_account}", house.asset, house.environment)
 
 
-def _money(captured: CapturedPayment, money: MoneyTarget, minor: int, times: int, reference: str) -> Transfer:
+def _money(wanted: Settlement, money: MoneyTarget, minor: int, times: int) -> Transfer:
     """So much is still to be taken out of where one leg put the money. Counting what was booked for that leg before
     gives each step a key of its own."""
-    house, clearing = money.leg.credit, _clearing(captured, money.leg.credit)
+    house, clearing = money.leg.credit, _clearing(wanted.captured, money.leg.credit)
     debit, credit = (house, clearing) if minor > 0 else (clearing, house)
     return Transfer(
         scope=f"refund:{money.cause.hex}",
@@ -236,6 +239,7 @@ def _money(captured: CapturedPayment, money: MoneyTarget, minor: int, times: int
         credit=credit,
         amount=abs(minor),
         kind=MONEY_KINDS[minor < 0],
-        reference=reference,
+        reference=wanted.words.reference,
         cause=money.cause,
+        effective_at=wanted.effective_at,
     )

@@ -36,6 +36,11 @@ CODES: dict[str, tuple[str, ...]] = {
         *("kept_by_the_store", "needs_signing", "no_price", "not_a_plan", "not_found", "unknown_product"),
     ),
     "app.web.agreements.show_agreement": ("forbidden", "invalid_request", "not_found", "user_missing"),
+    "app.web.differences.list_all_differences": (
+        *("balance_overflow", "empty_time_span", "invalid_request", "not_a_cursor", "too_many_downloads"),
+    ),
+    "app.web.differences.list_bills": ("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
+    "app.web.differences.show_difference": ("not_found",),
     "app.web.endpoints.add_endpoint": (
         *("address_refused", "endpoint_exists", "idempotency_key_missing", "idempotency_key_reused", "not_a_cursor"),
         *("not_found", "too_many_endpoints"),
@@ -59,6 +64,26 @@ CODES: dict[str, tuple[str, ...]] = {
     ),
     "app.web.events.list_events": ("cursor_too_old", "not_a_cursor"),
     "app.web.events.show_event": ("not_found",),
+    "app.web.finance.accept_closing": ("actor_missing", "checkpoints_behind", "not_closable"),
+    "app.web.finance.accept_journal_entry": (
+        *("actor_missing", "balance_overflow", "entry_ended", "idempotency_key_reused", "insufficient_funds"),
+        *("invalid_request", "needs_another_person", "not_found"),
+    ),
+    "app.web.finance.create_closing": ("actor_missing", "checkpoints_behind", "not_closable"),
+    "app.web.finance.create_journal_entry": (
+        *("actor_missing", "balance_overflow", "entry_taken_back", "idempotency_key_missing", "idempotency_key_reused"),
+        *("insufficient_funds", "invalid_request", "not_found"),
+    ),
+    "app.web.finance.decline_journal_entry": ("actor_missing", "entry_ended", "not_found"),
+    "app.web.finance.list_closings": (),
+    "app.web.finance.list_journal_entries": (
+        *("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
+    ),
+    "app.web.finance.reverse_journal_entry": (
+        *("actor_missing", "balance_overflow", "entry_taken_back", "idempotency_key_missing", "idempotency_key_reused"),
+        *("insufficient_funds", "invalid_request", "not_found"),
+    ),
+    "app.web.finance.show_journal_entry": ("not_found",),
     "app.web.fulfilments.answer_fulfilment": (
         *("fulfilment_contradicted", "fulfilment_not_asked", "idempotency_key_missing", "idempotency_key_reused"),
         *("not_found",),
@@ -129,7 +154,7 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.refunds.unfreeze_wallet": (
         *("idempotency_key_missing", "idempotency_key_reused", "invalid_request", "not_found"),
     ),
-    "app.web.reports.show_trial_balance": ("checkpoints_behind",),
+    "app.web.reports.show_trial_balance": ("checkpoints_behind", "empty_time_span"),
     "app.web.transfers.capture_hold": (
         *("balance_overflow", "hold_closed", "hold_exceeded", "hold_expired", "idempotency_key_missing"),
         *("idempotency_key_reused", "insufficient_funds", "invalid_request", "not_found", "wallet_frozen"),

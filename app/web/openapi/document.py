@@ -27,6 +27,7 @@ TAGS = {
     "Endpoints": "Where events are pushed to, and what became of each delivery.",
     "Lookup": "What a number names, and all that happened to an order: for those who help users.",
     "Reports": "Figures about the whole house.",
+    "Finance": "Journal entries by hand, and months that are closed.",
 }
 """Each tag of a blueprint, with what its operations are about."""
 LICENSE = {"name": "All rights reserved", "identifier": "LicenseRef-All-Rights-Reserved"}

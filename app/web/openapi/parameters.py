@@ -9,6 +9,7 @@ from werkzeug.routing import Rule
 
 from app.web.access import ACTOR_FIELD, LONGEST_ACTOR
 from app.web.fields import AccountField, Number
+from app.web.finance_schemas import MonthField
 from app.web.openapi.components import Schema, parameter_schemas
 from app.web.openapi.header_fields import REQUEST_ID as REQUEST_ID_EXAMPLE
 from app.web.request_log import ID_FIELD, LONGEST_REQUEST_ID
@@ -20,6 +21,7 @@ PATH_PARAMETERS: dict[str, tuple[str, Schema]] = {
     "number": ("The number, as an answer showed it.", TypeAdapter(Number).json_schema()),
     "provider_account": ("The provider account, by its name.", TypeAdapter(AccountField).json_schema()),
     "name": ("The endpoint, by your name for it.", {"type": "string", "examples": ["game"]}),
+    "month": ("The month.", TypeAdapter(MonthField).json_schema()),
     "event_id": ("The event, by its `id`.", _UUID | {"examples": ["5c1f6a0e-77b2-8d41-9e03-2b8c4d5f6a10"]}),
     "hold_id": ("The hold, by its `id`.", _UUID | {"examples": ["0b9e6a52-3f41-8c07-a2d5-6e1f7b90c830"]}),
     "transfer_id": ("The transfer, by its `id`.", _UUID | {"examples": ["0b9e6a52-3f41-8c07-a2d5-6e1f7b90c82f"]}),

@@ -240,6 +240,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/bills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Bills of providers that were read, by the time that they cover; refused ones say why
+         * @description Bills of providers that were read, by the time that they cover; refused ones say why.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["listBills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/closings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Months that are closed or proposed to be
+         * @description Months that are closed or proposed to be.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["listClosings"];
+        put?: never;
+        /**
+         * Propose to close a month. Proposing again replaces a proposal that nobody has confirmed
+         * @description Propose to close a month. Proposing again replaces a proposal that nobody has confirmed.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["createClosing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/closings/{month}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close a month, as another person than the one who proposed it. From then on its reports never change
+         * @description Close a month, as another person than the one who proposed it. From then on its reports never change.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["acceptClosing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/consent": {
         parameters: {
             query?: never;
@@ -280,6 +352,50 @@ export interface paths {
          *     Needs the scope `grant`.
          */
         post: operations["createDebit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where bills and books disagree, the earliest first; `since` and `until` are about when it happened
+         * @description Where bills and books disagree, the earliest first; `since` and `until` are about when it happened.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["listAllDifferences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One difference with its history
+         * @description One difference with its history.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["readDifference"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -774,6 +890,122 @@ export interface paths {
          *     Needs the scope `hold`.
          */
         post: operations["releaseHold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/journal-entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Journal entries by hand, the newest first
+         * @description Journal entries by hand, the newest first.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["listJournalEntries"];
+        put?: never;
+        /**
+         * Propose a journal entry. It is posted at once if it needs no second person
+         * @description Propose a journal entry. It is posted at once if it needs no second person.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["createJournalEntry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/journal-entries/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One journal entry
+         * @description One journal entry.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["readJournalEntry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/journal-entries/{number}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post a proposed entry, as another person than the one who proposed it. A repeat changes nothing
+         * @description Post a proposed entry, as another person than the one who proposed it. A repeat changes nothing.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["acceptJournalEntry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/journal-entries/{number}/reverse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Propose the entry that takes back a posted one. Each is taken back once
+         * @description Propose the entry that takes back a posted one. Each is taken back once.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["reverseJournalEntry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/journal-entries/{number}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that a proposed entry will never be posted. A repeat changes nothing
+         * @description Say that a proposed entry will never be posted. A repeat changes nothing.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["declineJournalEntry"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1336,6 +1568,24 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Why `acceptClosing` was refused. */
+        AcceptClosingProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "checkpoints_behind" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_closable" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `acceptJournalEntry` was refused. */
+        AcceptJournalEntryProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "balance_overflow" | "database_unavailable" | "entry_ended" | "forbidden" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "needs_another_person" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         AccountToken: {
             /**
              * Format: uuid
@@ -1666,6 +1916,11 @@ export interface components {
              */
             balance: number;
         };
+        /**
+         * @description By which time a report counts transfers.
+         * @enum {string}
+         */
+        Basis: "effective" | "booking";
         Batch: {
             /**
              * @description False: nothing was booked, because something was refused.
@@ -1683,6 +1938,86 @@ export interface components {
             all_or_nothing: boolean;
             /** @description What to book, each with a key of its own. */
             items: (components["schemas"]["SpendItem"] | components["schemas"]["GrantItem"])[];
+        };
+        Bill: {
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description Which kind of bill.
+             * @example trade_bill
+             */
+            feed: string;
+            /**
+             * @description The document's name.
+             * @example 2026-11-28.zip
+             */
+            name: string;
+            /**
+             * @description What the bill proves.
+             * @example trades
+             */
+            side: components["schemas"]["BillSide"];
+            /**
+             * @description `refused`: the document fails its own checks. `replaced`: a later one of that name counts.
+             * @example read
+             * @enum {string}
+             */
+            status: "reading" | "read" | "refused" | "replaced";
+            /**
+             * @description Why it was refused, for people.
+             * @example
+             */
+            problem: string;
+            /**
+             * Format: date-time
+             * @description The beginning of the time that it covers.
+             * @example 2026-11-28T09:30:00Z
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description The end of that time.
+             * @example 2026-11-28T09:30:00Z
+             */
+            until: string;
+            /**
+             * @description The zone of the provider's days.
+             * @example Asia/Shanghai
+             */
+            zone: string;
+            /**
+             * @description Rows that were read.
+             * @example 1200
+             */
+            lines: number;
+            /**
+             * @description Of the bytes that are kept.
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            sha256: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            read_at: string;
+        };
+        /**
+         * @description What a bill proves.
+         * @enum {string}
+         */
+        BillSide: "trades" | "funds" | "sales" | "proceeds";
+        Bills: {
+            /** @description By the time that they cover. */
+            bills: components["schemas"]["Bill"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
         };
         /** @description Why `cancelAgreement` was refused. */
         CancelAgreementProblem: {
@@ -1766,6 +2101,78 @@ export interface components {
              */
             product: string;
         };
+        Closing: {
+            /**
+             * @description A month of the zone of the rules.
+             * @example 2026-01
+             */
+            month: string;
+            /**
+             * @description `proposed`: it waits for a second person.
+             * @example closed
+             * @enum {string}
+             */
+            status: "proposed" | "closed";
+            /**
+             * Format: date-time
+             * @description When the month after it begins.
+             * @example 2026-11-28T09:30:00Z
+             */
+            until: string;
+            /**
+             * Format: date-time
+             * @description What is booked from then on counts when it is booked.
+             * @example 2026-11-28T09:30:00Z
+             */
+            booked_until: string;
+            /**
+             * @description Of the trial balance that is kept with it.
+             * @example 9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f
+             */
+            sha256: string;
+            /**
+             * @description Why it was closed though something was open.
+             * @example
+             */
+            despite: string;
+            /**
+             * @description Who proposed it.
+             * @example backend:shop/mei
+             */
+            proposed_by: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            proposed_at: string;
+            /**
+             * @description Who confirmed it.
+             * @example backend:shop/li
+             */
+            confirmed_by: string | null;
+            /**
+             * @description When it was closed.
+             * @example 2026-11-28T09:30:00Z
+             */
+            confirmed_at: string | null;
+        };
+        ClosingRequest: {
+            /**
+             * @description A month of the zone of the rules.
+             * @example 2026-01
+             */
+            month: string;
+            /**
+             * @description Why it is closed though something is open.
+             * @example the bank answers in May
+             */
+            despite?: string;
+        };
+        Closings: {
+            /** @description In the order of time. */
+            closings: components["schemas"]["Closing"][];
+        };
         Coins: {
             /**
              * @description What is counted: `coin`, or another virtual currency of the app.
@@ -1830,6 +2237,15 @@ export interface components {
              */
             code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `createClosing` was refused. */
+        CreateClosingProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "checkpoints_behind" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_closable" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createDebit` was refused. */
         CreateDebitProblem: {
             /**
@@ -1865,6 +2281,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "spend_limit" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `createJournalEntry` was refused. */
+        CreateJournalEntryProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_taken_back" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createOrder` was refused. */
         CreateOrderProblem: {
@@ -1935,6 +2360,15 @@ export interface components {
              */
             amount: number;
         };
+        /** @description Why `declineJournalEntry` was refused. */
+        DeclineJournalEntryProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "database_unavailable" | "entry_ended" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         Deliveries: {
             /** @description The newest events first. */
             deliveries: components["schemas"]["Delivery"][];
@@ -2002,6 +2436,264 @@ export interface components {
              * @example 2026-12-01T08:30:00Z
              */
             tried_at: string | null;
+        };
+        Difference: {
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description Which bills were compared with the books.
+             * @example trades
+             */
+            side: components["schemas"]["BillSide"];
+            /**
+             * @description Who has what (docs/operating.md).
+             * @example amount
+             */
+            type: components["schemas"]["DifferenceType"];
+            /**
+             * @description `gone`: not found any more.
+             * @example open
+             * @enum {string}
+             */
+            state: "open" | "in_work" | "resolved" | "written_off" | "gone";
+            /**
+             * Format: date-time
+             * @description When it happened: by the bill, or by our fact where the bill has nothing.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+            /**
+             * @description The zone of the provider's days.
+             * @example Asia/Shanghai
+             */
+            zone: string;
+            /**
+             * @description Minor units, negative where money went back; null: nothing.
+             * @example 600
+             */
+            ours_minor: number | null;
+            /**
+             * @description The currency of `ours_minor`.
+             * @example CNY
+             */
+            ours_currency: string | null;
+            /**
+             * @description Minor units, negative where money went back; null: nothing.
+             * @example 600
+             */
+            theirs_minor: number | null;
+            /**
+             * @description The currency of `theirs_minor`.
+             * @example CNY
+             */
+            theirs_currency: string | null;
+            /**
+             * @description Our number of the payment.
+             * @example 252286601203298479
+             */
+            ours: string | null;
+            /**
+             * @description The provider's number.
+             * @example 2026112822001400001
+             */
+            theirs: string | null;
+            /**
+             * @description The number of the refund.
+             * @example 252286601203298480
+             */
+            refund: string | null;
+            /**
+             * @description Who works on it.
+             * @example wang
+             */
+            owner: string;
+            /**
+             * @description For people.
+             * @example asked the provider
+             */
+            note: string;
+            /**
+             * @description Who wants it written off.
+             * @example
+             */
+            written_off_by: string;
+            /**
+             * Format: date-time
+             * @description When it was found first.
+             * @example 2026-11-28T09:30:00Z
+             */
+            opened_at: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            changed_at: string;
+            /**
+             * @description When it was settled; null: it is not.
+             * @example 2026-11-28T09:30:00Z
+             */
+            closed_at: string | null;
+        };
+        DifferenceChange: {
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+            /**
+             * @description Who did it.
+             * @example wang
+             */
+            actor: string;
+            /**
+             * @description What happened.
+             * @example opened
+             */
+            what: string;
+            /**
+             * @description More of it, for people.
+             * @example
+             */
+            detail: string;
+        };
+        /**
+         * @description Who has what, by the bill: «ours» is what the books have, «theirs» is what the bill has.
+         * @enum {string}
+         */
+        DifferenceType: "ours_not_theirs" | "theirs_not_ours" | "amount" | "currency" | "fee" | "status" | "refund_missing" | "refund_extra" | "duplicate" | "late" | "not_ours" | "balance";
+        DifferenceWithHistory: {
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description Which bills were compared with the books.
+             * @example trades
+             */
+            side: components["schemas"]["BillSide"];
+            /**
+             * @description Who has what (docs/operating.md).
+             * @example amount
+             */
+            type: components["schemas"]["DifferenceType"];
+            /**
+             * @description `gone`: not found any more.
+             * @example open
+             * @enum {string}
+             */
+            state: "open" | "in_work" | "resolved" | "written_off" | "gone";
+            /**
+             * Format: date-time
+             * @description When it happened: by the bill, or by our fact where the bill has nothing.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+            /**
+             * @description The zone of the provider's days.
+             * @example Asia/Shanghai
+             */
+            zone: string;
+            /**
+             * @description Minor units, negative where money went back; null: nothing.
+             * @example 600
+             */
+            ours_minor: number | null;
+            /**
+             * @description The currency of `ours_minor`.
+             * @example CNY
+             */
+            ours_currency: string | null;
+            /**
+             * @description Minor units, negative where money went back; null: nothing.
+             * @example 600
+             */
+            theirs_minor: number | null;
+            /**
+             * @description The currency of `theirs_minor`.
+             * @example CNY
+             */
+            theirs_currency: string | null;
+            /**
+             * @description Our number of the payment.
+             * @example 252286601203298479
+             */
+            ours: string | null;
+            /**
+             * @description The provider's number.
+             * @example 2026112822001400001
+             */
+            theirs: string | null;
+            /**
+             * @description The number of the refund.
+             * @example 252286601203298480
+             */
+            refund: string | null;
+            /**
+             * @description Who works on it.
+             * @example wang
+             */
+            owner: string;
+            /**
+             * @description For people.
+             * @example asked the provider
+             */
+            note: string;
+            /**
+             * @description Who wants it written off.
+             * @example
+             */
+            written_off_by: string;
+            /**
+             * Format: date-time
+             * @description When it was found first.
+             * @example 2026-11-28T09:30:00Z
+             */
+            opened_at: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            changed_at: string;
+            /**
+             * @description When it was settled; null: it is not.
+             * @example 2026-11-28T09:30:00Z
+             */
+            closed_at: string | null;
+            /** @description What happened to it, oldest first. */
+            history: components["schemas"]["DifferenceChange"][];
+            /**
+             * @description What `tillbook differences repair` can do about it, the usual way first.
+             * @example [
+             *       "ask"
+             *     ]
+             */
+            repairs: ("ask" | "apply" | "refund")[];
+        };
+        Differences: {
+            /** @description The earliest first. */
+            differences: components["schemas"]["Difference"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
         };
         Endpoint: {
             /**
@@ -3037,6 +3729,175 @@ export interface components {
             /** @description What was booked; null: nothing. */
             posted: components["schemas"]["Posted"] | null;
         };
+        JournalEntries: {
+            /** @description The newest first. */
+            entries: components["schemas"]["JournalEntry"][];
+            /**
+             * @description The `cursor` of the next page; null at the end.
+             * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+             */
+            next: string | null;
+        };
+        JournalEntry: {
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description `proposed`: it waits for a second person, and nothing is booked.
+             * @example proposed
+             * @enum {string}
+             */
+            status: "proposed" | "posted" | "withdrawn";
+            /**
+             * @description The paper or file behind it.
+             * @example 2026-01-17
+             */
+            document: string;
+            /**
+             * @description Why, for people.
+             * @example found its owner
+             */
+            reason: string;
+            environment: components["schemas"]["Environment"];
+            /**
+             * @description A currency, by its code in ISO 4217.
+             * @example CNY
+             */
+            currency: string;
+            /**
+             * @description In minor units.
+             * @example 600
+             */
+            total_minor: number;
+            /** @description Debits and credits. */
+            lines: components["schemas"]["JournalLine"][];
+            /**
+             * @description When it happened; null: when it was booked.
+             * @example 2026-01-17T02:00:00Z
+             */
+            effective_at: string | null;
+            /**
+             * @description The entry that it takes back; null: none.
+             * @example 252286601203298479
+             */
+            reverses: string | null;
+            /**
+             * @description Who proposed it.
+             * @example backend:shop/mei
+             */
+            proposed_by: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            proposed_at: string;
+            /**
+             * @description Who posted or withdrew it.
+             * @example backend:shop/li
+             */
+            ended_by: string | null;
+            /**
+             * @description When it was posted or withdrawn.
+             * @example 2026-11-28T09:30:00Z
+             */
+            ended_at: string | null;
+        };
+        /**
+         * @example {
+         *       "currency": "CNY",
+         *       "document": "2026-01-17",
+         *       "lines": [
+         *         {
+         *           "account": "suspense",
+         *           "credit_minor": 0,
+         *           "debit_minor": 600
+         *         },
+         *         {
+         *           "account": "bank:shop",
+         *           "credit_minor": 600,
+         *           "debit_minor": 0
+         *         }
+         *       ],
+         *       "reason": "found its owner"
+         *     }
+         */
+        JournalEntryRequest: {
+            /**
+             * @description The reference of the paper or file behind it.
+             * @example 2026-01-17
+             */
+            document: string;
+            /**
+             * @description Why, for people.
+             * @example asked by the user
+             */
+            reason: string;
+            /**
+             * @description A currency, by its code in ISO 4217.
+             * @example CNY
+             */
+            currency: string;
+            /** @description `live`, or `sandbox` for what a provider's sandbox paid. Not given: `live`. */
+            environment?: components["schemas"]["Environment"];
+            /**
+             * @description Each has a debit or a credit; debits and credits are alike. An account stands in one line.
+             * @example [
+             *       {
+             *         "account": "suspense",
+             *         "credit_minor": 0,
+             *         "debit_minor": 600
+             *       },
+             *       {
+             *         "account": "bank:shop",
+             *         "credit_minor": 600,
+             *         "debit_minor": 0
+             *       }
+             *     ]
+             */
+            lines: components["schemas"]["JournalLineRequest"][];
+            /**
+             * @description When it happened; null: when it is booked. Never in the future.
+             * @example 2026-11-28T09:30:00Z
+             */
+            effective_at?: string | null;
+        };
+        JournalLine: {
+            /**
+             * @description Code of the account.
+             * @example suspense
+             */
+            account: string;
+            /**
+             * @description In minor units.
+             * @example 600
+             */
+            debit_minor: number;
+            /**
+             * @description In minor units.
+             * @example 600
+             */
+            credit_minor: number;
+        };
+        JournalLineRequest: {
+            /**
+             * @description An account of the chart that may be used by hand.
+             * @example suspense
+             */
+            account: string;
+            /**
+             * @description In minor units. Not given: `0`.
+             * @example 600
+             */
+            debit_minor?: number;
+            /**
+             * @description In minor units. Not given: `0`.
+             * @example 600
+             */
+            credit_minor?: number;
+        };
         Line: {
             /**
              * @description The wallet's version: 1, 2, … without gaps.
@@ -3099,6 +3960,33 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listAllDifferences` was refused. */
+        ListAllDifferencesProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listBills` was refused. */
+        ListBillsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listClosings` was refused. */
+        ListClosingsProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listDeliveries` was refused. */
         ListDeliveriesProblem: {
@@ -3171,6 +4059,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `listJournalEntries` was refused. */
+        ListJournalEntriesProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listLots` was refused. */
         ListLotsProblem: {
@@ -3962,6 +4859,15 @@ export interface components {
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readDifference` was refused. */
+        ReadDifferenceProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readEndpoint` was refused. */
         ReadEndpointProblem: {
             /**
@@ -4006,6 +4912,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readJournalEntry` was refused. */
+        ReadJournalEntryProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readOrder` was refused. */
         ReadOrderProblem: {
@@ -4059,7 +4974,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "checkpoints_behind" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "checkpoints_behind" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readWallet` was refused. */
         ReadWalletProblem: {
@@ -4297,6 +5212,27 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        ReversalOfEntryRequest: {
+            /**
+             * @description The reference of the paper or file behind it.
+             * @example 2026-01-17
+             */
+            document: string;
+            /**
+             * @description Why, for people.
+             * @example asked by the user
+             */
+            reason: string;
+        };
+        /** @description Why `reverseJournalEntry` was refused. */
+        ReverseJournalEntryProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_taken_back" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         ReverseRequest: {
             /**
@@ -7283,6 +8219,594 @@ export interface operations {
             };
         };
     };
+    listBills: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
+                 * @description Only of this provider account.
+                 * @example sandbox
+                 */
+                account?: string;
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "bills": [
+                     *         {
+                     *           "provider_account": "sandbox",
+                     *           "feed": "trade_bill",
+                     *           "name": "2026-11-28.zip",
+                     *           "side": "trades",
+                     *           "status": "read",
+                     *           "problem": "",
+                     *           "since": "2026-11-28T09:30:00Z",
+                     *           "until": "2026-11-28T09:30:00Z",
+                     *           "zone": "Asia/Shanghai",
+                     *           "lines": 1200,
+                     *           "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "read_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Bills"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListBillsProblem"];
+                };
+            };
+        };
+    };
+    listClosings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "closings": [
+                     *         {
+                     *           "month": "2026-01",
+                     *           "status": "closed",
+                     *           "until": "2026-11-28T09:30:00Z",
+                     *           "booked_until": "2026-11-28T09:30:00Z",
+                     *           "sha256": "9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f",
+                     *           "despite": "",
+                     *           "proposed_by": "backend:shop/mei",
+                     *           "proposed_at": "2026-11-28T09:30:00Z",
+                     *           "confirmed_by": "backend:shop/li",
+                     *           "confirmed_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Closings"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListClosingsProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListClosingsProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListClosingsProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListClosingsProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListClosingsProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListClosingsProblem"];
+                };
+            };
+        };
+    };
+    createClosing: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "month": "2026-01"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ClosingRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "month": "2026-01",
+                     *       "status": "closed",
+                     *       "until": "2026-11-28T09:30:00Z",
+                     *       "booked_until": "2026-11-28T09:30:00Z",
+                     *       "sha256": "9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f",
+                     *       "despite": "",
+                     *       "proposed_by": "backend:shop/mei",
+                     *       "proposed_at": "2026-11-28T09:30:00Z",
+                     *       "confirmed_by": "backend:shop/li",
+                     *       "confirmed_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Closing"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateClosingProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateClosingProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateClosingProblem"];
+                };
+            };
+            /** @description - `not_closable`: The month cannot be closed. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateClosingProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateClosingProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateClosingProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateClosingProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateClosingProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateClosingProblem"];
+                };
+            };
+            /**
+             * @description - `checkpoints_behind`: The worker has not added up enough of the past yet. Try again later.
+             *     - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateClosingProblem"];
+                };
+            };
+        };
+    };
+    acceptClosing: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The month.
+                 * @example 2026-01
+                 */
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "month": "2026-01",
+                     *       "status": "closed",
+                     *       "until": "2026-11-28T09:30:00Z",
+                     *       "booked_until": "2026-11-28T09:30:00Z",
+                     *       "sha256": "9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f",
+                     *       "despite": "",
+                     *       "proposed_by": "backend:shop/mei",
+                     *       "proposed_at": "2026-11-28T09:30:00Z",
+                     *       "confirmed_by": "backend:shop/li",
+                     *       "confirmed_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Closing"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptClosingProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptClosingProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptClosingProblem"];
+                };
+            };
+            /** @description - `not_closable`: The month cannot be closed. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptClosingProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptClosingProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptClosingProblem"];
+                };
+            };
+            /**
+             * @description - `checkpoints_behind`: The worker has not added up enough of the past yet. Try again later.
+             *     - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptClosingProblem"];
+                };
+            };
+        };
+    };
     setConsent: {
         parameters: {
             query?: never;
@@ -7658,6 +9182,357 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["CreateDebitProblem"];
+                };
+            };
+        };
+    };
+    listAllDifferences: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
+                 * @description Only what was made at that moment or later.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Only what was made before that moment.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                until?: string;
+                /**
+                 * @description Only of this provider account.
+                 * @example sandbox
+                 */
+                account?: string;
+                /**
+                 * @description Only those of this type.
+                 * @example amount
+                 */
+                type?: components["schemas"]["DifferenceType"];
+                /**
+                 * @description If not given, those that are not settled: `open` and `in_work`.
+                 * @example open
+                 */
+                state?: ("open" | "in_work" | "resolved" | "written_off" | "gone") | "all" | null;
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "differences": [
+                     *         {
+                     *           "number": "252286601203298479",
+                     *           "provider_account": "sandbox",
+                     *           "side": "trades",
+                     *           "type": "amount",
+                     *           "state": "open",
+                     *           "at": "2026-11-28T09:30:00Z",
+                     *           "zone": "Asia/Shanghai",
+                     *           "ours_minor": 600,
+                     *           "ours_currency": "CNY",
+                     *           "theirs_minor": 600,
+                     *           "theirs_currency": "CNY",
+                     *           "ours": "252286601203298479",
+                     *           "theirs": "2026112822001400001",
+                     *           "refund": "252286601203298480",
+                     *           "owner": "wang",
+                     *           "note": "asked the provider",
+                     *           "written_off_by": "",
+                     *           "opened_at": "2026-11-28T09:30:00Z",
+                     *           "changed_at": "2026-11-28T09:30:00Z",
+                     *           "closed_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Differences"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `empty_time_span`: `until` is not later than `since`.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListAllDifferencesProblem"];
+                };
+            };
+        };
+    };
+    readDifference: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "provider_account": "sandbox",
+                     *       "side": "trades",
+                     *       "type": "amount",
+                     *       "state": "open",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "zone": "Asia/Shanghai",
+                     *       "ours_minor": 600,
+                     *       "ours_currency": "CNY",
+                     *       "theirs_minor": 600,
+                     *       "theirs_currency": "CNY",
+                     *       "ours": "252286601203298479",
+                     *       "theirs": "2026112822001400001",
+                     *       "refund": "252286601203298480",
+                     *       "owner": "wang",
+                     *       "note": "asked the provider",
+                     *       "written_off_by": "",
+                     *       "opened_at": "2026-11-28T09:30:00Z",
+                     *       "changed_at": "2026-11-28T09:30:00Z",
+                     *       "closed_at": "2026-11-28T09:30:00Z",
+                     *       "history": [
+                     *         {
+                     *           "at": "2026-11-28T09:30:00Z",
+                     *           "actor": "wang",
+                     *           "what": "opened",
+                     *           "detail": ""
+                     *         }
+                     *       ],
+                     *       "repairs": [
+                     *         "ask"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DifferenceWithHistory"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
                 };
             };
         };
@@ -12022,14 +13897,1078 @@ export interface operations {
             };
         };
     };
+    listJournalEntries: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Backend keys only: whose.
+                 * @example alice
+                 */
+                user?: string;
+                /**
+                 * @description The `next` of the page before.
+                 * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page. A CSV file has all that there are.
+                 * @example 50
+                 */
+                limit?: number;
+                /**
+                 * @description If not given, what the header `Accept` prefers: `application/json` or `text/csv`.
+                 * @example json
+                 */
+                format?: "json" | "csv";
+                /**
+                 * @description Only these.
+                 * @example proposed
+                 */
+                status?: "proposed" | "posted" | "withdrawn";
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "entries": [
+                     *         {
+                     *           "number": "252286601203298479",
+                     *           "status": "proposed",
+                     *           "document": "2026-01-17",
+                     *           "reason": "found its owner",
+                     *           "environment": "live",
+                     *           "currency": "CNY",
+                     *           "total_minor": 600,
+                     *           "lines": [
+                     *             {
+                     *               "account": "suspense",
+                     *               "debit_minor": 600,
+                     *               "credit_minor": 600
+                     *             }
+                     *           ],
+                     *           "effective_at": "2026-01-17T02:00:00Z",
+                     *           "reverses": "252286601203298479",
+                     *           "proposed_by": "backend:shop/mei",
+                     *           "proposed_at": "2026-11-28T09:30:00Z",
+                     *           "ended_by": "backend:shop/li",
+                     *           "ended_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["JournalEntries"];
+                    /**
+                     * @example number,user,status
+                     *     252286601203298479,alice,paid
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListJournalEntriesProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListJournalEntriesProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListJournalEntriesProblem"];
+                };
+            };
+            /** @description - `not_a_cursor`: This is not the `next` of a page of this list. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListJournalEntriesProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListJournalEntriesProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListJournalEntriesProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListJournalEntriesProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListJournalEntriesProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ListJournalEntriesProblem"];
+                };
+            };
+        };
+    };
+    createJournalEntry: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "currency": "CNY",
+                 *       "document": "2026-01-17",
+                 *       "lines": [
+                 *         {
+                 *           "account": "suspense",
+                 *           "credit_minor": 0,
+                 *           "debit_minor": 600
+                 *         },
+                 *         {
+                 *           "account": "bank:shop",
+                 *           "credit_minor": 600,
+                 *           "debit_minor": 0
+                 *         }
+                 *       ],
+                 *       "reason": "found its owner"
+                 *     }
+                 */
+                "application/json": components["schemas"]["JournalEntryRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "status": "proposed",
+                     *       "document": "2026-01-17",
+                     *       "reason": "found its owner",
+                     *       "environment": "live",
+                     *       "currency": "CNY",
+                     *       "total_minor": 600,
+                     *       "lines": [
+                     *         {
+                     *           "account": "suspense",
+                     *           "debit_minor": 600,
+                     *           "credit_minor": 600
+                     *         }
+                     *       ],
+                     *       "effective_at": "2026-01-17T02:00:00Z",
+                     *       "reverses": "252286601203298479",
+                     *       "proposed_by": "backend:shop/mei",
+                     *       "proposed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "backend:shop/li",
+                     *       "ended_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["JournalEntry"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `entry_taken_back`: Only a posted journal entry can be taken back, and only once.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CreateJournalEntryProblem"];
+                };
+            };
+        };
+    };
+    readJournalEntry: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "status": "proposed",
+                     *       "document": "2026-01-17",
+                     *       "reason": "found its owner",
+                     *       "environment": "live",
+                     *       "currency": "CNY",
+                     *       "total_minor": 600,
+                     *       "lines": [
+                     *         {
+                     *           "account": "suspense",
+                     *           "debit_minor": 600,
+                     *           "credit_minor": 600
+                     *         }
+                     *       ],
+                     *       "effective_at": "2026-01-17T02:00:00Z",
+                     *       "reverses": "252286601203298479",
+                     *       "proposed_by": "backend:shop/mei",
+                     *       "proposed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "backend:shop/li",
+                     *       "ended_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["JournalEntry"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadJournalEntryProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadJournalEntryProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadJournalEntryProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadJournalEntryProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadJournalEntryProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadJournalEntryProblem"];
+                };
+            };
+        };
+    };
+    acceptJournalEntry: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "status": "proposed",
+                     *       "document": "2026-01-17",
+                     *       "reason": "found its owner",
+                     *       "environment": "live",
+                     *       "currency": "CNY",
+                     *       "total_minor": 600,
+                     *       "lines": [
+                     *         {
+                     *           "account": "suspense",
+                     *           "debit_minor": 600,
+                     *           "credit_minor": 600
+                     *         }
+                     *       ],
+                     *       "effective_at": "2026-01-17T02:00:00Z",
+                     *       "reverses": "252286601203298479",
+                     *       "proposed_by": "backend:shop/mei",
+                     *       "proposed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "backend:shop/li",
+                     *       "ended_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["JournalEntry"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptJournalEntryProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptJournalEntryProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `entry_ended`: The journal entry is posted or withdrawn already.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
+             *     - `needs_another_person`: Another person than the one who proposed it must confirm it.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptJournalEntryProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptJournalEntryProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptJournalEntryProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptJournalEntryProblem"];
+                };
+            };
+        };
+    };
+    reverseJournalEntry: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description One for each thing you want done; repeating a request with its key never does it twice.
+                 * @example 7f6d1f0c-order-1
+                 */
+                "Idempotency-Key": string;
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "document": "2026-01-17",
+                 *       "reason": "asked by the user"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ReversalOfEntryRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "status": "proposed",
+                     *       "document": "2026-01-17",
+                     *       "reason": "found its owner",
+                     *       "environment": "live",
+                     *       "currency": "CNY",
+                     *       "total_minor": 600,
+                     *       "lines": [
+                     *         {
+                     *           "account": "suspense",
+                     *           "debit_minor": 600,
+                     *           "credit_minor": 600
+                     *         }
+                     *       ],
+                     *       "effective_at": "2026-01-17T02:00:00Z",
+                     *       "reverses": "252286601203298479",
+                     *       "proposed_by": "backend:shop/mei",
+                     *       "proposed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "backend:shop/li",
+                     *       "ended_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["JournalEntry"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             *     - `idempotency_key_missing`: Send an Idempotency-Key header: 1 to 128 printable ASCII characters, one for each thing you want done.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `entry_taken_back`: Only a posted journal entry can be taken back, and only once.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReverseJournalEntryProblem"];
+                };
+            };
+        };
+    };
+    declineJournalEntry: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "status": "proposed",
+                     *       "document": "2026-01-17",
+                     *       "reason": "found its owner",
+                     *       "environment": "live",
+                     *       "currency": "CNY",
+                     *       "total_minor": 600,
+                     *       "lines": [
+                     *         {
+                     *           "account": "suspense",
+                     *           "debit_minor": 600,
+                     *           "credit_minor": 600
+                     *         }
+                     *       ],
+                     *       "effective_at": "2026-01-17T02:00:00Z",
+                     *       "reverses": "252286601203298479",
+                     *       "proposed_by": "backend:shop/mei",
+                     *       "proposed_at": "2026-11-28T09:30:00Z",
+                     *       "ended_by": "backend:shop/li",
+                     *       "ended_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["JournalEntry"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeclineJournalEntryProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeclineJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeclineJournalEntryProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeclineJournalEntryProblem"];
+                };
+            };
+            /** @description - `entry_ended`: The journal entry is posted or withdrawn already. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeclineJournalEntryProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeclineJournalEntryProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeclineJournalEntryProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DeclineJournalEntryProblem"];
+                };
+            };
+        };
+    };
     readTrialBalance: {
         parameters: {
             query?: {
                 /**
-                 * @description Everything booked up to that moment; at present, if not given.
+                 * @description Everything up to that moment, or to the end of that day; at present, if not given.
                  * @example 2026-11-28T09:30:00Z
                  */
                 at?: string;
+                /**
+                 * @description Only what moved from that moment, or from the beginning of that day, on up to `at`.
+                 * @example 2026-11-01
+                 */
+                since?: string;
+                /**
+                 * @description `effective`: when it happened, in a closed month what was closed. `booking`: when it was booked.
+                 * @example effective
+                 */
+                by?: components["schemas"]["Basis"];
                 /**
                  * @description Only this one.
                  * @example coin
@@ -12107,6 +15046,16 @@ export interface operations {
             };
             /** @description - `forbidden`: These credentials do not allow that. */
             403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadTrialBalanceProblem"];
+                };
+            };
+            /** @description - `empty_time_span`: `until` is not later than `since`. */
+            409: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -15609,7 +18558,7 @@ export interface operations {
                  * @description Only this kind.
                  * @example spend
                  */
-                kind?: "bonus" | "capture" | "clawback" | "clawback_recalled" | "clawback_returned" | "clawback_unrecalled" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "gift" | "gift_expired_recalled" | "gift_recalled" | "gift_received" | "grant" | "opening" | "payment" | "purchase" | "refund" | "refund_undone" | "reversal" | "spend" | "surplus" | "suspense" | "unforgiven";
+                kind?: "bill_adjustment" | "bill_discount" | "bill_fee" | "bill_fee_return" | "bill_other" | "bill_others_money" | "bill_payout" | "bill_share" | "bill_transfer" | "bonus" | "breakage" | "capture" | "clawback" | "clawback_recalled" | "clawback_returned" | "clawback_unrecalled" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "gift" | "gift_expired_recalled" | "gift_recalled" | "gift_received" | "grant" | "journal" | "opening" | "opening_value" | "payment" | "purchase" | "recognised" | "refund" | "refund_undone" | "reversal" | "spend" | "store_share" | "store_tax" | "surplus" | "suspense" | "unforgiven" | "writeoff";
                 /**
                  * @description Which come first.
                  * @example newest_first

@@ -1,2 +1,2 @@
-"""Trade bills (交易账单): one text file a day and merchant, with every app's payments and refunds. The file is the
-same in both generations; how it is fetched, and whether it can be believed as it is, is theirs."""
+"""Trade bills (交易账单) and fund flow bills (资金账单): text files of one day and merchant. A file is written alike in
+both generations; how it is fetched, and whether it can be believed as it is, is theirs."""

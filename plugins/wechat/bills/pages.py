@@ -1,46 +1,30 @@
-"""Bills as pages of `scan`: which Beijing day, from which row on, and whether that day's bill can be there yet."""
+"""Bills as pages of `scan`: one Beijing day after the other, a trade bill in pages of rows."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 
-from app.providers import Clock, Declined, Fact, Page, Retryable, Unknown
+from app.providers import Clock, Fact, Page, Unknown, UnreadableBill
+from plugins.wechat.bills.content import bill_name, read_bill, shown_problems
+from plugins.wechat.bills.days import Place, place_of
+from plugins.wechat.bills.feeds import FUND_ACCOUNTS
 from plugins.wechat.bills.file import BillFile
 from plugins.wechat.bills.reading import is_refund, oddities, row_time
-from plugins.wechat.bills.rows import OddRow, Row, read_rows
-from plugins.wechat.documents import BEIJING, Unreadable
+from plugins.wechat.bills.rows import read_rows
+from plugins.wechat.bills.table import OddRow, Row
+from plugins.wechat.documents import Unreadable
 from plugins.wechat.merchant import Merchant
 
-TRADE_BILL = "trade_bill"
-READY_AT = time(10, tzinfo=BEIJING)
-"""On the next day. Bills are made from nine o'clock on; the advice is to fetch them after ten (page 4013071254)."""
-ASK_AGAIN = timedelta(minutes=30)
-"""The advice for a bill that is still being made, on the same page."""
-A_DAY = timedelta(days=1)
-_CURSOR = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})/([0-9]{1,9})", re.ASCII)
-
 Fetch = Callable[[date], bytes | None]
-"""Downloads the bill of a day; None if nothing was paid or refunded on it. Raises Retryable while it is being made."""
+"""Downloads the bill of a day; None if nothing moved on it. Raises Retryable while it is being made."""
+FetchFunds = Callable[[str, date], bytes | None]
+"""Downloads the fund flow bill of an account type and a day in the manner of `Fetch`."""
 Tell = Callable[[Row], Iterable[Fact]]
 """The facts of a row. Raises Unreadable for a row that cannot be told; a ProviderError concerns the whole page."""
 LONGEST_NAME = 64
 """Characters of a row's number in what is told to people."""
-MAX_PROBLEMS = 100
-"""Odd rows of a page that are told one by one; of the others only the number."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """From where a page goes on: the day, and how many of its rows were told before."""
-
-    day: date
-    row: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.day}/{self.row}"
 
 
 class BillPages:
@@ -53,37 +37,27 @@ class BillPages:
         self._tell = tell
         self._page_rows = page_rows
 
-    def page(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
-        """Raises Declined for another feed or cursor, Retryable as long as the day's bill is not made, and Unknown for
-        one that cannot be believed or read."""
-        if feed != TRADE_BILL:
-            raise Declined(f"there is no feed {feed!r}")
-        place = _place(cursor, since)
-        self._require_due(place.day)
-        following = place.day + A_DAY
-        next_day = str(_Place(following)) if _day_start(following) < until else None
+    def page(self, since: datetime, until: datetime, cursor: str | None) -> Page:
+        """Raises Declined for a cursor that is not ours, Retryable as long as the day's bill is not made, and Unknown
+        for one that cannot be believed or read."""
+        place = place_of(cursor, since)
+        place.require_due(self._clock.now())
         content = self._fetch(place.day)
         if content is None:
-            return Page((), next_day)
+            return Page((), place.next_day(until))
         file = BillFile(content)
         try:
             rows, more = self._rows(file, place.row, since, until)
         except Unreadable as error:
-            raise Unknown(f"the bill of {place.day} cannot be used: {error}") from None
+            raise _cannot_be_used(place.day, error) from None
         facts, problems = self._told(rows)
-        name = f"{self._merchant.mchid}_{place.day:%Y%m%d}{file.name_ending}"
+        name = bill_name(self._merchant.mchid, place.day, "", file.name_ending)
         return Page(
             facts,
-            cursor=str(_Place(place.day, place.row + len(rows))) if more else next_day,
+            cursor=str(Place(place.day, place.row + len(rows))) if more else place.next_day(until),
             files=((name, content),) if place.row == 0 else (),
-            problems=_shown(place.day, problems),
+            problems=_of_day(place.day, shown_problems(problems)),
         )
-
-    def _require_due(self, day: date) -> None:
-        """Until then it is not even asked for: WeChat Pay would call the day wrong, or empty."""
-        ready = datetime.combine(day + A_DAY, READY_AT).astimezone(UTC)
-        if self._clock.now() < ready:
-            raise Retryable(f"the bill of {day} is not made yet", not_before=ready)
 
     def _told(self, rows: list[Row | OddRow]) -> tuple[tuple[Fact, ...], list[str]]:
         """What the rows say, and what of them a person has to look at."""
@@ -91,7 +65,7 @@ class BillPages:
         problems: list[str] = []
         for row in rows:
             if isinstance(row, OddRow):
-                problems.append(f"row {row.number}: {row.why}")
+                problems.append(str(row))
                 continue
             name = f"the row of {ascii(row['商户订单号'])[:LONGEST_NAME]}"
             try:
@@ -125,29 +99,32 @@ class BillPages:
             return True  # it cannot be told, and is shown as such
 
 
-def _shown(day: date, problems: list[str]) -> tuple[str, ...]:
-    shown = [f"bill of {day}, {problem}" for problem in problems[:MAX_PROBLEMS]]
-    if len(problems) > MAX_PROBLEMS:
-        shown.append(f"bill of {day}, and {len(problems) - MAX_PROBLEMS} more rows")
-    return tuple(shown)
+@dataclass(frozen=True, slots=True)
+class FundPages:
+    """The feeds of fund flow bills. They tell no facts: what moved is compared with the books, line by line."""
+
+    merchant: Merchant
+    clock: Clock
+    fetch: FetchFunds
+
+    def page(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
+        """One day's bill. It raises what `BillPages.page` raises."""
+        place = place_of(cursor, since)
+        place.require_due(self.clock.now())
+        content = self.fetch(FUND_ACCOUNTS[feed], place.day)
+        if content is None:
+            return Page((), place.next_day(until))
+        name = bill_name(self.merchant.mchid, place.day, FUND_ACCOUNTS[feed], BillFile(content).name_ending)
+        try:
+            problems = read_bill(self.merchant, feed, name, content).problems
+        except UnreadableBill as error:
+            raise _cannot_be_used(place.day, error) from None
+        return Page((), place.next_day(until), files=((name, content),), problems=_of_day(place.day, problems))
 
 
-def being_made(now: datetime, code: str) -> Retryable:
-    """WeChat Pay's word that the bill is still being made."""
-    return Retryable("the bill is still being made", code=code, not_before=now + ASK_AGAIN)
+def _cannot_be_used(day: date, error: Exception) -> Unknown:
+    return Unknown(f"the bill of {day} cannot be used: {error}")
 
 
-def _place(cursor: str | None, since: datetime) -> _Place:
-    if not cursor:
-        return _Place(since.astimezone(BEIJING).date())
-    match = _CURSOR.fullmatch(cursor)
-    try:
-        if match is not None:
-            return _Place(date.fromisoformat(match[1]), int(match[2]))
-    except ValueError:
-        pass
-    raise Declined("the cursor is not one of ours")
-
-
-def _day_start(day: date) -> datetime:
-    return datetime.combine(day, time(), BEIJING)
+def _of_day(day: date, problems: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"bill of {day}, {problem}" for problem in problems)

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from app.domain.money import Money, MoneyError, parse_decimal
 from app.providers import Fact, Kind, Ref
-from plugins.wechat.bills.rows import ASKED_BACK, ORDERED, Row, yuan
+from plugins.wechat.bills.rows import ASKED_BACK, ORDERED
+from plugins.wechat.bills.table import Row, yuan
 from plugins.wechat.documents import Unreadable, beijing, text
 from plugins.wechat.mapping import BILL_REFUND, BILL_REFUND_STATES, BILL_STATES
 from plugins.wechat.merchant import Merchant

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
+
+from plugins.wechat.documents import BEIJING
 
 if TYPE_CHECKING:
     from plugins.wechat.simulated.contracts import Signing
@@ -17,6 +19,12 @@ LEAST_TIME = timedelta(minutes=1)
 """The end of an order must be further ahead."""
 MOST_REFUNDS = 50
 """Of one order (page 4012552567)."""
+FEE_PER_MILLE = 6
+AT_ONCE, NEXT_DAY = "T+0", "T+1"
+SETTLED_AFTER = timedelta(minutes=6, seconds=30)
+"""Of a merchant whose payments are settled one by one (seen: paid at 17:45:25, settled at 17:51:55)."""
+SETTLED_AT = time(2, tzinfo=BEIJING)
+"""On the next day, of a merchant who is settled day by day."""
 OPEN_STATES = frozenset({"NOTPAY", "USERPAYING", "ACCEPT"})
 
 
@@ -53,6 +61,17 @@ class Refund:
     ended: list[tuple[datetime, str]] = field(default_factory=list)
     """When it became what, after PROCESSING."""
 
+    @property
+    def settled(self) -> int:
+        """What the merchant gives back: without the part of his own coupons."""
+        order = self.order
+        return self.amount - (0 if order.coupon_charged else self.amount * order.coupon // order.total)
+
+    @property
+    def fee(self) -> int:
+        """What WeChat Pay gives back of its own."""
+        return fee_of(self.settled)
+
     def status_at(self, moment: datetime) -> str:
         """What it was then."""
         return next((status for since, status in reversed(self.ended) if since <= moment), "PROCESSING")
@@ -79,6 +98,13 @@ class Order:
     transaction_id: str = ""
     paid_at: datetime | None = None
     coupon: int = 0
+    """The part that the payer did not pay."""
+    coupon_charged: bool = False
+    """Somebody else pays for the coupon (充值券), so that the merchant gets all of the order."""
+    settled_at: datetime | None = None
+    """When the money comes to the merchant's balance."""
+    appid: str = ""
+    """Of another app of the merchant's."""
     refunds: list[Refund] = field(default_factory=list)
     contract_id: str = ""
     """Of a deduction."""
@@ -88,6 +114,15 @@ class Order:
     """The contract that the payer signs by paying."""
     odd_in_bills: bool = False
     """Its rows have a word where the amount belongs."""
+
+    @property
+    def settled(self) -> int:
+        """What the merchant gets, before the fee (应结订单金额)."""
+        return self.total - (0 if self.coupon_charged else self.coupon)
+
+    @property
+    def fee(self) -> int:
+        return fee_of(self.settled)
 
     @property
     def trade_state(self) -> str:
@@ -101,12 +136,19 @@ class Order:
         return sum(refund.amount for refund in self.refunds if refund.status != "CLOSED")
 
 
+def fee_of(fen: int) -> int:
+    """Rounded half up to the fen, for each payment and each refund by itself."""
+    return (fen * FEE_PER_MILLE + 500) // 1000
+
+
 class Books:
     """Orders by number and refunds by number."""
 
     def __init__(self, now: Now) -> None:
         self._now = now
         self._serial = itertools.count(1)
+        self.settlement = AT_ONCE
+        """Of the payments from now on: `T+0`, one by one, or `T+1`, all of a day on the next."""
         self.orders: dict[str, Order] = {}
         self.refunds: dict[str, Refund] = {}
 
@@ -146,16 +188,44 @@ class Books:
         order.state = "CLOSED"
         return order
 
-    def pay(self, number: str, coupon: int = 0) -> Order:
-        """The payer pays; `coupon` fen of it come from WeChat Pay."""
+    def pay(self, number: str, coupon: int = 0, *, charged: bool = False) -> Order:
+        """The payer pays all but `coupon` fen. The merchant goes without those, unless they are `charged` to somebody
+        else."""
         order = self.find(number)
         if order.state not in OPEN_STATES:
             raise Refused(400, "ORDERPAID" if order.state == "SUCCESS" else "ORDER_CLOSED", "订单不可支付")
         if self._now() > order.expires_at:
             raise Refused(400, "ORDER_CLOSED", "订单已过期")
-        order.state, order.paid_at, order.coupon = "SUCCESS", self._now(), coupon
-        order.transaction_id = f"42000{self._now():%Y%m%d}{next(self._serial):015d}"
+        order.coupon, order.coupon_charged = coupon, charged
+        return self._paid(order)
+
+    def _paid(self, order: Order) -> Order:
+        now = self._now()
+        order.state, order.paid_at, order.settled_at = "SUCCESS", now, now + SETTLED_AFTER
+        if self.settlement == NEXT_DAY:
+            order.settled_at = datetime.combine(now.astimezone(BEIJING).date() + timedelta(days=1), SETTLED_AT)
+        order.transaction_id = f"42000{now:%Y%m%d}{next(self._serial):015d}"
         return order
+
+    def trade_of_another_system(self, fen: int, appid: str = "") -> Order:
+        """Paid by way of another system of the merchant's, under a number of its own; with an appid, in another app of
+        his."""
+        serial, now = next(self._serial), self._now()
+        order = Order(
+            number=f"POS{now:%Y%m%d}{serial:08d}",
+            generation="v3",
+            trade_type="NATIVE",
+            total=fen,
+            openid="oUpF8uMuAJO_M2pxb1Q9zNjWeS6o",
+            attach="",
+            notify_url="",
+            expires_at=now,
+            prepay_id="",
+            request={"description": "till 3"},
+            appid=appid,
+        )
+        self.orders[order.number] = order
+        return self._paid(order)
 
     def refund(self, order: Order, number: str, amount: int, *, notify_url: str = "", source: str = "API") -> Refund:
         known = self.refunds.get(number)

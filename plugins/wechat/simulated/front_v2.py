@@ -11,7 +11,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from app.providers import Message
 from plugins.wechat.documents import BEIJING, Unreadable, beijing
-from plugins.wechat.simulated.bills import BillDesk, refused_in_v2
+from plugins.wechat.simulated.bill_desk import BillDesk, refused_in_v2
 from plugins.wechat.simulated.books import CURRENCY, V2_CODES, Books, Now, Order, Refund, Refused
 from plugins.wechat.simulated.exchange import Answer, Asked
 from plugins.wechat.simulated.keys import SimulatorConfig
@@ -30,8 +30,10 @@ REQUIRED = (
     "total_fee",
     "trade_type",
 )
-BILL_PATH = "/pay/downloadbill"
+BILL_PATH, FUND_BILL_PATH = "/pay/downloadbill", "/pay/downloadfundflow"
 REFUND_PATH = "/secapi/pay/refund"
+CERTIFIED = frozenset({REFUND_PATH, FUND_BILL_PATH})
+"""Where the merchant's certificate must be shown."""
 NO_CERTIFICATE = Answer(
     400,
     b"<html><head><title>400 No required SSL certificate was sent</title></head></html>",
@@ -39,6 +41,7 @@ NO_CERTIFICATE = Answer(
 )
 REFUNDS_SHOWN = 10
 """In one answer about the refunds of a payment (official page 9_5)."""
+FUND_CODES = {"NO_STATEMENT_EXIST": "NO_BILL_EXIST", "STATEMENT_CREATING": "BILL_CREATING"}
 REFUND_WORDS = {"CLOSED": "REFUNDCLOSE", "ABNORMAL": "CHANGE"}
 
 
@@ -67,7 +70,7 @@ class FrontV2:
 
     def answer(self, asked: Asked) -> Answer:
         """One exchange. `return_code` FAIL comes unsigned, `result_code` FAIL signed, as at WeChat Pay."""
-        if asked.path == REFUND_PATH and not asked.certificate:
+        if asked.path in CERTIFIED and not asked.certificate:
             return NO_CERTIFICATE
         if asked.method == "GET":
             return _xml(self._papay.browser_address(asked.query, self._public_url))
@@ -78,8 +81,9 @@ class FrontV2:
         sign_type = SIGN_TYPES.get(fields.get("sign_type", ""))
         if sign_type is None or not self._key.verify(fields, sign_type):
             return _xml({"return_code": "FAIL", "return_msg": "签名错误"})
-        if asked.path == BILL_PATH:
-            return self._bill(fields)
+        if asked.path in (BILL_PATH, FUND_BILL_PATH):
+            funds = asked.path == FUND_BILL_PATH
+            return self._fund_bill(fields, sign_type, asked.certificate) if funds else self._bill(fields)
         try:
             self._check_parties(fields)
             if asked.path == REFUND_PATH:
@@ -106,6 +110,24 @@ class FrontV2:
             return self._bills.download(fields)
         except Refused as refused:
             return _xml(refused_in_v2(refused))
+
+    def _fund_bill(self, fields: Mapping[str, str], sign_type: SignType, certificate: str) -> Answer:
+        """An error of its own is told by `err_code`, and is not signed either."""
+        try:
+            if sign_type != "HMAC-SHA256":
+                raise Refused(400, "SIGNERROR", "签名类型必须为HMAC-SHA256")
+            self._check_certificate(certificate)
+            return self._bills.download_funds(fields)
+        except Refused as refused:
+            code = FUND_CODES.get(refused.code, refused.code)
+            return _xml(
+                {
+                    "return_code": "SUCCESS",
+                    "result_code": "FAIL",
+                    "err_code": code,
+                    "err_code_des": refused.message,
+                }
+            )
 
     def _place(self, fields: Mapping[str, str]) -> dict[str, str]:
         lacking = [name for name in REQUIRED if not fields.get(name)]
@@ -206,7 +228,7 @@ class FrontV2:
             "transaction_id": order.transaction_id,
             "bank_type": "OTHERS",
             "cash_fee": str(order.total - order.coupon),
-            "settlement_total_fee": str(order.total - order.coupon),
+            "settlement_total_fee": str(order.settled),
             "time_end": _beijing(order.paid_at),
         }
 

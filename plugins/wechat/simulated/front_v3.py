@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from plugins.wechat.documents import BEIJING
-from plugins.wechat.simulated.bills import FILE_PATH, BillDesk
+from plugins.wechat.simulated.bill_desk import FILE_PATH, BillDesk
 from plugins.wechat.simulated.books import CURRENCY, Books, Now, Order, Refund, Refused
 from plugins.wechat.simulated.exchange import Answer, Asked
 from plugins.wechat.simulated.keys import SimulatorConfig
@@ -56,6 +56,7 @@ class FrontV3:
             ("GET", re.compile(rf"{REFUNDS}/([^/]+)"), self._find_refund),
             ("GET", re.compile(r"/v3/certificates"), self._certificates),
             ("GET", re.compile(r"/v3/bill/tradebill"), self._bill),
+            ("GET", re.compile(r"/v3/bill/fundflowbill"), self._fund_bill),
             ("GET", re.compile(FILE_PATH), self._bill_file),
             ("POST", re.compile(rf"{ORDERS}/(jsapi|app)-with-contract"), self._place_with_contract),
             *papay.routes,
@@ -191,6 +192,9 @@ class FrontV3:
 
     def _bill(self, asked: Asked) -> Mapping[str, Any]:
         return self._bills.name(asked.query)
+
+    def _fund_bill(self, asked: Asked) -> Mapping[str, Any]:
+        return self._bills.name_funds(asked.query)
 
     def _bill_file(self, asked: Asked) -> Answer:
         return self._bills.hand_out(asked.query)

@@ -37,8 +37,10 @@ class Situation:
     """How many of the next answers carry a spoilt signature."""
     probe_notifications: int = 0
     bill: str = "made"
-    """Trade bills are `made`, still `creating`, `missing`, `corrupt` (not what the hash was made of), or `omit` a
-    row."""
+    """Trade bills are `made`, still `creating`, `missing`, `refused` (NO_AUTH), `corrupt` (not what the hash was made
+    of), or `omit` a row."""
+    fund_bill: str = "made"
+    """Fund flow bills, in the words of `bill`."""
 
 
 class PlatformSigner:

@@ -12,12 +12,14 @@ from urllib.parse import parse_qsl, urlsplit
 from app.providers import Message, Reply
 from app.providers.testing.simulator import Deliveries, Faults, Send, send_over_http
 from plugins.wechat.documents import Unreadable
-from plugins.wechat.simulated.bills import BillDesk
+from plugins.wechat.simulated.bill_desk import BillDesk
+from plugins.wechat.simulated.bill_sheet import BillFaults
 from plugins.wechat.simulated.books import Books, Now, Order, Refund, Refused
 from plugins.wechat.simulated.contracts import Contract, Contracts, Signing
 from plugins.wechat.simulated.exchange import Answer, Asked
 from plugins.wechat.simulated.front_v2 import FrontV2
 from plugins.wechat.simulated.front_v3 import FrontV3
+from plugins.wechat.simulated.funds import Funds
 from plugins.wechat.simulated.keys import SimulatorConfig
 from plugins.wechat.simulated.papay_v2 import PapayV2
 from plugins.wechat.simulated.papay_v3 import PapayV3
@@ -56,7 +58,9 @@ class SimulatedWeChat:
         self.situation = Situation()
         self.books = Books(now)
         self.signer = PlatformSigner(config, self.situation, now)
-        bills = BillDesk(config, self.books, self.situation, now, public_url)
+        self.funds = Funds(self.books, now, config.mchid)
+        self.bill_faults = BillFaults()
+        bills = BillDesk(config, self.books, self.funds, self.bill_faults, self.situation, now, public_url)
         self.contracts = Contracts(now)
         self.papay_v3 = PapayV3(config, self.books, self.contracts, now, public_url)
         self.v3 = FrontV3(config, self.books, self.signer, self.situation, now, public_url, bills, self.papay_v3)
@@ -87,9 +91,9 @@ class SimulatedWeChat:
         time.sleep(self._stall)
         return GATEWAY_TIMEOUT
 
-    def pay(self, number: str, coupon: int = 0) -> Order:
+    def pay(self, number: str, coupon: int = 0, *, charged: bool = False) -> Order:
         """The payer pays, and the merchant is told."""
-        order = self.books.pay(number, coupon)
+        order = self.books.pay(number, coupon, charged=charged)
         if order.signing and self.signs_with_payments:
             self.tell_contract(self.contracts.sign(order.signing))
         self.deliveries.enqueue(

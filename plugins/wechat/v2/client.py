@@ -122,12 +122,23 @@ class V2Client(WeChatPay):  # type: ignore[misc]  # wechatpy has no types
         except Unreadable as error:
             raise Unknown(f"an unreadable answer: {error}") from None
 
-    def download(self, path: str, fields: Mapping[str, str], max_bytes: int) -> bytes:
+    def download(
+        self,
+        path: str,
+        fields: Mapping[str, str],
+        max_bytes: int,
+        *,
+        sign_type: SignType | None = None,
+        certificate: ClientCertificate | None = None,
+    ) -> bytes:
         """A call that is answered with a file, or with XML if there is none. Neither is signed."""
-        request = self._ours() | {"nonce_str": secrets.token_hex(16)} | dict(fields)
-        body = write_xml(request | {"sign": self._key.sign(request, self._sign_type)})
+        signed_by = sign_type or self._sign_type
+        request = self._ours() | {"sign_type": signed_by, "nonce_str": secrets.token_hex(16)} | dict(fields)
+        body = write_xml(request | {"sign": self._key.sign(request, signed_by)})
         headers = {"Content-Type": "text/xml"}
-        answer = self._line.request("POST", self.API_BASE_URL + path, headers=headers, body=body, max_bytes=max_bytes)
+        answer = self._line.request(
+            "POST", self.API_BASE_URL + path, headers=headers, body=body, max_bytes=max_bytes, certificate=certificate
+        )
         _Answer(answer).raise_for_status()
         return answer.body
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 
 from pydantic import BaseModel
@@ -14,7 +13,6 @@ from app.providers import (
     Intent,
     Message,
     Misconfigured,
-    Page,
     Received,
     Ref,
     Retryable,
@@ -23,14 +21,16 @@ from app.providers import (
     Unknown,
 )
 from plugins.wechat.actions import action_for
-from plugins.wechat.bills.pages import TRADE_BILL, BillPages
+from plugins.wechat.bills.feeds import TRADE_BILL
+from plugins.wechat.bills.pages import BillPages
+from plugins.wechat.bills.verbs import BillVerbs
 from plugins.wechat.documents import CNY
 from plugins.wechat.mapping import MISSING_CODES
 from plugins.wechat.merchant import Merchant
 from plugins.wechat.outcomes import closed_fact, not_closed, readable, started_before
 from plugins.wechat.refusal import Refusal
 from plugins.wechat.settings import V2Settings
-from plugins.wechat.v2.bills import confirmed, fetch_bill
+from plugins.wechat.v2.bills import confirmed, fetch_trade_bill
 from plugins.wechat.v2.client import V2Client
 from plugins.wechat.v2.notifications import NotificationReader
 from plugins.wechat.v2.orders import ClientSigner, order_request
@@ -45,11 +45,10 @@ BILL_ROWS = 40
 minute."""
 
 
-class V2Provider:
+class V2Provider(BillVerbs):
     """One merchant and appid."""
 
     currencies: tuple[str, ...] = (CNY,)
-    feeds: tuple[str, ...] = (TRADE_BILL,)
     least_seconds: int = LEAST_SECONDS
 
     def __init__(self, settings: V2Settings, tools: Tools) -> None:
@@ -59,18 +58,19 @@ class V2Provider:
         self._client_ip = settings.client_ip
         self._plans = settings.plan_ids
         self._clock = tools.clock
-        self._merchant = Merchant(settings.mchid, settings.appid, tools.live)
+        super().__init__(Merchant(settings.mchid, settings.appid, tools.live))
         self._client = V2Client(
             settings.appid, settings.mchid, secret, self._key, settings.sign_type, tools.http, settings.api_url
         )
         self._reader = NotificationReader(self._merchant, self._key, settings.sign_type, tools.clock)
-        self._bills = BillPages(
+        trade_bills = BillPages(
             self._merchant,
             tools.clock,
-            fetch=partial(fetch_bill, self._client, tools.clock),
+            fetch=partial(fetch_trade_bill, self._client, tools.clock),
             tell=lambda row: confirmed(row, self._merchant, self.query),
             page_rows=BILL_ROWS,
         )
+        self._add_feeds({TRADE_BILL: trade_bills.page})
         self.account = self._merchant.account
         self.ways: Mapping[str, type[BaseModel]] = {way: WAYS[way] for way in settings.ways}
 
@@ -128,10 +128,6 @@ class V2Provider:
         except Refusal as refusal:
             return not_closed(refusal, ref, self.query, closed)
         return (closed,)
-
-    def scan(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
-        """The feed `trade_bill`: what was paid and refunded, day by day, from ten o'clock of the next day on."""
-        return self._bills.page(feed, since, until, cursor)
 
     def _ask(self, path: str, fields: Mapping[str, str]) -> dict[str, str] | None:
         try:

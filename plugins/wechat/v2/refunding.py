@@ -1,12 +1,18 @@
-"""Refunds by API v2 (`/secapi/pay/refund`), where WeChat Pay wants to see the merchant's certificate in TLS. An account
-without one has no `refund`: its payments are refunded on the merchant site, or by a v3 account of the same merchant."""
+"""What WeChat Pay gives by API v2 only to those who show the merchant's certificate in TLS: refunds
+(`/secapi/pay/refund`) and fund flow bills.
+
+An account without one has no `refund`: its payments are refunded on the merchant site, or by a v3 account of that
+merchant. Its fund flow bills are brought by a person.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from app.domain.money import Money
 from app.providers import ClientCertificate, Declined, Fact, Kind, Misconfigured, Ref, Tools, Unknown
+from plugins.wechat.bills.verbs import fund_feeds
 from plugins.wechat.checks import check_merchant
 from plugins.wechat.documents import CNY, fen_text
 from plugins.wechat.mapping import FINAL_TEXTS
@@ -14,6 +20,7 @@ from plugins.wechat.merchant_certificate import EndingAlarm, load_merchant_certi
 from plugins.wechat.outcomes import readable
 from plugins.wechat.refusal import Refusal
 from plugins.wechat.settings import V2Settings
+from plugins.wechat.v2.bills import fetch_fund_bill
 from plugins.wechat.v2.provider import V2Provider
 from plugins.wechat.v2.reading import accepted_refund, queried_payment
 from plugins.wechat.values import REASON_BYTES, chargeable, subject_for_payer
@@ -34,6 +41,8 @@ class RefundingV2Provider(V2Provider):
         shown.check()
         self._shown = shown
         self._refund_notify_url = settings.refund_notify_url
+        fetch = partial(fetch_fund_bill, self._client, tools.clock, shown)
+        self._add_feeds(fund_feeds(self._merchant, tools.clock, settings.fund_accounts, fetch))
 
     def check(self) -> Iterator[str]:
         """For `tillbook check`: whether the certificate is this merchant's."""

@@ -1,4 +1,4 @@
-"""Fetching a trade bill by API v3. The answer that names it is signed and tells its hash; the file is not signed."""
+"""Fetching bills by API v3. The answer that names a bill is signed and tells its hash; the file is not signed."""
 
 from __future__ import annotations
 
@@ -7,24 +7,35 @@ from datetime import date
 from typing import Any
 
 from app.providers import Clock, Unknown
+from plugins.wechat.bills.days import being_made
 from plugins.wechat.bills.file import MAX_FILE_BYTES, BillFile
-from plugins.wechat.bills.pages import being_made
 from plugins.wechat.documents import Unreadable, text
 from plugins.wechat.outcomes import readable
 from plugins.wechat.refusal import Refusal
 from plugins.wechat.v3.client import V3Client
 
-TARGET = "/v3/bill/tradebill?bill_date={day}&bill_type=ALL&tar_type=GZIP"
-NO_TRADES = "NO_STATEMENT_EXIST"
+TRADES = "/v3/bill/tradebill?bill_date={day}&bill_type=ALL&tar_type=GZIP"
+FUNDS = "/v3/bill/fundflowbill?bill_date={day}&account_type={account}&tar_type=GZIP"
+NO_BILL = "NO_STATEMENT_EXIST"
 BEING_MADE = "STATEMENT_CREATING"
 HASH_TYPE = "SHA1"
 MAX_URL = 2048
 
 
-def fetch_bill(client: V3Client, clock: Clock, day: date) -> bytes | None:
+def fetch_trade_bill(client: V3Client, clock: Clock, day: date) -> bytes | None:
     """The bill of a Beijing day; None when nothing was paid or refunded on it. Raises Retryable while it is being made,
     and Unknown if the file is not the one that WeChat Pay signed for."""
-    named = _named(client, clock, day)
+    return _fetched(client, clock, TRADES.format(day=day))
+
+
+def fetch_fund_bill(client: V3Client, clock: Clock, account_type: str, day: date) -> bytes | None:
+    """The bill of a balance and a Beijing day; None when nothing moved on it. It raises what `fetch_trade_bill`
+    raises."""
+    return _fetched(client, clock, FUNDS.format(day=day, account=account_type))
+
+
+def _fetched(client: V3Client, clock: Clock, target: str) -> bytes | None:
+    named = _named(client, clock, target)
     if named is None:
         return None
     try:
@@ -37,12 +48,12 @@ def fetch_bill(client: V3Client, clock: Clock, day: date) -> bytes | None:
     return content
 
 
-def _named(client: V3Client, clock: Clock, day: date) -> dict[str, Any] | None:
+def _named(client: V3Client, clock: Clock, target: str) -> dict[str, Any] | None:
     """Where the bill is and what its hash is; None when there is none."""
     try:
-        return client.get(TARGET.format(day=day))
+        return client.get(target)
     except Refusal as refusal:
-        if refusal.code == NO_TRADES:
+        if refusal.code == NO_BILL:
             return None
         raise being_made(clock.now(), BEING_MADE) if refusal.code == BEING_MADE else refusal.as_error() from None
 

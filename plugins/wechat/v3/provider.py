@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +16,6 @@ from app.providers import (
     Intent,
     Message,
     Misconfigured,
-    Page,
     Received,
     Ref,
     Started,
@@ -25,8 +23,10 @@ from app.providers import (
     Unknown,
 )
 from plugins.wechat.actions import action_for
-from plugins.wechat.bills.pages import TRADE_BILL, BillPages
+from plugins.wechat.bills.feeds import TRADE_BILL
+from plugins.wechat.bills.pages import BillPages
 from plugins.wechat.bills.reading import fact_of
+from plugins.wechat.bills.verbs import BillVerbs, fund_feeds
 from plugins.wechat.checks import check_merchant, check_platform
 from plugins.wechat.documents import CNY
 from plugins.wechat.mapping import MISSING_CODES
@@ -35,7 +35,7 @@ from plugins.wechat.outcomes import closed_fact, not_closed, readable, started_b
 from plugins.wechat.refusal import Refusal
 from plugins.wechat.settings import V3Settings
 from plugins.wechat.v3.authenticity import Verifier
-from plugins.wechat.v3.bills import fetch_bill
+from plugins.wechat.v3.bills import fetch_fund_bill, fetch_trade_bill
 from plugins.wechat.v3.certificates import CertificateDownload
 from plugins.wechat.v3.client import V3Client
 from plugins.wechat.v3.credentials import load_credentials
@@ -53,11 +53,10 @@ REFRESH_SECONDS = 6 * 3600
 """The official SDKs refresh certificates at least every twelve hours."""
 
 
-class V3Provider:
+class V3Provider(BillVerbs):
     """One merchant and appid."""
 
     currencies: tuple[str, ...] = (CNY,)
-    feeds: tuple[str, ...] = (TRADE_BILL,)
     least_seconds: int = LEAST_SECONDS
 
     def __init__(self, settings: V3Settings, tools: Tools) -> None:
@@ -68,17 +67,20 @@ class V3Provider:
         )
         verifier = Verifier(self._keys.find, tools.clock)
         self._clock = tools.clock
-        self._merchant = Merchant(settings.mchid, settings.appid, tools.live)
+        super().__init__(Merchant(settings.mchid, settings.appid, tools.live))
         self._client = V3Client(settings.mchid, self._credentials, verifier, tools, settings.api_url)
         self._reader = NotificationReader(self._merchant, verifier, self._credentials.apiv3_key)
         self._refund_notify_url = settings.refund_notify_url
-        self._bills = BillPages(
+        trade_bills = BillPages(
             self._merchant,
             tools.clock,
-            fetch=partial(fetch_bill, self._client, tools.clock),
+            fetch=partial(fetch_trade_bill, self._client, tools.clock),
             tell=lambda row: (fact_of(row, self._merchant),),
             page_rows=BILL_ROWS,
         )
+        fetch_funds = partial(fetch_fund_bill, self._client, tools.clock)
+        fund_bills = fund_feeds(self._merchant, tools.clock, settings.fund_accounts, fetch_funds)
+        self._add_feeds({TRADE_BILL: trade_bills.page} | fund_bills)
         self.account = self._merchant.account
         self.ways: Mapping[str, type[BaseModel]] = {way: WAYS[way] for way in settings.ways}
 
@@ -132,10 +134,6 @@ class V3Provider:
         except Refusal as refusal:
             raise refusal.as_error() from None
         return (readable(refund_fact, document, self._merchant, self._clock.now()),)
-
-    def scan(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
-        """The feed `trade_bill`: what was paid and refunded, day by day, from ten o'clock of the next day on."""
-        return self._bills.page(feed, since, until, cursor)
 
     def _order(self, ref: Ref) -> dict[str, Any] | None:
         """The order's document; None if WeChat Pay knows no such order."""

@@ -86,7 +86,7 @@ class Agreeing(WeChatWorld):
 
 
 class AgreeingV2World(Agreeing, V2Md5World):
-    traits = replace(V2Md5World.traits, verbs=("cancel", "scan", "sign"))
+    traits = replace(V2Md5World.traits, verbs=("cancel", "scan", "bills", "sign"))
 
     def settings(self) -> dict[str, Any]:
         return self.config.settings_v2(API_URL, debits=True)
@@ -100,7 +100,7 @@ class AgreeingV2World(Agreeing, V2Md5World):
 
 
 class AgreeingV3World(Agreeing, PublicKeyWorld):
-    traits = replace(PublicKeyWorld.traits, verbs=("refund", "cancel", "scan", "sign", "announce"))
+    traits = replace(PublicKeyWorld.traits, verbs=("refund", "cancel", "scan", "bills", "sign", "announce"))
 
     def settings(self) -> dict[str, Any]:
         return self.config.settings_v3(API_URL, certificates=False, public_key=True, debits=True)

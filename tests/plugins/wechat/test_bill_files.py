@@ -17,7 +17,8 @@ from app.domain.money import Money
 from app.providers import Fact, Kind, key_of
 from plugins.wechat.bills.file import BillFile
 from plugins.wechat.bills.reading import fact_of, oddities
-from plugins.wechat.bills.rows import OddRow, Row, read_rows
+from plugins.wechat.bills.rows import read_rows
+from plugins.wechat.bills.table import OddRow, Row
 from plugins.wechat.documents import Unreadable
 from plugins.wechat.merchant import Merchant
 

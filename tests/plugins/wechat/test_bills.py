@@ -21,7 +21,8 @@ from app.providers import (
     key_of,
 )
 from app.providers.testing.doubles import FixedClock, WsgiClient
-from plugins.wechat.bills.pages import TRADE_BILL, BillPages
+from plugins.wechat.bills.feeds import TRADE_BILL
+from plugins.wechat.bills.pages import BillPages
 from plugins.wechat.bills.reading import fact_of
 from plugins.wechat.merchant import Merchant
 from plugins.wechat.simulated.bills import make_bill
@@ -237,7 +238,7 @@ def test_a_long_bill_is_many_pages_and_its_file_comes_with_the_first() -> None:
     pages: list[Page] = []
     cursor = ""
     while len(pages) < 3:
-        pages.append(pages_of_two.page(TRADE_BILL, SECOND_OF_JANUARY, READY, cursor))
+        pages.append(pages_of_two.page(SECOND_OF_JANUARY, READY, cursor))
         cursor = pages[-1].cursor or ""
 
     assert [len(page.facts) for page in pages] == [2, 2, 1]

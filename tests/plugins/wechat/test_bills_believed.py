@@ -20,7 +20,9 @@ from app.providers import (
 )
 from app.providers.testing.conformance.journeys import BreakingHttp
 from app.providers.testing.doubles import FixedClock, RewritingHttp
-from plugins.wechat.bills.pages import MAX_PROBLEMS, TRADE_BILL, BillPages
+from plugins.wechat.bills.content import MAX_PROBLEMS
+from plugins.wechat.bills.feeds import TRADE_BILL
+from plugins.wechat.bills.pages import BillPages
 from plugins.wechat.bills.reading import fact_of
 from plugins.wechat.merchant import Merchant
 from plugins.wechat.simulated.bills import COLUMNS, TOTALS, make_bill
@@ -98,8 +100,8 @@ def test_an_odd_row_is_shown_on_its_page_and_the_rest_is_told() -> None:
         tell=lambda row: (fact_of(row, Merchant(world.config.mchid, world.config.appid, live=False)),),
         page_rows=3,
     )
-    one = pages.page(TRADE_BILL, SECOND_OF_JANUARY, READY, "")
-    two = pages.page(TRADE_BILL, SECOND_OF_JANUARY, READY, one.cursor)
+    one = pages.page(SECOND_OF_JANUARY, READY, "")
+    two = pages.page(SECOND_OF_JANUARY, READY, one.cursor)
 
     assert [key_of(fact) for fact in (*one.facts, *two.facts)] == [key_of(fact) for fact in told[2:]]
     by_number, by_order = one.problems
@@ -117,7 +119,7 @@ def test_very_many_odd_rows_are_counted() -> None:
         tell=lambda row: (),
         page_rows=1000,
     )
-    page = pages.page(TRADE_BILL, SECOND_OF_JANUARY - A_DAY, SECOND_OF_JANUARY, "2025-12-31/0")
+    page = pages.page(SECOND_OF_JANUARY - A_DAY, SECOND_OF_JANUARY, "2025-12-31/0")
     assert len(page.problems) == MAX_PROBLEMS + 1
     assert page.problems[-1] == "bill of 2025-12-31, and 7 more rows"
 

@@ -58,11 +58,11 @@ def both(world: V2DebitWorld) -> Ref:
 def test_an_account_without_templates_has_no_agreements(world: V2DebitWorld) -> None:
     plain = V2Md5World(world.clock)
     assert not isinstance(plain.make_provider(plain.tools()), Agreements)
-    assert capabilities(world.provider) == ("cancel", "scan", "sign")
+    assert capabilities(world.provider) == ("cancel", "scan", "bills", "sign")
     assert not isinstance(world.provider, Announces)
     refunding = world.config.settings_v2(API_URL, certificate=True, debits=True)
     built: Any = world.plugin.build(world.plugin.settings.model_validate(refunding), world.tools())
-    assert capabilities(built) == ("refund", "cancel", "scan", "sign")
+    assert capabilities(built) == ("refund", "cancel", "scan", "bills", "sign")
 
 
 def test_templates_go_with_md5_and_are_numbers() -> None:

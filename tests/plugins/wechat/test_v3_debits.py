@@ -52,10 +52,10 @@ def last_request(world: V3DebitWorld) -> tuple[str, dict[str, Any]]:
 def test_an_account_without_templates_has_no_agreements(world: V3DebitWorld) -> None:
     plain = PublicKeyWorld(FixedClock())
     assert not isinstance(plain.make_provider(plain.tools()), Agreements | Announces)
-    assert capabilities(world.provider) == ("refund", "cancel", "scan", "sign", "announce")
+    assert capabilities(world.provider) == ("refund", "cancel", "scan", "bills", "sign", "announce")
     table = world.config.settings_v3(API_URL, debits=True)
     built: Any = world.plugin.build(world.plugin.settings.model_validate(table), world.tools())
-    assert capabilities(built) == ("refund", "cancel", "scan", "sign", "announce", "refresh")
+    assert capabilities(built) == ("refund", "cancel", "scan", "bills", "sign", "announce", "refresh")
 
 
 # --- signing

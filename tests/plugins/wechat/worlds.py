@@ -21,6 +21,7 @@ from plugins.wechat.simulated.wechat import SimulatedWeChat
 from plugins.wechat.simulator import create_simulator
 from plugins.wechat.v2.signing import V2Key
 from plugins.wechat.v2.xml import write_xml
+from tests.plugins.wechat.billing_worlds import BillsOfWeChat
 from tests.plugins.wechat.odd_messages import Unsigned, odd_envelopes, odd_xml
 from tests.plugins.wechat.rotations import PlatformRotations
 
@@ -48,7 +49,7 @@ def other_config() -> SimulatorConfig:
     return generate_config(mchid="1900000222", appid="wxffffffffffffffff")
 
 
-class WeChatWorld(World):
+class WeChatWorld(BillsOfWeChat, World):
     """Common to both generations: a simulator whose deliveries end in `inbox`."""
 
     plugin = plugin
@@ -145,14 +146,13 @@ class WeChatWorld(World):
         return self.delivered()
 
     def refunded(self, intent: Intent) -> int:
-        assert intent.ref.ours is not None
-        return self.wechat.books.orders[intent.ref.ours].refunded
+        return self.order_of(intent).refunded
 
 
 class V3World(WeChatWorld):
     """Notifications and answers signed with platform certificates; no public key yet."""
 
-    traits = Traits(verbs=("refund", "cancel", "scan", "refresh"), freshness=FIVE_MINUTES)
+    traits = Traits(verbs=("refund", "cancel", "scan", "bills", "refresh"), freshness=FIVE_MINUTES)
     signature_parts = (
         HeaderPart("wechatpay-timestamp"),
         HeaderPart("wechatpay-nonce"),
@@ -291,7 +291,7 @@ class V3World(WeChatWorld):
 class PublicKeyWorld(V3World):
     """A new merchant: only the platform public key, no certificates, nothing to refresh."""
 
-    traits = Traits(verbs=("refund", "cancel", "scan"), freshness=FIVE_MINUTES)
+    traits = Traits(verbs=("refund", "cancel", "scan", "bills"), freshness=FIVE_MINUTES)
     certificates, public_key, kind = False, True, "public_key"
     left_out = WeChatWorld.left_out
     rotations = World.rotations
@@ -306,7 +306,7 @@ class MigratingWorld(V3World):
 class V2World(WeChatWorld):
     """API v2 with HMAC-SHA256. It signs no time, so nothing goes stale; facts are idempotent."""
 
-    traits = Traits(verbs=("cancel", "scan"))
+    traits = Traits(verbs=("cancel", "scan", "bills"))
     signature_parts = (BodyPart("sign", rb"<sign><!\[CDATA\[([^\]]*)\]\]></sign>"),)
     sign_type = "HMAC-SHA256"
 
@@ -387,7 +387,7 @@ class V2Md5World(V2World):
 class V2RefundingWorld(V2World):
     """With the merchant's certificate, which arrives as if a front server had checked it; `test_tls` has a real one."""
 
-    traits = Traits(verbs=("refund", "cancel", "scan"))
+    traits = Traits(verbs=("refund", "cancel", "scan", "bills"))
 
     def settings(self) -> dict[str, Any]:
         return self.config.settings_v2(API_URL, certificate=True)

@@ -61,7 +61,7 @@ EDITS: dict[str, Edits] = {
         **_each(FOURTH, "transfers {t4}", amount="amount = amount + 1", balance="balance = balance + 1"),
         **_each(FOURTH, "transfers {t4}", lot="lot = 3", created_at=f"created_at = {LATER}", hash="hash = :bytes"),
         **_each(FOURTH, "transfers {t4}", kind="kind = 'gift'", reference="reference = 'x'", note="note = 'x'"),
-        **_each(FOURTH, "transfers {t4}", actor="actor = 'bob'"),
+        **_each(FOURTH, "transfers {t4}", actor="actor = 'bob'", effective_at="effective_at = '2026-01-01'"),
         **_each(f"{MINE} AND kind = 'reversal'", "transfers {t8}", cause_id="cause_id = :other_id"),
     },
     "lots": {

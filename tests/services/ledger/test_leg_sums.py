@@ -15,25 +15,35 @@ from tests.support.books import DAY, HOUR, START, Books
 MANY = 20_000
 FILL = f"""/* sweep: audit */
 INSERT INTO transfers (slot, version, id, book_id, debit_id, credit_id, amount, balance, lot, created_at, hash, kind,
-                       reference, note, actor)
+                       reference, note, actor, effective_at)
 SELECT n % 4096, n + 1, gen_random_uuid(), 1, 1, 2, 1, 1, 0, timestamptz '2026-03-01' + n * interval '1 minute',
-       sha256('x'), 'spend', 'a reference of some length', '', ''
+       sha256('x'), 'payment', 'a reference of some length', '', '',
+       timestamptz '2026-03-01' + n * interval '59 seconds'
 FROM generate_series(0, {MANY - 1}) AS n"""
 ONE_HOUR = {"p_start": START + 200 * HOUR, "p_end": START + 201 * HOUR}
+BEFORE = {"p_since": START, "p_until": START + 200 * HOUR}
 
 
 @pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
-@pytest.mark.parametrize("statement", [leg_sums._SUMS, leg_sums._ANY], ids=["sums", "anything"])
-def test_postgresql_uses_the_index_of_page_ranges(engine: Engine, sessions: Sessions, statement: object) -> None:
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [(leg_sums._SUMS, "created_at"), (leg_sums._ANY, "created_at"), (leg_sums._LATE_SUMS, "effective_at")],
+    ids=["sums", "anything", "late"],
+)
+def test_postgresql_uses_the_index_of_page_ranges(
+    engine: Engine, sessions: Sessions, statement: object, index: str
+) -> None:
+    later = {"p_start": START + 200 * HOUR, "p_end": START + 270 * DAY}
+    span = ONE_HOUR if index == "created_at" else {**BEFORE, **later}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET session_replication_role = replica"))  # no accounts are needed here
         connection.execute(text(FILL))
         connection.execute(text("VACUUM ANALYZE transfers"))  # autovacuum does so by and by
         connection.execute(text("SET session_replication_role = DEFAULT"))
         sql = statement.compile(dialect=engine.dialect).string  # type: ignore[attr-defined]
-        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {sql}", ONE_HOUR).scalars())
-        size = connection.execute(text("SELECT pg_relation_size('ix_transfers_created_at')")).scalar_one()
-    assert "Bitmap Index Scan on ix_transfers_created_at" in plan
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {sql}", span).scalars())
+        size = connection.execute(text(f"SELECT pg_relation_size('ix_transfers_{index}')")).scalar_one()
+    assert f"Bitmap Index Scan on ix_transfers_{index}" in plan
     assert "Seq Scan on transfers" not in plan
     assert size <= 5 * 8192
     first = read(sessions, lambda s: next(leg_sums.busy_days(s, leg_sums.EPOCH, leg_sums.FOREVER)))

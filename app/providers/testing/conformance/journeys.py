@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache, partial
 
 from app.domain.money import Money
 from app.providers import (
+    BillSide,
     Cancels,
     ClientCertificate,
     Fact,
@@ -16,6 +19,7 @@ from app.providers import (
     Intent,
     Kind,
     Provider,
+    ReadsBills,
     Ref,
     Refunds,
     Scans,
@@ -124,16 +128,22 @@ def heard_of_a_payment(world: World, provider: Provider, way: int) -> Iterator[H
 def scanned(world: World, provider: Provider) -> Iterator[Heard]:
     """Every fact of every feed, page by page."""
     assert isinstance(provider, Scans)
-    since, until = world.history_window()
+    window = world.history_window()
     for feed in provider.feeds:
-        cursor: str | None = None
-        for _ in range(MAX_PAGES):
-            page = provider.scan(feed, since, until, cursor)
-            yield from (Heard(f"scan of {feed}", fact) for fact in page.facts)
-            cursor = page.cursor
-            if cursor is None:
-                break
-        assert cursor is None, f"scan of {feed} does not end"
+        yield from _scanned_feed(feed, lambda: window, provider)
+
+
+def _scanned_feed(feed: str, window: Callable[[], tuple[datetime, datetime]], provider: Provider) -> Iterator[Heard]:
+    assert isinstance(provider, Scans)
+    since, until = window()
+    cursor: str | None = None
+    for _ in range(MAX_PAGES):
+        page = provider.scan(feed, since, until, cursor)
+        yield from (Heard(f"scan of {feed}", fact) for fact in page.facts)
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert cursor is None, f"scan of {feed} does not end"
 
 
 def refund_there(provider: Provider, ref: Ref, money: Money | None) -> tuple[Fact, ...]:
@@ -172,10 +182,18 @@ def calls_in(world: World) -> Iterator[Call]:
         yield Call("cancel", lambda provider: cancel_there(provider, unpaid.ref), moves=True)
     if "fulfil" in world.traits.verbs:
         yield Call("fulfil", lambda provider: fulfil(provider, payment.ref), moves=False, tells=False)
-    if "scan" in world.traits.verbs:
-        yield Call("scan", lambda provider: list(scanned(world, provider)), moves=False)
+    if "scan" in world.traits.verbs and isinstance(good, Scans):
+        window = cache(world.history_window)  # the books close once, before the first feed is read
+        for feed in good.feeds:
+            # A bill of funds tells no facts: it is kept and compared, and some providers sign none.
+            funds = isinstance(good, ReadsBills) and good.bill_feeds.get(feed) is BillSide.FUNDS
+            yield Call(f"scan of {feed}", partial(_scan_through, feed, window), moves=False, tells=not funds)
     if "sign" in world.traits.verbs:
         yield from _calls_about_agreements(world, good)
+
+
+def _scan_through(feed: str, window: Callable[[], tuple[datetime, datetime]], provider: Provider) -> list[Heard]:
+    return list(_scanned_feed(feed, window, provider))
 
 
 def _calls_about_agreements(world: World, good: Provider) -> Iterator[Call]:

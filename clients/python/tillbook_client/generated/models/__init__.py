@@ -12,13 +12,22 @@ from .agreements import Agreements
 from .attempt import Attempt
 from .balance import Balance
 from .balance_at import BalanceAt
+from .basis import Basis
 from .batch import Batch
 from .batch_request import BatchRequest
+from .bill import Bill
+from .bill_side import BillSide
+from .bill_status import BillStatus
+from .bills import Bills
 from .cancel_agreement_request import CancelAgreementRequest
 from .capture_request import CaptureRequest
 from .cause import Cause
 from .cause_by import CauseBy
 from .change_plan_request import ChangePlanRequest
+from .closing import Closing
+from .closing_request import ClosingRequest
+from .closing_status import ClosingStatus
+from .closings import Closings
 from .coins import Coins
 from .consent import Consent
 from .consent_request import ConsentRequest
@@ -27,6 +36,14 @@ from .debt import Debt
 from .deliveries import Deliveries
 from .delivery import Delivery
 from .delivery_status import DeliveryStatus
+from .difference import Difference
+from .difference_change import DifferenceChange
+from .difference_state import DifferenceState
+from .difference_type import DifferenceType
+from .difference_with_history import DifferenceWithHistory
+from .difference_with_history_repairs_item import DifferenceWithHistoryRepairsItem
+from .difference_with_history_state import DifferenceWithHistoryState
+from .differences import Differences
 from .endpoint import Endpoint
 from .endpoint_origin import EndpointOrigin
 from .endpoint_request import EndpointRequest
@@ -71,14 +88,25 @@ from .hold_state import HoldState
 from .holds import Holds
 from .item import Item
 from .item_details import ItemDetails
+from .journal_entries import JournalEntries
+from .journal_entry import JournalEntry
+from .journal_entry_request import JournalEntryRequest
+from .journal_entry_status import JournalEntryStatus
+from .journal_line import JournalLine
+from .journal_line_request import JournalLineRequest
 from .line import Line
 from .list_agreements_format import ListAgreementsFormat
+from .list_all_differences_format import ListAllDifferencesFormat
+from .list_all_differences_state_type_0 import ListAllDifferencesStateType0
+from .list_bills_format import ListBillsFormat
 from .list_deliveries_status import ListDeliveriesStatus
 from .list_freezes_format import ListFreezesFormat
 from .list_fulfilments_format import ListFulfilmentsFormat
 from .list_gifts_format import ListGiftsFormat
 from .list_holds_format import ListHoldsFormat
 from .list_holds_state import ListHoldsState
+from .list_journal_entries_format import ListJournalEntriesFormat
+from .list_journal_entries_status import ListJournalEntriesStatus
 from .list_lots_format import ListLotsFormat
 from .list_lots_show import ListLotsShow
 from .list_orders_format import ListOrdersFormat
@@ -139,6 +167,7 @@ from .refund_status import RefundStatus
 from .refunds import Refunds
 from .resend_request import ResendRequest
 from .resent import Resent
+from .reversal_of_entry_request import ReversalOfEntryRequest
 from .reverse_request import ReverseRequest
 from .rotate_request import RotateRequest
 from .search import Search
@@ -172,13 +201,22 @@ __all__ = (
     "Attempt",
     "Balance",
     "BalanceAt",
+    "Basis",
     "Batch",
     "BatchRequest",
+    "Bill",
+    "BillSide",
+    "BillStatus",
+    "Bills",
     "CancelAgreementRequest",
     "CaptureRequest",
     "Cause",
     "CauseBy",
     "ChangePlanRequest",
+    "Closing",
+    "ClosingRequest",
+    "ClosingStatus",
+    "Closings",
     "Coins",
     "Consent",
     "ConsentRequest",
@@ -187,6 +225,14 @@ __all__ = (
     "Deliveries",
     "Delivery",
     "DeliveryStatus",
+    "Difference",
+    "DifferenceChange",
+    "DifferenceState",
+    "DifferenceType",
+    "DifferenceWithHistory",
+    "DifferenceWithHistoryRepairsItem",
+    "DifferenceWithHistoryState",
+    "Differences",
     "Endpoint",
     "EndpointOrigin",
     "EndpointRequest",
@@ -231,14 +277,25 @@ __all__ = (
     "Holds",
     "Item",
     "ItemDetails",
+    "JournalEntries",
+    "JournalEntry",
+    "JournalEntryRequest",
+    "JournalEntryStatus",
+    "JournalLine",
+    "JournalLineRequest",
     "Line",
     "ListAgreementsFormat",
+    "ListAllDifferencesFormat",
+    "ListAllDifferencesStateType0",
+    "ListBillsFormat",
     "ListDeliveriesStatus",
     "ListFreezesFormat",
     "ListFulfilmentsFormat",
     "ListGiftsFormat",
     "ListHoldsFormat",
     "ListHoldsState",
+    "ListJournalEntriesFormat",
+    "ListJournalEntriesStatus",
     "ListLotsFormat",
     "ListLotsShow",
     "ListOrdersFormat",
@@ -299,6 +356,7 @@ __all__ = (
     "Refunds",
     "ResendRequest",
     "Resent",
+    "ReversalOfEntryRequest",
     "ReverseRequest",
     "RotateRequest",
     "Search",

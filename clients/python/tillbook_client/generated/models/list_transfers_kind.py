@@ -2,7 +2,17 @@ from enum import StrEnum
 
 
 class ListTransfersKind(StrEnum):
+    BILL_ADJUSTMENT = "bill_adjustment"
+    BILL_DISCOUNT = "bill_discount"
+    BILL_FEE = "bill_fee"
+    BILL_FEE_RETURN = "bill_fee_return"
+    BILL_OTHER = "bill_other"
+    BILL_OTHERS_MONEY = "bill_others_money"
+    BILL_PAYOUT = "bill_payout"
+    BILL_SHARE = "bill_share"
+    BILL_TRANSFER = "bill_transfer"
     BONUS = "bonus"
+    BREAKAGE = "breakage"
     CAPTURE = "capture"
     CLAWBACK = "clawback"
     CLAWBACK_RECALLED = "clawback_recalled"
@@ -20,16 +30,22 @@ class ListTransfersKind(StrEnum):
     GIFT_RECALLED = "gift_recalled"
     GIFT_RECEIVED = "gift_received"
     GRANT = "grant"
+    JOURNAL = "journal"
     OPENING = "opening"
+    OPENING_VALUE = "opening_value"
     PAYMENT = "payment"
     PURCHASE = "purchase"
+    RECOGNISED = "recognised"
     REFUND = "refund"
     REFUND_UNDONE = "refund_undone"
     REVERSAL = "reversal"
     SPEND = "spend"
+    STORE_SHARE = "store_share"
+    STORE_TAX = "store_tax"
     SURPLUS = "surplus"
     SUSPENSE = "suspense"
     UNFORGIVEN = "unforgiven"
+    WRITEOFF = "writeoff"
 
     def __str__(self) -> str:
         return str(self.value)

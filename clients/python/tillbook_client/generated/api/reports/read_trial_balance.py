@@ -1,4 +1,3 @@
-import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -6,6 +5,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.basis import Basis
 from ...models.problem import Problem
 from ...models.trial_balance import TrialBalance
 from ...types import UNSET, Response, Unset
@@ -13,7 +13,9 @@ from ...types import UNSET, Response, Unset
 
 def _get_kwargs(
     *,
-    at: datetime.datetime | Unset = UNSET,
+    at: str | Unset = UNSET,
+    since: str | Unset = UNSET,
+    by: Basis | Unset = UNSET,
     asset: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -23,10 +25,15 @@ def _get_kwargs(
 
     params: dict[str, Any] = {}
 
-    json_at: str | Unset = UNSET
-    if not isinstance(at, Unset):
-        json_at = at.isoformat()
-    params["at"] = json_at
+    params["at"] = at
+
+    params["since"] = since
+
+    json_by: str | Unset = UNSET
+    if not isinstance(by, Unset):
+        json_by = by.value
+
+    params["by"] = json_by
 
     params["asset"] = asset
 
@@ -64,6 +71,11 @@ def _parse_response(
         response_403 = Problem.from_dict(response.json())
 
         return response_403
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
 
     if response.status_code == 422:
         response_422 = Problem.from_dict(response.json())
@@ -105,7 +117,9 @@ def _build_response(
 def sync_detailed(
     *,
     client: AuthenticatedClient,
-    at: datetime.datetime | Unset = UNSET,
+    at: str | Unset = UNSET,
+    since: str | Unset = UNSET,
+    by: Basis | Unset = UNSET,
     asset: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | TrialBalance]:
@@ -116,7 +130,9 @@ def sync_detailed(
     Needs the scope `report`.
 
     Args:
-        at (datetime.datetime | Unset):
+        at (str | Unset):
+        since (str | Unset):
+        by (Basis | Unset): By which time a report counts transfers.
         asset (str | Unset):
         x_request_id (str | Unset):
 
@@ -130,6 +146,8 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         at=at,
+        since=since,
+        by=by,
         asset=asset,
         x_request_id=x_request_id,
     )
@@ -144,7 +162,9 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient,
-    at: datetime.datetime | Unset = UNSET,
+    at: str | Unset = UNSET,
+    since: str | Unset = UNSET,
+    by: Basis | Unset = UNSET,
     asset: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Problem | TrialBalance | None:
@@ -155,7 +175,9 @@ def sync(
     Needs the scope `report`.
 
     Args:
-        at (datetime.datetime | Unset):
+        at (str | Unset):
+        since (str | Unset):
+        by (Basis | Unset): By which time a report counts transfers.
         asset (str | Unset):
         x_request_id (str | Unset):
 
@@ -170,6 +192,8 @@ def sync(
     return sync_detailed(
         client=client,
         at=at,
+        since=since,
+        by=by,
         asset=asset,
         x_request_id=x_request_id,
     ).parsed
@@ -178,7 +202,9 @@ def sync(
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
-    at: datetime.datetime | Unset = UNSET,
+    at: str | Unset = UNSET,
+    since: str | Unset = UNSET,
+    by: Basis | Unset = UNSET,
     asset: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | TrialBalance]:
@@ -189,7 +215,9 @@ async def asyncio_detailed(
     Needs the scope `report`.
 
     Args:
-        at (datetime.datetime | Unset):
+        at (str | Unset):
+        since (str | Unset):
+        by (Basis | Unset): By which time a report counts transfers.
         asset (str | Unset):
         x_request_id (str | Unset):
 
@@ -203,6 +231,8 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         at=at,
+        since=since,
+        by=by,
         asset=asset,
         x_request_id=x_request_id,
     )
@@ -215,7 +245,9 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient,
-    at: datetime.datetime | Unset = UNSET,
+    at: str | Unset = UNSET,
+    since: str | Unset = UNSET,
+    by: Basis | Unset = UNSET,
     asset: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Problem | TrialBalance | None:
@@ -226,7 +258,9 @@ async def asyncio(
     Needs the scope `report`.
 
     Args:
-        at (datetime.datetime | Unset):
+        at (str | Unset):
+        since (str | Unset):
+        by (Basis | Unset): By which time a report counts transfers.
         asset (str | Unset):
         x_request_id (str | Unset):
 
@@ -242,6 +276,8 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             at=at,
+            since=since,
+            by=by,
             asset=asset,
             x_request_id=x_request_id,
         )

@@ -1,0 +1,1 @@
+"""Where a provider's bills and the books disagree, and what is done about it."""

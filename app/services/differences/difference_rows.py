@@ -1,0 +1,216 @@
+"""Writes differences down: found again it is the same row, and one that is not found any more closes by itself. Each
+change of a row leaves a line of its history in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import structlog
+from sqlalchemy import and_, select, update
+
+from app import metrics
+from app.domain.bill_lines import BillSide
+from app.domain.differences import Difference, difference_number
+from app.models.base import AnyRow
+from app.models.differences import DIFFERENCE_CHANGES, DIFFERENCES
+from app.services.base.context import Core, Tx
+from app.services.base.errors import NotFound
+from app.services.base.sanitize import storable_text
+from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
+
+OPEN, IN_WORK, RESOLVED, WRITTEN_OFF, GONE = "open", "in_work", "resolved", "written_off", "gone"
+UNSETTLED = (OPEN, IN_WORK)
+DIFFERENCES_AT_ONCE = 200
+"""So many differences are written in one transaction."""
+LONGEST_DIFFERENCE_NOTE = 255
+"""Characters of a note, or of a reason, that are kept."""
+LONGEST_WORKER_NAME = 160
+"""Characters of a person's name that are kept beside a difference."""
+_HOUSE = 0
+_d, _c = DIFFERENCES.c, DIFFERENCE_CHANGES.c
+_TOLD = ("ours_minor", "ours_currency", "theirs_minor", "theirs_currency")
+_log = structlog.get_logger(__name__)
+
+
+class NotDone(Exception):
+    """What a person wanted done about a difference is not possible as it stands. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What was compared: everything of an account with a time of that span."""
+
+    provider_account: str
+    since: datetime
+    until: datetime
+    zone: str
+
+
+@dataclass(slots=True)
+class Kept:
+    """What became of the differences of one comparison."""
+
+    opened: int = 0
+    reopened: int = 0
+    stayed: int = 0
+    gone: int = 0
+
+
+def keep_found(core: Core, where: Where, found: Iterable[tuple[BillSide, Difference]], actor: str) -> Kept:
+    """Write down what a comparison found, and close what it did not find any more. Safe to repeat, and to be stopped
+    between any two transactions: the next comparison finds the rest."""
+    kept, seen = Kept(), set[int]()
+    each = iter(found)
+    while part := list(islice(each, DIFFERENCES_AT_ONCE)):
+        numbered = {difference_number(where.provider_account, side, one): (side, one) for side, one in part}
+        for what, times in core.transact(partial(_keep, where=where, found=numbered, actor=actor)).items():
+            setattr(kept, what, getattr(kept, what) + times)
+        seen |= numbered.keys()
+    if kept.opened or kept.reopened:
+        _log.warning(
+            "differences",
+            provider_account=where.provider_account,
+            since=where.since.isoformat(),
+            opened=kept.opened,
+            reopened=kept.reopened,
+        )
+    in_span = (_d.provider_account == where.provider_account, _d.at >= where.since, _d.at < where.until)
+    wanted = select(_d.id).where(*in_span, _d.state.in_((*UNSETTLED, WRITTEN_OFF)))
+    lost = [number for number in core.read(lambda tx: tx.scalars(wanted).all()) if number not in seen]
+    for start in range(0, len(lost), DIFFERENCES_AT_ONCE):
+        numbers = lost[start : start + DIFFERENCES_AT_ONCE]
+        kept.gone += core.transact(partial(_close, account=where.provider_account, numbers=numbers, actor=actor))
+    return kept
+
+
+def find_difference(tx: Tx, number: int, *, lock: bool = False) -> AnyRow:
+    """Raises NotFound."""
+    wanted = select(*_d).where(_d.id == number)
+    row = tx.execute(wanted.with_for_update() if lock else wanted).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def changes_of(tx: Tx, row: AnyRow) -> Sequence[AnyRow]:
+    """The history of a difference, oldest first."""
+    of_it = (_c.provider_account == row.provider_account, _c.difference_id == row.id)
+    return tx.execute(select(*_c).where(*of_it).order_by(_c.id)).all()
+
+
+def take_difference(core: Core, number: int, *, actor: str, owner: str | None = None) -> AnyRow:
+    """Somebody works on it: the person who says so, or the one who is named. Raises NotFound, NotDone."""
+    name = storable_text(owner or actor, LONGEST_WORKER_NAME)
+    return core.transact(
+        lambda tx: change_difference(
+            tx, unsettled_difference(tx, number), actor, "taken", name, state=IN_WORK, owner=name
+        )
+    )
+
+
+def note_difference(core: Core, number: int, note: str, *, actor: str) -> AnyRow:
+    """Write a note beside it; earlier notes stay in its history. Raises NotFound."""
+    text = storable_text(note, LONGEST_DIFFERENCE_NOTE)
+    return core.transact(
+        lambda tx: change_difference(tx, find_difference(tx, number, lock=True), actor, "noted", text, note=text)
+    )
+
+
+def resolve_difference(core: Core, number: int, reason: str, *, actor: str) -> AnyRow:
+    """A person says that nothing is left to be done. Found again, it is opened again. Raises NotFound,
+    NotDone."""
+    text = storable_text(reason, LONGEST_DIFFERENCE_NOTE)
+    return core.transact(
+        lambda tx: change_difference(
+            tx, unsettled_difference(tx, number), actor, "resolved", text, state=RESOLVED, note=text, closed_at=tx.now
+        )
+    )
+
+
+def change_difference(tx: Tx, row: AnyRow, actor: str, what: str, detail: str, **values: Any) -> AnyRow:
+    """Change a row that the caller has locked, with the line of its history."""
+    of_it = and_(_d.provider_account == row.provider_account, _d.id == row.id)
+    tx.execute(update(DIFFERENCES).where(of_it).values(changed_at=tx.now, **values))
+    write_change(tx, row, actor, what, detail)
+    return find_difference(tx, row.id)
+
+
+def write_change(tx: Tx, row: AnyRow, actor: str, what: str, detail: str = "") -> None:
+    """A line of its history."""
+    change = {
+        "provider_account": row.provider_account,
+        "difference_id": row.id,
+        "at": tx.now,
+        "actor": storable_text(actor, LONGEST_WORKER_NAME),
+        "what": what,
+        "detail": storable_text(detail, LONGEST_DIFFERENCE_NOTE),
+    }
+    for _ in range(NUMBER_ATTEMPTS):
+        if insert_if_new(tx, DIFFERENCE_CHANGES, {**change, "id": tx.core.numbers.next(_HOUSE)}):
+            return
+    raise RuntimeError("no free number for a change: is the clock standing still?")
+
+
+def unsettled_difference(tx: Tx, number: int) -> AnyRow:
+    """The row, locked. Raises NotFound, NotDone."""
+    row = find_difference(tx, number, lock=True)
+    if row.state not in UNSETTLED:
+        raise NotDone(f"it is {row.state}")
+    return row
+
+
+def _keep(tx: Tx, *, where: Where, found: dict[int, tuple[BillSide, Difference]], actor: str) -> dict[str, int]:
+    counts = {"opened": 0, "reopened": 0, "stayed": 0}
+    of_account = (_d.provider_account == where.provider_account, _d.id.in_(sorted(found)))
+    known = {row.id: row for row in tx.execute(select(*_d).where(*of_account).order_by(_d.id).with_for_update())}
+    for number, (side, one) in sorted(found.items()):
+        told = {**asdict(one), "at": one.at}
+        row = known.get(number)
+        if row is None:
+            if insert_if_new(tx, DIFFERENCES, _new_row(tx, where, number, side, told)):
+                write_change(tx, find_difference(tx, number), actor, "opened")
+                metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc()
+                counts["opened"] += 1
+            continue
+        changed = any(getattr(row, name) != told[name] for name in _TOLD)
+        if row.state in (RESOLVED, GONE) or (row.state == WRITTEN_OFF and changed):
+            values = {name: told[name] for name in (*_TOLD, "at", "payment_id", "refund_id", "line_key")}
+            change_difference(tx, row, actor, "reopened", row.state, state=OPEN, closed_at=None, **values)
+            metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc()
+            counts["reopened"] += 1
+            continue
+        if changed:
+            change_difference(tx, row, actor, "other_amounts", _amounts(row), **{name: told[name] for name in _TOLD})
+        counts["stayed"] += 1
+    return counts
+
+
+def _new_row(tx: Tx, where: Where, number: int, side: BillSide, told: dict[str, Any]) -> dict[str, Any]:
+    names = {"owner": "", "note": "", "written_off_by": ""}
+    moments = {"opened_at": tx.now, "changed_at": tx.now, "closed_at": None}
+    place = {"provider_account": where.provider_account, "id": number, "side": side.value, "zone": where.zone}
+    return {**told, "type": told["type"].value, **place, "state": OPEN, **names, **moments}
+
+
+def _close(tx: Tx, *, account: str, numbers: Sequence[int], actor: str) -> int:
+    of_account = (_d.provider_account == account, _d.id.in_(numbers))
+    rows = tx.execute(select(*_d).where(*of_account).order_by(_d.id).with_for_update()).all()
+    closed = 0
+    for row in rows:
+        if row.state in UNSETTLED:
+            change_difference(tx, row, actor, "gone", row.state, state=GONE, closed_at=tx.now)
+            closed += 1
+        elif row.state == WRITTEN_OFF:
+            # The books bear a write-off for what is explained now: a person takes it back by another entry.
+            _log.error("write_off_without_cause", provider_account=account, difference=row.id)
+            change_difference(tx, row, actor, "write_off_without_cause", "", state=OPEN, closed_at=None)
+    return closed
+
+
+def _amounts(row: AnyRow) -> str:
+    return f"before: ours {row.ours_minor} {row.ours_currency}, theirs {row.theirs_minor} {row.theirs_currency}"

@@ -1,0 +1,84 @@
+"""The lines of bills that count, as they are compared with the books, and the time that bills cover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import Select, and_, func, select
+
+from app.domain.bill_lines import BillSide
+from app.domain.differences import BookedEntry, LineOrEntry, Told
+from app.domain.settling import Moved
+from app.models.base import AnyRow
+from app.models.bills import BILL_LINES, BILL_READINGS
+from app.services.base.context import Tx
+from app.services.bills.readings import READ
+
+TOLD_AT_ONCE = 5_000
+"""So many lines are read, and in memory, at a time."""
+_l, _r = BILL_LINES.c, BILL_READINGS.c
+_OF_READING = and_(_l.provider_account == _r.provider_account, _l.reading_id == _r.id)
+_THEIRS = func.coalesce(_l.theirs, "")
+_KINDS = [kind.value for kind in LineOrEntry]
+
+
+class Coverage:
+    """Which time the bills of one side cover."""
+
+    def __init__(self, readings: Sequence[AnyRow]) -> None:
+        self._spans = sorted((reading.since, reading.until) for reading in readings)
+        self.zone: str = readings[-1].zone if readings else "UTC"
+
+    def covers(self, moment: datetime) -> bool:
+        return any(since <= moment < until for since, until in self._spans)
+
+    def gaps(self, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
+        """The parts of that time that no bill covers."""
+        found, at = [], since
+        for begin, end in self._spans:
+            if begin > at:
+                found.append((at, min(begin, until)))
+            at = max(at, end)
+            if at >= until:
+                break
+        if at < until:
+            found.append((at, until))
+        return [(begin, end) for begin, end in found if begin < end]
+
+
+def readings_about(tx: Tx, account: str, since: datetime, until: datetime) -> list[AnyRow]:
+    """The readings that count whose time reaches into that span."""
+    of_account = (_r.provider_account == account, _r.status == READ, _r.until > since, _r.since < until)
+    return list(tx.execute(select(*_r).where(*of_account).order_by(_r.since, _r.id)))
+
+
+def lines_between(tx: Tx, account: str, side: BillSide, since: datetime, until: datetime) -> Iterator[Told]:
+    """Payments and refunds with a time of that span, in the order of the provider's numbers by code points."""
+    order = _THEIRS.collate("C") if tx.connection().dialect.name == "postgresql" else _THEIRS
+    wanted = _told(account, side).where(_l.at >= since, _l.at < until).order_by(order)
+    for row in tx.execute(wanted.execution_options(yield_per=TOLD_AT_ONCE)):
+        yield Told._make(row)
+
+
+def lines_named(tx: Tx, account: str, side: BillSide, entries: Sequence[BookedEntry]) -> list[Told]:
+    """Lines of any time that bear the provider's number of one of these entries."""
+    theirs = sorted({entry.theirs for entry in entries if entry.theirs})
+    return [Told._make(row) for row in tx.execute(_told(account, side).where(_l.theirs.in_(theirs)))]
+
+
+def balances_of(tx: Tx, account: str, reading_id: int) -> Iterator[Moved]:
+    """Of each row of a bill: its currency, the balance after it, and what it moved."""
+    moved = _l.amount_minor + _l.fee_minor + _l.discount_minor
+    of_reading = (_l.provider_account == account, _l.reading_id == reading_id)
+    wanted = select(_l.currency, _l.balance_minor, moved).where(*of_reading).order_by(_l.position)
+    for row in tx.execute(wanted.execution_options(yield_per=TOLD_AT_ONCE)):
+        yield Moved._make(row)
+
+
+def _told(account: str, side: BillSide) -> Select[tuple[object, ...]]:
+    columns = (_THEIRS.label("theirs"), _l.kind, _l.key, _l.ours, _l.refund, _l.amount_minor, _l.currency, _l.at)
+    wanted: Select[tuple[object, ...]] = select(
+        *columns, _l.fee_minor, _l.undecided, _l.reading_id, _r.since, _r.until
+    ).join_from(BILL_LINES, BILL_READINGS, _OF_READING)
+    return wanted.where(_l.provider_account == account, _r.status == READ, _r.side == side.value, _l.kind.in_(_KINDS))

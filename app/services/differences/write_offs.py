@@ -1,0 +1,102 @@
+"""Writes a difference off: one person wants it, with a reason, and another one agrees. Then the books follow the bill:
+what the provider has more, or less, than the books is booked against the account `writeoff`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sqlalchemy import func, select
+
+from app.domain.differences import Difference, DifferenceType
+from app.domain.ledger import Transfer, system
+from app.models.base import AnyRow
+from app.models.differences import DIFFERENCE_CHANGES
+from app.services.base.context import Core, Tx, environment_of
+from app.services.base.sanitize import storable_text
+from app.services.differences.difference_rows import (
+    IN_WORK,
+    LONGEST_DIFFERENCE_NOTE,
+    LONGEST_WORKER_NAME,
+    WRITTEN_OFF,
+    NotDone,
+    change_difference,
+    unsettled_difference,
+)
+from app.services.ledger import post
+
+WRITE_OFF_ACCOUNT = "writeoff"
+WRITE_OFF_KIND = "writeoff"
+HOUSE_SLOT = 0
+"""Where transfers lie that belong to no user."""
+_c = DIFFERENCE_CHANGES.c
+
+
+def difference_of(row: AnyRow) -> Difference:
+    """The disagreement that a row keeps."""
+    sums = (row.ours_minor, row.ours_currency, row.theirs_minor, row.theirs_currency)
+    names = (row.ours, row.theirs, row.refund, row.payment_id, row.refund_id, row.line_key)
+    return Difference(DifferenceType(row.type), row.subject, row.at, *sums, *names)
+
+
+def propose_write_off(core: Core, number: int, reason: str, *, actor: str) -> AnyRow:
+    """Keep who wants it written off, and why. Nothing is booked yet. Raises NotFound, NotDone."""
+    text, name = storable_text(reason, LONGEST_DIFFERENCE_NOTE), storable_text(actor, LONGEST_WORKER_NAME)
+    if not text.strip():
+        raise NotDone("a write-off needs a reason")
+    values = {"state": IN_WORK, "written_off_by": name, "note": text}
+    return core.transact(
+        lambda tx: change_difference(tx, unsettled_difference(tx, number), name, "write_off_proposed", text, **values)
+    )
+
+
+def confirm_write_off(core: Core, number: int, *, actor: str) -> AnyRow:
+    """Book it, because a second person agrees. Raises NotFound, NotDone."""
+    return core.transact(partial(_confirm, number=number, actor=actor))
+
+
+def _confirm(tx: Tx, *, number: int, actor: str) -> AnyRow:
+    row = unsettled_difference(tx, number)
+    if not row.written_off_by:
+        raise NotDone("nobody has proposed to write it off")
+    if _person(row.written_off_by) == _person(actor):
+        raise NotDone("another person than the one who proposed it must confirm it")
+    transfers = write_off_transfers(tx, row, actor)
+    if transfers:
+        post(tx, HOUSE_SLOT, transfers, at=tx.now, rules=tx.core.rules.ledger)
+    detail = ", ".join(f"{transfer.amount} {transfer.debit.asset}" for transfer in transfers) or "nothing to book"
+    return change_difference(tx, row, actor, "written_off", detail, state=WRITTEN_OFF, closed_at=tx.now)
+
+
+def write_off_transfers(tx: Tx, row: AnyRow, actor: str) -> list[Transfer]:
+    """What writing it off would book. Raises NotDone."""
+    account = tx.core.registry.get(row.provider_account)
+    if account is None:
+        raise NotDone(f"provider account {row.provider_account!r} is not configured")
+    environment, transfers = environment_of(account.live), []
+    for currency, minor in sorted(difference_of(row).moved_minor().items()):
+        clearing = system(f"clearing:{row.provider_account}", currency, environment)
+        loss = system(WRITE_OFF_ACCOUNT, currency, environment)
+        transfers.append(
+            Transfer(
+                scope=f"writeoff:{row.provider_account}",
+                key=f"{row.id}:{_times(tx, row)}:{currency}",
+                debit=clearing if minor > 0 else loss,
+                credit=loss if minor > 0 else clearing,
+                amount=abs(minor),
+                kind=WRITE_OFF_KIND,
+                reference=str(row.id),
+                note=row.note,
+                actor=storable_text(f"{row.written_off_by}, {actor}", 128),
+            )
+        )
+    return transfers
+
+
+def _times(tx: Tx, row: AnyRow) -> int:
+    """How often it was written off before: opened again, it may be once more."""
+    of_it = (_c.provider_account == row.provider_account, _c.difference_id == row.id, _c.what == "written_off")
+    return int(tx.scalar(select(func.count()).select_from(DIFFERENCE_CHANGES).where(*of_it)))
+
+
+def _person(actor: str) -> str:
+    return " ".join(actor.split()).casefold()

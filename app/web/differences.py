@@ -1,0 +1,63 @@
+"""Providers' bills, and where these and the books disagree, for the app's backend only."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from app.domain import list_tables, representations
+from app.domain.differences import DifferenceType
+from app.domain.numbers import parse_number
+from app.services.base.errors import NotFound
+from app.services.base.list_pages import TimeSpan
+from app.services.bills import readings
+from app.services.differences import difference_rows, repairs
+from app.services.differences.difference_lists import DifferenceFilter, list_differences
+from app.web import difference_schemas as shapes
+from app.web.access import needs
+from app.web.context import core
+from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
+
+blueprint = APIBlueprint("differences", __name__, url_prefix="/v1", tag="Reports")
+BILL_LIST = ListShape("bills", "bills", (MOMENT, NUMBER), list_tables.BILL_COLUMNS)
+DIFFERENCE_LIST = ListShape("differences", "differences", (MOMENT, NUMBER), list_tables.DIFFERENCE_COLUMNS)
+
+
+@blueprint.get("/bills")
+@needs("report")
+@blueprint.input(shapes.BillsQuery, location="query", arg_name="query")
+@blueprint.output(shapes.BillsOut)
+@blueprint.doc(responses=CSV_RESPONSE)
+def list_bills(query: shapes.BillsQuery) -> Any:
+    """Bills of providers that were read, by the time that they cover; refused ones say why."""
+    read = partial(readings.page_of_readings, core(), query.account)
+    return list_answer(BILL_LIST, query, read, representations.reading_data)
+
+
+@blueprint.get("/differences")
+@needs("report")
+@blueprint.input(shapes.DifferencesQuery, location="query", arg_name="query")
+@blueprint.output(shapes.DifferencesOut)
+@blueprint.doc(responses=CSV_RESPONSE)
+def list_all_differences(query: shapes.DifferencesQuery) -> Any:
+    """Where bills and books disagree, the earliest first; `since` and `until` are about when it happened."""
+    wanted = DifferenceFilter(query.account, query.type, query.state, TimeSpan(query.since, query.until))
+    read = partial(list_differences, core(), wanted)
+    return list_answer(DIFFERENCE_LIST, query, read, representations.difference_data)
+
+
+@blueprint.get("/differences/<number>")
+@needs("report")
+@blueprint.output(shapes.DifferenceWithHistoryOut)
+def show_difference(number: str) -> Any:
+    """One difference with its history."""
+    wanted = parse_number(number)
+    if wanted is None:
+        raise NotFound
+    row = core().read(partial(difference_rows.find_difference, number=wanted))
+    changes = core().read(partial(difference_rows.changes_of, row=row))
+    history = [{"at": each.at, "actor": each.actor, "what": each.what, "detail": each.detail} for each in changes]
+    offered = repairs.OFFERED.get(DifferenceType(row.type), ())
+    return {**representations.difference_data(row), "history": history, "repairs": list(offered)}

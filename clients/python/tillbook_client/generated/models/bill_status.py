@@ -1,0 +1,11 @@
+from enum import StrEnum
+
+
+class BillStatus(StrEnum):
+    READ = "read"
+    READING = "reading"
+    REFUSED = "refused"
+    REPLACED = "replaced"
+
+    def __str__(self) -> str:
+        return str(self.value)

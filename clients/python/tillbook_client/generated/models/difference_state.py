@@ -1,0 +1,12 @@
+from enum import StrEnum
+
+
+class DifferenceState(StrEnum):
+    GONE = "gone"
+    IN_WORK = "in_work"
+    OPEN = "open"
+    RESOLVED = "resolved"
+    WRITTEN_OFF = "written_off"
+
+    def __str__(self) -> str:
+        return str(self.value)

@@ -1,0 +1,10 @@
+from enum import StrEnum
+
+
+class DifferenceWithHistoryRepairsItem(StrEnum):
+    APPLY = "apply"
+    ASK = "ask"
+    REFUND = "refund"
+
+    def __str__(self) -> str:
+        return str(self.value)

@@ -1,0 +1,10 @@
+from enum import StrEnum
+
+
+class ListJournalEntriesStatus(StrEnum):
+    POSTED = "posted"
+    PROPOSED = "proposed"
+    WITHDRAWN = "withdrawn"
+
+    def __str__(self) -> str:
+        return str(self.value)

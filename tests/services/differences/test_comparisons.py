@@ -1,0 +1,181 @@
+"""Bills and books are compared both ways: each kind of difference is found with its type, and nothing else is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from app.domain.bill_lines import BillLine, LineKind
+from app.domain.money import Money
+from app.providers.facts import Ref
+from app.services.differences.difference_rows import resolve_difference
+from tests.support.facts import told
+from tests.support.settling_house import DAY, NOON, SECOND_DAY, SettlingHouse, alien_line, line_of, settling_house
+from tests.support.world import World
+
+NOBODYS = "1234567890123456789"
+"""A number of our shape that was never given out."""
+
+
+@pytest.fixture
+def house(world: World) -> SettlingHouse:
+    return settling_house(world)
+
+
+def test_each_kind_of_difference_is_found_with_its_type_and_nothing_else_is(house: SettlingHouse) -> None:
+    same, missing, amount, currency = (house.paid(f"user {n}") for n in range(4))
+    fee, status, late = house.paid("fee", fee=Money(6, "CNY")), house.ordered("status"), house.paid("late")
+    back, not_back, extra = (house.paid(f"refunded {n}") for n in range(3))
+    gone, not_told = house.refunded(back, "R-1", 200), house.refunded(not_back, "R-2", 300)
+    twice = house.paid("twice")
+    lines = [
+        line_of(same),
+        line_of(amount, amount_minor=700),
+        line_of(currency, currency="JPY"),
+        line_of(fee, fee_minor=-5),
+        alien_line("T-status", str(status)),
+        *(line_of(fact) for fact in (back, not_back, extra, gone)),
+        line_of(gone, key="an extra one", theirs=extra.ref.theirs, ours=extra.ref.ours, refund="R-3"),
+        line_of(gone, key="undecided", theirs=same.ref.theirs, ours=same.ref.ours, refund="R-4", undecided=True),
+        line_of(twice),
+        line_of(twice, key="the second row"),
+        alien_line("T-nobody", NOBODYS),
+        alien_line("T-shop", "shop-77"),
+    ]
+    house.bring("2026-01-02", lines)
+    house.bring("2026-01-12", [line_of(late, at=NOON + 10 * DAY)], SECOND_DAY + 10 * DAY)
+    house.bring("funds", [_fund(1, 600, 600), _fund(2, -4, 596), _fund(3, 600, 1296)], feed="funds")
+    house.world.clock.advance(30 * 86_400)
+    done = house.compare()
+    assert (done.matched, done.undecided, done.not_ours, done.waiting, done.gaps) == (9, 1, 0, 0, [])
+    every = ["ours_not_theirs", "theirs_not_ours", "amount", "currency", "fee", "status", "refund_missing"]
+    assert house.types() == Counter([*every, "refund_extra", "duplicate", "late", "not_ours", "balance"])
+    about = {row.type: (row.theirs, row.refund, row.ours_minor, row.theirs_minor) for row in house.listed()}
+    assert about["ours_not_theirs"] == (missing.ref.theirs, None, 600, None)
+    assert about["refund_missing"] == (not_told.ref.theirs, "R-2", -300, None)
+    assert about["refund_extra"] == (extra.ref.theirs, "R-3", None, -200)
+    assert about["amount"] == (amount.ref.theirs, None, 600, 700)
+    assert about["fee"] == (fee.ref.theirs, None, -6, -5)
+    assert about["late"] == (late.ref.theirs, None, 600, 600)
+    before = house.listed()
+    again = house.compare()
+    assert (again.kept.opened, again.kept.reopened, again.kept.gone) == (0, 0, 0)
+    assert house.listed() == before
+    assert house.compare(SECOND_DAY + 10 * DAY).kept.opened == 0, "the late one is the same from both of its days"
+
+
+def _fund(number: int, moved: int, balance: int) -> BillLine:
+    at = NOON + timedelta(minutes=number)
+    return BillLine(f"F-{number}", LineKind.OTHER, at, moved, "CNY", balance_minor=balance)
+
+
+def test_nothing_is_a_difference_while_its_row_may_still_come_and_a_neighbouring_day_settles_it(
+    house: SettlingHouse,
+) -> None:
+    midnight = SECOND_DAY + DAY - timedelta(milliseconds=100)
+    late, at_once = house.paid("a", at=midnight), house.paid("b")
+    house.bring("2026-01-02", [line_of(at_once)])
+    house.world.clock.advance(86_400)
+    done = house.compare()
+    assert (done.matched, done.waiting, house.listed("all")) == (1, 1, [])
+    house.bring("2026-01-03", [line_of(late, at=midnight + timedelta(seconds=2))], SECOND_DAY + DAY)
+    assert house.compare(days=2).matched == 2
+    house.world.clock.advance(10 * 86_400)
+    house.compare(days=2)
+    assert house.listed("all") == []
+
+
+def test_days_without_a_bill_say_nothing_about_the_books(house: SettlingHouse) -> None:
+    house.paid("a")
+    house.world.clock.advance(30 * 86_400)
+    assert house.compare().side is None
+    house.bring("2026-01-03", [], SECOND_DAY + DAY)
+    assert house.compare(days=2).gaps == [(SECOND_DAY, SECOND_DAY + DAY)]
+    assert house.listed("all") == []
+
+
+def test_rows_of_another_system_on_a_shared_account_are_counted_and_a_lost_payment_of_ours_is_still_found(
+    house: SettlingHouse,
+) -> None:
+    lines = [alien_line("T-1", "shop-1"), alien_line("T-2", None), alien_line("T-3", NOBODYS)]
+    house.set_account(shared=True)
+    house.bring("2026-01-02", lines)
+    assert (house.compare().not_ours, house.types()) == (2, Counter(["theirs_not_ours"]))
+    house.set_account(our_numbers="shop-[0-9]+")
+    assert house.compare().not_ours == 2
+    assert [row.theirs for row in house.listed()] == ["T-1"]
+
+
+def test_a_row_is_told_twice_in_one_bill_or_over_two_but_not_where_two_bills_cover_one_time(
+    house: SettlingHouse,
+) -> None:
+    paid = house.paid("a")
+    refunded = house.refunded(paid, "R-1", 200)
+    rows = [line_of(paid), line_of(refunded)]
+    house.bring("2026-01-02", rows)
+    house.bring("the month", rows)
+    assert house.compare().matched == 2
+    assert house.listed("all") == []
+    house.bring("2026-01-03", rows, SECOND_DAY + DAY)
+    house.compare(days=2)
+    assert house.types() == Counter({"duplicate": 2})
+    house.bring("2026-01-03", [], SECOND_DAY + DAY)
+    assert house.compare(days=2).kept.gone == 2
+    house.bring("2026-01-02", [*rows, rows[0]])
+    house.bring("the month", [])
+    house.compare(days=2)
+    assert house.types() == Counter(["duplicate"])
+
+
+def test_a_line_without_the_providers_number_is_matched_by_ours_and_a_refund_by_its_sum(house: SettlingHouse) -> None:
+    first, second = house.paid("a"), house.paid("b")
+    refunded = house.refunded(second, "R-1", 200)
+    house.bring(
+        "2026-01-02", [line_of(first, theirs=None), line_of(second), line_of(refunded, refund="their own name")]
+    )
+    house.world.clock.advance(30 * 86_400)
+    assert house.compare().matched == 3
+    assert house.listed("all") == []
+
+
+def test_what_is_not_found_any_more_closes_and_what_a_person_settled_too_early_opens_again(
+    house: SettlingHouse,
+) -> None:
+    paid = house.paid("a")
+    house.bring("2026-01-02", [])
+    house.world.clock.advance(30 * 86_400)
+    house.compare()
+    row = house.only()
+    resolve_difference(house.world.core, row.id, "the shop says that it is fine", actor="wang")
+    assert house.compare().kept.reopened == 1
+    house.bring("2026-01-02", [line_of(paid)])
+    assert house.compare().kept.gone == 1
+    assert (house.again(row).state, house.listed()) == ("gone", [])
+    house.bring("2026-01-02", [line_of(paid, theirs="T-another", ours=None, undecided=True)])
+    assert house.compare().kept.reopened == 1
+    assert house.again(row).closed_at is None
+
+
+def test_money_in_suspense_is_booked_and_its_refund_too(house: SettlingHouse) -> None:
+    paid = house.paid("a")
+    parked = replace(paid, ref=Ref(NOBODYS, "T-parked"), owner=None)
+    assert told(house.world, parked).outcome == "parked"
+    refunded = house.refunded(parked, "R-1", 600)
+    house.bring("2026-01-02", [line_of(paid), line_of(parked), line_of(refunded)])
+    house.world.clock.advance(30 * 86_400)
+    assert house.compare().matched == 3
+    assert house.listed("all") == []
+
+
+def test_an_account_bill_has_to_begin_where_the_one_before_it_ended(house: SettlingHouse) -> None:
+    first, last = _fund(1, 600, 600), _fund(2, -4, 596)
+    house.bring("day 2", [first, last], feed="funds")
+    house.bring("day 3", [_fund(3, 600, 1196)], SECOND_DAY + DAY, feed="funds")
+    house.compare(days=2)
+    assert house.listed() == []
+    house.bring("day 2", [first], feed="funds")
+    house.compare(SECOND_DAY + DAY)
+    assert (house.only().type, house.only().ours_minor, house.only().theirs_minor) == ("balance", 600, 596)

@@ -1,0 +1,146 @@
+"""A difference is repaired along the normal road, shown first, and gone when it is compared again; or two persons write
+it off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from app.domain.bill_lines import LineKind
+from app.domain.money import Money
+from app.providers.facts import Fact, Kind, Ref
+from app.services.differences.difference_rows import (
+    NotDone,
+    changes_of,
+    note_difference,
+    resolve_difference,
+    take_difference,
+)
+from app.services.differences.repairs import Repair, carry_out, plan_repair
+from app.services.differences.write_offs import confirm_write_off, propose_write_off
+from app.services.refunds import requests
+from tests.support.facts import paid_fact
+from tests.support.settling_house import NOON, SettlingHouse, alien_line, line_of, settling_house
+from tests.support.world import World
+
+
+@pytest.fixture
+def house(world: World) -> SettlingHouse:
+    return settling_house(world)
+
+
+def history(house: SettlingHouse, number: int) -> list[tuple[str, str]]:
+    row = next(row for row in house.listed("all") if row.id == number)
+    return [(change.what, change.actor) for change in house.world.core.read(partial(changes_of, row=row))]
+
+
+def repaired(house: SettlingHouse, number: int, repair: Repair | None = None) -> None:
+    plan = plan_repair(house.world.core, number, repair)
+    carry_out(house.world.core, plan, actor="wang", reason="looked at the provider's page")
+
+
+def test_a_payment_that_only_the_bill_tells_is_applied_like_any_other(house: SettlingHouse) -> None:
+    payment = house.ordered("alice")
+    house.bring("2026-01-02", [line_of(paid_fact(house.world, payment, at=NOON))])
+    house.compare()
+    row = house.only()
+    assert row.type == "status"
+    plan = plan_repair(house.world.core, row.id, Repair.APPLY)
+    assert (plan.sentence, house.world.coins()) == (f"apply that paid 600 CNY is told of T-{payment}", 0)
+    repaired(house, row.id, Repair.APPLY)
+    with pytest.raises(NotDone, match="it is gone"):
+        plan_repair(house.world.core, row.id)
+    assert (house.again(row).state, house.world.coins(), house.listed()) == ("gone", 66, [])
+    assert history(house, row.id) == [("opened", "worker"), ("repair_apply", "wang"), ("gone", "wang")]
+    house.world.assert_balanced()
+
+
+def test_money_of_an_unknown_number_lands_in_suspense_and_a_refund_of_it_follows(house: SettlingHouse) -> None:
+    number = "1234567890123456789"
+    refund = alien_line("T-nobody", number)
+    refund = replace(refund, kind=LineKind.REFUND, amount_minor=-600, refund="R-1", key="refund")
+    house.bring("2026-01-02", [alien_line("T-nobody", number), refund])
+    house.compare()
+    assert sorted(row.type for row in house.listed()) == ["refund_extra", "theirs_not_ours"]
+    money = Money(600, "CNY")
+    known = Fact(Kind.PAID, Ref(number, "T-nobody"), NOON, money, account="m-1", live=False)
+    house.maker.answers["T-nobody"] = (known,)
+    for row in sorted(house.listed(), key=lambda row: str(row.type), reverse=True):
+        repaired(house, row.id)
+    assert (house.listed(), house.world.money("suspense"), house.world.money("clearing:sandbox")) == ([], 0, 0)
+    house.world.assert_balanced()
+
+
+def test_the_provider_is_asked_about_a_payment_and_what_it_answers_settles_the_difference(house: SettlingHouse) -> None:
+    payment = house.ordered("alice")
+    house.world.pay(payment)
+    there = house.world.at_provider(payment)
+    house.bring("2026-01-02", [alien_line(there.id, str(payment), at=house.world.clock.now())])
+    house.compare()
+    row = house.only()
+    assert plan_repair(house.world.core, row.id).sentence == f"ask sandbox about payment {payment}"
+    repaired(house, row.id)
+    assert (house.again(row).state, house.world.coins()) == ("gone", 66)
+
+
+def test_a_repair_that_changes_nothing_leaves_the_difference_open_and_others_are_a_persons(
+    house: SettlingHouse,
+) -> None:
+    paid = house.paid("alice")
+    house.bring("2026-01-02", [line_of(paid, amount_minor=700)])
+    house.compare()
+    row = house.only()
+    repaired(house, row.id)
+    assert house.again(row).state == "open"
+    with pytest.raises(NotDone, match="it has: ask, refund"):
+        plan_repair(house.world.core, row.id, Repair.APPLY)
+    repaired(house, row.id, Repair.REFUND)
+    order = house.world.payment(int(paid.ref.ours or 0)).order_id
+    [refund] = requests.list_refunds_of_order(house.world.core, order)
+    assert (refund.amount_minor, refund.caller) == (600, "wang")
+    house.bring("2026-01-02", [line_of(paid), alien_line("T-shop", "shop-1")])
+    house.compare()
+    with pytest.raises(NotDone, match="not_ours has no such repair"):
+        plan_repair(house.world.core, house.only().id)
+
+
+def test_two_persons_write_a_difference_off_and_the_books_follow_the_bill(house: SettlingHouse) -> None:
+    core, paid = house.world.core, house.paid("alice")
+    house.bring("2026-01-02", [line_of(paid, amount_minor=450)])
+    house.compare()
+    number = house.only().id
+    with pytest.raises(NotDone, match="nobody has proposed"):
+        confirm_write_off(core, number, actor="li")
+    with pytest.raises(NotDone, match="needs a reason"):
+        propose_write_off(core, number, " ", actor="wang")
+    propose_write_off(core, number, "the provider keeps it", actor="wang")
+    for same in ("wang", "  Wang "):
+        with pytest.raises(NotDone, match="another person"):
+            confirm_write_off(core, number, actor=same)
+    assert house.world.money("writeoff") == 0
+    confirm_write_off(core, number, actor="li")
+    with pytest.raises(NotDone, match="it is written_off"):
+        confirm_write_off(core, number, actor="li")
+    assert (house.world.money("writeoff"), house.world.money("clearing:sandbox")) == (-150, -450)
+    assert house.compare().kept.stayed == 1
+    assert (house.listed(), house.only("written_off").id) == ([], number)
+    house.world.assert_balanced()
+    house.bring("2026-01-02", [line_of(paid)])
+    house.compare()
+    assert house.only().id == number, "what was written off is explained: a person takes the write-off back"
+
+
+def test_who_works_on_a_difference_and_what_he_says_stays_in_its_history(house: SettlingHouse) -> None:
+    core = house.world.core
+    house.bring("2026-01-02", [alien_line("T-1", None)])
+    house.compare()
+    number = house.only().id
+    take_difference(core, number, actor="wang")
+    note_difference(core, number, "asked the provider", actor="wang")
+    assert (house.only().state, house.only().owner, house.only().note) == ("in_work", "wang", "asked the provider")
+    resolve_difference(core, number, "a test payment", actor="li")
+    with pytest.raises(NotDone, match="it is resolved"):
+        take_difference(core, number, actor="wang")
+    assert [what for what, _ in history(house, number)] == ["opened", "taken", "noted", "resolved"]

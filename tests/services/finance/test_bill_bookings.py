@@ -1,0 +1,196 @@
+"""What bills say is in the books exactly once, whatever happens between, and `clearing` is what the provider holds."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from app.domain.bill_figures import BillDay
+from app.domain.bill_lines import BillSide, LineKind
+from app.providers.facts import Ref
+from app.services.finance import bill_bookings
+from app.services.finance.clearing import ClearingDay, clearing_at_end_of
+from app.worker import Worker
+from tests.services.finance.conftest import CHINA, DAY_ONE, LATER, NOON, Shop, line
+from tests.support.database_console import edit
+from tests.support.databases import sessions_for
+from tests.support.facts import paid_fact, told
+from tests.support.faults import Fuse, Injected, fused_engine, raising
+
+K = LineKind
+END = BillDay("sandbox", "sandbox", DAY_ONE, CHINA).effective_at
+
+
+def _clearing(shop: Shop) -> list[ClearingDay]:
+    core, day = shop.world.core, BillDay("sandbox", "sandbox", DAY_ONE, CHINA)
+    return core.read(lambda tx: clearing_at_end_of(tx, day, now=core.clock.now()), snapshot=True)
+
+
+def test_each_kind_of_row_has_its_account_and_clearing_is_what_the_provider_holds(shop: Shop) -> None:
+    first, second = shop.sell("k1"), shop.sell("k2")
+    shop.world.clock.advance(timedelta(days=1).total_seconds())
+    at = NOON - timedelta(minutes=30)
+    shop.bill(
+        [
+            line("1", K.PAYMENT, 600, at, ours=first, theirs="t1"),
+            line("2", K.FEE, -4, at, ours=first),
+            line("3", K.PAYMENT, 600, at, ours=second, discount_minor=-50),
+            line("4", K.FEE, -4, at),
+            line("5", K.FEE_RETURN, 4, at),
+            line("6", K.PAYMENT, 900, at, ours="another-system-1", theirs="t9"),
+            line("7", K.FEE, -9, at, ours="another-system-1"),
+            line("8", K.SHARE, -30, at),
+            line("9", K.ADJUSTMENT, 7, at),
+            line("10", K.ADJUSTMENT, 600, at, ours=first, refund="77"),
+            line("11", K.OTHER, -2, at),
+            line("12", K.TRANSFER, 11, at),
+            line("13", K.PAYOUT, -1000, at, balance_minor=1023),
+            line("14", K.FEE, -99, at, undecided=True),
+        ]
+    )
+    assert shop.book() == 9
+    assert shop.balances(END) == {
+        "clearing:sandbox": -1023,
+        "sales": 1200,
+        "fees:sandbox": -4,
+        "discounts:sandbox": -50,
+        "others:sandbox": 891,
+        "shares:sandbox": -30,
+        "adjustments:sandbox": 5,
+        "bank:sandbox": -989,
+    }
+    assert _clearing(shop) == [ClearingDay("CNY", 1023, 1023, 0)]
+    assert _clearing(shop)[0].rest == 0
+    assert shop.book() == 0
+    shop.world.assert_balanced()
+
+
+def test_a_bill_that_is_made_anew_and_a_row_that_comes_late_book_the_difference(shop: Shop) -> None:
+    at = NOON
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line("1", K.FEE, -4, at), line("2", K.PAYOUT, -100, at)])
+    assert shop.book() == 2
+    shop.bill([line("1", K.FEE, -6, at)])
+    assert shop.book() == 2
+    assert shop.balances(END) == {"fees:sandbox": -6, "bank:sandbox": 0, "clearing:sandbox": 6}
+    late = [line("3", K.FEE, -1, at), line("1", K.FEE, -6, at)]  # the next day's bill tells a row again, and a new one
+    shop.bill(late, day=DAY_ONE + LATER)
+    assert shop.book() == 1
+    assert shop.balances(END)["fees:sandbox"] == -7
+    shop.world.assert_balanced()
+
+
+def test_trades_tell_the_fees_until_a_bill_of_funds_covers_the_day(shop: Shop) -> None:
+    number = shop.sell("k1")
+    shop.world.clock.advance(LATER.total_seconds())
+    trades = [
+        line("p", K.PAYMENT, 600, NOON, ours=number, fee_minor=-4, discount_minor=-10),
+        line("r", K.REFUND, -300, NOON, ours=number, fee_minor=2),
+    ]
+    shop.bill(trades, side=BillSide.TRADES)
+    assert shop.book() == 3
+    assert shop.balances(END)["fees:sandbox"] == -2
+    assert shop.balances(END)["discounts:sandbox"] == -10
+    shop.bill([line("f", K.FEE, -3, NOON)], side=BillSide.FUNDS)
+    assert shop.book() == 3
+    assert shop.balances(END)["fees:sandbox"] == -3
+    assert shop.balances(END)["discounts:sandbox"] == 0
+    shop.world.assert_balanced()
+
+
+def test_a_payment_at_midnight_is_on_its_way_and_leaves_no_rest(shop: Shop) -> None:
+    shop.go_to(END - timedelta(milliseconds=100))
+    number = shop.sell("k1")
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line("0", K.FEE, -1, NOON, balance_minor=-1)])
+    shop.bill([line("1", K.PAYMENT, 600, END + timedelta(seconds=2), ours=number)], day=DAY_ONE + LATER)
+    shop.book()
+    assert _clearing(shop) == [ClearingDay("CNY", -1, 599, 600)]
+    assert _clearing(shop)[0].rest == 0
+
+
+def test_workers_at_the_same_time_book_once(shop: Shop) -> None:
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line(str(number), K.FEE, -1, NOON) for number in range(20)])
+    core, account = shop.world.core, shop.world.account
+    with ThreadPoolExecutor(4) as threads:
+        done = [threads.submit(bill_bookings.book_day, core, account, DAY_ONE, CHINA) for _ in "1234"]
+        assert sum(each.result() for each in done) == 1
+    assert shop.balances(END) == {"fees:sandbox": -20, "clearing:sandbox": 20}
+
+
+def test_a_booking_that_is_stopped_anywhere_is_made_up_for(shop: Shop, database_url: str) -> None:
+    shop.world.clock.advance(LATER.total_seconds())
+    fuse = Fuse(raising)
+    engine = fused_engine(database_url, fuse)
+    fused = replace(shop.world.core, sessions=sessions_for(engine))
+    steps = 0
+    while True:
+        steps += 1
+        fees = 4 * steps
+        shop.bill([line("1", K.FEE, -fees, NOON), line("2", K.PAYOUT, -fees, NOON)])
+        with fuse.armed(steps):
+            with contextlib.suppress(Injected):
+                bill_bookings.book_due_bills(fused, 10)
+            if not fuse.has_blown:
+                break
+        shop.book()
+        assert shop.balances(END) == {"fees:sandbox": -fees, "bank:sandbox": -fees, "clearing:sandbox": 2 * fees}
+    assert steps > 10
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE transfers SET reference = 'sandbox:2026-01-01' WHERE slot = 0",
+        "UPDATE transfers SET effective_at = NULL WHERE slot = 0",
+        "UPDATE bill_lines SET amount_minor = -5",
+        "DELETE FROM bill_lines",
+    ],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_whoever_changes_what_a_bill_booked_is_found(shop: Shop, engine: Engine, change: str) -> None:
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line("1", K.FEE, -4, NOON)])
+    shop.book()
+    shop.world.assert_balanced()
+    edit(engine, change)
+    assert "bill_booking" in shop.audited()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_money_whose_fact_is_in_the_books_is_not_booked_as_another_systems(shop: Shop) -> None:
+    """Its number is none of ours, and it waits in suspense; that of its neighbour nobody knows."""
+    payment = shop.world.order("bob", key="k1").payments[0]
+    fact = paid_fact(shop.world, payment.id, owner=None, ref=Ref(ours="till-1", theirs="t9"))
+    told(shop.world, fact)
+    assert shop.world.money("suspense") == 600
+    shop.world.clock.advance(LATER.total_seconds())
+    rows = [
+        line("1", K.PAYMENT, 600, NOON, ours="till-1", theirs="t9", fee_minor=-4),
+        line("2", K.PAYMENT, 500, NOON, ours="till-2", theirs="t8", fee_minor=-3),
+    ]
+    shop.bill(rows, side=BillSide.TRADES)
+    assert shop.book() == 2
+    assert shop.balances(END) == {
+        "clearing:sandbox": -600 + 4 - 497,
+        "suspense": 600,
+        "fees:sandbox": -4,
+        "others:sandbox": 497,
+    }
+    shop.world.assert_balanced()
+
+
+def test_the_worker_books_what_was_read(shop: Shop) -> None:
+    shop.world.clock.advance(LATER.total_seconds())
+    worker = Worker(shop.world.core)
+    worker.run_once()
+    shop.bill([line("1", K.FEE, -4, NOON)])
+    worker.run_once()
+    assert shop.balances(END) == {"fees:sandbox": -4, "clearing:sandbox": 4}
