@@ -10,6 +10,7 @@ import click
 
 from app.cli.finance import show_adjustments, show_chart, show_clearing
 from app.cli.house import house
+from app.cli.report_files import REPORT_COMMANDS
 from app.domain.accounting_time import Basis, NotATime, moment_given
 from app.domain.csv_text import csv_line
 from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_of
@@ -71,6 +72,10 @@ def report_trial_balance(at: str | None, since: str | None, until: str | None, b
         click.echo("\n".join(as_table(found)))
     if not found.balanced:
         raise SystemExit(1)
+
+
+for _command in REPORT_COMMANDS:
+    report.add_command(_command)
 
 
 def report_moment(text: str, zone: tzinfo, *, is_end: bool) -> datetime:

@@ -123,10 +123,7 @@ def csv_answer(
 ) -> Response:
     """Everything from that place on. What goes wrong before the first line is sent is an error like any other; a file
     that cannot be read to its end is cut off, which a reader of HTTP notices. Raises TooManyDownloads."""
-    downloads = _downloads if caller().user_id is None else _downloads_of_users
-    if not downloads.acquire(blocking=False):
-        raise TooManyDownloads
-    permit = _Permit(downloads)
+    permit = download_permit()
     try:
         first = read(place, ROWS_AT_ONCE)
     except BaseException:
@@ -138,7 +135,15 @@ def csv_answer(
     return response
 
 
-class _Permit:
+def download_permit() -> DownloadPermit:
+    """A place for one file that is being sent, until the permit is given back. Raises TooManyDownloads."""
+    downloads = _downloads if caller().user_id is None else _downloads_of_users
+    if not downloads.acquire(blocking=False):
+        raise TooManyDownloads
+    return DownloadPermit(downloads)
+
+
+class DownloadPermit:
     """One of the downloads. Giving it back twice is harmless: a file may end, and then be closed."""
 
     def __init__(self, downloads: threading.BoundedSemaphore) -> None:
@@ -157,7 +162,7 @@ def _lines(
     page: ListPage[ShownRow],
     read: Read[ShownRow],
     entry: Callable[[ShownRow], Any] | None,
-    permit: _Permit,
+    permit: DownloadPermit,
 ) -> Iterator[str]:
     by_name, by_field = itemgetter(*shape.columns), attrgetter(*shape.columns)
     try:

@@ -26,6 +26,7 @@ from app.domain.differences import (
     Told,
     judge_entry,
     judge_line,
+    second_line,
 )
 from app.domain.settling import A_DAY, POOL, Reconciliation, Whose, balance_ends, pool_is_over, reconcile
 from app.models.base import AnyRow
@@ -117,7 +118,11 @@ def _of_lines(
         entries = entries_named(tx, books, part)
         standings = standings_named(tx, books, part)
         for line in part:
-            yield judge_line(line, _entry_for(line, entries), _standing_of(line, standings))
+            entry = _entry_for(line, entries)
+            if entry is not None and abs(line.at - entry.at) < POOL:  # it was read, and another line has it
+                yield second_line(line, entry)
+            else:
+                yield judge_line(line, entry, _standing_of(line, standings))
 
 
 def _entry_for(line: Told, entries: Sequence[BookedEntry]) -> BookedEntry | None:

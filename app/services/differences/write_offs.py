@@ -7,6 +7,7 @@ from functools import partial
 
 from sqlalchemy import func, select
 
+from app.domain.chart import HOUSE_SLOT, WRITE_OFF
 from app.domain.differences import Difference, DifferenceType
 from app.domain.ledger import Transfer, system
 from app.models.base import AnyRow
@@ -24,10 +25,7 @@ from app.services.differences.difference_rows import (
 )
 from app.services.ledger import post
 
-WRITE_OFF_ACCOUNT = "writeoff"
 WRITE_OFF_KIND = "writeoff"
-HOUSE_SLOT = 0
-"""Where transfers lie that belong to no user."""
 _c = DIFFERENCE_CHANGES.c
 
 
@@ -75,7 +73,7 @@ def write_off_transfers(tx: Tx, row: AnyRow, actor: str) -> list[Transfer]:
     environment, transfers = environment_of(account.live), []
     for currency, minor in sorted(difference_of(row).moved_minor().items()):
         clearing = system(f"clearing:{row.provider_account}", currency, environment)
-        loss = system(WRITE_OFF_ACCOUNT, currency, environment)
+        loss = system(WRITE_OFF, currency, environment)
         transfers.append(
             Transfer(
                 scope=f"writeoff:{row.provider_account}",

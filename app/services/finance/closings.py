@@ -22,6 +22,7 @@ from app.domain.journal import person_of
 from app.domain.seals import Seals
 from app.domain.trial_balance import TrialBalance, as_json
 from app.models.base import AnyRow
+from app.models.differences import DIFFERENCES
 from app.models.finance import CLOSINGS
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError
@@ -35,7 +36,7 @@ from app.services.ledger.trial_balance import trial_balance
 
 PROPOSED = "proposed"
 LONGEST_DESPITE = 255
-_C = CLOSINGS.c
+_C, _D = CLOSINGS.c, DIFFERENCES.c
 
 
 class NotClosable(DomainError):
@@ -61,7 +62,14 @@ def bills_are_booked(tx: Tx, month: MonthToClose) -> str:
     return bill_bookings.not_booked(tx, [account.name for account in tx.core.registry], month.span.until)
 
 
-CHECKS: tuple[ClosingCheck, ...] = (bills_are_booked,)
+def differences_are_settled(tx: Tx, month: MonthToClose) -> str:
+    """How many differences of the month, or of months before it, wait for somebody."""
+    wanted = select(func.count()).where(_D.closed_at.is_(None), _D.at < month.span.until)
+    count = tx.scalar(wanted)
+    return f"{count} differences are open: `tillbook differences list`" if count else ""
+
+
+CHECKS: tuple[ClosingCheck, ...] = (bills_are_booked, differences_are_settled)
 
 
 def propose(

@@ -1296,6 +1296,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/report-files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency beside it
+         * @description A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency beside it.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["readReportFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/search": {
         parameters: {
             query?: never;
@@ -4940,6 +4962,15 @@ export interface components {
              */
             code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readReportFile` was refused. */
+        ReadReportFileProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readStatement` was refused. */
         ReadStatementProblem: {
             /**
@@ -5162,6 +5193,8 @@ export interface components {
              */
             code: "bad_actor" | "database_unavailable" | "endpoint_in_settings" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @enum {string} */
+        ReportFormat: "csv" | "xlsx";
         /** @description Why `resendEvent` was refused. */
         ResendEventProblem: {
             /**
@@ -17965,6 +17998,152 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ReadRefundProblem"];
+                };
+            };
+        };
+    };
+    readReportFile: {
+        parameters: {
+            query: {
+                /**
+                 * @description Which. `sales`: What was sold by product and provider account, what went back, and what has no price. `refunds`: Each movement of money back to a payer. `journal`: For the general ledger: what moved by day, kind and pair of accounts, as debit and credit.
+                 * @example sales
+                 */
+                report: "sales" | "refunds" | "journal";
+                /**
+                 * @description From that day on, in the configured zone, or from that moment.
+                 * @example 2026-11-28
+                 */
+                since: string;
+                /**
+                 * @description Up to the end of that day, or up to and including that moment.
+                 * @example 2026-11-28
+                 */
+                until: string;
+                /**
+                 * @description `effective`: when it happened, in a closed month what was closed. `booking`: when it was booked.
+                 * @example effective
+                 */
+                by?: components["schemas"]["Basis"];
+                /**
+                 * @description Of the file.
+                 * @example csv
+                 */
+                format?: components["schemas"]["ReportFormat"];
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example environment,product,provider_account */
+                    "text/csv": string;
+                    /** @example UEsDBC0AAAAIAA */
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadReportFileProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadReportFileProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadReportFileProblem"];
+                };
+            };
+            /** @description - `empty_time_span`: `until` is not later than `since`. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadReportFileProblem"];
+                };
+            };
+            /**
+             * @description - `invalid_request`: The request is not valid.
+             *     - `time_span_too_long`: More days than one request may ask for: ask for a part, or use the command line.
+             */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadReportFileProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadReportFileProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadReportFileProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadReportFileProblem"];
                 };
             };
         };

@@ -139,6 +139,10 @@ def test_a_line_without_the_providers_number_is_matched_by_ours_and_a_refund_by_
     house.world.clock.advance(30 * 86_400)
     assert house.compare().matched == 3
     assert house.listed("all") == []
+    again = line_of(second, theirs=None, key="told once more, without the number")
+    house.bring("2026-01-02", [line_of(first, theirs=None), line_of(second), line_of(refunded), again])
+    house.compare()
+    assert house.types() == Counter(["duplicate"])
 
 
 def test_what_is_not_found_any_more_closes_and_what_a_person_settled_too_early_opens_again(

@@ -26,6 +26,9 @@ from tests.support.settling_house import NOON, SettlingHouse, alien_line, line_o
 from tests.support.world import World
 
 
+ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
 @pytest.fixture
 def house(world: World) -> SettlingHouse:
     return settling_house(world)
@@ -57,6 +60,7 @@ def test_a_payment_that_only_the_bill_tells_is_applied_like_any_other(house: Set
     house.world.assert_balanced()
 
 
+@ONE_DATABASE
 def test_money_of_an_unknown_number_lands_in_suspense_and_a_refund_of_it_follows(house: SettlingHouse) -> None:
     number = "1234567890123456789"
     refund = alien_line("T-nobody", number)
@@ -73,6 +77,7 @@ def test_money_of_an_unknown_number_lands_in_suspense_and_a_refund_of_it_follows
     house.world.assert_balanced()
 
 
+@ONE_DATABASE
 def test_the_provider_is_asked_about_a_payment_and_what_it_answers_settles_the_difference(house: SettlingHouse) -> None:
     payment = house.ordered("alice")
     house.world.pay(payment)
@@ -85,6 +90,7 @@ def test_the_provider_is_asked_about_a_payment_and_what_it_answers_settles_the_d
     assert (house.again(row).state, house.world.coins()) == ("gone", 66)
 
 
+@ONE_DATABASE
 def test_a_repair_that_changes_nothing_leaves_the_difference_open_and_others_are_a_persons(
     house: SettlingHouse,
 ) -> None:
@@ -132,6 +138,7 @@ def test_two_persons_write_a_difference_off_and_the_books_follow_the_bill(house:
     assert house.only().id == number, "what was written off is explained: a person takes the write-off back"
 
 
+@ONE_DATABASE
 def test_who_works_on_a_difference_and_what_he_says_stays_in_its_history(house: SettlingHouse) -> None:
     core = house.world.core
     house.bring("2026-01-02", [alien_line("T-1", None)])

@@ -8,11 +8,12 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, insert, select, update
 
 from app.domain.accounting_time import Basis, Span, accounting_at, month_span
 from app.domain.bill_lines import LineKind
 from app.domain.ledger import Transfer, system
+from app.models.differences import DIFFERENCES
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import transact
@@ -164,3 +165,21 @@ def test_whoever_changes_a_closed_month_is_found(shop: Shop, engine: Engine) -> 
     }.items():
         edit(engine, change)
         assert what in shop.audited(), change
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_month_with_an_open_difference_is_closed_only_with_a_reason(shop: Shop) -> None:
+    core = shop.world.core
+    shop.sell("k1")
+    happened = shop.world.clock.now()
+    shop.go_to(FIRST_DAYS)
+    shop.write_checkpoints()
+    about = {"provider_account": "sandbox", "id": 1, "side": "trades", "type": "amount", "subject": "s", "zone": "UTC"}
+    times = {"at": happened, "opened_at": happened, "changed_at": happened}
+    transact(core.sessions, lambda tx: tx.execute(insert(DIFFERENCES).values(**about, **times, state="open")))
+    with pytest.raises(NotClosable, match="1 differences are open"):
+        closings.propose(core, "2026-01", actor=MEI)
+    assert closings.propose(core, "2026-01", actor=MEI, despite="the bank answers in May").despite
+    settled = update(DIFFERENCES).values(state="gone", closed_at=happened)
+    transact(core.sessions, lambda tx: tx.execute(settled))
+    assert closings.propose(core, "2026-01", actor=MEI).despite == ""

@@ -155,6 +155,7 @@ from .provider import Provider
 from .providers import Providers
 from .purchase import Purchase
 from .purchase_status import PurchaseStatus
+from .read_report_file_report import ReadReportFileReport
 from .read_statement_format import ReadStatementFormat
 from .read_statement_order import ReadStatementOrder
 from .receipt import Receipt
@@ -165,6 +166,7 @@ from .refund_origin import RefundOrigin
 from .refund_request import RefundRequest
 from .refund_status import RefundStatus
 from .refunds import Refunds
+from .report_format import ReportFormat
 from .resend_request import ResendRequest
 from .resent import Resent
 from .reversal_of_entry_request import ReversalOfEntryRequest
@@ -344,6 +346,7 @@ __all__ = (
     "Providers",
     "Purchase",
     "PurchaseStatus",
+    "ReadReportFileReport",
     "ReadStatementFormat",
     "ReadStatementOrder",
     "Receipt",
@@ -354,6 +357,7 @@ __all__ = (
     "RefundRequest",
     "RefundStatus",
     "Refunds",
+    "ReportFormat",
     "ResendRequest",
     "Resent",
     "ReversalOfEntryRequest",

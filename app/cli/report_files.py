@@ -1,0 +1,76 @@
+"""`tillbook report sales`, `refunds`, `journal`, …: reports of finance as CSV or as an XLSX workbook."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from app.cli.house import house
+from app.domain.accounting_time import TICK, Basis, NotATime, Span, moment_given
+from app.domain.report_tables import Cell, ReportTable
+from app.services.base.context import Core, Tx
+from app.services.reports.catalogue import REPORTS, draw_report
+from app.services.reports.files import ReportFormat, csv_lines, write_workbook
+
+_LINE_END = "\n"
+
+
+def _command(name: str) -> click.Command:
+    @click.command(name, help=REPORTS[name].about)
+    @click.option("--from", "since", required=True, metavar="DATE", help="2026-01-01, or an ISO time with its zone.")
+    @click.option("--to", "until", required=True, metavar="DATE", help="The last day, or an ISO time with its zone.")
+    @click.option("--by", "basis", type=click.Choice(list(Basis)), default=Basis.EFFECTIVE, show_default=True)
+    @click.option("--format", "form", type=click.Choice(list(ReportFormat)), help="By the file's ending; else CSV.")
+    @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file. Without: CSV to stdout.")
+    def draw(since: str, until: str, basis: Basis, form: ReportFormat | None, output: Path | None) -> None:
+        core = house().core
+        span = _span(core, since, until)
+        form = form or (ReportFormat.XLSX if output and output.suffix.lower() == ".xlsx" else ReportFormat.CSV)
+        if form is ReportFormat.XLSX and output is None:
+            raise click.UsageError("a workbook needs --output FILE")
+        core.read(lambda tx: _write(tx, name, span, basis, form, output), snapshot=True)
+
+    return draw
+
+
+def _span(core: Core, since: str, until: str) -> Span:
+    zone = core.rules.ledger.zone
+    try:
+        span = Span(moment_given(since, zone, is_end=False), moment_given(until, zone, is_end=True) + TICK)
+    except NotATime as error:
+        raise click.BadParameter(str(error)) from None
+    if span.since >= span.until:
+        raise click.UsageError("the period ends before it begins")
+    return span
+
+
+def _write(tx: Tx, name: str, span: Span, basis: Basis, form: ReportFormat, output: Path | None) -> None:
+    table = draw_report(tx, name, span, basis)
+    with _counted(table) as table:
+        if output is None:
+            for line in csv_lines(table, _LINE_END):
+                click.echo(line, nl=False)
+        elif form is ReportFormat.XLSX:
+            write_workbook(table, output, tx.core.rules.ledger.zone)
+        else:
+            with output.open("w", encoding="utf-8", newline="") as file:
+                file.writelines(csv_lines(table))
+
+
+@contextmanager
+def _counted(table: ReportTable) -> Iterator[ReportTable]:
+    """On a terminal, a bar counts the rows; how many there will be is not known."""
+    if not sys.stderr.isatty():
+        yield table
+        return
+    bar: click._termui_impl.ProgressBar[Sequence[Cell]]
+    with click.progressbar(table.rows, label=table.name, show_pos=True, file=sys.stderr) as bar:
+        yield replace(table, rows=bar)
+
+
+REPORT_COMMANDS = tuple(_command(name) for name in REPORTS)

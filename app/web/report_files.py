@@ -1,0 +1,108 @@
+"""Reports of a period as files, for the app's backend and for finance."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from apiflask import APIBlueprint
+from flask import Response
+from pydantic import Field
+
+from app.domain.accounting_time import TICK, Basis, Span, moment_given
+from app.services.base.context import Tx
+from app.services.base.errors import DomainError
+from app.services.reports.catalogue import REPORTS, draw_report
+from app.services.reports.files import MEDIA_TYPES, ReportFormat, csv_lines, write_workbook
+from app.web.access import needs
+from app.web.context import core
+from app.web.lists import DownloadPermit, download_permit
+from app.web.reports import When
+from app.web.schemas import EmptyTimeSpan, In
+
+LONGEST_REPORT = timedelta(days=93)
+"""A quarter. Longer ones are drawn by `tillbook report`, where no other request waits for them."""
+PIECE_BYTES = 65_536
+"""So much of a file is in memory while it is sent."""
+_WORKBOOK = MEDIA_TYPES[ReportFormat.XLSX]
+_FILE: Any = {
+    200: {
+        "content": {
+            "text/csv": {"schema": {"type": "string"}, "example": "environment,product,provider_account\r\n"},
+            _WORKBOOK: {"schema": {"type": "string", "format": "binary"}, "example": "UEsDBC0AAAAIAA"},
+        }
+    }
+}
+
+blueprint = APIBlueprint("report_files", __name__, url_prefix="/v1", tag="Reports")
+
+
+class SpanTooLong(DomainError):
+    """More days than one request may ask for."""
+
+    code = "time_span_too_long"
+
+
+class ReportQuery(In):
+    report: Literal["sales", "refunds", "journal"] = Field(
+        description="Which. " + " ".join(f"`{name}`: {kind.about}" for name, kind in REPORTS.items()),
+        examples=["sales"],
+    )
+    since: When = Field(description="From that day on, in the configured zone, or from that moment.")
+    until: When = Field(description="Up to the end of that day, or up to and including that moment.")
+    by: Basis = Field(
+        default=Basis.EFFECTIVE,
+        description="`effective`: when it happened, in a closed month what was closed. `booking`: when it was booked.",
+        examples=["effective"],
+    )
+    format: ReportFormat = Field(default=ReportFormat.CSV, description="Of the file.", examples=["csv"])
+
+
+@blueprint.get("/report-files")
+@needs("report")
+@blueprint.input(ReportQuery, location="query", arg_name="query")
+@blueprint.doc(responses=_FILE)
+def show_report_file(query: ReportQuery) -> Any:
+    """A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency beside it."""
+    zone = core().rules.ledger.zone
+    span = Span(moment_given(query.since, zone, is_end=False), moment_given(query.until, zone, is_end=True) + TICK)
+    if span.since >= span.until:
+        raise EmptyTimeSpan
+    if span.until - span.since > LONGEST_REPORT:
+        raise SpanTooLong
+    permit, folder = download_permit(), tempfile.TemporaryDirectory()
+    try:
+        file = Path(folder.name) / "report"
+        core().read(lambda tx: _write(tx, query, span, file), snapshot=True)
+    except BaseException:
+        _done(folder, permit)
+        raise
+    response = Response(_pieces(file, folder, permit), content_type=MEDIA_TYPES[query.format])
+    response.content_length = file.stat().st_size
+    response.headers["Content-Disposition"] = f'attachment; filename="{query.report}.{query.format}"'
+    response.call_on_close(lambda: _done(folder, permit))
+    return response
+
+
+def _write(tx: Tx, query: ReportQuery, span: Span, file: Path) -> None:
+    table = draw_report(tx, query.report, span, query.by)
+    if query.format is ReportFormat.XLSX:
+        write_workbook(table, file, tx.core.rules.ledger.zone)
+        return
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        opened.writelines(csv_lines(table))
+
+
+def _pieces(file: Path, folder: tempfile.TemporaryDirectory[str], permit: DownloadPermit) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while piece := opened.read(PIECE_BYTES):
+            yield piece
+    _done(folder, permit)
+
+
+def _done(folder: tempfile.TemporaryDirectory[str], permit: DownloadPermit) -> None:
+    folder.cleanup()
+    permit.give_back()
