@@ -158,16 +158,17 @@ def write_off(number: str, reason: str, confirm: bool, actor: str) -> None:
             row = write_offs.confirm_write_off(core, _number(number), actor=actor)
         else:
             row = write_offs.propose_write_off(core, _number(number), reason, actor=actor)
-        for transfer in core.read(partial(_transfers, row=row)) if not confirm else ():
-            click.echo(f"would book {transfer}")
+        for entry in core.read(partial(_entries, row=row)) if not confirm else ():
+            click.echo(f"would book {entry}")
         click.echo(_line(row))
 
 
-def _transfers(tx: Tx, row: AnyRow) -> list[str]:
-    return [
-        f"{transfer.amount} {transfer.debit.asset} from {transfer.debit.code} to {transfer.credit.code}"
-        for transfer in write_offs.write_off_transfers(tx, row, "")
-    ]
+def _entries(tx: Tx, row: AnyRow) -> list[str]:
+    told = []
+    for entry in write_offs.write_off_entries(tx, row):
+        debit, credit = entry.lines
+        told.append(f"{entry.total} {entry.currency} from {debit.account} to {credit.account}")
+    return told
 
 
 def _number(text: str) -> int:

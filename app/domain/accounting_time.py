@@ -33,7 +33,7 @@ BILL_KINDS = frozenset(
     }
 )
 """The kinds of transfer that are effective when a line of a provider's bill says."""
-HAND_KINDS = frozenset({"journal", "writeoff"})
+HAND_KINDS = frozenset({"journal"})
 """Journal entries, which are effective when their document says."""
 DERIVED_KINDS = frozenset({"recognised", "breakage", "opening_value", "store_share", "store_tax"})
 """What is worked out for a day that has ended, and booked later."""

@@ -3,8 +3,8 @@ them to payments and refunds, and books the fees and payouts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -126,3 +126,6 @@ class BillContent:
     """In the order of the bill. Read lazily: a bill may have a million rows."""
     problems: tuple[str, ...] = ()
     """Rows that could not be read, for people. A bill with problems is kept and shown, and books nothing."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many rows are no business of ours, by the reason, for people: a vendor's report lists other apps too. They
+    were counted in the checks, and give no lines."""

@@ -137,6 +137,12 @@ class Fact:
     live: bool = True
     """False for the provider's sandbox."""
     period_end: datetime | None = None
+    price: Money | None = None
+    """Of a PAID at a store that sets its own prices, in the place of `money`: what its customer was shown and paid, for
+    the whole quantity. No amount was ordered, so the price is compared with nothing; it is what the books take as the
+    gross. None: the store does not say, and the coins are *unvalued*."""
+    storefront: str | None = None
+    """The territory of the store in which it was bought, ISO 3166-1, two letters."""
     fee: Money | None = None
     """What the provider kept of a payment; on a refund, what the provider gave back of that."""
     dispute_fee: Money | None = None
@@ -249,6 +255,9 @@ def content_of(fact: Fact) -> dict[str, Any]:
         "ending": fact.ending,
         "refusal": fact.refusal,
         "price_increase": fact.price_increase,
+        "price_minor": fact.price.minor if fact.price else None,
+        "price_currency": fact.price.currency if fact.price else None,
+        "storefront": fact.storefront,
     }
 
 
@@ -280,9 +289,21 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
         ending=Ending(content["ending"]) if content.get("ending") else None,
         refusal=Refusal(content["refusal"]) if content.get("refusal") else None,
         price_increase=PriceIncrease(content["price_increase"]) if content.get("price_increase") else None,
+        price=price_of(content),
+        storefront=content.get("storefront"),
         cause=content.get("cause") or "",
         raw=raw,
     )
+
+
+PRICED = ("price_minor", "price_currency")
+"""What a store tells of its price. A later telling does not add these once the fact was booked: the books of a purchase
+follow from the fact as it was booked, and a purchase that was booked without a price stays unvalued."""
+
+
+def price_of(content: Mapping[str, Any]) -> Money | None:
+    """The store's price in a stored fact."""
+    return _money(content.get("price_minor"), content.get("price_currency"))
 
 
 def contradictions(first: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
@@ -291,9 +312,12 @@ def contradictions(first: Mapping[str, Any], again: Mapping[str, Any]) -> list[s
     return sorted(name for name, told, retold in both if None not in (told, retold) and told != retold)
 
 
-def completed(first: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored content, with what another telling says and the first one did not."""
-    return {**first, **{name: value for name, value in again.items() if first.get(name) is None}}
+def completed(first: Mapping[str, Any], again: Mapping[str, Any], *, is_booked: bool) -> dict[str, Any]:
+    """The stored content, with what another telling says and the first one did not. `is_booked`: whether its money was
+    booked by what was told first."""
+    stays = PRICED if is_booked else ()
+    added = {name: value for name, value in again.items() if first.get(name) is None and name not in stays}
+    return {**first, **added}
 
 
 def _money(minor: int | None, currency: str | None) -> Money | None:

@@ -21,6 +21,8 @@ SHARES = 100_000
 """A fact's `share` is in parts per this many."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 """Moments in a fact: aware, and far enough from the ends of the calendar to be reckoned with."""
+TERRITORY = re.compile("[A-Z]{2}", re.ASCII)
+"""A fact's `storefront`, and the `territory` of a store's report."""
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 """What PostgreSQL refuses in text and JSON: NUL, and halves of characters."""
 
@@ -60,4 +62,6 @@ def faults_of(fact: Fact) -> tuple[str, ...]:
         faults.append(f"quantity is not between 1 and {LARGEST_QUANTITY}")
     if fact.share is not None and not 0 <= fact.share <= SHARES:
         faults.append(f"share is not between 0 and {SHARES}")
+    if fact.storefront is not None and not TERRITORY.fullmatch(fact.storefront):
+        faults.append("storefront is not a country of two letters")
     return tuple(faults)

@@ -51,6 +51,8 @@ class ProviderAccount:
     """Other systems use the account, too: lines of its bills that are not ours are no differences."""
     our_numbers: str = ""
     """A pattern of our numbers in its bills; empty: 63-bit decimal numbers."""
+    estimated_share: int = 30
+    """Of a store: per cent of the price that it keeps, by estimate."""
 
     @cached_property
     def takes_reports(self) -> bool:
@@ -87,6 +89,9 @@ class AccountSettings(BaseModel):
         except re.error:
             raise ValueError("not a regular expression") from None
         return pattern
+    estimated_share: Annotated[int, Field(ge=0, le=100)] = 30
+    """Of a store: how many per cent of the price it keeps, commission and taxes together. Reports show what its
+    financial report does not tell yet by this estimate, marked as one; nothing is booked by it."""
 
 
 class Registry:
@@ -197,5 +202,8 @@ def _build_account(
     unknown = sorted(set(common.scan) - set(feeds))
     if unknown:
         raise Misconfigured(f"provider account {name!r}: scan: no feed {unknown[0]!r} (there are: {', '.join(feeds)})")
-    own = (common.scan, common.report_delivery, common.also_for, common.refund_preference)
-    return ProviderAccount(name, common.plugin, common.live, provider, *own, common.shared, common.our_numbers)
+    own = (
+        *(common.scan, common.report_delivery, common.also_for, common.refund_preference),
+        *(common.shared, common.our_numbers, common.estimated_share),
+    )
+    return ProviderAccount(name, common.plugin, common.live, provider, *own)

@@ -44,13 +44,27 @@ def check_roots(
 
 
 def check_names(settings: AppleSettings) -> Iterator[str]:
-    """The names of the key: with a wrong one each call is answered with 401."""
+    """The names of the keys: with a wrong one each call is answered with 401."""
+    named = {
+        ("issuer_id", "In-App Purchase", "key_id"): (settings.issuer_id, settings.key_id),
+        ("connect_issuer_id", "Team Keys", "connect_key_id"): (settings.connect_issuer_id, settings.connect_key_id),
+    }
+    for (issuer_name, where, key_name), (issuer, key_id) in named.items():
+        if issuer is not None and not _is_uuid(issuer):
+            yield f"{issuer_name} is no UUID: copy it from App Store Connect (Users and Access, Integrations, {where})"
+        if key_id is not None and not _KEY_ID.fullmatch(key_id):
+            file_name = "AuthKey_<key id>.p8"
+            yield f"{key_name} is not ten capital letters and digits: take it from the key's file name, {file_name}"
+    if settings.connect_key_id == settings.key_id:
+        yield "connect_key_id is the In-App Purchase key's: reports are fetched with a team key, which is another one"
+
+
+def _is_uuid(text: str) -> bool:
     try:
-        uuid.UUID(settings.issuer_id)
+        uuid.UUID(text)
     except ValueError:
-        yield "issuer_id is no UUID: copy it from App Store Connect (Users and Access, Integrations, In-App Purchase)"
-    if not _KEY_ID.fullmatch(settings.key_id):
-        yield "key_id is not ten capital letters and digits: take it from the key's file name, AuthKey_<key id>.p8"
+        return False
+    return True
 
 
 def _check_root(root: Certificate, now: datetime) -> Iterator[str]:

@@ -12,6 +12,8 @@ import structlog
 from pydantic import BaseModel
 
 from app.providers import (
+    BillContent,
+    BillSide,
     Declined,
     Fact,
     Forged,
@@ -41,6 +43,8 @@ from plugins.apple.notifications import (
 )
 from plugins.apple.questions import Questions
 from plugins.apple.receipts import LegacyReceiptRef, ReceiptReader, SignedTransactionRef
+from plugins.apple.reports.connect_api import ConnectApi
+from plugins.apple.reports.feeds import SIDES, ReportFeeds
 from plugins.apple.server_api import Credentials, ServerApi
 from plugins.apple.settings import (
     AppleSettings,
@@ -50,6 +54,7 @@ from plugins.apple.settings import (
     roots,
     server_urls,
     signing_key,
+    team_key,
 )
 from plugins.apple.signed_data import App, Reason, Refused, SignedData
 from plugins.apple.transactions import MAX_QUANTITY
@@ -71,6 +76,7 @@ class _Parts:
     history: History
     fulfilment: Fulfilment
     legacy: LegacyReceipts
+    reports: ReportFeeds
     settings: AppleSettings
     tools: Tools
 
@@ -79,12 +85,13 @@ class AppleProvider:
     """One app. `start` only tells the client what to buy: the store makes the payment, and names it."""
 
     currencies: tuple[str, ...] = ()
-    feeds: tuple[str, ...] = FEEDS
+    bill_feeds: Mapping[str, BillSide] = SIDES
 
     def __init__(self, parts: _Parts, *, confirm: Literal["before", "after", "no"], grant_free_trials: bool) -> None:
         self._parts = parts
         self._confirm = confirm
         self._grant_free_trials = grant_free_trials
+        self.feeds: tuple[str, ...] = FEEDS + parts.reports.feeds
         self.account = parts.signed_data.app.bundle_id
         self.ways: Mapping[str, type[BaseModel]] = {"store": NoExtra}
 
@@ -135,7 +142,12 @@ class AppleProvider:
         return ()  # our own number never reaches the store
 
     def scan(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
+        if feed in self.bill_feeds:
+            return self._parts.reports.page(feed, since, until, cursor)
         return self._parts.history.page(feed, since, until, cursor)
+
+    def read_bill(self, feed: str, name: str, content: bytes) -> BillContent:
+        return self._parts.reports.read(feed, content)
 
     def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
         self._parts.fulfilment.send(ref, report)
@@ -188,6 +200,7 @@ def build(settings: AppleSettings, tools: Tools) -> AppleProvider:
         history=History(api, questions, signed_data, tools.clock, grant_free_trials=trials),
         fulfilment=Fulfilment(api, questions, tools.clock, answer_refund_questions=settings.answer_refund_questions),
         legacy=_legacy(settings, app, questions, tools),
+        reports=_reports(settings, tools),
         settings=settings,
         tools=tools,
     )
@@ -203,6 +216,12 @@ def _server_api(settings: AppleSettings, environments: tuple[Environment, ...], 
         {environment: urls[environment] for environment in environments},
         released=settings.released,
     )
+
+
+def _reports(settings: AppleSettings, tools: Tools) -> ReportFeeds:
+    key = team_key(settings)
+    api = ConnectApi(tools.http, tools.clock, key, settings.connect_url.rstrip("/")) if key is not None else None
+    return ReportFeeds(api, tools.clock, settings.app_sku)
 
 
 def _legacy(settings: AppleSettings, app: App, questions: Questions, tools: Tools) -> LegacyReceipts:

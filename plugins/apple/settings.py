@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -35,6 +36,17 @@ PRODUCTION_URL = "https://api.storekit.apple.com"
 SANDBOX_URL = "https://api.storekit-sandbox.apple.com"
 LEGACY_PRODUCTION_URL = "https://buy.itunes.apple.com"
 LEGACY_SANDBOX_URL = "https://sandbox.itunes.apple.com"
+CONNECT_URL = "https://api.appstoreconnect.apple.com"
+
+
+@dataclass(frozen=True, slots=True)
+class TeamKey:
+    """A team key of App Store Connect, and the vendor whose reports are asked for."""
+
+    issuer_id: str
+    key_id: str
+    key: ec.EllipticCurvePrivateKey
+    vendor_number: str
 
 
 class AppleSettings(BaseModel):
@@ -71,6 +83,16 @@ class AppleSettings(BaseModel):
     sandbox_url: str = SANDBOX_URL
     legacy_production_url: str = LEGACY_PRODUCTION_URL
     legacy_sandbox_url: str = LEGACY_SANDBOX_URL
+    vendor_number: Annotated[str, Field(pattern=r"^[0-9]{1,20}\z")] | None = None
+    """Whose sales and financial reports are fetched ("Payments and Financial Reports"). With the next three; without
+    all four no reports are fetched, and a person can still import them."""
+    connect_issuer_id: Text | None = None
+    connect_key_id: Text | None = None
+    connect_private_key: Secret | None = None
+    """A *team* key of App Store Connect with the role Finance. Not the In-App Purchase key."""
+    app_sku: Text | None = None
+    """The app's SKU, where the vendor has several apps: sales of the others are left out."""
+    connect_url: str = CONNECT_URL
 
 
 def accepted_environments(settings: AppleSettings, live: bool) -> tuple[Environment, ...]:
@@ -110,18 +132,43 @@ def _certificate(text: str) -> bytes:
 
 def signing_key(settings: AppleSettings) -> ec.EllipticCurvePrivateKey:
     """The key of API tokens, parsed. Raises Misconfigured without quoting any of it."""
+    return _p256_key("private_key", settings.private_key, "the In-App Purchase key")
+
+
+def team_key(settings: AppleSettings) -> TeamKey | None:
+    """The key for reports; None where no reports are to be fetched. Raises Misconfigured where a part of it is missing,
+    without quoting any of it."""
+    issuer, key_id, vendor = settings.connect_issuer_id, settings.connect_key_id, settings.vendor_number
+    secret = settings.connect_private_key
+    if issuer is not None and key_id is not None and vendor is not None and secret is not None:
+        return TeamKey(issuer, key_id, _p256_key("connect_private_key", secret, "a team key"), vendor)
+    parts = {
+        "vendor_number": vendor,
+        "connect_issuer_id": issuer,
+        "connect_key_id": key_id,
+        "connect_private_key": secret,
+    }
+    missing = [name for name, value in parts.items() if value is None]
+    if len(missing) < len(parts):
+        raise Misconfigured(
+            f"{missing[0]}: needed to fetch reports, with {', '.join(name for name in parts if name != missing[0])}"
+        )
+    return None
+
+
+def _p256_key(name: str, secret: SecretStr, which: str) -> ec.EllipticCurvePrivateKey:
     try:
-        key = load_pem_private_key(settings.private_key.get_secret_value().encode(), password=None)
+        key = load_pem_private_key(secret.get_secret_value().encode(), password=None)
     except (ValueError, TypeError):
-        raise Misconfigured("private_key: not a PEM private key (the text of the .p8 file)") from None
+        raise Misconfigured(f"{name}: not a PEM private key (the text of the .p8 file)") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise Misconfigured("private_key: not a P-256 key; use the In-App Purchase key of App Store Connect")
+        raise Misconfigured(f"{name}: not a P-256 key; use {which} of App Store Connect")
     return key
 
 
 def check_urls(settings: AppleSettings, live: bool) -> None:
     """A live account talks to Apple alone: API tokens, receipts and answers must not go anywhere else."""
-    names = ("production_url", "sandbox_url", "legacy_production_url", "legacy_sandbox_url")
+    names = ("production_url", "sandbox_url", "legacy_production_url", "legacy_sandbox_url", "connect_url")
     for name in names:
         parts = urlsplit(getattr(settings, name))
         if live and not (parts.scheme == "https" and (parts.hostname or "").endswith(".apple.com")):

@@ -1,6 +1,6 @@
-"""A small App Store: the Server API with its errors, verifyReceipt, signed notifications with Apple's retry rule, and a
-control API (`POST /_control/<command>`, see `simulated.control`) by which a device, a test or a person buys and
-refunds. Refuses to run in production.
+"""A small App Store: the Server API with its errors, verifyReceipt, signed notifications with Apple's retry rule, the
+reports of App Store Connect, and a control API (`POST /_control/<command>`, see `simulated.control`) by which a device,
+a test or a person buys and refunds. Refuses to run in production.
 
     TILLBOOK_ENV=demo python -m plugins.apple.simulator --port 9103 --notify http://127.0.0.1:8000/webhooks/apple
 
@@ -36,6 +36,7 @@ def create_simulator(config: SimulatorConfig | None = None, environ: Mapping[str
     store = SimulatedStore(config or SimulatorConfig())
     application.extensions[_EXTENSION] = store
     _add_server_api(application, store)
+    _add_connect(application, store)
     _add_control(application, store)
     return application
 
@@ -62,6 +63,21 @@ def _add_server_api(application: Flask, store: SimulatedStore) -> None:
         if store.faults.take("timeout_before"):
             return _no_answer()
         return _spoilt(store, jsonify(api.verify_receipt(store, ENVIRONMENTS[root], request.get_data())))
+
+
+def _add_connect(application: Flask, store: SimulatedStore) -> None:
+    @application.get("/v1/<any(salesReports, financeReports):kind>")
+    def report(kind: str) -> Response:
+        if store.faults.take("timeout_before"):
+            return _no_answer()
+        token = request.headers.get("authorization", "").removeprefix(_BEARER)
+        filters = {name.removeprefix("filter[").removesuffix("]"): value for name, value in request.args.items()}
+        answer = store.connect.answer(f"/v1/{kind}", filters, token, store.config.now())
+        if answer.status != 200:
+            rendered = jsonify(answer.document)
+            rendered.status_code = answer.status
+            return _spoilt(store, rendered)
+        return _spoilt(store, Response(answer.report, content_type="application/a-gzip"))
 
 
 def _add_control(application: Flask, store: SimulatedStore) -> None:

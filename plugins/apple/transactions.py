@@ -23,11 +23,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from app.domain.money import Money, MoneyError, exponent
 from app.providers import Fact, Kind, Ref
 from plugins.apple.signed_data import Reason, Refused, moment
+from plugins.apple.territories import TWO_LETTERS
 
 WHOLE = 100_000
 """Apple's milliunits of a percent, which are the port's parts per 100 000."""
+MILLIUNITS = 1000
+"""Apple's prices are in thousandths of the currency, whatever its minor unit is."""
 MAX_QUANTITY = 10
 UPGRADED = "upgraded"
 """The number of the refund of a period that an upgrade replaced. A period is replaced once, so that the word is enough,
@@ -47,6 +51,14 @@ def _whole_number_or_none(value: object) -> int | None:
 
 Hint = Annotated[int | None, BeforeValidator(_whole_number_or_none)]
 """A number that helps to decide: one of another form is as good as none, and refuses nothing."""
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+Note = Annotated[str | None, BeforeValidator(_text_or_none)]
+"""A text that refuses nothing either."""
 
 
 class Transaction(BaseModel):
@@ -73,7 +85,10 @@ class Transaction(BaseModel):
     offer_type: Hint = None
     offer_discount_type: str | None = None
     price: Hint = None
-    """Milliunits of the currency, for the whole quantity. Read only to tell whether anything was paid."""
+    """Milliunits of the currency, for the whole quantity, after offers."""
+    currency: Note = None
+    storefront: Note = None
+    """ISO 3166-1, three letters. The currency does not tell it, nor it the currency."""
     is_upgraded: bool = False
     transaction_reason: str | None = None
     environment: Literal["Production", "Sandbox"]
@@ -125,6 +140,18 @@ class Transaction(BaseModel):
         if self.offer_discount_type == "FREE_TRIAL" or self.price == 0:
             return True
         return self.is_of_unknown_price
+
+    @property
+    def gross(self) -> Money | None:
+        """What the customer was charged. None where the transaction does not say so exactly: then no amount is made up,
+        and the coins are there without a value."""
+        if self.price is None or self.currency is None or self.price < 0:
+            return None
+        minor, rest = divmod(self.price * 10 ** exponent(self.currency), MILLIUNITS)
+        try:
+            return Money(minor, self.currency) if rest == 0 else None
+        except MoneyError:
+            return None
 
     @property
     def is_of_unknown_price(self) -> bool:
@@ -281,5 +308,7 @@ def _fact(
         period_end=moment(transaction.expires_date) if transaction.expires_date is not None else None,
         cause=cause,
         spares=spares,
+        price=transaction.gross if kind is Kind.PAID else None,
+        storefront=TWO_LETTERS.get(transaction.storefront or ""),
         raw=dict(raw),
     )

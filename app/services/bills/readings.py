@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, and_, delete, false, insert, or_, select, 
 
 from app import metrics
 from app.domain.bill_lines import BillContent, BillLine
+from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import moment_of
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS, BILLS
@@ -39,8 +40,6 @@ LINES_IN_BATCH = 5_000
 LONGEST_BILL_PROBLEM = 255
 """Characters of why a bill was refused that are kept."""
 LONGEST_LINE_TEXT = {"word": 64, "note": 255}
-_HOUSE = 0
-"""The slot in whose numbers readings are numbered: bills are no user's."""
 _KEYS = ("provider_account", "feed", "name", "sha256")
 _b, _r, _l = BILLS.c, BILL_READINGS.c, BILL_LINES.c
 _DOCUMENT = and_(*(BILLS.c[key] == BILL_READINGS.c[key] for key in _KEYS))
@@ -243,7 +242,7 @@ def _new_reading(
     document = {key: getattr(bill, key) for key in _KEYS}
     state = {"status": status, "problem": problem, "lines": 0, "read_at": tx.now, "match_at": None}
     times = {"since": span[0], "until": span[1], "zone": zone}
-    return {**document, "id": tx.core.numbers.next(_HOUSE), "side": side, **times, **state}
+    return {**document, "id": tx.core.numbers.next(HOUSE_SLOT), "side": side, **times, **state}
 
 
 def _reading_of(tx: Tx, bill: AnyRow) -> AnyRow:

@@ -15,6 +15,7 @@ from sqlalchemy import and_, select, update
 
 from app import metrics
 from app.domain.bill_lines import BillSide
+from app.domain.chart import HOUSE_SLOT
 from app.domain.differences import Difference, difference_number
 from app.models.base import AnyRow
 from app.models.differences import DIFFERENCE_CHANGES, DIFFERENCES
@@ -31,7 +32,6 @@ LONGEST_DIFFERENCE_NOTE = 255
 """Characters of a note, or of a reason, that are kept."""
 LONGEST_WORKER_NAME = 160
 """Characters of a person's name that are kept beside a difference."""
-_HOUSE = 0
 _d, _c = DIFFERENCES.c, DIFFERENCE_CHANGES.c
 _TOLD = ("ours_minor", "ours_currency", "theirs_minor", "theirs_currency")
 _log = structlog.get_logger(__name__)
@@ -151,7 +151,7 @@ def write_change(tx: Tx, row: AnyRow, actor: str, what: str, detail: str = "") -
         "detail": storable_text(detail, LONGEST_DIFFERENCE_NOTE),
     }
     for _ in range(NUMBER_ATTEMPTS):
-        if insert_if_new(tx, DIFFERENCE_CHANGES, {**change, "id": tx.core.numbers.next(_HOUSE)}):
+        if insert_if_new(tx, DIFFERENCE_CHANGES, {**change, "id": tx.core.numbers.next(HOUSE_SLOT)}):
             return
     raise RuntimeError("no free number for a change: is the clock standing still?")
 

@@ -1,5 +1,5 @@
 """Writes a difference off: one person wants it, with a reason, and another one agrees. Then the books follow the bill:
-what the provider has more, or less, than the books is booked against the account `writeoff`."""
+what the provider has more, or less, than the books is a journal entry against the account `writeoff`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import partial
 
 from sqlalchemy import func, select
 
-from app.domain.chart import HOUSE_SLOT, WRITE_OFF
+from app.domain.chart import WRITE_OFF
 from app.domain.differences import Difference, DifferenceType
-from app.domain.ledger import Transfer, system
+from app.domain.journal import JournalEntry, JournalLine, person_of
 from app.models.base import AnyRow
 from app.models.differences import DIFFERENCE_CHANGES
 from app.services.base.context import Core, Tx, environment_of
@@ -23,9 +23,8 @@ from app.services.differences.difference_rows import (
     change_difference,
     unsettled_difference,
 )
-from app.services.ledger import post
+from app.services.finance.journal import EntryRequest, post_agreed
 
-WRITE_OFF_KIND = "writeoff"
 _c = DIFFERENCE_CHANGES.c
 
 
@@ -56,45 +55,33 @@ def _confirm(tx: Tx, *, number: int, actor: str) -> AnyRow:
     row = unsettled_difference(tx, number)
     if not row.written_off_by:
         raise NotDone("nobody has proposed to write it off")
-    if _person(row.written_off_by) == _person(actor):
+    if person_of(row.written_off_by) == person_of(actor):
         raise NotDone("another person than the one who proposed it must confirm it")
-    transfers = write_off_transfers(tx, row, actor)
-    if transfers:
-        post(tx, HOUSE_SLOT, transfers, at=tx.now, rules=tx.core.rules.ledger)
-    detail = ", ".join(f"{transfer.amount} {transfer.debit.asset}" for transfer in transfers) or "nothing to book"
+    entries, times = write_off_entries(tx, row), _times(tx, row)
+    for entry in entries:
+        request = EntryRequest(
+            f"difference:{row.provider_account}", f"{row.id}:{times}:{entry.currency}", row.written_off_by
+        )
+        post_agreed(tx, entry, request, confirmed_by=actor)
+    detail = ", ".join(f"{entry.total} {entry.currency}" for entry in entries) or "nothing to book"
     return change_difference(tx, row, actor, "written_off", detail, state=WRITTEN_OFF, closed_at=tx.now)
 
 
-def write_off_transfers(tx: Tx, row: AnyRow, actor: str) -> list[Transfer]:
-    """What writing it off would book. Raises NotDone."""
+def write_off_entries(tx: Tx, row: AnyRow) -> list[JournalEntry]:
+    """The journal entries that writing it off would book, one for each currency. Raises NotDone."""
     account = tx.core.registry.get(row.provider_account)
     if account is None:
         raise NotDone(f"provider account {row.provider_account!r} is not configured")
-    environment, transfers = environment_of(account.live), []
+    clearing, entries = f"clearing:{row.provider_account}", []
     for currency, minor in sorted(difference_of(row).moved_minor().items()):
-        clearing = system(f"clearing:{row.provider_account}", currency, environment)
-        loss = system(WRITE_OFF, currency, environment)
-        transfers.append(
-            Transfer(
-                scope=f"writeoff:{row.provider_account}",
-                key=f"{row.id}:{_times(tx, row)}:{currency}",
-                debit=clearing if minor > 0 else loss,
-                credit=loss if minor > 0 else clearing,
-                amount=abs(minor),
-                kind=WRITE_OFF_KIND,
-                reference=str(row.id),
-                note=row.note,
-                actor=storable_text(f"{row.written_off_by}, {actor}", 128),
-            )
-        )
-    return transfers
+        debit, credit = (clearing, WRITE_OFF) if minor > 0 else (WRITE_OFF, clearing)
+        lines = [JournalLine(debit, debit=abs(minor)), JournalLine(credit, credit=abs(minor))]
+        environment = environment_of(account.live)
+        entries.append(JournalEntry(f"difference {row.id}", row.note, currency, lines, environment=environment))
+    return entries
 
 
 def _times(tx: Tx, row: AnyRow) -> int:
     """How often it was written off before: opened again, it may be once more."""
     of_it = (_c.provider_account == row.provider_account, _c.difference_id == row.id, _c.what == "written_off")
     return int(tx.scalar(select(func.count()).select_from(DIFFERENCE_CHANGES).where(*of_it)))
-
-
-def _person(actor: str) -> str:
-    return " ".join(actor.split()).casefold()

@@ -121,7 +121,7 @@ def _insert_after(tx: Tx, new: Sequence[NewRows], facts: list[dict[str, Any]]) -
 def stored_again(tx: Tx, stored: StoredFact) -> StoredFact:
     """A fact that was told before, completed by this telling, to be applied as it is stored."""
     known, reported = stored.previous, stored.reported
-    content = completed(known.content, content_of(reported.fact))
+    content = completed(known.content, content_of(reported.fact), is_booked=known.booking != Booking.NOTHING)
     fact_rows.complete_fact(tx, known, content)
     fact = fact_of(known.kind, known.at, content, known.raw)
     return replace(stored, reported=replace(reported, fact=fact))

@@ -59,7 +59,7 @@ class TakenBack(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class EntryRequest:
-    """LineOwner request it is, and its key: a repeat finds the entry that the first one made."""
+    """Whose request it is, and its key: a repeat finds the entry that the first one made."""
 
     caller: str
     key: str
@@ -110,6 +110,19 @@ def confirm_entry(core: Core, number: int, *, actor: str) -> AnyRow:
         return _book(tx, row, actor)
 
     return core.transact(work)
+
+
+def post_agreed(tx: Tx, entry: JournalEntry, request: EntryRequest, *, confirmed_by: str) -> AnyRow:
+    """Keep an entry and book it in this transaction, because two persons have agreed on it already: `request.actor` and
+    `confirmed_by`. Raises Invalid, KeyReused, NeedsAnother."""
+    try:
+        check_entry(entry)
+    except BadEntry as error:
+        raise Invalid(str(error)) from None
+    if person_of(request.actor) == person_of(confirmed_by):
+        raise NeedsAnother("another person must confirm it")
+    row = _propose(tx, entry, request)
+    return _book(tx, row, confirmed_by) if row.status == EntryStatus.PROPOSED else row
 
 
 def withdraw_entry(core: Core, number: int, *, actor: str) -> AnyRow:

@@ -1,6 +1,7 @@
 """What a fact about money means in the books.
 
-Money: `clearing:<provider account>` (what the provider owes or has paid us) to `sales`, `surplus` or `suspense`.
+Money: `clearing:<provider account>` (what the provider owes or has paid us) to `sales`, `surplus` or `suspense`. Of a
+store, the gross in the customer's currency; a store that tells no price moves coins alone.
 Coins: `issuance` to the user's wallet. Every transfer's key is made from the fact's, so no road can book it twice, and
 the audit can work out the same transfers again from the stored fact.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.domain.deciding import Booking
+from app.domain.facts import price_of
 from app.domain.fulfilment import FulfilledBy
 from app.domain.grants import Grant, grants_of
 from app.domain.ledger import ISSUANCE, Lot, Transfer, system, wallet
@@ -37,7 +39,7 @@ class MoneyFact:
     environment: str
     key: str
     money: Money | None
-    """None where the provider is a store that does not tell us an amount."""
+    """What was paid, or what the store's customer was charged. None where a store does not tell its price."""
     at: datetime
     theirs: str
 
@@ -50,13 +52,17 @@ def _money_fact(
 
 def of_reported(reported: ReportedFact) -> MoneyFact:
     fact, account = reported.fact, reported.account.name
-    return _money_fact(account, reported.environment, reported.key, fact.money, fact.at, fact.ref.theirs)
+    return _money_fact(account, reported.environment, reported.key, fact.money or fact.price, fact.at, fact.ref.theirs)
 
 
 def of_row(row: AnyRow) -> MoneyFact:
     """What a stored fact tells about money."""
     content = row.content
-    money = Money(content["amount_minor"], content["currency"]) if content["amount_minor"] is not None else None
+    money = (
+        Money(content["amount_minor"], content["currency"])
+        if content["amount_minor"] is not None
+        else price_of(content)
+    )
     return _money_fact(row.provider_account, row.environment, row.key, money, row.at, content["theirs"])
 
 

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from plugins.apple.reports.calendar import pacific_day
 from plugins.apple.settings import Environment
 from plugins.apple.simulated.purchases import Purchase
 from plugins.apple.simulated.receipts import app_receipt
+from plugins.apple.simulated.reports import other_sale
 from plugins.apple.simulated.store import SimulatedStore
 from plugins.apple.transactions import CONSUMABLE, WHOLE
 
@@ -182,6 +184,19 @@ def _app_receipt(store: SimulatedStore, document: Document) -> dict[str, Any]:
     return {"receipt": app_receipt(store.config.bundle_id, kept)}
 
 
+def _collect(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The store collects the money so many `days` after the purchase; without `days` never."""
+    days = document.get("days")
+    return _shown(store, store.purchases.collect(_environment(document), document["id"], days))
+
+
+def _sell_other(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """Another app of the vendor sells something (`simulated.reports.other_sale`)."""
+    sold, units = other_sale(document, pacific_day(store.config.now()))
+    store.reports.others.append((sold, units))
+    return {"sku": sold.sku, "units": units}
+
+
 def _faults(store: SimulatedStore, document: Document) -> dict[str, Any]:
     """Set counters of `Faults`, and `troubles`: error codes for the next calls, one each."""
     store.faults.set(**{name: value for name, value in document.items() if name != "troubles"})
@@ -227,6 +242,8 @@ _COMMANDS: Mapping[str, Callable[[SimulatedStore, Document], dict[str, Any]]] = 
     "entitlements": _entitlements,
     "finish": _finish,
     "app-receipt": _app_receipt,
+    "collect": _collect,
+    "sell-other": _sell_other,
     "faults": _faults,
     "run-due": _run_due,
     "state": _state,

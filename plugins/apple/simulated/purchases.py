@@ -38,6 +38,12 @@ class Purchase:
     """What its renewal info says of the next period: `gracePeriodExpiresDate`, `expirationIntent`, …"""
     reports: list[dict[str, Any]] = field(default_factory=list)
     """The consumption information that was sent about it."""
+    credited_at: int | None = None
+    """When an upgrade gave its unused part back, in milliseconds."""
+    collected_after_days: int = 0
+    """How long the store took to collect the money. It pays by that day, not by the day of the purchase."""
+    is_collected: bool = True
+    """False: it never could, and pays nothing."""
 
     @property
     def id(self) -> str:
@@ -128,6 +134,7 @@ class Purchases:
         new = self.renew(environment, number)
         new.payload |= {"productId": product, "transactionReason": "PURCHASE"}
         old.payload["isUpgraded"] = True
+        old.credited_at = self.milliseconds()
         self._changed(old)
         return self._changed(new)
 
@@ -190,6 +197,12 @@ class Purchases:
         purchase = self.find(environment, number)
         purchase.payload["expiresDate"] += int(longer.total_seconds()) * 1000
         return self._changed(purchase)
+
+    def collect(self, environment: Environment, number: str, after_days: int | None) -> Purchase:
+        """The store gets the customer's money so many days after the purchase; None: never."""
+        purchase = self.find(environment, number)
+        purchase.is_collected, purchase.collected_after_days = after_days is not None, after_days or 0
+        return purchase
 
     def finish(self, environment: Environment, number: str) -> Purchase:
         purchase = self.find(environment, number)

@@ -106,3 +106,19 @@ def test_a_certificate_below_a_root_is_no_root() -> None:
 def test_names_of_the_key_that_cannot_be_right_are_warned_of(changes: dict[str, Any], said: str) -> None:
     (text,) = warnings(genuine(**changes), live=True)
     assert said in text
+
+
+def test_a_team_key_with_odd_names_or_the_other_keys_is_told() -> None:
+    team = {
+        "vendor_number": "80012345",
+        "connect_issuer_id": "69a6de70-03db-47e3-e053-5b8c7c11a4d1",
+        "connect_key_id": "ZYXWVUTSRQ",
+        "connect_private_key": genuine()["private_key"],
+    }
+    assert warnings(genuine(**team)) == warnings(genuine())
+    (same,) = set(warnings(genuine(**team, key_id="ZYXWVUTSRQ"))) - set(warnings(genuine()))
+    assert "a team key, which is another one" in same
+    (odd,) = set(warnings(genuine(**team | {"connect_issuer_id": "me"}))) - set(warnings(genuine()))
+    assert odd.endswith(
+        "connect_issuer_id is no UUID: copy it from App Store Connect (Users and Access, Integrations, Team Keys)"
+    )

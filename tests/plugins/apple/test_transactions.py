@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.domain.money import Money
 from app.providers import Forged, Kind, key_of
 from plugins.apple.simulated.purchases import PERIOD
+from plugins.apple.territories import TWO_LETTERS
 from plugins.apple.transactions import NON_CONSUMABLE, NON_RENEWING, SUBSCRIPTION
 from tests.plugins.apple.world import TOKEN, Shop, facts, kinds, receipt
 
@@ -178,3 +181,49 @@ def test_many_transactions_come_in_one_receipt(shop: Shop) -> None:
     message = receipt(signed_transactions=[shop.signed(one) for one in purchases])
     assert kinds(facts(shop.provider(), message)) == ["paid", "paid", "paid"]
     assert SUBSCRIPTION in {fact.raw["type"] for fact in facts(shop.provider(), message)}
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "told"),
+    [
+        (6_000, "CNY", Money(600, "CNY")),
+        (120_000, "JPY", Money(120, "JPY")),
+        (1_099_000, "KRW", Money(1099, "KRW")),
+        (1_234, "KWD", Money(1234, "KWD")),  # three places
+        (990, "USD", Money(99, "USD")),
+        (6_001, "CNY", None),  # a tenth of a fen
+        (120_500, "JPY", None),
+        (-6_000, "CNY", None),
+        ("6000", "CNY", None),
+        (6_000.5, "CNY", None),
+        (True, "CNY", None),
+        (6_000, None, None),
+        (6_000, "cny", None),
+        (6_000, 156, None),
+        (2**63, "KWD", None),
+        (None, "CNY", None),
+    ],
+)
+def test_the_price_is_told_only_if_it_is_exact_and_stops_no_purchase(
+    shop: Shop, price: object, currency: object, told: Money | None
+) -> None:
+    (paid,) = facts(shop.provider(), shop.receipt(shop.buy(price=price, currency=currency, quantity=2)))
+    assert (paid.kind, paid.price, paid.money) == (Kind.PAID, told, None)
+
+
+@pytest.mark.parametrize(
+    ("storefront", "told"), [("CHN", "CN"), ("USA", "US"), ("XKS", "XK"), ("ZZZ", None), (7, None), (None, None)]
+)
+def test_the_storefront_has_two_letters_on_every_fact(shop: Shop, storefront: object, told: str | None) -> None:
+    purchase = shop.store.purchases.refund(shop.environment, shop.buy(storefront=storefront).id)
+    paid, refunded = facts(shop.provider(), shop.receipt(purchase))
+    assert (paid.storefront, refunded.storefront, refunded.price) == (told, told, None)
+
+
+def test_every_country_has_one_pair_of_codes() -> None:
+    """Beside the list of the system's time zones, which has the two letters."""
+    lines = Path("/usr/share/zoneinfo/iso3166.tab")
+    assert len(set(TWO_LETTERS.values())) == len(TWO_LETTERS) == 250
+    if lines.exists():
+        known = {line[:2] for line in lines.read_text().splitlines() if not line.startswith("#")}
+        assert known <= set(TWO_LETTERS.values())

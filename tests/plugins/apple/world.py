@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from app.providers import Fact, HttpClient, HttpResponse, Intent, Kind, Message, Provider, Ref, Reply, Tools
@@ -126,7 +128,7 @@ class AppleWorld(World):
 
     plugin = plugin
     traits = Traits(
-        verbs=("scan", "fulfil"),
+        verbs=("scan", "bills", "fulfil"),
         freshness=None,
         names_our_number=False,
         tells_money=False,
@@ -145,11 +147,14 @@ class AppleWorld(World):
         "payable_until": "the store sells whenever the user presses its button",
         "spoil_row": "a page of history is one signed document for each transaction, and no table of rows",
         "rotations": "a chain from Apple's root signs; there is no key of ours to change",
+        "foreign_bills": "no report says whose it is",
         "private_words": "transactions name nobody: the owner is the token that we attached",
     }
 
     def __init__(self, clock: FixedClock) -> None:
         super().__init__(clock)
+        # Near the end of a month of Apple's fiscal calendar: its report is there before the sandbox forgets.
+        clock.advance(timedelta(days=28).total_seconds())
         self.shop = Shop(clock)
         self._sold: dict[str, int] = {}
 
@@ -157,7 +162,13 @@ class AppleWorld(World):
         return self.shop.settings()
 
     def secrets(self) -> tuple[str, ...]:
-        return (self.shop.settings()["private_key"], self.shop.settings()["shared_secret"])
+        return tuple(self.shop.settings()[name] for name in ("private_key", "shared_secret", "connect_private_key"))
+
+    def history_window(self) -> tuple[datetime, datetime]:
+        """Reports are made on the next morning, and on the first Friday of the next fiscal month."""
+        since = self.clock.now() - timedelta(hours=1)
+        self.clock.advance(timedelta(days=10).total_seconds())
+        return since, since + timedelta(hours=15)
 
     @property
     def http(self) -> HttpClient:
@@ -165,6 +176,21 @@ class AppleWorld(World):
 
     def intents(self) -> tuple[Intent, ...]:
         return (make_intent(self.clock, "store", None),)
+
+    def spoilt_bills(self, document: Any) -> Mapping[str, bytes]:
+        """Financial reports add themselves up; sales reports have no totals."""
+        lines = gzip.decompress(document.content).decode().splitlines(keepends=True)
+        rows = [at for at, line in enumerate(lines) if re.search("\t(IA1|IAY)\t", line)]
+        if document.feed == "sales_report" or not rows:
+            return {}
+        at = rows[0]
+        changed = re.sub("\t4[.]41\t4[.]41\t", "\t4.42\t4.42\t", lines[at])
+        spoilt = {
+            "a row removed": [*lines[:at], *lines[at + 1 :]],
+            "a row twice": [*lines[:at], lines[at], *lines[at:]],
+            "an amount changed": [*lines[:at], changed, *lines[at + 1 :]],
+        }
+        return {what: gzip.compress("".join(made).encode()) for what, made in spoilt.items()}
 
     def pay(self, intent: Intent) -> tuple[Message, ...]:
         purchase = self.shop.buy(intent.product, token=intent.owner)

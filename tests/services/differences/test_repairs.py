@@ -25,7 +25,6 @@ from tests.support.facts import paid_fact
 from tests.support.settling_house import NOON, SettlingHouse, alien_line, line_of, settling_house
 from tests.support.world import World
 
-
 ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
