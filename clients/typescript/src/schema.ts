@@ -18737,7 +18737,7 @@ export interface operations {
                  * @description Only this kind.
                  * @example spend
                  */
-                kind?: "bill_adjustment" | "bill_discount" | "bill_fee" | "bill_fee_return" | "bill_other" | "bill_others_money" | "bill_payout" | "bill_share" | "bill_transfer" | "bonus" | "breakage" | "capture" | "clawback" | "clawback_recalled" | "clawback_returned" | "clawback_unrecalled" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "gift" | "gift_expired_recalled" | "gift_recalled" | "gift_received" | "grant" | "journal" | "opening" | "opening_value" | "payment" | "purchase" | "recognised" | "refund" | "refund_undone" | "reversal" | "spend" | "store_share" | "store_tax" | "surplus" | "suspense" | "unforgiven" | "writeoff";
+                kind?: "bill_adjustment" | "bill_discount" | "bill_fee" | "bill_fee_return" | "bill_other" | "bill_others_money" | "bill_payout" | "bill_share" | "bill_transfer" | "bonus" | "breakage" | "capture" | "clawback" | "clawback_recalled" | "clawback_returned" | "clawback_unrecalled" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "gift" | "gift_expired_recalled" | "gift_recalled" | "gift_received" | "grant" | "journal" | "opening" | "opening_value" | "payment" | "purchase" | "recognised" | "refund" | "refund_undone" | "reversal" | "spend" | "store_share" | "store_tax" | "surplus" | "suspense" | "unforgiven";
                 /**
                  * @description Which come first.
                  * @example newest_first
