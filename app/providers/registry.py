@@ -89,6 +89,7 @@ class AccountSettings(BaseModel):
         except re.error:
             raise ValueError("not a regular expression") from None
         return pattern
+
     estimated_share: Annotated[int, Field(ge=0, le=100)] = 30
     """Of a store: how many per cent of the price it keeps, commission and taxes together. Reports show what its
     financial report does not tell yet by this estimate, marked as one; nothing is booked by it."""
