@@ -189,6 +189,11 @@ class Purchases:
         purchase.renewal["autoRenewStatus"] = int(on)
         return self._changed(purchase)
 
+    def raise_price(self, environment: Environment, number: str, *, accepted: bool) -> Purchase:
+        purchase = self.find(environment, number)
+        purchase.renewal["priceIncreaseStatus"] = int(accepted)
+        return self._changed(purchase)
+
     def extend(self, environment: Environment, number: str, longer: timedelta) -> Purchase:
         """The running period ends so much later, as a present."""
         purchase = self.find(environment, number)

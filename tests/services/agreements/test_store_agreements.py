@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.domain.facts import Ending, Fact, Kind, Ref
+from app.domain.facts import Ending, Fact, Kind, PriceIncrease, Ref
 from app.models.base import AnyRow
 from app.services.accounts.users import ensure_user
 from app.services.agreements import agreement_lists, agreement_requests
-from app.services.agreements.agreement_requests import KeptByTheStore
+from app.services.agreements.agreement_lists import AgreementFilter
+from app.services.agreements.signing_requests import KeptByTheStore
 from app.services.base.idempotency import keyed
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.world import World
@@ -49,7 +50,7 @@ class Subscriber:
 
     @property
     def rows(self) -> list[AnyRow]:
-        return list(agreement_lists.agreements_of_user(self.house.core, self.user, None, 10).rows)
+        return list(agreement_lists.list_agreements(self.house.core, AgreementFilter(self.user), None, 10).rows)
 
 
 def test_the_first_fact_makes_the_agreement_and_each_period_extends_it(house: AgreementHouse) -> None:
@@ -114,6 +115,23 @@ def test_a_store_that_tries_to_collect_says_how_long_the_payer_may_go_on(house: 
     (row,) = one.rows
     assert (row.status, row.ended_by) == ("active", ""), "taken up again"
     assert house.active() == {"vip": THIRD}
+
+
+def test_a_higher_price_is_shown_and_told_until_the_next_period_is_paid(house: AgreementHouse) -> None:
+    one = Subscriber(house)
+    one.tell(one.paid("1", FIRST, SECOND))
+    raised = {"period_end": SECOND, "renews": True}
+    pending, accepted = PriceIncrease.PENDING, PriceIncrease.ACCEPTED
+    for day, (price, occurrence) in enumerate(((pending, "a"), (pending, "b"), (accepted, "c")), 1):
+        at = FIRST + timedelta(days=day)
+        one.tell(one.fact(Kind.SIGNED, at, price_increase=price, occurrence=occurrence, **raised))
+        assert one.rows[0].price_increase == price
+    one.tell(one.fact(Kind.SIGNED, FIRST + timedelta(days=2), price_increase=pending, occurrence="late", **raised))
+    assert one.rows[0].price_increase == "accepted", "the latest word counts"
+    one.tell(one.paid("2", SECOND, THIRD))
+    assert one.rows[0].price_increase is None
+    told = ["agreement.price_increase"] * 2
+    assert house.events() == ["agreement.signed", "agreement.renewed", *told, "agreement.renewed"]
 
 
 def test_a_revoked_purchase_ends_what_it_made_active_by_its_refund(house: AgreementHouse) -> None:
