@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.domain.charging import MOST_ATTEMPTS, ChargingRules, WhenUnpaid
+from app.domain.charging import MOST_ATTEMPTS, ChargeAfterEnd, ChargingRules, WhenUnpaid
 
 
 class AgreementSettings(BaseModel):
@@ -26,6 +26,8 @@ class AgreementSettings(BaseModel):
     """What becomes of an agreement whose period stays unpaid."""
     signing_minutes: int = Field(default=60, ge=5, le=24 * 60)
     """How long an agreement can be signed."""
+    charge_after_end: ChargeAfterEnd = ChargeAfterEnd.CREDIT
+    """What becomes of a charge that was under way when its agreement ended, and succeeds all the same."""
 
     @field_validator("zone")
     @classmethod
@@ -36,5 +38,11 @@ class AgreementSettings(BaseModel):
 
     def rules(self) -> ChargingRules:
         return ChargingRules(
-            self.charge_hour, self.attempts, self.charges_per_day, self.when_unpaid, self.zone, self.signing_minutes
+            hour=self.charge_hour,
+            attempts=self.attempts,
+            per_day=self.charges_per_day,
+            when_unpaid=self.when_unpaid,
+            zone=self.zone,
+            signing_minutes=self.signing_minutes,
+            after_end=self.charge_after_end,
         )

@@ -132,6 +132,7 @@ def rules_of(settings: Settings) -> Rules:
         push=settings.events.push(),
         ledger=replace(settings.ledger.rules(), seals=settings.audit.seals(), events=settings.events.told()),
         refused_fulfilment=settings.refused_fulfilment,
+        recognition=settings.finance.recognition(),
         gifts=settings.gifts.rules(),
         charges=settings.agreements.rules(),
         finance=settings.finance.rules(),

@@ -334,6 +334,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "ledger": LedgerSettings,
     "audit": AuditSettings,
     "events": EventSettings,
+    "finance": FinanceSettings,
     "gifts": GiftSettings,
 }
 _TABLES = frozenset({*_MODELS, "api_keys", "callers", "provider_accounts"})

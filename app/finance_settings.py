@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.domain.chart import CHART, LONGEST_NUMBER, LONGEST_TITLE, FinanceRules, OwnAccount, chart_account
+from app.recognition_settings import RecognitionSettings
 
 
 class OwnAccountSettings(BaseModel):
@@ -16,10 +17,8 @@ class OwnAccountSettings(BaseModel):
     name: str = Field(default="", max_length=LONGEST_TITLE)
 
 
-class FinanceSettings(BaseModel):
-    """Journal entries by hand, and the export to the general ledger."""
-
-    model_config = ConfigDict(extra="forbid")
+class FinanceSettings(RecognitionSettings):
+    """Journal entries by hand, the export to the general ledger, and when revenue is recognised."""
 
     alone_up_to_minor: int = Field(default=0, ge=0, le=2**63 - 1)
     """A journal entry above that needs a second person, in minor units of its currency; write-offs always do."""

@@ -44,7 +44,7 @@ from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
 from app.services.facts import inbox
 from app.services.facts import parked as parked_facts
-from app.services.finance import bill_bookings
+from app.services.finance import bill_bookings, recognition
 from app.services.fulfilments import reminders
 from app.services.gifts import gift_rows, journey, recalls
 from app.services.intake import receipts
@@ -268,7 +268,7 @@ class Worker:
         return ledger_expiry.expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger, limit=BATCH)
 
     def _checkpoints(self) -> int:
-        """The books' totals at the end of a day that is closed, one day a round.
+        """The books' totals at the end of a day that is closed, one day a round; where none is missing, revenue.
 
         A failure stops nothing else: what is missing is derived data, and made up for.
         """
@@ -280,8 +280,18 @@ class Worker:
         except Exception:
             _log.exception("checkpointing_failed")
             written = False
+        if not written:
+            self._recognise()
         self._no_checkpoint_at = None if written else now
         return int(written)
+
+    def _recognise(self) -> None:
+        """The revenue of days that are closed, some days a round. Nobody waits for it: it is not counted among what a
+        round did."""
+        try:
+            recognition.recognise_next(self._core)
+        except Exception:
+            _log.exception("recognition_failed")
 
     def _bills(self) -> int:
         """Bills that lie unread, and days whose bills are to be compared with the books."""

@@ -22,6 +22,7 @@ from app.cli import (
     fulfilments,
     gifts,
     installation,
+    liability_reports,
     operator,
     orders,
     refunds,
@@ -51,6 +52,9 @@ def main() -> None:
     """Tillbook: payments for virtual currency, wallets, and books that prove themselves."""
     logs.configure(json=not sys.stderr.isatty())
 
+
+for _report in (liability_reports.report_contract_liability, liability_reports.report_revenue):
+    reports.report.add_command(_report)
 
 for _command in (
     installation.migrate,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+from operator import itemgetter
+from typing import Any
+
 import click
 
 from app.cli.house import house
+from app.cli.lists import Table, list_options, span_of, time_options, write_list
+from app.domain import list_tables, representations
 from app.domain.agreements import AgreementStatus
 from app.domain.numbers import parse_number
 from app.models.base import AnyRow
 from app.services.agreements import agreement_lists, agreement_requests
+from app.services.agreements.agreement_lists import AgreementFilter
 from app.services.base.errors import DomainError
 from app.services.base.idempotency import Keyed, keyed
 from app.services.calls import agreement_queries
@@ -23,18 +30,32 @@ def agreements() -> None:
 
 
 @agreements.command("list")
-@click.option("--user", help="Only this user's, newest first.")
-@click.option("--status", type=click.Choice([str(status) for status in AgreementStatus]), default="past_due")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-def list_agreements(user: str | None, status: str, limit: int) -> None:
-    """The agreements of a user, or those of all users that stand so (past due, if not said), oldest first."""
+@click.option("--user", help="Only this user's.")
+@click.option("--status", type=click.Choice([str(status) for status in AgreementStatus]))
+@click.option("--account", help="Only those with this provider account.")
+@click.option("--product", help="Only those about this product.")
+@time_options
+@list_options
+def list_agreements(
+    user: str | None,
+    status: str | None,
+    account: str | None,
+    product: str | None,
+    since: str | None,
+    until: str | None,
+    limit: int | None,
+    as_csv: bool,
+) -> None:
+    """The agreements of all users, or of one, newest first."""
     core = house().core
-    if user is not None:
-        rows = agreement_lists.agreements_of_user(core, user, None, limit).rows
-    else:
-        rows = core.read(lambda tx: agreement_lists.agreements_of_status(tx, status, limit))
-    for row in rows:
-        click.echo(_line(row))
+    stands = None if status is None else AgreementStatus(status)
+    wanted = AgreementFilter(user, stands, account, product, span_of(since, until))
+    write_list(partial(agreement_lists.list_agreements, core, wanted), limit, _line, _table() if as_csv else None)
+
+
+def _table() -> Table[Any]:
+    cells = itemgetter(*list_tables.AGREEMENT_COLUMNS)
+    return list_tables.AGREEMENT_COLUMNS, lambda row: cells(representations.agreement_data(row))
 
 
 @agreements.command("show")

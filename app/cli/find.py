@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import click
 
 from app.cli.house import house
-from app.services.base.context import Core
 from app.services.lookup.entries import sentence
 from app.services.lookup.search import Named, things_named
-from app.services.lookup.timeline import timeline
+from app.services.lookup.timeline import TimelinePage, agreement_timeline, timeline
 
 
 @click.command()
 @click.argument("number")
-@click.option("--timeline", "with_timeline", is_flag=True, help="Everything that happened to the orders, in order.")
+@click.option(
+    "--timeline", "with_timeline", is_flag=True, help="Everything that happened to the orders and agreements, in order."
+)
 @click.option(
     "--limit", type=click.IntRange(1), default=1000, show_default=True, help="Entries of one timeline at the most."
 )
 def find(number: str, with_timeline: bool, limit: int) -> None:
-    """What NUMBER names: our number of an order, payment, refund, transfer, hold, gift, receipt, fact or message,
-    a provider's number, a store's transaction id, or a user's id. Exits 1 if it names nothing here.
+    """What NUMBER names: our number of an order, payment, refund, transfer, hold, gift, receipt, fact, message or
+    agreement, a provider's number, a store's transaction id, or a user's id. Exits 1 if it names nothing here.
 
     Of a fact, `tillbook facts find NUMBER` shows more: its money, and what to do about it.
     """
@@ -31,10 +35,13 @@ def find(number: str, with_timeline: bool, limit: int) -> None:
         click.echo(_line(thing))
     if with_timeline:
         orders = dict.fromkeys(thing.order for thing in found if thing.order is not None)
-        if not orders:
-            raise click.ClickException("none of these belongs to an order")
+        agreements = dict.fromkeys(thing.agreement for thing in found if thing.agreement is not None)
+        if not orders and not agreements:
+            raise click.ClickException("none of these is an agreement, or belongs to an order")
         for order in orders:
-            _show_timeline(core, order, limit)
+            _show_timeline(f"order {order}", partial(timeline, core, order), limit)
+        for agreement in agreements:
+            _show_timeline(f"agreement {agreement}", partial(agreement_timeline, core, agreement), limit)
 
 
 def _line(thing: Named) -> str:
@@ -50,11 +57,11 @@ def _line(thing: Named) -> str:
     return "  ".join(str(word) for word in words if word) + at
 
 
-def _show_timeline(core: Core, order: int, limit: int) -> None:
-    click.echo(f"\norder {order}, everything that happened (times are UTC):")
+def _show_timeline(title: str, read: Callable[..., TimelinePage], limit: int) -> None:
+    click.echo(f"\n{title}, everything that happened (times are UTC):")
     cursor: str | None = None
     while limit > 0:
-        page = timeline(core, order, cursor=cursor, limit=limit)
+        page = read(cursor=cursor, limit=limit)
         for entry in page.entries:
             click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S.%f}  {sentence(entry)}")
         limit, cursor = limit - len(page.entries), page.cursor

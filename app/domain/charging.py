@@ -33,6 +33,15 @@ class WhenUnpaid(StrEnum):
     """It stays past due, and a person sees to it."""
 
 
+class ChargeAfterEnd(StrEnum):
+    """What becomes of a charge that was under way when its agreement ended, and succeeds all the same."""
+
+    CREDIT = "credit"
+    """The period is paid, and active."""
+    REFUND = "refund"
+    """It is credited, and given back by ourselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChargingRules:
     """How this installation charges."""
@@ -48,6 +57,7 @@ class ChargingRules:
     """Of users for whom no other is given."""
     signing_minutes: int = 60
     """How long an agreement can be signed."""
+    after_end: ChargeAfterEnd = ChargeAfterEnd.CREDIT
 
 
 def announcement_moment(charge_at: datetime, notice: timedelta) -> datetime:

@@ -50,6 +50,16 @@ class Booking(StrEnum):
     SUSPENSE = "suspense"
 
 
+def sale_scope(provider_account: str, environment: str) -> str:
+    """The name space of the transfers that this provider account's facts cause."""
+    return f"fact:{provider_account}:{environment}"
+
+
+def sale_steps(fact_key: str) -> tuple[str, str]:
+    """Under which keys the books may know the money of a fact: moved from the provider, or out of suspense."""
+    return f"{fact_key}:money", f"{fact_key}:matched"
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentPolicy:
     late: Late = Late.CREDIT

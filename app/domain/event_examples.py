@@ -112,6 +112,8 @@ def _order(kind: EventType) -> dict[str, Any]:
             created_at=MADE_AT,
             expires_at=MADE_AT + timedelta(minutes=30),
             paid_at=MADE_AT + timedelta(minutes=1) if is_paid else None,
+            agreement_id=None,
+            period_number=None,
         ),
         [],
     )
@@ -273,6 +275,7 @@ def _gift(kind: EventType) -> dict[str, Any]:
 
 def _agreement(kind: EventType) -> dict[str, Any]:
     ended, renewed = kind is EventType.AGREEMENT_ENDED, kind is EventType.AGREEMENT_RENEWED
+    raised = kind is EventType.AGREEMENT_PRICE_INCREASE
     status = "ended" if ended else "past_due" if kind is EventType.AGREEMENT_PAST_DUE else "active"
     return representations.agreement_data(
         SimpleNamespace(
@@ -280,24 +283,26 @@ def _agreement(kind: EventType) -> dict[str, Any]:
             user_id=USER,
             environment="live",
             provider_account="shop",
-            by_store=False,
+            by_store=raised,
             theirs="20265001000000000001",
-            way="page",
+            way="store" if raised else "page",
             status=status,
             sku="vip-monthly",
             title="VIP, a month",
-            amount_minor=1500,
-            currency="CNY",
+            amount_minor=None if raised else 1500,
+            currency=None if raised else "CNY",
             unit="month",
             length=1,
             zone="Asia/Shanghai",
             entitlements=["vip"],
             action=None,
             next_plan=None,
+            replaces_id=None,
             paid_until=MADE_AT + timedelta(days=31) if renewed or ended else None,
             grace_until=None,
-            next_charge_at=None if ended else MADE_AT + timedelta(days=31 if renewed else 1),
-            renews=None,
+            next_charge_at=None if ended or raised else MADE_AT + timedelta(days=31 if renewed else 1),
+            renews=True if raised else None,
+            price_increase="pending" if raised else None,
             cancel_at=None,
             signed_at=MADE_AT,
             ended_at=MADE_AT + timedelta(days=3) if ended else None,

@@ -46,6 +46,7 @@ class EventType(StrEnum):
     AGREEMENT_PAST_DUE = "agreement.past_due"
     AGREEMENT_ENDED = "agreement.ended"
     AGREEMENT_PLAN_CHANGED = "agreement.plan_changed"
+    AGREEMENT_PRICE_INCREASE = "agreement.price_increase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,5 +147,10 @@ MEANINGS: dict[EventType, EventMeaning] = {
     ),
     EventType.AGREEMENT_PLAN_CHANGED: EventMeaning(
         "From the period on that is due now the agreement is about another product.", _AGREEMENT
+    ),
+    EventType.AGREEMENT_PRICE_INCREASE: EventMeaning(
+        "A store asks a higher price from the next period on: `price_increase` says whether the payer has said yes."
+        " Without that the subscription ends with its period.",
+        _AGREEMENT,
     ),
 }

@@ -63,6 +63,15 @@ class Ending(StrEnum):
     """The provider ended it, or took it back: an account closed, a product withdrawn, a purchase revoked."""
 
 
+class PriceIncrease(StrEnum):
+    """A higher price that a store will ask for the next period of a subscription."""
+
+    PENDING = "pending"
+    """The payer has not said yes. Without that the subscription ends with its period."""
+    ACCEPTED = "accepted"
+    """The payer has said yes, or need not be asked."""
+
+
 class Refusal(StrEnum):
     """Why a charge under an agreement was refused: what the core does next depends on it."""
 
@@ -154,6 +163,8 @@ class Fact:
     is left of that one, by its time. The number under which a query would tell that refund."""
     renews: bool | None = None
     """Of SIGNED and PAST_DUE about a store's subscription: whether the store will collect a further period."""
+    price_increase: PriceIncrease | None = None
+    """Of SIGNED that tells `renews`: a higher price of the next period. None: there is none."""
     ending: Ending | None = None
     """Of ENDED: how."""
     refusal: Refusal | None = None
@@ -243,6 +254,7 @@ def content_of(fact: Fact) -> dict[str, Any]:
         "renews": fact.renews,
         "ending": fact.ending,
         "refusal": fact.refusal,
+        "price_increase": fact.price_increase,
         "price_minor": fact.price.minor if fact.price else None,
         "price_currency": fact.price.currency if fact.price else None,
         "storefront": fact.storefront,
@@ -276,6 +288,7 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
         renews=content.get("renews"),
         ending=Ending(content["ending"]) if content.get("ending") else None,
         refusal=Refusal(content["refusal"]) if content.get("refusal") else None,
+        price_increase=PriceIncrease(content["price_increase"]) if content.get("price_increase") else None,
         price=price_of(content),
         storefront=content.get("storefront"),
         cause=content.get("cause") or "",

@@ -12,7 +12,7 @@ STATEMENT_COLUMNS = ("version", "transfer", "amount", "balance", "kind", "refere
 ORDER_COLUMNS = (
     *("number", "user", "environment", "product", "title", "quantity", "amount_minor", "currency", "status"),
     *("created_at", "expires_at", "paid_at", "payment", "provider_account", "way", "grants"),
-    *("fulfilment", "fulfilment_status"),
+    *("fulfilment", "fulfilment_status", "agreement", "period"),
 )
 REFUND_COLUMNS = (
     *("number", "order", "payment", "user", "provider_account", "origin", "status", "amount_minor", "currency"),
@@ -71,4 +71,6 @@ def order_in_list(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
         "payment": None if bought_by is None else str(bought_by.id),
         "provider_account": None if bought_by is None else bought_by.provider_account,
         "way": None if bought_by is None else bought_by.way,
+        "agreement": None if row.agreement_id is None else str(row.agreement_id),
+        "period": row.period_number,
     }

@@ -54,6 +54,7 @@ _AGREEMENT = (
         "grace_until",
         "next_charge_at",
         "renews",
+        "price_increase",
         "cancel_at",
         "signed_at",
         "ended_at",
@@ -85,7 +86,13 @@ def order_data(row: Any, payments: Iterable[Any]) -> dict[str, Any]:
         "expires_at": row.expires_at,
         "paid_at": row.paid_at,
         "payments": [payment_data(each) for each in payments],
+        "agreement": None if row.agreement_id is None else _period_named(row),
     }
+
+
+def _period_named(order: Any) -> dict[str, Any]:
+    """Which period of which agreement the order pays."""
+    return {"number": str(order.agreement_id), "period": order.period_number}
 
 
 def order_view_data(view: Any) -> dict[str, Any]:
@@ -165,6 +172,7 @@ def agreement_data(row: Any) -> dict[str, Any]:
         "provider_number": row.theirs,
         "period": length,
         "action": row.action if row.status == "signing" else None,
+        "replaces": None if row.replaces_id is None else str(row.replaces_id),
         "next_product": None if row.next_plan is None else row.next_plan["sku"],
         **{name: getattr(row, name) for name in _AGREEMENT},
     }

@@ -29,6 +29,7 @@ class Retried(StrEnum):
     PAYMENT_NOT_FOUND = "payment that a message named by the provider's number alone, and that is not known here"
     RECEIPT = "purchase that its provider does not settle"
     DELIVERY_REPORT = "telling the provider that it was delivered"
+    OWNER_REPORT = "telling the provider whose purchase it is"
     REFUND_REPORT = "telling the provider what was used of a purchase that may be refunded"
     GIFT = "gift, or recall of given coins, that cannot end"
     UNANSWERED_WISH = "wish that the app's backend has not answered"
@@ -76,6 +77,7 @@ RETRIES: Mapping[Retried, Retry] = {
     Retried.PAYMENT_NOT_FOUND: Retry((60, 300, 1800, 2 * HOUR, 6 * HOUR, DAY), most=12, jitter=0),
     Retried.RECEIPT: Retry(doubling(5, HOUR), within=timedelta(days=7)),
     Retried.DELIVERY_REPORT: Retry(doubling(5, 1800), within=timedelta(days=3)),
+    Retried.OWNER_REPORT: Retry(doubling(60, 6 * HOUR), within=timedelta(days=7)),
     Retried.REFUND_REPORT: Retry(doubling(5, 1800), within=timedelta(hours=12)),
     Retried.GIFT: Retry(doubling(120, HOUR), jitter=0),
     Retried.UNANSWERED_WISH: Retry(doubling(60, DAY)),

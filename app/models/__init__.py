@@ -17,6 +17,7 @@ from app.models import (
     ledger,
     orders,
     receipts,
+    recognition,
     refunds,
     reports,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "ledger",
     "orders",
     "receipts",
+    "recognition",
     "refunds",
     "reports",
 ]

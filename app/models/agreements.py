@@ -66,6 +66,8 @@ class AgreementRow(Base):
     action: Mapped[dict[str, Any] | None] = mapped_column(Json)
     """What the client was told to do next."""
     problem: Mapped[str] = mapped_column(String(256))
+    replaces_id: Mapped[int | None] = mapped_column(Big)
+    """The agreement that ends when this one is signed: an upgrade that the payer has to sign."""
     first_payment_id: Mapped[int | None] = mapped_column(Big)
     """The payment that is made by the same act of the payer as the agreement."""
     anchor_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -80,6 +82,8 @@ class AgreementRow(Base):
     """The end of the consent's validity, where the provider told one."""
     renews: Mapped[bool | None] = mapped_column(Boolean)
     """Whether the store will collect a further period. Null: not told."""
+    price_increase: Mapped[str | None] = mapped_column(String(8))
+    """A higher price of a store's subscription: `pending` until the payer has said yes (`accepted`)."""
     next_plan: Mapped[dict[str, Any] | None] = mapped_column(Json)
     """What the agreement is about from the next period on: {sku, title, amount_minor, grants, entitlements}."""
     cancel_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -37,6 +37,8 @@ class FulfilmentRow(Base):
     asked_at: Mapped[datetime] = mapped_column(Moment)
     """When the last revision was made."""
     answered_at: Mapped[datetime | None] = mapped_column(Moment)
+    delivered_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When the backend first said that it was delivered: from then on its money is revenue. Never changed again."""
     next_tell_at: Mapped[datetime | None] = mapped_column(Moment)
     """When the last revision is told again. Null: it is answered, or a person ended it."""
     tellings: Mapped[int] = mapped_column(Integer)

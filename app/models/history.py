@@ -25,6 +25,7 @@ class CallMade(Base):
     payment_id: Mapped[int | None] = mapped_column(Big)
     refund_id: Mapped[int | None] = mapped_column(Big)
     receipt_id: Mapped[int | None] = mapped_column(Big)
+    agreement_id: Mapped[int | None] = mapped_column(Big)
     provider_account: Mapped[str] = mapped_column(String(32))
     verb: Mapped[str] = mapped_column(String(16))
     outcome: Mapped[str] = mapped_column(String(16))
@@ -39,7 +40,9 @@ class CallMade(Base):
 
     __table_args__ = (
         slot_matches_id(),
-        CheckConstraint("payment_id IS NOT NULL OR receipt_id IS NOT NULL", name="about_something"),
+        CheckConstraint(
+            "payment_id IS NOT NULL OR receipt_id IS NOT NULL OR agreement_id IS NOT NULL", name="about_something"
+        ),
         CheckConstraint("ms >= 0", name="ms"),
         Index(
             "ix_provider_calls_payment",
@@ -56,6 +59,14 @@ class CallMade(Base):
             "at",
             postgresql_where=text("receipt_id IS NOT NULL"),
             sqlite_where=text("receipt_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_provider_calls_agreement",
+            "slot",
+            "agreement_id",
+            "at",
+            postgresql_where=text("agreement_id IS NOT NULL"),
+            sqlite_where=text("agreement_id IS NOT NULL"),
         ),
     )
 

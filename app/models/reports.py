@@ -1,4 +1,4 @@
-"""What a provider is to be told about a purchase: that it was delivered, or how much of it was used."""
+"""What a provider is to be told about a purchase: that it was delivered, whose it is, or how much of it was used."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ReportRow(Base):
         slot_matches_id(),
         ForeignKeyConstraint(["slot", "payment_id"], ["payments.slot", "payments.id"]),
         UniqueConstraint("slot", "payment_id", "about", "question"),
-        CheckConstraint("about IN ('delivered', 'consumption')", name="about_known"),
+        CheckConstraint("about IN ('delivered', 'consumption', 'owner')", name="about_known"),
         CheckConstraint("status IN ('pending', 'sent', 'dropped')", name="status_known"),
         CheckConstraint("(status = 'pending') = (next_try_at IS NOT NULL)", name="pending_is_due"),
         Index(

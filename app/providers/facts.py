@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from app.domain.facts import AGREEMENT_KINDS, REFUND_KINDS, Ending, Fact, Kind, Ref, Refusal, key_of
+from app.domain.facts import AGREEMENT_KINDS, REFUND_KINDS, Ending, Fact, Kind, PriceIncrease, Ref, Refusal, key_of
 from app.domain.money import Money
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Kind",
     "Message",
     "Page",
+    "PriceIncrease",
     "Received",
     "Ref",
     "Refusal",

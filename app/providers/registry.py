@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
@@ -21,6 +22,17 @@ LONGEST_PATTERN = 200
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
 
+class RefundPreference(StrEnum):
+    """What a store hears of us when it asks before a refund that its customer wants."""
+
+    NONE = "none"
+    """Nothing: it decides alone."""
+    GRANT = "grant"
+    DECLINE = "decline"
+    BY_CONSUMPTION = "by_consumption"
+    """Grant where nothing of the purchase was used, decline where all of it was, a part in between."""
+
+
 @dataclass(frozen=True)
 class ProviderAccount:
     """One configured instance of a provider. `name` is ours and appears in URLs and rows."""
@@ -34,6 +46,7 @@ class ProviderAccount:
     report_delivery: bool = False
     also_for: tuple[str, ...] = ()
     """Other accounts of this plugin whose messages come to this one's address, too."""
+    refund_preference: RefundPreference = RefundPreference.NONE
     shared: bool = False
     """Other systems use the account, too: lines of its bills that are not ours are no differences."""
     our_numbers: str = ""
@@ -60,6 +73,8 @@ class AccountSettings(BaseModel):
     """Tell the provider of each credited purchase that it was delivered, where no client does."""
     also_for: tuple[str, ...] = ()
     """Names of other provider accounts of this plugin, whose messages come to the address of this one, too."""
+    refund_preference: RefundPreference = RefundPreference.NONE
+    """What we want of a refund about which the store asks us. Told only with what was used, of users who consented."""
     shared: bool = False
     """Other systems use the account at the provider, too: what they take and give back stands in its bills."""
     our_numbers: Annotated[str, Field(max_length=LONGEST_PATTERN)] = ""
@@ -189,7 +204,7 @@ def _build_account(
     if unknown:
         raise Misconfigured(f"provider account {name!r}: scan: no feed {unknown[0]!r} (there are: {', '.join(feeds)})")
     own = (
-        *(common.scan, common.report_delivery, common.also_for),
+        *(common.scan, common.report_delivery, common.also_for, common.refund_preference),
         *(common.shared, common.our_numbers, common.estimated_share),
     )
     return ProviderAccount(name, common.plugin, common.live, provider, *own)

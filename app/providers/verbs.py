@@ -101,11 +101,19 @@ class Fulfils(Protocol):
     def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
         """Tell the provider that the goods were delivered, or answer its question about them. May be told again.
 
-        `report["about"]` is `delivered` (nothing else in it), told once after each purchase where the account says
-        `report_delivery = true`; or `consumption`, the answer to a REFUND_ASKED, with `consented` (always True),
-        `asked_at` (ISO 8601), `consumed_share` (of the purchase's coins, in parts per 100 000) and `delivery`
-        (`delivered`). After Declined it is not told again; after any other error it is, for three days (a question: for
-        12 hours).
+        `report["about"]` is
+
+        - `delivered` (nothing else in it), told once after each purchase where the account says `report_delivery =
+          true`;
+        - `owner`, with `owner`, the account token of the user: told once of each purchase of which the store named no
+          owner, and that a user has claimed (of a period, `ref.agreement` names its agreement); so that later words of
+          the store name the user;
+        - `consumption`, the answer to a REFUND_ASKED, with `consented` (always True), `asked_at` (ISO 8601),
+          `consumed_share` (of the purchase's coins, in parts per 100 000), `delivery` (`delivered`), and `wish`
+          (`grant_full`, `grant_prorated`, `decline`) where the account has a `refund_preference`.
+
+        After Declined it is not told again, also where the provider has no use for such a report; after any other error
+        it is, for three days (an owner: for seven, a question: for 12 hours).
         """
 
 

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StringConstraints
 
+from app.domain.agreements import AgreementStatus
 from app.web.fields import (
+    AccountField,
     At,
     Currency,
     Environment,
@@ -18,7 +20,7 @@ from app.web.fields import (
     Sku,
     UserId,
 )
-from app.web.schemas import In, NextCursor, Out, PayByIn
+from app.web.schemas import In, NextCursor, Out, PayByIn, TimedListQuery
 
 
 class AgreementIn(PayByIn):
@@ -36,7 +38,19 @@ class AgreementIn(PayByIn):
         description="The payer pays the first period by the same act. Only some ways can do that.",
         examples=[False],
     )
+    replaces: Number | None = Field(
+        default=None,
+        description="An agreement of the user's whose place this one takes: it ends when this one is signed. Without "
+        "`pay_now` the first period begins when what is paid under that one is over.",
+        examples=["253064183808000006"],
+    )
     user: UserId | None = Field(default=None, description="Backend keys only: who signs.")
+
+
+class AgreementsQuery(TimedListQuery):
+    status: AgreementStatus | None = Field(default=None, description="Only those that stand so.", examples=["past_due"])
+    provider_account: AccountField | None = Field(default=None, description="Only those with this provider account.")
+    product: Sku | None = Field(default=None, description="Only those about this product.")
 
 
 class CancelAgreementIn(In):
@@ -88,9 +102,14 @@ class AgreementOut(Out):
     paid_until: At | None = Field(description="The end of the last paid period; null: none was paid.")
     grace_until: At | None = Field(description="Until when a store lets the payer go on while it tries to collect.")
     next_charge_at: At | None = Field(description="When we charge next; null: not planned.")
+    replaces: Number | None = Field(description="The agreement that ended, or will end, when this one is signed.")
     next_product: ShownSku | None = Field(description="What it is about from the next period on, where that changes.")
     renews: bool | None = Field(
         description="Whether a store will collect a further period; null: not told.", examples=[None]
+    )
+    price_increase: Literal["pending", "accepted"] | None = Field(
+        description="A higher price that a store asks from the next period on. `pending`: the payer has not said yes.",
+        examples=[None],
     )
     cancel_at: At | None = Field(description="When it is ended because somebody wants that.")
     signed_at: At | None = Field(description="When it came into force.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,19 +12,22 @@ from apiflask import APIBlueprint
 from app.domain import list_tables, representations
 from app.domain.numbers import parse_number
 from app.services.agreements import agreement_lists, agreement_requests, entitlements, signing_requests
+from app.services.agreements.agreement_lists import AgreementFilter
 from app.services.agreements.signing_requests import NewAgreement
 from app.services.base.errors import NotFound
 from app.services.base.idempotency import Keyed, keyed
+from app.services.base.list_pages import TimeSpan
 from app.services.calls import agreement_queries, agreement_signing
 from app.services.payments.orders import PayBy
 from app.web import agreement_schemas as shapes
 from app.web.access import Forbidden, caller, needs
 from app.web.context import core
-from app.web.lists import CSV_RESPONSE, NUMBER, ListShape, list_answer
+from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 from app.web.schemas import ListQuery, UserQuery, idempotency_key
 
 blueprint = APIBlueprint("agreements", __name__, url_prefix="/v1", tag="Agreements")
 AGREEMENT_LIST = ListShape("agreements", "agreements", (NUMBER,), list_tables.AGREEMENT_COLUMNS)
+ALL_AGREEMENTS = replace(AGREEMENT_LIST, name="all-agreements", place=(MOMENT, NUMBER))
 PERIOD_LIST = ListShape("periods", "periods", (NUMBER,), list_tables.PERIOD_COLUMNS)
 
 
@@ -41,7 +45,8 @@ def create_agreement(body: shapes.AgreementIn) -> Any:
     content = {**body.model_dump(mode="json"), "user": user_id}
     request = keyed(caller().speaking_for(user_id), idempotency_key(), "create_agreement", content)
     pay_by = PayBy(body.provider_account, body.way, body.extra, body.return_url)
-    wanted = NewAgreement(user_id, body.product, pay_by, body.currency, body.zone, body.pay_now)
+    replaces = None if body.replaces is None else _number(body.replaces)
+    wanted = NewAgreement(user_id, body.product, pay_by, body.currency, body.zone, body.pay_now, replaces)
     number = signing_requests.create_signing(core(), wanted, request)
     agreement_signing.start_signing(core(), number)
     return _shown(number)
@@ -49,13 +54,19 @@ def create_agreement(body: shapes.AgreementIn) -> Any:
 
 @blueprint.get("/agreements")
 @needs("read")
-@blueprint.input(ListQuery, location="query", arg_name="query")
+@blueprint.input(shapes.AgreementsQuery, location="query", arg_name="query")
 @blueprint.output(shapes.AgreementsOut)
 @blueprint.doc(responses=CSV_RESPONSE)
-def list_agreements(query: ListQuery) -> Any:
-    """A user's agreements, newest first: with every provider, and those that stores charge."""
-    read = partial(agreement_lists.agreements_of_user, core(), caller().user(query.user))
-    return list_answer(AGREEMENT_LIST, query, read, representations.agreement_data)
+def list_agreements(query: shapes.AgreementsQuery) -> Any:
+    """Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a backend's key
+    without `user`, those of all users."""
+    user_id, house = caller().user_if_named(query.user), core()
+    made = TimeSpan(query.since, query.until)
+    wanted = AgreementFilter(user_id, query.status, query.provider_account, query.product, made)
+    shape = ALL_AGREEMENTS if user_id is None else AGREEMENT_LIST
+    return list_answer(
+        shape, query, partial(agreement_lists.list_agreements, house, wanted), representations.agreement_data
+    )
 
 
 @blueprint.get("/agreements/<number>")

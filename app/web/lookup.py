@@ -1,4 +1,5 @@
-"""Search by any number, and an order's timeline: for those who help users, never for a user's own token."""
+"""Search by any number, and the timelines of orders and agreements: for those who help users, never for a user's own
+token."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from app.domain.numbers import parse_number
 from app.services.base.errors import NotFound
 from app.services.lookup.entries import TimelineEntry, sentence
 from app.services.lookup.search import Named, things_named
-from app.services.lookup.timeline import timeline
+from app.services.lookup.timeline import TimelinePage, agreement_timeline, timeline
 from app.web import lookup_schemas as shapes
 from app.web.access import needs
 from app.web.context import core
@@ -46,21 +47,47 @@ def show_timeline(number: str, query: shapes.TimelineQuery) -> Any:
     order_id = parse_number(number)
     if order_id is None:
         raise NotFound
-    page = timeline(core(), order_id, cursor=query.cursor, limit=query.limit)
+    return _shown(timeline(core(), order_id, cursor=query.cursor, limit=query.limit))
+
+
+@blueprint.get("/agreements/<number>/timeline")
+@needs("search")
+@blueprint.input(shapes.TimelineQuery, location="query", arg_name="query")
+@blueprint.output(shapes.TimelineOut)
+def show_agreement_timeline(number: str, query: shapes.TimelineQuery) -> Any:
+    """Everything that happened to an agreement, oldest first.
+
+    Its signing, facts, periods, charges and refusals, calls to the provider with outcome and latency, events, and its
+    end. What a charge brought is in the timeline of its order.
+    """
+    agreement = parse_number(number)
+    if agreement is None:
+        raise NotFound
+    return _shown(agreement_timeline(core(), agreement, cursor=query.cursor, limit=query.limit))
+
+
+def _shown(page: TimelinePage) -> dict[str, Any]:
     return {"entries": [_entry(entry) for entry in page.entries], "next": page.cursor}
 
 
 def _named(thing: Named) -> dict[str, Any]:
     order = None if thing.order is None else str(thing.order)
-    timeline_link = None if order is None else f"/v1/orders/{order}/timeline"
-    shown = asdict(thing) | {"order": order, "link": _link(thing), "timeline": timeline_link}
-    del shown["payment"]
+    shown = asdict(thing) | {"order": order, "link": _link(thing), "timeline": _timeline_of(thing)}
+    del shown["payment"], shown["agreement"]
     return shown
+
+
+def _timeline_of(thing: Named) -> str | None:
+    if thing.agreement is not None:
+        return f"/v1/agreements/{thing.agreement}/timeline"
+    return None if thing.order is None else f"/v1/orders/{thing.order}/timeline"
 
 
 def _link(thing: Named) -> str | None:
     if thing.kind in _READ_AT:
         return f"{_READ_AT[thing.kind]}/{thing.number}"
+    if thing.agreement is not None:
+        return f"/v1/agreements/{thing.agreement}"
     if thing.order is not None:
         return f"/v1/orders/{thing.order}"
     if thing.kind in ("user", "purchase", "agreement"):

@@ -36,7 +36,7 @@ class NamedOut(Out):
         "purchase",
         "agreement",
         "user",
-    ] = Field(description="What it is; `purchase` and `agreement` are a store's.", examples=["payment"])
+    ] = Field(description="What it is; a `purchase` is a store's.", examples=["payment"])
     number: str = Field(description="Its number; of a user the id.", examples=[_PAYMENT])
     user: str | None = Field(description="Whose it is.", examples=["alice"])
     status: str | None = Field(description="As the thing itself shows it; of a transfer its kind.", examples=["paid"])
@@ -50,7 +50,8 @@ class NamedOut(Out):
         examples=[f"/v1/orders/{_ORDER}"],
     )
     timeline: str | None = Field(
-        description="Where everything that happened to its order is read.", examples=[f"/v1/orders/{_ORDER}/timeline"]
+        description="Where everything that happened to it or to its order is read.",
+        examples=[f"/v1/orders/{_ORDER}/timeline"],
     )
 
 
@@ -70,6 +71,8 @@ class TimelineQuery(In):
 class EntryOut(Out):
     at: datetime = Field(description="When it was written down here; of a call, when it began.", examples=[_AT])
     kind: Literal[
+        "agreement_made",
+        "period",
         "order_made",
         "payment_made",
         "receipt",
@@ -88,6 +91,7 @@ class EntryOut(Out):
         "delivery",
         "message_settled",
         "order_expired",
+        "agreement_ended",
     ] = Field(description="What kind of thing happened.", examples=["call"])
     number: str = Field(description="Of the thing itself.", examples=[_PAYMENT])
     payment: str | None = Field(description="The payment that it is about.", examples=[_PAYMENT])

@@ -254,6 +254,11 @@ class PaymentOut(Out):
     paid_at: At | None = Field(description="When it was paid; null: it is not.")
 
 
+class PaidPeriodOut(Out):
+    number: Number = Field(description="The agreement.")
+    period: int = Field(description="0, 1, 2 …", examples=[0])
+
+
 class OrderOut(Out):
     number: Number
     user: ShownUser
@@ -274,6 +279,10 @@ class OrderOut(Out):
     expires_at: At = Field(description="Until when it can be paid.")
     paid_at: At | None = Field(description="When it was paid; null: it is not.")
     payments: list[PaymentOut] = Field(description="Its payments, in the order in which they were made.")
+    agreement: PaidPeriodOut | None = Field(
+        description="The period of an agreement that it pays; null: it was bought by itself. An event about a period "
+        "that a store has charged for says null, too: `agreement.renewed` names the order."
+    )
 
 
 class OrdersOut(Out):
@@ -297,38 +306,6 @@ class ProviderOut(Out):
 
 class ProvidersOut(Out):
     providers: list[ProviderOut] = Field(description="The provider accounts of this installation.")
-
-
-class FaultOut(Out):
-    field: str = Field(description="The member at fault; empty: the whole.", examples=["quantity"])
-    where: str = Field(alias="in", description="`json` or `query`.", examples=["json"])
-    message: str = Field(description="The fault, for people.", examples=["Input should be greater than 0"])
-
-
-class ProblemOut(BaseModel):
-    """A problem document of RFC 9457. A code may bring members of its own."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str = Field(
-        description="A URI that names the code.", examples=["https://tillbook.invalid/problems/invalid_request"]
-    )
-    title: str = Field(description="The code in words.", examples=["The request is not valid."])
-    status: int = Field(description="The HTTP status.", examples=[422])
-    code: str = Field(description="Stable: what programs go by.", examples=["invalid_request"])
-    request_id: str | None = Field(
-        default=None,
-        description="Of this request, as in the header X-Request-Id and in the service's log.",
-        examples=["01JDS3GZ0C8V2M5QK7R9T4W6XY"],
-    )
-    detail: str | None = Field(
-        default=None, description="More about this case, for people.", examples=["not the `next` of a page"]
-    )
-    errors: list[FaultOut] | None = Field(default=None, description="What is not valid: one entry for each fault.")
-    field: str | None = Field(default=None, description="The field at fault, or that differs.", examples=["before"])
-    retry_after: int | None = Field(
-        default=None, description="Seconds to wait, as in the header Retry-After.", examples=[2]
-    )
 
 
 class BalanceOut(Out):

@@ -72,8 +72,8 @@ ROWS: Mapping[tuple[str, str], Meaning] = MappingProxyType(
         ("RENEWAL_EXTENDED", ""): _M.STANDING,
         ("RENEWAL_EXTENSION", "SUMMARY"): _M.NOTHING,
         ("RENEWAL_EXTENSION", "FAILURE"): _M.NOTHING,
-        ("PRICE_INCREASE", "PENDING"): _M.NOTHING,
-        ("PRICE_INCREASE", "ACCEPTED"): _M.NOTHING,
+        ("PRICE_INCREASE", "PENDING"): _M.STANDING,
+        ("PRICE_INCREASE", "ACCEPTED"): _M.STANDING,
         # Refunds. REFUND may follow an earlier REFUND_DECLINED.
         ("REFUND", ""): _M.REFUND,
         ("REFUND_REVERSED", ""): _M.REFUND_UNDONE,

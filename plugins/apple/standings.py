@@ -3,7 +3,7 @@
 A standing can come again within one period (past due, renewal switched off), and no document tells when it began. So
 what a notification says of the renewal is told apart by the moment at which Apple signed that. PAST_DUE is told apart
 by the period after which nothing could be collected: it begins once for each. A query tells PAST_DUE under that key
-too, and a renewal that is switched off as `off`.
+too, a renewal that is switched off as `off`, and a higher price as `price-pending` and `price-accepted`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from app.providers import Ending, Fact, Kind
+from app.providers import Ending, Fact, Kind, PriceIncrease
 from plugins.apple.signed_data import moment
 from plugins.apple.transactions import Transaction, ended, signed
 
@@ -28,6 +28,8 @@ INTENTS: Mapping[object, Ending] = {
 """`expirationIntent`; 5 is "other"."""
 RENEWS: Mapping[object, bool] = {0: False, 1: True}
 """`autoRenewStatus`."""
+PRICES: Mapping[object, PriceIncrease] = {0: PriceIncrease.PENDING, 1: PriceIncrease.ACCEPTED}
+"""`priceIncreaseStatus`, which is there only while a higher price is coming."""
 SUBTYPES: Mapping[str, Ending] = {
     "VOLUNTARY": Ending.TIME,
     "BILLING_RETRY": Ending.UNPAID,
@@ -44,6 +46,7 @@ class Renewal:
     renews: bool | None = None
     grace_until: datetime | None = None
     ending: Ending | None = None
+    price_increase: PriceIncrease | None = None
     signed_at: datetime | None = None
 
 
@@ -53,13 +56,14 @@ def renewal_of(payload: Mapping[str, Any]) -> Renewal:
         renews=RENEWS.get(_number(payload.get("autoRenewStatus"))),
         grace_until=_moment_or_none(payload.get("gracePeriodExpiresDate")),
         ending=INTENTS.get(_number(payload.get("expirationIntent"))),
+        price_increase=PRICES.get(_number(payload.get("priceIncreaseStatus"))),
         signed_at=_moment_or_none(payload.get("signedDate")),
     )
 
 
 def in_force(transaction: Transaction, raw: Mapping[str, Any], renewal: Renewal) -> Fact:
     """The subscription runs until the end of this period, and will be renewed or not."""
-    return replace(signed(transaction, raw), renews=renewal.renews)
+    return replace(signed(transaction, raw), renews=renewal.renews, price_increase=renewal.price_increase)
 
 
 def changed_renewal(transaction: Transaction, raw: Mapping[str, Any], renewal: Renewal, at: datetime) -> Fact:
@@ -98,7 +102,9 @@ def standing(status: object, transaction: Transaction, raw: Mapping[str, Any], r
     if status in (BILLING_RETRY, GRACE_PERIOD):
         return past_due(transaction, raw, renewal, at, grace=status == GRACE_PERIOD)
     fact = in_force(transaction, raw, renewal)
-    return replace(fact, at=at, occurrence="off") if renewal.renews is False else fact
+    words = ["off"] if renewal.renews is False else []
+    words += [f"price-{renewal.price_increase}"] if renewal.price_increase is not None else []
+    return replace(fact, at=at, occurrence="-".join(words)) if words else fact
 
 
 def _number(value: object) -> int | None:

@@ -131,6 +131,13 @@ class GivesUpADelivery(Delivering):
             raise Declined("not delivered") from error
 
 
+class ChokesOnReports(Delivering):
+    def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
+        if report["about"] != "delivered":
+            raise Unknown(f"no report about {report['about']}")
+        super().fulfil(ref, report)
+
+
 def delivering_world(adapter: type[Delivering]) -> type[World]:
     class DeliveringWorld(SandboxWorld):
         plugin = Plugin("sandbox", SandboxSettings, adapter)
@@ -150,6 +157,7 @@ def test_a_sound_delivery_keeps_every_rule() -> None:
     ("adapter", "rule"),
     [
         (DeliversNothing, "test_a_delivery_reaches_the_provider"),
+        (ChokesOnReports, "test_each_report_is_taken_or_declined"),
         (GivesUpADelivery, "test_a_lost_or_spoilt_answer_leaves_it_unknown"),
     ],
 )
@@ -207,6 +215,7 @@ def test_rules_that_cannot_apply_are_not_collected() -> None:
         "test_a_closed_payment_stays_closed",
         "test_a_liar_is_not_believed",
         "test_a_delivery_reaches_the_provider",
+        "test_each_report_is_taken_or_declined",
         "test_a_refund_by_the_provider_is_told_alike_on_every_road",
         "test_a_refund_has_one_key_on_every_road",
         "test_a_refund_repeated_days_later_pays_once",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.facts import Fact
 from app.services.base.context import Core
 from app.services.calls import agreement_charges, agreement_queries
 from tests.conftest import database_of
@@ -49,6 +50,34 @@ def test_workers_at_the_same_time_charge_a_period_once(house: AgreementHouse) ->
     for number in numbers:
         assert [period.status for period in house.periods(number)] == ["paid"]
         assert [payment.status for payment in house.payments(number)] == ["paid"]
+    house.world.assert_balanced()
+
+
+def test_of_agreements_that_are_signed_at_the_same_time_one_stays_and_the_others_are_never_charged(
+    house: AgreementHouse,
+) -> None:
+    zones = ("UTC", "Asia/Shanghai", "Asia/Tokyo", "Europe/Paris")
+    users = [f"user-{n}" for n in range(3)]
+    for user in users:
+        numbers = [house.sign(user, key=zone, zone=zone) for zone in zones]
+        signed = [house.debit.user_signs(str(number)) for number in numbers]
+        barrier = threading.Barrier(len(signed))
+
+        def tell(fact: Fact, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait(timeout=60)
+            house.tell(fact)
+
+        threads = [threading.Thread(target=tell, args=(fact,)) for fact in signed]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        wanted_to_end = [number for number in numbers if house.row(number).cancel_at is not None]
+        assert len(wanted_to_end) == len(numbers) - 1
+    house.work()
+    house.later(days=2)
+    assert len(house.debit.trades) == len(users)
+    assert [consent.ended_at is None for consent in house.debit.consents.values()].count(True) == len(users)
     house.world.assert_balanced()
 
 

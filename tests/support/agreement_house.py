@@ -84,9 +84,10 @@ class AgreementHouse:
         pay_now: bool = False,
         zone: str = "UTC",
         account: str = "debit",
+        replaces: int | None = None,
     ) -> int:
         """An agreement that the provider knows, and nobody has signed."""
-        wanted = NewAgreement(user, sku, PayBy(account, "page"), zone=zone, pay_now=pay_now)
+        wanted = NewAgreement(user, sku, PayBy(account, "page"), zone=zone, pay_now=pay_now, replaces=replaces)
         request = keyed(f"user:{user}", key, "create_agreement", {"product": sku})
         number = signing_requests.create_signing(self.core, wanted, request)
         agreement_signing.start_signing(self.core, number)
@@ -136,6 +137,12 @@ class AgreementHouse:
     def payments(self, number: int, period: int = -1) -> list[AnyRow]:
         order = self.periods(number)[period].order_id
         return self.core.read(lambda tx: payment_rows.payments_of_order(tx, slot_of_number(number), order))
+
+    def refunds(self, number: int) -> list[AnyRow]:
+        """Those of all orders of the agreement, oldest first."""
+        query = text("SELECT * FROM refunds WHERE slot = :slot AND order_id = :order ORDER BY id")
+        orders = [{"slot": slot_of_number(number), "order": period.order_id} for period in self.periods(number)]
+        return self.core.read(lambda tx: [row for keys in orders for row in tx.execute(query, keys)])
 
     def active(self, user: str = "alice") -> dict[str, datetime]:
         return {each.name: each.until for each in entitlements.entitlements_of_user(self.core, user)}

@@ -116,6 +116,10 @@ class DebitProvider:
             raise Unknown("no answer")
         return (self._of_trade(trade),)
 
+    def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
+        told: dict[str, Any] = {"account": self.account, "live": False}
+        return (Fact(Kind.REFUNDED, ref, self.clock.now(), money, **told),)
+
     def announce(self, ref: Ref, money: Money, due: date) -> None:
         self.announced.append((ref.our_agreement or "", due))
 

@@ -9,7 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from app.domain.facts import Ending
+from app.domain.facts import Ending, Fact, Kind, Ref
+from app.services.accounts.users import ensure_user
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, token
 from tests.support.world import World
@@ -48,7 +49,8 @@ def test_a_user_signs_is_charged_reads_what_is_active_and_cancels(house: Agreeme
     assert (active["name"], active["agreement"], active["status"]) == ("vip", number, "active")
     (period,) = alice.get(f"/v1/agreements/{number}/periods").get_json()["periods"]
     assert (period["number"], period["status"]) == (0, "paid")
-    assert alice.get(f"/v1/orders/{period['order']}").get_json()["status"] == "paid"
+    order = alice.get(f"/v1/orders/{period['order']}").get_json()
+    assert (order["status"], order["agreement"]) == ("paid", {"number": number, "period": 0})
     later = alice.post(f"/v1/agreements/{number}/cancel", {}).get_json()
     assert (later["status"], later["cancel_at"], later["next_charge_at"]) == ("active", shown["paid_until"], None)
     now = alice.post(f"/v1/agreements/{number}/cancel", {"at_once": True}).get_json()
@@ -56,6 +58,68 @@ def test_a_user_signs_is_charged_reads_what_is_active_and_cancels(house: Agreeme
     assert len(alice.get("/v1/entitlements").get_json()["entitlements"]) == 1, "what is paid stays active"
     again = alice.post(f"/v1/agreements/{number}/cancel", {})
     assert (again.status_code, again.get_json()["code"]) == (409, "agreement_not_in_force")
+
+
+def test_the_backend_lists_the_agreements_of_all_users_page_by_page_and_by_what_it_looks_for(
+    house: AgreementHouse, alice: ApiClient, backend: ApiClient
+) -> None:
+    numbers = [str(house.signed(user, sku)) for user, sku in (("alice", "vip"), ("bob", "basic"), ("carol", "vip"))]
+    numbers.append(str(house.sign("dora", "basic")))
+    newest_first = numbers[::-1]
+
+    def listed(**query: str) -> list[str]:
+        found: list[str] = []
+        while True:
+            page = backend.get("/v1/agreements", **query).get_json()
+            found += [entry["number"] for entry in page["agreements"]]
+            if page["next"] is None:
+                return found
+            query["cursor"] = page["next"]
+
+    assert listed() == listed(limit="1") == listed(limit="3") == newest_first
+    assert listed(status="active") == listed(status="active", limit="2") == newest_first[1:]
+    assert listed(product="vip", limit="1") == [numbers[2], numbers[0]]
+    assert listed(product="basic", status="signing") == [numbers[3]]
+    assert (listed(provider_account="debit"), listed(provider_account="store")) == (newest_first, [])
+    assert (listed(since="2026-01-03T00:00:00Z"), listed(until="2026-01-03T00:00:00Z")) == ([], newest_first)
+    assert listed(user="bob") == listed(user="bob", status="active", product="basic") == [numbers[1]]
+    assert listed(user="bob", status="ended") == []
+    mine = alice.get("/v1/agreements", status="active").get_json()["agreements"]
+    assert [entry["number"] for entry in mine] == [numbers[0]]
+    assert alice.get("/v1/agreements", user="bob").get_json()["code"] == "forbidden"
+    assert backend.get("/v1/agreements", status="gone").get_json()["code"] == "invalid_request"
+    cursor = backend.get("/v1/agreements", limit="1").get_json()["next"]
+    assert backend.get("/v1/agreements", user="alice", cursor=cursor).get_json()["code"] == "not_a_cursor"
+    lines = backend.get("/v1/agreements", format="csv").text.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["number", *newest_first]
+
+
+def test_an_order_of_a_stores_renewal_names_its_period_as_an_order_of_a_charge_does(
+    house: AgreementHouse, alice: ApiClient, backend: ApiClient
+) -> None:
+    charged = house.signed()
+    house.at(FIRST_CHARGE)
+    token_of_alice = house.core.transact(lambda tx: str(ensure_user(tx, "alice").token))
+    told: dict[str, Any] = {"owner": token_of_alice, "product": "vip.monthly", "account": "store-app", "live": False}
+    for n, month in enumerate((1, 2)):
+        begins, ends = datetime(2026, month, 2, 9, tzinfo=UTC), datetime(2026, month + 1, 2, 9, tzinfo=UTC)
+        names = Ref(theirs=f"s{n}", agreement="sub-1")
+        house.tell(Fact(Kind.PAID, names, begins, quantity=1, period_end=ends, **told), "store")
+    (renewed,) = alice.get("/v1/agreements", provider_account="store").get_json()["agreements"]
+    newest, first, ours = backend.get("/v1/orders", user="alice").get_json()["orders"]
+    assert [order["agreement"] for order in (newest, first, ours)] == [
+        {"number": renewed["number"], "period": 1},
+        {"number": renewed["number"], "period": 0},
+        {"number": str(charged), "period": 0},
+    ]
+    assert backend.get(f"/v1/orders/{newest['number']}").get_json() == newest
+    assert backend.get("/v1/orders").get_json()["orders"] == [newest, first, ours]
+    lines = backend.get("/v1/orders", format="csv").text.splitlines()
+    assert [line.rsplit(",", 2)[1:] for line in lines[1:]] == [
+        [renewed["number"], "1"],
+        [renewed["number"], "0"],
+        [str(charged), "0"],
+    ]
 
 
 def test_what_cannot_be_agreed_is_refused(house: AgreementHouse, alice: ApiClient, backend: ApiClient) -> None:
@@ -78,7 +142,10 @@ def test_what_cannot_be_agreed_is_refused(house: AgreementHouse, alice: ApiClien
     house.signed("alice")
     assert alice.post("/v1/agreements", _wanted()).get_json()["code"] == "already_agreed"
     for n in range(10):
-        assert alice.post("/v1/agreements", _wanted(product="basic"), key=f"many-{n}").status_code == 201
+        zone = {"zone": f"Etc/GMT+{n}"}
+        assert alice.post("/v1/agreements", _wanted(product="basic", **zone), key=f"many-{n}").status_code == 201
+    once_more = alice.post("/v1/agreements", _wanted(product="basic", zone="Etc/GMT+1"), key="twice")
+    assert once_more.status_code == 201, "the same terms wait to be signed: that agreement is given again"
     assert alice.post("/v1/agreements", _wanted(product="basic")).get_json()["code"] == "too_many_signings"
 
 
@@ -159,3 +226,41 @@ def test_products_and_providers_show_plans_and_ways_of_signing(house: AgreementH
     providers = {each["name"]: each for each in alice.get("/v1/providers").get_json()["providers"]}
     assert [way["way"] for way in providers["debit"]["agreement_ways"]] == ["page"]
     assert BACKEND_KEY not in str(providers)
+
+
+def test_a_backend_finds_an_agreement_and_reads_what_happened_to_it(
+    house: AgreementHouse, alice: ApiClient, backend: ApiClient
+) -> None:
+    number = house.signed()
+    house.at(FIRST_CHARGE)
+    (found,) = backend.get("/v1/search", number=f"agr-{number}").get_json()["found"]
+    assert (found["kind"], found["number"], found["user"]) == ("agreement", str(number), "alice")
+    assert backend.get(found["link"]).get_json()["number"] == str(number)
+    entries = backend.get(found["timeline"]).get_json()["entries"]
+    assert entries[0]["text"] == f"agreement {number} with debit was made: vip 1500 CNY"
+    assert "charge" in [entry["what"] for entry in entries]
+    assert alice.get(found["timeline"]).get_json()["code"] == "forbidden"
+    assert backend.get("/v1/agreements/77/timeline").get_json()["code"] == "not_found"
+    assert backend.get("/v1/agreements/x/timeline").get_json()["code"] == "not_found"
+
+
+def test_a_dearer_plan_is_signed_in_the_place_of_the_one_in_force(
+    house: AgreementHouse, alice: ApiClient, backend: ApiClient
+) -> None:
+    vip = str(house.signed())
+    house.at(FIRST_CHARGE)
+    made = alice.post("/v1/agreements", _wanted(product="gold", replaces=vip), key="up").get_json()
+    assert (made["status"], made["replaces"]) == ("signing", vip)
+    assert alice.post("/v1/agreements", _wanted(product="gold", replaces=vip), key="up").get_json() == made
+    assert (
+        alice.post("/v1/agreements", _wanted(product="gold"), key="up").get_json()["code"] == "idempotency_key_reused"
+    )
+    house.tell(house.debit.user_signs(made["number"]))
+    house.work()
+    assert backend.get(f"/v1/agreements/{vip}").get_json()["status"] == "ended"
+    gold = backend.get(f"/v1/agreements/{made['number']}").get_json()
+    assert (gold["status"], gold["next_charge_at"][:10]) == ("active", "2026-02-02")
+    again = alice.post("/v1/agreements", _wanted(product="basic", replaces=vip))
+    assert again.get_json()["code"] == "agreement_not_in_force"
+    stranger = backend.post("/v1/agreements", _wanted(product="vip", replaces=made["number"], user="bob"))
+    assert stranger.get_json()["code"] == "not_found"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.services.finance import recognition
 from app.services.ledger import checkpoints
 from tests.support.web_client import BACKEND_KEY, ApiClient
 from tests.support.world import World
@@ -85,6 +86,8 @@ def test_a_month_is_closed_by_two_persons_and_reports_of_days_follow_the_zone(
     assert mei.post("/v1/closings", {"month": "2026-01"}).get_json()["code"] == "not_closable"
     world.clock.advance(timedelta(days=32).total_seconds())
     while checkpoints.write_next(world.core.sessions, now=world.clock.now()):
+        pass
+    while recognition.recognise_next(world.core):
         pass
     assert mei.post("/v1/closings", {"month": "2026-01"}).get_json()["status"] == "proposed"
     assert mei.post("/v1/closings/2026-01/confirm", {}).get_json()["code"] == "not_closable"

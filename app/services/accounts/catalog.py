@@ -112,8 +112,8 @@ class ProductEntry(BaseModel):
             raise ValueError("a product grants something, or has entitlements")
         if self.entitlements and self.plan is None:
             raise ValueError("entitlements are active for the periods of a plan: the product needs one")
-        if self.plan is not None and self.fulfilment is FulfilledBy.EXTERNAL:
-            raise ValueError("a plan cannot be external: its coins are in Tillbook's wallets")
+        if not self.grants and self.fulfilment is FulfilledBy.EXTERNAL:
+            raise ValueError("an external product needs grants: they are what the app's backend is to deliver")
         if self.starts_at and self.ends_at and self.starts_at >= self.ends_at:
             raise ValueError("starts_at must come before ends_at")
         for currency, text in self.prices.items():

@@ -17,7 +17,7 @@ from app.domain.agreements import (
     is_later_word,
     next_agreement_status,
 )
-from app.domain.charging import WhenUnpaid, next_attempt
+from app.domain.charging import ChargeAfterEnd, WhenUnpaid, next_attempt
 from app.domain.deciding import Decision
 from app.domain.event_types import EventType
 from app.domain.facts import Ending, Fact, Kind, Refusal
@@ -25,6 +25,7 @@ from app.domain.matching import Mismatch, foreign
 from app.domain.periods import due_day
 from app.domain.status import UNPAID_END, OrderStatus, Outcome
 from app.models.base import AnyRow
+from app.services.accounts.users import lock_user
 from app.services.agreements import agreement_events, agreement_rows, plans, store_agreements
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
@@ -32,6 +33,8 @@ from app.services.payments.payment_rows import LockedPayment
 
 ENDED_BY_RULE = "rule"
 """Who ends an agreement whose period stays unpaid."""
+ENDED_AS_SECOND = "second"
+"""Who ends an agreement that was signed while another one of the user about the same product was in force."""
 _CAUSES = {
     Kind.SIGNED: AgreementCause.SIGNED,
     Kind.PAST_DUE: AgreementCause.UNPAID,
@@ -44,11 +47,21 @@ _CAUSES = {
 def take_word(tx: Tx, reported: ReportedFact) -> Decision:
     """Apply what a provider says of an agreement itself; what becomes of the fact."""
     number = reported.agreement_number
+    if number is not None and reported.fact.kind is Kind.SIGNED:
+        _lock_owner(tx, number)
     row = store_agreements.told_of(tx, reported) if number is None else agreement_rows.lock_agreement(tx, number)
     strange = _strange(reported, row)
     if row is None or strange is not None:
         return Decision(Outcome.PARKED, strange or Mismatch.UNKNOWN_NUMBER)
     return Decision(Outcome.APPLIED if follow_word(tx, row, reported.fact) else Outcome.NOTED)
+
+
+def _lock_owner(tx: Tx, number: int) -> None:
+    """Two agreements of one user that are signed at the same moment come into force one after the other. The user is
+    locked before the agreement, as where an agreement is made."""
+    seen = agreement_rows.find_agreement(tx, number)
+    if seen is not None:
+        lock_user(tx, seen.user_id)
 
 
 def _strange(reported: ReportedFact, row: AnyRow | None) -> Mismatch | None:
@@ -75,10 +88,13 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
         return False
     if fact.kind is Kind.SIGNED:
         changes |= {"valid_until": fact.period_end, "renews": fact.renews, "grace_until": None}
+        if fact.renews is not None:
+            changes["price_increase"] = fact.price_increase
     if fact.kind is Kind.PAST_DUE:
         changes |= {"grace_until": fact.period_end, "renews": fact.renews}
     if after is None:
         changed = agreement_rows.change_agreement(tx, row, changes)
+        _tell_price(tx, row, changed)
         return changed is not row
     changes |= {"status": after, "tries": 0}
     if after is AgreementStatus.ENDED:
@@ -90,6 +106,12 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
         newest = agreement_rows.periods_before(tx, row, row.next_period, 1)
         agreement_events.tell_agreement(tx, EventType.AGREEMENT_PAST_DUE, changed, *newest)
     return True
+
+
+def _tell_price(tx: Tx, before: AnyRow, row: AnyRow) -> None:
+    """A store asks more from the next period on, or the payer has said yes to that."""
+    if row.price_increase not in (None, before.price_increase):
+        agreement_events.tell_agreement(tx, EventType.AGREEMENT_PRICE_INCREASE, row)
 
 
 def _named(tx: Tx, row: AnyRow, fact: Fact) -> AnyRow:
@@ -132,11 +154,18 @@ def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     """It is in force, from now on or again. Periods are counted from here unless a paid one has set their beginning."""
     changes |= {"signed_at": fact.at, "ended_at": None, "ended_by": "", "action": None}
     if row.by_store:
-        settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
+        _tell_price(tx, row, settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED))
         return
+    replaced = _end_replaced(tx, row)
     begins_again = row.status == AgreementStatus.ENDED and row.next_period > 0
     if row.anchor_at is None or (begins_again and (row.paid_until is None or row.paid_until < fact.at)):
-        changes |= {"anchor_at": fact.at, "anchor_number": row.next_period}
+        begins_at = plans.beginning(fact.at, replaced, is_paid=row.first_payment_id is not None)
+        changes |= {"anchor_at": begins_at, "anchor_number": row.next_period}
+    other = agreement_rows.in_force_of(tx, row.slot, row.user_id, row.sku, row.environment, but=row.id)
+    if other is not None and other.id != row.replaces_id:
+        changes |= {"cancel_at": tx.now, "cancel_by": ENDED_AS_SECOND}
+        settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
+        return
     if row.first_minor == 0 and row.next_period == 0:
         changed = agreement_rows.change_agreement(tx, row, changes)
         start, ends_at = plans.span(changed, 0)
@@ -146,25 +175,50 @@ def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
 
 
+def _end_replaced(tx: Tx, row: AnyRow) -> AnyRow | None:
+    """The agreement of which this one takes the place, as it was, while that is in force: it is charged no more, and
+    ended at its provider. The user is locked: nobody else locks two agreements."""
+    if row.replaces_id is None:
+        return None
+    replaced = agreement_rows.lock_agreement(tx, row.replaces_id)
+    if replaced is None or replaced.status not in IN_FORCE:
+        return None
+    if replaced.cancel_at is None or replaced.cancel_at > tx.now:
+        settle_agreement(tx, replaced, {"cancel_at": tx.now, "cancel_by": f"agreement:{row.id}", "tries": 0}, None)
+    return replaced
+
+
 # --- what a payment of one of its orders came to ---
 
 
-def take_payment(tx: Tx, reported: ReportedFact, decision: Decision, locked: LockedPayment) -> None:
-    """A fact about a payment under an agreement was applied: its order is locked, and moved as the decision says."""
+def take_payment(tx: Tx, reported: ReportedFact, decision: Decision, locked: LockedPayment) -> bool:
+    """A fact about a payment under an agreement was applied: its order is locked, and moved as the decision says. True
+    if the money is to go back by our own rule."""
     if locked.order.agreement_id is None:
         if decision.order is OrderStatus.PAID:
             store_agreements.take_period(tx, reported, locked)
-        return
+        return False
     row = agreement_rows.lock_agreement(tx, locked.order.agreement_id)
     if row is None:
-        return
+        return False
     number = int(locked.order.period_number)
     if decision.order is OrderStatus.PAID:
         period_paid(tx, row, number, locked, reported.fact)
-    elif decision.payment in UNPAID_END and locked.order.status != OrderStatus.PAID:
+        return tx.core.rules.charges.after_end is ChargeAfterEnd.REFUND and _is_owed_no_more(row, locked, reported.fact)
+    if decision.payment in UNPAID_END and locked.order.status != OrderStatus.PAID:
         due = agreement_rows.find_period(tx, row, number)
         if due is not None and due.status == "due" and due.next_try_at is None:
             period_refused(tx, row, due, reported.fact.refusal or Refusal.OTHER, locked.attempts)
+    return False
+
+
+def _is_owed_no_more(row: AnyRow, locked: LockedPayment, fact: Fact) -> bool:
+    """Whether it was charged when nothing was owed any more, by the provider's clock: what was paid before the end and
+    is told after it was owed. Who pays in the act of signing has bought that period."""
+    if row.cancel_by == ENDED_AS_SECOND:
+        return True
+    is_charge = locked.payment.id != row.first_payment_id
+    return is_charge and row.status == AgreementStatus.ENDED and bool(fact.at > row.ended_at)
 
 
 def period_paid(tx: Tx, row: AnyRow, number: int, locked: LockedPayment, fact: Fact) -> None:

@@ -14,24 +14,13 @@ from app.models.base import AnyRow
 from app.models.catalogue import Product
 from app.services.accounts.catalog import check_for_sale
 from app.services.agreements import agreement_facts, agreement_rows
-from app.services.agreements.signing_requests import NotAPlan
+from app.services.agreements.agreement_facts import ENDED_AS_SECOND
+from app.services.agreements.signing_requests import AgreementNotInForce, AlreadyAgreed, KeptByTheStore, NotAPlan
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, NoPrice, NotFound, UnknownProduct
 from app.services.base.idempotency import Keyed, decided_for_owner
 
 _g = Product.__table__.c
-
-
-class KeptByTheStore(DomainError):
-    """Only the payer can change a subscription, in the store."""
-
-    code = "kept_by_the_store"
-
-
-class AgreementNotInForce(DomainError):
-    """The member `agreement_status` says how it stands."""
-
-    code = "agreement_not_in_force"
 
 
 class NeedsSigning(DomainError):
@@ -78,11 +67,13 @@ def pause_charges(core: Core, number: int, user_id: str | None, owned: Callable[
 
 def resume_charges(core: Core, number: int, user_id: str | None, owned: Callable[[str], Keyed]) -> None:
     """Charge again: what is not paid begins now. Takes back a wish to end it that is not carried out yet. Raises
-    NotFound, KeptByTheStore, AgreementNotInForce."""
+    NotFound, KeptByTheStore, AgreementNotInForce, AlreadyAgreed."""
 
     def decide(tx: Tx, row: AnyRow) -> None:
         if row.status not in IN_FORCE:
             raise AgreementNotInForce(agreement=str(number), agreement_status=row.status)
+        if row.cancel_by == ENDED_AS_SECOND:
+            _check_the_only_one(tx, row, row.sku)
         begin_again(tx, row)
 
     _changed(core, number, user_id, owned, decide)
@@ -129,7 +120,7 @@ def charge_at_once(core: Core, number: int) -> AnyRow:
 
 def change_plan(core: Core, number: int, user_id: str | None, owned: Callable[[str], Keyed], sku: str) -> None:
     """From the next period on the agreement is about another product. Raises NotFound, KeptByTheStore,
-    AgreementNotInForce, UnknownProduct, NotAPlan, NoPrice, NeedsSigning."""
+    AgreementNotInForce, UnknownProduct, NotAPlan, NoPrice, NeedsSigning, AlreadyAgreed."""
 
     def decide(tx: Tx, row: AnyRow) -> None:
         if row.status not in IN_FORCE or row.cancel_at is not None:
@@ -145,11 +136,19 @@ def change_plan(core: Core, number: int, user_id: str | None, owned: Callable[[s
             raise NoPrice(currencies=[row.currency])
         if price > row.most_minor or (product.plan["unit"], product.plan["count"]) != (row.unit, row.length):
             raise NeedsSigning(sku=sku, most_minor=row.most_minor)
+        _check_the_only_one(tx, row, sku)
         names = ("sku", "title", "grants", "fulfilment", "entitlements")
         plan = {name: getattr(product, name) for name in names} | {"amount_minor": price}
         agreement_rows.change_agreement(tx, row, {"next_plan": None if sku == row.sku else plan})
 
     _changed(core, number, user_id, owned, decide)
+
+
+def _check_the_only_one(tx: Tx, row: AnyRow, sku: str) -> None:
+    """Nobody pays for one product twice. Raises AlreadyAgreed."""
+    other = agreement_rows.in_force_of(tx, row.slot, row.user_id, sku, row.environment, but=row.id)
+    if other is not None:
+        raise AlreadyAgreed(agreement=str(other.id))
 
 
 def _changed(

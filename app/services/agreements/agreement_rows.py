@@ -41,6 +41,20 @@ _OF_SKU = select(*_A).where(
     _A.sku == bindparam("p_sku"),
     _A.environment == bindparam("p_environment"),
     _A.status.in_(sorted(IN_FORCE)),
+    _A.id != bindparam("p_but"),
+)
+_OPEN = (
+    select(*_A)
+    .where(
+        _A.slot == bindparam("p_slot"),
+        _A.user_id == bindparam("p_user"),
+        _A.sku == bindparam("p_sku"),
+        _A.provider_account == bindparam("p_account"),
+        _A.status == "signing",
+        _A.cancel_at.is_(None),
+        _A.expires_at >= bindparam("p_until", type_=_A.expires_at.type),
+    )
+    .order_by(_A.id.desc())
 )
 _SIGNING = select(func.count(), func.min(_A.expires_at, type_=Moment())).where(
     _A.slot == bindparam("p_slot"), _A.user_id == bindparam("p_user"), _A.status == "signing"
@@ -98,10 +112,16 @@ def agreement_of_request(tx: Transaction, slot: int, request: Any) -> AnyRow | N
     return tx.execute(_REQUESTED, {"p_slot": slot, "p_request": request}).one_or_none()
 
 
-def in_force_of(tx: Transaction, slot: int, user_id: str, sku: str, environment: str) -> AnyRow | None:
-    """An agreement of the user about this product that is in force."""
-    keys = {"p_slot": slot, "p_user": user_id, "p_sku": sku, "p_environment": environment}
+def in_force_of(tx: Transaction, slot: int, user_id: str, sku: str, environment: str, *, but: int = 0) -> AnyRow | None:
+    """An agreement of the user about this product that is in force, `but` that one."""
+    keys = {"p_slot": slot, "p_user": user_id, "p_sku": sku, "p_environment": environment, "p_but": but}
     return tx.execute(_OF_SKU, keys).first()
+
+
+def signable_of(tx: Transaction, slot: int, user_id: str, sku: str, account: str, until: datetime) -> Sequence[AnyRow]:
+    """Agreements of the user about this product that can be signed until that moment at least, the newest first."""
+    keys = {"p_slot": slot, "p_user": user_id, "p_sku": sku, "p_account": account, "p_until": until}
+    return tx.execute(_OPEN, keys).all()
 
 
 def count_signing(tx: Transaction, slot: int, user_id: str) -> tuple[int, datetime | None]:

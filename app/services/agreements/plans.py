@@ -32,6 +32,13 @@ def span(row: Any, number: int) -> tuple[datetime, datetime]:
     return start, end
 
 
+def beginning(at: datetime, replaced: Any, *, is_paid: bool) -> datetime:
+    """When the first period of an agreement begins that is signed at that moment: at once, but where it takes the place
+    of another one and is not paid with the signing, when what is paid under that one is over."""
+    paid_until: datetime | None = None if replaced is None else replaced.paid_until
+    return at if paid_until is None or is_paid else max(at, paid_until)
+
+
 def planned_charge(row: Any, number: int, rules: ChargingRules) -> datetime:
     """When the charge of that period is planned, whatever was refused."""
     zone = zone_of(row)

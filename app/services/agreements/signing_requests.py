@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from sqlalchemy import select
 
-from app.domain.agreements import AgreementStatus
+from app.domain.agreements import IN_FORCE, AgreementStatus
 from app.domain.facts import Ref
 from app.domain.money import Money
-from app.domain.numbers import keyed_uuid, slot_of_user
+from app.domain.numbers import keyed_uuid, slot_of_number, slot_of_user
 from app.domain.periods import PeriodLength, day_after
 from app.models.agreements import AGREEMENTS
 from app.models.base import AnyRow
@@ -22,9 +22,9 @@ from app.providers.agreements import Terms
 from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import check_for_sale, price_in
 from app.services.accounts.users import ensure_user, lock_user
-from app.services.agreements import agreement_rows, charge_rows, signing_terms
+from app.services.agreements import agreement_rows, charge_rows, plans, signing_terms
 from app.services.base.context import Core, Tx, environment_of
-from app.services.base.errors import DomainError, Invalid, KeyReused, UnknownProduct
+from app.services.base.errors import DomainError, Invalid, KeyReused, NotFound, UnknownProduct
 from app.services.base.idempotency import Keyed, decided_once
 from app.services.base.upsert import NumberTaken, insert_if_new
 from app.services.payments.order_limits import check_limits, check_time
@@ -33,6 +33,20 @@ from app.services.payments.orders import PayBy, account_for
 MOST_SIGNING = 10
 """Agreements of one user that wait for the user's signature at one time."""
 _g = Product.__table__.c
+_AGREED = ("way", "zone", "first_minor", "grants", "fulfilment", "entitlements", "grace_days", "replaces_id")
+"""What a user agrees to beside the terms that the provider gets."""
+
+
+class KeptByTheStore(DomainError):
+    """Only the payer can change a subscription, in the store."""
+
+    code = "kept_by_the_store"
+
+
+class AgreementNotInForce(DomainError):
+    """The member `agreement_status` says how it stands."""
+
+    code = "agreement_not_in_force"
 
 
 class NotAPlan(DomainError):
@@ -67,6 +81,8 @@ class NewAgreement:
     """Of the user; None: that of the settings."""
     pay_now: bool = False
     """The first period is paid by the act of signing."""
+    replaces: int | None = None
+    """An agreement of the user that ends when this one is signed."""
 
 
 def create_signing(core: Core, wanted: NewAgreement, request: Keyed) -> int:
@@ -83,8 +99,13 @@ def create_signing(core: Core, wanted: NewAgreement, request: Keyed) -> int:
         if wanted.zone is not None and wanted.zone not in available_timezones():
             raise Invalid("not a time zone that this service knows", field="zone")
         product = _product(tx, wanted.sku)
-        _check_count(tx, slot, wanted, account)
-        row = {**_row(tx, wanted, pay_by, product, account), "request": name}
+        replaced = _replaced(tx, wanted, account)
+        _check_none_in_force(tx, slot, wanted, account)
+        row = {**_row(tx, wanted, pay_by, product, account, replaced), "request": name}
+        same = _same_signing(tx, row, is_paid=wanted.pay_now)
+        if same is not None:
+            return same
+        _check_count(tx, slot, wanted)
         if wanted.pay_now:
             _check_can_pay(tx, row, wanted, pay_by, account)
         if not insert_if_new(tx, AGREEMENTS, row):
@@ -98,9 +119,10 @@ def create_signing(core: Core, wanted: NewAgreement, request: Keyed) -> int:
 
 def _still_known(row: AnyRow, wanted: NewAgreement) -> int:
     """The number of an agreement whose key was forgotten. Raises KeyReused if it is not what is wanted now."""
-    before = (row.user_id, row.sku, row.provider_account, row.way, row.first_payment_id is not None)
+    before = (row.user_id, row.sku, row.provider_account, row.way, row.first_payment_id is not None, row.replaces_id)
     pay_by = wanted.pay_by
-    if before != (wanted.user_id, wanted.sku, pay_by.provider_account, pay_by.way, wanted.pay_now):
+    now = (wanted.user_id, wanted.sku, pay_by.provider_account, pay_by.way, wanted.pay_now, wanted.replaces)
+    if before != now:
         raise KeyReused
     return int(row.id)
 
@@ -115,18 +137,56 @@ def _product(tx: Tx, sku: str) -> AnyRow:
     return product
 
 
-def _check_count(tx: Tx, slot: int, wanted: NewAgreement, account: ProviderAccount) -> None:
+def _check_none_in_force(tx: Tx, slot: int, wanted: NewAgreement, account: ProviderAccount) -> None:
     environment = environment_of(account.live)
-    in_force = agreement_rows.in_force_of(tx, slot, wanted.user_id, wanted.sku, environment)
+    in_force = agreement_rows.in_force_of(tx, slot, wanted.user_id, wanted.sku, environment, but=wanted.replaces or 0)
     if in_force is not None:
         raise AlreadyAgreed(agreement=str(in_force.id))
+
+
+def _replaced(tx: Tx, wanted: NewAgreement, account: ProviderAccount) -> AnyRow | None:
+    """The agreement that the new one takes the place of. Raises NotFound, KeptByTheStore, AgreementNotInForce."""
+    if wanted.replaces is None:
+        return None
+    about, is_near = str(wanted.replaces), slot_of_number(wanted.replaces) == slot_of_user(wanted.user_id)
+    row = agreement_rows.find_agreement(tx, wanted.replaces) if is_near else None
+    if row is None or (row.user_id, row.environment) != (wanted.user_id, environment_of(account.live)):
+        raise NotFound(agreement=about)
+    if row.by_store:
+        raise KeptByTheStore(agreement=about)
+    if row.status not in IN_FORCE:
+        raise AgreementNotInForce(agreement=about, agreement_status=row.status)
+    return row
+
+
+def _same_signing(tx: Tx, row: dict[str, Any], *, is_paid: bool) -> int | None:
+    """The number of an agreement that waits for the user's signature to the very same terms: somebody pressed the
+    button twice. None where less than half of the time for signing is left: then a new one is begun."""
+    until = tx.now + (row["expires_at"] - tx.now) / 2
+    found = agreement_rows.signable_of(tx, row["slot"], row["user_id"], row["sku"], row["provider_account"], until)
+    for other in found:
+        had = {name: getattr(other, name) for name in _AGREED} | {"terms": _lasting(other.terms)}
+        wants = {name: row[name] for name in _AGREED} | {"terms": _lasting(row["terms"])}
+        if had == wants and (other.first_payment_id is not None) == is_paid:
+            return int(other.id)
+    return None
+
+
+def _lasting(terms: dict[str, Any]) -> dict[str, Any]:
+    """The terms without what is another at each request."""
+    return {name: value for name, value in terms.items() if name not in ("our_agreement", "created_at", "expires_at")}
+
+
+def _check_count(tx: Tx, slot: int, wanted: NewAgreement) -> None:
     count, first_end = agreement_rows.count_signing(tx, slot, wanted.user_id)
     if count >= MOST_SIGNING and first_end is not None:
         wait = max(1, math.ceil((first_end - tx.now).total_seconds()))
         raise TooManySignings(limit=MOST_SIGNING, retry_after=wait)
 
 
-def _row(tx: Tx, wanted: NewAgreement, pay_by: PayBy, product: AnyRow, account: ProviderAccount) -> dict[str, Any]:
+def _row(
+    tx: Tx, wanted: NewAgreement, pay_by: PayBy, product: AnyRow, account: ProviderAccount, replaced: AnyRow | None
+) -> dict[str, Any]:
     amount, currency = price_in(product.prices, account.provider.currencies, wanted.currency)
     plan, rules = product.plan, tx.core.rules.charges
     slot, zone = slot_of_user(wanted.user_id), wanted.zone or rules.zone
@@ -134,6 +194,7 @@ def _row(tx: Tx, wanted: NewAgreement, pay_by: PayBy, product: AnyRow, account: 
     user = ensure_user(tx, wanted.user_id)
     first = plan["first_prices"].get(currency)
     length = PeriodLength(plan["unit"], plan["count"])
+    begins_at = plans.beginning(tx.now, replaced, is_paid=wanted.pay_now)
     terms = Terms(
         ref=Ref(our_agreement=str(number)),
         money=Money(amount, currency),
@@ -141,7 +202,7 @@ def _row(tx: Tx, wanted: NewAgreement, pay_by: PayBy, product: AnyRow, account: 
         product=product.store_ids.get(account.name, product.sku),
         unit=length.unit,
         count=length.count,
-        first_due=_first_due(tx, zone, length, is_paid=wanted.pay_now or first == 0),
+        first_due=_first_due(begins_at, zone, length, is_paid=wanted.pay_now or first == 0),
         owner=str(user.token),
         way=pay_by.way,
         created_at=tx.now,
@@ -174,6 +235,7 @@ def _row(tx: Tx, wanted: NewAgreement, pay_by: PayBy, product: AnyRow, account: 
         "grace_days": plan["grace_days"],
         "terms": signing_terms.as_stored(terms),
         "problem": "",
+        "replaces_id": wanted.replaces,
         "anchor_number": 0,
         "next_period": 0,
         "cancel_by": "",
@@ -185,11 +247,11 @@ def _row(tx: Tx, wanted: NewAgreement, pay_by: PayBy, product: AnyRow, account: 
     }
 
 
-def _first_due(tx: Tx, zone: str, length: PeriodLength, *, is_paid: bool) -> date:
-    """The day of the first charge under the agreement: today, unless the first period is free or paid with the
-    signing."""
-    today = tx.now.astimezone(ZoneInfo(zone)).date()
-    return day_after(today, length, 1) if is_paid else today
+def _first_due(begins_at: datetime, zone: str, length: PeriodLength, *, is_paid: bool) -> date:
+    """The day of the first charge under the agreement: the day on which its first period begins, unless that is free or
+    paid with the signing."""
+    day = begins_at.astimezone(ZoneInfo(zone)).date()
+    return day_after(day, length, 1) if is_paid else day
 
 
 def _check_can_pay(tx: Tx, row: dict[str, Any], wanted: NewAgreement, pay_by: PayBy, account: ProviderAccount) -> None:

@@ -98,7 +98,7 @@ def _after_period(row: AnyRow, reported: ReportedFact, product: AnyRow | None, *
     changes: dict[str, Any] = {"next_period": row.next_period + 1, "tries": 0}
     if not is_newest or fact.period_end is None:
         return changes
-    changes["paid_until"] = fact.period_end
+    changes |= {"paid_until": fact.period_end, "price_increase": None}
     if product is not None:
         changes |= {"sku": product.sku, "title": product.title, "grants": product.grants}
         changes["entitlements"] = product.entitlements

@@ -21,6 +21,7 @@ from app.domain.fulfilment import RefusedFulfilment
 from app.domain.gifts import GiftRules
 from app.domain.limits import LedgerRules
 from app.domain.numbers import NumberSource
+from app.domain.recognition import RecognitionRules
 from app.domain.refunding import Clawback
 from app.domain.schedule import AskRules
 from app.providers.registry import Registry
@@ -86,6 +87,8 @@ class Rules:
     """In which order lots are spent, and how much a user may spend."""
     refused_fulfilment: RefusedFulfilment = RefusedFulfilment.HOLD
     """What happens to the money of an order that the app's backend refused to fulfil."""
+    recognition: RecognitionRules = field(default_factory=RecognitionRules)
+    """How the money of unspent coins becomes revenue."""
     gifts: GiftRules = field(default_factory=GiftRules)
     """Whether and how much users may give to each other."""
     charges: ChargingRules = field(default_factory=ChargingRules)

@@ -64,7 +64,7 @@ def _charge(core: Core, account: ProviderAccount, row: AnyRow, payment: Any) -> 
         "charge",
         lambda: provider.charge(ref_of_agreement(row), intent),
         seconds=CHARGE_SECONDS,
-        subject=CallSubject(payment.slot, payment=payment.id),
+        subject=CallSubject(payment.slot, payment=payment.id, agreement=row.id),
     )
     if called.answer is not None:
         apply_all(core, account, called.answer, "reply", called)
@@ -119,14 +119,17 @@ def _announce(core: Core, account: ProviderAccount, row: AnyRow, period: AnyRow)
         "announce",
         lambda: announcer.announce(ref_of_agreement(row), money, due),
         seconds=CHARGE_SECONDS,
-        agreement=row.id,
+        subject=CallSubject(row.slot, agreement=row.id),
     )
     if not called.answered:
+        core.transact(lambda tx: call_log.keep_call(tx, called))
         return retry_moment(core, row, called)
-    core.transact(lambda tx: _announced(tx, row, period))
+    core.transact(lambda tx: _announced(tx, row, period, called))
     return core.clock.now()
 
 
-def _announced(tx: Tx, row: AnyRow, period: AnyRow) -> None:
+def _announced(tx: Tx, row: AnyRow, period: AnyRow, called: ProviderCall[None] | None = None) -> None:
+    if called is not None:
+        call_log.keep_call(tx, called)
     if agreement_rows.lock_agreement(tx, row.id) is not None:
         agreement_rows.change_period(tx, period, {"announced_at": tx.now})

@@ -18,9 +18,10 @@ from app.providers.verbs import Cancels
 from app.services.agreements import agreement_facts, agreement_rows, plans
 from app.services.agreements.agreement_facts import ENDED_BY_RULE
 from app.services.base.context import Core, Tx
+from app.services.calls import call_log
 from app.services.calls.agreement_charges import charge_if_due, ref_of_agreement, retry_moment
 from app.services.calls.payment_queries import ASK_SECONDS, apply_all
-from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
+from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
 
 STORE_SILENCE = timedelta(days=61)
 """So long after its paid period a subscription of which the store tells nothing new is over: stores go on collecting
@@ -92,17 +93,22 @@ def ask_about_agreement(core: Core, account: ProviderAccount, row: AnyRow) -> da
         "query",
         lambda: account.provider.query(ref_of_agreement(row)),
         seconds=ASK_SECONDS,
-        agreement=row.id,
+        subject=CallSubject(row.slot, agreement=row.id),
     )
     if called.answer is None:
+        core.transact(lambda tx: call_log.keep_call(tx, called))
         return retry_moment(core, row, called)
-    apply_all(core, account, called.answer, "query")
-    core.transact(lambda tx: _asked(tx, row, is_known=bool(called.answer)))
+    if called.answer:
+        apply_all(core, account, called.answer, "query", called)
+    core.transact(lambda tx: _asked(tx, row, called))
     return None
 
 
-def _asked(tx: Tx, seen: AnyRow, *, is_known: bool) -> None:
-    """The provider has answered: what is over by its silence ends here."""
+def _asked(tx: Tx, seen: AnyRow, called: ProviderCall[tuple[Fact, ...]]) -> None:
+    """The provider has answered: what is over by its silence ends here. An answer in facts was kept with the first."""
+    is_known = bool(called.answer)
+    if not is_known:
+        call_log.keep_call(tx, called)
     row = agreement_rows.lock_agreement(tx, seen.id)
     if row is None:
         return
@@ -127,27 +133,33 @@ def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> dateti
         return None
     canceller = provider
     called: ProviderCall[tuple[Fact, ...]] = call_provider(
-        core, account, "cancel", lambda: canceller.cancel(ref_of_agreement(row)), seconds=ASK_SECONDS, agreement=row.id
+        core,
+        account,
+        "cancel",
+        lambda: canceller.cancel(ref_of_agreement(row)),
+        seconds=ASK_SECONDS,
+        subject=CallSubject(row.slot, agreement=row.id),
     )
     if called.answer is not None:
-        apply_all(core, account, called.answer, "reply")
+        apply_all(core, account, called.answer, "reply", called)
         if not called.answer and row.status == AgreementStatus.SIGNING:  # it may still be signed
             return ask_about_agreement(core, account, row)
         if not called.answer:  # the provider knows no such agreement
             core.transact(lambda tx: _ended_by_us(tx, row))
             return None
         return core.clock.now() + timedelta(minutes=10)
-    core.transact(lambda tx: _not_ended(tx, row, called.problem))
+    core.transact(lambda tx: _not_ended(tx, row, called))
     asked_again = ask_about_agreement(core, account, row)
     if called.end is CallEnd.DECLINED:
         return core.clock.now() + DECLINED_PAUSE
     return asked_again or retry_moment(core, row, called)
 
 
-def _not_ended(tx: Tx, seen: AnyRow, problem: str) -> None:
+def _not_ended(tx: Tx, seen: AnyRow, called: ProviderCall[tuple[Fact, ...]]) -> None:
     row = agreement_rows.lock_agreement(tx, seen.id)
+    call_log.keep_call(tx, called)
     if row is not None:
-        agreement_rows.change_agreement(tx, row, {"problem": problem})
+        agreement_rows.change_agreement(tx, row, {"problem": called.problem})
 
 
 def _ended_by_us(tx: Tx, seen: AnyRow) -> None:

@@ -14,12 +14,11 @@ from app.providers.facts import Started
 from app.services.agreements import agreement_facts, agreement_rows, signing_terms
 from app.services.base.context import Core, Tx
 from app.services.base.errors import PaymentDeclined, ProviderMisconfigured, ProviderUnavailable
+from app.services.calls import call_log
 from app.services.calls.payment_queries import apply_all
 from app.services.calls.payment_starts import START_SECONDS, usable
-from app.services.calls.provider_call import CallEnd, ProviderCall, call_provider
+from app.services.calls.provider_call import SIGN, CallEnd, CallSubject, ProviderCall, call_provider
 from app.services.payments import intents, payment_rows
-
-SIGN = "sign"
 
 
 def start_signing(core: Core, number: int) -> None:
@@ -40,7 +39,12 @@ def start_signing(core: Core, number: int) -> None:
     terms = signing_terms.stored_terms(row.terms, intent)
     signer = cast(Agreements, account.provider)
     called: ProviderCall[Started] = call_provider(
-        core, account, SIGN, lambda: usable(signer.sign(terms)), seconds=START_SECONDS, agreement=number
+        core,
+        account,
+        SIGN,
+        lambda: usable(signer.sign(terms)),
+        seconds=START_SECONDS,
+        subject=CallSubject(row.slot, payment=row.first_payment_id, agreement=number),
     )
     if called.answer is None:
         core.transact(lambda tx: _record_failure(tx, number, called))
@@ -50,7 +54,7 @@ def start_signing(core: Core, number: int) -> None:
         raise kind(agreement=str(number))
     action = dict(called.answer.action)
     core.transact(lambda tx: _record(tx, number, action))
-    apply_all(core, account, called.answer.facts, "reply")
+    apply_all(core, account, called.answer.facts, "reply", called)
 
 
 def _read(tx: Tx, number: int) -> tuple[AnyRow, AnyRow | None]:
@@ -69,6 +73,7 @@ def _record(tx: Tx, number: int, action: dict[str, Any]) -> None:
 def _record_failure(tx: Tx, number: int, called: ProviderCall[Started]) -> None:
     causes = {CallEnd.DECLINED: Cause.DECLINED, CallEnd.UNKNOWN: Cause.UNANSWERED}
     row = _locked(tx, number, causes.get(called.end), action=None, problem=called.problem)
+    call_log.keep_call(tx, called)
     row = agreement_rows.change_agreement(tx, row, {"problem": called.problem})
     if called.end is CallEnd.DECLINED and row.status == AgreementStatus.SIGNING:
         ended = {"status": AgreementStatus.ENDED, "ended_at": tx.now, "ended_by": NEVER_SIGNED}

@@ -59,6 +59,7 @@ def _row(called: ProviderCall[Any], record: CallRecord, facts: Sequence[Fact], p
         "payment_id": subject.payment if payment is None else payment,
         "refund_id": subject.refund,
         "receipt_id": subject.receipt,
+        "agreement_id": subject.agreement,
         "provider_account": record.account,
         "verb": record.verb,
         "outcome": called.end,

@@ -24,7 +24,7 @@ from app.providers.registry import ProviderAccount
 from app.services.base.context import Bulkheads, Core
 from app.services.base.sanitize import problem_text
 
-START = "start"
+START, SIGN = "start", "sign"
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
@@ -50,10 +50,16 @@ class CallSubject:
     payment: int | None = None
     refund: int | None = None
     receipt: int | None = None
+    agreement: int | None = None
 
     def numbers(self) -> dict[str, object]:
         """Those that are known, for the log line."""
-        named = {"payment": self.payment, "refund": self.refund, "receipt": self.receipt}
+        named = {
+            "payment": self.payment,
+            "refund": self.refund,
+            "receipt": self.receipt,
+            "agreement": self.agreement,
+        }
         return {name: number for name, number in named.items() if number is not None}
 
 
@@ -85,7 +91,8 @@ class ProviderCall(Generic[T]):
     not_before: datetime | None = None
     """When the provider wants to be asked again, where it says so."""
     record: CallRecord | None = None
-    """For its row in the log. None where nothing was asked: a payment that was only signed here, a history."""
+    """For its row in the log. None where nothing was asked: a payment or an agreement that was only signed here, a
+    history."""
 
     @property
     def answered(self) -> bool:
@@ -117,7 +124,7 @@ def call_provider(
         _report(account, verb, error, ended, time.monotonic() - began, about)
     spent = time.monotonic() - began
     metrics.PROVIDER_CALLS.labels(account.name, verb, ended.end).observe(spent)
-    if subject is None or (verb == START and ended.answered and not requests):
+    if subject is None or (verb in (START, SIGN) and ended.answered and not requests):
         return ended
     number = core.numbers.next(subject.slot)
     return replace(ended, record=CallRecord(number, subject, account.name, verb, at, round(spent * 1000)))

@@ -64,6 +64,8 @@ IN_CHINESE: dict[EventType, str] = {
     "`next_try_at` 是下次尝试的时间。",
     EventType.AGREEMENT_ENDED: "协议已结束（见 `ended_by`），或从未签署。已付款的部分在 `paid_until` 之前仍然有效。",
     EventType.AGREEMENT_PLAN_CHANGED: "从现在到期的周期起，协议改为另一个商品。",
+    EventType.AGREEMENT_PRICE_INCREASE: "商店从下一个周期起涨价：`price_increase` 说明付款人是否已同意。"
+    "若未同意，订阅将随当前周期结束。",
 }
 
 

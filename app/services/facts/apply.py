@@ -134,7 +134,9 @@ def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
 
 def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
     """Found by our number, or by the provider's where it tells none of ours. For a purchase in a store that was never
-    told before, made."""
+    told before, made. What is said of an agreement itself is about no payment, though some stores name one."""
+    if _is_of_agreement(reported.fact):
+        return None
     if _comes_before_its_order(reported, None):
         locked = store_orders.payment_of_new_purchase(tx, reported)
         if locked is not None:
@@ -247,7 +249,7 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
     if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
         authorizations.make_due(tx, stored.reported, locked.payment)
     if locked.order.agreement_id is not None or (fact.ref.agreement is not None and fact.kind is Kind.PAID):
-        agreement_facts.take_payment(tx, stored.reported, decision, locked)
+        _charge(tx, stored, decision, locked)
     if fact.kind is Kind.PAID:
         if decision.refund:
             requests.automatic(tx, stored.reported.slot, locked.payment.id, fact.ref.theirs)
@@ -256,6 +258,12 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
         if fact.refunds_unknown:
             refund_asks.ask_unless_known(tx, stored.reported.slot, locked.payment.id, is_news=True)
     return applied
+
+
+def _charge(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> None:
+    """Tell its agreement what became of a charge, which gives back what is not owed."""
+    if agreement_facts.take_payment(tx, stored.reported, decision, locked):
+        requests.automatic_for_late_charge(tx, locked.order.slot, locked.order.id)
 
 
 def _settled(tx: Tx, stored: StoredFact, decision: Decision, payment_id: int | None) -> Applied:

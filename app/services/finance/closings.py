@@ -28,7 +28,7 @@ from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError
 from app.services.base.transaction import Transaction
 from app.services.base.upsert import insert_if_new
-from app.services.finance import bill_bookings
+from app.services.finance import bill_bookings, recognition
 from app.services.finance.accounting_periods import CLOSED, closed_months
 from app.services.ledger import checkpoints
 from app.services.ledger.leg_sums import FOREVER, busy_days
@@ -62,6 +62,11 @@ def bills_are_booked(tx: Tx, month: MonthToClose) -> str:
     return bill_bookings.not_booked(tx, [account.name for account in tx.core.registry], month.span.until)
 
 
+def revenue_is_recognised(tx: Tx, month: MonthToClose) -> str:
+    """Until which day revenue is recognised, if that is before the end of the month."""
+    return recognition.not_recognised(tx, month.span.until, month.booked_until)
+
+
 def differences_are_settled(tx: Tx, month: MonthToClose) -> str:
     """How many differences of the month, or of months before it, wait for somebody."""
     wanted = select(func.count()).where(_D.closed_at.is_(None), _D.at < month.span.until)
@@ -69,7 +74,7 @@ def differences_are_settled(tx: Tx, month: MonthToClose) -> str:
     return f"{count} differences are open: `tillbook differences list`" if count else ""
 
 
-CHECKS: tuple[ClosingCheck, ...] = (bills_are_booked, differences_are_settled)
+CHECKS: tuple[ClosingCheck, ...] = (bills_are_booked, revenue_is_recognised, differences_are_settled)
 
 
 def propose(

@@ -136,6 +136,8 @@ def _settle(tx: Tx, order: AnyRow, row: AnyRow, given: FulfilmentAnswer, after: 
         "actor": given.actor,
         "answered_at": tx.now,
     }
+    if after is FulfilmentStatus.DELIVERED and row.delivered_at is None:
+        values["delivered_at"] = tx.now
     if last in places:
         values |= {"next_tell_at": None, "attention_at": None}
     if after is FulfilmentStatus.REFUSED and last in places:

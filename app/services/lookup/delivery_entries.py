@@ -1,27 +1,25 @@
-"""What endpoints were told about an order, as entries of its timeline: the last attempt of each delivery."""
+"""What endpoints were told about a thing, as entries of its timeline: the last attempt of each delivery."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from app.models.endpoints import DELIVERIES, ENDPOINTS
 from app.models.events import EVENTS
 from app.services.base.context import Tx
 from app.services.lookup.entries import EntryKind, TimelineEntry
-from app.services.lookup.timeline_sources import TimelineSubject, Window, events_about
+from app.services.lookup.timeline_sources import Window
 
 _d, _e, _n = DELIVERIES.c, EVENTS.c, ENDPOINTS.c
 
 
-def tried_deliveries(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
-    """Those that were tried, at the moment of the last attempt."""
-    wanted = (
-        select(*_d)
-        .join(EVENTS, (_e.slot == _d.slot) & (_e.id == _d.event_id))
-        .where(_d.slot == subject.slot, *events_about(tx, subject))
-    )
+def tried_deliveries(
+    tx: Tx, slot: int, events: tuple[ColumnElement[bool], ...], window: Window
+) -> Iterator[TimelineEntry]:
+    """Those of these events of the slot that were tried, at the moment of the last attempt."""
+    wanted = select(*_d).join(EVENTS, (_e.slot == _d.slot) & (_e.id == _d.event_id)).where(_d.slot == slot, *events)
     names = {row.id: row.name for row in tx.execute(select(_n.id, _n.name))}
     for row in tx.execute(window.of(wanted, _d.tried_at, _d.id)):
         answered = f"HTTP {row.code}" if row.code is not None else row.problem

@@ -1,4 +1,4 @@
-"""What happened to an order, as one entry of its timeline, and the sentence that says so to a person."""
+"""What happened to an order or an agreement, as an entry of its timeline, and the sentence that says so to a person."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from enum import StrEnum
 class EntryKind(StrEnum):
     """What kind of thing happened. Entries of one moment are shown in the order of this list."""
 
+    AGREEMENT_MADE = "agreement_made"
+    PERIOD = "period"
     ORDER_MADE = "order_made"
     PAYMENT_MADE = "payment_made"
     RECEIPT = "receipt"
@@ -28,6 +30,7 @@ class EntryKind(StrEnum):
     DELIVERY = "delivery"
     MESSAGE_SETTLED = "message_settled"
     ORDER_EXPIRED = "order_expired"
+    AGREEMENT_ENDED = "agreement_ended"
 
 
 RANKS = {kind: rank for rank, kind in enumerate(EntryKind)}
@@ -41,7 +44,7 @@ class TimelineEntry:
     """When it was written down here; of a call, when it began."""
     kind: EntryKind
     number: str
-    """Of the thing itself: order, payment, fact, call, message, transfer, refund, …"""
+    """Of the thing itself: order, payment, fact, call, message, transfer, refund, …; of a period 0, 1, 2 …"""
     payment: int | None = None
     refund: str | None = None
     """Its number: ours, or the provider's where the provider decided it."""
@@ -74,6 +77,8 @@ def sentence(entry: TimelineEntry) -> str:
 
 
 _SENTENCES = {
+    EntryKind.AGREEMENT_MADE: "agreement {number} with {provider_account} was made: {what} {money} {told}",
+    EntryKind.PERIOD: "period {number} of the agreement was written down: {what}: {outcome} {told}",
     EntryKind.ORDER_MADE: "order {number} was made: {what} {money}",
     EntryKind.PAYMENT_MADE: "payment {number} was made: {provider_account}, {what}",
     EntryKind.RECEIPT: "receipt {number} came in for {provider_account}: {outcome}",
@@ -95,6 +100,7 @@ _SENTENCES = {
     EntryKind.DELIVERY: "told {what}: {outcome} in {ms} ms {told}",
     EntryKind.MESSAGE_SETTLED: "message {number} needed nobody any more",
     EntryKind.ORDER_EXPIRED: "the time of order {number} was over",
+    EntryKind.AGREEMENT_ENDED: "agreement {number} ended: {outcome} {by}",
 }
 
 

@@ -61,6 +61,8 @@ class Named:
     status: str | None = None
     order: int | None = None
     payment: int | None = None
+    agreement: int | None = None
+    """Of an agreement that has a row here: our number."""
     provider_account: str | None = None
     environment: str | None = None
     theirs: str | None = None
@@ -109,7 +111,7 @@ def _ours(tx: Tx, text: str) -> Iterator[Named]:
     for row in tx.execute(select(*_g).where(_g.slot == slot, _g.id == number)):
         yield _named(row, "gift", user=row.giver)
     for row in tx.execute(select(*_agreed).where(_agreed.slot == slot, _agreed.id == number)):
-        yield _named(row, "agreement")
+        yield _named(row, "agreement", agreement=row.id)
     yield from _facts(tx, tx.execute(select(*_f).where(_f.slot == slot, _f.id == number)).all())
 
 
@@ -154,7 +156,7 @@ def _theirs(tx: Tx, text: str) -> Iterator[Named]:
                 yield _named(row, "payment", payment=row.id)
         elif found.kind == "agreement":
             for row in tx.execute(select(*_agreed).where(_agreed.slot == slot, _agreed.id == number)):
-                yield _named(row, "agreement")
+                yield _named(row, "agreement", agreement=row.id)
         else:
             for row in tx.execute(_REFUNDS.where(_r.slot == slot, _o.slot == slot, _r.id == number)):
                 yield _named(row, "refund", theirs=row.number_there)

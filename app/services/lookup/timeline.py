@@ -1,4 +1,4 @@
-"""Everything that happened to an order, in order, page by page.
+"""Everything that happened to an order or an agreement, in order, page by page.
 
 Each source reads its own rows from a moment on, no more of them than a page has; the page is merged from them. The
 cursor names the moment of the last entry, and how many entries of that moment were shown.
@@ -7,16 +7,18 @@ cursor names the moment of the last entry, and how many entries of that moment w
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.domain.numbers import slot_of_number
+from app.services.agreements import agreement_rows
 from app.services.base.context import Core, Tx
 from app.services.base.errors import NotACursor, NotFound
+from app.services.lookup.agreement_entries import agreement_entries
 from app.services.lookup.delivery_entries import tried_deliveries
 from app.services.lookup.entries import TimelineEntry
-from app.services.lookup.timeline_sources import SOURCES, Window, subject_of_order
+from app.services.lookup.timeline_sources import SOURCES, Window, events_about, subject_of_order
 
 MOST_ENTRIES = 200
 """Entries of one page."""
@@ -34,16 +36,40 @@ class TimelinePage:
 
 def timeline(core: Core, order_id: int, *, cursor: str | None = None, limit: int = MOST_ENTRIES) -> TimelinePage:
     """A page of the order's timeline, oldest first. Raises NotFound and NotACursor."""
+
+    def of_order(tx: Tx, window: Window) -> list[TimelineEntry]:
+        subject = subject_of_order(tx, slot_of_number(order_id), order_id)
+        if subject is None:
+            raise NotFound(order=str(order_id))
+        found = [entry for source in SOURCES for entry in source(tx, subject, window)]
+        return [*found, *tried_deliveries(tx, subject.slot, events_about(tx, subject), window)]
+
+    return _page(core, of_order, cursor, limit)
+
+
+def agreement_timeline(
+    core: Core, number: int, *, cursor: str | None = None, limit: int = MOST_ENTRIES
+) -> TimelinePage:
+    """A page of the agreement's timeline, oldest first. Raises NotFound and NotACursor."""
+
+    def of_agreement(tx: Tx, window: Window) -> list[TimelineEntry]:
+        row = agreement_rows.find_agreement(tx, number)
+        if row is None:
+            raise NotFound(agreement=str(number))
+        return list(agreement_entries(tx, row, window))
+
+    return _page(core, of_agreement, cursor, limit)
+
+
+def _page(
+    core: Core, read: Callable[[Tx, Window], list[TimelineEntry]], cursor: str | None, limit: int
+) -> TimelinePage:
     since, shown = _place(cursor)
     limit = max(1, min(limit, MOST_ENTRIES))
 
     def work(tx: Tx) -> list[TimelineEntry]:
-        subject = subject_of_order(tx, slot_of_number(order_id), order_id)
-        if subject is None:
-            raise NotFound(order=str(order_id))
         # Some entries of the first moment were shown before; one more than a page says whether there is a next.
-        window = Window(since, shown + limit + 1)
-        found = [entry for source in (*SOURCES, tried_deliveries) for entry in source(tx, subject, window)]
+        found = read(tx, Window(since, shown + limit + 1))
         return sorted((entry for entry in found if entry.at >= since), key=lambda entry: entry.place)
 
     entries = _without_shown(core.read(work, snapshot=True), since, shown)

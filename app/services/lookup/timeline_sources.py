@@ -25,6 +25,7 @@ from app.models.receipts import Receipt
 from app.models.refunds import Freeze, Refund
 from app.services.base.context import Tx
 from app.services.lookup.entries import EntryKind, TimelineEntry
+from app.services.lookup.entry_rows import call_entry, event_entry, fact_entry, payment_entry
 from app.services.payments import bookings, payment_rows
 from app.services.refunds.captured_payments import number_of
 
@@ -84,38 +85,13 @@ def _order(_: Tx, subject: TimelineSubject, __: Window) -> Iterator[TimelineEntr
     yield TimelineEntry(at=order.created_at, kind=EntryKind.ORDER_MADE, number=str(order.id), what=order.sku, **money)
     if order.status == "expired":
         yield TimelineEntry(at=order.expires_at, kind=EntryKind.ORDER_EXPIRED, number=str(order.id))
-    for row in subject.payments:
-        yield TimelineEntry(
-            at=row.created_at,
-            kind=EntryKind.PAYMENT_MADE,
-            number=str(row.id),
-            payment=row.id,
-            provider_account=row.provider_account,
-            what=row.way,
-            outcome=row.status,
-            detail=row.problem,
-        )
+    yield from map(payment_entry, subject.payments)
 
 
 def _facts(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     wanted = select(*_f).where(_f.slot == subject.slot, _f.payment_id.in_(subject.payment_ids))
     for row in tx.execute(window.of(wanted, _f.recorded_at, _f.id)):
-        told = row.content
-        yield TimelineEntry(
-            at=row.recorded_at,
-            kind=EntryKind.FACT,
-            number=str(row.id),
-            payment=row.payment_id,
-            refund=told["refund"],
-            provider_account=row.provider_account,
-            what=row.kind,
-            road=row.road,
-            outcome=row.outcome,
-            detail=row.reason,
-            happened_at=row.at,
-            amount=told["amount_minor"] if told["amount_minor"] is not None else told["total_minor"],
-            asset=told["currency"],
-        )
+        yield fact_entry(row)
 
 
 def _tellings(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
@@ -144,18 +120,7 @@ def _calls(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[Timelin
     about = or_(_c.payment_id.in_(subject.payment_ids), and_(_c.payment_id.is_(None), _c.receipt_id.in_(receipts)))
     wanted = select(*_c).where(_c.slot == subject.slot, about)
     for row in tx.execute(window.of(wanted, _c.at, _c.id)):
-        yield TimelineEntry(
-            at=row.at,
-            kind=EntryKind.CALL,
-            number=str(row.id),
-            payment=row.payment_id,
-            refund=None if row.refund_id is None else str(row.refund_id),
-            provider_account=row.provider_account,
-            what=row.verb,
-            outcome=row.outcome,
-            detail=row.problem or row.said,
-            ms=row.ms,
-        )
+        yield call_entry(row)
 
 
 def _unfinished(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
@@ -350,15 +315,7 @@ def _receipts(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[Time
 
 def _events(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     for row in tx.execute(window.of(select(*_e).where(*events_about(tx, subject)), _e.at, _e.id)):
-        in_feed = "" if row.position is None else f"place {row.position} in the feed"
-        yield TimelineEntry(
-            at=row.at,
-            kind=EntryKind.EVENT,
-            number=str(row.id),
-            what=row.type,
-            outcome="waiting" if row.position is None else "in_feed",
-            detail=in_feed,
-        )
+        yield event_entry(row)
 
 
 def events_about(tx: Tx, subject: TimelineSubject) -> tuple[ColumnElement[bool], ...]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from app.domain.deciding import Booking
+from app.domain.deciding import Booking, sale_scope
 from app.domain.facts import price_of
 from app.domain.fulfilment import FulfilledBy
 from app.domain.grants import Grant, grants_of
@@ -47,7 +47,7 @@ class MoneyFact:
 def _money_fact(
     account: str, environment: str, key: str, money: Money | None, at: datetime, theirs: str | None
 ) -> MoneyFact:
-    return MoneyFact(f"fact:{account}:{environment}", f"clearing:{account}", environment, key, money, at, theirs or "")
+    return MoneyFact(sale_scope(account, environment), f"clearing:{account}", environment, key, money, at, theirs or "")
 
 
 def of_reported(reported: ReportedFact) -> MoneyFact:

@@ -91,6 +91,7 @@ def order_fulfilment(tx: Tx, order: Any, payment_id: int, paid: Fact, moves: lis
         actor="",
         created_at=tx.now,
         answered_at=None,
+        delivered_at=None,
         **_asked_for(tx, Wish.DELIVERY, []),
     )
     moves.append((_INSERT, row._asdict()))

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, Subquery, and_, bindparam, case, f
 
 from app.domain.numbers import MAX_NUMBER, slot_of_user
 from app.domain.status import OPEN_PAYMENT, OrderStatus
+from app.models.agreements import PERIODS
 from app.models.orders import Order, Payment
 from app.models.slot_guard import sweep
 from app.services.base.list_pages import (
@@ -65,9 +66,17 @@ class OrderFilter:
 def _with_payments(
     page: Subquery, *order: ColumnElement[Any], slot: ColumnElement[int], columns: Sequence[ColumnElement[Any]]
 ) -> Select[Any]:
+    # A store's order names no agreement, for it is made before the agreement's row: the period's row names the order.
+    periods = {"agreement_id": PERIODS.c.agreement_id, "period_number": PERIODS.c.number}
+    shown = [
+        func.coalesce(column, periods[column.name]).label(column.name) if column.name in periods else column
+        for column in page.c
+    ]
+    with_payments = page.outerjoin(Payment.__table__, and_(_p.slot == slot, _p.order_id == page.c.id))
+    with_period = with_payments.outerjoin(PERIODS, and_(PERIODS.c.slot == slot, PERIODS.c.order_id == page.c.id))
     return (
-        select(page, *(column.label(f"payment_{column.name}") for column in columns))
-        .select_from(page.outerjoin(Payment.__table__, and_(_p.slot == slot, _p.order_id == page.c.id)))
+        select(*shown, *(column.label(f"payment_{column.name}") for column in columns))
+        .select_from(with_period)
         .order_by(*order, _p.attempt)
     )
 

@@ -1,4 +1,5 @@
-"""What a provider is to be told about a purchase, written down in the transaction of the fact that causes it.
+"""What a provider is to be told about a purchase: that it was delivered, what was used, and whose it is. It is written
+down in the transaction of the fact that causes it.
 
 The worker tells the provider (`calls.report_calls`)."""
 
@@ -16,9 +17,11 @@ from app.services.payments import fulfilments
 
 
 def note_report(tx: Tx, reported: ReportedFact, payment_id: int, order: AnyRow | None) -> None:
-    """Write down the report that this fact calls for, if one does. Only for a provider that takes reports. What the
-    app's backend delivers is reported when the backend has said so."""
+    """Write down the reports that this fact calls for, if any. Only for a provider that takes reports. What the app's
+    backend delivers is reported when the backend has said so."""
     fact = reported.fact
+    if fact.kind is Kind.PAID and fact.ref.ours is None and fact.owner is None and reported.buyer is not None:
+        _write(tx, reported.slot, payment_id, "owner", "", tx.now)
     if fact.kind is Kind.REFUND_ASKED:
         _write(tx, reported.slot, payment_id, "consumption", fact.ref.refund or "", fact.at)
     elif order is not None and fulfilments.is_fulfilled_outside(order):

@@ -34,6 +34,7 @@ from app.services.refunds.captured_payments import CapturedPayment, captured_pay
 ONE_BY_ONE_SECONDS = 3
 """Between two refunds of one payment: providers refuse, or mix up, those that come at once."""
 SURPLUS_REASON = "paid too much or too late"
+AFTER_END_REASON = "charged after the end of the agreement"
 
 
 class PaymentNotPaid(DomainError):
@@ -169,6 +170,13 @@ def automatic_for_refused(tx: Tx, order: AnyRow, reason: str) -> int | None:
     going = sum(row.amount_minor or 0 for row in under_way(refunds))
     left = left_to_refund(standing(captured, refunds).part, captured.paid_minor, going)
     return _insert_automatic(tx, captured, left, tx.core.rules.clawback, reason) if left > 0 else None
+
+
+def automatic_for_late_charge(tx: Tx, slot: int, order_id: int) -> int | None:
+    """A charge that was made after the end of its agreement: a refund like that of an order that nobody will fulfil.
+    The caller has locked the order."""
+    order = payment_rows.find_order(tx, slot, order_id)
+    return None if order is None else automatic_for_refused(tx, order, AFTER_END_REASON)
 
 
 def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | None:

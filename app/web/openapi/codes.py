@@ -8,14 +8,15 @@ CODES: dict[str, tuple[str, ...]] = {
         *("kept_by_the_store", "not_found"),
     ),
     "app.web.agreements.create_agreement": (
-        *("already_agreed", "balance_overflow", "cannot_pay_now", "extra_not_accepted", "forbidden"),
-        *("idempotency_key_missing", "idempotency_key_reused", "invalid_request", "no_price", "not_a_plan"),
-        *("not_found", "payment_declined", "provider_misconfigured", "provider_unavailable", "too_little_time"),
-        *("too_many_open_orders", "too_many_signings", "too_many_starts", "unknown_product"),
+        *("agreement_not_in_force", "already_agreed", "balance_overflow", "cannot_pay_now", "extra_not_accepted"),
+        *("forbidden", "idempotency_key_missing", "idempotency_key_reused", "invalid_request", "kept_by_the_store"),
+        *("no_price", "not_a_plan", "not_found", "payment_declined", "provider_misconfigured", "provider_unavailable"),
+        *("too_little_time", "too_many_open_orders", "too_many_signings", "too_many_starts", "unknown_product"),
         *("unknown_provider_account", "unknown_way", "user_missing"),
     ),
     "app.web.agreements.list_agreements": (
-        *("balance_overflow", "forbidden", "invalid_request", "not_a_cursor", "too_many_downloads", "user_missing"),
+        *("balance_overflow", "empty_time_span", "forbidden", "invalid_request", "not_a_cursor", "too_many_downloads"),
+        *("user_missing",),
     ),
     "app.web.agreements.list_entitlements": ("forbidden", "invalid_request", "user_missing"),
     "app.web.agreements.list_periods": (
@@ -27,12 +28,12 @@ CODES: dict[str, tuple[str, ...]] = {
         *("kept_by_the_store", "not_found"),
     ),
     "app.web.agreements.resume_agreement": (
-        *("agreement_not_in_force", "forbidden", "idempotency_key_missing", "idempotency_key_reused"),
+        *("agreement_not_in_force", "already_agreed", "forbidden", "idempotency_key_missing", "idempotency_key_reused"),
         *("kept_by_the_store", "not_found"),
     ),
     "app.web.agreements.set_plan": (
-        *("agreement_not_in_force", "idempotency_key_missing", "idempotency_key_reused", "kept_by_the_store"),
-        *("needs_signing", "no_price", "not_a_plan", "not_found", "unknown_product"),
+        *("agreement_not_in_force", "already_agreed", "idempotency_key_missing", "idempotency_key_reused"),
+        *("kept_by_the_store", "needs_signing", "no_price", "not_a_plan", "not_found", "unknown_product"),
     ),
     "app.web.agreements.show_agreement": ("forbidden", "invalid_request", "not_found", "user_missing"),
     "app.web.differences.list_all_differences": (
@@ -109,6 +110,7 @@ CODES: dict[str, tuple[str, ...]] = {
     ),
     "app.web.ledger.show_wallet": ("forbidden", "invalid_request", "user_missing"),
     "app.web.lookup.search_by_number": (),
+    "app.web.lookup.show_agreement_timeline": ("not_a_cursor", "not_found"),
     "app.web.lookup.show_timeline": ("not_a_cursor", "not_found"),
     "app.web.orders.add_payment": (
         *("balance_overflow", "currency_not_taken", "extra_not_accepted", "forbidden", "idempotency_key_missing"),

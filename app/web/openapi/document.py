@@ -10,7 +10,7 @@ from app.web.openapi.components import plain_name, schemas_of
 from app.web.openapi.header_fields import HEADERS
 from app.web.openapi.operations import operations_of
 from app.web.openapi.problems import problem_name, problem_schema
-from app.web.schemas import ProblemOut
+from app.web.problem_schemas import ProblemOut
 
 ABOUT = """\
 Payments for virtual currency: orders, wallets, refunds.

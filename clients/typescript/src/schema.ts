@@ -34,8 +34,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A user's agreements, newest first: with every provider, and those that stores charge
-         * @description A user's agreements, newest first: with every provider, and those that stores charge.
+         * Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a backend's key
+         * @description Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a backend's key
+         *
+         *     without `user`, those of all users.
          *
          *     Needs the scope `read`.
          */
@@ -185,6 +187,31 @@ export interface paths {
          *     Needs the scope `orders`.
          */
         post: operations["resumeAgreement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agreements/{number}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that happened to an agreement, oldest first
+         * @description Everything that happened to an agreement, oldest first.
+         *
+         *     Its signing, facts, periods, charges and refusals, calls to the provider with outcome and latency, events, and its
+         *     end. What a charge brought is in the timeline of its order.
+         *
+         *     Needs the scope `search`.
+         */
+        get: operations["readAgreementTimeline"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1705,6 +1732,11 @@ export interface components {
              */
             next_charge_at: string | null;
             /**
+             * @description The agreement that ended, or will end, when this one is signed.
+             * @example 252286601203298479
+             */
+            replaces: string | null;
+            /**
              * @description What it is about from the next period on, where that changes.
              * @example coins-60
              */
@@ -1714,6 +1746,11 @@ export interface components {
              * @example null
              */
             renews: boolean | null;
+            /**
+             * @description A higher price that a store asks from the next period on. `pending`: the payer has not said yes.
+             * @example null
+             */
+            price_increase: ("pending" | "accepted") | null;
             /**
              * @description When it is ended because somebody wants that.
              * @example 2026-11-28T09:30:00Z
@@ -1792,11 +1829,18 @@ export interface components {
              */
             pay_now?: boolean;
             /**
+             * @description An agreement of the user's whose place this one takes: it ends when this one is signed. Without `pay_now` the first period begins when what is paid under that one is over.
+             * @example 253064183808000006
+             */
+            replaces?: string | null;
+            /**
              * @description Backend keys only: who signs.
              * @example alice
              */
             user?: string | null;
         };
+        /** @enum {string} */
+        AgreementStatus: "signing" | "active" | "past_due" | "paused" | "ended";
         Agreements: {
             /** @description Newest first. */
             agreements: components["schemas"]["Agreement"][];
@@ -2201,10 +2245,10 @@ export interface components {
         CreateAgreementProblem: {
             /**
              * @description Stable: what programs go by.
-             * @example already_agreed
+             * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "already_agreed" | "bad_actor" | "bad_request" | "balance_overflow" | "cannot_pay_now" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_price" | "not_a_plan" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_signings" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "bad_request" | "balance_overflow" | "cannot_pay_now" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "no_price" | "not_a_plan" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_signings" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createBatch` was refused. */
         CreateBatchProblem: {
@@ -2924,7 +2968,7 @@ export interface components {
              * @example call
              * @enum {string}
              */
-            kind: "order_made" | "payment_made" | "receipt" | "call" | "call_unfinished" | "message" | "fact" | "told_again" | "transfer" | "refund_made" | "refund_done" | "freeze" | "unfreeze" | "intervention" | "event" | "delivery" | "message_settled" | "order_expired";
+            kind: "agreement_made" | "period" | "order_made" | "payment_made" | "receipt" | "call" | "call_unfinished" | "message" | "fact" | "told_again" | "transfer" | "refund_made" | "refund_done" | "freeze" | "unfreeze" | "intervention" | "event" | "delivery" | "message_settled" | "order_expired" | "agreement_ended";
             /**
              * @description Of the thing itself.
              * @example 252286601203302575
@@ -3049,7 +3093,7 @@ export interface components {
             cause: components["schemas"]["Cause"];
         };
         /** @enum {string} */
-        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "fulfilment.ordered" | "fulfilment.take_back" | "fulfilment.delivered" | "fulfilment.refused" | "fulfilment.taken_back" | "gift.sent" | "gift.received" | "gift.returned" | "agreement.signed" | "agreement.renewed" | "agreement.past_due" | "agreement.ended" | "agreement.plan_changed";
+        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "fulfilment.ordered" | "fulfilment.take_back" | "fulfilment.delivered" | "fulfilment.refused" | "fulfilment.taken_back" | "gift.sent" | "gift.received" | "gift.returned" | "agreement.signed" | "agreement.renewed" | "agreement.past_due" | "agreement.ended" | "agreement.plan_changed" | "agreement.price_increase";
         Events: {
             /** @description In the order of the feed. */
             events: components["schemas"]["Event"][];
@@ -3937,7 +3981,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listAllDifferences` was refused. */
         ListAllDifferencesProblem: {
@@ -4214,7 +4258,7 @@ export interface components {
         };
         Named: {
             /**
-             * @description What it is; `purchase` and `agreement` are a store's.
+             * @description What it is; a `purchase` is a store's.
              * @example payment
              * @enum {string}
              */
@@ -4265,7 +4309,7 @@ export interface components {
              */
             link: string | null;
             /**
-             * @description Where everything that happened to its order is read.
+             * @description Where everything that happened to it or to its order is read.
              * @example /v1/orders/252286601203298479/timeline
              */
             timeline: string | null;
@@ -4344,6 +4388,8 @@ export interface components {
             paid_at: string | null;
             /** @description Its payments, in the order in which they were made. */
             payments: components["schemas"]["Payment"][];
+            /** @description The period of an agreement that it pays; null: it was bought by itself. An event about a period that a store has charged for says null, too: `agreement.renewed` names the order. */
+            agreement: components["schemas"]["PaidPeriod"] | null;
         };
         OrderRequest: {
             /**
@@ -4399,6 +4445,18 @@ export interface components {
              * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
              */
             next: string | null;
+        };
+        PaidPeriod: {
+            /**
+             * @description The agreement.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description 0, 1, 2 …
+             * @example 0
+             */
+            period: number;
         };
         /** @description Why `pauseAgreement` was refused. */
         PauseAgreementProblem: {
@@ -4805,6 +4863,15 @@ export interface components {
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readAgreementTimeline` was refused. */
+        ReadAgreementTimelineProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readBalanceAt` was refused. */
         ReadBalanceAtProblem: {
             /**
@@ -5168,7 +5235,7 @@ export interface components {
              * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "agreement_not_in_force" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `resumeEndpoint` was refused. */
         ResumeEndpointProblem: {
@@ -5278,7 +5345,7 @@ export interface components {
              * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "agreement_not_in_force" | "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "needs_signing" | "no_price" | "not_a_plan" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_product" | "unsupported_media_type";
+            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "needs_signing" | "no_price" | "not_a_plan" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_product" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         SpendItem: {
             /**
@@ -5887,6 +5954,31 @@ export interface operations {
                  * @example json
                  */
                 format?: "json" | "csv";
+                /**
+                 * @description Only what was made at that moment or later.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Only what was made before that moment.
+                 * @example 2026-11-28T09:30:00Z
+                 */
+                until?: string;
+                /**
+                 * @description Only those that stand so.
+                 * @example past_due
+                 */
+                status?: components["schemas"]["AgreementStatus"];
+                /**
+                 * @description Only those with this provider account.
+                 * @example sandbox
+                 */
+                provider_account?: string;
+                /**
+                 * @description Only those about this product.
+                 * @example coins-60
+                 */
+                product?: string;
             };
             header?: {
                 /**
@@ -5943,8 +6035,10 @@ export interface operations {
                      *           "paid_until": "2026-11-28T09:30:00Z",
                      *           "grace_until": "2026-11-28T09:30:00Z",
                      *           "next_charge_at": "2026-11-28T09:30:00Z",
+                     *           "replaces": "252286601203298479",
                      *           "next_product": "coins-60",
                      *           "renews": null,
+                     *           "price_increase": null,
                      *           "cancel_at": "2026-11-28T09:30:00Z",
                      *           "signed_at": "2026-11-28T09:30:00Z",
                      *           "ended_at": "2026-11-28T09:30:00Z",
@@ -6023,7 +6117,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ListAgreementsProblem"];
                 };
             };
-            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `empty_time_span`: `until` is not later than `since`.
+             */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6184,8 +6281,10 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -6261,11 +6360,13 @@ export interface operations {
                 };
             };
             /**
-             * @description - `already_agreed`: The user has an agreement about this product.
+             * @description - `agreement_not_in_force`: The agreement is not in force.
+             *     - `already_agreed`: The user has an agreement about this product.
              *     - `balance_overflow`: The balance would pass 2^63 - 1.
              *     - `cannot_pay_now`: The first period cannot be paid by the act of signing here.
              *     - `extra_not_accepted`: This way of paying needs other members in `extra`.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `kept_by_the_store`: The store charges this agreement: only the payer can change it, in the store.
              *     - `no_price`: The product has no price in a currency of this provider.
              *     - `not_a_plan`: The product is sold once: order it.
              *     - `payment_declined`: The provider refused to make the payment.
@@ -6474,8 +6575,10 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -6691,8 +6794,10 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -6953,8 +7058,10 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -7401,8 +7508,10 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -7476,6 +7585,7 @@ export interface operations {
             };
             /**
              * @description - `agreement_not_in_force`: The agreement is not in force.
+             *     - `already_agreed`: The user has an agreement about this product.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `kept_by_the_store`: The store charges this agreement: only the payer can change it, in the store.
              *     - `needs_signing`: The payer has signed less, or another period: make a new agreement.
@@ -7666,8 +7776,10 @@ export interface operations {
                      *       "paid_until": "2026-11-28T09:30:00Z",
                      *       "grace_until": "2026-11-28T09:30:00Z",
                      *       "next_charge_at": "2026-11-28T09:30:00Z",
+                     *       "replaces": "252286601203298479",
                      *       "next_product": "coins-60",
                      *       "renews": null,
+                     *       "price_increase": null,
                      *       "cancel_at": "2026-11-28T09:30:00Z",
                      *       "signed_at": "2026-11-28T09:30:00Z",
                      *       "ended_at": "2026-11-28T09:30:00Z",
@@ -7740,6 +7852,7 @@ export interface operations {
             };
             /**
              * @description - `agreement_not_in_force`: The agreement is not in force.
+             *     - `already_agreed`: The user has an agreement about this product.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `kept_by_the_store`: The store charges this agreement: only the payer can change it, in the store.
              */
@@ -7805,6 +7918,165 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ResumeAgreementProblem"];
+                };
+            };
+        };
+    };
+    readAgreementTimeline: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The `next` of the page before.
+                 * @example 1795858200000000-2
+                 */
+                cursor?: string;
+                /**
+                 * @description Entries of a page.
+                 * @example 50
+                 */
+                limit?: number;
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "entries": [
+                     *         {
+                     *           "at": "2026-11-28T09:30:00Z",
+                     *           "kind": "call",
+                     *           "number": "252286601203302575",
+                     *           "payment": "252286601203302575",
+                     *           "refund": null,
+                     *           "provider_account": "sandbox",
+                     *           "what": "query",
+                     *           "road": "notification",
+                     *           "outcome": "answered",
+                     *           "detail": "paid",
+                     *           "happened_at": "2026-11-28T09:30:00Z",
+                     *           "ms": 85,
+                     *           "amount": 600,
+                     *           "asset": "CNY",
+                     *           "actor": "operator:kim",
+                     *           "reason": "asked by the user",
+                     *           "text": "sandbox was called: query about payment 252286601203302575: answered in 85 ms (paid)"
+                     *         }
+                     *       ],
+                     *       "next": "1795858200000000-2"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /**
+             * @description - `not_a_cursor`: This is not the `next` of a page of this list.
+             *     - `not_found`: There is no such thing, or it is not yours.
+             */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementTimelineProblem"];
                 };
             };
         };
@@ -14980,7 +15252,11 @@ export interface operations {
                      *               "created_at": "2026-11-28T09:30:00Z",
                      *               "paid_at": "2026-11-28T09:30:00Z"
                      *             }
-                     *           ]
+                     *           ],
+                     *           "agreement": {
+                     *             "number": "252286601203298479",
+                     *             "period": 0
+                     *           }
                      *         }
                      *       ],
                      *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
@@ -15225,7 +15501,11 @@ export interface operations {
                      *           "created_at": "2026-11-28T09:30:00Z",
                      *           "paid_at": "2026-11-28T09:30:00Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "agreement": {
+                     *         "number": "252286601203298479",
+                     *         "period": 0
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["Order"];
@@ -15514,7 +15794,11 @@ export interface operations {
                      *           "created_at": "2026-11-28T09:30:00Z",
                      *           "paid_at": "2026-11-28T09:30:00Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "agreement": {
+                     *         "number": "252286601203298479",
+                     *         "period": 0
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["Order"];
@@ -16097,7 +16381,11 @@ export interface operations {
                      *           "created_at": "2026-11-28T09:30:00Z",
                      *           "paid_at": "2026-11-28T09:30:00Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "agreement": {
+                     *         "number": "252286601203298479",
+                     *         "period": 0
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["Order"];
@@ -18449,7 +18737,7 @@ export interface operations {
                  * @description Only this kind.
                  * @example spend
                  */
-                kind?: "bill_adjustment" | "bill_discount" | "bill_fee" | "bill_fee_return" | "bill_other" | "bill_others_money" | "bill_payout" | "bill_share" | "bill_transfer" | "bonus" | "breakage" | "capture" | "clawback" | "clawback_recalled" | "clawback_returned" | "clawback_unrecalled" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "gift" | "gift_expired_recalled" | "gift_recalled" | "gift_received" | "grant" | "journal" | "opening" | "opening_value" | "payment" | "purchase" | "recognised" | "refund" | "refund_undone" | "reversal" | "spend" | "store_share" | "store_tax" | "surplus" | "suspense" | "unforgiven" | "writeoff";
+                kind?: "bill_adjustment" | "bill_discount" | "bill_fee" | "bill_fee_return" | "bill_other" | "bill_others_money" | "bill_payout" | "bill_share" | "bill_transfer" | "bonus" | "breakage" | "capture" | "clawback" | "clawback_recalled" | "clawback_returned" | "clawback_unrecalled" | "debit" | "debt" | "debt_cancelled" | "debt_repaid" | "debt_repayment" | "expiry" | "forgiven" | "gift" | "gift_expired_recalled" | "gift_recalled" | "gift_received" | "grant" | "journal" | "opening" | "opening_value" | "payment" | "purchase" | "recognised" | "refund" | "refund_undone" | "reversal" | "spend" | "store_share" | "store_tax" | "surplus" | "suspense" | "unforgiven";
                 /**
                  * @description Which come first.
                  * @example newest_first

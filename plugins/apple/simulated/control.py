@@ -93,6 +93,14 @@ def _switch_renewal(store: SimulatedStore, document: Document) -> dict[str, Any]
     return _shown(store, purchase)
 
 
+def _raise_price(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The next period costs more; with `accepted` the customer has said yes."""
+    accepted = bool(document.get("accepted", False))
+    purchase = store.purchases.raise_price(_environment(document), document["id"], accepted=accepted)
+    store.notifications.tell("PRICE_INCREASE", "ACCEPTED" if accepted else "PENDING", purchase)
+    return _shown(store, purchase)
+
+
 def _extend(store: SimulatedStore, document: Document) -> dict[str, Any]:
     """The running period ends so many `days` later, and nothing is paid for that."""
     longer = timedelta(days=int(document["days"]))
@@ -222,6 +230,7 @@ _COMMANDS: Mapping[str, Callable[[SimulatedStore, Document], dict[str, Any]]] = 
     "fail": _fail,
     "end-grace": _end_grace,
     "switch-renewal": _switch_renewal,
+    "raise-price": _raise_price,
     "extend": _extend,
     "restore": _restore,
     "ask-refund": _ask_refund,

@@ -66,6 +66,7 @@ class Notifications:
         self.urls = dict(urls)
         self._send = send
         self.records: list[Record] = []
+        self._posted: dict[bytes, Record] = {}
         self.deliveries = {
             environment: Deliveries(
                 gaps=gaps, accepted=is_accepted, faults=faults, send=self._attempt, now=now, speed=speed
@@ -103,6 +104,7 @@ class Notifications:
             environment, kind, subtype, payload["notificationUUID"], payload["signedDate"], signed, transaction
         )
         self.records.append(record)
+        self._posted[as_message(signed).body] = record
         if url := self.urls.get(environment):
             forged = self._forger.sign(payload)
             self.deliveries[environment].enqueue(url, lambda: as_message(signed), lambda: as_message(forged))
@@ -139,9 +141,9 @@ class Notifications:
             "attemptDate": self._purchases.milliseconds(),
             "sendAttemptResult": result if reply.status else "NO_RESPONSE",
         }
-        for record in self.records:
-            if as_message(record.signed_payload).body == message.body:
-                record.attempts.append(attempt)
+        record = self._posted.get(message.body)
+        if record is not None:
+            record.attempts.append(attempt)
         return reply
 
 

@@ -13,6 +13,7 @@ from plugins.apple.transactions import CONSUMABLE, SUBSCRIPTION, WHOLE
 
 ACTIVE, EXPIRED, BILLING_RETRY, GRACE_PERIOD, REVOKED = 1, 2, 3, 4, 5
 PERIOD = timedelta(days=30)
+_OF_A_REFUND = ("revocationDate", "revocationReason", "revocationType", "revocationPercentage")
 _FIRST_ID = {"Production": 300_000_000_000_001, "Sandbox": 2_000_000_000_000_001}
 
 
@@ -116,7 +117,8 @@ class Purchases:
             "purchaseDate": self.milliseconds(),
             "transactionReason": "RENEWAL",
         }
-        payload.pop("offerDiscountType", None)
+        for name in ("offerDiscountType", *_OF_A_REFUND):
+            payload.pop(name, None)
         renewed = Purchase(payload, last.customer)
         self._start_period(renewed)
         return self._keep(renewed)
@@ -163,7 +165,7 @@ class Purchases:
     def reverse(self, environment: Environment, number: str) -> Purchase:
         """The refund is taken back, and every trace of it with it."""
         purchase = self.find(environment, number)
-        for name in ("revocationDate", "revocationReason", "revocationType", "revocationPercentage"):
+        for name in _OF_A_REFUND:
             purchase.payload.pop(name, None)
         return self._changed(purchase)
 
@@ -185,6 +187,11 @@ class Purchases:
     def switch_renewal(self, environment: Environment, number: str, *, on: bool) -> Purchase:
         purchase = self.find(environment, number)
         purchase.renewal["autoRenewStatus"] = int(on)
+        return self._changed(purchase)
+
+    def raise_price(self, environment: Environment, number: str, *, accepted: bool) -> Purchase:
+        purchase = self.find(environment, number)
+        purchase.renewal["priceIncreaseStatus"] = int(accepted)
         return self._changed(purchase)
 
     def extend(self, environment: Environment, number: str, longer: timedelta) -> Purchase:

@@ -230,3 +230,13 @@ def test_it_does_not_start_as_a_program_in_production() -> None:
     )
     assert done.returncode != 0
     assert "NotInProduction" in done.stderr
+
+
+def test_a_period_after_a_refunded_one_is_not_refunded_with_it() -> None:
+    shop = Shop()
+    first = shop.subscribe()
+    shop.store.purchases.refund(shop.environment, first.id)
+    shop.clock.advance(40 * 86_400)
+    renewed = shop.store.purchases.renew(shop.environment, first.id)
+    assert "revocationDate" in first.payload
+    assert not [name for name in renewed.payload if name.startswith("revocation")]

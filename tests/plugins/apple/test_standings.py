@@ -11,7 +11,7 @@ import pytest
 from appstoreserverlibrary.models.ExpirationIntent import ExpirationIntent
 from appstoreserverlibrary.models.Status import Status
 
-from app.providers import Ending, Fact, HttpResponse, Kind, Ref, Unknown, key_of
+from app.providers import Ending, Fact, HttpResponse, Kind, PriceIncrease, Ref, Unknown, key_of
 from app.providers.testing.doubles import RewritingHttp
 from plugins.apple.simulated.control import run
 from plugins.apple.simulated.notifications import as_message
@@ -66,6 +66,20 @@ def test_a_failure_in_a_later_period_is_another_fact(shop: Shop) -> None:
     assert asked(shop, purchase).kind is Kind.SIGNED
     second = told_after(shop, "fail", renewed)
     assert key_of(first) != key_of(second)
+
+
+def test_a_higher_price_is_told_until_the_next_period_by_notifications_and_by_the_status_alike(shop: Shop) -> None:
+    purchase = shop.subscribe()
+    (_, begun) = facts(shop.provider(), shop.notification("SUBSCRIBED", "INITIAL_BUY", purchase))
+    assert (begun.price_increase, asked(shop, purchase).price_increase) == (None, None)
+    keys = {key_of(begun)}
+    for accepted, told in ((False, PriceIncrease.PENDING), (True, PriceIncrease.ACCEPTED)):
+        by_notification = told_after(shop, "raise-price", purchase, accepted=accepted)
+        by_status = asked(shop, purchase)
+        for fact in (by_notification, by_status):
+            assert (fact.kind, fact.renews, fact.price_increase, fact.at) == (Kind.SIGNED, True, told, shop.clock.now())
+        keys |= {key_of(by_notification), key_of(by_status)}
+    assert len(keys) == 5, "each is a fact of its own, though the period has not changed"
 
 
 def test_each_switch_of_the_renewal_is_a_fact_of_its_own(shop: Shop) -> None:

@@ -250,7 +250,7 @@ class AppleWorld(World):
             "refund reversed": Sample(shop.notification("REFUND_REVERSED", "", coins), (Kind.REFUND_UNDONE,)),
             "refund asked": Sample(ask, (Kind.REFUND_ASKED,)),
             "refund declined": Sample(shop.notification("REFUND_DECLINED", "", coins), (Kind.REFUND_FAILED,)),
-            "price increase": Sample(shop.notification("PRICE_INCREASE", "PENDING", gold), ()),
+            "price increase": Sample(shop.notification("PRICE_INCREASE", "PENDING", gold), (Kind.SIGNED,)),
             "a type of tomorrow": Sample(shop.notification("SOLD_TO_THE_MOON", "", coins), ()),
             "a test": Sample(self._test_message(), ()),
         }

@@ -132,7 +132,7 @@ def test_the_price_is_in_the_wanted_currency_or_the_providers_first() -> None:
             price_in(prices, currencies, wanted)
 
 
-def test_a_plan_is_not_delivered_by_the_backend() -> None:
+def test_a_plan_may_be_delivered_by_the_backend_if_there_is_something_to_deliver() -> None:
     text = """
 [[products]]
 sku = "monthly"
@@ -142,5 +142,8 @@ prices = { CNY = "6.00" }
 plan = { period = "1 month" }
 grants = [{ asset = "coin", amount = 60 }]
 """
-    with pytest.raises(BadCatalogue, match="a plan cannot be external"):
+    (product,) = parse_catalogue(text).products
+    assert (product.fulfilment, product.plan is not None) == ("external", True)
+    text = text.replace("grants = [{", 'entitlements = ["vip"] # [{')
+    with pytest.raises(BadCatalogue, match="an external product needs grants"):
         parse_catalogue(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -197,11 +198,12 @@ def test_a_payer_is_told_of_a_charge_as_long_before_as_the_provider_wants(house:
 
 
 def test_charges_of_one_user_are_limited_for_a_day(house: AgreementHouse) -> None:
-    most = house.core.rules.charges.per_day
+    most, rules = 2, house.core.rules
+    charges = replace(rules.charges, per_day=most)
+    house.world.core = replace(house.core, rules=replace(rules, charges=charges))
     house.debit.script.extend(["pending"] * most)
-    for n in range(most + 1):
-        number = house.sign(sku="basic", key=f"k{n}")
-        house.debit.user_signs(str(number))
+    for sku in ("basic", "vip", "gold"):
+        house.debit.user_signs(str(house.sign(sku=sku, key=sku)))
     for our in house.debit.consents:
         house.tell(house.debit._of_consent(our))
     house.at(datetime(2026, 1, 2, 9, tzinfo=UTC))

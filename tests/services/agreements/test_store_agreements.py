@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.domain.facts import Ending, Fact, Kind, Ref
+from app.domain.facts import Ending, Fact, Kind, PriceIncrease, Ref
 from app.models.base import AnyRow
 from app.services.accounts.users import ensure_user
 from app.services.agreements import agreement_lists, agreement_requests
-from app.services.agreements.agreement_requests import KeptByTheStore
+from app.services.agreements.agreement_lists import AgreementFilter
+from app.services.agreements.signing_requests import KeptByTheStore
 from app.services.base.idempotency import keyed
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.world import World
@@ -49,7 +50,7 @@ class Subscriber:
 
     @property
     def rows(self) -> list[AnyRow]:
-        return list(agreement_lists.agreements_of_user(self.house.core, self.user, None, 10).rows)
+        return list(agreement_lists.list_agreements(self.house.core, AgreementFilter(self.user), None, 10).rows)
 
 
 def test_the_first_fact_makes_the_agreement_and_each_period_extends_it(house: AgreementHouse) -> None:
@@ -116,6 +117,23 @@ def test_a_store_that_tries_to_collect_says_how_long_the_payer_may_go_on(house: 
     assert house.active() == {"vip": THIRD}
 
 
+def test_a_higher_price_is_shown_and_told_until_the_next_period_is_paid(house: AgreementHouse) -> None:
+    one = Subscriber(house)
+    one.tell(one.paid("1", FIRST, SECOND))
+    raised = {"period_end": SECOND, "renews": True}
+    pending, accepted = PriceIncrease.PENDING, PriceIncrease.ACCEPTED
+    for day, (price, occurrence) in enumerate(((pending, "a"), (pending, "b"), (accepted, "c")), 1):
+        at = FIRST + timedelta(days=day)
+        one.tell(one.fact(Kind.SIGNED, at, price_increase=price, occurrence=occurrence, **raised))
+        assert one.rows[0].price_increase == price
+    one.tell(one.fact(Kind.SIGNED, FIRST + timedelta(days=2), price_increase=pending, occurrence="late", **raised))
+    assert one.rows[0].price_increase == "accepted", "the latest word counts"
+    one.tell(one.paid("2", SECOND, THIRD))
+    assert one.rows[0].price_increase is None
+    told = ["agreement.price_increase"] * 2
+    assert house.events() == ["agreement.signed", "agreement.renewed", *told, "agreement.renewed"]
+
+
 def test_a_revoked_purchase_ends_what_it_made_active_by_its_refund(house: AgreementHouse) -> None:
     one = Subscriber(house)
     one.tell(one.paid("1", FIRST, SECOND))
@@ -154,3 +172,15 @@ def test_a_word_about_a_subscription_of_nobody_waits_for_its_buyer(house: Agreem
     assert house.tell(early, "store").outcome == "parked"
     one.tell(one.paid("1", FIRST, SECOND), early)
     assert one.rows[0].status == "ended"
+
+
+def test_a_word_about_the_agreement_that_names_its_newest_purchase_is_taken(house: AgreementHouse) -> None:
+    """As Apple's plugin tells it: each word about a subscription names the period that it was said in."""
+    one, grace = Subscriber(house), SECOND + timedelta(days=16)
+    one.tell(one.paid("1", FIRST, SECOND))
+    house.world.clock.advance(86_400 * 32)
+    one.tell(one.fact(Kind.PAST_DUE, SECOND, "1", period_end=grace, renews=True))
+    assert (one.rows[0].status, house.active()) == ("past_due", {"vip": grace})
+    one.tell(one.fact(Kind.ENDED, SECOND + timedelta(days=20), "1", ending=Ending.UNPAID))
+    assert (one.rows[0].status, one.rows[0].ended_by) == ("ended", "unpaid")
+    assert [outcome for _, outcome, _ in house.world.outcomes()] == ["applied"] * 3

@@ -17,7 +17,7 @@ from app.models.differences import DIFFERENCES
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import transact
-from app.services.finance import closings
+from app.services.finance import closings, recognition
 from app.services.finance.accounting_periods import closed_months, moved_by, prior_period_adjustments
 from app.services.finance.closings import MonthToClose, NotClosable
 from app.services.ledger import post
@@ -31,7 +31,7 @@ TICK = timedelta(microseconds=1)
 
 
 def _close(shop: Shop, month: str = "2026-01") -> None:
-    closings.propose(shop.world.core, month, actor=MEI)
+    closings.propose(shop.world.core, month, actor=MEI, checks=[closings.bills_are_booked])
     closings.confirm(shop.world.core, month, actor=LI)
 
 
@@ -140,9 +140,9 @@ def test_a_proposal_that_another_closing_overtook_is_made_anew(shop: Shop) -> No
     shop.go_to(FIRST_DAYS + timedelta(days=60))
     shop.write_checkpoints()
     for month in ("2026-02", "2026-01", "2026-03"):
-        closings.propose(core, month, actor=MEI)
+        closings.propose(core, month, actor=MEI, checks=[closings.bills_are_booked])
     shop.world.clock.advance(timedelta(days=1).total_seconds())
-    closings.propose(core, "2026-01", actor=MEI)
+    closings.propose(core, "2026-01", actor=MEI, checks=[closings.bills_are_booked])
     closings.confirm(core, "2026-01", actor=LI)
     for month in ("2026-02", "2026-03"):
         with pytest.raises(NotClosable, match="propose again"):
@@ -174,6 +174,8 @@ def test_a_month_with_an_open_difference_is_closed_only_with_a_reason(shop: Shop
     happened = shop.world.clock.now()
     shop.go_to(FIRST_DAYS)
     shop.write_checkpoints()
+    while recognition.recognise_next(core):
+        pass
     about = {"provider_account": "sandbox", "id": 1, "side": "trades", "type": "amount", "subject": "s", "zone": "UTC"}
     times = {"at": happened, "opened_at": happened, "changed_at": happened}
     transact(core.sessions, lambda tx: tx.execute(insert(DIFFERENCES).values(**about, **times, state="open")))

@@ -4,6 +4,7 @@ from .account_token import AccountToken
 from .agreement import Agreement
 from .agreement_action_type_0 import AgreementActionType0
 from .agreement_ended_by import AgreementEndedBy
+from .agreement_price_increase_type_0 import AgreementPriceIncreaseType0
 from .agreement_request import AgreementRequest
 from .agreement_request_extra import AgreementRequestExtra
 from .agreement_status import AgreementStatus
@@ -127,6 +128,7 @@ from .order_request import OrderRequest
 from .order_request_extra import OrderRequestExtra
 from .order_status import OrderStatus
 from .orders import Orders
+from .paid_period import PaidPeriod
 from .pause_request import PauseRequest
 from .payment import Payment
 from .payment_action_type_0 import PaymentActionType0
@@ -193,6 +195,7 @@ __all__ = (
     "Agreement",
     "AgreementActionType0",
     "AgreementEndedBy",
+    "AgreementPriceIncreaseType0",
     "AgreementRequest",
     "AgreementRequestExtra",
     "AgreementStatus",
@@ -316,6 +319,7 @@ __all__ = (
     "OrderRequestExtra",
     "OrderStatus",
     "Orders",
+    "PaidPeriod",
     "PauseRequest",
     "Payment",
     "PaymentActionType0",

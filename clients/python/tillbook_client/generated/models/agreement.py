@@ -8,6 +8,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.agreement_ended_by import AgreementEndedBy
+from ..models.agreement_price_increase_type_0 import AgreementPriceIncreaseType0
 from ..models.agreement_status import AgreementStatus
 from ..models.environment import Environment
 
@@ -42,8 +43,11 @@ class Agreement:
         paid_until (datetime.datetime | None): The end of the last paid period; null: none was paid.
         grace_until (datetime.datetime | None): Until when a store lets the payer go on while it tries to collect.
         next_charge_at (datetime.datetime | None): When we charge next; null: not planned.
+        replaces (None | str): The agreement that ended, or will end, when this one is signed.
         next_product (None | str): What it is about from the next period on, where that changes.
         renews (bool | None): Whether a store will collect a further period; null: not told.
+        price_increase (AgreementPriceIncreaseType0 | None): A higher price that a store asks from the next period on.
+            `pending`: the payer has not said yes.
         cancel_at (datetime.datetime | None): When it is ended because somebody wants that.
         signed_at (datetime.datetime | None): When it came into force.
         ended_at (datetime.datetime | None): When it ended.
@@ -71,8 +75,10 @@ class Agreement:
     paid_until: datetime.datetime | None
     grace_until: datetime.datetime | None
     next_charge_at: datetime.datetime | None
+    replaces: None | str
     next_product: None | str
     renews: bool | None
+    price_increase: AgreementPriceIncreaseType0 | None
     cancel_at: datetime.datetime | None
     signed_at: datetime.datetime | None
     ended_at: datetime.datetime | None
@@ -146,11 +152,20 @@ class Agreement:
         else:
             next_charge_at = self.next_charge_at
 
+        replaces: None | str
+        replaces = self.replaces
+
         next_product: None | str
         next_product = self.next_product
 
         renews: bool | None
         renews = self.renews
+
+        price_increase: None | str
+        if isinstance(self.price_increase, AgreementPriceIncreaseType0):
+            price_increase = self.price_increase.value
+        else:
+            price_increase = self.price_increase
 
         cancel_at: None | str
         if isinstance(self.cancel_at, datetime.datetime):
@@ -199,8 +214,10 @@ class Agreement:
                 "paid_until": paid_until,
                 "grace_until": grace_until,
                 "next_charge_at": next_charge_at,
+                "replaces": replaces,
                 "next_product": next_product,
                 "renews": renews,
+                "price_increase": price_increase,
                 "cancel_at": cancel_at,
                 "signed_at": signed_at,
                 "ended_at": ended_at,
@@ -336,6 +353,13 @@ class Agreement:
 
         next_charge_at = _parse_next_charge_at(d.pop("next_charge_at"))
 
+        def _parse_replaces(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        replaces = _parse_replaces(d.pop("replaces"))
+
         def _parse_next_product(data: object) -> None | str:
             if data is None:
                 return data
@@ -349,6 +373,21 @@ class Agreement:
             return cast(bool | None, data)
 
         renews = _parse_renews(d.pop("renews"))
+
+        def _parse_price_increase(data: object) -> AgreementPriceIncreaseType0 | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                price_increase_type_0 = AgreementPriceIncreaseType0(data)
+
+                return price_increase_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(AgreementPriceIncreaseType0 | None, data)
+
+        price_increase = _parse_price_increase(d.pop("price_increase"))
 
         def _parse_cancel_at(data: object) -> datetime.datetime | None:
             if data is None:
@@ -421,8 +460,10 @@ class Agreement:
             paid_until=paid_until,
             grace_until=grace_until,
             next_charge_at=next_charge_at,
+            replaces=replaces,
             next_product=next_product,
             renews=renews,
+            price_increase=price_increase,
             cancel_at=cancel_at,
             signed_at=signed_at,
             ended_at=ended_at,

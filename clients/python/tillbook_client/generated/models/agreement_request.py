@@ -28,6 +28,8 @@ class AgreementRequest:
             settings.
         pay_now (bool | Unset): The payer pays the first period by the same act. Only some ways can do that. Not given:
             `false`.
+        replaces (None | str | Unset): An agreement of the user's whose place this one takes: it ends when this one is
+            signed. Without `pay_now` the first period begins when what is paid under that one is over.
         user (None | str | Unset): Backend keys only: who signs.
     """
 
@@ -39,6 +41,7 @@ class AgreementRequest:
     currency: None | str | Unset = UNSET
     zone: None | str | Unset = UNSET
     pay_now: bool | Unset = UNSET
+    replaces: None | str | Unset = UNSET
     user: None | str | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,6 +71,12 @@ class AgreementRequest:
 
         pay_now = self.pay_now
 
+        replaces: None | str | Unset
+        if isinstance(self.replaces, Unset):
+            replaces = UNSET
+        else:
+            replaces = self.replaces
+
         user: None | str | Unset
         if isinstance(self.user, Unset):
             user = UNSET
@@ -93,6 +102,8 @@ class AgreementRequest:
             field_dict["zone"] = zone
         if pay_now is not UNSET:
             field_dict["pay_now"] = pay_now
+        if replaces is not UNSET:
+            field_dict["replaces"] = replaces
         if user is not UNSET:
             field_dict["user"] = user
 
@@ -138,6 +149,15 @@ class AgreementRequest:
 
         pay_now = d.pop("pay_now", UNSET)
 
+        def _parse_replaces(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        replaces = _parse_replaces(d.pop("replaces", UNSET))
+
         def _parse_user(data: object) -> None | str | Unset:
             if data is None:
                 return data
@@ -156,6 +176,7 @@ class AgreementRequest:
             currency=currency,
             zone=zone,
             pay_now=pay_now,
+            replaces=replaces,
             user=user,
         )
 

@@ -2,6 +2,8 @@ from enum import StrEnum
 
 
 class EntryKind(StrEnum):
+    AGREEMENT_ENDED = "agreement_ended"
+    AGREEMENT_MADE = "agreement_made"
     CALL = "call"
     CALL_UNFINISHED = "call_unfinished"
     DELIVERY = "delivery"
@@ -14,6 +16,7 @@ class EntryKind(StrEnum):
     ORDER_EXPIRED = "order_expired"
     ORDER_MADE = "order_made"
     PAYMENT_MADE = "payment_made"
+    PERIOD = "period"
     RECEIPT = "receipt"
     REFUND_DONE = "refund_done"
     REFUND_MADE = "refund_made"

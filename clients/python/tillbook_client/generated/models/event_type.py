@@ -5,6 +5,7 @@ class EventType(StrEnum):
     AGREEMENT_ENDED = "agreement.ended"
     AGREEMENT_PAST_DUE = "agreement.past_due"
     AGREEMENT_PLAN_CHANGED = "agreement.plan_changed"
+    AGREEMENT_PRICE_INCREASE = "agreement.price_increase"
     AGREEMENT_RENEWED = "agreement.renewed"
     AGREEMENT_SIGNED = "agreement.signed"
     COINS_CLAWED_BACK = "coins.clawed_back"

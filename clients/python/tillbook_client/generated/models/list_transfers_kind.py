@@ -45,7 +45,6 @@ class ListTransfersKind(StrEnum):
     SURPLUS = "surplus"
     SUSPENSE = "suspense"
     UNFORGIVEN = "unforgiven"
-    WRITEOFF = "writeoff"
 
     def __str__(self) -> str:
         return str(self.value)

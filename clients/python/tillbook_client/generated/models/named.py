@@ -16,7 +16,7 @@ T = TypeVar("T", bound="Named")
 class Named:
     """
     Attributes:
-        kind (NamedKind): What it is; `purchase` and `agreement` are a store's.
+        kind (NamedKind): What it is; a `purchase` is a store's.
         number (str): Its number; of a user the id.
         user (None | str): Whose it is.
         status (None | str): As the thing itself shows it; of a transfer its kind.
@@ -26,7 +26,7 @@ class Named:
         theirs (None | str): The provider's own number of it.
         at (datetime.datetime | None): When it was made, or first told of.
         link (None | str): Where the thing is read; null for what only the command line shows.
-        timeline (None | str): Where everything that happened to its order is read.
+        timeline (None | str): Where everything that happened to it or to its order is read.
     """
 
     kind: NamedKind

@@ -14,6 +14,7 @@ from ..models.order_status import OrderStatus
 
 if TYPE_CHECKING:
     from ..models.grant import Grant
+    from ..models.paid_period import PaidPeriod
     from ..models.payment import Payment
 
 
@@ -41,6 +42,8 @@ class Order:
         expires_at (datetime.datetime): Until when it can be paid.
         paid_at (datetime.datetime | None): When it was paid; null: it is not.
         payments (list[Payment]): Its payments, in the order in which they were made.
+        agreement (None | PaidPeriod): The period of an agreement that it pays; null: it was bought by itself. An event
+            about a period that a store has charged for says null, too: `agreement.renewed` names the order.
     """
 
     number: str
@@ -59,9 +62,12 @@ class Order:
     expires_at: datetime.datetime
     paid_at: datetime.datetime | None
     payments: list[Payment]
+    agreement: None | PaidPeriod
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        from ..models.paid_period import PaidPeriod
+
         number = self.number
 
         user = self.user
@@ -110,6 +116,12 @@ class Order:
             payments_item = payments_item_data.to_dict()
             payments.append(payments_item)
 
+        agreement: dict[str, Any] | None
+        if isinstance(self.agreement, PaidPeriod):
+            agreement = self.agreement.to_dict()
+        else:
+            agreement = self.agreement
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -130,6 +142,7 @@ class Order:
                 "expires_at": expires_at,
                 "paid_at": paid_at,
                 "payments": payments,
+                "agreement": agreement,
             }
         )
 
@@ -138,6 +151,7 @@ class Order:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         from ..models.grant import Grant
+        from ..models.paid_period import PaidPeriod
         from ..models.payment import Payment
 
         d = dict(src_dict)
@@ -219,6 +233,21 @@ class Order:
 
             payments.append(payments_item)
 
+        def _parse_agreement(data: object) -> None | PaidPeriod:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                agreement_type_0 = PaidPeriod.from_dict(data)
+
+                return agreement_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | PaidPeriod, data)
+
+        agreement = _parse_agreement(d.pop("agreement"))
+
         order = cls(
             number=number,
             user=user,
@@ -236,6 +265,7 @@ class Order:
             expires_at=expires_at,
             paid_at=paid_at,
             payments=payments,
+            agreement=agreement,
         )
 
         order.additional_properties = d

@@ -1,3 +1,4 @@
+import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -5,6 +6,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.agreement_status import AgreementStatus
 from ...models.agreements import Agreements
 from ...models.list_agreements_format import ListAgreementsFormat
 from ...models.problem import Problem
@@ -17,6 +19,11 @@ def _get_kwargs(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListAgreementsFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    status: AgreementStatus | Unset = UNSET,
+    provider_account: str | Unset = UNSET,
+    product: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
@@ -36,6 +43,26 @@ def _get_kwargs(
         json_format_ = format_.value
 
     params["format"] = json_format_
+
+    json_since: str | Unset = UNSET
+    if not isinstance(since, Unset):
+        json_since = since.isoformat()
+    params["since"] = json_since
+
+    json_until: str | Unset = UNSET
+    if not isinstance(until, Unset):
+        json_until = until.isoformat()
+    params["until"] = json_until
+
+    json_status: str | Unset = UNSET
+    if not isinstance(status, Unset):
+        json_status = status.value
+
+    params["status"] = json_status
+
+    params["provider_account"] = provider_account
+
+    params["product"] = product
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -126,11 +153,20 @@ def sync_detailed(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListAgreementsFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    status: AgreementStatus | Unset = UNSET,
+    provider_account: str | Unset = UNSET,
+    product: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Agreements | Problem]:
-    """A user's agreements, newest first: with every provider, and those that stores charge
+    """Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a
+    backend's key
 
-     A user's agreements, newest first: with every provider, and those that stores charge.
+     Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a
+    backend's key
+
+    without `user`, those of all users.
 
     Needs the scope `read`.
 
@@ -139,6 +175,11 @@ def sync_detailed(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListAgreementsFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        status (AgreementStatus | Unset):
+        provider_account (str | Unset):
+        product (str | Unset):
         x_request_id (str | Unset):
 
     Raises:
@@ -154,6 +195,11 @@ def sync_detailed(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        since=since,
+        until=until,
+        status=status,
+        provider_account=provider_account,
+        product=product,
         x_request_id=x_request_id,
     )
 
@@ -171,11 +217,20 @@ def sync(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListAgreementsFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    status: AgreementStatus | Unset = UNSET,
+    provider_account: str | Unset = UNSET,
+    product: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Agreements | Problem | None:
-    """A user's agreements, newest first: with every provider, and those that stores charge
+    """Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a
+    backend's key
 
-     A user's agreements, newest first: with every provider, and those that stores charge.
+     Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a
+    backend's key
+
+    without `user`, those of all users.
 
     Needs the scope `read`.
 
@@ -184,6 +239,11 @@ def sync(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListAgreementsFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        status (AgreementStatus | Unset):
+        provider_account (str | Unset):
+        product (str | Unset):
         x_request_id (str | Unset):
 
     Raises:
@@ -200,6 +260,11 @@ def sync(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        since=since,
+        until=until,
+        status=status,
+        provider_account=provider_account,
+        product=product,
         x_request_id=x_request_id,
     ).parsed
 
@@ -211,11 +276,20 @@ async def asyncio_detailed(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListAgreementsFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    status: AgreementStatus | Unset = UNSET,
+    provider_account: str | Unset = UNSET,
+    product: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Agreements | Problem]:
-    """A user's agreements, newest first: with every provider, and those that stores charge
+    """Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a
+    backend's key
 
-     A user's agreements, newest first: with every provider, and those that stores charge.
+     Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a
+    backend's key
+
+    without `user`, those of all users.
 
     Needs the scope `read`.
 
@@ -224,6 +298,11 @@ async def asyncio_detailed(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListAgreementsFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        status (AgreementStatus | Unset):
+        provider_account (str | Unset):
+        product (str | Unset):
         x_request_id (str | Unset):
 
     Raises:
@@ -239,6 +318,11 @@ async def asyncio_detailed(
         cursor=cursor,
         limit=limit,
         format_=format_,
+        since=since,
+        until=until,
+        status=status,
+        provider_account=provider_account,
+        product=product,
         x_request_id=x_request_id,
     )
 
@@ -254,11 +338,20 @@ async def asyncio(
     cursor: str | Unset = UNSET,
     limit: int | Unset = 50,
     format_: ListAgreementsFormat | Unset = UNSET,
+    since: datetime.datetime | Unset = UNSET,
+    until: datetime.datetime | Unset = UNSET,
+    status: AgreementStatus | Unset = UNSET,
+    provider_account: str | Unset = UNSET,
+    product: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Agreements | Problem | None:
-    """A user's agreements, newest first: with every provider, and those that stores charge
+    """Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a
+    backend's key
 
-     A user's agreements, newest first: with every provider, and those that stores charge.
+     Agreements, newest first, with every provider, and those that stores charge: the user's, or, for a
+    backend's key
+
+    without `user`, those of all users.
 
     Needs the scope `read`.
 
@@ -267,6 +360,11 @@ async def asyncio(
         cursor (str | Unset):
         limit (int | Unset):  Default: 50.
         format_ (ListAgreementsFormat | Unset):
+        since (datetime.datetime | Unset):
+        until (datetime.datetime | Unset):
+        status (AgreementStatus | Unset):
+        provider_account (str | Unset):
+        product (str | Unset):
         x_request_id (str | Unset):
 
     Raises:
@@ -284,6 +382,11 @@ async def asyncio(
             cursor=cursor,
             limit=limit,
             format_=format_,
+            since=since,
+            until=until,
+            status=status,
+            provider_account=provider_account,
+            product=product,
             x_request_id=x_request_id,
         )
     ).parsed

@@ -1,0 +1,251 @@
+"""Years of users whose agreements we charge, at one provider: what they do each day, and what must hold each hour."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import product
+from typing import Any
+
+from app.domain.facts import Refusal
+from app.services.agreements import agreement_requests, agreement_rows, signing_requests
+from app.services.agreements.agreement_requests import AgreementNotInForce
+from app.services.agreements.signing_requests import AlreadyAgreed, NewAgreement
+from app.services.base.errors import PaymentDeclined, ProviderUnavailable
+from app.services.base.idempotency import Keyed, keyed
+from app.services.calls import agreement_signing
+from app.services.payments.orders import PayBy
+from tests.years.debit_model import DebitModel
+from tests.years.debit_providers import DEBIT_STAGES
+from tests.years.debit_stages import DebitStage, Payer
+from tests.years.till import ACCOUNT, COINS, Till, shown
+from tests.years.trouble import CALM_DAYS, Trouble
+from tests.years.verdict import Disagreement, History
+
+CATALOGUE = f"""
+[[products]]
+sku = "vip"
+title = "VIP, a month"
+prices = {{ CNY = "15.00" }}
+entitlements = ["vip"]
+plan = {{ period = "1 month" }}
+[[products.grants]]
+amount = {COINS}
+"""
+ZONES = ("Asia/Shanghai", "Europe/Berlin", "America/New_York", "UTC")
+SETTLED_HOURS = 12
+"""A signing that is under way is over after so long, so that the user may sign anew."""
+
+
+@dataclass
+class DebitUser:
+    name: str
+    payer: Payer
+    model: DebitModel = field(default_factory=DebitModel)
+    history: History = field(default_factory=History)
+    next_signing: datetime | None = None
+    tries: int = 0
+
+    @property
+    def newest(self) -> str | None:
+        return self.model.agreements[-1].number if self.model.agreements else None
+
+
+class DebitYears:
+    """`users` at one provider, from `start` on."""
+
+    def __init__(self, database: str, provider: str, users: int, start: datetime, seed: int, step: int = 1) -> None:
+        """`step`: so many hours at a time."""
+        random.seed(seed)  # the service spreads its retries with it
+        self._chance = random.Random(f"{provider} {seed}")
+        self.till = Till(database, start, CATALOGUE)
+        self.trouble = Trouble(self._chance)
+        self.stage: DebitStage = DEBIT_STAGES[provider](self.till.clock, self.till.receive, self._chance)  # type: ignore[call-arg]
+        self.till.serve(self.stage.plugin, self.stage.settings, self.stage.app, self.stage.watch)
+        self.till.kill_receiver_at = self.trouble.kill_at
+        self.users = [self._user(number, start) for number in range(users)]
+        self._start, self._step = start, step
+        self.seen = 0
+
+    def _user(self, number: int, start: datetime) -> DebitUser:
+        user = DebitUser(f"user-{number}", Payer(ZONES[number % len(ZONES)]))
+        # Most begin at the end of a month, where calendars differ.
+        begin = start + timedelta(days=self._chance.randrange(60))
+        if self._chance.random() < 0.6:
+            begin = begin.replace(day=28) + timedelta(days=self._chance.randrange(4))
+        user.next_signing = begin + timedelta(hours=self._chance.randrange(24))
+        return user
+
+    def run(self, days: int) -> None:
+        """Raises Disagreement."""
+        for day in range(days):
+            self.trouble.is_over = day >= days - CALM_DAYS
+            self.trouble.new_day()
+            acts = {} if self.trouble.is_over else self._acts_of_the_day()
+            for hour in range(0, 24, self._step):
+                second = self._chance.randrange(3600)
+                self.till.move_to(self._start + timedelta(days=day, hours=hour, seconds=second))
+                self._hour([act for each in range(hour, hour + self._step) for act in acts.get(each, [])])
+            self.till.look_at_what_waits()
+            if day % 10 == 9:
+                self._compare(self.users)
+        self._compare(self.users)
+        for user in self.users:
+            self._compare_at_the_end(user)
+        findings = self.till.findings()
+        if findings:
+            raise Disagreement("the audit", [f"{finding}" for finding in findings])
+
+    def _hour(self, acts: list[tuple[DebitUser, str]]) -> None:
+        works, self.till.is_up = self.trouble.next_hours(self._step)
+        self.trouble.spoil(self.stage.faults)
+        for user, act in acts:
+            self._act(user, act)
+        self.stage.read_books()
+        self.stage.settle()
+        self.stage.read_books()
+        self.stage.deliver()
+        if works:
+            kill_at = self.trouble.kill_at()
+            self.till.work(kill_at)
+            if kill_at:
+                self.till.move_to(self.till.clock.now() + timedelta(seconds=61))
+                self.till.work()
+        self.stage.read_books()
+        self.stage.deliver()
+        self._compare([self._chance.choice(self.users)])
+
+    # --- what users do
+
+    def _acts_of_the_day(self) -> Mapping[int, list[tuple[DebitUser, str]]]:
+        now, acts = self.till.clock.now(), dict[int, list[tuple[DebitUser, str]]]()
+        for user in self.users:
+            booked = user.model.agreements[-1] if user.model.agreements else None
+            stands = booked is not None and booked.signed_at is not None and booked.ended_at is None
+            for act, a_year in RATES.items() if stands else ():
+                if self._chance.random() < a_year / 365:
+                    acts.setdefault(self._chance.randrange(24), []).append((user, act))
+            if not stands and user.next_signing is None:
+                user.next_signing = now + timedelta(days=self._chance.randrange(2, 40))
+            if user.next_signing is not None and user.next_signing <= now + timedelta(days=1):
+                acts.setdefault(user.next_signing.hour, []).append((user, "sign"))
+                user.next_signing = None
+        return acts
+
+    def _act(self, user: DebitUser, act: str) -> None:
+        now, number = self.till.clock.now(), user.newest
+        user.history.note(now, act)
+        if act == "sign":
+            self._sign(user)
+        elif number is None or self.stage.books[number].ended_at is not None:
+            return
+        elif act == "broke":
+            user.payer.refusal = self._chance.choice((Refusal.NO_MONEY, Refusal.NO_MONEY, *Refusal))
+            user.payer.refused_until = now + timedelta(hours=24 * self._chance.choice((0.5, 1, 2, 3, 5, 9, 20)))
+        elif act in ("leave", "leave in silence"):
+            self.stage.leave(number, told=act == "leave")
+        elif act == "lapse":
+            self.stage.lapse(number)
+        elif act == "refund":
+            user.history.note(now, f"refunded: {self.stage.refund_newest(number)}")
+        else:
+            self._want_end(user, int(number), at_once=act == "cancel")
+
+    def _sign(self, user: DebitUser) -> None:
+        pays = self.stage.paying_way is not None and self._chance.random() < 0.3
+        way = self.stage.paying_way if pays and self.stage.paying_way else self.stage.way
+        extra = {"openid": "oUpF8uMEb4qRXf22hE3X68TekukE"} if way == "jsapi" else {}
+        wanted = NewAgreement(user.name, "vip", PayBy(ACCOUNT, way, extra), zone=user.payer.zone, pay_now=pays)
+        user.tries += 1
+        request = keyed(f"user:{user.name}", f"sign-{user.tries}", "create_agreement", {})
+        try:
+            number = signing_requests.create_signing(self.till.core, wanted, request)
+        except AlreadyAgreed:
+            user.next_signing = self.till.clock.now() + timedelta(days=1)
+            return
+        user.model.agreements.append(self.stage.expect(str(number), user.payer))
+        try:
+            agreement_signing.start_signing(self.till.core, number)
+        except (ProviderUnavailable, PaymentDeclined) as problem:
+            user.history.note(self.till.clock.now(), f"signing failed: {problem!r}")
+            return
+        row = self._row(number)
+        if row.action is None or self._chance.random() < 0.1:
+            return  # the payer thinks better of it
+        user.history.note(self.till.clock.now(), f"signs {number} {'and pays' if pays else ''}")
+        self.stage.sign(str(number), row.action, row.first_payment_id, signs=self._chance.random() < 0.8)
+
+    def _want_end(self, user: DebitUser, number: int, *, at_once: bool) -> None:
+        user.tries += 1
+        key = f"end-{user.tries}"
+
+        def owned(owner: str) -> Keyed:
+            return keyed(f"user:{owner}", key, "end", {})
+
+        try:
+            agreement_requests.request_end(self.till.core, number, None, owned, "user", at_once=at_once)
+        except AgreementNotInForce as problem:
+            user.history.note(self.till.clock.now(), f"not ended: {problem!r}")
+            return
+        booked = self.stage.books[str(number)]
+        booked.unwanted_at = booked.unwanted_at or self.till.clock.now()
+
+    def _row(self, number: int) -> Any:
+        return self.till.core.read(lambda tx: agreement_rows.known_agreement(tx, number))
+
+    # --- what must hold
+
+    def _compare(self, users: list[DebitUser]) -> None:
+        now = self.till.clock.now()
+        for user in users:
+            self.seen += 1
+            horizons = user.model.horizons(now, self.trouble.lag)
+            until = self.till.active(user.name).get("vip")
+            allowed = {user.model.active_until(now, *pair) for pair in product(horizons, repeat=2)}
+            if until not in allowed:
+                self._disagree(user, f"active until {until}, and not {sorted(map(str, allowed))}")
+            coins = self.till.coins(user.name)
+            wanted = {COINS * user.model.paid_and_kept(horizon) for horizon in horizons}
+            if coins not in wanted:
+                self._disagree(user, f"{coins} coins, and not {sorted(wanted)}")
+
+    def _compare_at_the_end(self, user: DebitUser) -> None:
+        now = self.till.clock.now()
+        until, wanted = self.till.active(user.name).get("vip"), user.model.active_until(now, now, now)
+        if until != wanted:
+            self._disagree(user, f"active until {until} at the end, and not {wanted}")
+        if self.till.coins(user.name) != COINS * user.model.paid_and_kept(now):
+            self._disagree(user, f"{self.till.coins(user.name)} coins at the end")
+        for booked in user.model.agreements:
+            row = self._row(int(booked.number))
+            ends = row.status == "ended"
+            if booked.signed_at is not None and ends != (booked.ended_at is not None):
+                self._disagree(user, f"{booked.number} is {row.status}, and ended at the provider {booked.ended_at}")
+        for fault in user.model.faults():
+            self._disagree(user, fault)
+
+    def _disagree(self, user: DebitUser, what: str) -> None:
+        lines = [f"{self.till.clock.now()}: {user.name} ({user.payer.zone}): {what}"]
+        for booked in user.model.agreements:
+            lines.append(f"ours: {shown(self._row(int(booked.number)))}")
+            lines.append(f"theirs: signed {booked.signed_at}, ended {booked.ended_at}, unwanted {booked.unwanted_at}")
+            lines += [f"  {charge}" for charge in booked.charges]
+        raise Disagreement(user.name, [*user.history.lines, *lines])
+
+    def periods(self) -> int:
+        """How many periods were paid at the provider."""
+        return sum(user.model.paid_and_kept(self.till.clock.now()) for user in self.users)
+
+
+RATES: Mapping[str, float] = {
+    "broke": 4,
+    "refund": 0.7,
+    "leave": 0.25,
+    "leave in silence": 0.25,
+    "lapse": 0.25,
+    "cancel": 0.2,
+    "cancel at the end": 0.2,
+}
+"""How often in a year each happens to a user whose agreement stands."""

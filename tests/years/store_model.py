@@ -1,0 +1,111 @@
+"""What must hold for one user with subscriptions that a store charges, from what the store sold and gave back alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+WHOLE = 100_000
+
+
+@dataclass(slots=True)
+class SoldPeriod:
+    """A period in the store's books. `sold_at` is when the store had it in them."""
+
+    number: str
+    product: str
+    sold_at: datetime
+    start: datetime
+    end: datetime
+    replaced_at: datetime | None = None
+    refunded_at: datetime | None = None
+
+    def given_back(self, knowing: datetime) -> int:
+        """What part of its price went back, in parts per 100 000, rounded half up."""
+        if self.refunded_at is not None and self.refunded_at <= knowing:
+            return WHOLE
+        if self.replaced_at is None or self.replaced_at > knowing:
+            return 0
+        left, length = (self.end - self.replaced_at) / timedelta(milliseconds=1), (self.end - self.start) / MS
+        return int((2 * WHOLE * left + length) // (2 * length))
+
+
+MS = timedelta(milliseconds=1)
+
+
+@dataclass(slots=True)
+class Grace:
+    """The store could not collect, and lets the customer use it until `until`; over for another reason at `over_at`."""
+
+    since: datetime
+    until: datetime
+    over_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Subscription:
+    """What one user bought of one subscription."""
+
+    number: str
+    periods: list[SoldPeriod] = field(default_factory=list)
+    graces: list[Grace] = field(default_factory=list)
+
+    def moments(self) -> Iterator[datetime]:
+        for period in self.periods:
+            yield from filter(None, (period.sold_at, period.replaced_at, period.refunded_at))
+        for grace in self.graces:
+            yield from filter(None, (grace.since, grace.over_at))
+
+    def active(self, now: datetime, knowing: datetime, made_active: dict[str, frozenset[str]]) -> dict[str, datetime]:
+        kept = [each for each in self.periods if each.sold_at <= knowing and each.given_back(knowing) < WHOLE]
+        spans = [(each.start, self._end(each, knowing), made_active[each.product]) for each in kept]
+        begun = [span for span in spans if span[0] <= now]
+        if not begun:
+            return {}
+        _, until, names = max(begun)
+        for start, end, others in sorted(spans):
+            if start <= until and others == names:
+                until = max(until, end)
+        for grace in self.graces:
+            if grace.since <= knowing and (grace.over_at is None or grace.over_at > knowing):
+                until = max(until, grace.until)
+        return dict.fromkeys(names, until) if until > now else {}
+
+    def _end(self, period: SoldPeriod, knowing: datetime) -> datetime:
+        """A period that another one replaced ends there."""
+        later = [each.start for each in self.periods if each.start > period.start and each.sold_at <= knowing]
+        return min([period.end, *later])
+
+
+@dataclass
+class StoreModel:
+    """All subscriptions of one user."""
+
+    made_active: dict[str, frozenset[str]]
+    coins_of: dict[str, int]
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+
+    def active(self, now: datetime, knowing: datetime) -> dict[str, datetime]:
+        found = dict[str, datetime]()
+        for each in self.subscriptions.values():
+            for name, until in each.active(now, knowing, self.made_active).items():
+                found[name] = max(until, found.get(name, until))
+        return found
+
+    def coins(self, knowing: datetime, knowing_refunds: datetime) -> int:
+        """What was sold and what went back are told by messages of their own."""
+        return sum(
+            self._kept(period, knowing_refunds)
+            for each in self.subscriptions.values()
+            for period in each.periods
+            if period.sold_at <= knowing
+        )
+
+    def _kept(self, period: SoldPeriod, knowing: datetime) -> int:
+        granted = self.coins_of[period.product]
+        return granted - (2 * granted * period.given_back(knowing) + WHOLE) // (2 * WHOLE)
+
+    def horizons(self, now: datetime, lag: timedelta) -> Sequence[datetime]:
+        recent = {at for each in self.subscriptions.values() for at in each.moments() if now - lag <= at <= now}
+        return [now - lag, *sorted(recent), now]

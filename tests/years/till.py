@@ -1,0 +1,181 @@
+"""A Tillbook whose worker and webhooks can be killed at any step, over a SQLite file and one provider account."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import select
+
+from app.domain.numbers import NumberSource, slot_of_user
+from app.models.base import AnyRow
+from app.providers.facts import Message, Reply
+from app.providers.http import HttpResponse
+from app.providers.registry import ProviderAccount, Registry
+from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
+from app.providers.tools import Tools
+from app.providers.verbs import Plugin, Refreshes
+from app.services import ledger
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.agreements.entitlements import entitlements_of_user
+from app.services.audit import run
+from app.services.audit.ledger import AsOf
+from app.services.base.context import Core, ProviderClock, Rules
+from app.services.base.statements import Statement
+from app.services.calls.scans import scan_due
+from app.services.facts.parked import PARKED_START, look_at_parked
+from app.services.intake.notifications import receive_notification
+from app.services.payments.expiry import ANY_OVER, expire_due_orders
+from app.services.refunds.early_refunds import look_at_early
+from app.worker import QUEUES
+from tests.support.databases import sessions_for
+from tests.support.faults import Fuse, fused_engine
+
+ACCOUNT = "till"
+COINS = 100
+"""What each period of every plan here grants."""
+MOST_ROUNDS = 12
+_KINDS = Statement(select(*(queue.leases.any_due for queue in QUEUES), ANY_OVER))
+
+
+class Killed(BaseException):
+    """The process died. No handler of ours may catch this."""
+
+
+def _die(_: object) -> None:
+    raise Killed
+
+
+class DyingLine:
+    """The line to the simulated provider: the process may die before a call and after it. `watch` sees each request
+    before the provider does."""
+
+    def __init__(self, app: Flask, fuse: Fuse, watch: Callable[[str, bytes], None]) -> None:
+        self._http, self._fuse, self._watch = WsgiClient(app), fuse, watch
+
+    def request(self, method: str, url: str, **details: Any) -> HttpResponse:
+        self._fuse.step("before call")
+        self._watch(url, details.get("body", b""))
+        answer = self._http.request(method, url, **details)
+        self._http.requests.clear()
+        self._fuse.step("after call")
+        return answer
+
+
+class Till:
+    """The service. `kill_at` is how many steps the next piece of work may take before its process dies; 0: it lives."""
+
+    def __init__(self, url: str, start: datetime, catalogue: str) -> None:
+        self.clock = FixedClock(start)
+        self._fuse = Fuse(_die)
+        self._engine = fused_engine(url, self._fuse)
+        self.is_up = True
+        self.core = Core(
+            sessions=sessions_for(self._engine),
+            registry=Registry({}),
+            numbers=NumberSource(lambda: int(self.clock.now().timestamp() * 1000)),
+            clock=self.clock,
+            rules=Rules(),
+            public_url="https://pay.test",
+        )
+        parsed = parse_catalogue(catalogue)
+        self.core.transact(lambda tx: import_products(tx, parsed, start))
+
+    def serve(
+        self,
+        plugin: Plugin,
+        settings: dict[str, Any],
+        app: Flask,
+        watch: Callable[[str, bytes], None],
+        scan: Mapping[str, int] | None = None,
+    ) -> ProviderAccount:
+        """From now on there is one provider account: of this plugin, at this simulator."""
+        line = DyingLine(app, self._fuse, watch)
+        tools = Tools(http=line, clock=ProviderClock(self.clock), keys=MemoryKeys(), live=False)
+        provider = plugin.build(plugin.settings.model_validate(settings), tools)
+        account = ProviderAccount(ACCOUNT, plugin.name, False, provider, scan or {})
+        self.core = replace(self.core, registry=Registry({ACCOUNT: account}))
+        if isinstance(provider, Refreshes):
+            provider.refresh()
+        return account
+
+    @contextlib.contextmanager
+    def mortal(self, kill_at: int = 0) -> Iterator[None]:
+        """What is done inside dies at that step."""
+        with self._fuse.armed(kill_at), contextlib.suppress(Killed):
+            yield
+
+    def receive(self, _: str, message: Message) -> Reply:
+        """What the provider's notification is answered with. A process that is down or dies answers nothing."""
+        account = self.core.registry.get(ACCOUNT)
+        reply = Reply(0, "text/plain", b"")
+        if account is not None and self.is_up:
+            with self.mortal(self.kill_receiver_at()):
+                reply = receive_notification(self.core, account, message)
+        return reply
+
+    kill_receiver_at: Callable[[], int] = staticmethod(lambda: 0)
+
+    def work(self, kill_at: int = 0) -> None:
+        """All that is due now, by a worker that may die."""
+        with self.mortal(kill_at):
+            for account in self.core.registry:
+                for feed, minutes in account.scan.items():
+                    scan_due(self.core, account, feed, timedelta(minutes=minutes))
+            for _ in range(MOST_ROUNDS):
+                if not self._round():
+                    return
+            raise AssertionError("the worker finds no end")
+
+    def _round(self) -> bool:
+        now = self.core.clock.now()
+        *kinds, orders_end = self.core.alone(lambda tx: _KINDS.rows(tx, {"now": now}))[0]
+        for queue, is_due in zip(QUEUES, kinds, strict=True):
+            if not is_due:
+                continue
+            for number in self.core.read(partial(queue.leases.numbers, now=now, limit=1000)):
+                queue.work(self.core, number)
+        if orders_end:
+            expire_due_orders(self.core, 1000)
+        return any(kinds)
+
+    def look_at_what_waits(self) -> None:
+        """What the worker seldom looks at: facts whose cause may have come since."""
+        with self.mortal():
+            look_at_early(self.core, 0)
+            look_at_parked(self.core, PARKED_START)
+
+    def move_to(self, moment: datetime) -> None:
+        if moment > self.clock.now():
+            self.clock.advance((moment - self.clock.now()) / timedelta(seconds=1))
+
+    # --- what it says
+
+    def active(self, user: str) -> dict[str, datetime]:
+        return {each.name: each.until for each in entitlements_of_user(self.core, user)}
+
+    def coins(self, user: str) -> int:
+        slot = slot_of_user(user)
+        found = self.core.read(lambda tx: ledger.balances(tx, slot, user))
+        return sum(entry.balance for entry in found if entry.asset == "coin")
+
+    def findings(self) -> list[Any]:
+        """What the audit has to say."""
+        return list(run.audit(self.core.sessions, AsOf(self.core.rules.ledger, self.clock.now)))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def shown(row: AnyRow) -> str:
+    """An agreement, for the history of a disagreement."""
+    return (
+        f"{row.id} {row.status} ended_by={row.ended_by!r} anchor={row.anchor_at} next={row.next_period}"
+        f" paid_until={row.paid_until} charge_at={row.next_charge_at} work_at={row.next_work_at}"
+        f" cancel_at={row.cancel_at} problem={row.problem!r}"
+    )

@@ -1,0 +1,59 @@
+"""What goes wrong in a simulated year, and by how much we may lag behind the provider's books because of that."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+from app.providers.testing.simulator import Faults
+
+LAG = timedelta(hours=30)
+"""We ask about each agreement once a day; everything else is asked about sooner."""
+CALM_DAYS = 4
+"""At the end nothing goes wrong for so long: then our books and the provider's must be alike."""
+SILENT_HOURS = 20
+"""No notification is taken for so long at the most."""
+MOST_STEPS = 250
+"""Of one piece of work: a process that dies, dies at one of these."""
+
+
+class Trouble:
+    """Decides what goes wrong next, from one seed. `is_over`: nothing any more."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self.is_over = False
+        self._down_hours = 0
+        self._webhooks_too = False
+        self.lag = LAG
+
+    def spoil(self, faults: Faults) -> None:
+        """Set what goes wrong with the next messages and calls."""
+        faults.set(lose=0, repeat=0, delay=0.0, reorder=0, timeout_before=0, timeout_after=0, garbage=0, error500=0)
+        if self.is_over or self._chance.random() < 0.5:
+            return
+        name = self._chance.choice(
+            ("lose", "repeat", "delay", "reorder", "timeout_before", "timeout_after", "garbage", "error500")
+        )
+        faults.set(**{name: self._chance.randrange(1, 3) if name != "delay" else self._chance.uniform(60, 40_000)})
+
+    def kill_at(self) -> int:
+        """At which step the next piece of work dies; 0: it does not."""
+        return 0 if self.is_over or self._chance.random() > 0.15 else self._chance.randrange(1, MOST_STEPS)
+
+    def new_day(self) -> None:
+        """Sometimes nobody works for a day or three."""
+        if self._down_hours <= 0 and not self.is_over and self._chance.random() < 0.03:
+            self._down_hours = self._chance.randrange(5, 72)
+            # Providers try for a day at the most to tell us.
+            self._webhooks_too = self._down_hours < SILENT_HOURS and self._chance.random() < 0.7
+            self.lag = LAG + timedelta(hours=self._down_hours)
+
+    def next_hours(self, hours: int) -> tuple[bool, bool]:
+        """Whether the worker runs in these hours, and whether notifications are taken."""
+        if self._down_hours > 0:
+            self._down_hours -= hours
+            return False, not self._webhooks_too
+        # What a time without a worker left behind is made up for within the usual time.
+        self.lag = max(LAG, self.lag - timedelta(hours=hours))
+        return True, True
