@@ -18,22 +18,26 @@ from app.services.reports.catalogue import REPORTS, draw_report
 from app.services.reports.files import ReportFormat, csv_lines, write_workbook
 
 _LINE_END = "\n"
+BASES = [basis.value for basis in Basis]
+FORMATS = [form.value for form in ReportFormat]
+"""The words of the command line: click would take the names of an enumeration, `XLSX`, in place of its values."""
 
 
 def _command(name: str) -> click.Command:
     @click.command(name, help=REPORTS[name].about)
     @click.option("--from", "since", required=True, metavar="DATE", help="2026-01-01, or an ISO time with its zone.")
     @click.option("--to", "until", required=True, metavar="DATE", help="The last day, or an ISO time with its zone.")
-    @click.option("--by", "basis", type=click.Choice(list(Basis)), default=Basis.EFFECTIVE, show_default=True)
-    @click.option("--format", "form", type=click.Choice(list(ReportFormat)), help="By the file's ending; else CSV.")
+    @click.option("--by", "basis", type=click.Choice(BASES), default=BASES[0], show_default=True)
+    @click.option("--format", "form", type=click.Choice(FORMATS), help="By the file's ending; else CSV.")
     @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file. Without: CSV to stdout.")
-    def draw(since: str, until: str, basis: Basis, form: ReportFormat | None, output: Path | None) -> None:
+    def draw(since: str, until: str, basis: str, form: str | None, output: Path | None) -> None:
         core = house().core
         span = _span(core, since, until)
-        form = form or (ReportFormat.XLSX if output and output.suffix.lower() == ".xlsx" else ReportFormat.CSV)
-        if form is ReportFormat.XLSX and output is None:
+        by_ending = ReportFormat.XLSX if output and output.suffix.lower() == ".xlsx" else ReportFormat.CSV
+        wanted = ReportFormat(form) if form else by_ending
+        if wanted is ReportFormat.XLSX and output is None:
             raise click.UsageError("a workbook needs --output FILE")
-        core.read(lambda tx: _write(tx, name, span, basis, form, output), snapshot=True)
+        core.read(lambda tx: _write(tx, name, span, Basis(basis), wanted, output), snapshot=True)
 
     return draw
 

@@ -10,7 +10,7 @@ import click
 
 from app.cli.finance import show_adjustments, show_chart, show_clearing
 from app.cli.house import house
-from app.cli.report_files import REPORT_COMMANDS
+from app.cli.report_files import BASES, REPORT_COMMANDS
 from app.domain.accounting_time import Basis, NotATime, moment_given
 from app.domain.csv_text import csv_line
 from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_of
@@ -46,13 +46,13 @@ def report_deferred_revenue() -> None:
 @click.option(
     "--by",
     "basis",
-    type=click.Choice([*Basis]),
-    default=Basis.EFFECTIVE,
+    type=click.Choice(BASES),
+    default=BASES[0],
     show_default=True,
     help="When it happened (of closed months what was closed), or when it was booked.",
 )
 @click.option("--json", "as_document", is_flag=True, help="As one JSON document.")
-def report_trial_balance(at: str | None, since: str | None, until: str | None, basis: Basis, as_document: bool) -> None:
+def report_trial_balance(at: str | None, since: str | None, until: str | None, basis: str, as_document: bool) -> None:
     """What every account of the house, and all users together, gained and lost. Exits 1 if it does not sum to zero."""
     core = house().core
     ends = [text for text in (at, until) if text is not None]
@@ -61,10 +61,10 @@ def report_trial_balance(at: str | None, since: str | None, until: str | None, b
     zone, now = core.rules.ledger.zone, core.clock.now()
     end = report_moment(ends[0], zone, is_end=True) if ends else None
     if since is None:
-        found = core.read(lambda tx: balance_by(tx, basis, now=now, at=end), snapshot=True)
+        found = core.read(lambda tx: balance_by(tx, Basis(basis), now=now, at=end), snapshot=True)
     else:
         start = report_moment(since, zone, is_end=False)
-        found = core.read(lambda tx: moved_by(tx, basis, now=now, since=start, until=end), snapshot=True)
+        found = core.read(lambda tx: moved_by(tx, Basis(basis), now=now, since=start, until=end), snapshot=True)
     if as_document:
         sheets = [as_json(sheet) for sheet in found.sheets]
         click.echo(json.dumps({"at": found.at.isoformat(), "balanced": found.balanced, "sheets": sheets}))
