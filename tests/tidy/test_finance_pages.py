@@ -17,6 +17,7 @@ from app.domain.bill_figures import BillDay
 from app.domain.chart import CHART
 from app.domain.differences import DifferenceType
 from app.services.differences.repairs import OFFERED, Repair
+from app.services.reports.catalogue import REPORTS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SIDES = {
@@ -81,6 +82,14 @@ def test_each_type_of_difference_is_on_the_page_with_its_repairs(page: str, word
     for kind in DifferenceType:
         offered = [str(repair) for repair in OFFERED.get(kind, ())]
         assert [word for word in re.findall(r"`([a-z_]+)`", told[kind]) if word in set(Repair)] == offered, kind
+
+
+@pytest.mark.parametrize(("page", "words"), PAGES)
+def test_each_report_of_a_period_is_on_the_page(page: str, words: tuple[str, ...]) -> None:
+    del words
+    told = {row[0].strip("`"): row[3] for row in _rows(page) if len(row) == 4}
+    for name in REPORTS:
+        assert re.split("[,、] *", told[name]) == ["CSV", "XLSX", "API"], name
 
 
 @pytest.mark.parametrize(("page", "words"), PAGES)
