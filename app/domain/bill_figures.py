@@ -20,7 +20,7 @@ from app.domain.ledger import Transfer, system
 from app.domain.numbers import keyed_uuid
 from app.domain.settling import Whose
 
-MONEY_KINDS = frozenset({LineKind.PAYMENT, LineKind.REFUND})
+TOLD_BY_FACTS = frozenset({LineKind.PAYMENT, LineKind.REFUND})
 """What facts tell, too."""
 
 
@@ -52,10 +52,10 @@ _KIND = {kind: f"bill_{kind}" for kind in LineKind if kind not in (LineKind.PAYM
 _FEE_KIND = {LineKind.REFUND: "bill_fee_return"}
 
 
-def owner_of(kind: LineKind, ours: str | None, refund: str | None, whose: Whose) -> LineOwner:
+def line_owner(kind: LineKind, ours: str | None, refund: str | None, whose: Whose) -> LineOwner:
     """By the rule by which lines are compared with the books. What is no payment and no refund, and names no number, is
     the account's own: its fees and payouts."""
-    if ours is None and kind not in MONEY_KINDS:
+    if ours is None and kind not in TOLD_BY_FACTS:
         return LineOwner.HOUSE
     if not whose.is_ours(ours):
         return LineOwner.ALIEN

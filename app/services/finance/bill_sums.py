@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
 
 from app.domain.accounting_time import TICK, end_of_day
-from app.domain.bill_figures import MONEY_KINDS, BillDay, BillFigures, LineOwner, LineSums, figures_of, owner_of
+from app.domain.bill_figures import TOLD_BY_FACTS, BillDay, BillFigures, LineOwner, LineSums, figures_of, line_owner
 from app.domain.bill_lines import BillSide, LineKind
 from app.domain.deciding import Booking
 from app.domain.status import Outcome
@@ -47,7 +47,7 @@ def _sums(tx: Transaction, day: BillDay, lines: Select[Any]) -> list[LineSums]:
     minors = defaultdict[tuple[LineKind, str, LineOwner], list[int]](lambda: [0, 0, 0])
     suspended: set[str] | None = None
     for rows in tx.execute(lines.execution_options(yield_per=LINES_AT_ONCE)).partitions():
-        owners = [owner_of(LineKind(row.kind), row.ours, row.refund, day.whose) for row in rows]
+        owners = [line_owner(LineKind(row.kind), row.ours, row.refund, day.whose) for row in rows]
         strange = [row.theirs for row, owner in zip(rows, owners, strict=True) if _may_be_known(row, owner)]
         known = set[str]()
         if strange:
@@ -62,7 +62,7 @@ def _sums(tx: Transaction, day: BillDay, lines: Select[Any]) -> list[LineSums]:
 
 
 def _may_be_known(row: AnyRow, owner: LineOwner) -> bool:
-    return owner is LineOwner.ALIEN and row.kind in MONEY_KINDS and row.theirs is not None
+    return owner is LineOwner.ALIEN and row.kind in TOLD_BY_FACTS and row.theirs is not None
 
 
 def version_of(tx: Transaction, account: str) -> tuple[Any, ...]:
