@@ -7,7 +7,7 @@ import click
 from app.cli.house import house
 from app.domain.remedies import remedy
 from app.domain.status import NEEDS_A_PERSON, Outcome
-from app.services.facts import fact_search, inbox, parked
+from app.services.facts import assigned, fact_search, inbox, parked
 from app.services.intake import notifications
 from app.services.payments import expiry
 
@@ -107,6 +107,32 @@ def reexamine_fact(number: int) -> None:
     if applied.outcome in NEEDS_A_PERSON:
         raise click.ClickException(f"still to be looked at: {became}")
     click.echo(became)
+
+
+@facts.command("assign")
+@click.argument("number", type=int)
+@click.option("--order", "order_id", type=int, required=True, help="The order that is paid by it.")
+@click.option("--yes", is_flag=True, help="Do it; without this, only what would be done is shown.")
+@click.option("--reason", default="", help="Needed with --yes.")
+@click.option("--actor", default="", help="Who you are. Needed with --yes.")
+def assign_fact(number: int, order_id: int, yes: bool, reason: str, actor: str) -> None:
+    """Give money that matched nothing (suspense, or what seemed to be another system's) to the order of a user.
+
+    The order must have an attempt to pay by the same provider account, and cost what was paid; for a user without one,
+    make it first. Its coins are credited as ever. Exits 1 if it does not fit.
+    """
+    core = house().core
+    try:
+        plan = assigned.plan_assignment(core, number, order_id)
+        if not yes:
+            click.echo(f"would {plan.sentence}")
+            return
+        if not (reason and actor):
+            raise click.UsageError("--yes needs --reason and --actor")
+        applied = assigned.assign(core, plan, actor=f"operator:{actor}", reason=reason)
+    except assigned.NotAssigned as error:
+        raise click.ClickException(f"fact {number}: {error}") from None
+    click.echo(f"{applied.outcome} {applied.reason}".strip())
 
 
 @click.group()

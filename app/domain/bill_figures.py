@@ -18,13 +18,17 @@ from app.domain.bill_lines import LineKind
 from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import Transfer, system
 from app.domain.numbers import keyed_uuid
+from app.domain.settling import Whose
+
+TOLD_BY_FACTS = frozenset({LineKind.PAYMENT, LineKind.REFUND})
+"""What facts tell, too."""
 
 
 class LineOwner(StrEnum):
     """To whom a line's money belongs, by our number in the line."""
 
     HOUSE = "house"
-    """To us: the number has the shape of ours, or there is none."""
+    """To us: the number can be ours, or a fee, a payout and so on names none."""
     ALIEN = "alien"
     """To another system: the number is none of ours."""
     FACTS = "facts"
@@ -46,6 +50,16 @@ _COUNTER = {
 OTHERS_MONEY = "bill_others_money"
 _KIND = {kind: f"bill_{kind}" for kind in LineKind if kind not in (LineKind.PAYMENT, LineKind.REFUND)}
 _FEE_KIND = {LineKind.REFUND: "bill_fee_return"}
+
+
+def line_owner(kind: LineKind, ours: str | None, refund: str | None, whose: Whose) -> LineOwner:
+    """By the rule by which lines are compared with the books. What is no payment and no refund, and names no number, is
+    the account's own: its fees and payouts."""
+    if ours is None and kind not in TOLD_BY_FACTS:
+        return LineOwner.HOUSE
+    if not whose.is_ours(ours):
+        return LineOwner.ALIEN
+    return LineOwner.FACTS if kind is LineKind.ADJUSTMENT and refund is not None else LineOwner.HOUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +95,10 @@ def figures_of(sums: Iterable[LineSums]) -> dict[tuple[str, str], int]:
     return {key: minor for key, minor in found.items() if minor}
 
 
+NUMBERS_OF_OURS = Whose()
+"""The usual rule: the account is ours alone, and our numbers are those that we give out."""
+
+
 @dataclass(frozen=True, slots=True)
 class BillDay:
     """One day of one provider account, in the zone of its bills."""
@@ -89,6 +107,8 @@ class BillDay:
     environment: str
     day: date
     zone: tzinfo
+    whose: Whose = NUMBERS_OF_OURS
+    """Which lines of its bills can be ours."""
 
     @property
     def start(self) -> datetime:

@@ -31,6 +31,8 @@ class Mismatch(StrEnum):
     """A name or number in it is beyond what can be kept: nothing is done on its word."""
     BEFORE_PAYMENT = "before_payment"
     """A refund of a payment that we have not heard of yet: it waits, and is applied with it."""
+    ASSIGNED = "assigned"
+    """A person said to which order its money belongs: it is told again with a payment of that."""
     REFUNDS_UNKNOWN = "refunds_unknown"
     """Paid as asked, and something of it went back, nobody says how much: held until a refund of it is told."""
 

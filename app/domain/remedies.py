@@ -9,7 +9,9 @@ from app.domain.matching import Mismatch
 
 _GIVE_BACK = "give it back on the provider's site, or grant the user what was bought"
 REMEDIES: Mapping[str, str] = {
-    Mismatch.UNKNOWN_NUMBER: "looked at again for 30 days; restore the order, or find out at the provider who sold it",
+    Mismatch.UNKNOWN_NUMBER: (
+        "looked at again for 30 days; restore the order, or find out whose it is and `tillbook facts assign` it"
+    ),
     Mismatch.OTHER_PROVIDER_ACCOUNT: "it came by another provider account than its payment's: put the settings right",
     Mismatch.OTHER_ACCOUNT: "it names another merchant: put the settings right and reexamine it, or leave it",
     Mismatch.OTHER_ENVIRONMENT: "a test payment in a live account, or the reverse: put the settings right, or leave it",
@@ -25,6 +27,7 @@ REMEDIES: Mapping[str, str] = {
     Mismatch.NOT_HANDLED: "this version does nothing about it: upgrade, then reexamine",
     Mismatch.UNUSABLE: "a name in it cannot be kept: repair the plugin, then replay its message",
     Mismatch.BEFORE_PAYMENT: "a refund whose payment was not heard of yet: it waits and needs nobody",
+    Mismatch.ASSIGNED: "assigning it was stopped in the middle: run `tillbook facts assign` with its order again",
     Mismatch.REFUNDS_UNKNOWN: (
         "a part went back and nobody says how much: credited when a refund of it is told, perhaps by the next bill;"
         " if nothing went back, `tillbook refunds end PAYMENT` credits it whole"

@@ -104,7 +104,8 @@ class Intervention(Base):
     __table_args__ = (
         slot_matches_id(),
         CheckConstraint(
-            "what IN ('payment_closed', 'refund_ended', 'question_ended', 'fulfilment_ended')", name="what_known"
+            "what IN ('payment_closed', 'refund_ended', 'question_ended', 'fulfilment_ended', 'fact_assigned')",
+            name="what_known",
         ),
         CheckConstraint("length(actor) > 0", name="has_actor"),
         Index(None, "slot", "payment_id", "at"),

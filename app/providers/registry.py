@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from app.domain.settling import Whose
 from app.providers.errors import Misconfigured
 from app.providers.tools import Tools
 from app.providers.verbs import Fulfils, Plugin, Provider, Scans
@@ -53,6 +54,11 @@ class ProviderAccount:
     """A pattern of our numbers in its bills; empty: 63-bit decimal numbers."""
     estimated_share: int = 30
     """Of a store: per cent of the price that it keeps, by estimate."""
+
+    @cached_property
+    def whose(self) -> Whose:
+        """Which lines of its bills can be ours."""
+        return Whose(self.shared, self.our_numbers)
 
     @cached_property
     def takes_reports(self) -> bool:

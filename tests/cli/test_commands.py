@@ -196,6 +196,21 @@ def test_parked_facts_are_listed_and_reexamined(operator: World) -> None:
         assert why in done.output
 
 
+def test_money_that_matches_nothing_is_assigned_to_an_order(operator: World) -> None:
+    view = operator.order()
+    ref = Ref(ours="12345678", theirs="T-2")
+    number = told(operator, paid_fact(operator, view.payments[0].id, owner=None, ref=ref)).fact_id
+    words = ("facts", "assign", str(number), "--order", str(view.order.id))
+    shown = run(*words)
+    said = f"would give 600 CNY of T-2 to order {view.order.id} of user alice"
+    assert (shown.exit_code, shown.output.startswith(said), operator.coins()) == (0, True, 0)
+    assert run(*words, "--yes", "--actor", "jo").exit_code == 2, "who and why are asked for"
+    done = run(*words, "--yes", "--actor", "jo", "--reason", "the receipt")
+    assert (done.exit_code, done.stdout.strip(), operator.coins()) == (0, "applied", 66)
+    again = run(*words, "--yes", "--actor", "jo", "--reason", "the receipt")
+    assert (again.exit_code, "it is assigned already" in again.output) == (1, True)
+
+
 def test_a_fact_whose_cause_has_come_is_applied_by_hand(operator: World) -> None:
     payment_id = operator.order().payments[0].id
     number = told(operator, paid_fact(operator, payment_id, account="m-9")).fact_id

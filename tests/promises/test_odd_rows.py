@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from app.domain.money import Money
 from app.domain.retries import RETRIES, Retried
 from app.domain.status import Outcome
-from app.providers.errors import ProviderError, Retryable, Unknown
+from app.providers.errors import Misconfigured, ProviderError, Retryable, Unknown
 from app.providers.facts import Fact, Kind, Page, Ref
 from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import import_products, parse_catalogue
@@ -262,6 +262,19 @@ def test_a_fact_that_is_not_ours_stays_so_however_often_it_is_listed(reader: Rea
     for _ in range(3):
         reader.later()
     assert [row.outcome for row in listed(reader.world, "not_ours")] == ["not_ours"]
+
+
+def test_a_provider_that_refuses_us_is_asked_again_when_the_feed_would_be_due_anyway(reader: Reader) -> None:
+    reader.feed.pages[None] = Misconfigured("no permission for account bills")
+    with capture_logs() as logged:
+        assert reader.later()
+        assert not reader.later(HOUR - timedelta(seconds=1))
+        assert reader.later(timedelta(seconds=1))
+    assert [one["log_level"] for one in logged if one["event"] == "provider_call_failed"] == ["error", "error"]
+    assert (len(reader.feed.read), reader.row().problem) == (2, "no permission for account bills")
+    reader.feed.pages.clear()
+    assert reader.later()
+    assert (reader.row().cursor, reader.row().problem) == (None, "")
 
 
 @pytest.mark.parametrize("first", ["scan", "bill"])

@@ -147,7 +147,8 @@ class World:
         return [(row.kind, row.outcome, row.reason) for row in rows]
 
     def assert_balanced(self) -> None:
-        as_of = AsOf(self.core.rules.ledger, self.core.clock.now)
+        whose = {account.name: account.whose for account in self.core.registry}
+        as_of = AsOf(self.core.rules.ledger, self.core.clock.now, whose)
         assert run.audit(self.core.sessions, as_of) == []
 
 

@@ -4,7 +4,7 @@ the reports of closed months are what they were."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -13,11 +13,12 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import aliased
 
 from app.domain.accounting_time import BILL_KINDS, ClosedMonth, effective_before
-from app.domain.bill_figures import BillDay
+from app.domain.bill_figures import NUMBERS_OF_OURS, BillDay
 from app.domain.bill_lines import BillSide
 from app.domain.chart import HOUSE_SLOT
 from app.domain.journal import JOURNAL_ENTRY, EntryStatus, transfers_of_entry
 from app.domain.ledger import ENVIRONMENTS
+from app.domain.settling import Whose
 from app.models.base import AnyRow
 from app.models.bills import BILL_READINGS
 from app.models.finance import CLOSINGS, JOURNAL_ENTRIES
@@ -36,9 +37,9 @@ _BOOKED_SIDES = (BillSide.FUNDS, BillSide.TRADES)
 _T, _A, _R, _J, _C = TRANSFERS.c, ACCOUNTS.c, BILL_READINGS.c, JOURNAL_ENTRIES.c, CLOSINGS.c
 
 
-def audit_finance(sessions: Sessions, now: datetime) -> Iterator[Finding]:
+def audit_finance(sessions: Sessions, now: datetime, whose: Mapping[str, Whose]) -> Iterator[Finding]:
     """Findings, in bounded memory."""
-    yield from _bills(sessions)
+    yield from _bills(sessions, whose)
     yield from audit_store_shares(sessions)
     yield from _journal(sessions)
     yield from _closed_months(sessions, now)
@@ -47,7 +48,7 @@ def audit_finance(sessions: Sessions, now: datetime) -> Iterator[Finding]:
 # --- what bills say ---
 
 
-def _bills(sessions: Sessions) -> Iterator[Finding]:
+def _bills(sessions: Sessions, whose: Mapping[str, Whose]) -> Iterator[Finding]:
     """Every day of every account, and that there is no transfer of these kinds beside them."""
     explained: dict[tuple[str, str], set[date]] = defaultdict(set)
     for account, environment, zone in read(sessions, _accounts):
@@ -55,7 +56,7 @@ def _bills(sessions: Sessions) -> Iterator[Finding]:
         for day in read(sessions, partial(_days, account=account, zone=zone)):
             explained[account, environment].add(day)
             if day not in waiting:
-                bill_day = BillDay(account, environment, day, zone)
+                bill_day = BillDay(account, environment, day, zone, whose.get(account, NUMBERS_OF_OURS))
                 yield from read(sessions, partial(_day, day=bill_day), snapshot=True)
     yield from read(sessions, partial(_unexplained, explained=explained))
 

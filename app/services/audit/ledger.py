@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -21,6 +21,7 @@ from app.domain.proof.book import BookProof
 from app.domain.proof.counters import Counted, Today
 from app.domain.proof.events import MarksProof, StoredMark, SubjectProof
 from app.domain.proof.rows import LedgerFinding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
+from app.domain.settling import Whose
 from app.models.base import AnyRow
 from app.services.audit.ledger_rows import FIRST_SLOTS, HOW_MANY, SlotReader, snapshot
 from app.services.base.transaction import Sessions, Transaction
@@ -71,10 +72,12 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """The rules by which spends are counted, and the clock that says which day and month are running."""
+    """The rules of the house, and the clock that says which day and month are running."""
 
     rules: LedgerRules
     now: Callable[[], datetime]
+    whose: Mapping[str, Whose] = field(default_factory=dict)
+    """Which lines of bills can be ours, by provider account; of accounts that are not named here, the usual ones."""
 
 
 SILENT = Watch()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app.domain.accounting_time import effective_before
@@ -35,6 +35,7 @@ _o, _p, _f = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c
 _t = TRANSFERS.c
 _KINDS = (*bookings.KINDS, *refund_audit.REFUND_TRANSFER_KINDS)
 """The kinds of transfer that only facts make."""
+_HAS_BOOKED = or_(_f.booking != Booking.NOTHING, _f.from_suspense)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +117,12 @@ def _unexplained(session: Transaction, slot: int) -> list[uuid.UUID]:
     """Those of its transfers that no fact explains, at most the first few: what is booked and has no such fact,
     and what takes back something that is not there."""
     known = set[uuid.UUID]()
-    paid = select(*_f).where(_f.slot == slot, _f.kind == Kind.PAID, _f.booking != Booking.NOTHING)
+    paid = select(*_f).where(_f.slot == slot, _f.kind == Kind.PAID, _HAS_BOOKED)
     for fact in session.execute(paid).all():
         order = _order_of(session, fact)
         money, booking = bookings.of_row(fact), Booking(fact.booking)
         made = (
-            bookings.unmatched(money, booking)
+            bookings.of_unmatched_row(fact)
             if order is None
             else bookings.transfers_of(money, order, fact.payment_id, booking, from_suspense=fact.from_suspense)
         )
@@ -235,7 +236,7 @@ def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | No
     wanted = (
         select(*_f)
         .prefix_with(sweep("audit"))
-        .where(tuple_(_f.slot, _f.id) > after, _f.payment_id.is_(None), _f.booking != Booking.NOTHING)
+        .where(tuple_(_f.slot, _f.id) > after, _f.payment_id.is_(None), _HAS_BOOKED)
         .order_by(_f.slot, _f.id)
         .limit(ORDER_PAGE)
     )
@@ -245,7 +246,7 @@ def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | No
     findings: list[Finding] = []
     made: Counter[int] = Counter()
     for fact in facts:
-        transfers = bookings.unmatched(bookings.of_row(fact), Booking(fact.booking))
+        transfers = bookings.of_unmatched_row(fact)
         made[fact.slot] += len(transfers)
         found = [*_missing(session, fact.slot, transfers, f"fact {fact.id}")]
         found += _refunds(session, fact, None, None, made)

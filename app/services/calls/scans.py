@@ -3,7 +3,8 @@
 One odd row, one fact that cannot be applied, one document that cannot be read: the rest goes on, and the odd one is
 kept for a person, who can have it read again (`tillbook messages replay`). A page that fails is tried again; one that
 fails in one and the same way for most of a day is left, with the rest of its window. A provider that asks to wait, or
-that cannot be reached, is waited for.
+that cannot be reached, is waited for. One that refuses us (a merchant without permission for a bill) is asked again
+when the feed would be due anyway: until a person has mended the settings, each question is one more alarm.
 """
 
 from __future__ import annotations
@@ -142,7 +143,8 @@ def _read_page(core: Core, account: ProviderAccount, row: AnyRow, every: timedel
         if called.end in _MAY_BE_THE_DOCUMENT:
             _failed(core, row, called.problem or called.end, every)
         else:
-            _wait(core, row, called.problem or called.end, called.not_before)
+            not_before = core.clock.now() + every if called.end is CallEnd.MISCONFIGURED else called.not_before
+            _wait(core, row, called.problem or called.end, not_before)
         return None
     keep_bills(core, BillWindow(row.provider_account, row.feed, row.since, row.until), page.files)
     _apply_all(core, account, row, page.facts)

@@ -28,7 +28,7 @@ from app.domain.differences import (
     judge_line,
     second_line,
 )
-from app.domain.settling import A_DAY, POOL, Reconciliation, Whose, balance_ends, pool_is_over, reconcile
+from app.domain.settling import A_DAY, POOL, Reconciliation, balance_ends, pool_is_over, reconcile
 from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
@@ -103,7 +103,7 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
     settled = reconcile(
         lines_between(tx, account.name, side, early, late),
         entries_between(tx, books, early, late),
-        Whose(account.shared, account.our_numbers),
+        account.whose,
     )
     result.matched, result.not_ours, result.undecided = settled.matched, settled.not_ours, settled.undecided
     found = [one for one in settled.found if since <= one.at < until]

@@ -161,7 +161,8 @@ def can_be_looked_at_again(known: Any) -> bool:
     """Whether the fact is parked in a way that leaves everything open: its money was not booked, or only to suspense
     because its payment, or what of it went back, was not known. What was decided against a payment of ours stays so."""
     undecided = known.booking == Booking.NOTHING or known.payment_id is None or is_held(known)
-    return bool(known.outcome in NOT_MATCHED and known.reason != Mismatch.UNUSABLE and undecided)
+    is_over = known.reason in (Mismatch.UNUSABLE, Mismatch.ASSIGNED)
+    return bool(known.outcome in NOT_MATCHED and undecided and not is_over)
 
 
 def report_fact(reported: ReportedFact, applied: Applied) -> None:

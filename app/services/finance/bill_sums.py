@@ -1,4 +1,4 @@
-"""Adds up the lines of a day's bills, in the database.
+"""Adds up the lines of a day's bills.
 
 Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES. Of a line that
 several bills tell (its key is the same) the newest reading counts.
@@ -6,18 +6,18 @@ several bills tell (its key is the same) the newest reading counts.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
 
 from app.domain.accounting_time import TICK, end_of_day
-from app.domain.bill_figures import BillDay, BillFigures, LineOwner, LineSums, figures_of
+from app.domain.bill_figures import TOLD_BY_FACTS, BillDay, BillFigures, LineOwner, LineSums, figures_of, line_owner
 from app.domain.bill_lines import BillSide, LineKind
 from app.domain.deciding import Booking
-from app.domain.numbers import MAX_NUMBER
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
@@ -31,26 +31,38 @@ THAT_COUNTS = "read"
 MOST_DAYS_COVERED = 366
 """A bill of more days is booked by the days of its lines."""
 LINES_AT_ONCE = 1000
-"""So many lines of other systems are looked for among our payments by one statement."""
+"""So many lines are read at once; those of other systems among them are looked for by one statement."""
 _L, _R, _F, _P = BILL_LINES.c, BILL_READINGS.c, FACTS.c, Payment.__table__.c
-_MONEY = (LineKind.PAYMENT, LineKind.REFUND)
-_OWN_DIGITS = str(MAX_NUMBER)
 
 
 def figures(tx: Transaction, day: BillDay) -> BillFigures:
     """What the day's bills say that must be in the books."""
     side = BillSide.FUNDS if _is_covered(tx, day) else BillSide.TRADES
-    lines = _lines(day, side)
-    columns = (lines.c.kind, lines.c.currency, lines.c.whose)
-    totals = [func.sum(lines.c[name]).label(name) for name in ("amount_minor", "fee_minor", "discount_minor")]
-    wanted = select(*columns, *totals).where(lines.c.rank == 1).group_by(*columns)
-    sums = list[LineSums]()
-    for row in tx.execute(wanted):
-        told = (int(row.amount_minor), int(row.fee_minor), int(row.discount_minor))
-        sums.append(LineSums(LineKind(row.kind), row.currency, LineOwner(row.whose), *told))
-    if any(one.whose is LineOwner.ALIEN and one.kind in _MONEY for one in sums):
-        sums += _known_all_the_same(tx, day.provider_account, lines)
-    return figures_of(sums)
+    return figures_of(_sums(tx, day, _lines(day, side)))
+
+
+def _sums(tx: Transaction, day: BillDay, lines: Select[Any]) -> list[LineSums]:
+    """The lines, added up by kind, currency and owner. What seems to be another system's is ours all the same if our
+    books have its money by a fact: of a payment that a person assigned, or money in suspense."""
+    minors = defaultdict[tuple[LineKind, str, LineOwner], list[int]](lambda: [0, 0, 0])
+    suspended: set[str] | None = None
+    for rows in tx.execute(lines.execution_options(yield_per=LINES_AT_ONCE)).partitions():
+        owners = [line_owner(LineKind(row.kind), row.ours, row.refund, day.whose) for row in rows]
+        strange = [row.theirs for row, owner in zip(rows, owners, strict=True) if _may_be_known(row, owner)]
+        known = set[str]()
+        if strange:
+            suspended = _suspended(tx, day.provider_account) if suspended is None else suspended
+            known = suspended | _of_payments(tx, day.provider_account, strange)
+        for row, owner in zip(rows, owners, strict=True):
+            whose = LineOwner.HOUSE if _may_be_known(row, owner) and row.theirs in known else owner
+            total = minors[LineKind(row.kind), row.currency, whose]
+            for number, minor in enumerate((row.amount_minor, row.fee_minor, row.discount_minor)):
+                total[number] += minor
+    return [LineSums(*of_them, *total) for of_them, total in minors.items()]
+
+
+def _may_be_known(row: AnyRow, owner: LineOwner) -> bool:
+    return owner is LineOwner.ALIEN and row.kind in TOLD_BY_FACTS and row.theirs is not None
 
 
 def version_of(tx: Transaction, account: str) -> tuple[Any, ...]:
@@ -105,51 +117,18 @@ def _is_covered(tx: Transaction, day: BillDay) -> bool:
     return bool(tx.scalar(select(covering)))
 
 
-def _lines(day: BillDay, side: BillSide) -> Subquery:
-    """The lines of the day that are decided; `rank` 1 is the newest telling of each."""
+def _lines(day: BillDay, side: BillSide) -> Select[Any]:
+    """The lines of the day that are decided, in the newest telling of each."""
     newest = func.row_number().over(partition_by=_L.key, order_by=(_L.reading_id.desc(), _L.position))
-    columns = (_L.kind, _L.currency, _L.amount_minor, _L.fee_minor, _L.discount_minor, _L.theirs)
-    return (
-        select(*columns, _whose().label("whose"), newest.label("rank"))
+    minors = (_L.amount_minor, _L.fee_minor, _L.discount_minor)
+    told = (
+        select(_L.kind, _L.currency, *minors, _L.ours, _L.theirs, _L.refund, newest.label("rank"))
         .join(BILL_READINGS, and_(_R.provider_account == _L.provider_account, _R.id == _L.reading_id))
         .where(_L.provider_account == day.provider_account, _L.at >= day.start, _L.at < day.end)
         .where(_R.status == THAT_COUNTS, _R.side == side, ~_L.undecided)
-        .subquery("counted")
+        .subquery("told")
     )
-
-
-def _whose() -> ColumnElement[str]:
-    """By our number in the line: 63-bit decimals without a leading zero are ours (`numbers.parse_number`)."""
-    digits = and_(func.trim(_L.ours, "0123456789") == "", _L.ours != "", ~_L.ours.startswith("0"))
-    length = func.length(_L.ours)
-    small = or_(length < len(_OWN_DIGITS), and_(length == len(_OWN_DIGITS), _L.ours <= _OWN_DIGITS))
-    is_ours = and_(digits, small)
-    came_back = and_(_L.kind == LineKind.ADJUSTMENT, _L.refund.is_not(None), is_ours)
-    return case(
-        (_L.ours.is_(None), literal(LineOwner.HOUSE.value)),
-        (came_back, literal(LineOwner.FACTS.value)),
-        (is_ours, literal(LineOwner.HOUSE.value)),
-        else_=literal(LineOwner.ALIEN.value),
-    )
-
-
-def _known_all_the_same(tx: Transaction, account: str, lines: Subquery) -> list[LineSums]:
-    """Corrections for payments and refunds whose number is not of our shape, and whose money our books have by a fact
-    all the same: of a payment that a person assigned, or money in suspense."""
-    corrections = list[LineSums]()
-    wanted = select(lines).where(
-        lines.c.rank == 1, lines.c.whose == LineOwner.ALIEN, lines.c.kind.in_(_MONEY), lines.c.theirs.is_not(None)
-    )
-    suspended = _suspended(tx, account)
-    for rows in tx.execute(wanted).partitions(LINES_AT_ONCE):
-        known = suspended | _of_payments(tx, account, [row.theirs for row in rows])
-        for row in rows:
-            if row.theirs in known:
-                told = (row.amount_minor, row.fee_minor, row.discount_minor)
-                corrections.append(LineSums(LineKind(row.kind), row.currency, LineOwner.HOUSE, *told))
-                taken_back = [-minor for minor in told]
-                corrections.append(LineSums(LineKind(row.kind), row.currency, LineOwner.ALIEN, *taken_back))
-    return corrections
+    return select(told).where(told.c.rank == 1)
 
 
 def _of_payments(tx: Transaction, account: str, numbers: Sequence[str]) -> set[str]:

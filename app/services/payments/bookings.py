@@ -105,6 +105,23 @@ def unmatched(fact: MoneyFact, booking: Booking) -> list[Transfer]:
     return _moved(fact, "money", fact.clearing, booking, fact.theirs, at=fact.at)
 
 
+def out_of_slot(fact: MoneyFact) -> list[Transfer]:
+    """What takes its money out of suspense again, back to `clearing`: it is booked anew where its payment lies, as of
+    the same moment."""
+    return [
+        replace(arrived, key=f"{fact.key}:assigned", debit=arrived.credit, credit=arrived.debit)
+        for arrived in unmatched(fact, Booking.SUSPENSE)
+    ]
+
+
+def of_unmatched_row(row: AnyRow) -> list[Transfer]:
+    """What a stored fact without a payment has booked. One whose money has left suspense is told again elsewhere."""
+    fact = of_row(row)
+    if row.from_suspense:
+        return [*unmatched(fact, Booking.SUSPENSE), *out_of_slot(fact)]
+    return unmatched(fact, Booking(row.booking))
+
+
 def _out_of_suspense(fact: MoneyFact, booking: Booking, reference: str) -> list[Transfer]:
     """Effective when it is booked: until then it was not known whose money that is."""
     if booking is Booking.SUSPENSE:

@@ -11,7 +11,7 @@ from app.services.base.upsert import insert_numbered
 
 LONGEST_INTERVENER = 160
 """Characters of a person's name that are kept."""
-What = Literal["payment_closed", "refund_ended", "question_ended", "fulfilment_ended"]
+What = Literal["payment_closed", "refund_ended", "question_ended", "fulfilment_ended", "fact_assigned"]
 
 
 def write_down(

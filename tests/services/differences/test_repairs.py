@@ -3,13 +3,18 @@ it off."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
 import pytest
+from sqlalchemy import select
 
 from app.domain.bill_lines import LineKind
 from app.domain.money import Money
+from app.domain.numbers import SLOTS
+from app.models.history import Intervention
+from app.models.slot_guard import sweep
 from app.providers.facts import Fact, Kind, Ref
 from app.services.differences.difference_rows import (
     NotDone,
@@ -20,8 +25,12 @@ from app.services.differences.difference_rows import (
 )
 from app.services.differences.repairs import Repair, carry_out, plan_repair
 from app.services.differences.write_offs import confirm_write_off, propose_write_off
+from app.services.facts.assigned import NotAssigned, assign, plan_assignment
+from app.services.facts.parked import NotReexamined, list_parked, reexamine
 from app.services.refunds import requests
-from tests.support.facts import paid_fact
+from tests.support.databases import sessions_for
+from tests.support.facts import paid_fact, told
+from tests.support.faults import Fuse, Injected, fused_engine, raising
 from tests.support.settling_house import NOON, SettlingHouse, alien_line, line_of, settling_house
 from tests.support.world import World
 
@@ -150,3 +159,76 @@ def test_who_works_on_a_difference_and_what_he_says_stays_in_its_history(house: 
     with pytest.raises(NotDone, match="it is resolved"):
         take_difference(core, number, actor="wang")
     assert [what for what, _ in history(house, number)] == ["opened", "taken", "noted", "resolved"]
+
+
+@pytest.mark.parametrize("number", ["its slot", "1234567890123456789"])
+def test_money_that_only_the_bill_knew_is_given_to_the_order_of_a_user_by_a_person_once(
+    house: SettlingHouse, number: str
+) -> None:
+    """The number that the provider tells lies in the slot of the user, or in another one."""
+    core, world = house.world.core, house.world
+    payment = house.ordered("alice")
+    order = world.payment(payment).order_id
+    other = world.payment(house.ordered("bob")).order_id
+    ours = str(payment + SLOTS) if number == "its slot" else number
+    house.bring("2026-01-02", [alien_line("T-nobody", ours)])
+    house.compare()
+    row = house.only()
+    assert row.type == "theirs_not_ours"
+    known = Fact(Kind.PAID, Ref(ours, "T-nobody"), NOON, Money(600, "CNY"), account="m-1", live=False)
+    house.maker.answers["T-nobody"] = (known,)
+    repaired(house, row.id)
+    assert (house.again(row).state, world.money("suspense"), world.coins()) == ("gone", 600, 0)
+    [fact] = core.read(partial(list_parked, outcome="parked", limit=10, theirs="T-nobody"))
+    plan = plan_assignment(core, fact.id, order)
+    assert plan.sentence.startswith(f"give 600 CNY of T-nobody to order {order} of user alice (1 ")
+    assert (world.money("suspense"), world.coins()) == (600, 0)
+    late = plan_assignment(core, fact.id, other)
+    assert assign(core, plan, actor="wang", reason="she showed the receipt").outcome == "applied"
+    for again in (plan, late):
+        with pytest.raises(NotAssigned) if again is late or number == "its slot" else nullcontext():
+            assign(core, again, actor="li", reason="again")
+    with pytest.raises(NotAssigned, match=r"assigned already|that is decided"):
+        plan_assignment(core, fact.id, other)
+    assert (world.money("suspense"), world.money("sales"), world.coins(), world.coins("bob")) == (0, 600, 66, 0)
+    house.compare()
+    assert (house.listed(), core.read(partial(list_parked, outcome="parked", limit=10))) == ([], [])
+    told(world, known)  # the provider repeats itself
+    assert world.coins() == 66
+    [deed] = core.read(lambda tx: tx.execute(select(Intervention.__table__).prefix_with(sweep("operator"))).all())
+    assert (deed.what, deed.actor, deed.payment_id) == ("fact_assigned", "wang", payment)
+    world.assert_balanced()
+
+
+@ONE_DATABASE
+def test_assigning_that_is_stopped_anywhere_is_gone_on_with_and_credits_once(
+    house: SettlingHouse, database_url: str
+) -> None:
+    core, world = house.world.core, house.world
+    order = world.payment(house.ordered("alice")).order_id
+    known = Fact(Kind.PAID, Ref("1234567890123456789", "T-1"), NOON, Money(600, "CNY"), account="m-1", live=False)
+    told(world, known)
+    told(world, replace(known, ref=Ref("1234567890123456790", "T-2"), money=Money(500, "CNY")))
+    (first,), (second,) = (core.read(partial(list_parked, outcome="parked", limit=1, theirs=n)) for n in ("T-1", "T-2"))
+    with pytest.raises(NotAssigned, match="other_amount"):
+        plan_assignment(core, second.id, order)
+    fuse = Fuse(raising)
+    engine = fused_engine(database_url, fuse)
+    fused = replace(core, sessions=sessions_for(engine))
+    reasons, steps = set(), 0
+    while True:
+        steps += 1
+        with fuse.armed(steps), suppress(Injected):
+            assign(fused, plan_assignment(core, first.id, order), actor="wang", reason="she showed the receipt")
+        told(world, known)
+        waiting = core.read(partial(list_parked, outcome="parked", limit=10, theirs="T-1"))
+        reasons |= {one.reason for one in waiting}
+        if not waiting:
+            break
+        if waiting[0].reason == "assigned":
+            with pytest.raises(NotReexamined):
+                reexamine(core, first.id)
+    engine.dispose()
+    assert reasons == {"unknown_number", "assigned"}
+    assert (world.coins(), world.money("sales"), world.money("suspense")) == (66, 600, 500)
+    world.assert_balanced()

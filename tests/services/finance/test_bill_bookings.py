@@ -13,6 +13,8 @@ from sqlalchemy import Engine
 from app.domain.bill_figures import BillDay
 from app.domain.bill_lines import BillSide, LineKind
 from app.providers.facts import Ref
+from app.services.audit import run
+from app.services.audit.ledger import AsOf
 from app.services.finance import bill_bookings
 from app.services.finance.clearing import ClearingDay, clearing_at_end_of
 from app.worker import Worker
@@ -185,6 +187,31 @@ def test_money_whose_fact_is_in_the_books_is_not_booked_as_another_systems(shop:
         "others:sandbox": 497,
     }
     shop.world.assert_balanced()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_setting_says_which_numbers_are_ours_and_a_shared_accounts_money_without_a_number_is_another_systems(
+    shop: Shop,
+) -> None:
+    core = shop.world.core
+    account = replace(shop.world.account, shared=True, our_numbers="till-[0-9]+|(?i:shop)-x")
+    shop.world.serve(account)
+    shop.world.clock.advance(LATER.total_seconds())
+    rows = [
+        line("1", K.PAYMENT, 600, NOON, ours="till-1", theirs="t1", fee_minor=-4),
+        line("2", K.REFUND, -600, NOON, ours="SHOP-x", theirs="t2", fee_minor=4, refund="r"),
+        line("3", K.ADJUSTMENT, 600, NOON, ours="till-1", theirs="t1", refund="r"),
+        line("4", K.PAYMENT, 500, NOON, ours="till-1b", theirs="t4", fee_minor=-3),
+        line("5", K.PAYMENT, 70, NOON, ours="12345678", theirs="t5"),
+        line("6", K.PAYMENT, 9, NOON, theirs="t6"),
+        line("7", K.FEE, -1, NOON),
+    ]
+    shop.bill(rows)
+    shop.book()
+    booked = {code: minor for code, minor in shop.balances(END).items() if minor}
+    assert booked == {"others:sandbox": 497 + 70 + 9, "fees:sandbox": -1, "clearing:sandbox": 1 - 576}
+    as_of = AsOf(core.rules.ledger, core.clock.now, {"sandbox": account.whose})
+    assert run.audit(core.sessions, as_of) == []
 
 
 def test_the_worker_books_what_was_read(shop: Shop) -> None:
