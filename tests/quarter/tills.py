@@ -39,8 +39,8 @@ class Till(Protocol):
     def balance(self, until: datetime) -> int: ...
 
     def spoil(self, number: str, what: str, day: date) -> None:
-        """From now on the day's trade bill has the row of that number `missing`, `twice`, `changed`, with another `fee`,
-        or only on the next day (`late`); or the row is missing in the account bill (`unbalanced`)."""
+        """From now on the day's trade bill has the row of that number `missing`, `twice`, `changed`, with another
+        `fee`, or only on the next day (`late`); or the row is missing in the account bill (`unbalanced`)."""
 
     def mend(self) -> None:
         """The provider makes all bills right that are wrong."""
