@@ -138,7 +138,7 @@ def _booked(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
 
 def _told(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
     """What the bills have, with the sign turned round, in the order of the numbers. Each line once, however many bills
-    tell it. A refund may name its payment by the provider's number alone (WeChat Pay, 2026-11): the payment's own line
+    tell it. A refund may name its payment by the provider's number alone, as fund rows do: the payment's own line
     knows ours."""
     paid = BILL_LINES.alias("paid")
     same = and_(paid.c.provider_account == _L.provider_account, paid.c.theirs == _L.theirs)
