@@ -21,10 +21,10 @@ class Pack:
 
 
 PACKS = (
-    Pack("pack-60", 600, 60),
+    Pack("pack-60", 599, 60),
     Pack("pack-7", 99, 7),
-    Pack("pack-325", 3_250, 325, bonus=25),
-    Pack("event-98", 980, 98, days=3),
+    Pack("pack-325", 3_259, 325, bonus=25),
+    Pack("event-98", 997, 98, days=3),
 )
 """Prices that do not divide by their coins are among them."""
 
