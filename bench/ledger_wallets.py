@@ -20,7 +20,7 @@ from sqlalchemy.orm import sessionmaker
 
 from app.domain.ledger import ISSUANCE, Lot, Posted, Transfer, system, wallet
 from app.domain.spending import Spend
-from app.services.base.transaction import Sessions, book
+from app.services.base.transaction import Sessions, transact
 from app.services.ledger import post, spend
 from bench import ledger
 
@@ -44,7 +44,7 @@ def buy(sessions: Sessions, user: int, dice: random.Random) -> None:
         Transfer("coins", number, issue, mine, paid, "purchase", lot=Lot(False, None, number, "pack", cents, "CNY")),
         Transfer("bonus", number, issue, mine, bonus, "bonus", lot=Lot(True, None, number, "pack")),
     ]
-    book(sessions, lambda session: post(session, slot_of(user), order, at=AT))
+    transact(sessions, lambda session: post(session, slot_of(user), order, at=AT))
 
 
 def wallets(sessions: Sessions, seconds: float, seed: int) -> tuple[float, float]:
@@ -54,7 +54,7 @@ def wallets(sessions: Sessions, seconds: float, seed: int) -> tuple[float, float
     while time.monotonic() < ends:
         user = dice.randrange(USERS)
         request = Spend(f"w{user}", "coin", dice.randint(1, MOST), uuid.uuid4().hex)
-        answer = book(sessions, partial(spend, slot=slot_of(user), request=request, at=AT))
+        answer = transact(sessions, partial(spend, slot=slot_of(user), request=request, at=AT))
         spends += isinstance(answer, Posted)
         if not isinstance(answer, Posted):
             buy(sessions, user, dice)
