@@ -15,6 +15,7 @@ from app.domain.trial_balance import totals_of
 from app.services.audit import run
 from app.services.audit.ledger import AsOf
 from app.services.base.context import Core
+from app.services.bills.readings import list_readings
 from app.services.differences.comparisons import compare_account
 from app.services.differences.difference_lists import DifferenceFilter, list_differences
 from app.services.differences.repairs import OFFERED, Repair, carry_out, plan_repair
@@ -22,6 +23,7 @@ from app.services.finance import closings, recognition
 from app.services.finance.accounting_periods import balance_by
 from app.services.finance.clearing import clearing_at_end_of
 from app.services.finance.liability_reports import contract_liability_table, revenue_table
+from app.services.finance.store_units import unit_differences
 from app.services.ledger import checkpoints
 from app.services.reports.catalogue import REPORTS, draw_report
 from tests.quarter.diary import Wrong
@@ -111,6 +113,13 @@ class Review:
                 about = f"{till.name} {day}: {found}, at the provider {there}"
                 assert found.closing in (there, None), about
                 assert there - found.clearing + found.on_its_way == 0, about
+
+    def must_know_what_the_store_sold(self, last: date) -> None:
+        """The store's sales reports tell as many units as its signed purchases."""
+        account = self.quarter.house.simulators.accounts[self.quarter.store.name]
+        first = self.quarter.first
+        assert any(row.provider_account == account.name and row.lines for row in self.core.read(list_readings))
+        assert self.core.read(lambda tx: unit_differences(tx, account, first, last)) == []
 
     # --- the books --------------------------------------------------------------------------------------------------
 

@@ -75,6 +75,7 @@ def _close_months(review: Review, first: date, end: datetime) -> None:
     review.catch_up()
     assert review.reports(month) == before, "reports of a closed month do not change"
     review.must_clear(end.astimezone(CHINA).date())
+    review.must_know_what_the_store_sold(end.astimezone(CHINA).date() - 3 * A_DAY)
     while span.until < told_at:
         review.must_agree_with_the_recount(span.until)
         review.must_report(span)
