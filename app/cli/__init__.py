@@ -22,7 +22,6 @@ from app.cli import (
     fulfilments,
     gifts,
     installation,
-    liability_reports,
     operator,
     orders,
     refunds,
@@ -52,9 +51,6 @@ def main() -> None:
     """Tillbook: payments for virtual currency, wallets, and books that prove themselves."""
     logs.configure(json=not sys.stderr.isatty())
 
-
-for _report in (liability_reports.report_contract_liability, liability_reports.report_revenue):
-    reports.report.add_command(_report)
 
 for _command in (
     installation.migrate,

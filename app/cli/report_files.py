@@ -14,7 +14,7 @@ from app.cli.house import house
 from app.domain.accounting_time import TICK, Basis, NotATime, Span, moment_given
 from app.domain.report_tables import Cell, ReportTable
 from app.services.base.context import Core, Tx
-from app.services.reports.catalogue import REPORTS, draw_report
+from app.services.reports.catalogue import REPORTS, DaysNotWorkedOut, draw_report
 from app.services.reports.files import ReportFormat, csv_lines, write_workbook
 
 _LINE_END = "\n"
@@ -33,7 +33,10 @@ def _command(name: str) -> click.Command:
         form = form or (ReportFormat.XLSX if output and output.suffix.lower() == ".xlsx" else ReportFormat.CSV)
         if form is ReportFormat.XLSX and output is None:
             raise click.UsageError("a workbook needs --output FILE")
-        core.read(lambda tx: _write(tx, name, span, basis, form, output), snapshot=True)
+        try:
+            core.read(lambda tx: _write(tx, name, span, basis, form, output), snapshot=True)
+        except DaysNotWorkedOut as error:
+            raise click.ClickException(error.detail) from None
 
     return draw
 

@@ -47,7 +47,7 @@ class SpanTooLong(DomainError):
 
 
 class ReportQuery(In):
-    report: Literal["sales", "refunds", "journal"] = Field(
+    report: Literal["sales", "refunds", "journal", "settlement", "contract-liability", "revenue"] = Field(
         description="Which. " + " ".join(f"`{name}`: {kind.about}" for name, kind in REPORTS.items()),
         examples=["sales"],
     )

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
-from app.domain.accounting_time import Basis, Span
+from app.domain.accounting_time import TICK, Basis, Span
 from app.domain.report_tables import ReportTable
 from app.services.base.context import Tx
+from app.services.base.errors import DomainError
+from app.services.finance import recognition
+from app.services.finance.liability_reports import contract_liability_table, revenue_table
 from app.services.reports.general_ledger import general_journal
 from app.services.reports.movements import Period, period_of
 from app.services.reports.sales import refunds_of_money, sales
+from app.services.reports.settlement_sheet import settlement_sheets
+
+
+class DaysNotWorkedOut(DomainError):
+    """The worker has not worked out the unspent coins of all these days yet. The detail says how far it is."""
+
+    code = "days_not_worked_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +32,41 @@ class ReportKind:
     draw: Callable[[Tx, Period], ReportTable]
 
 
+def _of_unspent_coins(make: Callable[[Tx, date, date], ReportTable]) -> Callable[[Tx, Period], ReportTable]:
+    """A report of whole days that the worker has worked out."""
+
+    def draw(tx: Tx, period: Period) -> ReportTable:
+        since, until = (
+            moment.astimezone(period.zone).date() for moment in (period.span.since, period.span.until - TICK)
+        )
+        done = recognition.progress(tx)
+        known = None if done is None else (done.booked_until - TICK).astimezone(period.zone).date()
+        if known is None or known < until:
+            reached = "no day" if known is None else f"the days until {known}"
+            raise DaysNotWorkedOut(f"the worker has worked out {reached} so far: each a day after its end")
+        return make(tx, since, until)
+
+    return draw
+
+
 REPORTS = {
     "sales": ReportKind("What was sold by product and provider account, what went back, and what has no price.", sales),
     "refunds": ReportKind("Each movement of money back to a payer.", refunds_of_money),
     "journal": ReportKind(
         "For the general ledger: what moved by day, kind and pair of accounts, as debit and credit.",
         lambda tx, period: general_journal(tx, period, tx.core.rules.finance),
+    ),
+    "settlement": ReportKind(
+        "By day and provider account: our total, the bill's, the differences, and what falls on a day's boundary.",
+        settlement_sheets,
+    ),
+    "contract-liability": ReportKind(
+        "Unspent coins and their money, by product and month of sale: opening, what moved, closing.",
+        _of_unspent_coins(contract_liability_table),
+    ),
+    "revenue": ReportKind(
+        "Revenue by day, product and month of sale: of coins that were used, and of those that expired.",
+        _of_unspent_coins(revenue_table),
     ),
 }
 

@@ -2,9 +2,12 @@ from enum import StrEnum
 
 
 class ReadReportFileReport(StrEnum):
+    CONTRACT_LIABILITY = "contract-liability"
     JOURNAL = "journal"
     REFUNDS = "refunds"
+    REVENUE = "revenue"
     SALES = "sales"
+    SETTLEMENT = "settlement"
 
     def __str__(self) -> str:
         return str(self.value)

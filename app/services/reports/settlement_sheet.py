@@ -1,0 +1,158 @@
+"""The daily settlement sheet: for each provider account and day, what the books have, what the bills have, and what
+lies between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, tzinfo
+from typing import NamedTuple
+
+from sqlalchemy import and_, func, select
+
+from app.domain.bill_lines import BillSide, LineKind
+from app.domain.numbers import parse_number
+from app.domain.refunding import REFUND, REFUND_UNDONE
+from app.domain.report_tables import Amount, Cell, ReportTable
+from app.models.bills import BILL_LINES, BILL_READINGS
+from app.models.differences import DifferenceRow
+from app.services.base.context import Tx, environment_of
+from app.services.differences.write_offs import difference_of
+from app.services.reports.movements import AT_ONCE, Period, money_moved
+
+SETTLEMENT_COLUMNS = (
+    *("day", "provider_account", "environment", "currency"),
+    *("our_payments", "our_refunds", "bill_payments", "bill_refunds", "bill_fees", "others"),
+    *("differences", "difference_amount", "day_boundary"),
+)
+CLEARING = "clearing:"
+PAYMENT_KINDS = frozenset({"payment", "surplus", "suspense"})
+"""The kinds of transfer that bring a payment's money to the account of the provider."""
+_l, _r, _d = BILL_LINES.c, BILL_READINGS.c, DifferenceRow.__table__.c
+_FEES = (LineKind.FEE, LineKind.FEE_RETURN)
+
+
+class _Sheet(NamedTuple):
+    day: date
+    provider_account: str
+    environment: str
+    currency: str
+
+
+class _Sums:
+    def __init__(self) -> None:
+        self.ours, self.ours_back = Counter[_Sheet](), Counter[_Sheet]()
+        self.theirs, self.theirs_back = Counter[_Sheet](), Counter[_Sheet]()
+        self.fees, self.others = Counter[_Sheet](), Counter[_Sheet]()
+        self.count, self.between = Counter[_Sheet](), Counter[_Sheet]()
+
+
+def settlement_sheets(tx: Tx, period: Period) -> ReportTable:
+    """By day, account and currency. Our payments less our refunds, and the amount of the differences, and what the two
+    clocks put into neighbouring days (`day_boundary`), come to what the bills say. `day_boundary` sums to nothing over
+    some days. Days without a bill have empty columns of the bill."""
+    sums = _Sums()
+    _add_ours(tx, period, sums)
+    told = _add_theirs(tx, period, sums)
+    _add_differences(tx, period, sums)
+    return ReportTable("settlement", "Settlement", SETTLEMENT_COLUMNS, _lines(sums, told))
+
+
+def _add_ours(tx: Tx, period: Period, sums: _Sums) -> None:
+    for moment, row in money_moved(tx, period):
+        code = row.debit if row.debit.startswith(CLEARING) else row.credit
+        if not code.startswith(CLEARING):
+            continue
+        day = moment.astimezone(period.zone).date()
+        sheet = _Sheet(day, code.removeprefix(CLEARING), row.environment, row.currency)
+        if row.kind in PAYMENT_KINDS:
+            sums.ours[sheet] += row.amount
+        elif row.kind in (REFUND, REFUND_UNDONE):
+            sums.ours_back[sheet] += row.amount if row.kind == REFUND else -row.amount
+
+
+def _add_theirs(tx: Tx, period: Period, sums: _Sums) -> set[tuple[str, date]]:
+    """The accounts and days of which there is a bill."""
+    span, told = period.span, set[tuple[str, date]]()
+    for account in _accounts_with_bills(tx):
+        side = _side_of(tx, account)
+        environment = _environment(tx, account)
+        wanted = (
+            select(_l.key, _l.kind, _l.at, _l.currency, _l.amount_minor, _l.fee_minor, _l.ours)
+            .distinct()
+            .join(BILL_READINGS, and_(_r.provider_account == _l.provider_account, _r.id == _l.reading_id))
+            .where(_l.provider_account == account, _r.status == "read", _r.side == side, ~_l.undecided)
+            .where(_l.at >= span.since, _l.at < span.until)
+        )
+        for row in tx.connection().execute(wanted, execution_options={"yield_per": AT_ONCE}):
+            day = row.at.astimezone(period.zone).date()
+            told.add((account, day))
+            _add_line(sums, _Sheet(day, account, environment, row.currency), row)
+    return told
+
+
+def _add_line(sums: _Sums, sheet: _Sheet, row: object) -> None:
+    kind, amount, fee, ours = (getattr(row, name) for name in ("kind", "amount_minor", "fee_minor", "ours"))
+    is_ours = ours is None or parse_number(ours) is not None
+    if kind in _FEES:
+        sums.fees[sheet] += amount
+        return
+    sums.fees[sheet] += fee
+    if kind == LineKind.PAYMENT and is_ours:
+        sums.theirs[sheet] += amount
+    elif kind == LineKind.REFUND and is_ours:
+        sums.theirs_back[sheet] -= amount
+    elif kind in (LineKind.PAYMENT, LineKind.REFUND):
+        sums.others[sheet] += amount
+
+
+def _add_differences(tx: Tx, period: Period, sums: _Sums) -> None:
+    span = period.span
+    wanted = select(*_d).where(_d.at >= span.since, _d.at < span.until, _d.state != "gone")
+    for row in tx.connection().execute(wanted, execution_options={"yield_per": AT_ONCE}):
+        environment = _environment(tx, row.provider_account)
+        moved = difference_of(row).moved_minor() or {row.theirs_currency or row.ours_currency or "": 0}
+        for currency, minor in moved.items():
+            sheet = _Sheet(_day(row.at, period.zone), row.provider_account, environment, currency)
+            sums.count[sheet] += 1
+            sums.between[sheet] += minor
+
+
+def _lines(sums: _Sums, told: set[tuple[str, date]]) -> Iterator[Sequence[Cell]]:
+    counters = (sums.ours, sums.ours_back, sums.theirs, sums.theirs_back, sums.fees, sums.others, sums.count)
+    for sheet in sorted(set().union(*counters)):
+        between = sums.between[sheet]
+        rest = (sums.theirs[sheet] - sums.theirs_back[sheet]) - (sums.ours[sheet] - sums.ours_back[sheet]) - between
+        bill = (sums.theirs[sheet], sums.theirs_back[sheet], sums.fees[sheet], sums.others[sheet])
+        has_bill = (sheet.provider_account, sheet.day) in told
+        yield (
+            *sheet,
+            *(Amount(minor, sheet.currency) for minor in (sums.ours[sheet], sums.ours_back[sheet])),
+            *(Amount(minor, sheet.currency) if has_bill else None for minor in bill),
+            sums.count[sheet],
+            Amount(between, sheet.currency),
+            Amount(rest, sheet.currency) if has_bill else None,
+        )
+
+
+def _accounts_with_bills(tx: Tx) -> list[str]:
+    sides = (BillSide.TRADES, BillSide.FUNDS)
+    wanted = select(_r.provider_account).distinct().where(_r.status == "read", _r.side.in_(sides))
+    return sorted(tx.scalars(wanted))
+
+
+def _side_of(tx: Tx, account: str) -> BillSide:
+    """Bills of trades where the account has any, else those of its balance."""
+    of_trades = (_r.provider_account == account, _r.status == "read", _r.side == BillSide.TRADES)
+    has_some = tx.scalar(select(func.count()).select_from(BILL_READINGS).where(*of_trades))
+    return BillSide.TRADES if has_some else BillSide.FUNDS
+
+
+def _environment(tx: Tx, account: str) -> str:
+    """Live, if the account is not configured any more."""
+    known = tx.core.registry.get(account)
+    return environment_of(True if known is None else known.live)
+
+
+def _day(moment: datetime, zone: tzinfo) -> date:
+    return moment.astimezone(zone).date()

@@ -1,0 +1,51 @@
+"""The daily settlement sheet: our total, the differences and the boundary of days come to what the bills say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.domain.accounting_time import Basis, Span
+from app.domain.limits import LedgerRules
+from app.domain.report_tables import Amount
+from app.services.base.context import Rules
+from app.services.reports.catalogue import draw_report
+from tests.support.settling_house import DAY, SECOND_DAY, alien_line, line_of, settling_house
+from tests.support.world import World
+
+NOBODYS = "1234567890123456789"
+
+
+def test_each_day_settles_with_its_differences_and_its_boundary(world: World) -> None:
+    world.core = replace(world.core, rules=Rules(ledger=LedgerRules(zone=ZoneInfo("Asia/Shanghai"))))
+    house = settling_house(world)
+    end = SECOND_DAY + DAY
+    same, other = house.paid("same", fee=None), house.paid("amount")
+    house.paid("missing in the bill")
+    at_midnight = house.paid("midnight", at=end - timedelta(milliseconds=100))
+    back = house.refunded(same, "R-1", 200)
+    lines = [line_of(same, fee_minor=-4), line_of(other, amount_minor=700), line_of(back)]
+    house.bring("2026-01-02", [*lines, alien_line("T-nobody", NOBODYS), alien_line("T-shop", "shop-77", minor=900)])
+    house.bring("2026-01-03", [line_of(at_midnight, at=end + timedelta(seconds=1))], end)
+    for number in range(2, 8):
+        house.bring(f"quiet-{number}", [], SECOND_DAY + number * DAY)
+    house.world.clock.advance(30 * 86_400)
+    house.compare(days=2)
+
+    def rows(tx: Any) -> list[dict[str, Any]]:
+        table = draw_report(tx, "settlement", Span(SECOND_DAY, SECOND_DAY + 3 * DAY), Basis.EFFECTIVE)
+        return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+    first, second = world.core.read(rows, snapshot=True)
+    assert {name: cell.minor for name, cell in first.items() if isinstance(cell, Amount)} == {
+        **{"our_payments": 2400, "our_refunds": 200, "bill_payments": 1900, "bill_refunds": 200, "bill_fees": -4},
+        **{"others": 900, "difference_amount": 100, "day_boundary": -600},
+    }
+    assert (first["day"], first["differences"]) == (date(2026, 1, 2), 4)
+    assert {name: cell.minor for name, cell in second.items() if isinstance(cell, Amount)} == {
+        **{"our_payments": 0, "our_refunds": 0, "bill_payments": 600, "bill_refunds": 0, "bill_fees": 0},
+        **{"others": 0, "difference_amount": 0, "day_boundary": 600},
+    }
+    assert first["day_boundary"].minor + second["day_boundary"].minor == 0
