@@ -33,6 +33,8 @@ from tests.quarter.recount import Figures, recount
 
 MEI, LI = "operator:mei", "operator:li"
 REVIEWED_DAYS = 14
+AS_OF_NOW = ("differences", "difference_amount", "day_boundary")
+"""Columns of the settlement sheet."""
 TICK = timedelta(microseconds=1)
 _WORKS = {"status": Repair.APPLY, "refund_extra": Repair.APPLY, "theirs_not_ours": Repair.ASK}
 """The repair that mends the difference. The others wait for the provider, who makes the bill anew."""
@@ -169,10 +171,14 @@ class Review:
         return self.core.read(lambda tx: _rows(draw_report(tx, report, span, Basis.EFFECTIVE)), snapshot=True)
 
     def reports(self, month: str) -> dict[str, Any]:
-        """All that is reported about a month."""
+        """What is reported about a month, but for what bills say and which differences are open: that is as of now."""
         span = month_span(month, CHINA)
         drawn: dict[str, Any] = {
-            name: Counter(str(sorted(row.items(), key=str)) for row in self.rows(name, span)) for name in REPORTS
+            name: Counter(
+                str([(column, cell) for column, cell in row.items() if column not in AS_OF_NOW])
+                for row in self.rows(name, span)
+            )
+            for name in REPORTS
         }
         return drawn | {"balances": self.balances(span.until)}
 
