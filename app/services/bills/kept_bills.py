@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, update
 
 from app.models.base import AnyRow
-from app.models.bills import BILLS
+from app.models.bills import BILL_LINES, BILL_READINGS, BILLS, Bill
 from app.services.base.context import Core, Tx
 from app.services.base.sanitize import storable_text
 from app.services.base.statements import Transaction
@@ -56,7 +56,10 @@ def _keep(tx: Tx, *, window: BillWindow, name: str, content: bytes) -> bool:
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     same = [BILLS.c[column] == value for column, value in row.items()]
-    if tx.scalar(select(func.count()).select_from(BILLS).where(*same)):
+    known = tx.scalar(select(_b.fetched_at).where(*same))
+    if known is not None:
+        if tx.scalar(select(func.count()).select_from(BILLS).where(*same[:3], _b.fetched_at > known)):
+            _tell_once_more(tx, row)
         return False
     others = tx.scalar(select(func.count()).select_from(BILLS).where(*same[:3]))
     row |= {
@@ -78,6 +81,17 @@ def _keep(tx: Tx, *, window: BillWindow, name: str, content: bytes) -> bool:
         size=len(content),
     )
     return True
+
+
+def _tell_once_more(tx: Tx, document: dict[str, Any]) -> None:
+    """The provider went back to an earlier version: that one is to be read anew, and counts as the newest."""
+    tx.execute(update(Bill).where(*(_b[name] == value for name, value in document.items())).values(fetched_at=tx.now))
+    readings = [BILL_READINGS.c[name] == value for name, value in document.items()]
+    of_them = select(BILL_READINGS.c.id).where(*readings).scalar_subquery()
+    lines = (BILL_LINES.c.provider_account == document["provider_account"], BILL_LINES.c.reading_id.in_(of_them))
+    tx.execute(delete(BILL_LINES).where(*lines))
+    tx.execute(delete(BILL_READINGS).where(*readings))
+    _log.warning("bill_told_again", **document)
 
 
 def list_bills(

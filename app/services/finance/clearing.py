@@ -138,9 +138,14 @@ def _booked(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
 
 def _told(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
     """What the bills have, with the sign turned round, in the order of the numbers. Each line once, however many bills
-    tell it."""
+    tell it. A refund may name its payment by the provider's number alone, as fund rows do: the payment's own line
+    knows ours."""
+    paid = BILL_LINES.alias("paid")
+    same = and_(paid.c.provider_account == _L.provider_account, paid.c.theirs == _L.theirs)
+    of_payment = select(func.min(paid.c.ours)).where(same, paid.c.kind == LineKind.PAYMENT).scalar_subquery()
+    number = func.coalesce(_L.ours, of_payment)
     wanted = (
-        select(_L.key, _L.ours.label("number"), _L.at, _L.amount_minor)
+        select(_L.key, number.label("number"), _L.at, _L.amount_minor)
         .distinct()
         .join(BILL_READINGS, _is_read(day))
         .where(
@@ -148,8 +153,8 @@ def _told(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
             _L.at >= day.end - AROUND_MIDNIGHT,
             _L.at < day.end + AROUND_MIDNIGHT,
         )
-        .where(_L.currency == currency, _L.ours.is_not(None), _L.kind.in_((LineKind.PAYMENT, LineKind.REFUND)))
-        .order_by(_L.ours)
+        .where(_L.currency == currency, number.is_not(None), _L.kind.in_((LineKind.PAYMENT, LineKind.REFUND)))
+        .order_by(number)
     )
     for row in _streamed(tx, wanted):
         yield row.number, -row.amount_minor, row.at

@@ -30,23 +30,19 @@ class ReportKind:
 
     about: str
     draw: Callable[[Tx, Period], ReportTable]
+    of_unspent_coins: bool = False
+    """Whether the worker has to have worked out the days."""
 
 
-def _of_unspent_coins(make: Callable[[Tx, date, date], ReportTable]) -> Callable[[Tx, Period], ReportTable]:
-    """A report of whole days that the worker has worked out."""
+def _of_days(make: Callable[[Tx, date, date], ReportTable]) -> Callable[[Tx, Period], ReportTable]:
+    """A report of whole days."""
+    return lambda tx, period: make(tx, *_days(period))
 
-    def draw(tx: Tx, period: Period) -> ReportTable:
-        since, until = (
-            moment.astimezone(period.zone).date() for moment in (period.span.since, period.span.until - TICK)
-        )
-        done = recognition.progress(tx)
-        known = None if done is None else (done.booked_until - TICK).astimezone(period.zone).date()
-        if known is None or known < until:
-            reached = "no day" if known is None else f"the days until {known}"
-            raise DaysNotWorkedOut(f"the worker has worked out {reached} so far: each a day after its end")
-        return make(tx, since, until)
 
-    return draw
+def _days(period: Period) -> tuple[date, date]:
+    """The first and the last day, in the zone of the period."""
+    since, until = period.span.since, period.span.until - TICK
+    return since.astimezone(period.zone).date(), until.astimezone(period.zone).date()
 
 
 REPORTS = {
@@ -62,16 +58,29 @@ REPORTS = {
     ),
     "contract-liability": ReportKind(
         "Unspent coins and their money, by product and month of sale: opening, what moved, closing.",
-        _of_unspent_coins(contract_liability_table),
+        _of_days(contract_liability_table),
+        of_unspent_coins=True,
     ),
     "revenue": ReportKind(
         "Revenue by day, product and month of sale: of coins that were used, and of those that expired.",
-        _of_unspent_coins(revenue_table),
+        _of_days(revenue_table),
+        of_unspent_coins=True,
     ),
 }
 
 
 def draw_report(tx: Tx, name: str, span: Span, basis: Basis) -> ReportTable:
     """The report of that name (a key of REPORTS). Its rows are read while they are taken: take them inside of `tx`,
-    which should be a snapshot."""
-    return REPORTS[name].draw(tx, period_of(tx, span, basis, tx.core.rules.ledger.zone))
+    which should be a snapshot. Raises DaysNotWorkedOut."""
+    kind, period = REPORTS[name], period_of(tx, span, basis, tx.core.rules.ledger.zone)
+    if kind.of_unspent_coins:
+        _check_worked_out(tx, period)
+    return kind.draw(tx, period)
+
+
+def _check_worked_out(tx: Tx, period: Period) -> None:
+    done = recognition.progress(tx)
+    known = None if done is None else (done.booked_until - TICK).astimezone(period.zone).date()
+    if known is None or known < _days(period)[1]:
+        reached = "no day" if known is None else f"the days until {known}"
+        raise DaysNotWorkedOut(f"the worker has worked out {reached} so far: each a day after its end")

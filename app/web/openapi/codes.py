@@ -154,7 +154,9 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.refunds.unfreeze_wallet": (
         *("idempotency_key_missing", "idempotency_key_reused", "invalid_request", "not_found"),
     ),
-    "app.web.report_files.show_report_file": ("empty_time_span", "time_span_too_long", "too_many_downloads"),
+    "app.web.report_files.show_report_file": (
+        *("days_not_worked_out", "empty_time_span", "time_span_too_long", "too_many_downloads"),
+    ),
     "app.web.reports.show_trial_balance": ("checkpoints_behind", "empty_time_span"),
     "app.web.transfers.capture_hold": (
         *("balance_overflow", "hold_closed", "hold_exceeded", "hold_expired", "idempotency_key_missing"),

@@ -4969,7 +4969,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "days_not_worked_out" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readStatement` was refused. */
         ReadStatementProblem: {
@@ -18087,7 +18087,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ReadReportFileProblem"];
                 };
             };
-            /** @description - `empty_time_span`: `until` is not later than `since`. */
+            /**
+             * @description - `days_not_worked_out`: The worker has not worked out these days yet: each a day after its end.
+             *     - `empty_time_span`: `until` is not later than `since`.
+             */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];

@@ -164,3 +164,14 @@ def test_the_worker_reads_a_bill_that_it_fetched_compares_its_day_and_does_so_ag
     house.world.clock.advance(86_400)
     worker.run_once()
     assert (house.only("gone").theirs, house.listed()) == (unknown.ref.theirs, [])
+
+
+def test_a_provider_that_goes_back_to_an_earlier_version_of_a_bill_is_believed(house: SettlingHouse) -> None:
+    paid = house.paid("alice")
+    right, wrong = [line_of(paid)], [line_of(paid, amount_minor=700)]
+    for lines in (right, wrong, right, wrong):
+        house.bring("2026-01-02", lines)
+        house.world.clock.advance(60)
+        house.compare()
+        assert [row.type for row in house.listed()] == ([] if lines is right else ["amount"])
+    assert [status for _, status, _ in house.readings()] == ["replaced", "read"]

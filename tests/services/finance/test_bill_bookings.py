@@ -15,17 +15,27 @@ from app.domain.bill_lines import BillSide, LineKind
 from app.providers.facts import Ref
 from app.services.audit import run
 from app.services.audit.ledger import AsOf
+from app.services.base.idempotency import keyed
+from app.services.calls import refund_calls
 from app.services.finance import bill_bookings
 from app.services.finance.clearing import ClearingDay, clearing_at_end_of
+from app.services.refunds.requests import Wanted
 from app.worker import Worker
 from tests.services.finance.conftest import CHINA, DAY_ONE, LATER, NOON, Shop, line
 from tests.support.database_console import edit
 from tests.support.databases import sessions_for
 from tests.support.facts import paid_fact, told
 from tests.support.faults import Fuse, Injected, fused_engine, raising
+from tests.support.world import World
 
 K = LineKind
 END = BillDay("sandbox", "sandbox", DAY_ONE, CHINA).effective_at
+
+
+def refund_in_part(world: World, payment: int, minor: int) -> None:
+    wanted = Wanted(payment, None, minor, "asked", None, "backend")
+    refund_calls.request_refund(world.core, wanted, keyed("backend", "r", "refund", {"payment": str(payment)}))
+    world.deliver()
 
 
 def _clearing(shop: Shop) -> list[ClearingDay]:
@@ -114,6 +124,20 @@ def test_a_payment_at_midnight_is_on_its_way_and_leaves_no_rest(shop: Shop) -> N
     shop.book()
     assert _clearing(shop) == [ClearingDay("CNY", -1, 599, 600)]
     assert _clearing(shop)[0].rest == 0
+
+
+def test_a_payment_at_midnight_is_on_its_way_though_its_refund_names_the_provider_s_number_alone(shop: Shop) -> None:
+    shop.go_to(END - timedelta(milliseconds=100))
+    number = shop.sell("k1")
+    refund_in_part(shop.world, int(number), 250)
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line("0", K.FEE, -1, NOON, balance_minor=-1)])
+    late = END + timedelta(seconds=2)
+    paid = line("1", K.PAYMENT, 600, late, ours=number, theirs="t-1")
+    shop.bill([paid, line("2", K.REFUND, -250, late, theirs="t-1", refund="r-1")], day=DAY_ONE + LATER)
+    shop.book()
+    [found] = _clearing(shop)
+    assert (found.on_its_way, found.rest) == (350, 0)
 
 
 def test_workers_at_the_same_time_book_once(shop: Shop) -> None:

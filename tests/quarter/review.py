@@ -1,0 +1,216 @@
+"""What finance does with the differences of the quarter, and what must hold then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from functools import partial
+from typing import Any
+
+from app.domain.accounting_time import Basis, Span, month_span
+from app.domain.bill_figures import BillDay
+from app.domain.report_tables import Amount
+from app.domain.trial_balance import totals_of
+from app.services.audit import run
+from app.services.audit.ledger import AsOf
+from app.services.base.context import Core
+from app.services.bills.readings import list_readings
+from app.services.differences.comparisons import compare_account
+from app.services.differences.difference_lists import DifferenceFilter, list_differences
+from app.services.differences.repairs import OFFERED, Repair, carry_out, plan_repair
+from app.services.finance import closings, recognition
+from app.services.finance.accounting_periods import balance_by
+from app.services.finance.clearing import clearing_at_end_of
+from app.services.finance.liability_reports import contract_liability_table, revenue_table
+from app.services.finance.store_units import unit_differences
+from app.services.ledger import checkpoints
+from app.services.reports.catalogue import REPORTS, draw_report
+from tests.quarter.diary import Wrong
+from tests.quarter.house import A_DAY, CHINA
+from tests.quarter.play import Quarter
+from tests.quarter.recount import Figures, recount
+
+MEI, LI = "operator:mei", "operator:li"
+REVIEWED_DAYS = 14
+AS_OF_NOW = ("differences", "difference_amount", "day_boundary")
+"""Columns of the settlement sheet."""
+TICK = timedelta(microseconds=1)
+_WORKS = {"status": Repair.APPLY, "refund_extra": Repair.APPLY, "theirs_not_ours": Repair.ASK}
+"""The repair that mends the difference. The others wait for the provider, who makes the bill anew."""
+
+
+class Review:
+    def __init__(self, quarter: Quarter) -> None:
+        self.quarter = quarter
+        self.repaired: list[Wrong] = []
+
+    @property
+    def core(self) -> Core:
+        return self.quarter.house.core
+
+    # --- differences ------------------------------------------------------------------------------------------------
+
+    def open_rows(self, state: str | None = None) -> list[Any]:
+        return list(list_differences(self.core, DifferenceFilter(state=state), None, 10_000).rows)
+
+    def found(self) -> Counter[Wrong]:
+        return Counter(Wrong(row.provider_account, row.type, _name(row)) for row in self.open_rows())
+
+    def must_have_found_what_was_planted(self) -> None:
+        """Each with its type, and nothing else."""
+        planted, found = Counter(self.quarter.diary.wrongs), self.found()
+        assert found == planted, (
+            f"not found: {sorted(map(str, planted - found))}, false: {sorted(map(str, found - planted))}"
+        )
+
+    def repair_all(self) -> None:
+        """As the product offers it, previewed; then the provider makes its wrong bills anew, and these days are
+        compared once more."""
+        held = {wrong.name for wrong, _ in self.quarter.held_back}
+        for row in self.open_rows():
+            if _name(row) in held:
+                continue
+            if row.type == "not_ours":
+                self.quarter.house.share(row.provider_account)
+            elif row.type in OFFERED:
+                self.repair(row)
+        for till in self.quarter.tills:
+            till.mend()
+        self.quarter.house.work()
+        yesterday = (self.quarter.house.clock.now() - A_DAY).astimezone(CHINA).date()
+        self.compare_again(max(self.quarter.first, yesterday - REVIEWED_DAYS * A_DAY), yesterday)
+
+    def repair(self, row: Any) -> None:
+        if row.type == "status":
+            self.quarter.wechat.shows_the_truth(row.ours)
+        plan = plan_repair(self.core, row.id, _WORKS.get(row.type))
+        assert plan.sentence
+        carry_out(self.core, plan, actor=MEI, reason="looked at the provider's page")
+
+    def compare_again(self, first: date, last: date) -> None:
+        for account in (till.name for till in self.quarter.tills):
+            for day in self.days(last):
+                if day < first:
+                    continue
+                start = datetime.combine(day, time(), CHINA)
+                compare_account(self.core, self.quarter.house.simulators.accounts[account], start, start + A_DAY)
+
+    def days(self, last: date) -> Iterator[date]:
+        day = self.quarter.first
+        while day <= last:
+            yield day
+            day += A_DAY
+
+    # --- clearing ---------------------------------------------------------------------------------------------------
+
+    def must_clear(self, last: date) -> None:
+        """At each day's end the books have what the provider has, but for what is on its way."""
+        now = self.quarter.house.clock.now()
+        for till in self.quarter.tills:
+            for day in self.days(last):
+                bill_day = BillDay(till.name, "sandbox", day, CHINA)
+                [found] = self.core.read(partial(clearing_at_end_of, day=bill_day, now=now), snapshot=True)
+                there = till.balance(bill_day.end)
+                about = f"{till.name} {day}: {found}, at the provider {there}"
+                assert found.closing in (there, None), about
+                assert there - found.clearing + found.on_its_way == 0, about
+
+    def must_know_what_the_store_sold(self, last: date) -> None:
+        """The store's sales reports tell as many units as its signed purchases."""
+        account = self.quarter.house.simulators.accounts[self.quarter.store.name]
+        first = self.quarter.first
+        assert any(row.provider_account == account.name and row.lines for row in self.core.read(list_readings))
+        assert self.core.read(lambda tx: unit_differences(tx, account, first, last)) == []
+
+    # --- the books --------------------------------------------------------------------------------------------------
+
+    def balances(self, until: datetime) -> dict[str, int]:
+        """Credit balances of the house's money just before that moment, by effective time."""
+        now = self.quarter.house.clock.now()
+        found = self.core.read(lambda tx: balance_by(tx, Basis.EFFECTIVE, now=now, at=until - TICK), snapshot=True)
+        return {heading.code: sums.balance for heading, sums in totals_of(found).items() if heading.asset == "CNY"}
+
+    def must_agree_with_the_recount(self, until: datetime) -> Figures:
+        found, wanted = self.balances(until), recount(self.quarter.diary, until)
+        for name, minor in {
+            "sales": wanted.liability,
+            "revenue:earned": wanted.earned,
+            "revenue:breakage": wanted.breakage,
+            "suspense": wanted.suspense,
+            **{f"fees:{till.name}": -wanted.fees[till.name] for till in self.quarter.tills},
+            **{f"bank:{till.name}": -wanted.payouts[till.name] for till in self.quarter.tills},
+            **{f"others:{till.name}": wanted.others[till.name] for till in self.quarter.tills},
+        }.items():
+            assert found.get(name, 0) == minor, f"{name} until {until}: {found.get(name, 0)}, by the recount {minor}"
+        return wanted
+
+    def must_report(self, span: Span) -> None:
+        """The reports of a span say what the recount says."""
+        diary = self.quarter.diary
+        before, after = recount(diary, span.since), recount(diary, span.until)
+        sold = self.rows("sales", span)
+        for provider in after.gross:
+            mine = [row for row in sold if row["provider_account"] == provider]
+            gross, refunded = (sum(_minor(row[name]) for row in mine) for name in ("gross", "refunded"))
+            assert gross == after.gross[provider] - before.gross[provider], f"gross of {provider}"
+            assert refunded == after.refunded[provider] - before.refunded[provider], f"refunds of {provider}"
+        days = (span.since.astimezone(CHINA).date(), (span.until - TICK).astimezone(CHINA).date())
+        rolled, revenue = self.core.read(
+            lambda tx: [_rows(contract_liability_table(tx, *days)), _rows(revenue_table(tx, *days))], snapshot=True
+        )
+        for name, minor in {"opening": before.liability, "closing": after.liability}.items():
+            assert sum(_minor(row[name]) for row in rolled) == minor, name
+        for name, minor in {
+            "earned": after.earned - before.earned,
+            "breakage": after.breakage - before.breakage,
+        }.items():
+            assert sum(_minor(row[name]) for row in revenue) == minor, name
+
+    def rows(self, report: str, span: Span) -> list[dict[str, Any]]:
+        return self.core.read(lambda tx: _rows(draw_report(tx, report, span, Basis.EFFECTIVE)), snapshot=True)
+
+    def reports(self, month: str) -> dict[str, Any]:
+        """What is reported about a month, but for what bills say and which differences are open: that is as of now."""
+        span = month_span(month, CHINA)
+        drawn: dict[str, Any] = {
+            name: Counter(
+                str([(column, cell) for column, cell in row.items() if column not in AS_OF_NOW])
+                for row in self.rows(name, span)
+            )
+            for name in REPORTS
+        }
+        return drawn | {"balances": self.balances(span.until)}
+
+    def catch_up(self) -> None:
+        """What the worker does in the course of days: checkpoints and recognition."""
+        now = self.quarter.house.clock.now()
+        while checkpoints.write_next(self.core.sessions, now=now):
+            pass
+        while recognition.recognise_next(self.core):
+            pass
+
+    def close(self, month: str) -> None:
+        closings.propose(self.core, month, actor=MEI, despite="one payment is still asked about")
+        closings.confirm(self.core, month, actor=LI)
+
+    def must_be_balanced(self) -> None:
+        whose = {account.name: account.whose for account in self.core.registry}
+        found = run.audit(self.core.sessions, AsOf(self.core.rules.ledger, self.core.clock.now, whose))
+        assert found == [], found
+
+
+def _name(row: Any) -> str:
+    if row.type.startswith("refund"):
+        return str(row.refund)
+    if row.type == "balance":
+        return str(row.at.astimezone(CHINA).date())
+    return str(row.ours)
+
+
+def _rows(table: Any) -> list[dict[str, Any]]:
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def _minor(cell: Any) -> int:
+    return cell.minor if isinstance(cell, Amount) else 0
