@@ -208,14 +208,14 @@ def test_a_refund_that_an_older_version_only_kept_is_carried_out(world: World) -
     world.assert_balanced()
 
 
-def test_a_fact_that_says_nothing_of_its_payment_stays_and_is_not_kept_twice(world: World) -> None:
+def test_a_word_about_an_agreement_that_nobody_knows_stays_and_is_not_kept_twice(world: World) -> None:
     payment_id = world.order().payments[0].id
     signed = Fact(Kind.SIGNED, Ref(ours=str(payment_id), agreement="a-1"), world.clock.now(), account="m-1", live=False)
     assert [(told(world, signed).reason, told(world, signed).outcome) for _ in range(2)] == [
-        ("not_handled", "parked")
+        ("unknown_number", "parked")
     ] * 2
     Worker(world.core).run_once()
-    assert [row.reason for row in parked(world)] == ["not_handled"]
+    assert [row.reason for row in parked(world)] == ["unknown_number"]
 
 
 def _with_mistyped_settings(world: World) -> World:
