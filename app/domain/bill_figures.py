@@ -35,10 +35,11 @@ class LineOwner(StrEnum):
     """To us, and a fact books it: a refund of ours that failed and came back."""
 
 
+DISCOUNT = "bill_discount"
 _COUNTER = {
     "bill_fee": "fees",
     "bill_fee_return": "fees",
-    "bill_discount": "discounts",
+    DISCOUNT: "discounts",
     "bill_payout": "bank",
     "bill_transfer": "bank",
     "bill_share": "shares",
@@ -89,7 +90,7 @@ def figures_of(sums: Iterable[LineSums]) -> dict[tuple[str, str], int]:
             found[OTHERS_MONEY, one.currency] += one.amount + one.fee + one.discount
             continue
         found[_FEE_KIND.get(one.kind, "bill_fee"), one.currency] += one.fee
-        found["bill_discount", one.currency] += one.discount
+        found[DISCOUNT, one.currency] += one.discount
         if one.kind in _KIND:
             found[_KIND[one.kind], one.currency] += one.amount
     return {key: minor for key, minor in found.items() if minor}

@@ -1,7 +1,8 @@
 """Adds up the lines of a day's bills.
 
-Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES. Of a line that
-several bills tell (its key is the same) the newest reading counts.
+Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES. What the
+merchant gave away himself never reaches his balance, so bills of the side TRADES alone tell of it, and count for that
+on every day. Of a line that several bills tell (its key is the same) the newest reading counts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
 
 from app.domain.accounting_time import TICK, end_of_day
-from app.domain.bill_figures import TOLD_BY_FACTS, BillDay, BillFigures, LineOwner, LineSums, figures_of, line_owner
+from app.domain.bill_figures import (
+    DISCOUNT,
+    TOLD_BY_FACTS,
+    BillDay,
+    BillFigures,
+    LineOwner,
+    LineSums,
+    figures_of,
+    line_owner,
+)
 from app.domain.bill_lines import BillSide, LineKind
 from app.domain.deciding import Booking
 from app.domain.status import Outcome
@@ -37,8 +47,11 @@ _L, _R, _F, _P = BILL_LINES.c, BILL_READINGS.c, FACTS.c, Payment.__table__.c
 
 def figures(tx: Transaction, day: BillDay) -> BillFigures:
     """What the day's bills say that must be in the books."""
-    side = BillSide.FUNDS if _is_covered(tx, day) else BillSide.TRADES
-    return figures_of(_sums(tx, day, _lines(day, side)))
+    of_trades = figures_of(_sums(tx, day, _lines(day, BillSide.TRADES)))
+    if not _is_covered(tx, day):
+        return of_trades
+    discounts = {key: minor for key, minor in of_trades.items() if key[0] == DISCOUNT}
+    return {**figures_of(_sums(tx, day, _lines(day, BillSide.FUNDS))), **discounts}
 
 
 def _sums(tx: Transaction, day: BillDay, lines: Select[Any]) -> list[LineSums]:

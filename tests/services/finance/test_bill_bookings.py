@@ -97,7 +97,9 @@ def test_a_bill_that_is_made_anew_and_a_row_that_comes_late_book_the_difference(
     shop.world.assert_balanced()
 
 
-def test_trades_tell_the_fees_until_a_bill_of_funds_covers_the_day(shop: Shop) -> None:
+def test_trades_tell_fees_until_a_bill_of_funds_covers_the_day_and_the_merchants_coupons_always(
+    shop: Shop,
+) -> None:
     number = shop.sell("k1")
     shop.world.clock.advance(LATER.total_seconds())
     trades = [
@@ -108,10 +110,12 @@ def test_trades_tell_the_fees_until_a_bill_of_funds_covers_the_day(shop: Shop) -
     assert shop.book() == 3
     assert shop.balances(END)["fees:sandbox"] == -2
     assert shop.balances(END)["discounts:sandbox"] == -10
-    shop.bill([line("f", K.FEE, -3, NOON)], side=BillSide.FUNDS)
-    assert shop.book() == 3
+    rows = [line("i", K.PAYMENT, 590, NOON, ours=number), line("f", K.FEE, -3, NOON, balance_minor=587)]
+    shop.bill(rows, side=BillSide.FUNDS)
+    assert shop.book() == 2
     assert shop.balances(END)["fees:sandbox"] == -3
-    assert shop.balances(END)["discounts:sandbox"] == 0
+    assert shop.balances(END)["discounts:sandbox"] == -10
+    assert _clearing(shop) == [ClearingDay("CNY", 587, 587, 0)]
     shop.world.assert_balanced()
 
 
