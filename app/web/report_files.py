@@ -47,9 +47,11 @@ class SpanTooLong(DomainError):
 
 
 class ReportQuery(In):
-    report: Literal["sales", "refunds", "journal", "settlement", "contract-liability", "revenue"] = Field(
-        description="Which. " + " ".join(f"`{name}`: {kind.about}" for name, kind in REPORTS.items()),
-        examples=["sales"],
+    report: Literal["sales", "refunds", "journal", "settlement", "store-sales", "contract-liability", "revenue"] = (
+        Field(
+            description="Which. " + " ".join(f"`{name}`: {kind.about}" for name, kind in REPORTS.items()),
+            examples=["sales"],
+        )
     )
     since: When = Field(description="From that day on, in the configured zone, or from that moment.")
     until: When = Field(description="Up to the end of that day, or up to and including that moment.")

@@ -16,6 +16,7 @@ from app.services.reports.general_ledger import general_journal
 from app.services.reports.movements import Period, period_of
 from app.services.reports.sales import refunds_of_money, sales
 from app.services.reports.settlement_sheet import settlement_sheets
+from app.services.reports.store_sheet import store_sheet
 
 
 class DaysNotWorkedOut(DomainError):
@@ -55,6 +56,10 @@ REPORTS = {
     "settlement": ReportKind(
         "By day and provider account: our total, the bill's, the differences, and what falls on a day's boundary.",
         settlement_sheets,
+    ),
+    "store-sales": ReportKind(
+        "Of stores, by period, product and territory: units, gross, proceeds and the store's share, or its estimate.",
+        store_sheet,
     ),
     "contract-liability": ReportKind(
         "Unspent coins and their money, by product and month of sale: opening, what moved, closing.",

@@ -18006,10 +18006,10 @@ export interface operations {
         parameters: {
             query: {
                 /**
-                 * @description Which. `sales`: What was sold by product and provider account, what went back, and what has no price. `refunds`: Each movement of money back to a payer. `journal`: For the general ledger: what moved by day, kind and pair of accounts, as debit and credit. `settlement`: By day and provider account: our total, the bill's, the differences, and what falls on a day's boundary. `contract-liability`: Unspent coins and their money, by product and month of sale: opening, what moved, closing. `revenue`: Revenue by day, product and month of sale: of coins that were used, and of those that expired.
+                 * @description Which. `sales`: What was sold by product and provider account, what went back, and what has no price. `refunds`: Each movement of money back to a payer. `journal`: For the general ledger: what moved by day, kind and pair of accounts, as debit and credit. `settlement`: By day and provider account: our total, the bill's, the differences, and what falls on a day's boundary. `store-sales`: Of stores, by period, product and territory: units, gross, proceeds and the store's share, or its estimate. `contract-liability`: Unspent coins and their money, by product and month of sale: opening, what moved, closing. `revenue`: Revenue by day, product and month of sale: of coins that were used, and of those that expired.
                  * @example sales
                  */
-                report: "sales" | "refunds" | "journal" | "settlement" | "contract-liability" | "revenue";
+                report: "sales" | "refunds" | "journal" | "settlement" | "store-sales" | "contract-liability" | "revenue";
                 /**
                  * @description From that day on, in the configured zone, or from that moment.
                  * @example 2026-11-28

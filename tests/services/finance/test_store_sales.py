@@ -13,7 +13,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, insert, text, update
 
+from app.domain.accounting_time import Basis, Span
 from app.domain.bill_lines import BillContent
+from app.domain.report_tables import Amount
 from app.domain.store_cells import UnitDifference, UnitFault
 from app.models.base import Moment
 from app.models.bills import BILL_LINES, BILL_READINGS, BILLS
@@ -24,6 +26,7 @@ from app.services.audit.ledger import AsOf
 from app.services.base.context import Tx
 from app.services.finance import bill_bookings, store_sales
 from app.services.finance.store_units import refund_differences, unit_differences
+from app.services.reports.catalogue import draw_report
 from plugins.apple.reports.calendar import day_period, fiscal_month
 from tests.promises.test_store_gross import GOLD
 from tests.promises.test_store_purchases import PRODUCT, Store
@@ -109,6 +112,10 @@ def desk(engine: Engine, sessions: Sessions) -> Desk:
     return Desk(Store(build_world(engine, sessions)))
 
 
+def cny(minor: int) -> Amount:
+    return Amount(minor, "CNY")
+
+
 def sell(desk: Desk) -> None:
     """Three in China (5.88 after tax, 4.41 after a quarter of it), one of them given back later; one in Japan."""
     device = desk.store.device()
@@ -187,6 +194,12 @@ def test_what_is_not_reported_yet_is_an_estimate_and_coins_without_a_price_are_l
     ]
     assert [row.is_estimated for row in rows] == [False, False, True, True]
     assert {row.period for row in rows[:2]} == {"2025-12-28/2026-01-31"}
+    span = Span(MONTH.since, desk.store.world.clock.now() + timedelta(days=1))
+    read = desk.store.core.read
+    sheet = read(lambda tx: list(draw_report(tx, "store-sales", span, Basis.EFFECTIVE).rows), snapshot=True)
+    assert sheet[0][3:] == ("CN", 2, cny(1200), "CNY", cny(882), "CNY", cny(318), "no")
+    assert sheet[2][3:] == ("CN", 2, None, None, None, None, None, "yes")
+    assert sheet[3][3:] == ("CN", 1, cny(600), "CNY", cny(420), "CNY", cny(180), "yes")  # 30 % if nothing is set
     assert (desk.book(), desk.money("store_share")) == (2, 318)  # nothing is booked by an estimate
     assert desk.money("clearing") == 1200 - 318 + 600
 

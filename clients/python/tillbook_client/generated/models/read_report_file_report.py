@@ -8,6 +8,7 @@ class ReadReportFileReport(StrEnum):
     REVENUE = "revenue"
     SALES = "sales"
     SETTLEMENT = "settlement"
+    STORE_SALES = "store-sales"
 
     def __str__(self) -> str:
         return str(self.value)
