@@ -16,6 +16,7 @@ from app.domain.report_tables import Cell, ReportTable
 from app.services.base.context import Core, Tx
 from app.services.reports.catalogue import REPORTS, DaysNotWorkedOut, draw_report
 from app.services.reports.files import ReportFormat, csv_lines, write_workbook
+from app.services.reports.unspent_coins import unspent_coins
 
 _LINE_END = "\n"
 BASES = [basis.value for basis in Basis]
@@ -23,20 +24,39 @@ FORMATS = [form.value for form in ReportFormat]
 """The words of the command line: click would take the names of an enumeration, `XLSX`, in place of its values."""
 
 
+_form = click.option("--format", "form", type=click.Choice(FORMATS), help="By the file's ending; else CSV.")
+_output = click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file. Without: CSV to stdout."
+)
+
+
+@click.command("unspent")
+@_form
+@_output
+def report_unspent(form: str | None, output: Path | None) -> None:
+    """Who has the coins that are paid for and not spent, and what they are worth at present, by user and purchase."""
+    wanted = _wanted(form, output)
+    house().core.read(lambda tx: _write_table(tx, unspent_coins(tx), wanted, output), snapshot=True)
+
+
+def _wanted(form: str | None, output: Path | None) -> ReportFormat:
+    by_ending = ReportFormat.XLSX if output and output.suffix.lower() == ".xlsx" else ReportFormat.CSV
+    wanted = ReportFormat(form) if form else by_ending
+    if wanted is ReportFormat.XLSX and output is None:
+        raise click.UsageError("a workbook needs --output FILE")
+    return wanted
+
+
 def _command(name: str) -> click.Command:
     @click.command(name, help=REPORTS[name].about)
     @click.option("--from", "since", required=True, metavar="DATE", help="2026-01-01, or an ISO time with its zone.")
     @click.option("--to", "until", required=True, metavar="DATE", help="The last day, or an ISO time with its zone.")
     @click.option("--by", "basis", type=click.Choice(BASES), default=BASES[0], show_default=True)
-    @click.option("--format", "form", type=click.Choice(FORMATS), help="By the file's ending; else CSV.")
-    @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file. Without: CSV to stdout.")
+    @_form
+    @_output
     def draw(since: str, until: str, basis: str, form: str | None, output: Path | None) -> None:
         core = house().core
-        span = _span(core, since, until)
-        by_ending = ReportFormat.XLSX if output and output.suffix.lower() == ".xlsx" else ReportFormat.CSV
-        wanted = ReportFormat(form) if form else by_ending
-        if wanted is ReportFormat.XLSX and output is None:
-            raise click.UsageError("a workbook needs --output FILE")
+        span, wanted = _span(core, since, until), _wanted(form, output)
         try:
             core.read(lambda tx: _write(tx, name, span, Basis(basis), wanted, output), snapshot=True)
         except DaysNotWorkedOut as error:
@@ -57,16 +77,19 @@ def _span(core: Core, since: str, until: str) -> Span:
 
 
 def _write(tx: Tx, name: str, span: Span, basis: Basis, form: ReportFormat, output: Path | None) -> None:
-    table = draw_report(tx, name, span, basis)
-    with _counted(table) as table:
+    _write_table(tx, draw_report(tx, name, span, basis), form, output)
+
+
+def _write_table(tx: Tx, table: ReportTable, form: ReportFormat, output: Path | None) -> None:
+    with _counted(table) as counted:
         if output is None:
-            for line in csv_lines(table, _LINE_END):
+            for line in csv_lines(counted, _LINE_END):
                 click.echo(line, nl=False)
         elif form is ReportFormat.XLSX:
-            write_workbook(table, output, tx.core.rules.ledger.zone)
+            write_workbook(counted, output, tx.core.rules.ledger.zone)
         else:
             with output.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(csv_lines(table))
+                file.writelines(csv_lines(counted))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import click
 
 from app.cli.finance import show_adjustments, show_chart, show_clearing
 from app.cli.house import house
-from app.cli.report_files import BASES, REPORT_COMMANDS
+from app.cli.report_files import BASES, REPORT_COMMANDS, report_unspent
 from app.domain.accounting_time import Basis, NotATime, moment_given
 from app.domain.csv_text import csv_line
 from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_of
@@ -28,8 +28,8 @@ def report() -> None:
 def report_deferred_revenue() -> None:
     """As CSV: coins that are bought and not spent, and the money they were bought with, by product and month."""
     parts = house()
-    zone = parts.core.rules.ledger.zone
-    figures = parts.core.read(lambda session: deferred_revenue(session, zone=zone), snapshot=True)
+    zone, rules = parts.core.rules.ledger.zone, parts.core.rules.recognition
+    figures = parts.core.read(lambda session: deferred_revenue(session, zone=zone, rules=rules), snapshot=True)
     rows: list[list[object]] = [["environment", "product", "month", "asset", "coins", "currency", "value_minor"]]
     rows += (
         [about.environment, about.product, about.month, about.asset, sums.coins, about.currency, sums.value_minor]
@@ -74,7 +74,7 @@ def report_trial_balance(at: str | None, since: str | None, until: str | None, b
         raise SystemExit(1)
 
 
-for _command in REPORT_COMMANDS:
+for _command in (*REPORT_COMMANDS, report_unspent):
     report.add_command(_command)
 
 

@@ -62,16 +62,23 @@ def deferred_revenue(
     """Over all slots, in order. Reads purchases some at a time, so its memory does not grow with their number."""
     coins: Counter[Deferral] = Counter()
     value: Counter[Deferral] = Counter()
-    reading = Reading(
-        rules or RecognitionRules(), lambda booked, happened: (happened or booked).astimezone(zone).date()
-    )
-    for history in _purchases(Transaction(session.connection()), reading):
+    for history in unspent_purchases(session, zone=zone, rules=rules):
         for pool in history.standing.pools.values():
             if pool.unspent and pool.price_minor:
                 key = Deferral(history.environment, history.product, history.currency, pool.asset, history.sale_month)
                 coins[key] += pool.unspent if pool.asset else 0
                 value[key] += pool.value_minor
     return {key: Deferred(coins[key], value[key]) for key in sorted(coins)}
+
+
+def unspent_purchases(
+    session: Connected, *, zone: tzinfo = UTC, rules: RecognitionRules | None = None
+) -> Iterator[PurchaseHistory]:
+    """Every purchase of which coins are left, as it stands at present."""
+    reading = Reading(
+        rules or RecognitionRules(), lambda booked, happened: (happened or booked).astimezone(zone).date()
+    )
+    return _purchases(Transaction(session.connection()), reading)
 
 
 def _purchases(session: Transaction, reading: Reading) -> Iterator[PurchaseHistory]:

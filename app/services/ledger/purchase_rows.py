@@ -76,6 +76,7 @@ _LOTS = (
             _T.effective_at,
             _A.asset,
             _A.environment,
+            _A.user_id,
             _LEFT.label("left"),
             _T.id,
             _T.kind,

@@ -71,6 +71,11 @@ class PurchaseHistory:
     sale_month: str
     standing: PooledPurchase
     changes: Sequence[PurchaseChange] = ()
+    payment: str = ""
+    """Its number; empty for a lot that nobody bought here."""
+    holders: Sequence[tuple[str, str, int]] = ()
+    """Who has how many of its coins that bear value at present: asset, user, coins. Coins of a gift under way are the
+    rest."""
 
 
 _Place = tuple[datetime, int, int, int, int]
@@ -246,6 +251,8 @@ def _history(bought: _Bought, reading: Reading) -> PurchaseHistory:
         sale_month=reading.day_of_row(about).strftime("%Y-%m"),
         standing=standing,
         changes=changes,
+        payment=bought.payment,
+        holders=[(lot.asset, lot.user_id, lot.left) for lot in members if lot.left],
     )
 
 

@@ -12,8 +12,10 @@ from openpyxl import load_workbook
 from app.cli import main
 from app.domain.accounting_time import Basis, Span
 from app.domain.report_tables import Amount, Cell
+from app.services.base.context import Tx
 from app.services.calls import refund_calls
 from app.services.reports.catalogue import draw_report
+from app.services.reports.unspent_coins import unspent_coins
 from tests.support.buyer import Buyer
 from tests.support.world import World
 
@@ -102,3 +104,22 @@ def test_the_command_writes_csv_and_workbooks(
     assert run(main, ["report", "sales", "--from", "2026-02-30", "--to", "2026-03-01"]).exit_code == 2
     assert run(main, ["report", "sales", "--from", "2026-02-02", "--to", "2026-02-01"]).exit_code == 2
     assert run(main, ["report", "sales", *period, "--format", "xlsx"]).exit_code == 2
+
+
+def test_unspent_coins_are_listed_by_user_and_sum_to_the_contract_liability(world: World) -> None:
+    first, second, third = (Buyer(world) for _ in range(3))
+    for buyer in (first, second, third):
+        buyer.pay()
+    first.spend(6 + 23)
+    second.spend(6 + 60)
+    refund_calls.work_on_refund(world.core, third.ask(199))
+
+    def listed(tx: Tx) -> list[tuple[Cell, ...]]:
+        return [tuple(row) for row in unspent_coins(tx).rows]
+
+    lines = world.core.read(listed, snapshot=True)
+    about = ("sandbox", "coins-60")
+    assert [(*line[:4], *line[5:]) for line in lines] == [
+        (first.user, *about, str(first.payment_id), "coin", 37, cny(370), "CNY"),
+        (third.user, *about, str(third.payment_id), "coin", 40, cny(401), "CNY"),
+    ]
