@@ -124,6 +124,8 @@ ERRORS: dict[str, tuple[int, str]] = {
     # Finance
     "actor_missing": (403, "Name the person who does this: send the header Tillbook-Actor."),
     "entry_ended": (409, "The journal entry is posted or withdrawn already."),
+    "entry_refused": (409, "The journal entry cannot be booked: `detail` says why."),
+    "no_such_day": (409, "There is no such day or time of day."),
     "entry_taken_back": (409, "Only a posted journal entry can be taken back, and only once."),
     "needs_another_person": (409, "Another person than the one who proposed it must confirm it."),
     "not_closable": (409, "The month cannot be closed."),

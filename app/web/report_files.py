@@ -12,7 +12,7 @@ from apiflask import APIBlueprint
 from flask import Response
 from pydantic import Field
 
-from app.domain.accounting_time import TICK, Basis, Span, moment_given
+from app.domain.accounting_time import TICK, Basis, Span
 from app.services.base.context import Tx
 from app.services.base.errors import DomainError
 from app.services.reports.catalogue import REPORTS, draw_report
@@ -20,7 +20,7 @@ from app.services.reports.files import MEDIA_TYPES, ReportFormat, csv_lines, wri
 from app.web.access import needs
 from app.web.context import core
 from app.web.lists import DownloadPermit, download_permit
-from app.web.reports import When
+from app.web.reports import When, moment_asked
 from app.web.schemas import EmptyTimeSpan, In
 
 LONGEST_REPORT = timedelta(days=93)
@@ -69,8 +69,7 @@ class ReportQuery(In):
 @blueprint.doc(responses=_FILE)
 def show_report_file(query: ReportQuery) -> Any:
     """A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency beside it."""
-    zone = core().rules.ledger.zone
-    span = Span(moment_given(query.since, zone, is_end=False), moment_given(query.until, zone, is_end=True) + TICK)
+    span = Span(moment_asked(query.since, is_end=False), moment_asked(query.until, is_end=True) + TICK)
     if span.since >= span.until:
         raise EmptyTimeSpan
     if span.until - span.since > LONGEST_REPORT:

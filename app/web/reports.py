@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC
+from datetime import datetime
 from itertools import accumulate
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from app.domain.accounting_time import Basis, NotATime, moment_given
 from app.domain.trial_balance import TrialBalance, TrialSheet, as_json
 from app.services.base.context import Tx
+from app.services.base.errors import DomainError
 from app.services.finance.accounting_periods import balance_by, moved_by
 from app.web.access import needs
 from app.web.context import core
@@ -31,15 +32,25 @@ _MOMENT = MOMENT_WRITTEN.pattern.strip("^$")
 _WHEN = re.compile(f"({_MOMENT}|{_MOMENT.partition('T')[0]})")
 
 
+class NoSuchDay(DomainError):
+    """Written as a date or a moment is, and there is none."""
+
+    code = "no_such_day"
+
+
 def _is_when(text: str) -> str:
-    """A date that there is, or a moment."""
+    """Written like a date or a moment."""
     if not _WHEN.fullmatch(text):
         raise ValueError("neither a date nor a moment as RFC 3339 writes it")
-    try:
-        moment_given(text, UTC, is_end=True)
-    except NotATime as error:
-        raise ValueError(str(error)) from None
     return text
+
+
+def moment_asked(text: str, *, is_end: bool) -> datetime:
+    """What a `When` means in the configured zone. Raises NoSuchDay."""
+    try:
+        return moment_given(text, core().rules.ledger.zone, is_end=is_end)
+    except NotATime as error:
+        raise NoSuchDay(str(error)) from None
 
 
 When = Annotated[
@@ -108,9 +119,9 @@ class TrialBalanceOut(Out):
 @blueprint.output(TrialBalanceOut)
 def show_trial_balance(query: TrialBalanceQuery) -> Any:
     """What every account of the house, and all users together, gained and lost; it sums to zero by asset."""
-    now, zone = core().clock.now(), core().rules.ledger.zone
-    at = None if query.at is None else moment_given(query.at, zone, is_end=True)
-    since = None if query.since is None else moment_given(query.since, zone, is_end=False)
+    now = core().clock.now()
+    at = None if query.at is None else moment_asked(query.at, is_end=True)
+    since = None if query.since is None else moment_asked(query.since, is_end=False)
     if since is not None and since > (at or now):
         raise EmptyTimeSpan
 

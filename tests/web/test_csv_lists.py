@@ -90,7 +90,7 @@ def test_a_file_has_what_the_pages_have_in_the_columns_that_are_documented(
 
 def test_the_columns_are_those_of_the_documentation() -> None:
     """Those of every list that the API has, whichever module shapes it."""
-    rows = re.findall(r"^\| `(/v1/[a-z/<>]+)` \| `([a-z_, ]+)` \|$", API.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(/v1/[a-z/<>-]+)` \| `([a-z0-9_, ]+)` \|$", API.read_text(encoding="utf-8"), re.MULTILINE)
     documented = {path: tuple(columns.split(", ")) for path, columns in rows}
     assert {path: documented[path] for path in SHAPES} == {path: shape.columns for path, shape in SHAPES.items()}
     modules = [importlib.import_module(f"app.web.{each.name}") for each in pkgutil.iter_modules(app.web.__path__)]

@@ -70,9 +70,9 @@ def test_one_person_proposes_an_entry_and_another_one_posts_it(
 def test_what_is_no_entry_is_refused(mei: ApiClient, world: World) -> None:
     lines = [{"account": "sales", "debit_minor": 600}, {"account": "suspense", "credit_minor": 600}]
     refused = mei.post("/v1/journal-entries", {**ENTRY, "lines": lines})
-    assert (refused.status_code, refused.get_json()["code"]) == (422, "invalid_request")
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "entry_refused")
     late = (world.clock.now() + timedelta(days=1)).isoformat()
-    assert mei.post("/v1/journal-entries", {**ENTRY, "effective_at": late}).status_code == 422
+    assert mei.post("/v1/journal-entries", {**ENTRY, "effective_at": late}).status_code == 409
     assert mei.post("/v1/journal-entries/5/confirm", {}).status_code == 404
     assert mei.get("/v1/journal-entries/x").status_code == 404
 
@@ -101,4 +101,4 @@ def test_a_month_is_closed_by_two_persons_and_reports_of_days_follow_the_zone(
     moved = [len(backend.get(path, since=day).get_json()["sheets"]) for day in ("2026-01-02", "2026-01-03")]
     assert moved == [2, 0]
     assert backend.get(path, since="2026-03-01", at="2026-02-01").get_json()["code"] == "empty_time_span"
-    assert backend.get(path, at="2026-02-30").status_code == 422
+    assert backend.get(path, at="2026-02-30").get_json()["code"] == "no_such_day"

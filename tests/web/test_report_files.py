@@ -46,7 +46,8 @@ def test_a_report_comes_as_csv_or_as_a_workbook_and_leaves_nothing_behind(backen
     [
         ({"until": "2026-04-30"}, 422, "time_span_too_long"),
         ({"since": "2026-02-01"}, 409, "empty_time_span"),
-        ({"since": "2026-02-30"}, 422, "invalid_request"),
+        ({"until": "2026-01-3"}, 422, "invalid_request"),
+        ({"since": "2026-02-30", "until": "2026-03-01"}, 409, "no_such_day"),
         ({"report": "wages"}, 422, "invalid_request"),
         ({"format": "pdf"}, 422, "invalid_request"),
     ],

@@ -29,13 +29,21 @@ from app.domain.ledger import moment_of
 from app.models.base import AnyRow
 from app.models.finance import JOURNAL_ENTRIES
 from app.services.base.context import Core, Tx
-from app.services.base.errors import DomainError, Invalid, KeyReused, NotFound
+from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.list_pages import ListPage, ListPlace, page_of, place_at
 from app.services.base.transaction import Transaction
 from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
 from app.services.ledger import post
 
 _J = JOURNAL_ENTRIES.c
+
+
+class EntryRefused(DomainError):
+    """It cannot be booked, whoever wants it: not balanced, an account that no entry by hand changes. The detail says
+    why."""
+
+    code = "entry_refused"
+    remembered = False
 
 
 class EntryEnded(DomainError):
@@ -71,12 +79,12 @@ class EntryRequest:
 
 
 def propose_entry(core: Core, entry: JournalEntry, request: EntryRequest) -> AnyRow:
-    """Keep the entry, and book it unless a second person must confirm it. Raises Invalid, and KeyReused if the key
+    """Keep the entry, and book it unless a second person must confirm it. Raises EntryRefused, and KeyReused if the key
     stands for another entry."""
     try:
         check_entry(entry)
     except BadEntry as error:
-        raise Invalid(str(error)) from None
+        raise EntryRefused(str(error)) from None
     return core.transact(partial(_propose, entry=entry, request=request))
 
 
@@ -91,7 +99,7 @@ def propose_reversal(core: Core, number: int, document: str, reason: str, reques
         try:
             check_entry(entry)
         except BadEntry as error:
-            raise Invalid(str(error)) from None
+            raise EntryRefused(str(error)) from None
         return _propose(tx, entry, request)
 
     return core.transact(work)
@@ -114,11 +122,11 @@ def confirm_entry(core: Core, number: int, *, actor: str) -> AnyRow:
 
 def post_agreed(tx: Tx, entry: JournalEntry, request: EntryRequest, *, confirmed_by: str) -> AnyRow:
     """Keep an entry and book it in this transaction, because two persons have agreed on it already: `request.actor` and
-    `confirmed_by`. Raises Invalid, KeyReused, NeedsAnother."""
+    `confirmed_by`. Raises EntryRefused, KeyReused, NeedsAnother."""
     try:
         check_entry(entry)
     except BadEntry as error:
-        raise Invalid(str(error)) from None
+        raise EntryRefused(str(error)) from None
     if person_of(request.actor) == person_of(confirmed_by):
         raise NeedsAnother("another person must confirm it")
     row = _propose(tx, entry, request)
@@ -243,7 +251,7 @@ def _still_proposed(row: AnyRow) -> None:
 
 
 def effective_day(moment: datetime | None, now: datetime) -> datetime | None:
-    """Raises Invalid for a day that has not come."""
+    """Raises EntryRefused for a day that has not come."""
     if moment is not None and moment > now:
-        raise Invalid("an entry cannot be effective in the future")
+        raise EntryRefused("an entry cannot be effective in the future")
     return moment

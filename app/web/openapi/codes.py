@@ -71,8 +71,8 @@ CODES: dict[str, tuple[str, ...]] = {
     ),
     "app.web.finance.create_closing": ("actor_missing", "checkpoints_behind", "not_closable"),
     "app.web.finance.create_journal_entry": (
-        *("actor_missing", "balance_overflow", "entry_taken_back", "idempotency_key_missing", "idempotency_key_reused"),
-        *("insufficient_funds", "invalid_request", "not_found"),
+        *("actor_missing", "balance_overflow", "entry_refused", "entry_taken_back", "idempotency_key_missing"),
+        *("idempotency_key_reused", "insufficient_funds", "invalid_request", "not_found"),
     ),
     "app.web.finance.decline_journal_entry": ("actor_missing", "entry_ended", "not_found"),
     "app.web.finance.list_closings": (),
@@ -80,8 +80,8 @@ CODES: dict[str, tuple[str, ...]] = {
         *("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
     ),
     "app.web.finance.reverse_journal_entry": (
-        *("actor_missing", "balance_overflow", "entry_taken_back", "idempotency_key_missing", "idempotency_key_reused"),
-        *("insufficient_funds", "invalid_request", "not_found"),
+        *("actor_missing", "balance_overflow", "entry_refused", "entry_taken_back", "idempotency_key_missing"),
+        *("idempotency_key_reused", "insufficient_funds", "invalid_request", "not_found"),
     ),
     "app.web.finance.show_journal_entry": ("not_found",),
     "app.web.fulfilments.answer_fulfilment": (
@@ -155,9 +155,9 @@ CODES: dict[str, tuple[str, ...]] = {
         *("idempotency_key_missing", "idempotency_key_reused", "invalid_request", "not_found"),
     ),
     "app.web.report_files.show_report_file": (
-        *("days_not_worked_out", "empty_time_span", "time_span_too_long", "too_many_downloads"),
+        *("days_not_worked_out", "empty_time_span", "no_such_day", "time_span_too_long", "too_many_downloads"),
     ),
-    "app.web.reports.show_trial_balance": ("checkpoints_behind", "empty_time_span"),
+    "app.web.reports.show_trial_balance": ("checkpoints_behind", "empty_time_span", "no_such_day"),
     "app.web.transfers.capture_hold": (
         *("balance_overflow", "hold_closed", "hold_exceeded", "hold_expired", "idempotency_key_missing"),
         *("idempotency_key_reused", "insufficient_funds", "invalid_request", "not_found", "wallet_frozen"),

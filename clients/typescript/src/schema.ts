@@ -2311,7 +2311,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_taken_back" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_refused" | "entry_taken_back" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createOrder` was refused. */
         CreateOrderProblem: {
@@ -4969,7 +4969,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "days_not_worked_out" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "days_not_worked_out" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readStatement` was refused. */
         ReadStatementProblem: {
@@ -5005,7 +5005,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "checkpoints_behind" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "checkpoints_behind" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readWallet` was refused. */
         ReadWalletProblem: {
@@ -5265,7 +5265,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_taken_back" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_refused" | "entry_taken_back" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         ReverseRequest: {
             /**
@@ -14247,6 +14247,7 @@ export interface operations {
             };
             /**
              * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `entry_refused`: The journal entry cannot be booked: `detail` says why.
              *     - `entry_taken_back`: Only a posted journal entry can be taken back, and only once.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
@@ -14753,6 +14754,7 @@ export interface operations {
             };
             /**
              * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `entry_refused`: The journal entry cannot be booked: `detail` says why.
              *     - `entry_taken_back`: Only a posted journal entry can be taken back, and only once.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
@@ -15087,7 +15089,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ReadTrialBalanceProblem"];
                 };
             };
-            /** @description - `empty_time_span`: `until` is not later than `since`. */
+            /**
+             * @description - `empty_time_span`: `until` is not later than `since`.
+             *     - `no_such_day`: There is no such day or time of day.
+             */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -18090,6 +18095,7 @@ export interface operations {
             /**
              * @description - `days_not_worked_out`: The worker has not worked out these days yet: each a day after its end.
              *     - `empty_time_span`: `until` is not later than `since`.
+             *     - `no_such_day`: There is no such day or time of day.
              */
             409: {
                 headers: {

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from app.domain.chart import FinanceRules
 from app.domain.journal import JournalEntry, JournalLine
-from app.services.base.errors import Invalid, KeyReused, NotFound
+from app.services.base.errors import KeyReused, NotFound
 from app.services.finance import journal
 from app.services.finance.journal import EntryRequest
 from tests.services.finance.conftest import NOON, Shop
@@ -54,7 +54,7 @@ def test_below_the_limit_one_person_is_enough_but_never_for_a_write_off(shop: Sh
     with pytest.raises(journal.EntryEnded):
         journal.confirm_entry(core, row.id, actor=LI)
     assert shop.transfers() == 1
-    with pytest.raises(Invalid):
+    with pytest.raises(journal.EntryRefused):
         journal.propose_entry(core, replace(ENTRY, document=""), _asked("3"))
     with pytest.raises(KeyReused):
         journal.propose_entry(core, replace(ENTRY, document="DOC-2"), _asked("1"))
