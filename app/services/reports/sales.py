@@ -17,6 +17,7 @@ from app.models.ledger import ACCOUNTS, LOTS, TRANSFERS
 from app.models.orders import Order, Payment
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
+from app.services.ledger.purchase_rows import SALE
 from app.services.reports.movements import AT_ONCE, Period, T, may_count
 
 SALES_COLUMNS = (
@@ -26,8 +27,8 @@ SALES_COLUMNS = (
 REFUND_COLUMNS_OF_MONEY = (
     *("at", "environment", "provider_account", "product", "user", "order", "payment", "kind", "amount", "currency"),
 )
-SALE, PURCHASE = "payment", "purchase"
-"""The kinds of transfer that book a sale's money, and its paid coins."""
+PURCHASE = "purchase"
+"""The kind of transfer that books a sale's paid coins."""
 _p, _o, _A, _L = Payment.__table__.c, Order.__table__.c, ACCOUNTS.c, LOTS.c
 _PAID = TRANSFERS.alias("paid")
 _ABOUT = (

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from sqlalchemy import and_, func, select
 
 from app.domain.bill_lines import BillSide, LineKind
-from app.domain.numbers import parse_number
 from app.domain.refunding import REFUND, REFUND_UNDONE
 from app.domain.report_tables import Amount, Cell, ReportTable
+from app.domain.settling import Whose
+from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.models.differences import DifferenceRow
 from app.services.base.context import Tx, environment_of
@@ -63,8 +64,7 @@ def _add_ours(tx: Tx, period: Period, sums: _Sums) -> None:
         code = row.debit if row.debit.startswith(CLEARING) else row.credit
         if not code.startswith(CLEARING):
             continue
-        day = moment.astimezone(period.zone).date()
-        sheet = _Sheet(day, code.removeprefix(CLEARING), row.environment, row.currency)
+        sheet = _Sheet(_day(moment, period.zone), code.removeprefix(CLEARING), row.environment, row.currency)
         if row.kind in PAYMENT_KINDS:
             sums.ours[sheet] += row.amount
         elif row.kind in (REFUND, REFUND_UNDONE):
@@ -76,7 +76,7 @@ def _add_theirs(tx: Tx, period: Period, sums: _Sums) -> set[tuple[str, date]]:
     span, told = period.span, set[tuple[str, date]]()
     for account in _accounts_with_bills(tx):
         side = _side_of(tx, account)
-        environment = _environment(tx, account)
+        environment, whose = _environment(tx, account), _whose(tx, account)
         wanted = (
             select(_l.key, _l.kind, _l.at, _l.currency, _l.amount_minor, _l.fee_minor, _l.ours)
             .distinct()
@@ -85,19 +85,18 @@ def _add_theirs(tx: Tx, period: Period, sums: _Sums) -> set[tuple[str, date]]:
             .where(_l.at >= span.since, _l.at < span.until)
         )
         for row in tx.connection().execute(wanted, execution_options={"yield_per": AT_ONCE}):
-            day = row.at.astimezone(period.zone).date()
+            day = _day(row.at, period.zone)
             told.add((account, day))
-            _add_line(sums, _Sheet(day, account, environment, row.currency), row)
+            _add_line(sums, _Sheet(day, account, environment, row.currency), row, whose)
     return told
 
 
-def _add_line(sums: _Sums, sheet: _Sheet, row: object) -> None:
-    kind, amount, fee, ours = (getattr(row, name) for name in ("kind", "amount_minor", "fee_minor", "ours"))
-    is_ours = ours is None or parse_number(ours) is not None
+def _add_line(sums: _Sums, sheet: _Sheet, row: AnyRow, whose: Whose) -> None:
+    kind, amount, is_ours = row.kind, row.amount_minor, whose.is_ours(row.ours)
     if kind in _FEES:
         sums.fees[sheet] += amount
         return
-    sums.fees[sheet] += fee
+    sums.fees[sheet] += row.fee_minor
     if kind == LineKind.PAYMENT and is_ours:
         sums.theirs[sheet] += amount
     elif kind == LineKind.REFUND and is_ours:
@@ -152,6 +151,12 @@ def _environment(tx: Tx, account: str) -> str:
     """Live, if the account is not configured any more."""
     known = tx.core.registry.get(account)
     return environment_of(True if known is None else known.live)
+
+
+def _whose(tx: Tx, account: str) -> Whose:
+    """The rule by which lines are compared and booked; the usual one, if the account is not configured any more."""
+    known = tx.core.registry.get(account)
+    return Whose() if known is None else known.whose
 
 
 def _day(moment: datetime, zone: tzinfo) -> date:

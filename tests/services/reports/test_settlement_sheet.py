@@ -49,3 +49,17 @@ def test_each_day_settles_with_its_differences_and_its_boundary(world: World) ->
         **{"others": 0, "difference_amount": 0, "day_boundary": 600},
     }
     assert first["day_boundary"].minor + second["day_boundary"].minor == 0
+
+
+def test_the_rule_of_the_account_says_whose_a_line_is(world: World) -> None:
+    house = settling_house(world)
+    house.bring("2026-01-02", [alien_line("T-shop", "shop-77", minor=900)])
+
+    def told(tx: Any) -> list[tuple[int, int]]:
+        table = draw_report(tx, "settlement", Span(SECOND_DAY, SECOND_DAY + DAY), Basis.EFFECTIVE)
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        return [(row["bill_payments"].minor, row["others"].minor) for row in rows]
+
+    assert world.core.read(told, snapshot=True) == [(0, 900)]
+    house.set_account(our_numbers="shop-.*")
+    assert world.core.read(told, snapshot=True) == [(900, 0)]
