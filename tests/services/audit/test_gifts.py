@@ -209,7 +209,8 @@ def test_a_deleted_row_is_found(table: str, engine_of_copy: Engine) -> None:
     [
         "UPDATE transfers SET amount = amount + 1 WHERE kind = 'gift_recalled' AND amount ="
         " (SELECT MAX(amount) FROM transfers WHERE kind = 'gift_recalled')",
-        "UPDATE transfers SET amount = amount - 1 WHERE kind = 'clawback_unrecalled'",
+        "UPDATE transfers SET amount = amount - 1 WHERE kind = 'clawback_unrecalled' AND amount ="
+        " (SELECT MAX(amount) FROM transfers WHERE kind = 'clawback_unrecalled')",
         "UPDATE transfers SET kind = 'gift' WHERE kind = 'spend' AND amount = 6",
     ],
 )
