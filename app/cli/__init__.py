@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from app import logs
 from app.cli import (
     agreements,
+    archive,
     audit,
     bills,
     callers,
@@ -82,5 +83,6 @@ for _command in (
     finance.list_closings,
     finance.book_bills,
     audit.audit,
+    archive.archive,
 ):
     main.add_command(_command)
