@@ -40,6 +40,10 @@ class AgreementRow(Base):
     """The store charges, and tells us."""
     theirs: Mapped[str | None] = mapped_column(String(255))
     """The provider's number, once we know it."""
+    known_as: Mapped[str | None] = mapped_column(String(255))
+    """What the provider has as the merchant's number of an imported agreement. Null: `id`; of an imported one: none."""
+    imported: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """The line of the import that brought the agreement from an earlier system. Null: it began here."""
     way: Mapped[str] = mapped_column(String(32))
     status: Mapped[str] = mapped_column(String(16))
     sku: Mapped[str] = mapped_column(String(64))
