@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.models.base import Base, Big, Json, Moment, slot_matches_id
 
 _DUE = text("next_work_at IS NOT NULL")
+_EARNED = text("earned_until IS NOT NULL")
 
 
 class AgreementRow(Base):
@@ -163,6 +164,9 @@ class AgreementPeriod(Base):
     order_id: Mapped[int | None] = mapped_column(Big)
     payment_id: Mapped[int | None] = mapped_column(Big)
     """The payment that paid it. Null for a free one."""
+    earned_until: Mapped[datetime | None] = mapped_column(Moment)
+    """Of a paid period without coins: until when its price is earned, as it was sold. Null where coins, or what the
+    app's backend delivers, were sold."""
     entitlements: Mapped[list[str]] = mapped_column(Json)
     announced_at: Mapped[datetime | None] = mapped_column(Moment)
     next_try_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -182,6 +186,8 @@ class AgreementPeriod(Base):
         CheckConstraint("(status = 'paid') = (payment_id IS NOT NULL)", name="paid_by_a_payment"),
         CheckConstraint("payment_id IS NULL OR order_id IS NOT NULL", name="payment_of_an_order"),
         Index(None, "slot", "order_id", unique=True),
+        # Without the slot: for what each day earns.
+        Index("ix_agreement_periods_earned", "earned_until", postgresql_where=_EARNED, sqlite_where=_EARNED),
     )
 
 

@@ -243,6 +243,7 @@ def period_paid(tx: Tx, row: AnyRow, number: int, locked: LockedPayment, fact: F
         agreement_rows.add_period(tx, {**new, "status": "due", "entitlements": row.entitlements})
         due = agreement_rows.known_period(tx, row, number)
     changes = {"status": "paid", "order_id": locked.order.id, "payment_id": locked.payment.id, "next_try_at": None}
+    changes["earned_until"] = agreement_rows.earned_until(locked.order, due.ends_at)
     period = agreement_rows.change_period(tx, due, changes)
     until = period.ends_at if row.paid_until is None else max(row.paid_until, period.ends_at)
     moves: dict[str, Any] = {"paid_until": until, "next_period": max(row.next_period, number + 1), "tries": 0}

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, func, or_, select, update
 
 from app.domain.agreements import IN_FORCE, AgreementStatus
 from app.domain.facts import Ref
+from app.domain.fulfilment import FulfilledBy
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.models.agreements import AGREEMENTS, PERIODS
 from app.models.base import AnyRow, Moment
@@ -176,6 +177,11 @@ def add_period(tx: Tx, row: Mapping[str, Any]) -> bool:
     """False if the agreement has a period of that number."""
     empty = {"order_id": None, "payment_id": None, "announced_at": None, "next_try_at": None, "refusal": ""}
     return insert_if_new(tx, PERIODS, {**empty, "created_at": tx.now, **row})
+
+
+def earned_until(order: Any, until: datetime) -> datetime | None:
+    """Until when the price of a period that lasts until then is earned; None where that goes by coins or a delivery."""
+    return until if not order.grants and order.fulfilment == FulfilledBy.WALLET else None
 
 
 def find_period(tx: Transaction, agreement: AnyRow, number: int) -> AnyRow | None:

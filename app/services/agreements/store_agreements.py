@@ -75,6 +75,7 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment) -> None:
         "status": "paid",
         "order_id": locked.order.id,
         "payment_id": locked.payment.id,
+        "earned_until": agreement_rows.earned_until(locked.order, fact.period_end),
         "entitlements": entitlements,
     }
     agreement_rows.add_period(tx, new)
