@@ -33,7 +33,7 @@ STORE = "store,original-alice,alice,store-vip,active,,2026-02-02T00:00:00Z,,,,,,
 JANUARY, FEBRUARY, MARCH = (datetime(2026, month, 2, tzinfo=UTC) for month in (1, 2, 3))
 OLD_TOKEN = "00000000-aaaa-4bbb-8ccc-000000000123"
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -137,6 +137,7 @@ def test_words_about_the_old_number_find_it_though_it_looks_like_a_number_of_our
     assert len(house.debit.trades) == 0
 
 
+@on_sqlite
 def test_a_provider_that_tells_its_own_number_alone_is_understood(house: AgreementHouse) -> None:
     take(house, DEBIT.replace(",77001,", ",,"))
     told: dict[str, Any] = {"account": house.debit.account, "live": False}
@@ -163,6 +164,7 @@ def test_words_that_came_before_the_import_apply_after_it(house: AgreementHouse)
     house.world.assert_balanced()
 
 
+@on_sqlite
 def test_the_next_renewal_credits_the_user_and_periods_of_before_are_not_credited(house: AgreementHouse) -> None:
     take(house, STORE)
     assert house.active() == {"vip": FEBRUARY}
@@ -178,6 +180,7 @@ def test_the_next_renewal_credits_the_user_and_periods_of_before_are_not_credite
     house.world.assert_balanced()
 
 
+@on_sqlite
 def test_a_token_of_the_earlier_system_is_its_users_and_no_other_owner(house: AgreementHouse) -> None:
     """By the token alone, by the agreement alone, and by neither."""
     unknown = store_paid("t-0", JANUARY, FEBRUARY, owner=OLD_TOKEN)
@@ -196,6 +199,7 @@ def test_a_token_of_the_earlier_system_is_its_users_and_no_other_owner(house: Ag
     house.world.assert_balanced()
 
 
+@on_sqlite
 def test_one_file_again_changes_nothing_and_a_changed_line_is_refused_by_its_field(house: AgreementHouse) -> None:
     known_to_the_provider(house, "77001", "agr-7")
     assert take(house, DEBIT, STORE) == (2, 0)
@@ -211,6 +215,7 @@ def test_one_file_again_changes_nothing_and_a_changed_line_is_refused_by_its_fie
         import_agreements(house.core, [line])
 
 
+@on_sqlite
 def test_every_fault_is_told_with_its_line_and_nothing_is_written(house: AgreementHouse) -> None:
     house.signed("dora")
     take(house, STORE)
@@ -252,6 +257,7 @@ def test_every_fault_is_told_with_its_line_and_nothing_is_written(house: Agreeme
     assert len(list_agreements(house.core, AgreementFilter(), None, 100).rows) == 2
 
 
+@on_sqlite
 def test_what_has_ended_is_known_and_never_charged_and_what_is_past_due_is_charged(house: AgreementHouse) -> None:
     for old, theirs in (("A", "agr-a"), ("B", "agr-b"), ("C", "agr-c")):
         known_to_the_provider(house, old, theirs)
@@ -277,6 +283,7 @@ def test_what_has_ended_is_known_and_never_charged_and_what_is_past_due_is_charg
     assert house.row(number_of(house, "ann")).status == "ended"
 
 
+@on_sqlite
 def test_days_are_counted_from_the_very_first_period_in_the_users_zone(house: AgreementHouse) -> None:
     """Signed on the 31st at midnight in Shanghai: after the last of February comes the 31st of March."""
     known_to_the_provider(house, "S", "agr-s")
