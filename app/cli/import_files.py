@@ -61,6 +61,8 @@ class ImportFile(Generic[T]):
             nonlocal count
             for place, line in self.lines(faults):
                 count += 1
+                if count > MOST_IMPORTED:
+                    raise self.refusal(f"more than {MOST_IMPORTED} lines: divide the file")
                 yield place, line
                 if len(faults) >= MOST_FAULTS:
                     return
@@ -100,8 +102,6 @@ def import_lines(
 ) -> None:
     """Check the whole file, and take its lines over unless it is only to be checked."""
     count = table.refuse_faults(faults)
-    if count > MOST_IMPORTED:
-        raise table.refusal(f"more than {MOST_IMPORTED} lines: divide the file")
     if only_check:
         click.echo(f"{count} {what} can be imported; nothing was")
         return
