@@ -9,10 +9,10 @@ from sqlalchemy import Engine
 
 from app.domain.imported_agreements import agreement_line
 from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.transaction import Sessions
 from app.services.intake.imported_agreements import faults_of_agreements, import_agreements
 from plugins.apple.transactions import SUBSCRIPTION
 from tests.promises.test_store_purchases import PRODUCT, Store
-from tests.support.databases import Sessions
 from tests.support.world import START, build_world
 
 OLD_TOKEN = "3f2c9b1e-5a77-4c59-9d10-2b6f6f5b1abc"
