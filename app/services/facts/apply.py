@@ -154,6 +154,7 @@ def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None
     several tellings at one moment one makes it."""
     fact = reported.fact
     known_buyer = reported.buyer is not None and fact.ref.ours is None and not reported.faults
+    known_buyer = known_buyer and not reported.was_credited_before
     return locked is None and known_buyer and fact.kind is Kind.PAID
 
 
@@ -165,6 +166,8 @@ def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, stored
         return _UNDECIDED
     if locked is None and stored is None and _is_of_agreement(reported.fact):
         return _UNDECIDED
+    if locked is None and reported.was_credited_before:
+        return Decision(Outcome.NOTED, Mismatch.BEFORE_IMPORT)
     if locked is None:
         unmatched = decide_unmatched(_why_unmatched(reported), has_money=reported.brings_money)
         return _unless_not_ours(tx, reported, None, unmatched)
