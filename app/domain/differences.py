@@ -60,7 +60,7 @@ class BookedEntry(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A line of a bill that counts, with the time that its bill covers."""
+    """A line of a bill that counts."""
 
     theirs: str
     kind: str
@@ -73,8 +73,6 @@ class Told(NamedTuple):
     fee_minor: int
     undecided: bool
     reading_id: int
-    since: datetime
-    until: datetime
 
 
 class Standing(NamedTuple):

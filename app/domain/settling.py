@@ -55,6 +55,11 @@ class Whose:
             return re.fullmatch(self.our_numbers, number) is not None
         return parse_number(number) is not None
 
+    def are_ours(self, numbers: Iterable[str | None]) -> bool:
+        """Lines of one payment: those that name a number decide for those that do not."""
+        named = [number for number in numbers if number is not None]
+        return any(map(self.is_ours, named)) if named else self.is_ours(None)
+
 
 @dataclass(slots=True)
 class Reconciliation:
@@ -86,6 +91,9 @@ def reconcile(lines: Iterable[Told], entries: Iterable[BookedEntry], whose: Whos
         if len(result.left_lines) + len(result.left_entries) > MOST_LEFT_OVER:
             raise TooMuchLeftOver(f"more than {MOST_LEFT_OVER} lines and entries have no counterpart")
     _by_our_number(result)
+    strange = [line for line in result.left_lines if not line.theirs and not whose.is_ours(line.ours)]
+    _alien(result, strange, whose)
+    result.left_lines = [line for line in result.left_lines if line.theirs or whose.is_ours(line.ours)]
     return result
 
 
@@ -110,7 +118,7 @@ def _side_by_side(
 
 def _settle_number(result: Reconciliation, told: Sequence[Told], booked: Sequence[BookedEntry], whose: Whose) -> None:
     """One number of the provider: a payment and its refunds, or all lines that name none."""
-    if not booked and told and not any(whose.is_ours(line.ours) for line in told):
+    if not booked and told and told[0].theirs and not whose.are_ours(line.ours for line in told):
         _alien(result, told, whose)
         return
     lines = _told_once(result, told)
@@ -133,29 +141,16 @@ def _settle_number(result: Reconciliation, told: Sequence[Told], booked: Sequenc
 
 
 def _told_once(result: Reconciliation, told: Sequence[Told]) -> list[Told]:
-    """Without what two bills of overlapping times tell alike: the later reading counts. A row that stands twice in one
-    bill, or in bills of different times, is told twice."""
+    """One line for each row. A row that is still there twice stands twice in one bill, or in bills of different times:
+    where bills cover a common time, only the later one's is among the lines."""
     by_key: defaultdict[tuple[str, str], list[Told]] = defaultdict(list)
     for line in told:
         by_key[line.kind, line.key].append(line)
-    kept: list[Told] = []
     for same in by_key.values():
-        if len(same) == 1:
-            kept.append(same[0])
-            continue
-        same.sort(key=lambda line: (-line.reading_id, line.at))
-        mine = [same[0]]
-        for line in same[1:]:
-            if not any(_retells(line, other) for other in mine):
-                mine.append(line)
-        kept.append(mine[0])
-        result.found += [second_line(line, None, number) for number, line in enumerate(mine[1:], start=2)]
-    return kept
-
-
-def _retells(line: Told, other: Told) -> bool:
-    """Whether two bills cover one time, and so tell one row."""
-    return line.reading_id != other.reading_id and line.since < other.until and other.since < line.until
+        if len(same) > 1:
+            same.sort(key=lambda line: (-line.reading_id, line.at))
+            result.found += [second_line(line, None, number) for number, line in enumerate(same[1:], start=2)]
+    return [same[0] for same in by_key.values()]
 
 
 def _settle_refunds(result: Reconciliation, lines: Sequence[Told], entries: Sequence[BookedEntry]) -> None:

@@ -74,6 +74,8 @@ def compare_account(
     if result.side is not None:
         where = Where(account.name, since, until, result.zone)
         result.kept = keep_found(core, where, result.found, actor)
+        counts = {"matched": result.matched, "differences": len(result.found), "waiting": result.waiting}
+        _log.info("bills_compared", provider_account=account.name, since=since, until=until, **counts)
     if result.gaps:
         _log.warning("bills_missing", provider_account=account.name, gaps=len(result.gaps), since=result.gaps[0][0])
     return result

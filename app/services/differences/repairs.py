@@ -11,17 +11,18 @@ from functools import partial
 
 from sqlalchemy import select
 
+from app.domain.bill_lines import BillSide
 from app.domain.differences import DifferenceType
 from app.domain.facts import Fact, Kind, Ref
 from app.domain.money import Money
 from app.models.base import AnyRow
-from app.models.bills import BILL_LINES, BILL_READINGS
+from app.models.bills import BILL_LINES
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError
 from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact
-from app.services.bills.readings import READ
+from app.services.bills.counted_lines import LinesOf, counted_lines
 from app.services.calls import payment_queries, reference_queries
 from app.services.calls.provider_call import call_provider
 from app.services.differences.comparisons import Comparison, compare_account
@@ -35,7 +36,7 @@ from app.services.facts.owner import tell
 from app.services.refunds import requests
 
 _INSTANT = timedelta(microseconds=1)
-_l, _r = BILL_LINES.c, BILL_READINGS.c
+_l = BILL_LINES.c
 
 
 class Repair(StrEnum):
@@ -146,9 +147,8 @@ def _refund(core: Core, plan: Plan, *, actor: str, reason: str) -> str:
 
 def _told_fact(tx: Tx, *, row: AnyRow, account: ProviderAccount) -> Fact:
     """The line as a fact: the same fact, under the same key, that any other road would tell. Raises NotDone."""
-    of_line = (_l.provider_account == row.provider_account, _l.key == row.line_key, _l.at == row.at)
-    wanted = select(*_l).join(BILL_READINGS, (_r.provider_account == _l.provider_account) & (_r.id == _l.reading_id))
-    line = tx.execute(wanted.where(*of_line, _r.status == READ).order_by(_l.reading_id.desc()).limit(1)).one_or_none()
+    told = counted_lines(tx, LinesOf(row.provider_account, BillSide(row.side)), _l.key == row.line_key, _l.at == row.at)
+    line = tx.execute(select(told).order_by(told.c.reading_id.desc()).limit(1)).one_or_none()
     if line is None:
         raise NotDone("no bill that counts has the line any more: compare the day again")
     kind = Kind.PAID if line.amount_minor > 0 else Kind.REFUNDED
