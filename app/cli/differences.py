@@ -68,7 +68,7 @@ def show_difference(number: str) -> None:
         click.echo(_line(row))
         for change in core.read(partial(difference_rows.changes_of, row=row)):
             click.echo(f"  {change.at:%Y-%m-%d %H:%M:%S}  {change.what}  {change.actor}  {change.detail}".rstrip())
-        offered = ", ".join(repairs.OFFERED.get(DifferenceType(row.type), ())) or "none but a note or a write-off"
+        offered = ", ".join(repairs.offered_for(row)) or "none but a note or a write-off"
         click.echo(f"  repairs: {offered}")
         for other in core.read(partial(proposed_others, row=row)):
             click.echo(f"  perhaps the other side: {_line(other)}")

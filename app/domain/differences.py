@@ -83,6 +83,10 @@ class Standing(NamedTuple):
     refund_id: int | None
 
 
+BETWEEN_BILLS = "bills:"
+"""How the subject of a difference begins that is between two bills."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     type: DifferenceType
@@ -99,6 +103,12 @@ class Difference:
     payment_id: int | None = None
     refund_id: int | None = None
     line_key: str | None = None
+
+    @property
+    def is_between_bills(self) -> bool:
+        """A trade bill and an account bill disagree: «ours» is what the trade bill has, with which the books are
+        compared."""
+        return self.subject.startswith(BETWEEN_BILLS)
 
     def moved_minor(self) -> dict[str, int]:
         """What the bill has more than the books, by currency. Nothing where both have one sum, or the books follow the

@@ -65,6 +65,7 @@ class Whose:
 class Reconciliation:
     """What one comparison found."""
 
+    pool: timedelta = POOL
     found: list[Difference] = field(default_factory=list)
     matched: int = 0
     not_ours: int = 0
@@ -79,10 +80,18 @@ class TooMuchLeftOver(Exception):
     """One side alone has more than could be a list of differences."""
 
 
-def reconcile(lines: Iterable[Told], entries: Iterable[BookedEntry], whose: Whose) -> Reconciliation:
+def is_late(line: datetime, entry: datetime, pool: timedelta = POOL) -> bool:
+    """Whether the two sides date one thing further apart than the pool. The pool is of days: its last one counts as a
+    whole."""
+    return abs(line - entry) >= pool + A_DAY
+
+
+def reconcile(
+    lines: Iterable[Told], entries: Iterable[BookedEntry], whose: Whose, pool: timedelta = POOL
+) -> Reconciliation:
     """Compare two streams that are both in the order of `theirs` (by code points). What one side alone has is left
     over. Raises TooMuchLeftOver."""
-    result = Reconciliation()
+    result = Reconciliation(pool=pool)
     for told, booked in _side_by_side(lines, entries):
         if len(told) == 1 and len(booked) == 1 and told[0].kind == booked[0].kind == LineOrEntry.PAYMENT:
             _compare(result, told[0], booked[0])
@@ -121,7 +130,7 @@ def _settle_number(result: Reconciliation, told: Sequence[Told], booked: Sequenc
     if not booked and told and told[0].theirs and not whose.are_ours(line.ours for line in told):
         _alien(result, told, whose)
         return
-    lines = _told_once(result, told)
+    lines = sorted(_told_once(result, told), key=lambda line: (line.at, line.key))
     has_number = bool(told and told[0].theirs) or bool(booked and booked[0].theirs)
     payments = [line for line in lines if line.kind == LineOrEntry.PAYMENT]
     entries = [entry for entry in booked if entry.kind == LineOrEntry.PAYMENT]
@@ -208,6 +217,8 @@ def _compare(result: Reconciliation, line: Told, entry: BookedEntry) -> None:
     elif entry.fee_minor is not None and line.fee_minor != -entry.fee_minor:
         fee = of_pair(DifferenceType.FEE, line, entry)
         result.found.append(replace(fee, ours_minor=-entry.fee_minor, theirs_minor=line.fee_minor))
+    elif is_late(line.at, entry.at, result.pool):
+        result.found.append(of_pair(DifferenceType.LATE, line, entry))
 
 
 def _by_our_number(result: Reconciliation) -> None:
@@ -233,11 +244,10 @@ def _our_name(entry: BookedEntry) -> tuple[str, str | None]:
     return entry.kind, entry.refund if entry.kind == LineOrEntry.REFUND else entry.ours
 
 
-def pool_is_over(at: datetime, covered: Callable[[datetime], bool], now: datetime) -> bool:
-    """Whether a line that tells of that moment would have come by now: the pool is over, or bills cover all of it."""
-    return now >= at + POOL + timedelta(days=1) or all(
-        covered(at + timedelta(days=day)) for day in range(POOL.days + 1)
-    )
+def pool_is_over(at: datetime, covered: Callable[[datetime], bool], now: datetime, days: int = POOL.days) -> bool:
+    """Whether a line that tells of that moment would have come by now: the pool of so many days is over, or bills cover
+    all of it."""
+    return now >= at + timedelta(days=days + 1) or all(covered(at + timedelta(days=day)) for day in range(days + 1))
 
 
 class Moved(NamedTuple):

@@ -8,7 +8,6 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain import list_tables, representations
-from app.domain.differences import DifferenceType
 from app.domain.numbers import parse_number
 from app.services.base.errors import NotFound
 from app.services.base.list_pages import TimeSpan
@@ -59,5 +58,5 @@ def show_difference(number: str) -> Any:
     row = core().read(partial(difference_rows.find_difference, number=wanted))
     changes = core().read(partial(difference_rows.changes_of, row=row))
     history = [{"at": each.at, "actor": each.actor, "what": each.what, "detail": each.detail} for each in changes]
-    offered = repairs.OFFERED.get(DifferenceType(row.type), ())
+    offered = repairs.offered_for(row)
     return {**representations.difference_data(row), "history": history, "repairs": list(offered)}

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 import structlog
 from sqlalchemy import text
@@ -28,23 +27,23 @@ from app.domain.differences import (
     judge_line,
     second_line,
 )
-from app.domain.settling import A_DAY, POOL, Reconciliation, balance_ends, pool_is_over, reconcile
+from app.domain.settling import A_DAY, POOL, Reconciliation, balance_ends, is_late, pool_is_over, reconcile
 from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
 from app.services.differences.booked_entries import (
-    NAMES_AT_A_TIME,
     BooksOf,
     entries_between,
     entries_named,
+    in_parts,
     standings_named,
 )
 from app.services.differences.difference_rows import Kept, Where, keep_found
+from app.services.differences.sides_compared import SidesCompared
 from app.services.differences.store_units_compared import units_compared
 from app.services.differences.told_lines import Coverage, balances_of, lines_between, lines_named, readings_about
 
 WORKER = "worker"
-_Named = TypeVar("_Named", Told, BookedEntry)
 _log = structlog.get_logger(__name__)
 
 
@@ -84,10 +83,15 @@ def compare_account(
 # --- one comparison ---
 
 
+def _lag_of(account: ProviderAccount) -> timedelta:
+    """How much later than a trade a bill may tell of it."""
+    return max(POOL, timedelta(days=account.settles_within_days))
+
+
 def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: datetime) -> Comparison:
     if tx.connection().dialect.name == "postgresql":  # to sort a million rows may take longer than a request may
         tx.execute(text("SET LOCAL statement_timeout = 0"))
-    readings = readings_about(tx, account.name, since - POOL, until + POOL + A_DAY)
+    readings = readings_about(tx, account.name, since - POOL, until + _lag_of(account) + A_DAY)
     sides = defaultdict[str, list[AnyRow]](list)
     for reading in readings:
         sides[reading.side].append(reading)
@@ -112,6 +116,10 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
     found += _of_lines(tx, books, settled, since, until)
     found += _of_entries(tx, side, books, settled, since, until, covered, result)
     result.found = [(side, one) for one in found]
+    if sides[BillSide.TRADES] and sides[BillSide.FUNDS]:
+        funds = Coverage(sides[BillSide.FUNDS])
+        compared = SidesCompared(tx, account, covered, funds, since, until)
+        result.found += [(BillSide.FUNDS, one) for one in compared.differences()]
     result.found += [(BillSide.FUNDS, one) for one in _balances(tx, sides[BillSide.FUNDS], since, until)]
     return result
 
@@ -121,15 +129,17 @@ def _of_lines(
 ) -> Iterator[Difference]:
     """What the lines that have no counterpart come to."""
     lines = [line for line in settled.left_lines if since <= line.at < until]
-    for part in _parts(lines):
+    for part in in_parts(lines):
         entries = entries_named(tx, books, part)
         standings = standings_named(tx, books, part)
         for line in part:
             entry = _entry_for(line, entries)
-            if entry is not None and abs(line.at - entry.at) < POOL:  # it was read, and another line has it
+            if entry is not None and since - POOL <= entry.at < until + POOL:  # it was read, and another line has it
                 yield second_line(line, entry)
-            else:
-                yield judge_line(line, entry, _standing_of(line, standings))
+                continue
+            found = judge_line(line, entry, _standing_of(line, standings))
+            if entry is None or found.type != DifferenceType.LATE or is_late(line.at, entry.at):
+                yield found
 
 
 def _entry_for(line: Told, entries: Sequence[BookedEntry]) -> BookedEntry | None:
@@ -162,14 +172,16 @@ def _of_entries(
 ) -> Iterator[Difference]:
     """What the entries that have no counterpart come to: nothing while their lines may still come."""
     entries = [entry for entry in settled.left_entries if since <= entry.at < until and covered.covers(entry.at)]
-    for part in _parts(entries):
+    for part in in_parts(entries):
         lines = lines_named(tx, books.provider_account, side, part)
         for entry in part:
             line = next((line for line in lines if _is_of(line, entry)), None)
             if line is None and not pool_is_over(entry.at, covered.covers, tx.now):
                 result.waiting += 1
                 continue
-            yield judge_entry(entry, line)
+            found = judge_entry(entry, line)
+            if line is None or found.type != DifferenceType.LATE or is_late(line.at, entry.at):
+                yield found
 
 
 def _is_of(line: Told, entry: BookedEntry) -> bool:
@@ -195,8 +207,3 @@ def _balances(tx: Tx, readings: Sequence[AnyRow], since: datetime, until: dateti
                     yield replace(found, ours_minor=last, ours_currency=currency, theirs_minor=opening)
                 closed[currency] = closing
         before = reading
-
-
-def _parts(things: Sequence[_Named]) -> Iterator[Sequence[_Named]]:
-    for start in range(0, len(things), NAMES_AT_A_TIME):
-        yield things[start : start + NAMES_AT_A_TIME]

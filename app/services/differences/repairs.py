@@ -32,6 +32,7 @@ from app.services.differences.difference_rows import (
     find_difference,
     write_change,
 )
+from app.services.differences.write_offs import difference_of
 from app.services.facts.owner import tell
 from app.services.refunds import requests
 
@@ -62,6 +63,12 @@ OFFERED: dict[DifferenceType, tuple[Repair, ...]] = {
 """What can be done about each type, the usual way first. About the others a person decides: a note, or a write-off."""
 
 
+def offered_for(row: AnyRow) -> tuple[Repair, ...]:
+    """What can be done about this one. A row of one bill that the other bill lacks is never told as a fact."""
+    offered = OFFERED.get(DifferenceType(row.type), ())
+    return tuple(each for each in offered if each is Repair.ASK) if difference_of(row).is_between_bills else offered
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a repair would do."""
@@ -76,7 +83,7 @@ class Plan:
 def plan_repair(core: Core, number: int, repair: Repair | None = None) -> Plan:
     """What would be done about the difference; nothing is. Raises NotFound, NotDone."""
     row = core.read(lambda tx: find_difference(tx, number))
-    offered = OFFERED.get(DifferenceType(row.type), ())
+    offered = offered_for(row)
     if row.state not in UNSETTLED:
         raise NotDone(f"it is {row.state}")
     if not offered or (repair is not None and repair not in offered):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 
-from sqlalchemy import Select, Subquery, func, select
+from sqlalchemy import ColumnElement, Select, Subquery, func, select
 
 from app.domain.bill_figures import TOLD_BY_FACTS
 from app.domain.bill_lines import BillSide
+from app.domain.bill_sides import OF_BOTH_SIDES
 from app.domain.differences import BookedEntry, Told
 from app.domain.settling import Moved
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.services.base.context import Tx
-from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
+from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines, payment_number
 
 TOLD_AT_ONCE = 5_000
 """So many lines are read, and in memory, at a time."""
@@ -54,9 +56,7 @@ def readings_about(tx: Tx, account: str, since: datetime, until: datetime) -> li
 def lines_between(tx: Tx, account: str, side: BillSide, since: datetime, until: datetime) -> Iterator[Told]:
     """Payments and refunds with a time of that span, in the order of the provider's numbers by code points."""
     told = counted_lines(tx, LinesOf(account, side, TOLD_BY_FACTS), _l.at >= since, _l.at < until)
-    theirs = func.coalesce(told.c.theirs, "")
-    order = theirs.collate("C") if tx.connection().dialect.name == "postgresql" else theirs
-    for row in tx.execute(_told(told).order_by(order).execution_options(yield_per=TOLD_AT_ONCE)):
+    for row in tx.execute(_in_order(tx, _told(told), told).execution_options(yield_per=TOLD_AT_ONCE)):
         yield Told._make(row)
 
 
@@ -67,16 +67,48 @@ def lines_named(tx: Tx, account: str, side: BillSide, entries: Sequence[BookedEn
     return [Told._make(row) for row in tx.execute(_told(told))]
 
 
+def sides_between(tx: Tx, account: str, side: BillSide, since: datetime, until: datetime) -> Iterator[Told]:
+    """What trade bills and account bills both tell of, fees in rows of their own among it: net of what the merchant
+    gave away, with our number of the payment, in the order of the provider's numbers."""
+    told = counted_lines(tx, LinesOf(account, side, OF_BOTH_SIDES), _l.at >= since, _l.at < until)
+    for row in tx.execute(_in_order(tx, _net(told), told).execution_options(yield_per=TOLD_AT_ONCE)):
+        yield Told._make(row)
+
+
+def sides_named(tx: Tx, account: str, side: BillSide, things: Sequence[Told] | Sequence[BookedEntry]) -> list[Told]:
+    """Likewise those of any time that bear the provider's number of one of these."""
+    theirs = sorted({thing.theirs for thing in things if thing.theirs})
+    told = counted_lines(tx, LinesOf(account, side, OF_BOTH_SIDES), _l.theirs.in_(theirs))
+    return [Told._make(row) for row in tx.execute(_in_order(tx, _net(told), told))]
+
+
 def balances_of(tx: Tx, account: str, reading_id: int) -> Iterator[Moved]:
-    """Of each row of a bill: its currency, the balance after it, and what it moved."""
+    """Of each row of a bill: its currency, the balance after it, and what it moved. May be left before the end."""
     moved = _l.amount_minor + _l.fee_minor + _l.discount_minor
     of_reading = (_l.provider_account == account, _l.reading_id == reading_id)
     wanted = select(_l.currency, _l.balance_minor, moved).where(*of_reading).order_by(_l.position)
-    for row in tx.execute(wanted.execution_options(yield_per=TOLD_AT_ONCE)):
-        yield Moved._make(row)
+    with closing(tx.execute(wanted.execution_options(yield_per=TOLD_AT_ONCE))) as rows:
+        for row in rows:
+            yield Moved._make(row)
+
+
+def _in_order(tx: Tx, wanted: Select[tuple[object, ...]], told: Subquery) -> Select[tuple[object, ...]]:
+    theirs = func.coalesce(told.c.theirs, "")
+    return wanted.order_by(theirs.collate("C") if tx.connection().dialect.name == "postgresql" else theirs)
 
 
 def _told(told: Subquery) -> Select[tuple[object, ...]]:
+    return _columns(told, told.c.ours, told.c.amount_minor)
+
+
+def _net(told: Subquery) -> Select[tuple[object, ...]]:
+    return _columns(told, payment_number(told), told.c.amount_minor + told.c.discount_minor)
+
+
+def _columns(
+    told: Subquery, ours: ColumnElement[str | None], amount_minor: ColumnElement[int]
+) -> Select[tuple[object, ...]]:
+    """The fields of `Told`, in their order."""
     row = told.c
-    columns = (func.coalesce(row.theirs, "").label("theirs"), row.kind, row.key, row.ours, row.refund)
-    return select(*columns, row.amount_minor, row.currency, row.at, row.fee_minor, row.undecided, row.reading_id)
+    numbers = (func.coalesce(row.theirs, ""), row.kind, row.key, ours, row.refund)
+    return select(*numbers, amount_minor, row.currency, row.at, row.fee_minor, row.undecided, row.reading_id)

@@ -110,7 +110,10 @@ def _add_differences(tx: Tx, period: Period, sums: _Sums) -> None:
     wanted = select(*_d).where(_d.at >= span.since, _d.at < span.until, _d.state != "gone")
     for row in tx.connection().execute(wanted, execution_options={"yield_per": AT_ONCE}):
         environment = _environment(tx, row.provider_account)
-        moved = difference_of(row).moved_minor() or {row.theirs_currency or row.ours_currency or "": 0}
+        found = difference_of(row)
+        # What lies between two bills is no part of what lies between one of them and the books.
+        between = {} if found.is_between_bills else found.moved_minor()
+        moved = between or {row.theirs_currency or row.ours_currency or "": 0}
         for currency, minor in moved.items():
             sheet = _Sheet(_day(row.at, period.zone), row.provider_account, environment, currency)
             sums.count[sheet] += 1
