@@ -23,8 +23,9 @@ from app.services.base.errors import NotFound
 from app.services.bills.readings import account_named
 from app.services.differences import difference_rows, repairs, write_offs
 from app.services.differences.comparisons import Comparison, compare_account
-from app.services.differences.difference_lists import DifferenceFilter, list_differences, proposed_others
+from app.services.differences.difference_lists import DifferenceFilter, list_differences
 from app.services.differences.difference_rows import NotDone
+from app.services.differences.pairs import match_differences, proposed_others, reopen_difference
 from app.services.differences.repairs import Repair
 
 _actor = click.option("--actor", required=True, help="Who you are.")
@@ -114,9 +115,39 @@ def write_note(number: str, text: str, actor: str) -> None:
 @click.option("--reason", required=True)
 @_actor
 def resolve(number: str, reason: str, actor: str) -> None:
-    """Say that nothing is left to be done. Found again, the difference is opened again."""
+    """Say that nothing is left to be done. Found again, the difference is opened again.
+
+    What no repair can mend (not_ours, fee, late, balance, payout_missing) stays ended for as long as the bill says the
+    same.
+    """
     with _told():
         click.echo(_line(difference_rows.resolve_difference(house().core, _number(number), reason, actor=actor)))
+
+
+@differences.command("match")
+@click.argument("number")
+@click.argument("other")
+@click.option("--reason", required=True, help="Why the two are one payment or refund.")
+@_actor
+def match(number: str, other: str, reason: str, actor: str) -> None:
+    """Say that two differences are the two sides of one payment or refund: they end together.
+
+    Both have one sum and are near in time (`show` proposes the other side). If a bill tells one of them otherwise
+    later, both are open again.
+    """
+    with _told():
+        for row in match_differences(house().core, _number(number), _number(other), reason, actor=actor):
+            click.echo(_line(row))
+
+
+@differences.command("reopen")
+@click.argument("number")
+@click.option("--reason", required=True)
+@_actor
+def reopen(number: str, reason: str, actor: str) -> None:
+    """Take back that a difference was resolved or matched. Of two that were matched both are open again."""
+    with _told():
+        click.echo(_line(reopen_difference(house().core, _number(number), reason, actor=actor)))
 
 
 @differences.command("repair")

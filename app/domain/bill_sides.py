@@ -14,11 +14,14 @@ from itertools import groupby
 from operator import attrgetter
 
 from app.domain.bill_lines import LineKind
-from app.domain.differences import BETWEEN_BILLS, BookedEntry, Difference, LineOrEntry, Told
+from app.domain.differences import BETWEEN_BILLS, BookedEntry, Difference, DifferenceType, LineOrEntry, Told
 
 FEES = frozenset({LineKind.FEE, LineKind.FEE_RETURN})
 OF_BOTH_SIDES = (LineKind.PAYMENT, LineKind.REFUND, *sorted(FEES))
 """The kinds of lines that a trade bill and an account bill both tell of."""
+
+
+_Mark = tuple[str | None, bool, int | None, str | None, str | None]
 
 
 def with_fees(lines: Iterable[Told]) -> Iterator[Told]:
@@ -66,3 +69,24 @@ def as_entry(trade: Told) -> BookedEntry:
 def between_bills(found: Difference) -> Difference:
     """The difference as one of two bills."""
     return replace(found, subject=f"{BETWEEN_BILLS}{found.subject}")
+
+
+def unexplained(between: Iterable[Difference], of_books: Iterable[Difference]) -> Iterator[Difference]:
+    """Differences of two bills without those that the comparison of books and trades has said already: where the
+    account bill agrees with the books, the trade bill alone is odd, and that is one difference."""
+    said = {mark for one in of_books for mark in _marks(one, one.refund, one.ours_minor, one.ours_currency)}
+    for one in between:
+        mark, *_ = _marks(one, one.refund, one.theirs_minor, one.theirs_currency)
+        if mark not in said:
+            yield one
+
+
+def _marks(
+    one: Difference, refund: str | None, minor: int | None, currency: str | None
+) -> Iterator[tuple[object, ...]]:
+    """What a difference says of one number: the sum on the side that both comparisons look at. An account bill may name
+    a refund by its payment and its sum alone."""
+    rest = (one.theirs, one.type is DifferenceType.FEE, minor, currency)
+    yield *rest, refund
+    if refund is not None and minor is not None:
+        yield *rest, None

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import text
 
 from app.domain.bill_lines import BillSide
+from app.domain.bill_sides import unexplained
 from app.domain.differences import (
     BookedEntry,
     Difference,
@@ -119,7 +120,7 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
     if sides[BillSide.TRADES] and sides[BillSide.FUNDS]:
         funds = Coverage(sides[BillSide.FUNDS])
         compared = SidesCompared(tx, account, covered, funds, since, until)
-        result.found += [(BillSide.FUNDS, one) for one in compared.differences()]
+        result.found += [(BillSide.FUNDS, one) for one in unexplained(compared.differences(), found)]
     result.found += [(BillSide.FUNDS, one) for one in _balances(tx, sides[BillSide.FUNDS], since, until)]
     return result
 

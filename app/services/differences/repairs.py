@@ -29,10 +29,10 @@ from app.services.differences.comparisons import Comparison, compare_account
 from app.services.differences.difference_rows import (
     UNSETTLED,
     NotDone,
+    difference_of,
     find_difference,
     write_change,
 )
-from app.services.differences.write_offs import difference_of
 from app.services.facts.owner import tell
 from app.services.refunds import requests
 

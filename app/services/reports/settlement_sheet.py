@@ -21,7 +21,7 @@ from app.models.differences import DifferenceRow
 from app.services.base.context import Tx, environment_of
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
 from app.services.bills.line_owners import lines_with_owners
-from app.services.differences.write_offs import difference_of
+from app.services.differences.difference_rows import difference_of
 from app.services.reports.movements import AT_ONCE, Period, money_moved
 
 SETTLEMENT_COLUMNS = (

@@ -116,3 +116,23 @@ def test_what_other_systems_sold_on_a_shared_account_is_not_compared_and_a_diffe
     assert plan_repair(house.world.core, row.id).repair is Repair.ASK
     house.bring("funds", fund_rows(mine, fee=0), feed="funds")
     assert house.compare().kept.gone == 1
+
+
+@ONE_DATABASE
+def test_where_the_account_bill_agrees_with_the_books_the_trade_bill_alone_is_odd_and_that_is_one_difference(
+    house: SettlingHouse,
+) -> None:
+    missing, amount, back = house.paid("a"), house.paid("b"), house.paid("c")
+    named, unnamed = house.refunded(back, "R-1", 100), house.refunded(back, "R-2", 150)
+    house.bring("2026-01-02", [line_of(amount, amount_minor=700), line_of(back)])
+    rows = [fund_rows(missing, fee=0), fund_rows(amount, fee=0), fund_rows(back, fee=0), fund_rows(named, fee=0)]
+    rows.append(fund_rows(unnamed, fee=0, refund=None, ours=None))
+    house.bring("funds", [row for each in rows for row in each], feed="funds")
+    house.world.clock.advance(30 * 86_400)
+    house.compare()
+    said = ["ours_not_theirs", "amount", "refund_missing", "refund_missing"]
+    assert found(house) == Counter(("trades", kind) for kind in said)
+    house.bring("funds", [*rows[0], *fund_rows(amount, amount_minor=650, fee=0)], feed="funds")
+    house.compare()
+    more = [("funds", "amount"), ("funds", "ours_not_theirs")]
+    assert found(house) == Counter([*(("trades", kind) for kind in said), *more]), "of the refunds no bill tells"
