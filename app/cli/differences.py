@@ -223,6 +223,7 @@ def _told() -> Iterator[None]:
 def _line(row: AnyRow) -> str:
     sums = f"ours {_sum(row.ours_minor, row.ours_currency)}  theirs {_sum(row.theirs_minor, row.theirs_currency)}"
     names = "".join(f"  {name}={value}" for name in ("ours", "theirs", "refund") if (value := getattr(row, name)))
+    names = names or f"  {row.subject}"
     owner = f"  {row.owner}" if row.owner else ""
     note = f"  «{row.note}»" if row.note else ""
     head = f"{row.id}  {row.at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.type}  {row.state}"

@@ -13,9 +13,6 @@ OTHER_SIDE = {
     DifferenceType.REFUND_EXTRA: DifferenceType.REFUND_MISSING,
 }
 """What one side has alone, and what the other one would have to have alone."""
-HELD_BY_A_WORD = frozenset({DifferenceType.FEE, DifferenceType.LATE, DifferenceType.NOT_OURS, DifferenceType.BALANCE})
-"""Between bill and books lies no money that anybody could repair or write off: a person's reason ends such a difference
-for as long as the bill says the same."""
 
 
 def why_no_pair(one: Difference, other: Difference) -> str:

@@ -71,6 +71,10 @@ class DifferenceOut(Out):
     ours: str | None = Field(description="Our number of the payment.", examples=["252286601203298479"])
     theirs: Theirs
     refund: str | None = Field(description="The number of the refund.", examples=["252286601203298480"])
+    about: str = Field(
+        description="What it is about, for people: of units of a store, the product, territory and day.",
+        examples=["entry:payment:2026112822001400001:"],
+    )
     owner: str = Field(description="Who works on it.", examples=["wang"])
     note: str = Field(description="For people.", examples=["asked the provider"])
     written_off_by: str = Field(description="Who wants it written off.", examples=[""])

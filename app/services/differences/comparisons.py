@@ -40,6 +40,7 @@ from app.services.differences.booked_entries import (
     standings_named,
 )
 from app.services.differences.difference_rows import Kept, Where, keep_found
+from app.services.differences.payouts import missing_payouts
 from app.services.differences.sides_compared import SidesCompared
 from app.services.differences.store_units_compared import units_compared
 from app.services.differences.told_lines import Coverage, balances_of, lines_between, lines_named, readings_about
@@ -122,6 +123,7 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
         compared = SidesCompared(tx, account, covered, funds, since, until)
         result.found += [(BillSide.FUNDS, one) for one in unexplained(compared.differences(), found)]
     result.found += [(BillSide.FUNDS, one) for one in _balances(tx, sides[BillSide.FUNDS], since, until)]
+    result.found += [(BillSide.FUNDS, one) for one in missing_payouts(tx, account)]
     return result
 
 

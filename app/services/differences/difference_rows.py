@@ -11,13 +11,12 @@ from itertools import islice
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from app import metrics
 from app.domain.bill_lines import BillSide
 from app.domain.chart import HOUSE_SLOT
-from app.domain.difference_pairs import HELD_BY_A_WORD
-from app.domain.differences import Difference, DifferenceType, difference_number
+from app.domain.differences import GROWING, WITHOUT_MONEY, Difference, DifferenceType, difference_number
 from app.models.base import AnyRow
 from app.models.differences import DIFFERENCE_CHANGES, DIFFERENCES
 from app.services.base.context import Core, Tx
@@ -67,7 +66,8 @@ class Kept:
 
 
 def keep_found(core: Core, where: Where, found: Iterable[tuple[BillSide, Difference]], actor: str) -> Kept:
-    """Write down what a comparison found, and close what it did not find any more. Safe to repeat, and to be stopped
+    """Write down what a comparison found, and close what it did not find any more: of its time, and of payouts, which
+    every comparison looks for. Safe to repeat, and to be stopped
     between any two transactions: the next comparison finds the rest."""
     kept, seen = Kept(), set[int]()
     each = iter(found)
@@ -84,8 +84,10 @@ def keep_found(core: Core, where: Where, found: Iterable[tuple[BillSide, Differe
             opened=kept.opened,
             reopened=kept.reopened,
         )
-    in_span = (_d.provider_account == where.provider_account, _d.at >= where.since, _d.at < where.until)
-    wanted = select(_d.id).where(*in_span, _d.state.in_((*UNSETTLED, MATCHED, WRITTEN_OFF)))
+    in_span = or_(and_(_d.at >= where.since, _d.at < where.until), _d.type == DifferenceType.PAYOUT_MISSING.value)
+    wanted = select(_d.id).where(
+        _d.provider_account == where.provider_account, in_span, _d.state.in_((*UNSETTLED, MATCHED, WRITTEN_OFF))
+    )
     lost = [number for number in core.read(lambda tx: tx.scalars(wanted).all()) if number not in seen]
     for start in range(0, len(lost), DIFFERENCES_AT_ONCE):
         numbers = lost[start : start + DIFFERENCES_AT_ONCE]
@@ -195,7 +197,7 @@ def _keep(tx: Tx, *, where: Where, found: dict[int, tuple[BillSide, Difference]]
                 metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc()
                 counts["opened"] += 1
             continue
-        changed = any(getattr(row, name) != told[name] for name in _TOLD)
+        changed = one.type not in GROWING and any(getattr(row, name) != told[name] for name in _TOLD)
         if _opens(row, changed):
             values = {name: told[name] for name in (*_TOLD, "at", "payment_id", "refund_id", "line_key")}
             open_again(tx, row, actor, "reopened", row.state, **values)
@@ -212,7 +214,7 @@ def _keep(tx: Tx, *, where: Where, found: dict[int, tuple[BillSide, Difference]]
 def _opens(row: AnyRow, changed: bool) -> bool:
     """Whether it is open again, since it is found again. What two persons agreed on, or a person decided about what no
     repair can mend, holds for as long as the bill says the same."""
-    if row.state in (WRITTEN_OFF, MATCHED) or (row.state == RESOLVED and row.type in HELD_BY_A_WORD):
+    if row.state in (WRITTEN_OFF, MATCHED) or (row.state == RESOLVED and row.type in WITHOUT_MONEY):
         return changed
     return bool(row.state in (RESOLVED, GONE))
 
