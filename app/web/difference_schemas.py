@@ -102,7 +102,8 @@ class DifferenceWithHistoryOut(DifferenceOut):
         description="What `tillbook differences repair` can do about it, the usual way first.", examples=[["ask"]]
     )
     perhaps_the_other_side: list[Number] = Field(
-        description="Open differences of the other side, of the same sum and near in time: `match` would take them."
+        description="Open differences of the other side, of the same sum and near in time: `match` would take them.",
+        examples=[["252286601203298481"]],
     )
 
 

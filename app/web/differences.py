@@ -69,7 +69,7 @@ def show_difference(number: str) -> Any:
 @needs("books")
 @blueprint.input(shapes.MatchIn, arg_name="body")
 @blueprint.output(shapes.DifferencesMatchedOut)
-def match_two_differences(number: str, body: shapes.MatchIn) -> Any:
+def add_match(number: str, body: shapes.MatchIn) -> Any:
     """Say that two differences are the two sides of one payment or refund, of one sum and near in time: they end
     together. A repeat changes nothing."""
     matched = pairs.match_differences(core(), _number(number), _number(body.other), body.reason, actor=person())
@@ -91,7 +91,7 @@ def end_difference(number: str, body: shapes.DifferenceReasonIn) -> Any:
 @needs("books")
 @blueprint.input(shapes.DifferenceReasonIn, arg_name="body")
 @blueprint.output(shapes.DifferenceOut)
-def reopen_one_difference(number: str, body: shapes.DifferenceReasonIn) -> Any:
+def resume_difference(number: str, body: shapes.DifferenceReasonIn) -> Any:
     """Take back that it was resolved or matched. Of two that were matched both are open again."""
     return representations.difference_data(
         pairs.reopen_difference(core(), _number(number), body.reason, actor=person())

@@ -33,6 +33,7 @@ from app.services.differences.difference_rows import (
     find_difference,
     write_change,
 )
+from app.services.differences.store_repairs import bills_reread, store_asked
 from app.services.facts.owner import tell
 from app.services.refunds import requests
 
@@ -47,6 +48,8 @@ class Repair(StrEnum):
     """Apply what the line of the bill tells, like any other fact."""
     REFUND = "refund"
     """Give the payment's money back, as far as it is not."""
+    REREAD = "reread"
+    """Fetch the bill of that time from the provider once more, and read it: it may have been made anew."""
 
 
 _D = DifferenceType
@@ -59,14 +62,19 @@ OFFERED: dict[DifferenceType, tuple[Repair, ...]] = {
     _D.REFUND_MISSING: (Repair.ASK,),
     _D.REFUND_EXTRA: (Repair.APPLY, Repair.ASK),
     _D.DUPLICATE: (Repair.ASK, Repair.REFUND),
+    _D.BALANCE: (Repair.REREAD,),
+    _D.PAYOUT_MISSING: (Repair.REREAD,),
 }
 """What can be done about each type, the usual way first. About the others a person decides: a note, or a write-off."""
 
 
 def offered_for(row: AnyRow) -> tuple[Repair, ...]:
-    """What can be done about this one. A row of one bill that the other bill lacks is never told as a fact."""
+    """What can be done about this one. A row of one bill that the other bill lacks is never told as a fact, and units
+    of a store name no payment: the store is asked for its history of that time."""
     offered = OFFERED.get(DifferenceType(row.type), ())
-    return tuple(each for each in offered if each is Repair.ASK) if difference_of(row).is_between_bills else offered
+    if row.side != BillSide.SALES and not difference_of(row).is_between_bills:
+        return offered
+    return (*(each for each in offered if each is Repair.ASK), Repair.REREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,10 @@ def plan_repair(core: Core, number: int, repair: Repair | None = None) -> Plan:
         fact = core.read(partial(_told_fact, row=row, account=account))
         money = f"{fact.money.minor} {fact.money.currency}" if fact.money else "no amount"
         return Plan(chosen, row, account, f"apply that {fact.kind} {money} is told of {row.theirs or row.ours}", fact)
+    if chosen is Repair.REREAD:
+        return Plan(chosen, row, account, f"fetch the {row.side} of {account.name} for that time again, and read them")
+    if row.side == BillSide.SALES:
+        return Plan(chosen, row, account, f"ask {account.name} what it told of {row.subject}")
     if row.payment_id is None and row.ours is None and row.theirs is None:
         raise NotDone("it names no payment")
     if chosen is Repair.REFUND:
@@ -114,6 +126,10 @@ def carry_out(core: Core, plan: Plan, *, actor: str, reason: str) -> Comparison:
         outcome = f"{applied.outcome} {applied.reason}".strip()
     elif plan.repair is Repair.REFUND:
         outcome = _refund(core, plan, actor=actor, reason=reason)
+    elif plan.repair is Repair.REREAD:
+        outcome = bills_reread(core, account, row)
+    elif row.side == BillSide.SALES:
+        outcome = store_asked(core, account, row)
     else:
         outcome = _ask(core, plan)
     core.transact(lambda tx: write_change(tx, row, actor, f"repair_{plan.repair}", f"{outcome}: {reason}"))
