@@ -28,7 +28,7 @@ from app.services.calls import payment_queries
 from app.services.calls.scans import NotRead, read_range
 from app.services.differences.difference_rows import NotDone
 
-MOST_ASKED = 100
+MOST_UNITS_ASKED = 100
 """About so many of our purchases a store is asked in one repair."""
 BILLS_OF_A_REPAIR = 100
 _PRODUCT = re.compile(r"[0-9]+ x (\S+), ")
@@ -102,4 +102,4 @@ def _purchases(tx: Tx, *, account: ProviderAccount, row: AnyRow) -> list[int]:
             _F.payment_id.is_not(None),
         )
     )
-    return sorted({int(number) for number in tx.scalars(wanted.limit(MOST_ASKED))})
+    return sorted({int(number) for number in tx.scalars(wanted.limit(MOST_UNITS_ASKED))})
