@@ -143,7 +143,8 @@ class Worker:
         self.stop = threading.Event()
         self.lanes = tuple(self._lanes())
         self._kinds = self._any_due()
-        self._any_due_now = Statement(select(*self._kinds.values()))
+        self.look = Statement(select(*self._kinds.values()))
+        """The look at the database: one column for each kind of work, whether any is due."""
         self._has_begun = False
 
     def run(self) -> None:
@@ -193,7 +194,7 @@ class Worker:
     def _due_kinds(self) -> set[str]:
         """The kinds of work of which something is due: one statement for all of them."""
         values = {"now": self._core.clock.now()}
-        found = self._core.alone(lambda tx: self._any_due_now.rows(tx, values))[0]
+        found = self._core.alone(lambda tx: self.look.rows(tx, values))[0]
         return {kind for kind, is_due in zip(self._kinds, found, strict=True) if is_due}
 
     def _any_due(self) -> dict[str, ColumnElement[bool]]:
