@@ -38,6 +38,7 @@ APART_SECONDS = 20
 """Copies of one row are so far apart in time: 50,000 of them reach back 12 days."""
 SETTLE_SECONDS = 20
 """A worker that begins goes once through everything that it looks for seldom."""
+STOP_SECONDS = 60
 _SUFFIXED = frozenset({"key", "request", "theirs", "reference", "user_id", "token"})
 """Texts and UUIDs that are another one in each copy, beside `id`."""
 
@@ -92,7 +93,7 @@ def measured(url: str, environ: Mapping[str, str], seconds: float) -> Idle:
             took = time.monotonic() - began
     finally:
         worker.terminate()
-        worker.wait(timeout=30)
+        worker.wait(timeout=STOP_SECONDS)
     server = sum(after[1].get(pid, spent) - spent for pid, spent in before[1].items())
     server += sum(spent for pid, spent in after[1].items() if pid not in before[1])
     return Idle((after[0] - before[0]) / took, server / took, (after[2] - before[2]) / took)
@@ -124,7 +125,6 @@ def _plain(url: str) -> str:
 @contextlib.contextmanager
 def filled(orders: int, folder: Path) -> Iterator[tuple[str, Installation]]:
     """A database with so many orders, and the installation over it."""
-    databases.wait_for_the_disk()
     with databases.postgres_database() as url:
         create_schema(url)
         with installation(url, folder) as place:
@@ -137,6 +137,8 @@ def filled(orders: int, folder: Path) -> Iterator[tuple[str, Installation]]:
                     multiply(connection, Base.metadata.tables[name], orders // BOUGHT)
                     print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
                 connection.execute("VACUUM ANALYZE")
+                settle(place)
+                databases.wait_for_the_disk()
                 connection.execute("CHECKPOINT")
             yield url, place
 
@@ -147,9 +149,15 @@ def buy(place: Installation) -> None:
         user = f"idle-{number}"
         place.shop.bought(user, "wechat" if number % 2 else "alipay")
         place.shop.done(place.shop.spend_request(user, 10))
-    worker = Worker(place.app.extensions["tillbook"])
+    settle(place)
+
+
+def settle(place: Installation) -> None:
+    """Do what is due: positions of events, checkpoints and revenue of the days that are over."""
+    began, worker = time.monotonic(), Worker(place.app.extensions["tillbook"])
     while worker.run_once():
         pass
+    print(f"nothing is due after {time.monotonic() - began:.0f} s", flush=True)
 
 
 def main() -> None:

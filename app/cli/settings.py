@@ -79,7 +79,7 @@ def _replica(replica: Replica | None) -> Iterator[VerdictLine]:
     if replica is None:
         return
     try:
-        replica.check()
+        replica.check_usable()
         lag = replica.lag_seconds()
     except ReportsUnavailable as error:
         yield VerdictLine(Verdict.WARNING, f"database for reports: {error.detail}, so there are no reports")

@@ -24,7 +24,7 @@ def reports() -> Response:
     replica = house.core.replica
     if replica is None:
         return jsonify(status="ok", replica=False, lag_seconds=0)
-    replica.check()
+    replica.check_usable()
     return jsonify(status="ok", replica=True, lag_seconds=replica.lag_seconds())
 
 

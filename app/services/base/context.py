@@ -146,7 +146,7 @@ class Core:
         what a user did a moment ago. Raises ReportsUnavailable."""
         if self.replica is None:
             return self
-        self.replica.check()
+        self.replica.check_usable()
         return replace(self, sessions=self.replica.sessions)
 
     def transact(self, work: Callable[[Tx], T]) -> T:

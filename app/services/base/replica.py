@@ -59,7 +59,7 @@ class Replica:
     def _wanted(self) -> str:
         return schema.newest()
 
-    def check(self) -> None:
+    def check_usable(self) -> None:
         """Raises ReportsUnavailable if the replica does not answer, or has not the schema of this service."""
         with self._lock:
             failure = self._failure
@@ -83,7 +83,7 @@ class Replica:
 
     def lag_seconds(self) -> float | None:
         """How far it is behind; None where the database cannot say so: SQLite, and a server that is no standby. Call
-        `check` before."""
+        `check_usable` before."""
         if self.engine.dialect.name != "postgresql":
             return None
         try:

@@ -80,17 +80,17 @@ def test_a_replica_with_another_schema_is_refused_until_it_has_ours(core: Core, 
     replica, moment = core.replica, [100.0]
     assert replica is not None
     replica = Replica(replica.engine, clock=lambda: moment[0])
-    replica.check()
+    replica.check_usable()
     _write_revision(copy_url, "0001")
     with pytest.raises(ReportsUnavailable) as refused:
-        replica.check()
+        replica.check_usable()
     assert "0001" in refused.value.detail
     assert schema.newest() in refused.value.detail
     _write_revision(copy_url, schema.newest())
     with pytest.raises(ReportsUnavailable):
-        replica.check()  # for a few seconds nobody looks again
+        replica.check_usable()  # for a few seconds nobody looks again
     moment[0] += DOWN_SECONDS
-    replica.check()
+    replica.check_usable()
 
 
 def _write_revision(url: str, revision: str) -> None:
