@@ -19,7 +19,7 @@ from app.models.engine import engine_options
 from app.services.base.context import Core
 from app.services.base.replica import DOWN_SECONDS, Replica, ReportsUnavailable
 from app.services.payments import orders
-from app.services.payments.orders import OrderFilter
+from app.services.payments.order_rows import OrderFilter
 from tests.support import databases
 from tests.support.world import World
 
