@@ -76,7 +76,7 @@ def sides_between(tx: Tx, account: str, side: BillSide, since: datetime, until: 
 
 
 def sides_named(tx: Tx, account: str, side: BillSide, things: Sequence[Told] | Sequence[BookedEntry]) -> list[Told]:
-    """Likewise those of any time that bear the provider's number of one of these."""
+    """Of any time, those that bear the provider's number of one of these; otherwise as `sides_between`."""
     theirs = sorted({thing.theirs for thing in things if thing.theirs})
     told = counted_lines(tx, LinesOf(account, side, OF_BOTH_SIDES), _l.theirs.in_(theirs))
     return [Told._make(row) for row in tx.execute(_in_order(tx, _net(told), told))]
