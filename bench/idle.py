@@ -20,8 +20,7 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy import BigInteger, Column, Table, Uuid
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Dialect, make_url
 
 from app.models.base import Base, Moment
 from app.worker import Worker
@@ -111,10 +110,10 @@ def _spent(admin: psycopg.Connection, worker: int) -> tuple[float, dict[int, flo
     return cpu_seconds(worker), {pid: cpu_seconds(pid) for pid in pids}, done[0]
 
 
-def look_plan(url: str, worker: Worker) -> list[str]:
+def look_plan(url: str, worker: Worker, dialect: Dialect) -> list[str]:
     """How the server runs the statement that asks once a second which kinds of work are due."""
     with psycopg.connect(_plain(url)) as connection:
-        sent = worker.look.sent(cast(Dialect, postgresql.dialect()), {"now": datetime.now(UTC)})[0]
+        sent = worker.look.sent(dialect, {"now": datetime.now(UTC)})[0]
         rows = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS) {sent.text.sql}", sent.values)
         return [row[0] for row in rows]
 
@@ -167,7 +166,8 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=60)
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, filled(given.orders, Path(folder)) as (url, place):
-        print("\n".join(look_plan(url, Worker(place.app.extensions["tillbook"]))))
+        house = place.app.extensions["tillbook_house"]
+        print("\n".join(look_plan(url, Worker(house.core), house.engine.dialect)))
         idle = measured(url, place.environ, given.seconds)
         print(
             f"{given.orders:,} orders: worker {idle.worker:.2%} of a core, database {idle.database:.2%}, "
