@@ -20,8 +20,7 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy import BigInteger, Column, Table, Uuid
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Dialect, make_url
 
 from app.models.base import Base, Moment
 from app.worker import Worker
@@ -34,8 +33,8 @@ BOUGHT = 20
 """Orders that are really bought; each user has one of them, paid and partly spent."""
 COPIED = ("users", "orders", "payments", "facts", "idempotency", "accounts", "transfers", "lots", "lot_uses", "events")
 CALLS = "provider_calls"
-APART_SECONDS = 20
-"""Copies of one row are so far apart in time: 50,000 of them reach back 12 days."""
+SPREAD_MS = 7_200_000
+"""The copies of a row lie in the two hours before: no day is over that would have to be summed up first."""
 SETTLE_SECONDS = 20
 """A worker that begins goes once through everything that it looks for seldom."""
 STOP_SECONDS = 60
@@ -46,13 +45,14 @@ _SUFFIXED = frozenset({"key", "request", "theirs", "reference", "user_id", "toke
 def multiply(connection: psycopg.Connection, table: Table, times: int) -> None:
     """Insert so many copies of each row that is there."""
     columns = ", ".join(column.name for column in table.c)
-    values = ", ".join(_copied(column) for column in table.c)
+    values = ", ".join(_copied(column, SPREAD_MS // times) for column in table.c)
     connection.execute(
         f"INSERT INTO {table.name} ({columns}) SELECT {values} FROM {table.name}, generate_series(1, {times}) AS n"
     )
 
 
-def _copied(column: Column[object]) -> str:
+def _copied(column: Column[object], apart_ms: int) -> str:
+    """The value of this column in copy number `n`."""
     name = f"{column.table.name}.{column.name}"
     own = column.name in _SUFFIXED or column.name == "id" or column.name.endswith("_id")
     if column.name == "slot":
@@ -60,11 +60,11 @@ def _copied(column: Column[object]) -> str:
     if column.name == "position" and column.table.name == "events":
         return f"{name} + n * 100000::bigint"
     if isinstance(column.type, Moment):
-        return f"{name} - n * interval '{APART_SECONDS} seconds'"
+        return f"{name} - n * interval '{apart_ms} milliseconds'"
     if isinstance(column.type, Uuid) and own:
         return f"md5({name}::text || n)::uuid"
     if isinstance(column.type, BigInteger) and own:
-        earlier = f"(({name} >> 22) - n * {APART_SECONDS * 1000}::bigint) << 22"
+        earlier = f"(({name} >> 22) - n * {apart_ms}::bigint) << 22"
         return f"CASE WHEN {name} = 0 THEN 0 ELSE ({earlier}) | ({name} & 4190208) | ((({name} & 4095) + n) % 4096) END"
     if own and column.name != "reference":
         return f"{name} || '-' || n"
@@ -110,10 +110,10 @@ def _spent(admin: psycopg.Connection, worker: int) -> tuple[float, dict[int, flo
     return cpu_seconds(worker), {pid: cpu_seconds(pid) for pid in pids}, done[0]
 
 
-def look_plan(url: str, worker: Worker) -> list[str]:
+def look_plan(url: str, worker: Worker, dialect: Dialect) -> list[str]:
     """How the server runs the statement that asks once a second which kinds of work are due."""
     with psycopg.connect(_plain(url)) as connection:
-        sent = worker.look.sent(postgresql.psycopg.PGDialect_psycopg(), {"now": datetime.now(UTC)})[0]
+        sent = worker.look.sent(dialect, {"now": datetime.now(UTC)})[0]
         rows = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS) {sent.text.sql}", sent.values)
         return [row[0] for row in rows]
 
@@ -166,7 +166,8 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=60)
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, filled(given.orders, Path(folder)) as (url, place):
-        print("\n".join(look_plan(url, Worker(place.app.extensions["tillbook"]))))
+        house = place.app.extensions["tillbook_house"]
+        print("\n".join(look_plan(url, Worker(house.core), house.engine.dialect)))
         idle = measured(url, place.environ, given.seconds)
         print(
             f"{given.orders:,} orders: worker {idle.worker:.2%} of a core, database {idle.database:.2%}, "
