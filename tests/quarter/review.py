@@ -188,12 +188,14 @@ class Review:
         return self.core.read(lambda tx: _rows(draw_report(tx, report, span, Basis.EFFECTIVE)), snapshot=True)
 
     def reports(self, month: str) -> dict[str, Any]:
-        """What is reported about a month, but for what bills say and which differences are open: that is as of now."""
+        """What is reported about a month, but for which differences are open, and estimates of what the store has not
+        told yet: both are as of now."""
         span = month_span(month, self.quarter.zone)
         drawn: dict[str, Any] = {
             name: Counter(
                 str([(column, cell) for column, cell in row.items() if column not in AS_OF_NOW])
                 for row in self.rows(name, span)
+                if row.get("estimated") != "yes"
             )
             for name in REPORTS
         }

@@ -165,7 +165,7 @@ def _settlement(recount: Recount, since: datetime, until: datetime) -> Iterator[
     for (day, provider, currency), found in sums.items():
         ours = (found["our_payments"], found["our_refunds"])
         about = (day, provider, SANDBOX, currency, *ours)
-        if provider == STORE:
+        if not found.keys() & {"bill_payments", "bill_refunds", "others"}:  # no bill has a row of that day
             yield (*about, None, None, None, None, 0, 0, None)
             continue
         theirs = (found["bill_payments"], found["bill_refunds"])
@@ -266,6 +266,7 @@ def unspent(recount: Recount) -> Rows:
     for sale in recount.known_sales():
         left, value = left_of(sale, recount.calendar)
         given_to, given = sale.given or ("", 0)
+        given = min(given, left)  # they expire there, too
         seen = before = 0
         for user, coins in sorted({sale.user: left - given, given_to: given}.items()):
             if coins:

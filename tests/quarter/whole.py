@@ -91,9 +91,8 @@ class Months:
         while span.until < now:
             yield span
             span = self.span_at(span.until)
-        today = datetime.combine(now.astimezone(self.quarter.zone).date(), time(), self.quarter.zone)
-        if span.since < today:
-            yield Span(span.since, today)
+        yesterday = (now - A_DAY).astimezone(self.quarter.zone).date()  # of which no revenue is recognised yet
+        yield Span(span.since, datetime.combine(yesterday, time(), self.quarter.zone))
 
 
 def _settled(months: Months, last: date) -> None:
