@@ -12,10 +12,10 @@ from functools import partial
 
 from app.services.base.transaction import Sessions
 from tests.quarter.calendar import A_DAY, CHINA, Calendar
-from tests.quarter.diary import Diary, Sale, Wrong
+from tests.quarter.diary import NEVER, Diary, Sale, Wrong
 from tests.quarter.house import House, build_house
 from tests.quarter.packs import PACKS, Pack
-from tests.quarter.tills import AlipayTill, StoreTill, WeChatTill, fetched
+from tests.quarter.tills import AlipayTill, StoreTill, WeChatTill, day_of, fetched
 
 STRAY = 4_503_599_627_370_496
 """Numbers from here on look like ours, and are none."""
@@ -31,6 +31,8 @@ class HeldBack:
 
     wrong: Wrong
     at: datetime
+    mend: Callable[[], None] | None = None
+    """How the provider mends it, where that is not for us."""
 
 
 class Quarter:
@@ -42,6 +44,8 @@ class Quarter:
         self.tills = (self.alipay, self.wechat)
         self.diary = Diary()
         self.alipay.office.gives_fees_back = bool(seed % 2)
+        if seed % 3 == 0:
+            self.wechat.settles_the_next_day()
         self.held_back: list[HeldBack] = []
         self._users, self._strays, self._order = itertools.count(1), itertools.count(STRAY), itertools.count()
         self._reserved = set[str]()
@@ -88,8 +92,7 @@ class Quarter:
             self.at(self.on(day, time(15)), self._pay_out)
 
     def _morning(self) -> None:
-        yesterday = (self.house.clock.now() - A_DAY).astimezone(CHINA).date()
-        self.wechat.import_trades(yesterday)
+        self.wechat.import_trades(self._yesterday())
         self.house.work()
 
     # --- what goes well ---------------------------------------------------------------------------------------------
@@ -104,7 +107,7 @@ class Quarter:
             sale = where.sell(self.new_user(), pack, abroad=bool(pack.cents) and self.chance.random() < 0.3)
         else:
             coupon = self.chance.randint(1, pack.fen - 1) if self.chance.random() < 0.1 else 0
-            sale = where.sell(self.new_user(), pack, coupon=coupon)
+            sale = where.sell(self.new_user(), pack, coupon=coupon, charged=self.chance.random() < 0.3)
         self.diary.sales.append(sale)
         if pack.days:
             self.at(sale.paid_at + pack.days * A_DAY + timedelta(milliseconds=1), self.house.work)
@@ -165,16 +168,18 @@ class Quarter:
         self.at(self.house.clock.now() + days * A_DAY, take)
 
     def _refund(self, sale: Sale) -> None:
+        left = sale.price - sale.returned
         if (
-            sale.back
+            not left
             or sale.given
             or sale.user in self._reserved
             or self.house.clock.now() > self.on(self.days, time(0))
         ):
             return
-        fen = sale.pack.fen
+        fen = left
         if self.chance.random() < 0.5 and not sale.pack.bonus and not sale.pack.days:
-            fen = self.chance.randint(1, fen)
+            fen = self.chance.randint(1, left)
+            self.at(self._later(sale), lambda: self._refund(sale))
         if sale.provider == self.store.name:
             self.store.gives_back(sale)
             return
@@ -219,6 +224,11 @@ class Quarter:
             self.at(self.on(first, time(16)), partial(self._late_row, till))
         days = list(range(first, last + 1))
         self.at(self.on(last + 1, time(11)), self._wrong_fee)
+        self.at(self.on(last, time(23, 58, 30)), self._status)
+        self.at(self.on(last + 2, time(9)), self._late_fee)
+        self.at(self.on(first, time(10, 5)), lambda: self.wechat.brings_a_bill_of_another_merchant(self._yesterday()))
+        self.at(self.on(last + 1, time(9)), partial(self.wechat.fund_bills_are_late, True))
+        self.at(self.on(last + 3, time(9)), partial(self.wechat.fund_bills_are_late, False))
         for number, wrong in enumerate(wrongs):
             second = self.chance.randrange(8 * 3600, 22 * 3600)
             self.at(self.on(days[number % len(days)], time(0)) + timedelta(seconds=second), wrong)
@@ -235,6 +245,9 @@ class Quarter:
 
     def _today(self) -> date:
         return self.house.clock.now().astimezone(CHINA).date()
+
+    def _yesterday(self) -> date:
+        return self._today() - A_DAY
 
     def _wrong_row(self, till: AlipayTill | WeChatTill, what: str, type_: str) -> Callable[[], None]:
         def do() -> None:
@@ -274,8 +287,9 @@ class Quarter:
 
         def spoil() -> None:
             sale = self._sale_of(till)
-            till.spoil(sale.number, "unbalanced", self._today())
-            self._planted(till, "balance", self._today().isoformat())
+            moved_on = day_of(sale.paid_at if till is self.alipay else sale.fee_at)
+            till.spoil(sale.number, "unbalanced", moved_on)
+            self._planted(till, "balance", moved_on.isoformat())
 
         return do
 
@@ -289,8 +303,27 @@ class Quarter:
         sale = self._sale_of(self.wechat, told=False)
         self._hold_back(self._planted(self.wechat, "status", sale.number))
 
-    def _hold_back(self, wrong: Wrong) -> None:
-        self.held_back.append(HeldBack(wrong, self.house.clock.now()))
+    def _hold_back(self, wrong: Wrong, mend: Callable[[], None] | None = None) -> None:
+        self.held_back.append(HeldBack(wrong, self.house.clock.now(), mend))
+
+    def _late_fee(self) -> None:
+        """The fee of a payment is in the account bill only when it is made anew, after the month was closed."""
+        self._sale_of(self.wechat)
+        now = self.house.clock.now()
+        self.at(now + timedelta(minutes=40), lambda: self._sale_of(self.wechat))
+
+        def spoil() -> None:
+            sale = self._sale_of(self.wechat)
+            self.wechat.keep_wrong(sale.number, day_of(sale.fee_at))
+            sale.fee_told_at = NEVER
+            wrong = self._planted(self.wechat, "balance", day_of(sale.fee_at).isoformat())
+            self._hold_back(wrong, partial(mend, sale))
+
+        def mend(sale: Sale) -> None:
+            sale.fee_told_at = self.house.clock.now()
+            self.wechat.release(sale.number)
+
+        self.at(now + timedelta(minutes=20), spoil)
 
     def _late_refund(self) -> None:
         """As `_refund_extra`; and nobody looks at the difference before the month is closed."""

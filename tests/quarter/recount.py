@@ -93,7 +93,8 @@ class Recount:
         if sale.provider == STORE:
             return
         fee = fee_of(sale)
-        yield self._of_bill(sale.fee_at, "fee", sale.provider, "fees", -fee, sale.fee_told_at)
+        if sale.fee_told_at is None or sale.fee_told_at <= self.calendar.now:
+            yield self._of_bill(sale.fee_at, "fee", sale.provider, "fees", -fee, sale.fee_told_at)
         yield self._of_bill(sale.paid_at, "discount", sale.provider, "discounts", -sale.coupon_fen)
         left = fee
         for one in sale.back:

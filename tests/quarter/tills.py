@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
+
+import pytest
 
 from app.services.bills import readings
 from app.services.bills.kept_bills import BillWindow
@@ -13,11 +16,13 @@ from app.services.calls import scans
 from plugins.alipay.simulated.bill_office import Planted
 from plugins.alipay.simulated.bills import ACCOUNT, TRADE
 from plugins.wechat.bills.feeds import FUND_BILL, TRADE_BILL
+from plugins.wechat.simulated.books import NEXT_DAY
 from tests.quarter.calendar import A_DAY, CHINA
 from tests.quarter.diary import NEVER, Elsewhere, Return, Sale
 from tests.quarter.house import House
 from tests.quarter.packs import Pack
 
+FEE_WORD = "扣除交易手续费"
 _refunds = itertools.count(1)
 
 
@@ -26,7 +31,8 @@ class Till(Protocol):
 
     name: str
 
-    def sell(self, user: str, pack: Pack, *, told: bool = True, coupon: int = 0) -> Sale: ...
+    def sell(self, user: str, pack: Pack, *, told: bool = True, coupon: int = 0, charged: bool = False) -> Sale:
+        """The payer pays all but a coupon, which is the merchant's own or `charged` to somebody else."""
 
     def gives_back(self, sale: Sale, fen: int, *, told: bool = True) -> str:
         """The provider's own decision. The refund's number."""
@@ -65,6 +71,12 @@ def fetched(house: House, account: str, feed: str, day: date) -> None:
     scans.read_range(house.core, house.simulators.accounts[account], window, lambda _: None)
 
 
+def _of_another(content: bytes, mchid: bytes) -> bytes:
+    is_packed = content[:2] == b"\x1f\x8b"
+    text = (gzip.decompress(content) if is_packed else content).replace(mchid, b"1900000999")
+    return gzip.compress(text) if is_packed else text
+
+
 class AlipayTill:
     name = "alipay"
 
@@ -75,10 +87,11 @@ class AlipayTill:
         self.office.fees_after = timedelta(seconds=90)
         self.wrong_days: set[tuple[str, date]] = set()
 
-    def sell(self, user: str, pack: Pack, *, told: bool = True, coupon: int = 0) -> Sale:
+    def sell(self, user: str, pack: Pack, *, told: bool = True, coupon: int = 0, charged: bool = False) -> Sale:
         order, number, action = self.house.order(user, pack.sku, self.name, "app")
         if not told:
             self.alipay.faults.lose = 1
+        coupon = 0 if charged else coupon  # Alipay's own coupons leave no trace in what the merchant gets
         self.office.coupons[str(number)] = coupon
         trade = self.alipay.pay(self.alipay.order_of(action))
         self.house.deliver()
@@ -141,14 +154,41 @@ class WeChatTill:
         self.house = house
         self.wechat = house.simulators.wechat
         self.wrong_days: set[date] = set()
+        self.kept_wrong: dict[str, date] = {}
+        """Payments whose fee an account bill does not have, and the day of that bill."""
 
-    def sell(self, user: str, pack: Pack, *, told: bool = True, coupon: int = 0) -> Sale:
+    def settles_the_next_day(self) -> None:
+        self.wechat.books.settlement = NEXT_DAY
+
+    def fund_bills_are_late(self, late: bool) -> None:
+        self.wechat.situation.fund_bill = "creating" if late else ""
+
+    def brings_a_bill_of_another_merchant(self, day: date) -> None:
+        """Finance takes the wrong file. Nothing of it is kept."""
+        account: Any = self.house.simulators.accounts[self.name]
+        mchid = self.wechat.config.mchid.encode()
+        for name, content in account.provider.scan(TRADE_BILL, day_start(day), day_start(day) + A_DAY, None).files:
+            with pytest.raises(readings.NotReadable, match="another merchant"):
+                readings.import_bill(self.house.core, account, TRADE_BILL, name, _of_another(content, mchid))
+
+    def keep_wrong(self, number: str, day: date) -> None:
+        """The account bill lacks the fee of that payment, until `release`."""
+        self.spoil(number, "fee_missing", day)
+        self.kept_wrong[number] = day
+
+    def release(self, number: str) -> None:
+        self.wrong_days.add(self.kept_wrong.pop(number))
+        self.mend()
+        self.house.work()
+
+    def sell(self, user: str, pack: Pack, *, told: bool = True, coupon: int = 0, charged: bool = False) -> Sale:
         order, number, _ = self.house.order(user, pack.sku, self.name, "native")
         if not told:
             self.wechat.faults.lose = 1
             self.wechat.books.orders[str(number)].shown_state = "NOTPAY"
-        paid = self.wechat.pay(str(number), coupon)
+        paid = self.wechat.pay(str(number), coupon, charged=charged)
         self.house.deliver()
+        coupon = 0 if charged else coupon
         told_at = None if told else NEVER
         return Sale(
             self.name, user, pack, str(number), paid.paid_at, paid.settled_at, str(order), coupon, told_at=told_at
@@ -210,13 +250,16 @@ class WeChatTill:
             case "unbalanced":
                 faults.drop(number, feed=FUND_BILL, word="交易")
             case "fee_missing":
-                faults.drop(number, feed=FUND_BILL, word="扣除交易手续费")
+                faults.drop(number, feed=FUND_BILL, word=FEE_WORD)
         self.wrong_days |= {day, day + A_DAY}
 
     def mend(self) -> None:
         self.wechat.bill_faults.mend()
+        for number in self.kept_wrong:
+            self.wechat.bill_faults.drop(number, feed=FUND_BILL, word=FEE_WORD)
         for day in sorted(self.wrong_days):
-            self.bring(day)
+            if day_start(day) + 2 * A_DAY <= self.house.clock.now():  # later ones are made right
+                self.bring(day)
         self.wrong_days.clear()
 
     def bring(self, day: date) -> None:

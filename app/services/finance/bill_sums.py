@@ -1,8 +1,9 @@
 """Adds up the lines of a day's bills.
 
-Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES. What the
-merchant gave away himself never reaches his balance, so bills of the side TRADES alone tell of it, and count for that
-on every day. Of a line that several bills tell (its key is the same) the newest reading counts.
+Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES, but for what a
+bill of the side FUNDS tells of another day: WeChat Pay makes no account bill of a day on which nothing moved, and
+settles payments on the next day, or after a week (facts of 2026-11-28). What the merchant gave away himself never
+reaches his balance, so bills of the side TRADES alone tell of it, and count for that on every day. Of a line that several bills tell (its key is the same) the newest reading counts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
 
 from app.domain.accounting_time import TICK, end_of_day
 from app.domain.bill_figures import (
@@ -38,6 +39,8 @@ from app.services.base.transaction import Transaction
 UTC_ZONE = ZoneInfo("UTC")
 THAT_COUNTS = "read"
 """The status of readings that count."""
+SETTLED_WITHIN_DAYS = 8
+"""So many days after a trade a bill of the side FUNDS tells of it at the latest: cycles of a week are the longest."""
 MOST_DAYS_COVERED = 366
 """A bill of more days is booked by the days of its lines."""
 LINES_AT_ONCE = 1000
@@ -49,7 +52,11 @@ def figures(tx: Transaction, day: BillDay) -> BillFigures:
     """What the day's bills say that must be in the books."""
     of_trades = figures_of(_sums(tx, day, _lines(day, BillSide.TRADES)))
     if not _is_covered(tx, day):
-        return of_trades
+        if not _has_funds(tx, day.provider_account):
+            return of_trades
+        untold = figures_of(_sums(tx, day, _lines(day, BillSide.TRADES, ~_told_by_funds(day))))
+        discounts = {key: minor for key, minor in of_trades.items() if key[0] == DISCOUNT}
+        return {key: minor for key, minor in untold.items() if key[0] != DISCOUNT} | discounts
     discounts = {key: minor for key, minor in of_trades.items() if key[0] == DISCOUNT}
     return {**figures_of(_sums(tx, day, _lines(day, BillSide.FUNDS))), **discounts}
 
@@ -86,11 +93,13 @@ def version_of(tx: Transaction, account: str) -> tuple[Any, ...]:
 
 def days_of_document(tx: Transaction, reading: AnyRow) -> list[date]:
     """The days (in the reading's zone) that the document covers, and those of its lines and of the lines of its earlier
-    versions. What an earlier reading told of a day may be gone."""
+    versions: what an earlier reading told of a day may be gone. Of a bill of the side FUNDS also the days before it, of
+    whose trades it may tell."""
     zone = zone_of_bill(reading)
     first = reading.since.astimezone(zone).date()
     covered = min(((reading.until - TICK).astimezone(zone).date() - first).days, MOST_DAYS_COVERED)
-    days = {first + timedelta(days=number) for number in range(covered + 1)}
+    before = SETTLED_WITHIN_DAYS if reading.side == BillSide.FUNDS else 0
+    days = {first + timedelta(days=number) for number in range(-before, covered + 1)}
     return sorted(days.union(_days_of_its_lines(tx, reading, zone)))
 
 
@@ -130,7 +139,32 @@ def _is_covered(tx: Transaction, day: BillDay) -> bool:
     return bool(tx.scalar(select(covering)))
 
 
-def _lines(day: BillDay, side: BillSide) -> Select[Any]:
+def _has_funds(tx: Transaction, account: str) -> bool:
+    wanted = select(_R.id).where(_R.provider_account == account, _R.side == BillSide.FUNDS, _R.status == THAT_COUNTS)
+    return tx.scalar(wanted.limit(1)) is not None
+
+
+def _told_by_funds(day: BillDay) -> ColumnElement[bool]:
+    """Whether a bill of the side FUNDS has the payment, or the refund, of the line: its fee stands there, too."""
+    moved, reading = BILL_LINES.alias("moved"), BILL_READINGS.alias("funds")
+    same = and_(
+        moved.c.provider_account == _L.provider_account,
+        moved.c.theirs == _L.theirs,
+        moved.c.kind == _L.kind,
+        or_(moved.c.refund.is_(None), _L.refund.is_(None), moved.c.refund == _L.refund),
+        moved.c.at >= day.start,
+        moved.c.at < day.end + timedelta(days=SETTLED_WITHIN_DAYS),
+    )
+    counts = and_(
+        reading.c.provider_account == moved.c.provider_account,
+        reading.c.id == moved.c.reading_id,
+        reading.c.side == BillSide.FUNDS,
+        reading.c.status == THAT_COUNTS,
+    )
+    return exists(select(moved.c.position).join(reading, counts).where(same))
+
+
+def _lines(day: BillDay, side: BillSide, *more: ColumnElement[bool]) -> Select[Any]:
     """The lines of the day that are decided, in the newest telling of each."""
     newest = func.row_number().over(partition_by=_L.key, order_by=(_L.reading_id.desc(), _L.position))
     minors = (_L.amount_minor, _L.fee_minor, _L.discount_minor)
@@ -138,7 +172,7 @@ def _lines(day: BillDay, side: BillSide) -> Select[Any]:
         select(_L.kind, _L.currency, *minors, _L.ours, _L.theirs, _L.refund, newest.label("rank"))
         .join(BILL_READINGS, and_(_R.provider_account == _L.provider_account, _R.id == _L.reading_id))
         .where(_L.provider_account == day.provider_account, _L.at >= day.start, _L.at < day.end)
-        .where(_R.status == THAT_COUNTS, _R.side == side, ~_L.undecided)
+        .where(_R.status == THAT_COUNTS, _R.side == side, ~_L.undecided, *more)
         .subquery("told")
     )
     return select(told).where(told.c.rank == 1)

@@ -14,7 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, case, func, or_, select
 
 from app.domain.bill_figures import BillDay
 from app.domain.bill_lines import BillSide, LineKind
@@ -74,7 +74,7 @@ def _closing_balances(tx: Transaction, day: BillDay) -> dict[str, int]:
     places = func.row_number().over(partition_by=_L.currency, order_by=(_L.at.desc(), *_newest())).label("place")
     wanted = (
         select(_L.currency, _L.balance_minor, places)
-        .join(BILL_READINGS, _is_read(day))
+        .join(BILL_READINGS, _is_read())
         .where(_L.provider_account == day.provider_account, _L.at < day.end, _L.balance_minor.is_not(None))
         .where(_L.at >= day.start - AROUND_MIDNIGHT)
         .subquery()
@@ -87,9 +87,9 @@ def _newest() -> Sequence[Any]:
     return _L.reading_id.desc(), _L.position.desc()
 
 
-def _is_read(day: BillDay) -> Any:
+def _is_read(side: BillSide = BillSide.FUNDS) -> Any:
     is_of_it = and_(_R.provider_account == _L.provider_account, _R.id == _L.reading_id)
-    return and_(is_of_it, _R.status == THAT_COUNTS, _R.side == BillSide.FUNDS)
+    return and_(is_of_it, _R.status == THAT_COUNTS, _R.side == side)
 
 
 def _on_its_way(tx: Transaction, day: BillDay, currency: str) -> int:
@@ -99,7 +99,8 @@ def _on_its_way(tx: Transaction, day: BillDay, currency: str) -> int:
     on its way.
     """
     total = 0
-    both = merge(_booked(tx, day, currency), _told(tx, day, currency), key=itemgetter(0))
+    told = (_booked(tx, day, currency), _discounts(tx, day, currency), _told(tx, day, currency))
+    both = merge(*told, key=itemgetter(0))
     for _, rows in groupby(both, itemgetter(0)):
         before = whole = 0
         for _, minor, at in rows:
@@ -110,9 +111,12 @@ def _on_its_way(tx: Transaction, day: BillDay, currency: str) -> int:
 
 
 def _booked(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
-    """What the books have, in the order of the numbers. A refund names the transfer of its payment as its cause."""
+    """What the books have, in the order of the numbers, however late it was told. A refund names the transfer of its
+    payment as its cause."""
     credited, paid = ACCOUNTS.alias("credited"), TRANSFERS.alias("paid")
     number = func.coalesce(paid.c.reference, _T.reference)
+    since, until = day.end - AROUND_MIDNIGHT, day.end + AROUND_MIDNIGHT
+    at_once = and_(_T.effective_at.is_(None), _T.created_at >= since, _T.created_at < until)
     wanted = (
         select(
             number.label("number"),
@@ -123,17 +127,33 @@ def _booked(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
         .join(ACCOUNTS, and_(_A.slot == _T.slot, _A.id == _T.debit_id))
         .join(credited, and_(credited.c.slot == _T.slot, credited.c.id == _T.credit_id))
         .outerjoin(paid, and_(paid.c.slot == _T.slot, paid.c.id == _T.cause_id))
-        .where(
-            _T.created_at >= day.end - AROUND_MIDNIGHT,
-            _T.created_at < day.end + AROUND_MIDNIGHT,
-            _T.kind.in_(_BY_FACTS),
-        )
+        .where(or_(at_once, and_(_T.effective_at >= since, _T.effective_at < until)), _T.kind.in_(_BY_FACTS))
         .where((_A.code == day.clearing) | (credited.c.code == day.clearing))
         .where(_A.asset == currency, _A.environment == day.environment)
         .order_by(number)
     )
     for row in _streamed(tx, wanted):
         yield row.number, row.minor, row.at
+
+
+def _discounts(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
+    """What never comes, since the merchant gave it away himself: in the books by the bill of the trades, and in no
+    balance. In the order of the numbers, each line once."""
+    wanted = (
+        select(_L.key, _L.ours.label("number"), _L.at, _L.discount_minor)
+        .distinct()
+        .join(BILL_READINGS, _is_read(BillSide.TRADES))
+        .where(*_around_midnight(day, currency), _L.ours.is_not(None), _L.discount_minor != 0, ~_L.undecided)
+        .order_by(_L.ours)
+    )
+    for row in _streamed(tx, wanted):
+        yield row.number, row.discount_minor, row.at
+
+
+def _around_midnight(day: BillDay, currency: str) -> Sequence[Any]:
+    since, until = day.end - AROUND_MIDNIGHT, day.end + AROUND_MIDNIGHT
+    of_account = (_L.provider_account == day.provider_account, _L.currency == currency)
+    return *of_account, _L.at >= since, _L.at < until
 
 
 def _told(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
@@ -147,13 +167,9 @@ def _told(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
     wanted = (
         select(_L.key, number.label("number"), _L.at, _L.amount_minor)
         .distinct()
-        .join(BILL_READINGS, _is_read(day))
-        .where(
-            _L.provider_account == day.provider_account,
-            _L.at >= day.end - AROUND_MIDNIGHT,
-            _L.at < day.end + AROUND_MIDNIGHT,
-        )
-        .where(_L.currency == currency, number.is_not(None), _L.kind.in_((LineKind.PAYMENT, LineKind.REFUND)))
+        .join(BILL_READINGS, _is_read())
+        .where(*_around_midnight(day, currency))
+        .where(number.is_not(None), _L.kind.in_((LineKind.PAYMENT, LineKind.REFUND)))
         .order_by(number)
     )
     for row in _streamed(tx, wanted):
