@@ -2,8 +2,9 @@
 
 Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES, but for what a
 bill of the side FUNDS tells of another day: WeChat Pay makes no account bill of a day on which nothing moved, and
-settles payments on the next day, or after a week (facts of 2026-11-28). What the merchant gave away himself never
-reaches his balance, so bills of the side TRADES alone tell of it, and count for that on every day. Of a line that several bills tell (its key is the same) the newest reading counts.
+settles payments on the next day, or after a week (seen 2026-11-28). What the merchant gave away himself never reaches
+his balance, so bills of the side TRADES alone tell of it, and count for that on every day. Of a line that several bills
+tell (its key is the same) the newest reading counts.
 """
 
 from __future__ import annotations
@@ -98,16 +99,37 @@ def days_of_document(tx: Transaction, reading: AnyRow) -> list[date]:
     zone = zone_of_bill(reading)
     first = reading.since.astimezone(zone).date()
     covered = min(((reading.until - TICK).astimezone(zone).date() - first).days, MOST_DAYS_COVERED)
-    before = SETTLED_WITHIN_DAYS if reading.side == BillSide.FUNDS else 0
+    traded = _first_trade_before(tx, reading) if reading.side == BillSide.FUNDS else None
+    before = 0 if traded is None else (first - traded.astimezone(zone).date()).days
     days = {first + timedelta(days=number) for number in range(-before, covered + 1)}
     return sorted(days.union(_days_of_its_lines(tx, reading, zone)))
 
 
+def _first_trade_before(tx: Transaction, reading: AnyRow) -> datetime | None:
+    """The earliest time, before those that the document covers, of a trade that it tells of."""
+    traded, trades = BILL_LINES.alias("traded"), BILL_READINGS.alias("trades")
+    same = and_(traded.c.provider_account == _L.provider_account, traded.c.theirs == _L.theirs)
+    counts = and_(trades.c.provider_account == traded.c.provider_account, trades.c.id == traded.c.reading_id)
+    since = reading.since - timedelta(days=SETTLED_WITHIN_DAYS)
+    wanted = (
+        select(func.min(traded.c.at))
+        .select_from(BILL_LINES)
+        .join(traded, same)
+        .join(trades, and_(counts, trades.c.side == BillSide.TRADES, trades.c.status == THAT_COUNTS))
+        .where(_lines_of_document(reading), traded.c.at >= since, traded.c.at < reading.since)
+    )
+    return tx.scalar(wanted)
+
+
 def _days_of_its_lines(tx: Transaction, reading: AnyRow, zone: tzinfo) -> Iterator[date]:
+    yield from _days(tx, _lines_of_document(reading), zone)
+
+
+def _lines_of_document(reading: AnyRow) -> ColumnElement[bool]:
+    """Those of all its versions."""
     named = and_(_R.provider_account == reading.provider_account, _R.feed == reading.feed, _R.name == reading.name)
     ids = select(_R.id).where(named)
-    in_them = and_(_L.provider_account == reading.provider_account, _L.reading_id.in_(ids))
-    yield from _days(tx, in_them, zone)
+    return and_(_L.provider_account == reading.provider_account, _L.reading_id.in_(ids))
 
 
 def days_of_account(tx: Transaction, account: str, zone: tzinfo) -> Iterator[date]:
