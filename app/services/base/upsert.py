@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, FromClause, Table
+from sqlalchemy import ColumnElement, FromClause, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.dml import Insert
@@ -100,4 +100,23 @@ def insert_numbered(
             numbered["seal"] = seal(numbered)
         if insert_if_new(tx, table, numbered):
             return number
+    raise RuntimeError("no free number in this slot: is the clock standing still?")
+
+
+def insert_numbered_if_new(
+    tx: Transaction, table: FromClause, numbers: NumberSource, slot: int, row: Mapping[str, Any]
+) -> int | None:
+    """Insert a row that has another unique key beside its number, under a new number of the slot; the number, or None
+    if the other key is taken.
+
+    A number that another process gave out in the same millisecond must not pass for the other key: then the next one is
+    taken.
+    """
+    for _ in range(NUMBER_ATTEMPTS):
+        numbered = {**row, "id": numbers.next(slot)}
+        if insert_if_new(tx, table, numbered):
+            return int(numbered["id"])
+        primary = cast(Table, table).primary_key.columns
+        if tx.execute(select(*primary).where(*(each == numbered[each.name] for each in primary))).first() is None:
+            return None
     raise RuntimeError("no free number in this slot: is the clock standing still?")

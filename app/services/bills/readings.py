@@ -31,7 +31,7 @@ from app.services.base.context import Core, Tx
 from app.services.base.errors import NotFound
 from app.services.base.list_pages import ListPage, ListPlace, page_of, place_at
 from app.services.base.sanitize import storable_text
-from app.services.base.upsert import insert_if_new
+from app.services.base.upsert import insert_numbered_if_new
 from app.services.bills.kept_bills import LONGEST_BILL_NAME, BillDamaged, BillWindow, bill_bytes, keep_bills
 
 READING, READ, REFUSED, REPLACED = "reading", "read", "refused", "replaced"
@@ -232,7 +232,7 @@ def _content_of(account: ProviderAccount, feed: str, name: str, content: bytes) 
 def _begin(tx: Tx, *, bill: AnyRow, content: BillContent) -> AnyRow:
     """The reading of that document, made if there is none."""
     side, span = content.side, (content.since, content.until)
-    insert_if_new(tx, BILL_READINGS, _new_reading(tx, bill, READING, side.value, span, content.zone))
+    _insert_reading(tx, _new_reading(tx, bill, READING, side.value, span, content.zone))
     return _reading_of(tx, bill)
 
 
@@ -242,7 +242,11 @@ def _new_reading(
     document = {key: getattr(bill, key) for key in _KEYS}
     state = {"status": status, "problem": problem, "lines": 0, "read_at": tx.now, "match_at": None}
     times = {"since": span[0], "until": span[1], "zone": zone}
-    return {**document, "id": tx.core.numbers.next(HOUSE_SLOT), "side": side, **times, **state}
+    return {**document, "side": side, **times, **state}
+
+
+def _insert_reading(tx: Tx, row: dict[str, Any]) -> None:
+    insert_numbered_if_new(tx, BILL_READINGS, tx.core.numbers, HOUSE_SLOT, row)
 
 
 def _reading_of(tx: Tx, bill: AnyRow) -> AnyRow:
@@ -290,7 +294,7 @@ def _move(tx: Tx, reading: AnyRow, done: int, **values: Any) -> None:
 def _refuse(tx: Tx, *, account: ProviderAccount, bill: AnyRow, problem: str) -> bool:
     provider, problem = account.provider, storable_text(problem, LONGEST_BILL_PROBLEM)
     side = provider.bill_feeds[bill.feed].value if isinstance(provider, ReadsBills) else "trades"
-    insert_if_new(tx, BILL_READINGS, _new_reading(tx, bill, REFUSED, side, (bill.since, bill.until), "UTC", problem))
+    _insert_reading(tx, _new_reading(tx, bill, REFUSED, side, (bill.since, bill.until), "UTC", problem))
     reading = _reading_of(tx, bill)
     if reading.status == READING:  # some of it was read
         tx.execute(delete(BILL_LINES).where(_l.provider_account == account.name, _l.reading_id == reading.id))

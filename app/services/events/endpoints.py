@@ -25,7 +25,7 @@ from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.errors import AddressRefused, DomainError, NotFound
 from app.services.base.sanitize import problem_text
-from app.services.base.upsert import insert_if_new
+from app.services.base.upsert import insert_numbered_if_new
 from app.services.events import feed
 
 FROM_SETTINGS, BY_API, BY_OPERATOR = "settings", "api", "operator"
@@ -94,9 +94,7 @@ def add_endpoint(tx: Tx, wanted: NewEndpoint) -> int:
 
 
 def _insert(tx: Tx, wanted: NewEndpoint, url: str, planned: int, secrets: list[dict[str, Any]]) -> int:
-    number = tx.core.numbers.next(slot_of_reference(wanted.name))
     row = {
-        "id": number,
         "name": wanted.name,
         "url": url,
         "types": sorted(wanted.types),
@@ -109,7 +107,8 @@ def _insert(tx: Tx, wanted: NewEndpoint, url: str, planned: int, secrets: list[d
         "paused_why": "",
         "paused_by": "",
     }
-    if not insert_if_new(tx, ENDPOINTS, row):
+    number = insert_numbered_if_new(tx, ENDPOINTS, tx.core.numbers, slot_of_reference(wanted.name), row)
+    if number is None:
         raise EndpointExists(endpoint=wanted.name)  # another one was faster
     _log.info("endpoint_added", endpoint=wanted.name, by=wanted.made_by, origin=wanted.origin)
     return number

@@ -29,7 +29,7 @@ from app.services.accounts.users import lock_user
 from app.services.base.context import Core, Tx, as_of
 from app.services.base.errors import DomainError, UnknownProviderAccount
 from app.services.base.leases import LeaseQueue, next_try
-from app.services.base.upsert import insert_if_new
+from app.services.base.upsert import NumberTaken, insert_numbered_if_new
 from app.services.intake.purchases import MOST_CALLS, PURCHASE_SECONDS, Purchase, Turn
 
 MOST_DENIALS = 5
@@ -122,12 +122,12 @@ def _keep(core: Core, account_name: str, user_id: str, body: bytes, received: Re
         lock_user(tx, user_id)
         if _is_over_a_limit(tx, row["slot"], user_id, row["unproven"]):
             raise TooManyReceipts(retry_after=TOO_MANY_RETRY_SECONDS)
-        number = core.numbers.next(slot)
-        if insert_if_new(tx, Receipt.__table__, {**row, "id": number}):
+        number = insert_numbered_if_new(tx, Receipt.__table__, core.numbers, slot, row)
+        if number is not None:
             return number
         known = _known(tx, row)
         if known is None:
-            raise RuntimeError("no free number for a receipt in this slot")
+            raise NumberTaken
         return known
 
     return core.transact(work)

@@ -12,7 +12,7 @@ from app.models.base import AnyRow
 from app.models.reports import ReportRow
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
-from app.services.base.upsert import insert_if_new
+from app.services.base.upsert import insert_numbered_if_new
 from app.services.payments import fulfilments
 
 
@@ -40,7 +40,6 @@ def note_delivery(tx: Tx, slot: int, payment_id: int, provider_account: str) -> 
 def _write(tx: Tx, slot: int, payment_id: int, about: str, question: str, asked_at: datetime) -> None:
     row = {
         "slot": slot,
-        "id": tx.core.numbers.next(slot),
         "payment_id": payment_id,
         "about": about,
         "question": question,
@@ -50,4 +49,4 @@ def _write(tx: Tx, slot: int, payment_id: int, about: str, question: str, asked_
         "next_try_at": tx.now,
         "tries": 0,
     }
-    insert_if_new(tx, ReportRow.__table__, row)
+    insert_numbered_if_new(tx, ReportRow.__table__, tx.core.numbers, slot, row)

@@ -14,7 +14,7 @@ from app.domain.numbers import slot_of_number
 from app.models.asks import Ask
 from app.models.orders import FactRow
 from app.services.base.context import Tx
-from app.services.base.upsert import insert_if_new
+from app.services.base.upsert import insert_numbered_if_new
 from app.services.refunds.refund_rows import COUNTED, STATUS_KINDS
 
 WHOLE_PAYMENT = ""
@@ -30,7 +30,6 @@ def ask_for_refunds(tx: Tx, slot: int, payment_id: int, *, is_news: bool = False
     now = tx.now
     row = {
         "slot": slot,
-        "id": tx.core.numbers.next(slot),
         "payment_id": payment_id,
         "refund": WHOLE_PAYMENT,
         "raised_at": now,
@@ -38,7 +37,7 @@ def ask_for_refunds(tx: Tx, slot: int, payment_id: int, *, is_news: bool = False
         "tries": 0,
         "end_reason": "",
     }
-    if insert_if_new(tx, Ask.__table__, row):
+    if insert_numbered_if_new(tx, Ask.__table__, tx.core.numbers, slot, row) is not None:
         return
     tx.execute(
         update(Ask)
