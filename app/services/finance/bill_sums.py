@@ -118,7 +118,8 @@ def _first_trade_before(tx: Transaction, reading: AnyRow) -> datetime | None:
         .join(trades, and_(counts, trades.c.side == BillSide.TRADES, trades.c.status == THAT_COUNTS))
         .where(_lines_of_document(reading), traded.c.at >= since, traded.c.at < reading.since)
     )
-    return tx.scalar(wanted)
+    found: datetime | None = tx.scalar(wanted)
+    return found
 
 
 def _days_of_its_lines(tx: Transaction, reading: AnyRow, zone: tzinfo) -> Iterator[date]:
