@@ -2,9 +2,9 @@
 
 Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES, but for what a
 bill of the side FUNDS tells of another day: a provider may make no account bill of a day on which nothing moved, and
-settle payments on the next day, or after a week (seen 2026-11-28). What the merchant gave away himself never reaches his
-balance, so bills of the side TRADES alone tell of it, and count for that on every day. Of a line that several bills tell
-(its key is the same) the newest reading counts.
+settle payments on the next day, or after a week (seen 2026-11-28). What the merchant gave away himself never reaches
+his balance, so bills of the side TRADES alone tell of it, and count for that on every day. Of a line that several bills
+tell (its key is the same) the newest reading counts.
 """
 
 from __future__ import annotations
