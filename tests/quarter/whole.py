@@ -103,7 +103,7 @@ def _settled(months: Months, last: date) -> None:
     if not months.reported:
         months.close_next()
     review.hear_of_what_was_held_back(quarter.house.clock.now())
-    assert review.found() == {}
+    assert not review.found(), f"open still: {review.found()}"
     quarter.house.go_to(quarter.house.clock.now() + 3 * A_DAY + timedelta(hours=1))
     quarter.house.work()
     review.catch_up()
