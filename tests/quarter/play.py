@@ -22,6 +22,8 @@ STRAY = 4_503_599_627_370_496
 MORNING, LATER = time(10, 31), time(13, 0)
 """When the bills of the day before are there, and when what waited for a pause of the worker's is done."""
 QUIET_DAYS = 3
+PAUSE = timedelta(minutes=5)
+"""After it the worker looks for bills again."""
 SALE_OF_WRONGS = PACKS[0]
 
 
@@ -320,6 +322,7 @@ class Quarter:
             self._hold_back(wrong, partial(mend, sale))
 
         def mend(sale: Sale) -> None:
+            self.house.go_to(self.house.clock.now() + PAUSE)
             sale.fee_told_at = self.house.clock.now()
             self.wechat.release(sale.number)
 
