@@ -10,6 +10,7 @@ from typing import Any
 
 from app.domain.accounting_time import Basis, Span, month_span
 from app.domain.bill_figures import BillDay
+from app.domain.bill_sides import BETWEEN_BILLS
 from app.domain.trial_balance import totals_of
 from app.services.audit import run
 from app.services.audit.ledger import AsOf
@@ -56,7 +57,10 @@ class Review:
         return list(list_differences(self.core, DifferenceFilter(state=state), None, 10_000).rows)
 
     def found(self) -> Counter[Wrong]:
-        return Counter(Wrong(row.provider_account, row.type, _name(row)) for row in self.open_rows())
+        """What differs from the books. A wrong row also makes the provider's two bills differ, by `BETWEEN_BILLS`."""
+        return Counter(
+            Wrong(row.provider_account, row.type, _name(row)) for row in self.open_rows() if not _is_between_bills(row)
+        )
 
     def must_have_found_what_was_planted(self) -> None:
         """Each with its type, and nothing else."""
@@ -70,7 +74,7 @@ class Review:
         compared once more."""
         held = {one.wrong.name for one in self.quarter.held_back}
         for row in self.open_rows():
-            if _name(row) in held:
+            if _name(row) in held or _is_between_bills(row):
                 continue
             if row.type == "not_ours":
                 self.quarter.house.share(row.provider_account)
@@ -87,7 +91,7 @@ class Review:
         due = [one for one in self.quarter.held_back if one.at < until]
         names = {one.wrong.name for one in due}
         for row in self.open_rows():
-            if _name(row) in names and row.type in OFFERED:
+            if _name(row) in names and row.type in OFFERED and not _is_between_bills(row):
                 self.repair(row)
         for one in due:
             if one.mend is not None:
@@ -232,6 +236,10 @@ def _name(row: Any) -> str:
     if row.type == "balance":
         return str(row.at.astimezone(CHINA).date())
     return str(row.ours)
+
+
+def _is_between_bills(row: Any) -> bool:
+    return bool(row.subject.startswith(BETWEEN_BILLS))
 
 
 def _rows(table: Any) -> list[dict[str, Any]]:

@@ -160,8 +160,7 @@ def _settlement(recount: Recount, since: datetime, until: datetime) -> Iterator[
         add(stray.at, stray.provider, "CNY", "bill_payments", stray.fen)
         add(stray.at, stray.provider, "CNY", "bill_fees", -fee_of(stray))
     for alien in recount.diary.aliens:
-        add(alien.at, alien.provider, "CNY", "others", alien.fen)
-        add(alien.at, alien.provider, "CNY", "bill_fees", -fee_of(alien))
+        add(alien.at, alien.provider, "CNY", "others", alien.fen - fee_of(alien))
     for (day, provider, currency), found in sums.items():
         ours = (found["our_payments"], found["our_refunds"])
         about = (day, provider, SANDBOX, currency, *ours)
