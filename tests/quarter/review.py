@@ -10,7 +10,7 @@ from typing import Any
 
 from app.domain.accounting_time import Basis, Span, month_span
 from app.domain.bill_figures import BillDay
-from app.domain.bill_sides import BETWEEN_BILLS
+from app.domain.differences import BETWEEN_BILLS
 from app.domain.trial_balance import totals_of
 from app.services.audit import run
 from app.services.audit.ledger import AsOf
@@ -78,7 +78,7 @@ class Review:
                 continue
             if row.type == "not_ours":
                 self.quarter.house.share(row.provider_account)
-            elif row.type in OFFERED:
+            elif row.type in OFFERED and row.type != "balance":  # the provider makes that bill anew
                 self.repair(row)
         for till in self.quarter.tills:
             till.mend()
@@ -91,7 +91,8 @@ class Review:
         due = [one for one in self.quarter.held_back if one.at < until]
         names = {one.wrong.name for one in due}
         for row in self.open_rows():
-            if _name(row) in names and row.type in OFFERED and not _is_between_bills(row):
+            by_us = row.type in OFFERED and row.type != "balance" and not _is_between_bills(row)
+            if _name(row) in names and by_us:
                 self.repair(row)
         for one in due:
             if one.mend is not None:
