@@ -14,7 +14,7 @@ from app.cli.report_files import BASES, REPORT_COMMANDS, report_unspent
 from app.domain.accounting_time import Basis, NotATime, moment_given
 from app.domain.csv_text import csv_line
 from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_of
-from app.services.finance.accounting_periods import balance_by, moved_by
+from app.services.finance.accounting_periods import balance_by, closed_months, moved_by
 from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
 
@@ -29,7 +29,9 @@ def report_deferred_revenue() -> None:
     """As CSV: coins that are bought and not spent, and the money they were bought with, by product and month."""
     core = house().core.for_reports()
     zone, rules = core.rules.ledger.zone, core.rules.recognition
-    figures = core.read(lambda session: deferred_revenue(session, zone=zone, rules=rules), snapshot=True)
+    figures = core.read(
+        lambda tx: deferred_revenue(tx, zone=zone, rules=rules, closed=closed_months(tx)), snapshot=True
+    )
     rows: list[list[object]] = [["environment", "product", "month", "asset", "coins", "currency", "value_minor"]]
     rows += (
         [about.environment, about.product, about.month, about.asset, sums.coins, about.currency, sums.value_minor]

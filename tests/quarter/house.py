@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import itertools
 import os
+import uuid
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, tzinfo
 from typing import Any
 from unittest import mock
-from zoneinfo import ZoneInfo
 
+from app.domain.gifts import GiftRequest, GiftRules, GiftStatus
 from app.domain.limits import LedgerRules
 from app.domain.numbers import NumberSource, slot_of_user
-from app.domain.spending import Spend
+from app.domain.spending import Capture, HoldRequest, Spend
 from app.providers import Message, Reply, Tools
 from app.providers.registry import ProviderAccount, Registry
 from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
@@ -24,7 +25,10 @@ from app.services.base.context import Core, ProviderClock, Rules
 from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
 from app.services.calls import payment_starts, refund_calls
+from app.services.gifts import journey
 from app.services.intake import notifications
+from app.services.ledger import holds
+from app.services.ledger.hold_rows import Held
 from app.services.payments import orders
 from app.services.payments.orders import NewOrder, PayBy
 from app.services.refunds.requests import Wanted
@@ -37,10 +41,9 @@ from plugins.apple import simulator as apple
 from plugins.wechat import plugin as wechat_plugin
 from plugins.wechat import simulator as wechat
 from plugins.wechat.simulated.keys import generate_config
+from tests.quarter.calendar import CHINA
 from tests.quarter.packs import catalogue_text
 
-CHINA = ZoneInfo("Asia/Shanghai")
-A_DAY = timedelta(days=1)
 MOST_ROUNDS = 200
 """Rounds of the worker in one go. More means that the worker does not come to rest."""
 _PUBLIC = "https://pay.quarter.test"
@@ -48,7 +51,7 @@ _URLS = {name: f"https://{name}.quarter.test" for name in ("alipay", "wechat", "
 _SCANS = {
     "alipay": {"trade_bill": 60, "account_bill": 60},
     "wechat": {"fund_bill": 60},
-    "apple": {"sales_report": 60},
+    "apple": {"sales_report": 60, "finance_detail": 60},
 }
 """Finance brings WeChat Pay's trade bills by hand: nothing is applied from them before they are compared."""
 
@@ -98,14 +101,14 @@ class House:
         self.core = replace(self.core, registry=Registry(dict(self.simulators.accounts)))
         self.worker = Worker(self.core)
 
-    def order(self, user: str, sku: str, account: str, way: str) -> tuple[int, Any]:
-        """The number of the payment of a new order, and what the payer's device gets."""
+    def order(self, user: str, sku: str, account: str, way: str) -> tuple[int, int, Any]:
+        """The numbers of a new order and of its payment, and what the payer's device gets."""
         wanted = NewOrder(user, sku, 1, PayBy(account, way), "CNY")
         request = keyed(f"user:{user}", f"order-{user}", "create_order", {"product": sku, "quantity": 1})
         order_id, payment_id = orders.create_order(self.core, wanted, request)
         payment_starts.start_payment(self.core, payment_id)
         [payment] = orders.view_order(self.core, user, order_id).payments
-        return payment_id, payment.action
+        return order_id, payment_id, payment.action
 
     def token(self, user: str) -> str:
         return str(self.core.transact(lambda tx: ensure_user(tx, user)).token)
@@ -116,13 +119,32 @@ class House:
         done = self.core.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now, rules=rules))
         assert hasattr(done, "balance"), done
 
+    def reserve(self, user: str, coins: int, seconds: int) -> uuid.UUID:
+        """A hold; its name, by which the coins are taken later."""
+        wanted = HoldRequest(user, "coin", coins, f"hold-{next(self.keys)}", seconds, environment="sandbox")
+        rules, slot = self.core.rules.ledger, slot_of_user(user)
+        held = self.core.transact(lambda tx: holds.hold(tx, slot, wanted, at=tx.now, rules=rules))
+        assert isinstance(held, Held), held
+        return held.id
+
+    def take_reserved(self, user: str, hold: uuid.UUID) -> None:
+        rules, slot = self.core.rules.ledger, slot_of_user(user)
+        wanted = Capture(hold, f"capture-{next(self.keys)}")
+        done = self.core.transact(lambda tx: holds.capture(tx, slot, wanted, at=tx.now, rules=rules))
+        assert hasattr(done, "balance"), done
+
+    def give(self, giver: str, receiver: str, coins: int) -> None:
+        wanted = GiftRequest(giver, receiver, "coin", coins, environment="sandbox")
+        key = keyed("backend", f"gift-{next(self.keys)}", "gift", {"from": giver, "to": receiver})
+        assert journey.give(self.core, wanted, key).status == GiftStatus.RECEIVED
+
     def refund(self, payment: int, fen: int) -> None:
         wanted = Wanted(payment, None, fen, "asked", None, "backend")
         key = keyed("backend", f"refund-{payment}-{next(self.keys)}", "refund", {"payment": str(payment)})
         refund_calls.request_refund(self.core, wanted, key)
 
 
-def build_house(sessions: Sessions, start: datetime) -> House:
+def build_house(sessions: Sessions, start: datetime, zone: tzinfo = CHINA) -> House:
     """A house on an empty database with the schema."""
     clock = FixedClock(start)
     made: dict[str, House] = {}
@@ -137,7 +159,7 @@ def build_house(sessions: Sessions, start: datetime) -> House:
         registry=Registry(dict(simulators.accounts)),
         numbers=NumberSource(lambda: int(clock.now().timestamp() * 1000)),
         clock=clock,
-        rules=Rules(ledger=LedgerRules(zone=CHINA)),
+        rules=Rules(ledger=LedgerRules(zone=zone), gifts=GiftRules(enabled=True)),
         public_url=_PUBLIC,
     )
     core.transact(lambda tx: import_products(tx, parse_catalogue(catalogue_text()), start))

@@ -14,6 +14,8 @@ class Pack:
     """Bonus coins, which are used first."""
     days: int = 0
     """So long its paid coins are good; 0: for ever."""
+    cents: int = 0
+    """Its price in the store's other territory; 0: it is not sold there."""
 
     @property
     def store_id(self) -> str:
@@ -22,8 +24,8 @@ class Pack:
 
 PACKS = (
     Pack("pack-60", 599, 60),
-    Pack("pack-7", 99, 7),
-    Pack("pack-325", 3_259, 325, bonus=25),
+    Pack("pack-7", 99, 7, cents=19),
+    Pack("pack-325", 3_259, 325, bonus=25, cents=499),
     Pack("event-98", 997, 98, days=3),
 )
 """Prices that do not divide by their coins are among them."""

@@ -6,41 +6,66 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
 from functools import partial
 
 from app.services.base.transaction import Sessions
-from tests.quarter.diary import Diary, Sale, Wrong
-from tests.quarter.house import A_DAY, CHINA, House, build_house
+from tests.quarter.calendar import A_DAY, CHINA, Calendar
+from tests.quarter.diary import NEVER, Diary, Sale, Wrong
+from tests.quarter.house import House, build_house
 from tests.quarter.packs import PACKS, Pack
-from tests.quarter.tills import AlipayTill, StoreTill, WeChatTill, fetched
+from tests.quarter.tills import AlipayTill, StoreTill, WeChatTill, day_of, fetched
 
 STRAY = 4_503_599_627_370_496
 """Numbers from here on look like ours, and are none."""
 MORNING, LATER = time(10, 31), time(13, 0)
 """When the bills of the day before are there, and when what waited for a pause of the worker's is done."""
 QUIET_DAYS = 3
+PAUSE = timedelta(minutes=5)
+"""After it the worker looks for bills again."""
 SALE_OF_WRONGS = PACKS[0]
 
 
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Something wrong that nobody mends before its month is closed."""
+
+    wrong: Wrong
+    at: datetime
+    mend: Callable[[], None] | None = None
+    """How the provider mends it, where that is not for us."""
+
+
 class Quarter:
-    def __init__(self, sessions: Sessions, first: date, days: int, sales: int, seed: int) -> None:
-        self.first, self.days, self.sales, self.seed = first, days, sales, seed
+    def __init__(self, sessions: Sessions, first: date, days: int, sales: int, seed: int, zone: tzinfo = CHINA) -> None:
+        self.first, self.days, self.sales, self.seed, self.zone = first, days, sales, seed, zone
         self.chance = random.Random(seed)
-        self.house: House = build_house(sessions, datetime.combine(first, time(0, 1), CHINA))
+        self.house: House = build_house(sessions, datetime.combine(first, time(0, 1), CHINA), zone)
         self.alipay, self.wechat, self.store = AlipayTill(self.house), WeChatTill(self.house), StoreTill(self.house)
         self.tills = (self.alipay, self.wechat)
         self.diary = Diary()
-        self.held_back: list[tuple[Wrong, Sale]] = []
-        """Payments of which we hear only after their month is closed."""
+        self.alipay.office.gives_fees_back = bool(seed % 2)
+        if seed % 3 == 0:
+            self.wechat.settles_the_next_day()
+        self.held_back: list[HeldBack] = []
         self._users, self._strays, self._order = itertools.count(1), itertools.count(STRAY), itertools.count()
+        self._reserved = set[str]()
         self._turns: Iterator[AlipayTill | WeChatTill | StoreTill] = itertools.cycle((*self.tills, self.store))
         """Each has sales every day: WeChat Pay makes no bill of a day without any, and its pool stays open longer."""
-        self._plan: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._plan: list[tuple[datetime, int, Callable[[], object]]] = []
+
+    @property
+    def calendar(self) -> Calendar:
+        return Calendar(self.zone, self.house.clock.now(), tuple(self.diary.closed))
+
+    @property
+    def gives_fees_back(self) -> frozenset[str]:
+        return frozenset(till.name for till in self.tills if till is self.wechat or self.alipay.office.gives_fees_back)
 
     # --- time -----------------------------------------------------------------------------------------------------
 
-    def at(self, moment: datetime, what: Callable[[], None]) -> None:
+    def at(self, moment: datetime, what: Callable[[], object]) -> None:
         heapq.heappush(self._plan, (moment, next(self._order), what))
 
     def on(self, day: int, hour: time) -> datetime:
@@ -69,8 +94,7 @@ class Quarter:
             self.at(self.on(day, time(15)), self._pay_out)
 
     def _morning(self) -> None:
-        yesterday = (self.house.clock.now() - A_DAY).astimezone(CHINA).date()
-        self.wechat.import_trades(yesterday)
+        self.wechat.import_trades(self._yesterday())
         self.house.work()
 
     # --- what goes well ---------------------------------------------------------------------------------------------
@@ -81,14 +105,25 @@ class Quarter:
     def _some_sale(self) -> None:
         pack = self.chance.choice(PACKS)
         where = next(self._turns)
-        sale = where.sell(self.new_user(), pack)
+        if isinstance(where, StoreTill):
+            sale = where.sell(self.new_user(), pack, abroad=bool(pack.cents) and self.chance.random() < 0.3)
+        else:
+            coupon = self.chance.randint(1, pack.fen - 1) if self.chance.random() < 0.1 else 0
+            sale = where.sell(self.new_user(), pack, coupon=coupon, charged=self.chance.random() < 0.3)
         self.diary.sales.append(sale)
         if pack.days:
             self.at(sale.paid_at + pack.days * A_DAY + timedelta(milliseconds=1), self.house.work)
         for _ in range(self.chance.choice((0, 1, 1, 2))):
             self.at(self._later(sale), lambda: self._use(sale))
-        if self.chance.random() < 0.25:
+        fate = self.chance.random()
+        if fate < 0.25:
             self.at(self._later(sale), lambda: self._refund(sale))
+        elif fate < 0.3:
+            self.at(self._later(sale) + self.chance.choice((4, 35)) * A_DAY, lambda: self._refund(sale))
+        elif fate < 0.35:
+            self.at(self._later(sale), lambda: self._give(sale))
+        elif fate < 0.4:
+            self.at(self._later(sale), lambda: self._reserve(sale))
 
     def _later(self, sale: Sale) -> datetime:
         hours = 48 if sale.pack.days else 96
@@ -96,19 +131,57 @@ class Quarter:
 
     def _use(self, sale: Sale) -> None:
         """Not after a refund: how many coins are there then is for the wallet to say, not for the diary."""
-        there = sale.pack.coins + sale.pack.bonus - sale.coins_used
-        if sale.back or there < 1:
+        there = self._there(sale)
+        if there < 1:
             return
         coins = self.chance.choice((there, self.chance.randint(1, there)))
         self.house.use(sale.user, coins)
         sale.uses.append((self.house.clock.now(), coins))
 
-    def _refund(self, sale: Sale) -> None:
-        if sale.back or self.house.clock.now() > self.on(self.days, time(0)):
+    def _there(self, sale: Sale) -> int:
+        """Coins that the user may use, as far as the diary knows: none after a refund or a gift."""
+        over = sale.pack.days and self.house.clock.now() >= sale.paid_at + sale.pack.days * A_DAY
+        if sale.back or sale.given or sale.user in self._reserved or over:
+            return 0
+        return sale.pack.coins + sale.pack.bonus - sale.coins_used
+
+    def _give(self, sale: Sale) -> None:
+        """Paid coins alone: a bonus is given first, and bears no value."""
+        there = self._there(sale)
+        if there < 1 or sale.pack.bonus:
             return
-        fen = sale.pack.fen
+        friend, coins = self.new_user(), self.chance.randint(1, there)
+        self.house.give(sale.user, friend, coins)
+        sale.given = (friend, coins)
+
+    def _reserve(self, sale: Sale) -> None:
+        """A hold, whose coins are taken days later: perhaps in the next month, when this one is closed."""
+        there = self._there(sale)
+        if there < 1 or sale.pack.days:
+            return
+        self._reserved.add(sale.user)
+        coins, days = self.chance.randint(1, there), self.chance.choice((1, 3, 20))
+        hold = self.house.reserve(sale.user, coins, 40 * 86_400)
+
+        def take() -> None:
+            self.house.take_reserved(sale.user, hold)
+            sale.uses.append((self.house.clock.now(), coins))
+
+        self.at(self.house.clock.now() + days * A_DAY, take)
+
+    def _refund(self, sale: Sale) -> None:
+        left = sale.price - sale.returned
+        if (
+            not left
+            or sale.given
+            or sale.user in self._reserved
+            or self.house.clock.now() > self.on(self.days, time(0))
+        ):
+            return
+        fen = left
         if self.chance.random() < 0.5 and not sale.pack.bonus and not sale.pack.days:
-            fen = self.chance.randint(1, fen)
+            fen = self.chance.randint(1, left)
+            self.at(self._later(sale), lambda: self._refund(sale))
         if sale.provider == self.store.name:
             self.store.gives_back(sale)
             return
@@ -119,8 +192,7 @@ class Quarter:
     def _sell_elsewhere(self) -> None:
         """Alipay's account is shared with another system."""
         fen = self.chance.randint(1, 50_000)
-        self.alipay.sell_elsewhere(f"WEB{next(self._order)}", fen)
-        self.diary.aliens.append((self.alipay.name, fen, self.house.clock.now()))
+        self.diary.aliens.append(self.alipay.sell_elsewhere(f"WEB{next(self._order)}", fen))
 
     def _pay_out(self) -> None:
         for till in self.tills:
@@ -140,19 +212,25 @@ class Quarter:
 
     def plan_wrongs(self, first: int, last: int) -> None:
         """One of each type and provider, on days from `first` to `last`, and the wrong fee on the day after."""
-        wrongs: list[Callable[[], None]] = [self._late_payment, self._refund_extra, self._not_ours, self._stray]
-        wrongs += [self._status]
+        wrongs: list[Callable[[], None]] = [self._late_payment, self._late_refund, self._refund_extra, self._not_ours]
+        wrongs += [self._stray, self._status, self._wrong_row(self.wechat, "currency", "currency")]
         for till in self.tills:
             wrongs += [
                 self._wrong_row(till, "missing", "ours_not_theirs"),
                 self._wrong_row(till, "twice", "duplicate"),
                 self._wrong_row(till, "changed", "amount"),
                 self._refund_missing(till),
+                self._refund_twice(till),
                 self._unbalanced(till),
             ]
             self.at(self.on(first, time(16)), partial(self._late_row, till))
         days = list(range(first, last + 1))
         self.at(self.on(last + 1, time(11)), self._wrong_fee)
+        self.at(self.on(last, time(23, 58, 30)), self._status)
+        self.at(self.on(last + 2, time(9)), self._late_fee)
+        self.at(self.on(first, time(10, 5)), lambda: self.wechat.brings_a_bill_of_another_merchant(self._yesterday()))
+        self.at(self.on(last + 1, time(9)), partial(self.wechat.fund_bills_are_late, True))
+        self.at(self.on(last + 3, time(9)), partial(self.wechat.fund_bills_are_late, False))
         for number, wrong in enumerate(wrongs):
             second = self.chance.randrange(8 * 3600, 22 * 3600)
             self.at(self.on(days[number % len(days)], time(0)) + timedelta(seconds=second), wrong)
@@ -169,6 +247,9 @@ class Quarter:
 
     def _today(self) -> date:
         return self.house.clock.now().astimezone(CHINA).date()
+
+    def _yesterday(self) -> date:
+        return self._today() - A_DAY
 
     def _wrong_row(self, till: AlipayTill | WeChatTill, what: str, type_: str) -> Callable[[], None]:
         def do() -> None:
@@ -187,6 +268,14 @@ class Quarter:
 
         return do
 
+    def _refund_twice(self, till: AlipayTill | WeChatTill) -> Callable[[], None]:
+        def do() -> None:
+            sale = self._sale_of(till)
+            till.spoil(till.refund(sale, 120), "twice", self._today())
+            self._planted(till, "duplicate", sale.number)
+
+        return do
+
     def _unbalanced(self, till: AlipayTill | WeChatTill) -> Callable[[], None]:
         """A row between two others: of the last row of a day only the bill of the next day shows that it is missing."""
 
@@ -200,9 +289,9 @@ class Quarter:
 
         def spoil() -> None:
             sale = self._sale_of(till)
-            till.spoil(sale.number, "unbalanced", self._today())
-            self._planted(till, "ours_not_theirs", sale.number)
-            self._planted(till, "balance", self._today().isoformat())
+            moved_on = day_of(sale.paid_at if till is self.alipay else sale.fee_at)
+            till.spoil(sale.number, "unbalanced", moved_on)
+            self._planted(till, "balance", moved_on.isoformat())
 
         return do
 
@@ -214,27 +303,59 @@ class Quarter:
     def _late_payment(self) -> None:
         """As `_status`; and nobody looks at the difference before the month is closed."""
         sale = self._sale_of(self.wechat, told=False)
-        self.held_back.append((self._planted(self.wechat, "status", sale.number), sale))
+        self._hold_back(self._planted(self.wechat, "status", sale.number))
+
+    def _hold_back(self, wrong: Wrong, mend: Callable[[], None] | None = None) -> None:
+        self.held_back.append(HeldBack(wrong, self.house.clock.now(), mend))
+
+    def _late_fee(self) -> None:
+        """The fee of a payment is in the account bill only when it is made anew, after the month was closed."""
+        self._sale_of(self.wechat)
+        now = self.house.clock.now()
+        self.at(now + timedelta(minutes=40), lambda: self._sale_of(self.wechat))
+
+        def spoil() -> None:
+            sale = self._sale_of(self.wechat)
+            self.wechat.keep_wrong(sale.number, day_of(sale.fee_at))
+            sale.fee_told_at = NEVER
+            wrong = self._planted(self.wechat, "balance", day_of(sale.fee_at).isoformat())
+            self._hold_back(wrong, partial(mend, sale))
+
+        def mend(sale: Sale) -> None:
+            self.house.go_to(self.house.clock.now() + PAUSE)
+            sale.fee_told_at = self.house.clock.now()
+            self.wechat.release(sale.number)
+
+        self.at(now + timedelta(minutes=20), spoil)
+
+    def _late_refund(self) -> None:
+        """As `_refund_extra`; and nobody looks at the difference before the month is closed."""
+        number = self.wechat.gives_back(self._sale_of(self.wechat), 301, told=False)
+        self._hold_back(self._planted(self.wechat, "refund_extra", number))
 
     def _late_row(self, till: AlipayTill | WeChatTill) -> None:
         """The trade bill of the next day has the row: no difference."""
         till.spoil(self._sale_of(till).number, "late", self._today())
 
     def _wrong_fee(self) -> None:
-        """Only the bill told of the payment, and so of its fee; then the bill is made anew with another fee."""
+        """Only the bill told of the payment, and so of its fee; then the bill is made anew with another fee, as
+        it was before, and with the other fee once more."""
         sale, day = self._sale_of(self.wechat, told=False), self._today()
 
         def bring() -> None:
             fetched(self.house, self.wechat.name, "trade_bill", day)
             self.wechat.shows_the_truth(sale.number)
+            sale.told_at = self.house.clock.now()
 
-        def spoil() -> None:
-            self.wechat.spoil(sale.number, "fee", day)
+        def made_anew(fee: str) -> None:
+            self.wechat.spoil(sale.number, fee, day)
             self.wechat.import_trades(day)
-            self._planted(self.wechat, "fee", sale.number)
 
+        noon = datetime.combine(day + A_DAY, time(12), CHINA)
         self.at(datetime.combine(day + A_DAY, time(10, 5), CHINA), bring)
-        self.at(datetime.combine(day + A_DAY, time(12), CHINA), spoil)
+        for number, fee in enumerate(("fee", "right_fee", "fee")):
+            self.at(noon + timedelta(minutes=number), partial(made_anew, fee))
+        self.at(noon + timedelta(minutes=3), partial(self._planted, self.wechat, "fee", sale.number))
 
     def _refund_extra(self) -> None:
         sale = self._sale_of(self.wechat)
@@ -243,12 +364,12 @@ class Quarter:
 
     def _not_ours(self) -> None:
         """WeChat Pay's account is not shared with anybody, as far as the settings say."""
-        number = self.wechat.sell_elsewhere("", 700)
-        self.diary.aliens.append((self.wechat.name, 700, self.house.clock.now()))
+        alien = self.wechat.sell_elsewhere("", 700)
+        self.diary.aliens.append(alien)
         if not self.house.simulators.accounts[self.wechat.name].shared:
-            self._planted(self.wechat, "not_ours", number)
+            self._planted(self.wechat, "not_ours", alien.number)
 
     def _stray(self) -> None:
-        number = self.alipay.sell_elsewhere(str(next(self._strays)), 4_100)
-        self.diary.strays.append((self.alipay.name, 4_100, self.house.clock.now()))
-        self._planted(self.alipay, "theirs_not_ours", number)
+        stray = self.alipay.sell_elsewhere(str(next(self._strays)), 4_100)
+        self.diary.strays[stray.number] = stray
+        self._planted(self.alipay, "theirs_not_ours", stray.number)

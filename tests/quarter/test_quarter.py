@@ -9,7 +9,10 @@ import pytest
 from app.services.base.transaction import Sessions
 from tests.quarter.whole import play_quarter
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = [
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+    pytest.mark.timeout(600),  # some 20 s of one core, which a busy machine makes minutes
+]
 
 
 def test_what_went_wrong_is_found_and_repaired_and_the_books_are_what_a_recount_says(sessions: Sessions) -> None:

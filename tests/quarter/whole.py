@@ -1,26 +1,30 @@
-"""The whole quarter: it is played, reviewed, repaired, closed and counted."""
+"""The whole quarter: it is played, reviewed, repaired, closed month by month, and counted."""
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Any
 
 from app.domain.accounting_time import Span, month_span
 from app.services.base.transaction import Sessions
 from app.services.reports.catalogue import REPORTS
-from tests.quarter.house import A_DAY, CHINA
+from tests.quarter.calendar import A_DAY, CHINA
 from tests.quarter.play import QUIET_DAYS, Quarter
 from tests.quarter.review import Review
 
 REVIEW_EVERY = 6
 """Days. What is wrong is planted in the first half of them, so that its pool is over at the review."""
 WRONG_UNTIL = 1
+CLOSED_AFTER = timedelta(days=9)
+"""So long after its end a month is closed at the earliest: its bills are there, and what was wrong is mended."""
 
 
-def play_quarter(sessions: Sessions, first: date, days: int, sales: int, seed: int) -> Review:
-    """Raises AssertionError where something does not hold."""
-    quarter = Quarter(sessions, first, days, sales, seed)
-    review = Review(quarter)
+def play_quarter(sessions: Sessions, first: date, days: int, sales: int, seed: int, zone: tzinfo = CHINA) -> Review:
+    """Raises AssertionError where something does not hold. The last day must lie in another month than the first."""
+    quarter = Quarter(sessions, first, days, sales, seed, zone)
+    months = Months(Review(quarter))
     last = days + QUIET_DAYS
     for begin in range(0, days, REVIEW_EVERY):
         if begin + REVIEW_EVERY <= days:
@@ -29,64 +33,89 @@ def play_quarter(sessions: Sessions, first: date, days: int, sales: int, seed: i
         quarter.plan_day(day)
         quarter.play_until(quarter.on(day + 1, time(0)) if day < last else quarter.on(day, time(21)))
         if (day + 1) % REVIEW_EVERY == 0 and day < days:
-            _review(review)
+            _review(months.review)
+            months.close_due()
         if day == days:
             quarter.play_until(quarter.on(day + 1, time(1)))
             quarter.pay_everything_out()
-    end = quarter.on(last - 1, time(0))
-    _settled(review, first + (last - 2) * A_DAY)
-    _close_months(review, first, end)
-    return review
+    _settled(months, first + (last - 2) * A_DAY)
+    return months.review
 
 
 def _review(review: Review) -> None:
     review.must_have_found_what_was_planted()
     review.repair_all()
-    left = {wrong for wrong, _ in review.quarter.held_back}
+    left = {one.wrong for one in review.quarter.held_back}
     review.repaired += [wrong for wrong in review.quarter.diary.wrongs if wrong not in left]
     review.quarter.diary.wrongs[:] = [wrong for wrong in review.quarter.diary.wrongs if wrong in left]
     assert set(review.found()) == left, f"still open: {review.found()}"
 
 
-def _settled(review: Review, last: date) -> None:
-    review.compare_again(review.quarter.first, last)
-    left = review.found() - Counter(wrong for wrong, _ in review.quarter.held_back)
+class Months:
+    """The months of the quarter, and what was reported about those that are closed."""
+
+    def __init__(self, review: Review) -> None:
+        self.review, self.quarter = review, review.quarter
+        self.reported: dict[str, dict[str, Any]] = {}
+        self.next = self.span_at(self.quarter.house.clock.now())
+
+    def span_at(self, moment: datetime) -> Span:
+        return month_span(f"{moment.astimezone(self.quarter.zone):%Y-%m}", self.quarter.zone)
+
+    def close_due(self) -> None:
+        """Close a month, then hear of what happened in it and was held back: its reports stay as they are."""
+        if self.quarter.house.clock.now() >= self.next.until + CLOSED_AFTER:
+            self.close_next()
+
+    def close_next(self) -> None:
+        review, span = self.review, self.next
+        month = f"{span.since.astimezone(self.quarter.zone):%Y-%m}"
+        review.catch_up()
+        review.must_balance(span.until)
+        review.close(month)
+        self.reported[month] = review.reports(month)
+        self.next = self.span_at(span.until)
+        review.hear_of_what_was_held_back(span.until)
+        self.must_stand()
+
+    def must_stand(self) -> None:
+        for month, before in self.reported.items():
+            after = self.review.reports(month)
+            changed = {name: (before[name] - after[name], after[name] - before[name]) for name in REPORTS}
+            assert after == before, f"reports of a closed month do not change: {changed}"
+
+    def spans(self) -> Iterator[Span]:
+        """All months, and of the last one as much as is over."""
+        now, span = self.quarter.house.clock.now(), self.span_at(self.quarter.on(0, time(12)))
+        while span.until < now:
+            yield span
+            span = self.span_at(span.until)
+        yesterday = (now - A_DAY).astimezone(self.quarter.zone).date()  # of which no revenue is recognised yet
+        yield Span(span.since, datetime.combine(yesterday, time(), self.quarter.zone))
+
+
+def _settled(months: Months, last: date) -> None:
+    """What is mended stays mended, and the books are the recount's."""
+    review, quarter = months.review, months.quarter
+    review.compare_again(quarter.first, last)
+    left = review.found() - Counter(one.wrong for one in quarter.held_back)
     assert not left, f"open once more: {left}"
-
-
-def _close_months(review: Review, first: date, end: datetime) -> None:
-    """Close the first month, then hear of a payment of that month."""
-    quarter = review.quarter
+    if not months.reported:
+        months.close_next()
+    review.hear_of_what_was_held_back(quarter.house.clock.now())
+    assert not review.found(), f"open still: {review.found()}"
+    quarter.house.go_to(quarter.house.clock.now() + 3 * A_DAY + timedelta(hours=1))
+    quarter.house.work()
     review.catch_up()
-    month = f"{first:%Y-%m}"
-    span = month_span(month, CHINA)
-    late = [sale for _, sale in quarter.held_back]
-    for sale in late:
-        sale.told_at = end + 400 * A_DAY
-    review.must_agree_with_the_recount(span.until)
-    review.close(month)
-    before = review.reports(month)
-    for row in review.open_rows():
-        review.repair(row)
-    told_at = quarter.house.clock.now()
-    for sale in late:
-        sale.told_at = told_at if sale.paid_at < span.until else None
-    assert review.found() == {}
-    quarter.house.go_to(told_at + 3 * A_DAY + timedelta(hours=1))
-    review.catch_up()
-    after = review.reports(month)
-    changed = {name: (before[name] - after[name], after[name] - before[name]) for name in REPORTS}
-    assert after == before, f"reports of a closed month do not change: {changed}"
-    review.must_clear(end.astimezone(CHINA).date())
-    review.must_know_what_the_store_sold(end.astimezone(CHINA).date() - 3 * A_DAY)
-    while span.until < told_at:
-        review.must_agree_with_the_recount(span.until)
+    months.must_stand()
+    review.must_clear(last)
+    review.must_know_what_the_store_sold(last - 2 * A_DAY)
+    for span in months.spans():
+        review.must_balance(span.until)
         review.must_report(span)
-        span = month_span(f"{span.until.astimezone(CHINA):%Y-%m}", CHINA)
-    last = Span(span.since, datetime.combine(told_at.astimezone(CHINA).date() + A_DAY, time(), CHINA))
-    review.must_agree_with_the_recount(last.until)
-    review.must_report(last)
-    balances = review.balances(last.until)
+    review.must_know_whose_coins_are_unspent()
+    balances = review.balances(quarter.house.clock.now())
     for till in quarter.tills:
-        assert (balances.get(f"clearing:{till.name}", 0), till.balance(told_at)) == (0, 0), till.name
+        held = (balances.get(("CNY", f"clearing:{till.name}"), 0), till.balance(quarter.house.clock.now()))
+        assert held == (0, 0), till.name
     review.must_be_balanced()

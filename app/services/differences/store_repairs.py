@@ -44,7 +44,8 @@ def bills_reread(core: Core, account: ProviderAccount, row: AnyRow) -> str:
     Raises NotDone."""
     provider = account.provider
     feeds = provider.bill_feeds.items() if isinstance(provider, ReadsBills) else ()
-    mine = [feed for feed, side in feeds if side == row.side]
+    fetched = provider.feeds if isinstance(provider, Scans) else ()  # others are bills of balances nobody set up
+    mine = [feed for feed, side in feeds if side == row.side and feed in fetched]
     _read_feeds(core, account, mine, *_time_of(row))
     return f"read again; {read_unread(core, [account], BILLS_OF_A_REPAIR)} bills were made anew"
 

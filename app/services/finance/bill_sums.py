@@ -1,8 +1,10 @@
 """Adds up the lines of a day's bills.
 
-Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES. What the
-merchant gave away himself never reaches his balance, so bills of the side TRADES alone tell of it, and count for that
-on every day. A row counts once (`counted_lines`), however many bills tell of it.
+Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES, but for what a
+bill of the side FUNDS tells of another day: a provider may make no account bill of a day on which nothing moved, and
+settle payments on the next day, or after a week (seen 2026-11-28). What the merchant gave away himself never reaches
+his balance, so bills of the side TRADES alone tell of it, and count for that on every day. A row counts once
+(`counted_lines`), however many bills tell of it.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 
 from app.domain.accounting_time import TICK, end_of_day
 from app.domain.bill_figures import DISCOUNT, BillDay, BillFigures, LineOwner, LineSums, figures_of
@@ -25,6 +27,8 @@ from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
 from app.services.bills.line_owners import lines_with_owners
 
 UTC_ZONE = ZoneInfo("UTC")
+SETTLED_WITHIN_DAYS = 8
+"""So many days after a trade a bill of the side FUNDS tells of it at the latest: cycles of a week are the longest."""
 MOST_DAYS_COVERED = 366
 """A bill of more days is booked by the days of its lines."""
 _L, _R = BILL_LINES.c, BILL_READINGS.c
@@ -34,16 +38,20 @@ def figures(tx: Transaction, day: BillDay) -> BillFigures:
     """What the day's bills say that must be in the books."""
     of_trades = figures_of(_sums(tx, day, BillSide.TRADES))
     if not _is_covered(tx, day):
-        return of_trades
+        if not _has_funds(tx, day.provider_account):
+            return of_trades
+        untold = figures_of(_sums(tx, day, BillSide.TRADES, ~_told_by_funds(day)))
+        discounts = {key: minor for key, minor in of_trades.items() if key[0] == DISCOUNT}
+        return {key: minor for key, minor in untold.items() if key[0] != DISCOUNT} | discounts
     discounts = {key: minor for key, minor in of_trades.items() if key[0] == DISCOUNT}
     return {**figures_of(_sums(tx, day, BillSide.FUNDS)), **discounts}
 
 
-def _sums(tx: Transaction, day: BillDay, side: BillSide) -> list[LineSums]:
+def _sums(tx: Transaction, day: BillDay, side: BillSide, *more: ColumnElement[bool]) -> list[LineSums]:
     """The lines, added up by kind, currency and owner."""
     minors = defaultdict[tuple[LineKind, str, LineOwner], list[int]](lambda: [0, 0, 0])
     in_day = (_L.at >= day.start, _L.at < day.end)
-    told = counted_lines(tx, LinesOf(day.provider_account, side), *in_day, once=True)
+    told = counted_lines(tx, LinesOf(day.provider_account, side), *in_day, *more, once=True)
     for row, owner in lines_with_owners(tx, day.provider_account, day.whose, told):
         total = minors[LineKind(row.kind), row.currency, owner]
         for number, minor in enumerate((row.amount_minor, row.fee_minor, row.discount_minor)):
@@ -59,19 +67,43 @@ def version_of(tx: Transaction, account: str) -> tuple[Any, ...]:
 
 def days_of_document(tx: Transaction, reading: AnyRow) -> list[date]:
     """The days (in the reading's zone) that the document covers, and those of its lines and of the lines of its earlier
-    versions. What an earlier reading told of a day may be gone."""
+    versions: what an earlier reading told of a day may be gone. Of a bill of the side FUNDS also the days before it, of
+    whose trades it may tell."""
     zone = zone_of_bill(reading)
     first = reading.since.astimezone(zone).date()
     covered = min(((reading.until - TICK).astimezone(zone).date() - first).days, MOST_DAYS_COVERED)
-    days = {first + timedelta(days=number) for number in range(covered + 1)}
+    traded = _first_trade_before(tx, reading) if reading.side == BillSide.FUNDS else None
+    before = 0 if traded is None else (first - traded.astimezone(zone).date()).days
+    days = {first + timedelta(days=number) for number in range(-before, covered + 1)}
     return sorted(days.union(_days_of_its_lines(tx, reading, zone)))
 
 
+def _first_trade_before(tx: Transaction, reading: AnyRow) -> datetime | None:
+    """The earliest time, before those that the document covers, of a trade that it tells of."""
+    traded, trades = BILL_LINES.alias("traded"), BILL_READINGS.alias("trades")
+    same = and_(traded.c.provider_account == _L.provider_account, traded.c.theirs == _L.theirs)
+    counts = and_(trades.c.provider_account == traded.c.provider_account, trades.c.id == traded.c.reading_id)
+    since = reading.since - timedelta(days=SETTLED_WITHIN_DAYS)
+    wanted = (
+        select(func.min(traded.c.at))
+        .select_from(BILL_LINES)
+        .join(traded, same)
+        .join(trades, and_(counts, trades.c.side == BillSide.TRADES, trades.c.status == THAT_COUNTS))
+        .where(_lines_of_document(reading), traded.c.at >= since, traded.c.at < reading.since)
+    )
+    found: datetime | None = tx.scalar(wanted)
+    return found
+
+
 def _days_of_its_lines(tx: Transaction, reading: AnyRow, zone: tzinfo) -> Iterator[date]:
+    yield from _days(tx, _lines_of_document(reading), zone)
+
+
+def _lines_of_document(reading: AnyRow) -> ColumnElement[bool]:
+    """Those of all its versions."""
     named = and_(_R.provider_account == reading.provider_account, _R.feed == reading.feed, _R.name == reading.name)
     ids = select(_R.id).where(named)
-    in_them = and_(_L.provider_account == reading.provider_account, _L.reading_id.in_(ids))
-    yield from _days(tx, in_them, zone)
+    return and_(_L.provider_account == reading.provider_account, _L.reading_id.in_(ids))
 
 
 def days_of_account(tx: Transaction, account: str, zone: tzinfo) -> Iterator[date]:
@@ -101,3 +133,28 @@ def _is_covered(tx: Transaction, day: BillDay) -> bool:
         _R.until >= day.end,
     )
     return bool(tx.scalar(select(covering)))
+
+
+def _has_funds(tx: Transaction, account: str) -> bool:
+    wanted = select(_R.id).where(_R.provider_account == account, _R.side == BillSide.FUNDS, _R.status == THAT_COUNTS)
+    return tx.scalar(wanted.limit(1)) is not None
+
+
+def _told_by_funds(day: BillDay) -> ColumnElement[bool]:
+    """Whether a bill of the side FUNDS has the payment, or the refund, of the line: its fee stands there, too."""
+    moved, reading = BILL_LINES.alias("moved"), BILL_READINGS.alias("funds")
+    same = and_(
+        moved.c.provider_account == _L.provider_account,
+        moved.c.theirs == _L.theirs,
+        moved.c.kind == _L.kind,
+        or_(moved.c.refund.is_(None), _L.refund.is_(None), moved.c.refund == _L.refund),
+        moved.c.at >= day.start,
+        moved.c.at < day.end + timedelta(days=SETTLED_WITHIN_DAYS),
+    )
+    counts = and_(
+        reading.c.provider_account == moved.c.provider_account,
+        reading.c.id == moved.c.reading_id,
+        reading.c.side == BillSide.FUNDS,
+        reading.c.status == THAT_COUNTS,
+    )
+    return exists(select(moved.c.position).join(reading, counts).where(same))

@@ -6,7 +6,7 @@ next: they are on their way. What is left must be zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
@@ -14,7 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, case, func, or_, select
 
 from app.domain.bill_figures import TOLD_BY_FACTS, BillDay
 from app.domain.bill_lines import BillSide
@@ -86,7 +86,8 @@ def _on_its_way(tx: Transaction, day: BillDay, currency: str) -> int:
     on its way.
     """
     total = 0
-    both = merge(_booked(tx, day, currency), _told(tx, day, currency), key=itemgetter(0))
+    told = (_booked(tx, day, currency), _discounts(tx, day, currency), _told(tx, day, currency))
+    both = merge(*told, key=itemgetter(0))
     for _, rows in groupby(both, itemgetter(0)):
         before = whole = 0
         for _, minor, at in rows:
@@ -97,9 +98,12 @@ def _on_its_way(tx: Transaction, day: BillDay, currency: str) -> int:
 
 
 def _booked(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
-    """What the books have, in the order of the numbers. A refund names the transfer of its payment as its cause."""
+    """What the books have, in the order of the numbers, however late it was told. A refund names the transfer of its
+    payment as its cause."""
     credited, paid = ACCOUNTS.alias("credited"), TRANSFERS.alias("paid")
     number = func.coalesce(paid.c.reference, _T.reference)
+    since, until = day.end - POOL, day.end + POOL
+    at_once = and_(_T.effective_at.is_(None), _T.created_at >= since, _T.created_at < until)
     wanted = (
         select(
             number.label("number"),
@@ -110,11 +114,7 @@ def _booked(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
         .join(ACCOUNTS, and_(_A.slot == _T.slot, _A.id == _T.debit_id))
         .join(credited, and_(credited.c.slot == _T.slot, credited.c.id == _T.credit_id))
         .outerjoin(paid, and_(paid.c.slot == _T.slot, paid.c.id == _T.cause_id))
-        .where(
-            _T.created_at >= day.end - POOL,
-            _T.created_at < day.end + POOL,
-            _T.kind.in_(_BY_FACTS),
-        )
+        .where(or_(at_once, and_(_T.effective_at >= since, _T.effective_at < until)), _T.kind.in_(_BY_FACTS))
         .where((_A.code == day.clearing) | (credited.c.code == day.clearing))
         .where(_A.asset == currency, _A.environment == day.environment)
         .order_by(number)
@@ -123,10 +123,23 @@ def _booked(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
         yield row.number, row.minor, row.at
 
 
+def _around_midnight(day: BillDay, currency: str) -> Sequence[Any]:
+    return _L.at >= day.end - POOL, _L.at < day.end + POOL, _L.currency == currency
+
+
+def _discounts(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
+    """What never comes, since the merchant gave it away himself: in the books by the bill of the trades, and in no
+    balance. In the order of the numbers."""
+    around = (*_around_midnight(day, currency), _L.ours.is_not(None), _L.discount_minor != 0, ~_L.undecided)
+    told = counted_lines(tx, LinesOf(day.provider_account, BillSide.TRADES), *around, once=True)
+    for row in _streamed(tx, select(told.c.ours, told.c.at, told.c.discount_minor).order_by(told.c.ours)):
+        yield row.ours, row.discount_minor, row.at
+
+
 def _told(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
     """What the bills have, with the sign turned round, in the order of the numbers. Each row once, however many bills
     tell it."""
-    around = (_L.at >= day.end - POOL, _L.at < day.end + POOL, _L.currency == currency)
+    around = _around_midnight(day, currency)
     told = counted_lines(tx, LinesOf(day.provider_account, BillSide.FUNDS, TOLD_BY_FACTS), *around, once=True)
     number = payment_number(told)
     wanted = select(number.label("number"), told.c.at, told.c.amount_minor).where(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from sqlalchemy import select, union
 
+from app.domain.accounting_time import ClosedMonth, accounting_date
 from app.domain.recognition import RecognitionRules
 from app.models.ledger import LOTS
 from app.models.slot_guard import sweep
@@ -36,7 +37,8 @@ _ALONE = (
 
 @dataclass(frozen=True, slots=True, order=True)
 class Deferral:
-    """Which purchases a figure is about. `month` is the month of the payment, `2026-01`, in the report's zone."""
+    """Which purchases a figure is about. `month` is the month in whose reports the payment counts, `2026-01`, in the
+    report's zone."""
 
     environment: str
     product: str
@@ -57,12 +59,16 @@ class Deferred:
 
 
 def deferred_revenue(
-    session: Connected, *, zone: tzinfo = UTC, rules: RecognitionRules | None = None
+    session: Connected,
+    *,
+    zone: tzinfo = UTC,
+    rules: RecognitionRules | None = None,
+    closed: Sequence[ClosedMonth] = (),
 ) -> dict[Deferral, Deferred]:
     """Over all slots, in order. Reads purchases some at a time, so its memory does not grow with their number."""
     coins: Counter[Deferral] = Counter()
     value: Counter[Deferral] = Counter()
-    for history in unspent_purchases(session, zone=zone, rules=rules):
+    for history in unspent_purchases(session, zone=zone, rules=rules, closed=closed):
         for pool in history.standing.pools.values():
             if pool.unspent and pool.price_minor:
                 key = Deferral(history.environment, history.product, history.currency, pool.asset, history.sale_month)
@@ -72,11 +78,17 @@ def deferred_revenue(
 
 
 def unspent_purchases(
-    session: Connected, *, zone: tzinfo = UTC, rules: RecognitionRules | None = None
+    session: Connected,
+    *,
+    zone: tzinfo = UTC,
+    rules: RecognitionRules | None = None,
+    closed: Sequence[ClosedMonth] = (),
 ) -> Iterator[PurchaseHistory]:
-    """Every purchase of which coins are left, as it stands at present."""
+    """Every purchase of which coins are left, as it stands at present. `closed`: the months that are closed, in the
+    order of time; a purchase that was told after its month was closed is one of the month of its booking, as in the
+    roll-forward."""
     reading = Reading(
-        rules or RecognitionRules(), lambda booked, happened: (happened or booked).astimezone(zone).date()
+        rules or RecognitionRules(), lambda booked, happened: accounting_date(booked, happened, closed, zone)
     )
     return _purchases(Transaction(session.connection()), reading)
 

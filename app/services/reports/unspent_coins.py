@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from app.domain.report_tables import Amount, Cell, ReportTable
 from app.services.base.context import Tx
+from app.services.finance.accounting_periods import closed_months
 from app.services.ledger.deferred import unspent_purchases
 from app.services.ledger.purchases import PurchaseHistory
 
@@ -16,7 +17,7 @@ def unspent_coins(tx: Tx) -> ReportTable:
     """A line for each purchase and user, at present. The value of a purchase is spread over its coins so that the lines
     sum to it exactly. Coins of a gift under way have no user; coins without a price have no value."""
     rules, zone = tx.core.rules.recognition, tx.core.rules.ledger.zone
-    purchases = unspent_purchases(tx, zone=zone, rules=rules)
+    purchases = unspent_purchases(tx, zone=zone, rules=rules, closed=closed_months(tx))
     rows = (line for purchase in purchases for line in _lines(purchase))
     return ReportTable("unspent", "Unspent coins", UNSPENT_COLUMNS, rows)
 

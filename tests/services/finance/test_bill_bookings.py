@@ -144,6 +144,59 @@ def test_a_payment_at_midnight_is_on_its_way_though_its_refund_names_the_provide
     assert (found.on_its_way, found.rest) == (350, 0)
 
 
+def test_a_payment_that_was_told_a_week_late_was_on_its_way_at_its_midnight(shop: Shop) -> None:
+    shop.go_to(END - timedelta(milliseconds=100))
+    payment = shop.world.order("bob", key="k1").payments[0]
+    shop.world.pay(payment.id)
+    shop.world.clock.advance(timedelta(days=7).total_seconds())
+    shop.world.deliver()
+    shop.bill([line("0", K.FEE, -1, NOON, balance_minor=-1)])
+    came = END + timedelta(minutes=6)
+    shop.bill([line("1", K.PAYMENT, 600, came, ours=str(payment.id), theirs="t-1")], day=DAY_ONE + LATER)
+    shop.book()
+    assert [(one.on_its_way, one.rest) for one in _clearing(shop)] == [(600, 0)]
+
+
+def test_what_is_on_its_way_comes_without_the_merchants_coupon(shop: Shop) -> None:
+    shop.go_to(END - timedelta(milliseconds=100))
+    number = shop.sell("k1")
+    shop.world.clock.advance(LATER.total_seconds())
+    paid = line("p", K.PAYMENT, 600, END - timedelta(seconds=1), ours=number, theirs="t-1", discount_minor=-50)
+    shop.bill([paid], side=BillSide.TRADES)
+    shop.bill([line("0", K.FEE, -1, NOON, balance_minor=-1)])
+    came = END + timedelta(minutes=6)
+    shop.bill([line("1", K.PAYMENT, 550, came, ours=number, theirs="t-1")], day=DAY_ONE + LATER)
+    shop.book()
+    assert [(one.on_its_way, one.rest) for one in _clearing(shop)] == [(550, 0)]
+
+
+def test_a_fee_is_booked_once_where_the_money_comes_on_another_day_and_no_bill_is_made_of_its_own(shop: Shop) -> None:
+    """WeChat Pay makes no account bill of a day on which nothing moved."""
+    number = shop.sell("k1")
+    shop.world.clock.advance(LATER.total_seconds())
+    paid = line("p", K.PAYMENT, 600, NOON, ours=number, theirs="t-1", fee_minor=-4, discount_minor=-10)
+    back = line("r", K.REFUND, -100, NOON, ours=number, theirs="t-1", refund="r-1", fee_minor=1)
+    shop.bill([paid, back], side=BillSide.TRADES)
+    shop.book()
+    assert shop.balances(END)["fees:sandbox"] == -3, "no other bill tells of it yet"
+    days = timedelta(days=2)
+    shop.world.clock.advance(days.total_seconds())
+    settled = [line("1", K.PAYMENT, 590, NOON + days, theirs="t-1"), line("2", K.FEE, -4, NOON + days, theirs="t-1")]
+    shop.bill(settled, day=DAY_ONE + days)
+    shop.book()
+    assert shop.balances(END)["fees:sandbox"] == 1, "what comes back of the fee is still told by the trade bill alone"
+    assert shop.balances(END)["discounts:sandbox"] == -10
+    assert shop.balances(END + days)["fees:sandbox"] == -3
+    given_back = [line("3", K.REFUND, -100, NOON + days + LATER, theirs="t-1", refund="r-1")]
+    given_back.append(line("4", K.FEE_RETURN, 1, NOON + days + LATER, theirs="t-1", refund="r-1"))
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill(given_back, day=DAY_ONE + days + LATER)
+    shop.book()
+    assert shop.balances(END)["fees:sandbox"] == 0
+    assert shop.balances(END + days + LATER)["fees:sandbox"] == -3
+    shop.world.assert_balanced()
+
+
 def test_workers_at_the_same_time_book_once(shop: Shop) -> None:
     shop.world.clock.advance(LATER.total_seconds())
     shop.bill([line(str(number), K.FEE, -1, NOON) for number in range(20)])

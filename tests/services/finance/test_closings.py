@@ -13,6 +13,7 @@ from sqlalchemy import Engine, insert, select, update
 from app.domain.accounting_time import Basis, Span, accounting_at, month_span
 from app.domain.bill_lines import LineKind
 from app.domain.ledger import Transfer, system
+from app.domain.report_tables import Amount
 from app.models.differences import DIFFERENCES
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
@@ -20,7 +21,10 @@ from app.services.base.transaction import transact
 from app.services.finance import closings, recognition
 from app.services.finance.accounting_periods import closed_months, moved_by, prior_period_adjustments
 from app.services.finance.closings import MonthToClose, NotClosable
+from app.services.finance.liability_reports import liability_lines
 from app.services.ledger import post
+from app.services.ledger.deferred import deferred_revenue
+from app.services.reports.unspent_coins import unspent_coins
 from tests.services.finance.conftest import CHINA, Shop, line
 from tests.support.database_console import edit
 
@@ -92,6 +96,31 @@ def test_a_closed_month_stays_as_it_is_and_a_late_payment_counts_when_it_is_book
         closings.confirm(shop.world.core, "2026-01", actor="operator:wu")
     with pytest.raises(NotClosable, match="one after another"):
         closings.propose(shop.world.core, "2025-12", actor=MEI)
+
+
+def test_a_payment_that_is_told_after_its_month_was_closed_is_a_sale_of_the_month_of_its_booking(shop: Shop) -> None:
+    core, payment = shop.world.core, shop.world.order("bob", key="k2").payments[0]
+    shop.sell("k1")
+    shop.world.pay(payment.id)
+    shop.go_to(FIRST_DAYS)
+    shop.write_checkpoints()
+    assert recognition.recognise_next(core)
+    _close(shop)
+    shop.world.deliver()
+    shop.go_to(FIRST_DAYS + timedelta(days=3))
+    while recognition.recognise_next(core):
+        pass
+    until = FIRST_DAYS.date() + timedelta(days=1)
+    rolled = core.read(
+        lambda tx: [(one.about.sale_month, one.closing_minor) for one in liability_lines(tx, until, until)]
+    )
+    assert rolled == [("2026-01", 600), ("2026-02", 600)]
+    closed = core.read(closed_months)
+    deferred = core.read(lambda tx: deferred_revenue(tx, closed=closed))
+    assert [(about.month, sums.value_minor) for about, sums in deferred.items()] == rolled
+    by_user = core.read(lambda tx: [(row[0], row[4], row[7]) for row in unspent_coins(tx).rows], snapshot=True)
+    cny = Amount(600, "CNY")
+    assert sorted(by_user, key=str) == [("alice", "2026-01", cny), ("bob", "2026-02", cny)]
 
 
 def test_an_open_month_is_reported_by_effective_time_and_as_it_was_booked(shop: Shop) -> None:
