@@ -233,8 +233,8 @@ REVERSAL, EXPIRY = "reversal", "expiry"
 
 def names_of(debit: AccountName, credit: AccountName) -> str:
     """The two accounts as they stand in the canonical content."""
-    parts = [debit.user_id, debit.code, credit.user_id, credit.code, debit.asset, debit.environment]
-    return _canonical(parts)[1:-1]
+    parts = (debit.user_id, debit.code, credit.user_id, credit.code, debit.asset, debit.environment)
+    return ",".join(map(_quoted, parts))
 
 
 def fingerprint_between(

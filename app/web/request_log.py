@@ -63,19 +63,16 @@ class RequestLog:
             body = self._application(environ, cast("StartResponse", start))
         finally:
             if self._lines and not found.has_line:
-                self._write(found, environ["REQUEST_METHOD"], time.perf_counter() - begun)
+                _log.info(
+                    "request",
+                    method=environ["REQUEST_METHOD"],
+                    route=found.route,
+                    caller=found.caller,
+                    status=found.status,
+                    code=found.code,
+                    ms=round((time.perf_counter() - begun) * 1000, 1),
+                )
         return ClosingIterator(body, _forget)
-
-    def _write(self, found: RequestRecord, method: str, took: float) -> None:
-        _log.info(
-            "request",
-            method=method,
-            route=found.route,
-            caller=found.caller,
-            status=found.status,
-            code=found.code,
-            ms=round(took * 1000, 1),
-        )
 
 
 def _forget() -> None:

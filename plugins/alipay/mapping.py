@@ -87,10 +87,6 @@ class Merchant:
         return self.account if app_id == self.app_id else f"{printable(app_id)}:"
 
 
-def trade_kind(status: str) -> Kind:
-    return TRADE_STATUS.get(status, Kind.PENDING)
-
-
 # --- notifications ----------------------------------------------------------------------------------------------------
 
 
@@ -100,7 +96,7 @@ def trade_notice_facts(fields: Mapping[str, str], merchant: Merchant) -> tuple[F
     Refunds are looked for before any status is read: a partial refund comes with TRADE_SUCCESS. Such a notice tells the
     payment too, since the notice of the payment itself may have been lost.
     """
-    kind = trade_kind(fields.get("trade_status", ""))
+    kind = TRADE_STATUS.get(fields.get("trade_status", ""), Kind.PENDING)
     if is_refund_event(fields):
         refund = _refund_notice_fact(fields, merchant)
         return (_paid_notice_fact(fields, merchant), refund) if "gmt_payment" in fields else (refund,)
@@ -237,7 +233,7 @@ def query_facts(content: Mapping[str, Any], merchant: Merchant, now: datetime) -
     both facts are told, so that coins and money come out at nothing whichever of them was known before. TRADE_SUCCESS
     hides partial refunds, as far as the page goes; should an answer name one all the same, it is not passed over.
     """
-    kind = trade_kind(word(content, "trade_status"))
+    kind = TRADE_STATUS.get(word(content, "trade_status"), Kind.PENDING)
     paid_at = word(content, "send_pay_date")
     if kind is Kind.PAID or (kind is Kind.CLOSED and (paid_at or _went_back(content))):
         paid = _query_fact(content, merchant, Kind.PAID, parse_time(paid_at) if paid_at else now)

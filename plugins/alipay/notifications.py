@@ -63,7 +63,7 @@ class NotificationReader:
         if _hides_a_field(raw):
             return False
         keys = tuple(self._keyring.candidates())
-        for content in _signed_texts(raw, is_gateway_message=_is_gateway_message(fields)):
+        for content in _signed_texts(raw, fields):
             for key in keys:
                 if verifies(key, content, signature):
                     return True
@@ -108,25 +108,19 @@ class NotificationReader:
         return (named,) if named else ()
 
 
-def _is_gateway_message(fields: Mapping[str, str]) -> bool:
-    """Whether it can only be a message to the application gateway, from which no fact about a payment is ever read.
-
-    They name themselves by `msg_method`; the older ones by `method` and a `notify_type` of their own
-    (`servicemarket_order_notify`, tests of Alipay's SDK for Node, 2019).
-    """
-    return bool(fields.get("msg_method")) or fields.get("notify_type", "") not in _NOTICES_WITH_FACTS
-
-
 def _kind_of(stated: Mapping[str, str]) -> str:
     return printable(stated.get("msg_method") or stated.get("notify_type") or "a notice without notify_type")
 
 
-def _signed_texts(raw: RawFields, *, is_gateway_message: bool) -> Iterator[bytes]:
+def _signed_texts(raw: RawFields, fields: Mapping[str, str]) -> Iterator[bytes]:
     """Every text that the signature may be over, the likeliest first.
 
     The page on verification counts empty values in, the one on trouble-shooting leaves them out, and Alipay's own SDKs
-    are divided as well. Messages to the application gateway may count `sign_type` in; payment notices never do.
+    are divided as well. Messages to the application gateway, from which no fact about a payment is ever read, may count
+    `sign_type` in; payment notices never do. Such messages name themselves by `msg_method`; the older ones by `method`
+    and a `notify_type` of their own (`servicemarket_order_notify`, tests of Alipay's SDK for Node, 2019).
     """
+    is_gateway_message = bool(fields.get("msg_method")) or fields.get("notify_type", "") not in _NOTICES_WITH_FACTS
     rules = [(b"sign", b"sign_type")] + ([(b"sign",)] if is_gateway_message else [])
     for left_out in rules:
         kept = raw.copy()

@@ -140,7 +140,22 @@ class Sent:
     count: int = 0
 
 
-class Statement:
+class Sendable:
+    """What knows its texts, and makes of values what is to be sent."""
+
+    def sent(self, dialect: Dialect, values: Any) -> list[Sent]:
+        """What is to be sent to a database of this kind: nothing, one statement or several."""
+        raise NotImplementedError
+
+    def run(self, session: Connected, values: Any) -> list[Sent]:
+        """Send it, and wait for the answers."""
+        connection = session.connection()
+        sent = self.sent(connection.dialect, values)
+        _run(connection, sent)
+        return sent
+
+
+class Statement(Sendable):
     """A statement by dialect, written when first used. `build` gets the dialect's name."""
 
     def __init__(self, build: ClauseElement | Callable[[str], ClauseElement]) -> None:
@@ -149,25 +164,17 @@ class Statement:
 
     def row(self, session: Connected, values: Values) -> Row | None:
         """The first row, or None."""
-        rows = self.run(session, values).rows
+        rows = self.run(session, values)[0].rows
         return rows[0] if rows else None
 
     def rows(self, session: Connected, values: Values) -> list[Row]:
-        return self.run(session, values).rows
+        return self.run(session, values)[0].rows
 
     def count(self, session: Connected, values: Values) -> int:
         """How many rows it touched."""
-        return self.run(session, values).count
-
-    def run(self, session: Connected, values: Values) -> Sent:
-        """Send it, and wait for the answer."""
-        connection = session.connection()
-        sent = self.sent(connection.dialect, values)
-        _run(connection, sent)
-        return sent[0]
+        return self.run(session, values)[0].count
 
     def sent(self, dialect: Dialect, values: Values) -> list[Sent]:
-        """What is to be sent to a database of this kind: one statement."""
         text = self._texts.get(dialect.name)
         if text is None:
             text = self._texts[dialect.name] = _Text(self.element(dialect.name), dialect)
@@ -200,7 +207,7 @@ class Sized:
         return found
 
 
-class RowInsert:
+class RowInsert(Sendable):
     """An INSERT of any number of rows, many of them in one statement. `finish` adds what is to happen on a conflict."""
 
     def __init__(self, table: Table, finish: Callable[[Any], ClauseElement] = lambda insert: insert) -> None:
@@ -213,21 +220,13 @@ class RowInsert:
         """Insert them; what the statement returns."""
         return [row for part in self.run(session, rows) for row in part.rows]
 
-    def run(self, session: Connected, rows: Sequence[Values]) -> list[Sent]:
-        """Insert them, and wait for the answers."""
-        connection = session.connection()
-        sent = self.sent(connection.dialect, rows)
-        _run(connection, sent)
-        return sent
-
-    def sent(self, dialect: Dialect, rows: Sequence[Values]) -> list[Sent]:
-        """What is to be sent to a database of this kind: nothing, one statement or several."""
+    def sent(self, dialect: Dialect, values: Sequence[Values]) -> list[Sent]:
         parts, start = [], 0
         for size in SIZES:
-            while len(rows) - start >= size:
+            while len(values) - start >= size:
                 text = self._texts.get((dialect.name, size)) or self._text(dialect, size)
                 given: list[Any] = []
-                for row in rows[start : start + size]:
+                for row in values[start : start + size]:
                     given += map(row.__getitem__, self._names)
                 given += text.constants.values()
                 for at, write in text.writers:
@@ -312,8 +311,10 @@ def _run(connection: Connection, sent: Sequence[Sent]) -> None:
             slot_watch.report(connection, part.text.sql, part.text.names, part.values)
     try:
         if len(sent) > 1 and isinstance(driver, psycopg.Connection):
+            cursors = []
             with driver.pipeline():
-                cursors = [driver.cursor().execute(part.text.sql, part.values) for part in sent]
+                for part in sent:
+                    cursors.append(driver.cursor().execute(part.text.sql, part.values))
             for part, cursor in zip(sent, cursors, strict=True):
                 _take(part, cursor)
         else:

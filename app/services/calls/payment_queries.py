@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -19,7 +19,7 @@ from app.domain.status import OPEN_PAYMENT, UNPAID_END, PaymentStatus
 from app.models.base import AnyRow
 from app.models.orders import Payment
 from app.providers.registry import ProviderAccount
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.leases import LeaseQueue
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.calls import call_log
@@ -109,9 +109,12 @@ def apply_all(
     facts: Sequence[Fact],
     road: Road,
     called: ProviderCall[Any] | None = None,
+    finish: Callable[[Tx], object] | None = None,
 ) -> None:
     """Apply each fact in a transaction of its own; `called`, the call that brought them, is kept in the first. Without
     a fact, or where the first cannot be applied or lies in another slot (another user's), the call is kept alone.
+    `finish` is what the asker does last: if there is one fact, in its transaction, after the call is kept with it.
+    Otherwise `finish` is left to the asker.
 
     What went back is told before what was paid: so money that is back is never there as coins to be spent, nor after a
     process died between the two."""
@@ -119,9 +122,16 @@ def apply_all(
     if called is not None and called.record is not None:
         keep, slot = partial(call_log.keep_call, called=called, facts=facts), called.record.subject.slot
         told: Applied | None = None
+        last = finish if len(facts) == 1 else None
+
+        def beside(tx: Tx) -> None:
+            keep(tx)
+            if last is not None:
+                last(tx)
+
         try:
             if facts:
-                told = tell(core, ReportedFact(account, facts[0], road), beside=BesideFact(slot, keep))
+                told = tell(core, ReportedFact(account, facts[0], road), beside=BesideFact(slot, beside))
         finally:
             if told is None or told.slot != slot:
                 core.transact(keep)

@@ -9,6 +9,7 @@ is recorded here. Each step is recorded before the next, so dying anywhere only 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -54,6 +55,15 @@ class _Errand:
     @property
     def ref(self) -> Ref:
         return Ref(ours=str(self.row.payment_id), theirs=self.row.theirs, refund=number_of(self.row))
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A refund as a call left it."""
+
+    row: AnyRow
+    is_overdue: bool
+    """Whether it is open for too long, and nobody was told before."""
 
 
 def work_on_refund(core: Core, refund_id: int) -> bool:
@@ -107,9 +117,11 @@ def _go(core: Core, errand: _Errand) -> AnyRow:
     if called.answer is None:
         return _record_failure(core, row, called)
     facts, road = called.answer
-    if facts:
-        apply_all(core, account, facts, road, called)
-    return _postpone(core, row, "", called=None if facts else called)
+    if not facts:
+        return _postpone(core, row, "", called=called)
+    found, moment = list[_Left](), next_try(core.clock.now(), Retried.OPEN_REFUND, row.queries - 1)
+    apply_all(core, account, facts, road, called, lambda tx: found.append(_left_open(tx, row, "", moment)))
+    return _alarmed("", found[-1] if found else core.transact(lambda tx: _left_open(tx, row, "", moment)))
 
 
 def recheck(core: Core, refund_id: int) -> bool:
@@ -220,32 +232,36 @@ def _move(tx: Tx, row: AnyRow, cause: RefundCause, problem: str) -> None:
 
 
 def _postpone(
-    core: Core,
-    row: AnyRow,
-    problem: str,
-    *,
-    cause: RefundCause | None = None,
-    called: ProviderCall[Any] | None = None,
+    core: Core, row: AnyRow, problem: str, *, called: ProviderCall[Any], cause: RefundCause | None = None
 ) -> AnyRow:
-    """When to go on, unless it is settled by now; the refund as it stands then. `cause` moves it first. One that is
-    open for too long is shown and alarmed, once. `called` is the call that brought no fact."""
+    """The refund after a call that brought no fact, with when to go on, unless it is settled by now. `cause` moves it
+    first."""
     moment = next_try(core.clock.now(), Retried.OPEN_REFUND, row.queries - 1)
-    if called is not None and called.not_before is not None:
+    if called.not_before is not None:
         moment = max(moment, called.not_before)
 
-    def work(tx: Tx) -> tuple[AnyRow, bool]:
-        if called is not None:
-            call_log.keep_call(tx, called)
+    def work(tx: Tx) -> _Left:
+        call_log.keep_call(tx, called)
         if cause is not None:
             _move(tx, row, cause, problem)
-        now = refund_rows.find_refund(tx, row.slot, row.id) or row
-        if now.status not in OPEN_REFUND:
-            return now, False
-        now = refund_rows.postponed(tx, row.slot, row.id, moment=moment, problem=problem) or now
-        return now, overdue.alarm_once(tx, now)
+        return _left_open(tx, row, problem, moment)
 
-    now, alarmed = core.transact(work)
-    if alarmed:
+    return _alarmed(problem, core.transact(work))
+
+
+def _left_open(tx: Tx, row: AnyRow, problem: str, moment: datetime) -> _Left:
+    """Set when to go on, unless the refund is settled by now. One that is open for too long is shown as such, once."""
+    now = refund_rows.find_refund(tx, row.slot, row.id) or row
+    if now.status not in OPEN_REFUND:
+        return _Left(now, is_overdue=False)
+    now = refund_rows.postponed(tx, row.slot, row.id, moment=moment, problem=problem) or now
+    return _Left(now, overdue.alarm_once(tx, now))
+
+
+def _alarmed(problem: str, left: _Left) -> AnyRow:
+    """The refund; with an alarm, if one is due."""
+    row = left.row
+    if left.is_overdue:
         _log.error(
             "refund_overdue",
             refund=row.id,
@@ -254,4 +270,4 @@ def _postpone(
             origin=row.origin,
             problem=problem,
         )
-    return now
+    return row

@@ -121,7 +121,7 @@ def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> App
 
 def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """Apply a stored fact that is not decided yet: the order of a store's purchase is made here."""
-    if _comes_before_its_order(stored.reported, locked):
+    if locked is None and _is_known_buyers_purchase(stored.reported):
         locked = store_orders.payment_of_stored_purchase(tx, stored.reported)
     decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
     if locked is not None and locked.is_new:
@@ -137,38 +137,38 @@ def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
     told before, made. What is said of an agreement itself is about no payment, though some stores name one."""
     if _is_of_agreement(reported.fact):
         return None
-    if _comes_before_its_order(reported, None):
-        locked = store_orders.payment_of_new_purchase(tx, reported)
-        if locked is not None:
-            return locked
     number, ref = reported.payment_number, reported.fact.ref
-    if number is None and ref.ours is None and ref.theirs is not None:
-        environment = reported.environment
-        found = payment_rows.payment_keys_by_theirs(tx, reported.slot, reported.account.name, environment, ref.theirs)
-        number = None if found is None else int(found.id)
+    if ref.ours is None:
+        if _is_known_buyers_purchase(reported):
+            locked = store_orders.payment_of_new_purchase(tx, reported)
+            if locked is not None:
+                return locked
+        if ref.theirs is not None:
+            keys = (reported.slot, reported.account.name, reported.environment, ref.theirs)
+            found = payment_rows.payment_keys_by_theirs(tx, *keys)
+            number = None if found is None else int(found.id)
     return None if number is None else payment_rows.lock_with_order(tx, reported.slot, number)
 
 
-def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None) -> bool:
+def _is_known_buyers_purchase(reported: ReportedFact) -> bool:
     """Whether it is a purchase in a store by a user whom we know: its order is written with the fact, so that of
     several tellings at one moment one makes it."""
     fact = reported.fact
     known_buyer = reported.buyer is not None and fact.ref.ours is None and not reported.faults
-    known_buyer = known_buyer and not reported.was_credited_before
-    return locked is None and known_buyer and fact.kind is Kind.PAID
+    return known_buyer and fact.kind is Kind.PAID and not reported.was_credited_before
 
 
 def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, stored: StoredFact | None = None) -> Decision:
     """What the fact means, as things stand. _UNDECIDED for a refund, and before a purchase's order was looked for."""
     if reported.faults:
         return decide_unmatched(Mismatch.UNUSABLE, has_money=False)
-    if reported.fact.kind in REFUND_KINDS or (stored is None and _comes_before_its_order(reported, locked)):
+    if reported.fact.kind in REFUND_KINDS:
         return _UNDECIDED
-    if locked is None and stored is None and _is_of_agreement(reported.fact):
-        return _UNDECIDED
-    if locked is None and reported.was_credited_before:
-        return Decision(Outcome.NOTED, Mismatch.BEFORE_IMPORT)
     if locked is None:
+        if stored is None and (_is_known_buyers_purchase(reported) or _is_of_agreement(reported.fact)):
+            return _UNDECIDED
+        if reported.was_credited_before:
+            return Decision(Outcome.NOTED, Mismatch.BEFORE_IMPORT)
         unmatched = decide_unmatched(_why_unmatched(reported), has_money=reported.brings_money)
         return _unless_not_ours(tx, reported, None, unmatched)
     decision = _decide_about_payment(tx, reported, locked, stored)
@@ -280,7 +280,7 @@ def _settled(tx: Tx, stored: StoredFact, decision: Decision, payment_id: int | N
 
 def _is_of_agreement(fact: Fact) -> bool:
     """Whether it is about an agreement itself. Some stores name the newest purchase under it, too."""
-    return fact.kind in AGREEMENT_KINDS or (fact.ref.is_agreement and fact.kind in UNPAID_CAUSES)
+    return fact.kind in AGREEMENT_KINDS or (fact.kind in UNPAID_CAUSES and fact.ref.is_agreement)
 
 
 def _agreement(tx: Tx, stored: StoredFact) -> Applied:
@@ -364,7 +364,7 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
     events = _events(tx, stored, decision, locked)
-    if decision.order is OrderStatus.PAID:
+    if decision.order is OrderStatus.PAID and fulfilments.is_fulfilled_outside(order):
         fulfilments.order_fulfilment(tx, order, payment.id, fact, moves, events)
     money, booking = bookings.of_reported(stored.reported), decision.booking
     transfers = bookings.still_to_book(money, order, payment.id, booking, from_suspense=stored.in_suspense)

@@ -93,7 +93,7 @@ class LedgerTransaction:
         """Those of the ids that the books know already."""
         for slot in locked.known:
             self.known |= {(slot, found) for found in idempotency.find_ids(session, slot, by_slot[slot])}
-        self.is_claimed = idempotency.is_claimed(session, locked.known, key)
+        self.is_claimed = key != accounts.NO_KEY and idempotency.is_claimed(session, locked.known, key)
         self._changed: dict[accounts.Place, Book] = {}
         self._transfers, self._lots, self._uses = list[_Row](), list[_Row](), list[_Row]()
         self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()
@@ -104,8 +104,30 @@ class LedgerTransaction:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        if kind is None:
-            self._write()
+        """Write everything in one flight, unless the block raised. Rows come before those that refer to them."""
+        if kind is not None:
+            return
+        books = list(self._changed.values())
+        for book in books:
+            if book.lots is not None:
+                book.settle(self.rules.spend_order, self.at_us)
+        flight = Flight(self.session)
+        for statement, values in (*self.beside, *map(hold_rows.change_of, self._holds.values())):
+            flight.add(statement, values, wrong=LostRace)
+        flight.add(accounts.WRITE, list(map(accounts.row_of, books)))
+        flight.add(_ADD_TRANSFERS, self._transfers, wrong=Raced)
+        inserts = {_ADD_LOTS: self._lots, _ADD_USES: self._uses, _ADD_MARKS: self._marks, _ADD_SEALS: self._seals}
+        for insert, rows in inserts.items():
+            if rows:
+                flight.add(insert, rows)
+        if self._refusals:
+            flight.add(_ADD_REFUSALS, self._refusals, wrong=Raced)
+        for book in books:
+            if book.written:
+                for values in lot_rows.remaining_values(book):
+                    flight.add(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
+        self._outbox.board(flight)
+        flight.land()
 
     def book(self, slot: int, name: AccountName) -> Book:
         """The account, to read it or to change what is no posting (`touch` it then)."""
@@ -365,30 +387,6 @@ class LedgerTransaction:
         if (slot, name) not in self._numbers:
             self._numbers |= accounts.lock_accounts(self.session, [(slot, name)]).numbers
         return self._numbers[slot, name]
-
-    def _write(self) -> None:
-        """One flight. Rows come before those that refer to them."""
-        books = list(self._changed.values())
-        for book in books:
-            if book.lots is not None:
-                book.settle(self.rules.spend_order, self.at_us)
-        flight = Flight(self.session)
-        for statement, values in (*self.beside, *map(hold_rows.change_of, self._holds.values())):
-            flight.add(statement, values, wrong=LostRace)
-        flight.add(accounts.WRITE, list(map(accounts.row_of, books)))
-        flight.add(_ADD_TRANSFERS, self._transfers, wrong=Raced)
-        inserts = {_ADD_LOTS: self._lots, _ADD_USES: self._uses, _ADD_MARKS: self._marks, _ADD_SEALS: self._seals}
-        for insert, rows in inserts.items():
-            if rows:
-                flight.add(insert, rows)
-        if self._refusals:
-            flight.add(_ADD_REFUSALS, self._refusals, wrong=Raced)
-        for book in books:
-            if book.written:
-                for values in lot_rows.remaining_values(book):
-                    flight.add(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
-        self._outbox.board(flight)
-        flight.land()
 
 
 def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.Place]:

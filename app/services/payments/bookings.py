@@ -34,25 +34,20 @@ class MoneyFact:
 
     scope: str
     """The name space of the transfers that this provider account's facts cause."""
-    clearing: str
-    """The account of what the provider owes or has paid us."""
+    account: str
+    """The provider account whose money it is."""
     environment: str
     key: str
     money: Money | None
     """What was paid, or what the store's customer was charged. None where a store does not tell its price."""
     at: datetime
-    theirs: str
-
-
-def _money_fact(
-    account: str, environment: str, key: str, money: Money | None, at: datetime, theirs: str | None
-) -> MoneyFact:
-    return MoneyFact(sale_scope(account, environment), f"clearing:{account}", environment, key, money, at, theirs or "")
+    theirs: str | None
 
 
 def of_reported(reported: ReportedFact) -> MoneyFact:
-    fact, account = reported.fact, reported.account.name
-    return _money_fact(account, reported.environment, reported.key, fact.money or fact.price, fact.at, fact.ref.theirs)
+    fact, account, environment = reported.fact, reported.account.name, reported.environment
+    scope, money = sale_scope(account, environment), fact.money or fact.price
+    return MoneyFact(scope, account, environment, reported.key, money, fact.at, fact.ref.theirs)
 
 
 def of_row(row: AnyRow) -> MoneyFact:
@@ -63,7 +58,9 @@ def of_row(row: AnyRow) -> MoneyFact:
         if content["amount_minor"] is not None
         else price_of(content)
     )
-    return _money_fact(row.provider_account, row.environment, row.key, money, row.at, content["theirs"])
+    account, environment = row.provider_account, row.environment
+    scope = sale_scope(account, environment)
+    return MoneyFact(scope, account, environment, row.key, money, row.at, content["theirs"])
 
 
 def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:
@@ -90,19 +87,19 @@ def still_to_book(
     if from_suspense:
         transfers = _out_of_suspense(fact, booking, str(payment_id))
     else:
-        transfers = _moved(fact, "money", fact.clearing, booking, str(payment_id), at=fact.at)
+        transfers = _moved(fact, "money", f"clearing:{fact.account}", booking, str(payment_id), at=fact.at)
     if booking is Booking.SALE and order.fulfilment == FulfilledBy.WALLET:
         paid = fact.money.minor if fact.money else 0
         grants = grants_of(order.grants, quantity=order.quantity, paid_minor=paid, paid_at=fact.at)
         for number, grant in enumerate(grants):
-            coins = _coins(fact, order, payment_id, number, grant)
-            transfers.append(coins if from_suspense else replace(coins, effective_at=fact.at))
+            at = None if from_suspense else fact.at
+            transfers.append(_coins(fact, order, payment_id, number, grant, at))
     return transfers
 
 
 def unmatched(fact: MoneyFact, booking: Booking) -> list[Transfer]:
     """What to book for verified money for which there is no payment here."""
-    return _moved(fact, "money", fact.clearing, booking, fact.theirs, at=fact.at)
+    return _moved(fact, "money", f"clearing:{fact.account}", booking, fact.theirs or "", at=fact.at)
 
 
 def out_of_slot(fact: MoneyFact) -> list[Transfer]:
@@ -149,7 +146,7 @@ def _moved(
     ]
 
 
-def _coins(fact: MoneyFact, order: AnyRow, payment_id: int, number: int, grant: Grant) -> Transfer:
+def _coins(fact: MoneyFact, order: AnyRow, payment_id: int, number: int, grant: Grant, at: datetime | None) -> Transfer:
     return Transfer(
         scope=fact.scope,
         key=f"{fact.key}:grant:{number}",
@@ -166,4 +163,5 @@ def _coins(fact: MoneyFact, order: AnyRow, payment_id: int, number: int, grant: 
             value_minor=grant.value_minor,
             currency=fact.money.currency if fact.money and grant.value_minor else "",
         ),
+        effective_at=at,
     )

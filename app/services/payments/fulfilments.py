@@ -74,9 +74,7 @@ def paid_order(order: Any, payment_id: int, paid_at: datetime) -> Any:
 
 def order_fulfilment(tx: Tx, order: Any, payment_id: int, paid: Fact, moves: list[Move], events: list[Event]) -> None:
     """Add to what is written with the payment of the order: the row of what the backend is to fulfil from now on, and
-    the event that says so. Nothing for an order whose coins are in our ledger."""
-    if not is_fulfilled_outside(order):
-        return
+    the event that says so."""
     after = paid_order(order, payment_id, paid.at)
     paid_minor = paid.money.minor if paid.money is not None else 0
     units = units_of(order.grants, quantity=order.quantity, paid_minor=paid_minor, paid_at=paid.at)

@@ -37,7 +37,8 @@ def events_of_order(tx: Tx, order: Any, payments: list[Any]) -> list[Event]:
     kind = _OF_ORDER.get(order.status)
     if kind not in tx.core.rules.ledger.events:
         return []
-    return [_event(tx, kind, order, {"order": representations.order_data(order, payments)})]
+    shown = {"order": representations.order_data(order, payments)}
+    return [Event(kind, order.user_id, tx.now, shown, outbox.cause_in(tx))]
 
 
 def of_money(
@@ -51,7 +52,7 @@ def of_money(
     if payment is not None:
         row = row._replace(status=payment, paid_at=paid_at if payment is PaymentStatus.PAID else None)
     data = {"order": str(locked.order.id), "user": locked.order.user_id, "payment": representations.payment_data(row)}
-    return [_event(tx, kind, locked.order, data)]
+    return [Event(kind, locked.order.user_id, tx.now, data, outbox.cause_in(tx))]
 
 
 def of_unmatched(tx: Tx, reported: ReportedFact, fact_id: int) -> list[Move]:
@@ -82,7 +83,8 @@ def moved(tx: Tx, locked: LockedPayment, payment: PaymentStatus, order: OrderSta
         return []
     row = locked.payment._replace(status=payment, paid_at=at)
     after = fulfilments.paid_order(locked.order, row.id, at)
-    return [_event(tx, kind, after, {"order": representations.order_data(after, _payments(tx, locked, row))})]
+    shown = {"order": representations.order_data(after, _payments(tx, locked, row))}
+    return [Event(kind, after.user_id, tx.now, shown, outbox.cause_in(tx))]
 
 
 def _payments(tx: Tx, locked: LockedPayment, row: Any) -> list[Any]:
@@ -91,7 +93,3 @@ def _payments(tx: Tx, locked: LockedPayment, row: Any) -> list[Any]:
         return [row]
     found = order_rows.order_with_payments(tx, locked.order.slot, locked.order.id)
     return [row if each.id == row.id else each for each in found[1]] if found is not None else [row]
-
-
-def _event(tx: Tx, kind: EventType, order: Any, data: dict[str, Any]) -> Event:
-    return Event(kind, order.user_id, tx.now, data, outbox.cause_in(tx))

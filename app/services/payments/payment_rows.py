@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, exists, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, exists, func, literal_column, or_, select, update
 
 from app.domain.facts import Kind
 from app.domain.fulfilment import status_when_paid
@@ -24,7 +24,7 @@ from app.domain.status import (
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
 from app.services.base.context import Tx
-from app.services.base.statements import Move, Statement, make_row_type
+from app.services.base.statements import Move, Row, Statement, make_row_type
 from app.services.base.transaction import Connected
 from app.services.payments import order_rows
 
@@ -60,8 +60,11 @@ EARLY_REFUND = (
     )
     .label("early_refund")
 )
-_LOCK = Statement(
-    lambda _: (
+
+
+def _locking(payment: ColumnElement[bool], *which: ColumnElement[bool]) -> Statement:
+    """Locks an order and one of its payments, which these conditions pick."""
+    wanted = (
         select(
             *(column.label(f"o_{column.name}") for column in _o),
             *(column.label(f"p_{column.name}") for column in _PAYMENT_COLUMNS),
@@ -69,12 +72,16 @@ _LOCK = Statement(
             EARLY_REFUND,
             order_rows.ATTEMPTS_OF_ORDER,
         )
-        .join(Payment, (_p.slot == _o.slot) & (_p.order_id == _o.id))
+        .join(Payment, (_p.slot == _o.slot) & payment)
         .join(User, (_u.slot == _o.slot) & (_u.id == _o.user_id))
-        .where(_o.slot == bindparam("slot"), _p.slot == bindparam("slot"), _p.id == bindparam("id"))
+        .where(_o.slot == bindparam("slot"), _p.slot == bindparam("slot"), *which)
         .with_for_update(of=[Order, Payment])
     )
-)
+    return Statement(lambda _: wanted)
+
+
+_LOCK = _locking(_p.order_id == _o.id, _p.id == bindparam("id"))
+_LOCK_BOUGHT = _locking(_p.id == _o.paid_payment_id, _o.id == bindparam("id"))
 _ORDER = select(*_o).where(_o.slot == bindparam("slot"), _o.id == bindparam("id"))
 _LOCK_ORDER = _ORDER.with_for_update()
 _PAYMENT = select(*_p).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
@@ -204,7 +211,15 @@ class LockedPayment:
 
 def lock_with_order(tx: Connected, slot: int, payment_id: int) -> LockedPayment | None:
     """The payment with this number and its order, the order locked first; None if there is no such payment."""
-    row = _LOCK.row(tx, {"slot": slot, "id": payment_id})
+    return _locked(_LOCK.row(tx, {"slot": slot, "id": payment_id}))
+
+
+def lock_bought_order(tx: Connected, slot: int, order_id: int) -> LockedPayment | None:
+    """The order with this number and the payment that bought it; None if nothing has bought it, or there is none."""
+    return _locked(_LOCK_BOUGHT.row(tx, {"slot": slot, "id": order_id}))
+
+
+def _locked(row: Row | None) -> LockedPayment | None:
     if row is None:
         return None
     orders_end = len(OrderRow._fields)

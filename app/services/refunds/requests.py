@@ -255,6 +255,9 @@ def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow | N
         if locked is None or wanted.order_id not in (None, locked.order.id):
             raise NotFound(payment=str(wanted.payment_id))
         return locked.order, locked.payment
+    bought = payment_rows.lock_bought_order(tx, slot, wanted.order_id) if wanted.order_id is not None else None
+    if bought is not None:
+        return bought.order, bought.payment
     order = payment_rows.lock_known_order(tx, slot, wanted.order_id) if wanted.order_id is not None else None
     if order is None:
         raise NotFound(order=str(wanted.order_id))
