@@ -349,14 +349,14 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
     fact, order, payment = stored.reported.fact, locked.order, locked.payment
     moves: list[Move] = []
     if decision.payment is not None and not locked.is_new:
-        values = payment_rows.payment_move(
+        move = payment_rows.payment_move(
             payment,
             decision.payment,
             theirs=fact.ref.theirs,
             paid_at=fact.at if decision.payment is PaymentStatus.PAID else None,
             next_query_at=payment.next_query_at if decision.payment in OPEN_PAYMENT else None,
         )
-        moves.append((payment_rows.MOVE_PAYMENT, values))
+        moves.append(move)
     elif fact.ref.theirs and payment.theirs is None and decision.outcome not in NOT_MATCHED:
         # Never from a fact that is not about this payment: we would ask about somebody else's trade from then on.
         moves.append((payment_rows.NAME_THEIRS, payment_rows.their_name(payment, fact.ref.theirs)))
