@@ -19,9 +19,10 @@ from app.models.base import Base, Big, Moment
 from app.models.catalogue import Claim
 from app.models.slot_guard import SLOTTED
 
-HISTORY = timedelta(days=25)
-"""The copies lie in so many days before the first users: younger than what the worker deletes by its age."""
-A_MINUTE = timedelta(minutes=1)
+HISTORY = timedelta(hours=20)
+"""The copies lie in so many hours before the first users. No day of theirs is closed, so the worker, which is to be
+idle, has neither checkpoints nor revenue to write."""
+A_SECOND = timedelta(seconds=1)
 COPIES_AT_ONCE = 20
 """Copies that one transaction makes."""
 NAMES = frozenset({"users.id", "user_id", "giver", "receiver"})
@@ -69,7 +70,7 @@ class Weight:
 def multiply(connection: psycopg.Connection[object], copies: int, taken: timedelta) -> Iterator[int]:
     """Copy every user so many times; the number of copies after each transaction. `taken` is the time in which the
     first users' rows were made: copies must not overlap."""
-    step_ms = int(max(taken + A_MINUTE, HISTORY / max(copies, 1)) / timedelta(milliseconds=1))
+    step_ms = int(max(taken + A_SECOND, HISTORY / max(copies, 1)) / timedelta(milliseconds=1))
     tables = [table for table in Base.metadata.sorted_tables if table.name in SLOTTED or table is Claim.__table__]
     connection.execute("SET session_replication_role = replica")
     connection.execute("SET statement_timeout = 0")

@@ -223,7 +223,7 @@ COMPARED = (
 """The fields of a stored fact in which two tellings must not differ. Times, fees and causes may differ by road."""
 
 
-class Told(dict[str, Any]):
+class StoredContent(dict[str, Any]):
     """What a stored fact says, by member. A member that it lacks was not told: None. (Rows of before 2026-11-29 say so
     of each such member that their version knew.)"""
 
@@ -269,14 +269,14 @@ def content_of(fact: Fact) -> dict[str, Any]:
     }
 
 
-def told_by(fact: Fact) -> Told:
+def told_by(fact: Fact) -> StoredContent:
     """The fact as it is stored: only what it tells."""
-    return Told({name: value for name, value in content_of(fact).items() if value is not None})
+    return StoredContent({name: value for name, value in content_of(fact).items() if value is not None})
 
 
 def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[str, Any]) -> Fact:
     """The fact that was stored with this content."""
-    content = Told(content)
+    content = StoredContent(content)
     period_end, fee = content["period_end"], content["fee_minor"]
     return Fact(
         kind=Kind(kind),
@@ -324,12 +324,12 @@ def contradictions(first: Mapping[str, Any], again: Mapping[str, Any]) -> list[s
     return sorted(name for name, told, retold in both if None not in (told, retold) and told != retold)
 
 
-def completed(first: Mapping[str, Any], again: Mapping[str, Any], *, is_booked: bool) -> Told:
+def completed(first: Mapping[str, Any], again: Mapping[str, Any], *, is_booked: bool) -> StoredContent:
     """The stored content, with what another telling says and the first one did not. `is_booked`: whether its money was
     booked by what was told first."""
     stays = PRICED if is_booked else ()
     news = {name: value for name, value in again.items() if value is not None and name not in stays}
-    return Told({**first, **{name: value for name, value in news.items() if first.get(name) is None}})
+    return StoredContent({**first, **{name: value for name, value in news.items() if first.get(name) is None}})
 
 
 def _money(minor: int | None, currency: str | None) -> Money | None:

@@ -27,14 +27,14 @@ class DocumentUnreadable(ValueError):
     """What is kept is in no form that the service writes."""
 
 
-def document_of(words: Mapping[str, Any]) -> bytes:
+def packed_words(words: Mapping[str, Any]) -> bytes:
     """The words as they are kept. They are `printable`: JSON, without half characters."""
     if not words:
         return NO_WORDS
     return COMPRESSED + zlib.compress(_text_of(words).encode(), zlib.Z_BEST_COMPRESSION)
 
 
-def text_in(document: bytes) -> bytes | None:
+def words_text(document: bytes) -> bytes | None:
     """The JSON text; None if it was archived. Raises DocumentUnreadable."""
     form = document[:1]
     if form == ARCHIVED:
@@ -49,7 +49,7 @@ def text_in(document: bytes) -> bytes | None:
 
 def words_in(document: bytes) -> Mapping[str, Any]:
     """The words; none if they were archived. Raises DocumentUnreadable."""
-    text = text_in(document)
+    text = words_text(document)
     try:
         words: Mapping[str, Any] = {} if text is None else json.loads(text)
     except ValueError:
@@ -57,15 +57,15 @@ def words_in(document: bytes) -> Mapping[str, Any]:
     return words
 
 
-def digest_of(document: bytes) -> bytes:
+def words_digest(document: bytes) -> bytes:
     """SHA-256 of the JSON text. Raises DocumentUnreadable."""
-    text = text_in(document)
+    text = words_text(document)
     return document[1:] if text is None else hashlib.sha256(text).digest()
 
 
 def archived(document: bytes) -> bytes:
-    """The same document without the words. Raises DocumentUnreadable."""
-    return ARCHIVED + digest_of(document)
+    """The document without the words. Raises DocumentUnreadable."""
+    return ARCHIVED + words_digest(document)
 
 
 def proven_part(document: Any) -> object:
@@ -73,8 +73,8 @@ def proven_part(document: Any) -> object:
     if not isinstance(document, bytes):
         return document
     try:
-        if document[:1] == COMPRESSED:  # at once, and not by `digest_of`: every fact comes here
+        if document[:1] == COMPRESSED:  # at once, and not by `words_digest`: every fact comes here
             return hashlib.sha256(zlib.decompress(document[1:])).hexdigest()
-        return words_in(document) if document[:1] == PLAIN else digest_of(document).hex()
+        return words_in(document) if document[:1] == PLAIN else words_digest(document).hex()
     except (DocumentUnreadable, zlib.error):
         return document.hex()

@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from app.domain.facts import Told
+from app.domain.facts import StoredContent
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -30,7 +30,7 @@ Big = BigInteger().with_variant(Integer(), "sqlite")
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
-class ToldJson(TypeDecorator[Told]):
+class ToldJson(TypeDecorator[StoredContent]):
     """What a stored fact says, as JSON; a member that it does not have is None for whoever reads it."""
 
     impl = JSON
@@ -43,8 +43,8 @@ class ToldJson(TypeDecorator[Told]):
         """A member's name in SQL is a name, and no document."""
         return JSON().coerce_compared_value(op, value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Told | None:
-        return None if value is None else Told(value)
+    def process_result_value(self, value: Any, dialect: Dialect) -> StoredContent | None:
+        return None if value is None else StoredContent(value)
 
 
 class RawBytes(TypeDecorator[bytes]):

@@ -15,11 +15,11 @@ from app.domain.raw_documents import (
     NO_WORDS,
     DocumentUnreadable,
     archived,
-    digest_of,
-    document_of,
+    packed_words,
     proven_part,
-    text_in,
+    words_digest,
     words_in,
+    words_text,
 )
 from app.domain.seals import Seals
 
@@ -47,18 +47,18 @@ OLD_CHECK = "iskoY0Z/r6Mrsjl2"
 
 
 def test_words_come_back_as_they_were_told_and_take_less_room() -> None:
-    kept = document_of(WORDS)
+    kept = packed_words(WORDS)
     assert words_in(kept) == WORDS
     assert len(kept) < len(json.dumps(WORDS)) / 3
-    assert words_in(document_of({})) == {}
+    assert words_in(packed_words({})) == {}
 
 
 def test_the_digest_is_that_of_the_text_whether_the_words_are_there_or_not() -> None:
-    kept = document_of(WORDS)
+    kept = packed_words(WORDS)
     text = zlib.decompress(kept[1:])
     assert json.loads(text) == WORDS
-    assert digest_of(kept) == digest_of(archived(kept)) == hashlib.sha256(text).digest()
-    assert (text_in(archived(kept)), words_in(archived(kept))) == (None, {})
+    assert words_digest(kept) == words_digest(archived(kept)) == hashlib.sha256(text).digest()
+    assert (words_text(archived(kept)), words_in(archived(kept))) == (None, {})
     assert archived(archived(kept)) == archived(kept)
 
 
@@ -66,11 +66,11 @@ def test_the_digest_is_that_of_the_text_whether_the_words_are_there_or_not() -> 
 def test_what_is_in_no_known_form_is_no_document_and_is_not_what_was_sealed(odd: bytes) -> None:
     with pytest.raises(DocumentUnreadable):
         words_in(odd)
-    assert proven_part(odd) not in (proven_part(document_of(WORDS)), proven_part(NO_WORDS))
+    assert proven_part(odd) not in (proven_part(packed_words(WORDS)), proven_part(NO_WORDS))
 
 
 def test_seals_and_anchors_of_a_fact_fit_when_its_words_are_archived() -> None:
-    row = {**OLD, "raw": document_of(WORDS)}
+    row = {**OLD, "raw": packed_words(WORDS)}
     gone = {**row, "raw": archived(row["raw"])}
     said = said_by(row["content"])
     assert SEALS.fits_row("facts", gone, SEALS.of_row("facts", row))
@@ -78,10 +78,10 @@ def test_seals_and_anchors_of_a_fact_fit_when_its_words_are_archived() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [document_of({"a": 1}), archived(document_of({"a": 1})), b"{}", b'{"x": 1}', b"\x01", b""]
+    "raw", [packed_words({"a": 1}), archived(packed_words({"a": 1})), b"{}", b'{"x": 1}', b"\x01", b""]
 )
 def test_other_words_or_another_digest_fit_neither_seal_nor_anchor(raw: bytes) -> None:
-    row = {**OLD, "raw": document_of(WORDS)}
+    row = {**OLD, "raw": packed_words(WORDS)}
     said = said_by(row["content"])
     assert not SEALS.fits_row("facts", {**row, "raw": raw}, SEALS.of_row("facts", row))
     assert check_of("facts", {**row, "raw": raw}, said) != check_of("facts", row, said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.domain.facts import Fact, Kind, Ref, Told, completed, content_of, contradictions, fact_of, told_by
+from app.domain.facts import Fact, Kind, Ref, StoredContent, completed, content_of, contradictions, fact_of, told_by
 from app.domain.money import Money
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -41,7 +41,7 @@ def test_the_fact_that_is_read_is_the_one_that_was_told_whether_nothing_is_left_
 
 
 def test_a_later_telling_adds_what_it_says_and_leaves_an_older_row_as_it_is_spelt() -> None:
-    for first in (told_by(FACT), Told(content_of(FACT))):
+    for first in (told_by(FACT), StoredContent(content_of(FACT))):
         again = content_of(replace(FACT, product="coins-60", account=None))
         assert contradictions(first, again) == []
         assert completed(first, again, is_booked=True) == {**first, "product": "coins-60"}

@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, LargeBinary, bindparam, func, literal, select, tuple_, update
 
 from app.domain.numbers import number_at, slot_of_number
-from app.domain.raw_documents import COMPRESSED, DocumentUnreadable, archived, digest_of, text_in
+from app.domain.raw_documents import COMPRESSED, DocumentUnreadable, archived, words_digest, words_text
 from app.domain.status import OPEN_PAYMENT
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Payment
@@ -99,7 +99,7 @@ def wrong_in_archive(core: Core, lines: Iterable[bytes]) -> Iterator[str]:
 
 def _is_of(document: bytes, text: bytes) -> bool:
     try:
-        return digest_of(document) == digest_of(text)
+        return words_digest(document) == words_digest(text)
     except DocumentUnreadable:
         return False
 
@@ -110,7 +110,7 @@ def _fact(tx: Tx, *, number: int) -> AnyRow | None:
 
 def _words(row: AnyRow) -> ArchivedWords | None:
     try:
-        text, digest = text_in(row.raw), digest_of(row.raw)
+        text, digest = words_text(row.raw), words_digest(row.raw)
     except DocumentUnreadable:
         return None
     about = f"{row.kind} {row.key} of {row.provider_account} ({row.environment})"

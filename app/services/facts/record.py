@@ -21,7 +21,7 @@ from app.domain.facts import (
     told_by,
 )
 from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
-from app.domain.raw_documents import document_of, words_in
+from app.domain.raw_documents import packed_words, words_in
 from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, Cause, Outcome
 from app.models.history import Telling
 from app.models.orders import FACTS
@@ -207,7 +207,7 @@ def _row(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | N
         "kind": fact.kind,
         "payment_id": payment_id,
         "content": told_by(fact),
-        "raw": document_of(printable(fact.raw)),
+        "raw": packed_words(printable(fact.raw)),
         "road": reported.road,
         "message_id": name_of(reported.message_id) if reported.message_id else None,
         "outcome": decision.outcome,
