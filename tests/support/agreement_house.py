@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from app.domain.numbers import slot_of_number
+from app.domain.numbers import slot_of_number, slot_of_user
 from app.models.base import AnyRow
+from app.models.events import EVENTS
 from app.providers.facts import Fact
 from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import import_products, parse_catalogue
@@ -151,6 +153,12 @@ class AgreementHouse:
         query = text("/* sweep: audit */ SELECT type FROM events WHERE user_id = :user ORDER BY version")
         rows = self.core.read(lambda tx: tx.execute(query, {"user": user}).all())
         return [row.type for row in rows if row.type.startswith("agreement.")]
+
+    def told(self, kind: str, user: str = "alice") -> list[dict[str, Any]]:
+        """What the events of that kind say, the oldest first."""
+        query = select(EVENTS.c.body).where(EVENTS.c.slot == slot_of_user(user), EVENTS.c.user_id == user)
+        query = query.where(EVENTS.c.type == kind).order_by(EVENTS.c.version)
+        return [body["data"] for (body,) in self.core.read(lambda tx: tx.execute(query).all())]
 
 
 def agreement_house(world: World) -> AgreementHouse:

@@ -194,10 +194,6 @@ def _end_replaced(tx: Tx, row: AnyRow) -> AnyRow | None:
 def take_payment(tx: Tx, reported: ReportedFact, decision: Decision, locked: LockedPayment) -> bool:
     """A fact about a payment under an agreement was applied: its order is locked, and moved as the decision says. True
     if the money is to go back by our own rule."""
-    if locked.order.agreement_id is None:
-        if decision.order is OrderStatus.PAID:
-            store_agreements.take_period(tx, reported, locked)
-        return False
     row = agreement_rows.lock_agreement(tx, locked.order.agreement_id)
     if row is None:
         return False

@@ -12,7 +12,10 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from app.domain.agreements import AgreementCause, AgreementStatus, next_agreement_status
+from app.domain.deciding import Decision
 from app.domain.event_types import EventType
+from app.domain.facts import Kind
+from app.domain.status import OrderStatus
 from app.models.agreements import AGREEMENTS, PERIODS
 from app.models.base import AnyRow
 from app.services.accounts.catalog import product_of_store
@@ -55,10 +58,20 @@ def told_of(tx: Tx, reported: ReportedFact) -> AnyRow | None:
     return _known(tx, reported)
 
 
-def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment) -> None:
-    """A period of a store's agreement was paid: its order is `locked`."""
-    fact, row = reported.fact, told_of(tx, reported)
-    if row is None or fact.period_end is None or fact.period_end <= fact.at:
+def paid_under(tx: Tx, reported: ReportedFact, decision: Decision, locked: LockedPayment) -> AnyRow | None:
+    """The agreement of a store of which this purchase pays the next period, locked. It is looked for before the order
+    is told, whose event names it. None where it pays no such period."""
+    fact = reported.fact
+    if decision.order is not OrderStatus.PAID or locked.order.agreement_id is not None:
+        return None
+    has_period = fact.kind is Kind.PAID and fact.period_end is not None and fact.period_end > fact.at
+    return told_of(tx, reported) if has_period else None
+
+
+def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyRow) -> None:
+    """The next period of a store's agreement was paid: its order is `locked`, as the agreement is."""
+    fact = reported.fact
+    if fact.period_end is None:
         return
     product = product_of_store(tx, reported.account.name, fact.product or "")
     keys = {"p_slot": row.slot, "p_id": row.id, "p_at": fact.at}
