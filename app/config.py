@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:///var/tillbook.sqlite3"
     database_durable: bool = True
     """False lets SQLite skip the flush to disk at each commit (demo and tests)."""
+    clock_offset_file: Path | None = None
+    """A file with seconds by which time is ahead of the machine's (demo and tests)."""
     public_url: str = "http://127.0.0.1:8000"
     """Where providers reach us."""
     order_minutes: int = Field(default=30, ge=1, le=24 * 60)
@@ -186,6 +188,8 @@ class Settings(BaseSettings):
             raise ValueError("public_url: providers need https in production (env = 'development' allows http)")
         if self.env == "production" and self.user_jwt and (self.user_jwt.jwks_url or "https://")[:8] != "https://":
             raise ValueError("user_jwt.jwks_url: keys are fetched by https in production")
+        if self.clock_offset_file is not None and self.env not in ("test", "demo"):
+            raise ValueError("clock_offset_file: only the demonstration and tests move the clock; take it out")
         return self
 
     @classmethod
