@@ -72,6 +72,7 @@ plan = { period = "1 month" }
 class AgreementHouse:
     world: World
     debit: DebitProvider
+    store: DebitProvider
 
     @property
     def core(self) -> Core:
@@ -169,4 +170,4 @@ def agreement_house(world: World) -> AgreementHouse:
     world.serve(sandbox, *accounts)
     catalogue = parse_catalogue(CATALOGUE + PLANS)
     world.core.transact(lambda tx: import_products(tx, catalogue, world.clock.now()))
-    return AgreementHouse(world, debit)
+    return AgreementHouse(world, debit, store)

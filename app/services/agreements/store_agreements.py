@@ -6,7 +6,7 @@ names its order. Facts may come in any order, so a period ends where the next on
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
@@ -91,8 +91,11 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyR
         "entitlements": entitlements,
     }
     agreement_rows.add_period(tx, new)
+    # A store collects up to a day before a period begins, and dates the renewal at that beginning (seen 2026-11-28):
+    # what is said between the two is later all the same.
+    told_at = min(fact.at, tx.now)
     changed = agreement_rows.change_agreement(
-        tx, row, _after_period(row, reported, product, is_newest=begins_next is None)
+        tx, row, _after_period(row, reported, product, told_at, is_newest=begins_next is None)
     )
     work_at = plans.next_work(changed, tx.now, tx.core.rules.ask, plans.window_of(tx, changed))
     changed = agreement_rows.change_agreement(tx, changed, {"next_work_at": work_at})
@@ -104,7 +107,9 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyR
     agreement_events.tell_agreement(tx, EventType.AGREEMENT_RENEWED, changed, added)
 
 
-def _after_period(row: AnyRow, reported: ReportedFact, product: AnyRow | None, *, is_newest: bool) -> dict[str, Any]:
+def _after_period(
+    row: AnyRow, reported: ReportedFact, product: AnyRow | None, told_at: datetime, *, is_newest: bool
+) -> dict[str, Any]:
     """What a paid period changes about its agreement. One that is not the newest changes nothing but how many there
     are."""
     fact = reported.fact
@@ -118,7 +123,7 @@ def _after_period(row: AnyRow, reported: ReportedFact, product: AnyRow | None, *
     is_later = row.told_at is None or fact.at > row.told_at
     after = next_agreement_status(AgreementStatus(row.status), AgreementCause.PAID, by_store=True)
     if is_later:
-        changes["told_at"] = fact.at
+        changes["told_at"] = told_at
         if after is not None:
             changes |= {"status": after, "ended_at": None, "ended_by": "", "grace_until": None}
     return changes

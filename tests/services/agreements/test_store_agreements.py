@@ -122,7 +122,7 @@ def test_a_store_that_tries_to_collect_says_how_long_the_payer_may_go_on(house: 
 def test_a_higher_price_is_shown_and_told_until_the_next_period_is_paid(house: AgreementHouse) -> None:
     one = Subscriber(house)
     one.tell(one.paid("1", FIRST, SECOND))
-    raised = {"period_end": SECOND, "renews": True}
+    raised: dict[str, Any] = {"period_end": SECOND, "renews": True}
     pending, accepted = PriceIncrease.PENDING, PriceIncrease.ACCEPTED
     for day, (price, occurrence) in enumerate(((pending, "a"), (pending, "b"), (accepted, "c")), 1):
         at = FIRST + timedelta(days=day)
