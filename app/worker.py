@@ -42,7 +42,7 @@ from app.services.calls import (
 from app.services.differences import due_comparisons
 from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
-from app.services.facts import inbox
+from app.services.facts import assigned, inbox
 from app.services.facts import parked as parked_facts
 from app.services.finance import bill_bookings, recognition
 from app.services.fulfilments import reminders
@@ -310,6 +310,7 @@ class Worker:
             return 0
         self._look_for_waiting_at = time.monotonic() + WAITING_SECONDS
         refunds, self._waiting_after = early_refunds.look_at_early(self._core, self._waiting_after)
+        refunds += assigned.look_at_refunds_of_assigned(self._core)
         applied, self._parked_after = parked_facts.look_at_parked(self._core, self._parked_after)
         return refunds + applied
 

@@ -30,6 +30,8 @@ class Fuse:
 
     def __init__(self, blow: Callable[[Any], None]) -> None:
         self._blow = blow
+        self.watch: Callable[[str, Any], None] = lambda _sql, _values: None
+        """Sees every statement and its values, before the statement runs."""
         self._lock = threading.Lock()
         self._at = 0
         self.steps: list[str] = []
@@ -84,10 +86,12 @@ def fused_engine(url: str, fuse: Fuse) -> Engine:
 def _sqlite_connection(fuse: Fuse) -> type[sqlite3.Connection]:
     class FusedCursor(sqlite3.Cursor):
         def execute(self, sql: str, *args: Any) -> Any:
+            fuse.watch(sql, args)
             _statement(fuse, sql, self.connection)
             return super().execute(sql, *args)
 
         def executemany(self, sql: str, *args: Any) -> Any:
+            fuse.watch(sql, args)
             _statement(fuse, sql, self.connection)
             return super().executemany(sql, *args)
 

@@ -54,7 +54,8 @@ def main() -> int:
             years.till.close()
         sys.stdout.write(
             f"{given.provider}, seed {given.seed}: {given.users} users, {given.months} months, {years.periods()}"
-            f" periods, {years.seen} comparisons, {time.monotonic() - began:.0f} s: all agree\n"
+            f" periods, {years.hours} hours of users, {years.seen} comparisons,"
+            f" {time.monotonic() - began:.0f} s: all agree\n"
         )
     return 0
 

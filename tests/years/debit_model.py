@@ -10,6 +10,7 @@ import calendar
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 GRACE = timedelta(days=1)
@@ -83,6 +84,7 @@ class BookedAgreement:
         return until if until > now else None
 
 
+@cache
 def month_later(anchor: datetime, months: int, zone: str) -> datetime:
     """By the clock on the user's wall: the same day and time, or the last day that the month has."""
     if not months:
@@ -100,6 +102,15 @@ class DebitModel:
     """All agreements of one user."""
 
     agreements: list[BookedAgreement] = field(default_factory=list)
+
+    def moments(self) -> Iterator[datetime]:
+        for each in self.agreements:
+            yield from each.moments()
+
+    def turns(self) -> Iterator[datetime]:
+        for each in self.agreements:
+            for start, end, _ in each.paid(datetime.max.replace(tzinfo=UTC)):
+                yield from (start, end, end + GRACE)
 
     def active_until(self, now: datetime, knowing: datetime, knowing_signatures: datetime) -> datetime | None:
         found = (each.until(now, knowing, knowing_signatures) for each in self.agreements)

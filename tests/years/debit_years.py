@@ -17,6 +17,7 @@ from app.services.base.errors import PaymentDeclined, ProviderUnavailable
 from app.services.base.idempotency import Keyed, keyed
 from app.services.calls import agreement_signing
 from app.services.payments.orders import PayBy
+from tests.years.changes import Changes
 from tests.years.debit_model import DebitModel
 from tests.years.debit_providers import DEBIT_STAGES
 from tests.years.debit_stages import DebitStage, Payer
@@ -67,7 +68,8 @@ class DebitYears:
         self.till.kill_receiver_at = self.trouble.kill_at
         self.users = [self._user(number, start) for number in range(users)]
         self._start, self._step = start, step
-        self.seen = 0
+        self._changes = Changes(self.till)
+        self.seen, self.hours = 0, 0
 
     def _user(self, number: int, start: datetime) -> DebitUser:
         user = DebitUser(f"user-{number}", Payer(ZONES[number % len(ZONES)]))
@@ -89,7 +91,7 @@ class DebitYears:
                 self.till.move_to(self._start + timedelta(days=day, hours=hour, seconds=second))
                 self._hour([act for each in range(hour, hour + self._step) for act in acts.get(each, [])])
             self.till.look_at_what_waits()
-            if day % 10 == 9:
+            if day % 5 == 4:
                 self._compare(self.users)
         self._compare(self.users)
         for user in self.users:
@@ -115,7 +117,8 @@ class DebitYears:
                 self.till.work()
         self.stage.read_books()
         self.stage.deliver()
-        self._compare([self._chance.choice(self.users)])
+        self.hours += self._step * len(self.users)
+        self._compare([*self._changes.among(self.users, self.trouble.lag), self._chance.choice(self.users)])
 
     # --- what users do
 

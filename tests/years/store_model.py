@@ -86,6 +86,16 @@ class StoreModel:
     coins_of: dict[str, int]
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
 
+    def moments(self) -> Iterator[datetime]:
+        for each in self.subscriptions.values():
+            yield from each.moments()
+
+    def turns(self) -> Iterator[datetime]:
+        for each in self.subscriptions.values():
+            for period in each.periods:
+                yield from (period.start, period.end)
+            yield from (grace.until for grace in each.graces)
+
     def active(self, now: datetime, knowing: datetime) -> dict[str, datetime]:
         found = dict[str, datetime]()
         for each in self.subscriptions.values():

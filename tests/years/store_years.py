@@ -12,6 +12,7 @@ from sqlalchemy import text
 from app.services.accounts.users import ensure_user
 from app.services.base.context import Tx
 from app.services.intake import receipts
+from tests.years.changes import Changes
 from tests.years.store_model import StoreModel
 from tests.years.store_stage import PRODUCTS, Buyer, Customer, StoreStage
 from tests.years.till import ACCOUNT, Till
@@ -59,7 +60,8 @@ class StoreYears:
             for each in self.customers
         }
         self._start, self._step = start, step
-        self.seen = 0
+        self._changes = Changes(self.till)
+        self.seen, self.hours = 0, 0
 
     def _buyer(self, name: str) -> Buyer:
         def token(tx: Tx) -> str:
@@ -77,7 +79,7 @@ class StoreYears:
                 self.till.move_to(self._start + timedelta(days=day, hours=hour, seconds=second))
                 self._hour()
             self.till.look_at_what_waits()
-            if day % 10 == 9:
+            if day % 5 == 4:
                 self._compare(self.buyers)
         self.trouble.lag = timedelta(0)
         self._compare(self.buyers)
@@ -102,7 +104,8 @@ class StoreYears:
                 self.till.move_to(self.till.clock.now() + timedelta(seconds=61))
                 self.till.work()
         self.stage.deliver()
-        self._compare([self._chance.choice(self.buyers)])
+        self.hours += self._step * len(self.buyers)
+        self._compare([*self._changes.among(self.buyers, self.trouble.lag), self._chance.choice(self.buyers)])
 
     def _hand_in(self) -> None:
         """A device hands its proof in again until it is told that it was taken."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app.domain.numbers import NumberSource, slot_of_user
+from app.models.agreements import AGREEMENTS, PERIODS
 from app.models.base import AnyRow
 from app.providers.facts import Message, Reply
 from app.providers.http import HttpResponse
@@ -41,6 +42,13 @@ COINS = 100
 """What each period of every plan here grants."""
 MOST_ROUNDS = 12
 _KINDS = Statement(select(*(queue.leases.any_due for queue in QUEUES), ANY_OVER))
+
+
+_BEGINS = (
+    select(PERIODS.c.starts_at)
+    .join(AGREEMENTS, (AGREEMENTS.c.slot == PERIODS.c.slot) & (AGREEMENTS.c.id == PERIODS.c.agreement_id))
+    .where(PERIODS.c.slot == bindparam("slot"), AGREEMENTS.c.user_id == bindparam("user"))
+)
 
 
 class Killed(BaseException):
@@ -73,6 +81,9 @@ class Till:
     def __init__(self, url: str, start: datetime, catalogue: str) -> None:
         self.clock = FixedClock(start)
         self._fuse = Fuse(_die)
+        self._fuse.watch = self._note_written
+        self._users = dict[int, set[str]]()
+        self._written = set[int]()
         self._engine = fused_engine(url, self._fuse)
         self.is_up = True
         self.core = Core(
@@ -164,12 +175,38 @@ class Till:
         found = self.core.read(lambda tx: ledger.balances(tx, slot, user))
         return sum(entry.balance for entry in found if entry.asset == "coin")
 
+    def turns(self, user: str) -> list[datetime]:
+        """When the user's answer changes although nothing is written: a period begins, or something ends."""
+        self._users.setdefault(slot_of_user(user), set()).add(user)
+        begins = self.core.read(lambda tx: tx.scalars(_BEGINS, {"slot": slot_of_user(user), "user": user}).all())
+        return [*begins, *self.active(user).values()]
+
+    def take_written(self) -> set[str]:
+        """In whose slots something was written since this was asked last, of the users whose `turns` are known."""
+        written, self._written = self._written, set()
+        return {user for slot in written for user in self._users.get(slot, ())}
+
+    def _note_written(self, sql: str, values: Any) -> None:
+        """A slot is a number among the values of a statement; a number that only looks like one does no harm."""
+        if sql.lstrip()[:6].upper() != "SELECT":
+            self._written.update(_numbers_in(values))
+
     def findings(self) -> list[Any]:
         """What the audit has to say."""
         return list(run.audit(self.core.sessions, AsOf(self.core.rules.ledger, self.clock.now)))
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _numbers_in(values: Any) -> Iterator[int]:
+    if isinstance(values, int):
+        yield values
+    elif isinstance(values, Mapping):
+        yield from _numbers_in(tuple(values.values()))
+    elif isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        for each in values:
+            yield from _numbers_in(each)
 
 
 def shown(row: AnyRow) -> str:

@@ -161,6 +161,31 @@ def counted_without_payment(tx: Transaction, slot: int, provider_account: str, e
     return list(tx.execute(wanted.order_by(_f.at, _f.id)))
 
 
+def waiting_beside(tx: Transaction, reason: str, limit: int) -> list[AnyRow]:
+    """Facts about refunds that wait for their payment, in all slots, beside a fact that says for this reason that the
+    money went elsewhere."""
+    paid = FactRow.__table__.alias("paid")
+    beside = (
+        select(paid.c.id)
+        .where(
+            paid.c.slot == _f.slot,
+            paid.c.provider_account == _f.provider_account,
+            paid.c.environment == _f.environment,
+            paid.c.kind == Kind.PAID,
+            paid.c.reason == reason,
+            paid.c.content["theirs"].as_string() == _f.content["theirs"].as_string(),
+        )
+        .exists()
+    )
+    wanted = (
+        select(*_f)
+        .prefix_with(sweep("due_payments"))
+        .where(_WAITS, _f.outcome == Outcome.PARKED, _f.kind.in_(sorted(REFUND_KINDS)), beside)
+        .order_by(_f.id)
+    )
+    return list(tx.execute(wanted.limit(limit)))
+
+
 def waiting_anywhere(tx: Transaction, after: int, limit: int) -> list[AnyRow]:
     """Facts about refunds that wait for their payment, in all slots, in the order of their numbers."""
     wanted = (

@@ -28,6 +28,7 @@ from app.services.differences.write_offs import confirm_write_off, propose_write
 from app.services.facts.assigned import NotAssigned, assign, plan_assignment
 from app.services.facts.parked import NotReexamined, list_parked, reexamine
 from app.services.refunds import requests
+from app.worker import Worker
 from tests.support.databases import sessions_for
 from tests.support.facts import paid_fact, told
 from tests.support.faults import Fuse, Injected, fused_engine, raising
@@ -195,6 +196,13 @@ def test_money_that_only_the_bill_knew_is_given_to_the_order_of_a_user_by_a_pers
     assert (house.listed(), core.read(partial(list_parked, outcome="parked", limit=10))) == ([], [])
     told(world, known)  # the provider repeats itself
     assert world.coins() == 66
+    refund = replace(known, kind=Kind.REFUNDED, ref=Ref(ours, "T-nobody", refund="R-1"), money=Money(200, "CNY"))
+    told(world, refund)
+    for _ in range(2):
+        told(world, refund)
+        Worker(core).run_once()
+    assert (world.money("sales"), world.money("clearing:sandbox"), world.coins()) == (400, -400, 66 - 22)
+    assert core.read(partial(list_parked, outcome="parked", limit=10)) == []
     [deed] = core.read(lambda tx: tx.execute(select(Intervention.__table__).prefix_with(sweep("operator"))).all())
     assert (deed.what, deed.actor, deed.payment_id) == ("fact_assigned", "wang", payment)
     world.assert_balanced()
