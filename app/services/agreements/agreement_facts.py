@@ -153,6 +153,7 @@ def plan_charge(tx: Tx, row: AnyRow) -> AnyRow:
 def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     """It is in force, from now on or again. Periods are counted from here unless a paid one has set their beginning."""
     changes |= {"signed_at": fact.at, "ended_at": None, "ended_by": "", "action": None}
+    changes["theirs"] = fact.ref.agreement or row.theirs  # who signs again after an end may get another number
     if row.by_store:
         _tell_price(tx, row, settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED))
         return
