@@ -60,6 +60,13 @@ entitlements = ["trial"]
 plan = { period = "7 days", first_prices = { CNY = "0" }, grace_days = 0 }
 
 [[products]]
+sku = "store-basic"
+title = "Basic of the store"
+store_ids = { store = "basic.monthly" }
+entitlements = ["basic"]
+plan = { period = "1 month" }
+
+[[products]]
 sku = "store-vip"
 title = "VIP of the store"
 store_ids = { store = "vip.monthly" }

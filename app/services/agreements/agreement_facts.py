@@ -89,7 +89,7 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
     if fact.kind is Kind.SIGNED:
         changes |= {"valid_until": fact.period_end, "renews": fact.renews, "grace_until": None}
         if fact.renews is not None:
-            changes["price_increase"] = fact.price_increase
+            changes |= {"price_increase": fact.price_increase, **store_agreements.next_plan_told(tx, row, fact)}
     if fact.kind is Kind.PAST_DUE:
         changes |= {"grace_until": fact.period_end, "renews": fact.renews}
     if after is None:

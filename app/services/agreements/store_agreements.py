@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, func, select, update
 from app.domain.agreements import AgreementCause, AgreementStatus, next_agreement_status
 from app.domain.deciding import Decision
 from app.domain.event_types import EventType
-from app.domain.facts import Kind
+from app.domain.facts import Fact, Kind
 from app.domain.status import OrderStatus
 from app.models.agreements import AGREEMENTS, PERIODS
 from app.models.base import AnyRow
@@ -107,6 +107,17 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyR
     agreement_events.tell_agreement(tx, EventType.AGREEMENT_RENEWED, changed, added)
 
 
+def next_plan_told(tx: Tx, row: AnyRow, fact: Fact) -> dict[str, Any]:
+    """What a store says that the next period will be of, where that is another product: as a change of the row."""
+    if not row.by_store:
+        return {}
+    named = fact.next_product
+    product = None if named is None else product_of_store(tx, row.provider_account, named)
+    if product is None or product.sku == row.sku:
+        return {"next_plan": None}
+    return {"next_plan": {"sku": product.sku, "title": product.title}}
+
+
 def _after_period(
     row: AnyRow, reported: ReportedFact, product: AnyRow | None, told_at: datetime, *, is_newest: bool
 ) -> dict[str, Any]:
@@ -116,7 +127,7 @@ def _after_period(
     changes: dict[str, Any] = {"next_period": row.next_period + 1, "tries": 0}
     if not is_newest or fact.period_end is None:
         return changes
-    changes |= {"paid_until": fact.period_end, "price_increase": None}
+    changes |= {"paid_until": fact.period_end, "price_increase": None, "next_plan": None}
     if product is not None:
         changes |= {"sku": product.sku, "title": product.title, "grants": product.grants}
         changes["entitlements"] = product.entitlements

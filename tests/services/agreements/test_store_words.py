@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.domain import representations
 from app.domain.facts import Ending, Kind
 from tests.services.agreements.test_store_agreements import Subscriber
 from tests.support.agreement_house import AgreementHouse, agreement_house
@@ -105,3 +106,28 @@ def test_a_subscription_that_another_user_takes_up_ends_for_the_one_who_had_it(h
     assert (bob.rows[0].status, bob.rows[0].renews) == ("active", True)
     assert house.events("alice")[-1] == "agreement.ended"
     house.world.assert_balanced()
+
+
+def test_a_cheaper_plan_that_the_payer_chose_in_the_store_is_shown_and_begins_with_the_next_period(
+    house: AgreementHouse,
+) -> None:
+    one, now = Subscriber(house), house.world.clock.now()
+    one.tell(one.paid("1", now, now + MONTH))
+    words = [
+        one.fact(
+            Kind.SIGNED, now + day * DAY, "1", period_end=now + MONTH, renews=True, occurrence=f"{day}", next_product=of
+        )
+        for day, of in ((1, "basic.monthly"), (2, "vip.monthly"), (3, "nothing.we.sell"), (4, "basic.monthly"))
+    ]
+    shown = []
+    for word in words:
+        one.tell(word)
+        shown.append(representations.agreement_data(one.rows[0])["next_product"])
+    assert shown == ["store-basic", None, None, "store-basic"]
+    one.tell(words[1])
+    assert representations.agreement_data(one.rows[0])["next_product"] == "store-basic", "an older word, told again"
+    house.at(now + MONTH)
+    one.tell(one.paid("2", now + MONTH, now + 2 * MONTH, product="basic.monthly"))
+    row = one.rows[0]
+    assert (row.sku, row.next_plan, house.active()) == ("store-basic", None, {"basic": now + 2 * MONTH})
+    assert house.events().count("agreement.plan_changed") == 1
