@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from app import logs
 from app.cli import (
     agreements,
+    archive,
     audit,
     bills,
     callers,
@@ -24,6 +25,7 @@ from app.cli import (
     installation,
     operator,
     orders,
+    owners,
     refunds,
     reports,
     scans,
@@ -32,6 +34,7 @@ from app.cli import (
 )
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
+from app.services.base.replica import ReportsUnavailable
 
 
 class _Commands(click.Group):
@@ -40,7 +43,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (BadSettings, Misconfigured) as error:
+        except (BadSettings, Misconfigured, ReportsUnavailable) as error:
             raise click.ClickException(str(error)) from None
         except (OperationalError, ProgrammingError) as error:
             raise click.ClickException(f"the database cannot be used (`tillbook migrate`?): {error.orig}") from None
@@ -69,6 +72,7 @@ for _command in (
     fulfilments.fulfilments,
     gifts.gifts,
     agreements.agreements,
+    owners.owners,
     scans.scans,
     bills.bills,
     differences.differences,
@@ -82,5 +86,6 @@ for _command in (
     finance.list_closings,
     finance.book_bills,
     audit.audit,
+    archive.archive,
 ):
     main.add_command(_command)

@@ -128,6 +128,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "no_such_day": (409, "There is no such day or time of day."),
     "entry_taken_back": (409, "Only a posted journal entry can be taken back, and only once."),
     "needs_another_person": (409, "Another person than the one who proposed it must confirm it."),
+    "difference_refused": (409, "This cannot be done about the difference."),
     "not_closable": (409, "The month cannot be closed."),
     # Not the caller's fault
     "internal_error": (500, "An unexpected error. The service has logged it."),
@@ -145,6 +146,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "too_many_downloads": (503, "This process sends as many CSV files as it may. Try again."),
     "keys_unavailable": (503, "The keys of user tokens cannot be fetched at present. Try again."),
     "checkpoints_behind": (503, "The worker has not added up enough of the past yet. Try again later."),
+    "reports_unavailable": (503, "The database for reports does not answer, or has another schema. Try again later."),
     "schema_outdated": (503, "The database has another schema. Run `tillbook migrate`."),
 }
 _SAID_BY_TITLE = frozenset({"idempotency_key_reused", "not_found"})

@@ -6,6 +6,7 @@ names its order. Facts may come in any order, so a period ends where the next on
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -68,6 +69,14 @@ def paid_under(tx: Tx, reported: ReportedFact, decision: Decision, locked: Locke
     return told_of(tx, reported) if has_period else None
 
 
+def with_period(locked: LockedPayment, row: AnyRow | None) -> LockedPayment:
+    """The purchase as it is told: its order names the next period of that agreement, as the API shows it. The row of
+    the order does not: it is sealed before the agreement is looked for."""
+    if row is None:
+        return locked
+    return replace(locked, order=locked.order._replace(agreement_id=row.id, period_number=row.next_period))
+
+
 def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyRow) -> None:
     """The next period of a store's agreement was paid: its order is `locked`, as the agreement is."""
     fact = reported.fact
@@ -88,6 +97,7 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyR
         "status": "paid",
         "order_id": locked.order.id,
         "payment_id": locked.payment.id,
+        "earned_until": agreement_rows.earned_until(locked.order, fact.period_end),
         "entitlements": entitlements,
     }
     agreement_rows.add_period(tx, new)
@@ -143,7 +153,7 @@ def _after_period(
 def _known(tx: Tx, reported: ReportedFact) -> AnyRow | None:
     fact = reported.fact
     environment = environment_of(fact.live)
-    return agreement_rows.lock_of_store(tx, reported.slot, reported.account.name, environment, fact.ref.agreement or "")
+    return agreement_rows.lock_claimed(tx, reported.slot, reported.account.name, environment, fact.ref.agreement or "")
 
 
 def _add(tx: Tx, reported: ReportedFact, buyer: str, product: AnyRow) -> None:

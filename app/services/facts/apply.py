@@ -155,6 +155,7 @@ def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None
     several tellings at one moment one makes it."""
     fact = reported.fact
     known_buyer = reported.buyer is not None and fact.ref.ours is None and not reported.faults
+    known_buyer = known_buyer and not reported.was_credited_before
     return locked is None and known_buyer and fact.kind is Kind.PAID
 
 
@@ -166,6 +167,8 @@ def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, stored
         return _UNDECIDED
     if locked is None and stored is None and _is_of_agreement(reported.fact):
         return _UNDECIDED
+    if locked is None and reported.was_credited_before:
+        return Decision(Outcome.NOTED, Mismatch.BEFORE_IMPORT)
     if locked is None:
         unmatched = decide_unmatched(_why_unmatched(reported), has_money=reported.brings_money)
         return _unless_not_ours(tx, reported, None, unmatched)
@@ -352,21 +355,21 @@ def _move_and_book(
     fact, order, payment = stored.reported.fact, locked.order, locked.payment
     moves: list[Move] = []
     if decision.payment is not None and not locked.is_new:
-        values = payment_rows.payment_move(
+        move = payment_rows.payment_move(
             payment,
             decision.payment,
             theirs=fact.ref.theirs,
             paid_at=fact.at if decision.payment is PaymentStatus.PAID else None,
             next_query_at=payment.next_query_at if decision.payment in OPEN_PAYMENT else None,
         )
-        moves.append((payment_rows.MOVE_PAYMENT, values))
+        moves.append(move)
     elif fact.ref.theirs and payment.theirs is None and decision.outcome not in NOT_MATCHED:
         # Never from a fact that is not about this payment: we would ask about somebody else's trade from then on.
         moves.append((payment_rows.NAME_THEIRS, payment_rows.their_name(payment, fact.ref.theirs)))
     if decision.order is not None and not locked.is_new:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
-    events = _events(tx, stored, decision, locked, subscription)
+    events = _events(tx, stored, decision, store_agreements.with_period(locked, subscription))
     if decision.order is OrderStatus.PAID:
         fulfilments.order_fulfilment(tx, order, payment.id, fact, moves, events)
     money, booking = bookings.of_reported(stored.reported), decision.booking
@@ -381,14 +384,11 @@ def _move_and_book(
         expire_if_over(tx, order, tx.now)
 
 
-def _events(
-    tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment, subscription: AnyRow | None
-) -> list[Event]:
+def _events(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> list[Event]:
     """What the app's backend is told of the payment and its order, beside the coins."""
     fact = stored.reported.fact
     if decision.order is not None and decision.payment is not None:
-        period = None if subscription is None else (int(subscription.id), int(subscription.next_period))
-        return payment_events.moved(tx, locked, decision.payment, decision.order, fact.at, period)
+        return payment_events.moved(tx, locked, decision.payment, decision.order, fact.at)
     before = stored.previous
     is_news = before is None or before.payment_id is None or before.outcome != decision.outcome
     if fact.kind is not Kind.PAID or decision.outcome not in NEEDS_A_PERSON or not is_news:

@@ -75,23 +75,13 @@ def of_unmatched(tx: Tx, reported: ReportedFact, fact_id: int) -> list[Move]:
     return [outbox.event_move(_FACTS, reported.slot, fact_id, event, written_at=tx.now)]
 
 
-def moved(
-    tx: Tx,
-    locked: LockedPayment,
-    payment: PaymentStatus,
-    order: OrderStatus,
-    at: datetime,
-    period: tuple[int, int] | None = None,
-) -> list[Event]:
-    """The event of an order that a fact has moved, with its payment. `period`: agreement and number of the period that
-    a store's order pays, which its row does not name."""
+def moved(tx: Tx, locked: LockedPayment, payment: PaymentStatus, order: OrderStatus, at: datetime) -> list[Event]:
+    """The event of an order that a fact has moved, with its payment."""
     kind = _OF_ORDER.get(order)
     if kind not in tx.core.rules.ledger.events:
         return []
     row = locked.payment._replace(status=payment, paid_at=at)
     after = fulfilments.paid_order(locked.order, row.id, at)
-    if period is not None:
-        after = after._replace(agreement_id=period[0], period_number=period[1])
     return [_event(tx, kind, after, {"order": representations.order_data(after, _payments(tx, locked, row))})]
 
 
