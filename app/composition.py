@@ -26,6 +26,7 @@ from app.providers.tools import Clock, Tools
 from app.providers.verbs import least_seconds
 from app.services.accounts.provider_keys import COPY_SECONDS, DatabaseKeys
 from app.services.base.context import Core, ProviderClock, Rules, SystemClock
+from app.services.base.moved_clock import MovedClock
 from app.services.base.replica import Replica
 from app.services.base.transaction import Sessions
 
@@ -93,6 +94,16 @@ def build_engine(settings: Settings) -> Engine:
     return prepare(engine, durable=settings.database_durable)
 
 
+def clock_of(settings: Settings) -> Clock:
+    """The machine's clock; in the demonstration and in tests perhaps one that is ahead of it. Raises BadSettings."""
+    if settings.clock_offset_file is None:
+        return SystemClock()
+    try:
+        return MovedClock.reading(settings.clock_offset_file)
+    except ValueError as error:
+        raise BadSettings(f"clock_offset_file: {error}") from None
+
+
 def build_replica(settings: Settings) -> Replica | None:
     """The replica, unseen: whether it answers is looked at when it is needed. A file is never made here."""
     if settings.reports_database_url is None:
@@ -107,7 +118,7 @@ def build_replica(settings: Settings) -> Replica | None:
 def build_house(settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None) -> House:
     """Everything but the web. Raises BadSettings, or Misconfigured when a provider account's settings cannot
     work."""
-    clock = clock or SystemClock()
+    clock = clock or clock_of(settings)
     engine = engine or build_engine(settings)
     sessions: Sessions = sessionmaker(engine, expire_on_commit=False)
     keys: dict[str, DatabaseKeys] = {}

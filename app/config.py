@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:///var/tillbook.sqlite3"
     database_durable: bool = True
     """False lets SQLite skip the flush to disk at each commit (demo and tests)."""
+    clock_offset_file: Path | None = None
+    """A file with seconds by which time is ahead of the machine's (demo and tests)."""
     reports_database_url: str | None = None
     """A replica of the database: reports and lists of all users are read there."""
     public_url: str = "http://127.0.0.1:8000"
@@ -188,6 +190,8 @@ class Settings(BaseSettings):
             raise ValueError("public_url: providers need https in production (env = 'development' allows http)")
         if self.env == "production" and self.user_jwt and (self.user_jwt.jwks_url or "https://")[:8] != "https://":
             raise ValueError("user_jwt.jwks_url: keys are fetched by https in production")
+        if self.clock_offset_file is not None and self.env not in ("test", "demo"):
+            raise ValueError("clock_offset_file: only the demonstration and tests move the clock; take it out")
         return self
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from app.composition import build_house, database_url, rules_of
-from app.config import Settings, UserJwt
+from app.config import BadSettings, Settings, UserJwt
 from app.domain.deciding import Late, Surplus
 from app.providers.errors import Misconfigured
+from app.services.base.moved_clock import MovedClock
 
 SECRET = "a secret that is long enough for a test of it"
 
@@ -38,6 +40,29 @@ def test_production_is_the_default_and_wants_https() -> None:
     assert "https" in faults()
     assert Settings(public_url="https://pay.example/").public_url == "https://pay.example"
     assert Settings(env="development").public_url.startswith("http://127.0.0.1")
+
+
+def test_only_the_demonstration_and_tests_move_the_clock(tmp_path: Path) -> None:
+    for env in ("production", "development"):
+        told = faults(env=env, public_url="https://pay.example", clock_offset_file=tmp_path / "clock")
+        assert "clock_offset_file: only the demonstration and tests move the clock" in told
+    file = tmp_path / "clock"
+    settings = Settings(env="demo", clock_offset_file=file, database_url="sqlite://")
+    core = build_house(settings).core
+    assert abs(core.clock.now() - datetime.now(UTC)) < timedelta(minutes=1), "no file: the machine's time"
+    ahead = datetime.now(UTC) + timedelta(days=40)
+    MovedClock(file).move_to(ahead)
+    assert timedelta(0) <= core.clock.now() - ahead < timedelta(minutes=1)
+    MovedClock(file).move_to(ahead - timedelta(days=3))
+    assert core.clock.now() >= ahead, "time does not go backwards"
+
+
+@pytest.mark.parametrize("text", ["soon", "-5", "nan", "inf", "1e12", "\xff"])
+def test_a_clock_file_that_holds_no_span_of_time_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "clock"
+    file.write_text(text, encoding="latin-1")
+    with pytest.raises(BadSettings, match=r"^clock_offset_file: "):
+        build_house(Settings(env="test", clock_offset_file=file, database_url="sqlite://"))
 
 
 @pytest.mark.parametrize("url", ["pay.example", "ftp://pay.example", "https://a?b", "https://a#b", ""])

@@ -165,6 +165,8 @@ class Fact:
     """Of SIGNED and PAST_DUE about a store's subscription: whether the store will collect a further period."""
     price_increase: PriceIncrease | None = None
     """Of SIGNED that tells `renews`: a higher price of the next period. None: there is none."""
+    next_product: str | None = None
+    """Of SIGNED that tells `renews`: the provider's id of another product, which the next period will be of."""
     ending: Ending | None = None
     """Of ENDED: how."""
     refusal: Refusal | None = None
@@ -266,6 +268,7 @@ def content_of(fact: Fact) -> dict[str, Any]:
         "price_minor": fact.price.minor if fact.price else None,
         "price_currency": fact.price.currency if fact.price else None,
         "storefront": fact.storefront,
+        "next_product": fact.next_product,
     }
 
 
@@ -303,6 +306,7 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
         price_increase=PriceIncrease(content["price_increase"]) if content["price_increase"] else None,
         price=price_of(content),
         storefront=content["storefront"],
+        next_product=content["next_product"],
         cause=content["cause"] or "",
         raw=raw,
     )

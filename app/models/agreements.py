@@ -90,7 +90,8 @@ class AgreementRow(Base):
     price_increase: Mapped[str | None] = mapped_column(String(8))
     """A higher price of a store's subscription: `pending` until the payer has said yes (`accepted`)."""
     next_plan: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    """What the agreement is about from the next period on: {sku, title, amount_minor, grants, entitlements}."""
+    """What the agreement is about from the next period on: {sku, title, amount_minor, grants, entitlements};
+    of a store's subscription {sku, title}."""
     cancel_at: Mapped[datetime | None] = mapped_column(Moment)
     """When we end it, because somebody wants that. No charge is made any more."""
     cancel_by: Mapped[str] = mapped_column(String(160))

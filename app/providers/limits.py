@@ -47,6 +47,7 @@ def faults_of(fact: Fact) -> tuple[str, ...]:
         ("our_agreement", ref.our_agreement),
         ("account", fact.account),
         ("product", fact.product),
+        ("next_product", fact.next_product),
         ("owner", fact.owner),
         ("spares", fact.spares),
         ("replaces", fact.replaces),

@@ -3,7 +3,8 @@
 A standing can come again within one period (past due, renewal switched off), and no document tells when it began. So
 what a notification says of the renewal is told apart by the moment at which Apple signed that. PAST_DUE is told apart
 by the period after which nothing could be collected: it begins once for each. A query tells PAST_DUE under that key
-too, a renewal that is switched off as `off`, and a higher price as `price-pending` and `price-accepted`.
+too, a renewal that is switched off as `off`, a higher price as `price-pending` and `price-accepted`, and another
+product of the next period as `next-` and its id.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ INTENTS: Mapping[object, Ending] = {
     4: Ending.PROVIDER,  # the product was not for sale at the renewal
 }
 """`expirationIntent`; 5 is "other"."""
+LONGEST_PRODUCT = 200
+"""Characters of the next period's product: beside other words it is in the name of a fact, which has 255."""
 RENEWS: Mapping[object, bool] = {0: False, 1: True}
 """`autoRenewStatus`."""
 PRICES: Mapping[object, PriceIncrease] = {0: PriceIncrease.PENDING, 1: PriceIncrease.ACCEPTED}
@@ -47,6 +50,8 @@ class Renewal:
     grace_until: datetime | None = None
     ending: Ending | None = None
     price_increase: PriceIncrease | None = None
+    product: str | None = None
+    """What the next period will be of: another product after a downgrade, or a crossgrade of another duration."""
     signed_at: datetime | None = None
 
 
@@ -57,13 +62,20 @@ def renewal_of(payload: Mapping[str, Any]) -> Renewal:
         grace_until=_moment_or_none(payload.get("gracePeriodExpiresDate")),
         ending=INTENTS.get(_number(payload.get("expirationIntent"))),
         price_increase=PRICES.get(_number(payload.get("priceIncreaseStatus"))),
+        product=_product_or_none(payload.get("autoRenewProductId")),
         signed_at=_moment_or_none(payload.get("signedDate")),
     )
 
 
 def in_force(transaction: Transaction, raw: Mapping[str, Any], renewal: Renewal) -> Fact:
     """The subscription runs until the end of this period, and will be renewed or not."""
-    return replace(signed(transaction, raw), renews=renewal.renews, price_increase=renewal.price_increase)
+    changes = renewal.renews is not False and renewal.product not in (None, transaction.product_id)
+    return replace(
+        signed(transaction, raw),
+        renews=renewal.renews,
+        price_increase=renewal.price_increase,
+        next_product=renewal.product if changes else None,
+    )
 
 
 def changed_renewal(transaction: Transaction, raw: Mapping[str, Any], renewal: Renewal, at: datetime) -> Fact:
@@ -104,7 +116,12 @@ def standing(status: object, transaction: Transaction, raw: Mapping[str, Any], r
     fact = in_force(transaction, raw, renewal)
     words = ["off"] if renewal.renews is False else []
     words += [f"price-{renewal.price_increase}"] if renewal.price_increase is not None else []
+    words += [f"next-{fact.next_product}"] if fact.next_product is not None else []
     return replace(fact, at=at, occurrence="-".join(words)) if words else fact
+
+
+def _product_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_PRODUCT else None
 
 
 def _number(value: object) -> int | None:

@@ -24,13 +24,13 @@ from app.providers import (
     Tools,
     Unknown,
 )
-from plugins.sandbox.bills import BillingSandbox
+from plugins.sandbox.deliveries import DeliveringSandbox
 from plugins.sandbox.mapping import facts_of, written
 from plugins.sandbox.provider import answered, payment_document
 from plugins.sandbox.settings import SandboxSettings
 
 
-class AgreeingSandbox(BillingSandbox):
+class AgreeingSandbox(DeliveringSandbox):
     """A merchant account that may also charge under agreements."""
 
     agreement_ways: Mapping[str, type[BaseModel]] = {"page": NoExtra, "qr": NoExtra}

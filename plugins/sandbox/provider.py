@@ -80,22 +80,22 @@ class SandboxProvider:
         return Received(facts, STORED, NOT_STORED, message_id=signed.id, signed_at=signed_at, note=note)
 
     def query(self, ref: Ref) -> tuple[Fact, ...]:
-        return self._ask("GET", _path(ref))
+        return self._ask("GET", payment_path(ref))
 
     def capture(self, ref: Ref, money: Money) -> tuple[Fact, ...]:
         """For the way `card`, by which the payer only reserves the money. Captured twice it is captured once."""
         document = {"amount": money.minor, "currency": money.currency}
-        answer = self._client.call("POST", f"{_path(Ref(ours=ref.ours, theirs=ref.theirs))}/capture", document)
+        answer = self._client.call("POST", f"{payment_path(Ref(ours=ref.ours, theirs=ref.theirs))}/capture", document)
         return answered(facts_of, answer.document_or_raise())
 
     def refund(self, ref: Ref, money: Money, reason: str) -> tuple[Fact, ...]:
         document = {"number": ref.refund, "amount": money.minor, "currency": money.currency, "reason": reason}
-        answer = self._client.call("POST", f"{_path(Ref(ours=ref.ours, theirs=ref.theirs))}/refunds", document)
+        answer = self._client.call("POST", f"{payment_path(Ref(ours=ref.ours, theirs=ref.theirs))}/refunds", document)
         return answered(facts_of, answer.document_or_raise())
 
     def cancel(self, ref: Ref) -> tuple[Fact, ...]:
         """A payment that is paid already stays so, and the answer says it."""
-        return self._ask("POST", f"{_path(ref)}/close")
+        return self._ask("POST", f"{payment_path(ref)}/close")
 
     def scan(self, feed: str, since: datetime, until: datetime, cursor: str | None) -> Page:
         if feed not in self.feeds:
@@ -134,7 +134,7 @@ def payment_document(intent: Intent) -> dict[str, Any]:
     }
 
 
-def _path(ref: Ref) -> str:
+def payment_path(ref: Ref) -> str:
     """Where the provider keeps that payment or refund; its own number goes before ours."""
     if ref.refund:
         return f"/v1/refunds/{quote(ref.refund, safe='')}"

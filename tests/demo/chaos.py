@@ -27,8 +27,8 @@ import structlog
 from examples.receiving_backend.receiver import Books
 from tests.demo import house, simulators
 from tests.demo.patience import wait_for
-from tests.demo.people import press_pay
-from tests.demo.play import CATALOGUE, say
+from tests.demo.people import press_pay, say
+from tests.demo.play import CATALOGUE
 
 SECONDS = 300.0
 USERS = 12
@@ -169,9 +169,11 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
     web, alipay, wechat, apple, receiver = house.free_ports(5)
-    providers = simulators.start({"alipay": alipay, "wechat": wechat, "apple": apple}, f"http://127.0.0.1:{web}")
+    ports = {"alipay": alipay, "wechat": wechat, "apple": apple}
     with tempfile.TemporaryDirectory() as folder:
-        running = house.prepare(Path(folder) / "chaos", web, providers.accounts)
+        chaos = Path(folder) / "chaos"
+        providers = simulators.start(ports, f"http://127.0.0.1:{web}", house.empty(chaos))
+        running = house.prepare(chaos, web, providers.accounts)
         try:
             for command in (("migrate",), ("products", "import", str(CATALOGUE))):
                 if running.tillbook(*command).returncode:

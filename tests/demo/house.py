@@ -20,6 +20,7 @@ from typing import Any
 import requests
 
 from app.config import SCOPES as ALL_SCOPES
+from app.services.base.moved_clock import MovedClock
 from tests.demo.patience import wait_for
 
 HERE = Path(__file__).resolve().parent
@@ -39,6 +40,8 @@ class Running:
     jwt_secret: str
     backend_key: str
     environ: dict[str, str]
+    clock: MovedClock
+    """Of all its processes, and of the simulators."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def tillbook(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -106,10 +109,16 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Running:
-    """Write the configuration of a fresh installation into an emptied folder."""
+def empty(folder: Path) -> MovedClock:
+    """Empty the folder; the clock of the installation that will be in it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    return MovedClock(folder / "clock")
+
+
+def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Running:
+    """Write the configuration of a fresh installation into an emptied folder."""
+    clock = MovedClock(folder / "clock")
     url = f"http://127.0.0.1:{port}"
     secret, key = secrets.token_urlsafe(32), "tbk_" + secrets.token_urlsafe(32)
     tables: dict[str, dict[str, Any]] = {
@@ -118,6 +127,7 @@ def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Run
             "database_url": f"sqlite:///{folder / 'tillbook.sqlite3'}",
             "database_durable": False,
             "public_url": url,
+            "clock_offset_file": str(clock.file),
         },
         "user_jwt": {"secret": secret},
         "gifts": {"enabled": True},
@@ -137,7 +147,7 @@ def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Run
         "TILLBOOK_BIND": f"127.0.0.1:{port}",
         "TILLBOOK_WEB_WORKERS": "2",
     }
-    return Running(folder, url, secret, key, environ)
+    return Running(folder, url, secret, key, environ, clock)
 
 
 def _table(item: tuple[str, dict[str, Any]]) -> str:

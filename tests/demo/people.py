@@ -21,6 +21,10 @@ _FORM = re.compile(r"<form[^>]*method=.?post.?[^>]*>", re.IGNORECASE)
 _ACTION = re.compile(r'action="([^"]*)"')
 
 
+def say(text: str = "") -> None:
+    print(text, flush=True)  # noqa: T201 - the transcript is what the demonstration is for
+
+
 class Refused(RuntimeError):
     """The service answered with a problem document."""
 
@@ -71,3 +75,10 @@ def press_pay(cashier_url: str) -> None:
         page.raise_for_status()
         if page.is_redirect:
             return
+
+
+def tell(simulator_url: str, command: str, **document: Any) -> Any:
+    """Use a simulator's control interface: what a person at the provider does. What the simulator answers."""
+    answer = requests.post(f"{simulator_url}/_control/{command}", json=document, timeout=TIMEOUT)
+    answer.raise_for_status()
+    return answer.json()

@@ -16,23 +16,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-import requests
 import structlog
 
 from app.providers.http import RequestsClient
 from examples.receiving_backend.receiver import Books
 from plugins.apple.simulated.device import Device
 from tests.demo import house, simulators
+from tests.demo.months import Months
 from tests.demo.patience import wait_for
-from tests.demo.people import Api, backend, player, press_pay
+from tests.demo.people import Api, backend, player, press_pay, say, tell
 
 FOLDER = Path(os.environ.get("DEMO_FOLDER", house.ROOT / "var")) / "demo"
 """Emptied at the start."""
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
-
-
-def say(text: str = "") -> None:
-    print(text, flush=True)  # noqa: T201 - the transcript is what this program is for
 
 
 class Play:
@@ -146,21 +142,21 @@ class Play:
         say("  asked again under the same number: done, once")
         self.expect(before - 170, "its 60 coins")
 
-        _tell(self.providers.alipay_url, "finish", out_trade_no=self.paid["page"]["payments"][0]["number"])
+        tell(self.providers.alipay_url, "finish", out_trade_no=self.paid["page"]["payments"][0]["number"])
         refund = self.backend.post("/v1/refunds", {"order": self.paid["page"]["number"], "reason": "demo"})
         say(f"  a refund after Alipay's refund window is over: {refund['status']}")
         self.expect(before - 170, "nothing was taken")
 
         number = self.paid["wechat"]["payments"][0]["number"]
-        _tell(self.providers.wechat_url, "refund", number=number, refund="console-1", amount=600)
-        _tell(self.providers.wechat_url, "finish-refund", refund="console-1")
+        tell(self.providers.wechat_url, "refund", number=number, refund="console-1", amount=600)
+        tell(self.providers.wechat_url, "finish-refund", refund="console-1")
         say("  a person refunds a WeChat payment on the merchant site")
         self.expect(before - 230, "notified, taken back")
 
-        _tell(self.providers.apple_url, "refund", id=self.transaction, environment="Sandbox")
+        tell(self.providers.apple_url, "refund", id=self.transaction, environment="Sandbox")
         say("  Apple refunds the purchase")
         self.expect(before - 290, "taken back")
-        _tell(self.providers.apple_url, "reverse-refund", id=self.transaction, environment="Sandbox")
+        tell(self.providers.apple_url, "reverse-refund", id=self.transaction, environment="Sandbox")
         say("  and takes its refund back")
         self.expect(before - 230, "the coins are back")
 
@@ -203,34 +199,6 @@ class Play:
         more, there = books.applied() - applied, books.balance("alice")
         say(f"  started again, it takes in {more} events more: alice has {there} there, too")
 
-    def scene_agreement(self) -> None:
-        say("10. Auto-debit: signed once, refused, charged, and ended")
-        before = self.coins()
-        _tell(self.providers.alipay_url, "deductions", refusals=["ACQ.BUYER_BALANCE_NOT_ENOUGH"])
-        body = {"product": "vip", "provider_account": "alipay", "way": "page", "zone": "Asia/Shanghai"}
-        signing = self.alice.post("/v1/agreements", body)
-        path = f"/v1/agreements/{signing['number']}"
-        press_pay(signing["action"]["url"])
-        say(f"  alice signs {signing['title']!r} at Alipay: agreement {signing['number']}")
-        wait_for("the first charge", lambda: self.alice.get(path)["status"] == "past_due")
-        period = self.alice.get(f"{path}/periods")["periods"][0]
-        say(f"  the worker charges the first period; her balance is too low: past due ({period['refusal']})")
-        say(f"  it would try again at {period['next_try_at'][:16]}; a person has it charged now")
-        self._charge(signing["number"])
-        self.expect(before + 100, "charged for the period, once, under a new number")
-        (active,) = self.alice.get("/v1/entitlements")["entitlements"]
-        say(f"  active for her: {active['name']} until {active['until'][:10]}")
-        self.alice.post(f"{path}/cancel", {"at_once": True})
-        wait_for("the end", lambda: self.alice.get(path)["status"] == "ended")
-        ended = self.alice.get(path)["ended_by"]
-        say(f"  she ends it, and Alipay says so, too (ended by {ended}): nothing is charged any more")
-
-    def _charge(self, number: str) -> None:
-        """A person lets the due period be charged before its hour."""
-        done = self.running.tillbook("agreements", "charge-now", number)
-        if done.returncode:
-            raise RuntimeError(done.stderr)
-
     def books(self) -> None:
         say("The statement of alice's coins:")
         page = self.backend.get("/v1/statement", user="alice", asset="coin", environment="sandbox")
@@ -248,20 +216,21 @@ class Play:
             self.scene_refunds,
             self.scene_gifts,
             self.scene_told,
-            self.scene_agreement,
         ):
             scene()
+            say()
+        self.receiver.terminate()  # its library refuses messages that are signed in months to come
+        self.receiver.wait()
+        self.running.processes.remove(self.receiver)
+        months = Months(self.running, self.providers, self.alice, self.coins)
+        for later in (months.scene_auto_debit, months.scene_subscription):
+            later()
             say()
         self.books()
         audit = self.running.tillbook("audit", "--quiet")
         say()
         say(audit.stdout.strip() or audit.stderr.strip())
         return audit.returncode == 0
-
-
-def _tell(simulator_url: str, command: str, **document: Any) -> None:
-    """Use a simulator's control interface: what a person at the provider does."""
-    requests.post(f"{simulator_url}/_control/{command}", json=document, timeout=60).raise_for_status()
 
 
 def _end_on(*numbers: signal.Signals) -> None:
@@ -284,7 +253,8 @@ def main() -> None:
     web, alipay, wechat, apple, shop, receiver = house.free_ports(6)
     started = time.monotonic()
     url = f"http://127.0.0.1:{web}"
-    providers = simulators.start({"alipay": alipay, "wechat": wechat, "apple": apple}, url)
+    ports = {"alipay": alipay, "wechat": wechat, "apple": apple}
+    providers = simulators.start(ports, url, house.empty(FOLDER))
     running = house.prepare(FOLDER, web, providers.accounts)
     try:
         for command in (("migrate",), ("products", "import", str(CATALOGUE))):

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from app.providers import Message, Reply
+from app.providers import Clock, Message, Reply
 from app.providers.testing.simulator import Faults, send_over_http
 from plugins.alipay import simulator as alipay
 from plugins.alipay.simulated.keys import demo_keys
@@ -59,20 +59,21 @@ class Simulators:
     apple_url: str
 
 
-def start(ports: dict[str, int], tillbook_url: str) -> Simulators:
-    """Serve all of them until the process ends. The keys are made now and forgotten then."""
+def start(ports: dict[str, int], tillbook_url: str, clock: Clock) -> Simulators:
+    """Serve all of them until the process ends, by that clock. The keys are made now and forgotten then."""
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     storm, keys = Storm(), demo_keys()
-    alipay_app = alipay.create_simulator(
-        alipay.SimulatorConfig(keys=keys, base_url=urls["alipay"], speed=SPEED, send=storm.send, hang_seconds=1.0)
+    alipay_config = alipay.SimulatorConfig(
+        keys=keys, base_url=urls["alipay"], speed=SPEED, send=storm.send, hang_seconds=1.0, clock=clock.now
     )
+    alipay_app = alipay.create_simulator(alipay_config)
     alipay.simulated(alipay_app).deliveries.start()
     wechat_config = generate_config()
-    wechat_app = wechat.create_simulator(wechat_config, public_url=urls["wechat"], speed=SPEED)
+    wechat_app = wechat.create_simulator(wechat_config, public_url=urls["wechat"], speed=SPEED, now=clock.now)
     wechat_app.extensions["wechat"].deliveries.start()
     notify = f"{tillbook_url}/webhooks/apple"
     apple_app = apple.create_simulator(
-        apple.SimulatorConfig(notify_urls={"Production": notify, "Sandbox": notify}, speed=SPEED * 60)
+        apple.SimulatorConfig(notify_urls={"Production": notify, "Sandbox": notify}, speed=SPEED * 60, now=clock.now)
     )
     store = apple.simulated_store(apple_app)
     for deliveries in store.notifications.deliveries.values():

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from app.providers.testing.simulator import Faults
+from app.services.base.moved_clock import MovedClock
 from tests.demo.house import Running
 from tests.demo.shop import STYLE, create_shop
 from tests.demo.simulators import Simulators, Storm
@@ -54,7 +55,8 @@ def shop(tmp_path: Path) -> Iterator[FlaskClient]:
     server = make_server("127.0.0.1", 0, api, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    running = Running(tmp_path, f"http://127.0.0.1:{server.server_port}", "s" * 40, "tbk_x", {})
+    url = f"http://127.0.0.1:{server.server_port}"
+    running = Running(tmp_path, url, "s" * 40, "tbk_x", {}, MovedClock(tmp_path / "clock"))
     providers = Simulators({}, Faults(), Storm(), "http://alipay.example", "http://wechat.example", "http://a.example")
     yield create_shop(running, providers).test_client()
     server.shutdown()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from app.domain.numbers import slot_of_number
+from app.domain.numbers import slot_of_number, slot_of_user
 from app.models.base import AnyRow
+from app.models.events import EVENTS
 from app.providers.facts import Fact
 from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import import_products, parse_catalogue
@@ -58,6 +60,13 @@ entitlements = ["trial"]
 plan = { period = "7 days", first_prices = { CNY = "0" }, grace_days = 0 }
 
 [[products]]
+sku = "store-basic"
+title = "Basic of the store"
+store_ids = { store = "basic.monthly" }
+entitlements = ["basic"]
+plan = { period = "1 month" }
+
+[[products]]
 sku = "store-vip"
 title = "VIP of the store"
 store_ids = { store = "vip.monthly" }
@@ -70,6 +79,7 @@ plan = { period = "1 month" }
 class AgreementHouse:
     world: World
     debit: DebitProvider
+    store: DebitProvider
 
     @property
     def core(self) -> Core:
@@ -152,6 +162,12 @@ class AgreementHouse:
         rows = self.core.read(lambda tx: tx.execute(query, {"user": user}).all())
         return [row.type for row in rows if row.type.startswith("agreement.")]
 
+    def told(self, kind: str, user: str = "alice") -> list[dict[str, Any]]:
+        """What the events of that kind say, the oldest first."""
+        query = select(EVENTS.c.body).where(EVENTS.c.slot == slot_of_user(user), EVENTS.c.user_id == user)
+        query = query.where(EVENTS.c.type == kind).order_by(EVENTS.c.version)
+        return [body["data"] for (body,) in self.core.read(lambda tx: tx.execute(query).all())]
+
 
 def agreement_house(world: World) -> AgreementHouse:
     debit = DebitProvider(world.clock)
@@ -161,4 +177,4 @@ def agreement_house(world: World) -> AgreementHouse:
     world.serve(sandbox, *accounts)
     catalogue = parse_catalogue(CATALOGUE + PLANS)
     world.core.transact(lambda tx: import_products(tx, catalogue, world.clock.now()))
-    return AgreementHouse(world, debit)
+    return AgreementHouse(world, debit, store)

@@ -57,6 +57,8 @@ class DebitProvider:
     account: str = MERCHANT
     currencies: tuple[str, ...] = ("CNY",)
     is_down: bool = False
+    standings: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
+    """What a store answers about its agreements, by its own numbers."""
 
     ways: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     agreement_ways: Mapping[str, type[BaseModel]] = field(default_factory=lambda: {"page": NoExtra})
@@ -126,6 +128,8 @@ class DebitProvider:
     def query(self, ref: Ref) -> tuple[Fact, ...]:
         if self.is_down:
             raise Unknown("down")
+        if ref.is_agreement and ref.our_agreement is None:
+            return self.standings.get(ref.agreement or "", ())
         if ref.is_agreement:
             consent = self.consents.get(ref.our_agreement or "")
             return () if consent is None else (self._of_consent(ref.our_agreement or ""),)

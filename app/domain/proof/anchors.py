@@ -46,7 +46,7 @@ FACT_CONTENT = (
     *("quantity", "owner", "account", "live", "period_end", "fee_minor", "fee_currency", "cause", "refunds_unknown"),
     *("spares", "dispute_fee_minor", "dispute_fee_currency", "occurrence", "replaces"),
     *("our_agreement", "renews", "ending", "refusal"),
-    *("price_minor", "price_currency", "storefront", "price_increase"),
+    *("price_minor", "price_currency", "storefront", "price_increase", "next_product"),
 )
 """What a fact says. Later tellings complete it and change nothing that was said: so what was said then is anchored."""
 

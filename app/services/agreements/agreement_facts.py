@@ -100,7 +100,7 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
     if fact.kind is Kind.SIGNED:
         changes |= {"valid_until": fact.period_end, "renews": fact.renews, "grace_until": None}
         if fact.renews is not None:
-            changes["price_increase"] = fact.price_increase
+            changes |= {"price_increase": fact.price_increase, **store_agreements.next_plan_told(tx, row, fact)}
     if fact.kind is Kind.PAST_DUE:
         changes |= {"grace_until": fact.period_end, "renews": fact.renews}
     if after is None:
@@ -164,6 +164,7 @@ def plan_charge(tx: Tx, row: AnyRow) -> AnyRow:
 def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     """It is in force, from now on or again. Periods are counted from here unless a paid one has set their beginning."""
     changes |= {"signed_at": fact.at, "ended_at": None, "ended_by": "", "action": None}
+    changes["theirs"] = fact.ref.agreement or row.theirs  # who signs again after an end may get another number
     if row.by_store:
         _tell_price(tx, row, settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED))
         return
@@ -205,10 +206,6 @@ def _end_replaced(tx: Tx, row: AnyRow) -> AnyRow | None:
 def take_payment(tx: Tx, reported: ReportedFact, decision: Decision, locked: LockedPayment) -> bool:
     """A fact about a payment under an agreement was applied: its order is locked, and moved as the decision says. True
     if the money is to go back by our own rule."""
-    if locked.order.agreement_id is None:
-        if decision.order is OrderStatus.PAID:
-            store_agreements.take_period(tx, reported, locked)
-        return False
     row = agreement_rows.lock_agreement(tx, locked.order.agreement_id)
     if row is None:
         return False

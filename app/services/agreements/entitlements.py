@@ -113,20 +113,25 @@ def _of_agreement(tx: Tx, lines: Sequence[AnyRow]) -> list[Entitlement]:
     row = lines[0]
     kept = [line for line in lines if line.period is not None and not _is_refunded(tx, line)]
     running = [line for line in kept if line.starts_at <= tx.now]
-    if not running:
-        return _of_silent_store(tx, row, lines)
-    newest = max(running, key=lambda line: line.ends_at)
-    until = _goes_on(row, newest, _follow_on(newest, kept))
-    if row.ended_by == Ending.PROVIDER and row.by_store:
-        until = min(until, row.ended_at)
-    return [Entitlement(name, until, row) for name in newest.active] if until > tx.now else []
+    newest = max(running, key=lambda line: line.ends_at, default=None)
+    paid_until = None if newest is None else _goes_on(row, newest, _follow_on(newest.ends_at, newest.active, kept))
+    if row.ended_by == Ending.PROVIDER and row.by_store and paid_until is not None:
+        paid_until = min(paid_until, row.ended_at)
+    names = row.entitlements if newest is None or paid_until is None or paid_until <= tx.now else newest.active
+    told_until = _told_until(row, lines, kept)
+    if told_until is not None and told_until > tx.now and (paid_until is None or told_until > paid_until):
+        paid_until = _follow_on(told_until, names, kept)
+    return _entitled(tx, row, names, paid_until)
 
 
-def _follow_on(newest: AnyRow, kept: Sequence[AnyRow]) -> datetime:
-    """The end of what is paid without a gap from that period on."""
-    until: datetime = newest.ends_at
+def _entitled(tx: Tx, row: AnyRow, names: Sequence[str], until: datetime | None) -> list[Entitlement]:
+    return [Entitlement(name, until, row) for name in names] if until is not None and until > tx.now else []
+
+
+def _follow_on(until: datetime, names: Sequence[str], kept: Sequence[AnyRow]) -> datetime:
+    """The end of what is paid without a gap after that moment, and makes the very same active."""
     for line in sorted(kept, key=lambda each: each.starts_at):
-        if line.starts_at <= until and line.active == newest.active:
+        if line.starts_at <= until and line.active == names:
             until = max(until, line.ends_at)
     return until
 
@@ -140,13 +145,16 @@ def _goes_on(row: AnyRow, newest: AnyRow, until: datetime) -> datetime:
     return until
 
 
-def _of_silent_store(tx: Tx, row: AnyRow, lines: Sequence[AnyRow]) -> list[Entitlement]:
-    """A store says that it is in force and names no payment that we know (shared in a family)."""
-    was_paid = any(line.period is not None for line in lines)
-    is_on = row.by_store and row.status == AgreementStatus.ACTIVE and row.valid_until is not None
-    if not is_on or was_paid or row.valid_until <= tx.now:
-        return []
-    return [Entitlement(name, row.valid_until, row) for name in row.entitlements]
+def _told_until(row: AnyRow, lines: Sequence[AnyRow], kept: Sequence[AnyRow]) -> datetime | None:
+    """Until when a store says that it is in force, whatever was paid: time that is shared in a family, given as a
+    present, or free by an offer. None where it says nothing of that kind, or gave the newest payment back."""
+    paid = [line for line in lines if line.period is not None]
+    newest = max(paid, key=lambda line: line.starts_at, default=None)
+    is_on = row.by_store and row.status == AgreementStatus.ACTIVE
+    if not is_on or (newest is not None and newest not in kept):
+        return None
+    until: datetime | None = row.valid_until
+    return until
 
 
 def _is_refunded(tx: Tx, line: AnyRow) -> bool:

@@ -6,13 +6,17 @@ names its order. Facts may come in any order, so a period ends where the next on
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
 from app.domain.agreements import AgreementCause, AgreementStatus, next_agreement_status
+from app.domain.deciding import Decision
 from app.domain.event_types import EventType
+from app.domain.facts import Fact, Kind
+from app.domain.status import OrderStatus
 from app.models.agreements import AGREEMENTS, PERIODS
 from app.models.base import AnyRow
 from app.services.accounts.catalog import product_of_store
@@ -55,10 +59,28 @@ def told_of(tx: Tx, reported: ReportedFact) -> AnyRow | None:
     return _known(tx, reported)
 
 
-def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment) -> None:
-    """A period of a store's agreement was paid: its order is `locked`."""
-    fact, row = reported.fact, told_of(tx, reported)
-    if row is None or fact.period_end is None or fact.period_end <= fact.at:
+def paid_under(tx: Tx, reported: ReportedFact, decision: Decision, locked: LockedPayment) -> AnyRow | None:
+    """The agreement of a store of which this purchase pays the next period, locked. It is looked for before the order
+    is told, whose event names it. None where it pays no such period."""
+    fact = reported.fact
+    if decision.order is not OrderStatus.PAID or locked.order.agreement_id is not None:
+        return None
+    has_period = fact.kind is Kind.PAID and fact.period_end is not None and fact.period_end > fact.at
+    return told_of(tx, reported) if has_period else None
+
+
+def with_period(locked: LockedPayment, row: AnyRow | None) -> LockedPayment:
+    """The purchase as it is told: its order names the next period of that agreement, as the API shows it. The row of
+    the order does not: it is sealed before the agreement is looked for."""
+    if row is None:
+        return locked
+    return replace(locked, order=locked.order._replace(agreement_id=row.id, period_number=row.next_period))
+
+
+def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyRow) -> None:
+    """The next period of a store's agreement was paid: its order is `locked`, as the agreement is."""
+    fact = reported.fact
+    if fact.period_end is None:
         return
     product = product_of_store(tx, reported.account.name, fact.product or "")
     keys = {"p_slot": row.slot, "p_id": row.id, "p_at": fact.at}
@@ -79,8 +101,11 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment) -> None:
         "entitlements": entitlements,
     }
     agreement_rows.add_period(tx, new)
+    # A store collects up to a day before a period begins, and dates the renewal at that beginning (seen 2026-11-28):
+    # what is said between the two is later all the same.
+    told_at = min(fact.at, tx.now)
     changed = agreement_rows.change_agreement(
-        tx, row, _after_period(row, reported, product, is_newest=begins_next is None)
+        tx, row, _after_period(row, reported, product, told_at, is_newest=begins_next is None)
     )
     work_at = plans.next_work(changed, tx.now, tx.core.rules.ask, plans.window_of(tx, changed))
     changed = agreement_rows.change_agreement(tx, changed, {"next_work_at": work_at})
@@ -92,21 +117,34 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment) -> None:
     agreement_events.tell_agreement(tx, EventType.AGREEMENT_RENEWED, changed, added)
 
 
-def _after_period(row: AnyRow, reported: ReportedFact, product: AnyRow | None, *, is_newest: bool) -> dict[str, Any]:
+def next_plan_told(tx: Tx, row: AnyRow, fact: Fact) -> dict[str, Any]:
+    """What a store says that the next period will be of, where that is another product: as a change of the row."""
+    if not row.by_store:
+        return {}
+    named = fact.next_product
+    product = None if named is None else product_of_store(tx, row.provider_account, named)
+    if product is None or product.sku == row.sku:
+        return {"next_plan": None}
+    return {"next_plan": {"sku": product.sku, "title": product.title}}
+
+
+def _after_period(
+    row: AnyRow, reported: ReportedFact, product: AnyRow | None, told_at: datetime, *, is_newest: bool
+) -> dict[str, Any]:
     """What a paid period changes about its agreement. One that is not the newest changes nothing but how many there
     are."""
     fact = reported.fact
     changes: dict[str, Any] = {"next_period": row.next_period + 1, "tries": 0}
     if not is_newest or fact.period_end is None:
         return changes
-    changes |= {"paid_until": fact.period_end, "price_increase": None}
+    changes |= {"paid_until": fact.period_end, "price_increase": None, "next_plan": None}
     if product is not None:
         changes |= {"sku": product.sku, "title": product.title, "grants": product.grants}
         changes["entitlements"] = product.entitlements
     is_later = row.told_at is None or fact.at > row.told_at
     after = next_agreement_status(AgreementStatus(row.status), AgreementCause.PAID, by_store=True)
     if is_later:
-        changes["told_at"] = fact.at
+        changes["told_at"] = told_at
         if after is not None:
             changes |= {"status": after, "ended_at": None, "ended_by": "", "grace_until": None}
     return changes

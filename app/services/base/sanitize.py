@@ -82,6 +82,7 @@ def without_faults(fact: Fact, now: datetime) -> Fact:
         at=fact.at if is_usable_moment(fact.at) else now,
         account=_name(fact.account),
         product=_name(fact.product),
+        next_product=_name(fact.next_product),
         owner=_name(fact.owner),
         spares=_name(fact.spares),
         replaces=_name(fact.replaces),

@@ -9,7 +9,7 @@ import structlog
 
 from app.domain.agreements import CHARGEABLE, IN_FORCE, NEVER_SIGNED, AgreementStatus
 from app.domain.event_types import EventType
-from app.domain.facts import Ending, Fact, Ref
+from app.domain.facts import Ending, Fact, Kind, Ref
 from app.domain.numbers import parse_number
 from app.domain.schedule import HINT_GAP_SECONDS, give_up_moment, grace_end
 from app.models.base import AnyRow
@@ -117,11 +117,19 @@ def ask_about_agreement(core: Core, account: ProviderAccount, row: AnyRow) -> da
         return retry_moment(core, row, called)
     if called.answer:
         apply_all(core, account, called.answer, "query", called)
-    core.transact(lambda tx: _asked(tx, row, called))
+    is_anothers = row.by_store and _is_anothers(core, row)
+    core.transact(lambda tx: _asked(tx, row, called, is_anothers=is_anothers))
     return None
 
 
-def _asked(tx: Tx, seen: AnyRow, called: ProviderCall[tuple[Fact, ...]]) -> None:
+def _is_anothers(core: Core, row: AnyRow) -> bool:
+    """Whether the subscription has gone over to another user of ours, who has its newest period."""
+    reference = claims.agreement_reference(row.theirs)
+    owner = core.alone(lambda tx: claims.owner_of(tx, row.provider_account, row.environment, reference))
+    return owner not in (None, row.user_id)
+
+
+def _asked(tx: Tx, seen: AnyRow, called: ProviderCall[tuple[Fact, ...]], *, is_anothers: bool) -> None:
     """The provider has answered: what is over by its silence ends here. An answer in facts was kept with the first."""
     is_known = bool(called.answer)
     if not is_known:
@@ -137,9 +145,24 @@ def _asked(tx: Tx, seen: AnyRow, called: ProviderCall[tuple[Fact, ...]]) -> None
         if tx.now >= over:
             _end(tx, row, NEVER_SIGNED)
         return
-    is_silent = row.paid_until is not None and tx.now >= row.paid_until + STORE_SILENCE
-    if row.by_store and row.status in IN_FORCE and is_silent:
+    if not row.by_store or row.status not in IN_FORCE:
+        return
+    if is_anothers:
         _end(tx, row, Ending.TIME)
+        return
+    row = _as_told_again(tx, row, called.answer or ())
+    ends = [each for each in (row.paid_until, row.valid_until) if each is not None]
+    if ends and row.status in IN_FORCE and tx.now >= max(ends) + STORE_SILENCE:
+        _end(tx, row, Ending.TIME)
+
+
+def _as_told_again(tx: Tx, row: AnyRow, answer: tuple[Fact, ...]) -> AnyRow:
+    """What an answer says of the running period may be the very words that were said of that before others, which are
+    over again: told again they are no new fact, and hold all the same."""
+    words = [fact for fact in answer if fact.kind is Kind.SIGNED and fact.ref.agreement == row.theirs]
+    if not words or words[-1].period_end not in (row.paid_until, row.valid_until):
+        return row
+    return agreement_rows.known_agreement(tx, row.id) if agreement_facts.follow_word(tx, row, words[-1]) else row
 
 
 def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:

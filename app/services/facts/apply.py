@@ -30,7 +30,8 @@ from app.domain.facts import AGREEMENT_KINDS, REFUND_KINDS, Fact, Kind
 from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
 from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
-from app.services.agreements import agreement_facts
+from app.models.base import AnyRow
+from app.services.agreements import agreement_facts, store_agreements
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
@@ -247,12 +248,15 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
         return _refund(tx, stored, locked)
     if locked is None:
         return _agreement(tx, stored) if _is_of_agreement(fact) else _unmatched(tx, stored, decision)
-    _move_and_book(tx, stored, decision, locked)
+    subscription = store_agreements.paid_under(tx, stored.reported, decision, locked)
+    _move_and_book(tx, stored, decision, locked, subscription)
     applied = _settled(tx, stored, decision, payment_id)
     if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
         authorizations.make_due(tx, stored.reported, locked.payment)
-    if locked.order.agreement_id is not None or (fact.ref.agreement is not None and fact.kind is Kind.PAID):
+    if locked.order.agreement_id is not None:
         _charge(tx, stored, decision, locked)
+    elif subscription is not None:
+        store_agreements.take_period(tx, stored.reported, locked, subscription)
     if fact.kind is Kind.PAID:
         if decision.refund:
             requests.automatic(tx, stored.reported.slot, locked.payment.id, fact.ref.theirs)
@@ -344,7 +348,9 @@ def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
     return applied
 
 
-def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> None:
+def _move_and_book(
+    tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment, subscription: AnyRow | None
+) -> None:
     """Move the locked rows and book what the decision says. New rows were inserted as the decision leaves them."""
     fact, order, payment = stored.reported.fact, locked.order, locked.payment
     moves: list[Move] = []
@@ -363,7 +369,7 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
     if decision.order is not None and not locked.is_new:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
-    events = _events(tx, stored, decision, locked)
+    events = _events(tx, stored, decision, store_agreements.with_period(locked, subscription))
     if decision.order is OrderStatus.PAID and fulfilments.is_fulfilled_outside(order):
         fulfilments.order_fulfilment(tx, order, payment.id, fact, moves, events)
     money, booking = bookings.of_reported(stored.reported), decision.booking

@@ -93,6 +93,14 @@ def _switch_renewal(store: SimulatedStore, document: Document) -> dict[str, Any]
     return _shown(store, purchase)
 
 
+def _downgrade(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The customer changes to `product` of the same group from the next period on, or back to the one that runs."""
+    purchase = store.purchases.downgrade(_environment(document), document["id"], document["product"])
+    subtype = "" if document["product"] == purchase.payload["productId"] else "DOWNGRADE"
+    store.notifications.tell("DID_CHANGE_RENEWAL_PREF", subtype, purchase)
+    return _shown(store, purchase)
+
+
 def _raise_price(store: SimulatedStore, document: Document) -> dict[str, Any]:
     """The next period costs more; with `accepted` the customer has said yes."""
     accepted = bool(document.get("accepted", False))
@@ -230,6 +238,7 @@ _COMMANDS: Mapping[str, Callable[[SimulatedStore, Document], dict[str, Any]]] = 
     "fail": _fail,
     "end-grace": _end_grace,
     "switch-renewal": _switch_renewal,
+    "downgrade": _downgrade,
     "raise-price": _raise_price,
     "extend": _extend,
     "restore": _restore,

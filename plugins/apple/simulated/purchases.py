@@ -114,6 +114,7 @@ class Purchases:
             raise NotPossible("only a subscription is renewed, and of an upgraded one the new period")
         payload = dict(last.payload) | {
             "transactionId": str(next(self._ids[environment])),
+            "productId": last.renewal.get("autoRenewProductId", last.payload["productId"]),
             "purchaseDate": self.milliseconds(),
             "transactionReason": "RENEWAL",
         }
@@ -187,6 +188,14 @@ class Purchases:
     def switch_renewal(self, environment: Environment, number: str, *, on: bool) -> Purchase:
         purchase = self.find(environment, number)
         purchase.renewal["autoRenewStatus"] = int(on)
+        return self._changed(purchase)
+
+    def downgrade(self, environment: Environment, number: str, product: str) -> Purchase:
+        """From the next period on it is another product of the group; its own one takes that back."""
+        purchase = self.find(environment, number)
+        if not purchase.is_subscription or purchase.status != ACTIVE:
+            raise NotPossible("only a running subscription is changed")
+        purchase.renewal["autoRenewProductId"] = product
         return self._changed(purchase)
 
     def raise_price(self, environment: Environment, number: str, *, accepted: bool) -> Purchase:

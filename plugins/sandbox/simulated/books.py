@@ -59,6 +59,8 @@ class SimulatedPayment:
     """Of a charge, and of the payment that is made while signing."""
     refusal: str | None = None
     """Why the payer's bank refused a charge that had been accepted."""
+    delivered_at: datetime | None = None
+    """When the merchant first said that what was paid was delivered."""
 
     @property
     def number(self) -> str:
@@ -85,6 +87,7 @@ class SimulatedPayment:
             "refunds": [self.shown_refund(refund) for refund in self.refunds],
             **({} if self.agreement_id is None else {"agreement_id": self.agreement_id}),
             **({} if self.refusal is None else {"refusal": self.refusal}),
+            **({} if self.delivered_at is None else {"delivered_at": written(self.delivered_at)}),
         }
 
     def shown_refund(self, refund: SimulatedRefund) -> dict[str, Any]:
@@ -160,6 +163,13 @@ class Books:
             by_card = payment.asked["way"] == "card"
             payment.status, payment.at = "AUTHORIZED" if by_card else "PAID", self._clock.now()
             return True
+
+    def deliver(self, payment: SimulatedPayment) -> None:
+        """The merchant has delivered what was paid; said again, nothing changes."""
+        with self._lock:
+            if self._aged(payment).status != "PAID":
+                raise Refused(409, "NOT_PAID")
+            payment.delivered_at = payment.delivered_at or self._clock.now()
 
     def capture(self, payment: SimulatedPayment, asked: Mapping[str, Any]) -> bool:
         """True if the reserved money is taken by this call; False if it was before."""

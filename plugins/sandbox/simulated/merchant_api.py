@@ -62,6 +62,13 @@ def merchant_api(simulator: Simulator) -> Blueprint:
             simulator.notify(payment, {"event": "payment", "payment": payment.shown()})
         return _answer(simulator, {"payment": payment.shown()})
 
+    @api.post("/payments/<number>/delivery")
+    @api.post("/payments/id/<theirs>/delivery")
+    def deliver(number: str | None = None, theirs: str | None = None) -> Response:
+        payment = books.find(g.merchant, number=number, theirs=theirs)
+        books.deliver(payment)
+        return _answer(simulator, {"payment": payment.shown()})
+
     @api.post("/payments/<number>/refunds")
     @api.post("/payments/id/<theirs>/refunds")
     def refund(number: str | None = None, theirs: str | None = None) -> Response:

@@ -82,6 +82,29 @@ def test_a_higher_price_is_told_until_the_next_period_by_notifications_and_by_th
     assert len(keys) == 5, "each is a fact of its own, though the period has not changed"
 
 
+def test_a_cheaper_product_of_the_next_period_is_told_by_notifications_and_by_the_status_alike(shop: Shop) -> None:
+    purchase = shop.subscribe()
+    own, cheaper = purchase.payload["productId"], "com.example.coins.less"
+    keys = {key_of(asked(shop, purchase))}
+    for chosen, told in ((cheaper, cheaper), (own, None), (cheaper, cheaper)):
+        by_notification = told_after(shop, "downgrade", purchase, product=chosen)
+        for fact in (by_notification, asked(shop, purchase)):
+            assert (fact.kind, fact.renews, fact.product, fact.next_product) == (Kind.SIGNED, True, own, told)
+        keys |= {key_of(by_notification), key_of(asked(shop, purchase))}
+    assert len(keys) == 5, "by the status alone: that there is a change, and that there is none"
+    assert told_after(shop, "switch-renewal", purchase, on=False).next_product is None
+    told_after(shop, "switch-renewal", purchase, on=True)
+    shop.clock.advance(30 * 86_400)
+    renewed = shop.store.purchases.renew("Sandbox", purchase.id)
+    assert renewed.payload["productId"] == cheaper
+    assert asked(shop, renewed).next_product is None
+
+
+@pytest.mark.parametrize("odd", [7, "", "x" * 201, None, ["a"]])
+def test_a_next_product_of_another_form_is_as_good_as_none(odd: object) -> None:
+    assert renewal_of({"autoRenewProductId": odd, "autoRenewStatus": 1}).product is None
+
+
 def test_each_switch_of_the_renewal_is_a_fact_of_its_own(shop: Shop) -> None:
     purchase = shop.subscribe()
     (_, begun) = facts(shop.provider(), shop.notification("SUBSCRIBED", "INITIAL_BUY", purchase))

@@ -25,7 +25,7 @@ WORDS = {
 
 class AgreeingWorld(BillingWorld):
     plugin = plugin
-    traits = replace(BillingWorld.traits, verbs=(*BillingWorld.traits.verbs, "sign", "announce"))
+    traits = replace(BillingWorld.traits, verbs=(*BillingWorld.traits.verbs, "fulfil", "sign", "announce"))
 
     def samples(self) -> Mapping[str, Sample]:
         return {
@@ -55,6 +55,9 @@ class AgreeingWorld(BillingWorld):
     def agreements(self, terms: Terms) -> int:
         every = self.simulator.agreements.all_of(MERCHANT)
         return sum(agreement.number == terms.ref.our_agreement for agreement in every)
+
+    def delivered(self, intent: Intent) -> bool:
+        return self.simulator.books.find(MERCHANT, number=intent.ref.ours).delivered_at is not None
 
     def announced(self, ref: Ref, due: date) -> bool:
         return due.isoformat() in self._agreement(ref).announced

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.domain import representations
 from app.domain.facts import Ending, Fact, Kind, PriceIncrease, Ref
 from app.models.base import AnyRow
 from app.services.accounts.users import ensure_user
@@ -15,6 +16,7 @@ from app.services.agreements import agreement_lists, agreement_requests
 from app.services.agreements.agreement_lists import AgreementFilter
 from app.services.agreements.signing_requests import KeptByTheStore
 from app.services.base.idempotency import keyed
+from app.services.payments import orders
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.world import World
 
@@ -120,7 +122,7 @@ def test_a_store_that_tries_to_collect_says_how_long_the_payer_may_go_on(house: 
 def test_a_higher_price_is_shown_and_told_until_the_next_period_is_paid(house: AgreementHouse) -> None:
     one = Subscriber(house)
     one.tell(one.paid("1", FIRST, SECOND))
-    raised = {"period_end": SECOND, "renews": True}
+    raised: dict[str, Any] = {"period_end": SECOND, "renews": True}
     pending, accepted = PriceIncrease.PENDING, PriceIncrease.ACCEPTED
     for day, (price, occurrence) in enumerate(((pending, "a"), (pending, "b"), (accepted, "c")), 1):
         at = FIRST + timedelta(days=day)
@@ -184,3 +186,20 @@ def test_a_word_about_the_agreement_that_names_its_newest_purchase_is_taken(hous
     one.tell(one.fact(Kind.ENDED, SECOND + timedelta(days=20), "1", ending=Ending.UNPAID))
     assert (one.rows[0].status, one.rows[0].ended_by) == ("ended", "unpaid")
     assert [outcome for _, outcome, _ in house.world.outcomes()] == ["applied"] * 3
+
+
+def test_the_event_of_a_paid_order_names_the_period_that_it_pays_as_the_order_itself_does(
+    house: AgreementHouse,
+) -> None:
+    """Of each period of a store: the first, a renewal, one told before the one ahead of it, one that was told twice."""
+    one = Subscriber(house)
+    third = one.paid("3", THIRD, FOURTH)
+    one.tell(one.paid("1", FIRST, SECOND), third, one.paid("2", SECOND, THIRD), third)
+    (row,) = one.rows
+    told = [event["order"] for event in house.told("order.paid")]
+    assert [each["agreement"] for each in told] == [{"number": str(row.id), "period": number} for number in range(3)]
+    for number, period in enumerate(house.periods(row.id)):
+        view = orders.view_order(house.core, "alice", period.order_id)
+        shown = representations.order_view_data(view)
+        assert shown["agreement"] == told[number]["agreement"]
+        assert told[number]["number"] == str(period.order_id)
