@@ -46,6 +46,7 @@ class DebitStage(ABC):
         self.clock = clock
         self.payers = dict[str, Payer]()
         self.books = dict[str, BookedAgreement]()
+        self.last_refusals = dict[str, Refusal | None]()
         self._open = dict[str, tuple[BookedCharge, Any]]()
         self._seen = 0
 
@@ -54,9 +55,11 @@ class DebitStage(ABC):
     faults: Faults
     deliveries: Deliveries
 
-    def expect(self, number: str, payer: Payer) -> BookedAgreement:
+    def expect(self, number: str, payer: Payer, minor: int) -> BookedAgreement:
+        """We have asked for an agreement of that number, about that price."""
         self.payers[number] = payer
-        return self.books.setdefault(number, BookedAgreement(number, payer.zone))
+        booked = BookedAgreement(number, payer.zone, minor, wishes=[(self.clock.now(), minor)])
+        return self.books.setdefault(number, booked)
 
     @abstractmethod
     def watch(self, url: str, body: bytes) -> None:
@@ -83,6 +86,10 @@ class DebitStage(ABC):
         """What was charged after the first `seen` charges: our agreement, number, when it was asked for, the thing."""
 
     @abstractmethod
+    def minor(self, thing: Any) -> int:
+        """What it takes."""
+
+    @abstractmethod
     def paid_at(self, thing: Any) -> datetime | None: ...
 
     @abstractmethod
@@ -106,12 +113,13 @@ class DebitStage(ABC):
             self.books[number].signed_at, self.books[number].ended_at = signed_at, ended_at
         for number, charge, asked_at, thing in self.new_charges(self._seen):
             self._seen += 1
-            booked = BookedCharge(charge, asked_at)
+            booked = BookedCharge(charge, asked_at, self.minor(thing))
             self.books[number].charges.append(booked)
             self._open[charge] = (booked, thing)
         for charge, (booked, thing) in list(self._open.items()):
             booked.paid_at = self.paid_at(thing)
-            if booked.paid_at is not None or self.is_over(thing):
+            booked.is_over = booked.paid_at is not None or self.is_over(thing)
+            if booked.is_over:
                 del self._open[charge]
 
     def refund_newest(self, number: str) -> str | None:
@@ -125,4 +133,7 @@ class DebitStage(ABC):
         return kept[-1].number
 
     def refusal_of(self, number: str) -> Refusal | None:
-        return self.payers[number].refuses(self.clock.now())
+        """What a charge of now comes to; remembered, for who wants to know why an agreement was given up."""
+        refusal = self.payers[number].refuses(self.clock.now())
+        self.last_refusals[number] = refusal
+        return refusal

@@ -14,21 +14,26 @@ from app.services.base.context import Tx
 from app.services.intake import receipts
 from tests.years.changes import Changes
 from tests.years.store_model import StoreModel
-from tests.years.store_stage import PRODUCTS, Buyer, Customer, StoreStage
+from tests.years.store_stage import MONTHS_OF, PRODUCTS, Buyer, Customer, StoreStage
 from tests.years.till import ACCOUNT, Till
 from tests.years.trouble import CALM_DAYS, Trouble
 from tests.years.verdict import Disagreement, History
 
-MADE_ACTIVE = {"vip.monthly": frozenset({"vip"}), "gold.monthly": frozenset({"vip", "gold"})}
-COINS_OF = {"vip.monthly": 100, "gold.monthly": 333}
+MADE_ACTIVE = {
+    "vip.monthly": frozenset({"vip"}),
+    "plus.monthly": frozenset({"plus"}),
+    "gold.monthly": frozenset({"vip", "gold"}),
+    "vip.yearly": frozenset({"vip"}),
+}
+COINS_OF = {"vip.monthly": 100, "plus.monthly": 151, "gold.monthly": 333, "vip.yearly": 1200}
 CATALOGUE = "".join(
     f"""
 [[products]]
-sku = "{product_id.partition(".")[0]}"
-title = "{product_id}, a month"
+sku = "{product_id.replace(".", "-")}"
+title = "{product_id}"
 store_ids = {{ {ACCOUNT} = "{product_id}" }}
 entitlements = {sorted(MADE_ACTIVE[product_id])}
-plan = {{ period = "1 month" }}
+plan = {{ period = "{MONTHS_OF[product_id]} months" }}
 [[products.grants]]
 amount = {COINS_OF[product_id]}
 """
@@ -99,8 +104,10 @@ class StoreYears:
             self._hand_in()
         if works:
             kill_at = self.trouble.kill_at()
-            self.till.work(kill_at)
+            self.till.work(kill_at, self.trouble.meets_at(), self.trouble.kill_at())
             if kill_at:
+                if self.trouble.restarts():
+                    self.till.restart()
                 self.till.move_to(self.till.clock.now() + timedelta(seconds=61))
                 self.till.work()
         self.stage.deliver()
@@ -204,5 +211,6 @@ RATES: Mapping[str, float] = {
     "switch_off": 0.7,
     "refund": 0.4,
     "raise_price": 0.3,
+    "share": 0.7,
 }
 """How often in a year each happens to a customer whose subscription stands."""

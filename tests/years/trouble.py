@@ -16,6 +16,9 @@ SILENT_HOURS = 20
 MOST_STEPS = 250
 """Of one piece of work: a process that dies, dies at one of these."""
 
+MOST_MEETINGS = 12
+"""Transactions and calls of one piece of work after which another worker may come by."""
+
 
 class Trouble:
     """Decides what goes wrong next, from one seed. `is_over`: nothing any more."""
@@ -40,6 +43,14 @@ class Trouble:
     def kill_at(self) -> int:
         """At which step the next piece of work dies; 0: it does not."""
         return 0 if self.is_over or self._chance.random() > 0.15 else self._chance.randrange(1, MOST_STEPS)
+
+    def meets_at(self) -> int:
+        """At which moment of its work a worker meets another one; 0: it is alone."""
+        return 0 if self.is_over or self._chance.random() > 0.2 else self._chance.randrange(1, MOST_MEETINGS)
+
+    def restarts(self) -> bool:
+        """Whether a process that died is started anew by itself, or its work is left to another one."""
+        return self._chance.random() < 0.5
 
     def new_day(self) -> None:
         """Sometimes nobody works for a day or three."""
