@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: setup demo test lint types contracts check clients bench clean
+.PHONY: setup demo test lint types contracts check clients bench bench-growth clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,10 @@ clients: setup
 
 bench: setup
 	$(BIN)/python -m bench.ledger --quick
+
+# Some 20 minutes and 10 GB.
+bench-growth: setup
+	$(BIN)/python -m bench.growth --orders 10000,1000000
 
 clean:
 	rm -rf $(VENV) var clients/typescript/node_modules

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from app import logs
 from app.cli import (
     agreements,
+    archive,
     audit,
     bills,
     callers,
@@ -24,6 +25,7 @@ from app.cli import (
     installation,
     operator,
     orders,
+    owners,
     refunds,
     reports,
     scans,
@@ -69,6 +71,7 @@ for _command in (
     fulfilments.fulfilments,
     gifts.gifts,
     agreements.agreements,
+    owners.owners,
     scans.scans,
     bills.bills,
     differences.differences,
@@ -82,5 +85,6 @@ for _command in (
     finance.list_closings,
     finance.book_bills,
     audit.audit,
+    archive.archive,
 ):
     main.add_command(_command)

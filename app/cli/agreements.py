@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import click
 
 from app.cli.house import house
+from app.cli.import_files import ImportFile, import_lines
 from app.cli.lists import Table, list_options, span_of, time_options, write_list
 from app.domain import list_tables, representations
 from app.domain.agreements import AgreementStatus
+from app.domain.imported_agreements import IMPORTED_COLUMNS, NEEDED_OF_IMPORTED, agreement_line
 from app.domain.numbers import parse_number
 from app.models.base import AnyRow
 from app.services.agreements import agreement_lists, agreement_requests
@@ -19,6 +22,7 @@ from app.services.agreements.agreement_lists import AgreementFilter
 from app.services.base.errors import DomainError
 from app.services.base.idempotency import Keyed, keyed
 from app.services.calls import agreement_queries
+from app.services.intake.imported_agreements import faults_of_agreements, import_agreements
 
 MOST_SHOWN = 1000
 """Periods of one agreement that are shown."""
@@ -89,6 +93,25 @@ def cancel_agreement(number: str, actor: str, at_once: bool) -> None:
         raise click.ClickException(error.code) from None
     agreement_queries.work_on_agreement(core, row.id)
     click.echo(_line(_found(number)))
+
+
+@agreements.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--check", "only_check", is_flag=True, help="Check the whole file, and write nothing.")
+def import_agreement_file(file: Path, only_check: bool) -> None:
+    """Take over the agreements of an earlier system, from a CSV FILE (UTF-8, the names of the columns in the first
+    line): debit agreements, which are charged on from there, and subscriptions that a store charges.
+
+    Columns: provider_account, provider_number, user, product, status (active, past_due, paused, ended), and where you
+    have them old_number, paid_until, next_charge_at, first_period_at, zone, amount, currency, way, signed_at, ended_at,
+    ended_by. Times are ISO 8601 with a time zone.
+
+    The whole file is checked before anything is written. Repeat the command after any interruption: an agreement is
+    taken over once.
+    """
+    core = house().core
+    table = ImportFile(file, IMPORTED_COLUMNS, NEEDED_OF_IMPORTED, partial(agreement_line, now=core.clock.now()))
+    import_lines(table, only_check, partial(faults_of_agreements, core), partial(import_agreements, core), "agreements")
 
 
 @agreements.command("charge-now")

@@ -23,8 +23,9 @@ from app.services.base.errors import NotFound
 from app.services.bills.readings import account_named
 from app.services.differences import difference_rows, repairs, write_offs
 from app.services.differences.comparisons import Comparison, compare_account
-from app.services.differences.difference_lists import DifferenceFilter, list_differences, proposed_others
+from app.services.differences.difference_lists import DifferenceFilter, list_differences
 from app.services.differences.difference_rows import NotDone
+from app.services.differences.pairs import match_differences, proposed_others, reopen_difference
 from app.services.differences.repairs import Repair
 
 _actor = click.option("--actor", required=True, help="Who you are.")
@@ -68,7 +69,7 @@ def show_difference(number: str) -> None:
         click.echo(_line(row))
         for change in core.read(partial(difference_rows.changes_of, row=row)):
             click.echo(f"  {change.at:%Y-%m-%d %H:%M:%S}  {change.what}  {change.actor}  {change.detail}".rstrip())
-        offered = ", ".join(repairs.OFFERED.get(DifferenceType(row.type), ())) or "none but a note or a write-off"
+        offered = ", ".join(repairs.offered_for(row)) or "none but a note or a write-off"
         click.echo(f"  repairs: {offered}")
         for other in core.read(partial(proposed_others, row=row)):
             click.echo(f"  perhaps the other side: {_line(other)}")
@@ -114,9 +115,39 @@ def write_note(number: str, text: str, actor: str) -> None:
 @click.option("--reason", required=True)
 @_actor
 def resolve(number: str, reason: str, actor: str) -> None:
-    """Say that nothing is left to be done. Found again, the difference is opened again."""
+    """Say that nothing is left to be done. Found again, the difference is opened again.
+
+    What no repair can mend (not_ours, fee, late, balance, payout_missing) stays ended for as long as the bill says the
+    same.
+    """
     with _told():
         click.echo(_line(difference_rows.resolve_difference(house().core, _number(number), reason, actor=actor)))
+
+
+@differences.command("match")
+@click.argument("number")
+@click.argument("other")
+@click.option("--reason", required=True, help="Why the two are one payment or refund.")
+@_actor
+def match(number: str, other: str, reason: str, actor: str) -> None:
+    """Say that two differences are the two sides of one payment or refund: they end together.
+
+    Both have one sum and are near in time (`show` proposes the other side). If a bill tells one of them otherwise
+    later, both are open again.
+    """
+    with _told():
+        for row in match_differences(house().core, _number(number), _number(other), reason, actor=actor):
+            click.echo(_line(row))
+
+
+@differences.command("reopen")
+@click.argument("number")
+@click.option("--reason", required=True)
+@_actor
+def reopen(number: str, reason: str, actor: str) -> None:
+    """Take back that a difference was resolved or matched. Of two that were matched both are open again."""
+    with _told():
+        click.echo(_line(reopen_difference(house().core, _number(number), reason, actor=actor)))
 
 
 @differences.command("repair")
@@ -192,6 +223,7 @@ def _told() -> Iterator[None]:
 def _line(row: AnyRow) -> str:
     sums = f"ours {_sum(row.ours_minor, row.ours_currency)}  theirs {_sum(row.theirs_minor, row.theirs_currency)}"
     names = "".join(f"  {name}={value}" for name in ("ours", "theirs", "refund") if (value := getattr(row, name)))
+    names = names or f"  {row.subject}"
     owner = f"  {row.owner}" if row.owner else ""
     note = f"  «{row.note}»" if row.note else ""
     head = f"{row.id}  {row.at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.type}  {row.state}"

@@ -35,6 +35,25 @@ class DifferenceType(StrEnum):
     """A line of another system, on an account that no other system is said to share."""
     BALANCE = "balance"
     """The balances of a bill do not follow from each other by its own rows: a row is missing or wrong."""
+    PAYOUT_MISSING = "payout_missing"
+    """Money lies with the provider for longer than the time within which it pays out by itself."""
+
+
+WITHOUT_MONEY = frozenset(
+    {
+        DifferenceType.FEE,
+        DifferenceType.LATE,
+        DifferenceType.NOT_OURS,
+        DifferenceType.BALANCE,
+        DifferenceType.PAYOUT_MISSING,
+    }
+)
+"""Between bill and books lies no money that anybody could repair or write off: a person's reason ends such a difference
+for as long as the bill says the same."""
+
+
+GROWING = frozenset({DifferenceType.PAYOUT_MISSING})
+"""More money comes in every day: another sum is no other difference."""
 
 
 class LineOrEntry(StrEnum):
@@ -60,7 +79,7 @@ class BookedEntry(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A line of a bill that counts, with the time that its bill covers."""
+    """A line of a bill that counts."""
 
     theirs: str
     kind: str
@@ -73,8 +92,6 @@ class Told(NamedTuple):
     fee_minor: int
     undecided: bool
     reading_id: int
-    since: datetime
-    until: datetime
 
 
 class Standing(NamedTuple):
@@ -83,6 +100,10 @@ class Standing(NamedTuple):
     status: str
     payment_id: int | None
     refund_id: int | None
+
+
+BETWEEN_BILLS = "bills:"
+"""How the subject of a difference begins that is between two bills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +123,16 @@ class Difference:
     refund_id: int | None = None
     line_key: str | None = None
 
+    @property
+    def is_between_bills(self) -> bool:
+        """A trade bill and an account bill disagree: «ours» is what the trade bill has, with which the books are
+        compared."""
+        return self.subject.startswith(BETWEEN_BILLS)
+
     def moved_minor(self) -> dict[str, int]:
         """What the bill has more than the books, by currency. Nothing where both have one sum, or the books follow the
         bill anyhow (fees)."""
-        if self.type in (DifferenceType.FEE, DifferenceType.LATE, DifferenceType.NOT_OURS, DifferenceType.BALANCE):
+        if self.type in WITHOUT_MONEY:
             return {}
         more: Counter[str] = Counter()
         if self.theirs_currency is not None:

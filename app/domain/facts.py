@@ -223,8 +223,16 @@ COMPARED = (
 """The fields of a stored fact in which two tellings must not differ. Times, fees and causes may differ by road."""
 
 
+class Told(dict[str, Any]):
+    """What a stored fact says, by member. A member that it lacks was not told: None. (Rows of before 2026-11-29 say so
+    of each such member that their version knew.)"""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
 def content_of(fact: Fact) -> dict[str, Any]:
-    """The fact as JSON, as it is stored."""
+    """Every member that a fact can have, as JSON; None where this one does not tell it."""
     ref, size, fee = fact.ref, fact.money or fact.total, fact.fee
     return {
         "ours": ref.ours,
@@ -261,14 +269,18 @@ def content_of(fact: Fact) -> dict[str, Any]:
     }
 
 
+def told_by(fact: Fact) -> Told:
+    """The fact as it is stored: only what it tells."""
+    return Told({name: value for name, value in content_of(fact).items() if value is not None})
+
+
 def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[str, Any]) -> Fact:
-    """The fact that was stored with this content. Facts that an older version stored lack the later fields."""
-    period_end, fee = content.get("period_end"), content.get("fee_minor")
+    """The fact that was stored with this content."""
+    content = Told(content)
+    period_end, fee = content["period_end"], content["fee_minor"]
     return Fact(
         kind=Kind(kind),
-        ref=Ref(
-            content["ours"], content["theirs"], content["refund"], content["agreement"], content.get("our_agreement")
-        ),
+        ref=Ref(content["ours"], content["theirs"], content["refund"], content["agreement"], content["our_agreement"]),
         at=at,
         money=_money(content["amount_minor"], content["currency"]),
         total=_money(content["total_minor"], content["currency"]),
@@ -279,19 +291,19 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
         account=content["account"],
         live=content["live"],
         period_end=datetime.fromisoformat(period_end) if period_end else None,
-        fee=_money(fee, content.get("fee_currency")),
-        dispute_fee=_money(content.get("dispute_fee_minor"), content.get("dispute_fee_currency")),
-        occurrence=content.get("occurrence") or "",
-        refunds_unknown=bool(content.get("refunds_unknown")),
-        spares=content.get("spares"),
-        replaces=content.get("replaces"),
-        renews=content.get("renews"),
-        ending=Ending(content["ending"]) if content.get("ending") else None,
-        refusal=Refusal(content["refusal"]) if content.get("refusal") else None,
-        price_increase=PriceIncrease(content["price_increase"]) if content.get("price_increase") else None,
+        fee=_money(fee, content["fee_currency"]),
+        dispute_fee=_money(content["dispute_fee_minor"], content["dispute_fee_currency"]),
+        occurrence=content["occurrence"] or "",
+        refunds_unknown=bool(content["refunds_unknown"]),
+        spares=content["spares"],
+        replaces=content["replaces"],
+        renews=content["renews"],
+        ending=Ending(content["ending"]) if content["ending"] else None,
+        refusal=Refusal(content["refusal"]) if content["refusal"] else None,
+        price_increase=PriceIncrease(content["price_increase"]) if content["price_increase"] else None,
         price=price_of(content),
-        storefront=content.get("storefront"),
-        cause=content.get("cause") or "",
+        storefront=content["storefront"],
+        cause=content["cause"] or "",
         raw=raw,
     )
 
@@ -312,12 +324,12 @@ def contradictions(first: Mapping[str, Any], again: Mapping[str, Any]) -> list[s
     return sorted(name for name, told, retold in both if None not in (told, retold) and told != retold)
 
 
-def completed(first: Mapping[str, Any], again: Mapping[str, Any], *, is_booked: bool) -> dict[str, Any]:
+def completed(first: Mapping[str, Any], again: Mapping[str, Any], *, is_booked: bool) -> Told:
     """The stored content, with what another telling says and the first one did not. `is_booked`: whether its money was
     booked by what was told first."""
     stays = PRICED if is_booked else ()
-    added = {name: value for name, value in again.items() if first.get(name) is None and name not in stays}
-    return {**first, **added}
+    news = {name: value for name, value in again.items() if value is not None and name not in stays}
+    return Told({**first, **{name: value for name, value in news.items() if first.get(name) is None}})
 
 
 def _money(minor: int | None, currency: str | None) -> Money | None:

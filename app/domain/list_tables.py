@@ -57,8 +57,8 @@ BILL_COLUMNS = (
 )
 DIFFERENCE_COLUMNS = (
     *("number", "provider_account", "side", "type", "state", "at", "zone", "ours_minor", "ours_currency"),
-    *("theirs_minor", "theirs_currency", "ours", "theirs", "refund", "owner", "note", "written_off_by"),
-    *("opened_at", "changed_at", "closed_at"),
+    *("theirs_minor", "theirs_currency", "ours", "theirs", "refund", "about", "owner", "note"),
+    *("written_off_by", "matched_with", "opened_at", "changed_at", "closed_at"),
 )
 FREEZE_COLUMNS = ("number", "user", "asset", "environment", "frozen", "reason", "actor", "refund", "at")
 

@@ -33,6 +33,8 @@ class Mismatch(StrEnum):
     """A refund of a payment that we have not heard of yet: it waits, and is applied with it."""
     ASSIGNED = "assigned"
     """A person said to which order its money belongs: it is told again with a payment of that."""
+    BEFORE_IMPORT = "before_import"
+    """A period of an imported agreement that the earlier system has credited."""
     REFUNDS_UNKNOWN = "refunds_unknown"
     """Paid as asked, and something of it went back, nobody says how much: held until a refund of it is told."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.domain.import_lines import BadLine, Cells, moment_in
 from app.domain.ledger import InvalidTransfer, Lot, Transfer, system, wallet
 from app.domain.money import MoneyError, parse_decimal
 from app.domain.spending import GRANT
@@ -22,10 +22,6 @@ NEEDED = frozenset({"id", "user", "asset", "amount", "bonus"})
 LONGEST_LINE_ID = 64
 _NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 _TRUTH = {"true": True, "false": False}
-
-
-class BadLine(ValueError):
-    """The line cannot be booked. The text says which cell and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class OpeningLine:
         )
 
 
-def opening_line(cells: Mapping[str, str], now: datetime) -> OpeningLine:
+def opening_line(cells: Cells, now: datetime) -> OpeningLine:
     """The line with these cells, by the names in COLUMNS; a column that is not there is empty. Raises BadLine."""
     try:
         return _line(cells, now)
@@ -62,7 +58,7 @@ def opening_line(cells: Mapping[str, str], now: datetime) -> OpeningLine:
         raise BadLine(str(error)) from None
 
 
-def _line(cells: Mapping[str, str], now: datetime) -> OpeningLine:
+def _line(cells: Cells, now: datetime) -> OpeningLine:
     name, user, amount = cells["id"], cells["user"], cells["amount"]
     if not name or len(name) > LONGEST_LINE_ID or not name.isprintable():
         raise BadLine(f"id: 1 to {LONGEST_LINE_ID} printable characters")
@@ -74,13 +70,13 @@ def _line(cells: Mapping[str, str], now: datetime) -> OpeningLine:
     if bonus is None:
         raise BadLine(f"bonus: true or false, not {cells['bonus'][:24]!r}")
     value, currency = _value(cells, bonus=bonus)
-    lot = Lot(bonus, _expiry(cells.get("expires_at", ""), now), "", cells.get("product", ""), value, currency)
+    lot = Lot(bonus, _expiry(cells, now), "", cells.get("product", ""), value, currency)
     line = OpeningLine(name, user, cells["asset"], cells.get("environment", "") or "live", int(amount), lot)
     line.transfer("check")
     return line
 
 
-def _value(cells: Mapping[str, str], *, bonus: bool) -> tuple[int, str]:
+def _value(cells: Cells, *, bonus: bool) -> tuple[int, str]:
     value, currency = cells.get("value", ""), cells.get("currency", "")
     if not value and not currency:
         return 0, ""
@@ -97,15 +93,8 @@ def _value(cells: Mapping[str, str], *, bonus: bool) -> tuple[int, str]:
     return (minor, currency) if minor else (0, "")
 
 
-def _expiry(text: str, now: datetime) -> datetime | None:
-    if not text:
-        return None
-    try:
-        expires_at = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadLine(f"expires_at: not an ISO 8601 time: {text[:40]!r}") from None
-    if expires_at.tzinfo is None:
-        raise BadLine("expires_at: without a time zone")
-    if expires_at <= now:
+def _expiry(cells: Cells, now: datetime) -> datetime | None:
+    expires_at = moment_in(cells, "expires_at")
+    if expires_at is not None and expires_at <= now:
         raise BadLine("expires_at: these coins have expired already")
     return expires_at

@@ -77,18 +77,22 @@ class RecognitionRules:
 
     allocation: Allocation = Allocation.PAID
     expected_breakage: Mapping[str, Fraction] = field(default_factory=dict)
+    plans_by_day: bool = True
+    """A plan without coins is earned day by day. False only in figures of versions that took its price for earned when
+    it was paid: the first turn of this one works them out anew."""
 
     def as_text(self) -> str:
         """What is kept beside the figures, to know that the settings changed."""
         expected = {product: str(part) for product, part in sorted(self.expected_breakage.items())}
-        return json.dumps({"allocation": self.allocation, "expected_breakage": expected}, sort_keys=True)
+        kept = {"allocation": self.allocation, "expected_breakage": expected, "plans_by_day": self.plans_by_day}
+        return json.dumps(kept, sort_keys=True)
 
     @classmethod
     def from_text(cls, kept: str) -> RecognitionRules:
         """The settings that were kept like that."""
         told = json.loads(kept)
         expected = {product: Fraction(part) for product, part in told["expected_breakage"].items()}
-        return cls(Allocation(told["allocation"]), expected)
+        return cls(Allocation(told["allocation"]), expected, told.get("plans_by_day", False))
 
 
 @dataclass(slots=True)
@@ -124,6 +128,10 @@ class Pool:
     def recognised_minor(self) -> int:
         """All money of the pool that is revenue."""
         return self.price_minor + self.given_minor - self.refunded_minor - self.value_minor
+
+    def set_refunded(self, minor: int) -> None:
+        """So much of the price has gone back by now."""
+        self.refunded_minor = minor
 
     def plain_value(self, unspent: int) -> int:
         """The value without regard to coins that are expected never to be used."""
@@ -202,7 +210,8 @@ class PooledPurchase:
         for pool in self.pools.values():
             seen += pool.price_minor
             upto = self.refunded_minor * seen // total if total else 0
-            pool.refunded_minor, before = upto - before, upto
+            pool.set_refunded(upto - before)
+            before = upto
 
     def follow(self, changes: Iterable[PurchaseChange]) -> Iterator[LiabilityMove]:
         """Apply the changes in their order; the movements that they make. Movements of nothing are left out."""

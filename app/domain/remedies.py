@@ -27,6 +27,7 @@ REMEDIES: Mapping[str, str] = {
     Mismatch.NOT_HANDLED: "this version does nothing about it: upgrade, then reexamine",
     Mismatch.UNUSABLE: "a name in it cannot be kept: repair the plugin, then replay its message",
     Mismatch.BEFORE_PAYMENT: "a refund whose payment was not heard of yet: it waits and needs nobody",
+    Mismatch.BEFORE_IMPORT: "the earlier system has credited it: nothing is to be done",
     Mismatch.ASSIGNED: "assigning it was stopped in the middle: run `tillbook facts assign` with its order again",
     Mismatch.REFUNDS_UNKNOWN: (
         "a part went back and nobody says how much: credited when a refund of it is told, perhaps by the next bill;"

@@ -278,7 +278,8 @@ def difference_data(row: Any) -> dict[str, Any]:
     names = ("provider_account", "side", "type", "state", "at", "zone", "ours_minor", "ours_currency", "theirs_minor")
     others = ("theirs_currency", "ours", "theirs", "refund", "owner", "note", "written_off_by", "opened_at")
     told = {name: getattr(row, name) for name in (*names, *others, "changed_at", "closed_at")}
-    return {"number": str(row.id), **told}
+    matched_with = None if row.matched_with is None else str(row.matched_with)
+    return {"number": str(row.id), **told, "about": row.subject, "matched_with": matched_with}
 
 
 def reading_data(row: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from app.domain.fulfilment import FulfilledBy
 from app.domain.ledger import microseconds
+from app.domain.raw_documents import proven_part
 
 SEALED: Mapping[str, tuple[str, ...]] = {
     "orders": (
@@ -47,7 +48,8 @@ SEALED: Mapping[str, tuple[str, ...]] = {
 }
 """The columns of each table that are sealed, in this order. After these an order seals who fulfils it, if that is the
 app's backend, and the agreement and the period that it charges, if it charges one: the seals of all other orders are as
-they were before 2026-11-28, when there were no such orders."""
+they were before 2026-11-28, when there were no such orders. Of a fact's `raw`
+the digest is sealed, and in rows of before 2026-11-29 the words (`app.domain.raw_documents`)."""
 FOLLOWS_FACTS = frozenset({"amount_minor", "currency", "created_at"})
 """Of a refund that the provider decided: these follow from the facts, and the seal leaves them out."""
 _PLAIN = frozenset({str, int, bool, type(None)})
@@ -105,7 +107,7 @@ class Seals:
 def _sealed(table: str, row: Mapping[str, object]) -> list[object]:
     content: list[object] = []
     for column in SEALED[table]:
-        value = row[column]
+        value = proven_part(row[column]) if column == "raw" else row[column]
         content.append(value if type(value) in _PLAIN else spelled(value))
     if table == "orders" and row.get("fulfilment", FulfilledBy.WALLET) != FulfilledBy.WALLET:
         content.append(row["fulfilment"])

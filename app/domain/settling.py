@@ -55,11 +55,17 @@ class Whose:
             return re.fullmatch(self.our_numbers, number) is not None
         return parse_number(number) is not None
 
+    def are_ours(self, numbers: Iterable[str | None]) -> bool:
+        """Lines of one payment: those that name a number decide for those that do not."""
+        named = [number for number in numbers if number is not None]
+        return any(map(self.is_ours, named)) if named else self.is_ours(None)
+
 
 @dataclass(slots=True)
 class Reconciliation:
     """What one comparison found."""
 
+    pool: timedelta = POOL
     found: list[Difference] = field(default_factory=list)
     matched: int = 0
     not_ours: int = 0
@@ -74,10 +80,18 @@ class TooMuchLeftOver(Exception):
     """One side alone has more than could be a list of differences."""
 
 
-def reconcile(lines: Iterable[Told], entries: Iterable[BookedEntry], whose: Whose) -> Reconciliation:
+def is_late(line: datetime, entry: datetime, pool: timedelta = POOL) -> bool:
+    """Whether the two sides date one thing further apart than the pool. The pool is of days: its last one counts as a
+    whole."""
+    return abs(line - entry) >= pool + A_DAY
+
+
+def reconcile(
+    lines: Iterable[Told], entries: Iterable[BookedEntry], whose: Whose, pool: timedelta = POOL
+) -> Reconciliation:
     """Compare two streams that are both in the order of `theirs` (by code points). What one side alone has is left
     over. Raises TooMuchLeftOver."""
-    result = Reconciliation()
+    result = Reconciliation(pool=pool)
     for told, booked in _side_by_side(lines, entries):
         if len(told) == 1 and len(booked) == 1 and told[0].kind == booked[0].kind == LineOrEntry.PAYMENT:
             _compare(result, told[0], booked[0])
@@ -86,6 +100,9 @@ def reconcile(lines: Iterable[Told], entries: Iterable[BookedEntry], whose: Whos
         if len(result.left_lines) + len(result.left_entries) > MOST_LEFT_OVER:
             raise TooMuchLeftOver(f"more than {MOST_LEFT_OVER} lines and entries have no counterpart")
     _by_our_number(result)
+    strange = [line for line in result.left_lines if not line.theirs and not whose.is_ours(line.ours)]
+    _alien(result, strange, whose)
+    result.left_lines = [line for line in result.left_lines if line.theirs or whose.is_ours(line.ours)]
     return result
 
 
@@ -110,10 +127,10 @@ def _side_by_side(
 
 def _settle_number(result: Reconciliation, told: Sequence[Told], booked: Sequence[BookedEntry], whose: Whose) -> None:
     """One number of the provider: a payment and its refunds, or all lines that name none."""
-    if not booked and told and not any(whose.is_ours(line.ours) for line in told):
+    if not booked and told and told[0].theirs and not whose.are_ours(line.ours for line in told):
         _alien(result, told, whose)
         return
-    lines = _told_once(result, told)
+    lines = sorted(_told_once(result, told), key=lambda line: (line.at, line.key))
     has_number = bool(told and told[0].theirs) or bool(booked and booked[0].theirs)
     payments = [line for line in lines if line.kind == LineOrEntry.PAYMENT]
     entries = [entry for entry in booked if entry.kind == LineOrEntry.PAYMENT]
@@ -133,29 +150,16 @@ def _settle_number(result: Reconciliation, told: Sequence[Told], booked: Sequenc
 
 
 def _told_once(result: Reconciliation, told: Sequence[Told]) -> list[Told]:
-    """Without what two bills of overlapping times tell alike: the later reading counts. A row that stands twice in one
-    bill, or in bills of different times, is told twice."""
+    """One line for each row. A row that is still there twice stands twice in one bill, or in bills of different times:
+    where bills cover a common time, only the later one's is among the lines."""
     by_key: defaultdict[tuple[str, str], list[Told]] = defaultdict(list)
     for line in told:
         by_key[line.kind, line.key].append(line)
-    kept: list[Told] = []
     for same in by_key.values():
-        if len(same) == 1:
-            kept.append(same[0])
-            continue
-        same.sort(key=lambda line: (-line.reading_id, line.at))
-        mine = [same[0]]
-        for line in same[1:]:
-            if not any(_retells(line, other) for other in mine):
-                mine.append(line)
-        kept.append(mine[0])
-        result.found += [second_line(line, None, number) for number, line in enumerate(mine[1:], start=2)]
-    return kept
-
-
-def _retells(line: Told, other: Told) -> bool:
-    """Whether two bills cover one time, and so tell one row."""
-    return line.reading_id != other.reading_id and line.since < other.until and other.since < line.until
+        if len(same) > 1:
+            same.sort(key=lambda line: (-line.reading_id, line.at))
+            result.found += [second_line(line, None, number) for number, line in enumerate(same[1:], start=2)]
+    return [same[0] for same in by_key.values()]
 
 
 def _settle_refunds(result: Reconciliation, lines: Sequence[Told], entries: Sequence[BookedEntry]) -> None:
@@ -213,6 +217,8 @@ def _compare(result: Reconciliation, line: Told, entry: BookedEntry) -> None:
     elif entry.fee_minor is not None and line.fee_minor != -entry.fee_minor:
         fee = of_pair(DifferenceType.FEE, line, entry)
         result.found.append(replace(fee, ours_minor=-entry.fee_minor, theirs_minor=line.fee_minor))
+    elif is_late(line.at, entry.at, result.pool):
+        result.found.append(of_pair(DifferenceType.LATE, line, entry))
 
 
 def _by_our_number(result: Reconciliation) -> None:
@@ -238,11 +244,10 @@ def _our_name(entry: BookedEntry) -> tuple[str, str | None]:
     return entry.kind, entry.refund if entry.kind == LineOrEntry.REFUND else entry.ours
 
 
-def pool_is_over(at: datetime, covered: Callable[[datetime], bool], now: datetime) -> bool:
-    """Whether a line that tells of that moment would have come by now: the pool is over, or bills cover all of it."""
-    return now >= at + POOL + timedelta(days=1) or all(
-        covered(at + timedelta(days=day)) for day in range(POOL.days + 1)
-    )
+def pool_is_over(at: datetime, covered: Callable[[datetime], bool], now: datetime, days: int = POOL.days) -> bool:
+    """Whether a line that tells of that moment would have come by now: the pool of so many days is over, or bills cover
+    all of it."""
+    return now >= at + timedelta(days=days + 1) or all(covered(at + timedelta(days=day)) for day in range(days + 1))
 
 
 class Moved(NamedTuple):

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.models.base import Base, Big, Json, Moment, slot_matches_id
 
 _DUE = text("next_work_at IS NOT NULL")
+_EARNED = text("earned_until IS NOT NULL")
 
 
 class AgreementRow(Base):
@@ -40,6 +41,10 @@ class AgreementRow(Base):
     """The store charges, and tells us."""
     theirs: Mapped[str | None] = mapped_column(String(255))
     """The provider's number, once we know it."""
+    known_as: Mapped[str | None] = mapped_column(String(255))
+    """What the provider has as the merchant's number of an imported agreement. Null: `id`; of an imported one: none."""
+    imported: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """The line of the import that brought the agreement from an earlier system. Null: it began here."""
     way: Mapped[str] = mapped_column(String(32))
     status: Mapped[str] = mapped_column(String(16))
     sku: Mapped[str] = mapped_column(String(64))
@@ -159,6 +164,9 @@ class AgreementPeriod(Base):
     order_id: Mapped[int | None] = mapped_column(Big)
     payment_id: Mapped[int | None] = mapped_column(Big)
     """The payment that paid it. Null for a free one."""
+    earned_until: Mapped[datetime | None] = mapped_column(Moment)
+    """Of a paid period without coins: until when its price is earned, as it was sold. Null where coins, or what the
+    app's backend delivers, were sold."""
     entitlements: Mapped[list[str]] = mapped_column(Json)
     announced_at: Mapped[datetime | None] = mapped_column(Moment)
     next_try_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -178,6 +186,8 @@ class AgreementPeriod(Base):
         CheckConstraint("(status = 'paid') = (payment_id IS NOT NULL)", name="paid_by_a_payment"),
         CheckConstraint("payment_id IS NULL OR order_id IS NOT NULL", name="payment_of_an_order"),
         Index(None, "slot", "order_id", unique=True),
+        # Without the slot: for what each day earns.
+        Index("ix_agreement_periods_earned", "earned_until", postgresql_where=_EARNED, sqlite_where=_EARNED),
     )
 
 

@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Integer, MetaData, Row
+from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Integer, LargeBinary, MetaData, Row
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.sql.operators import OperatorType
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from app.domain.facts import Told
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -25,6 +28,39 @@ Big = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit integer; SQLite keeps any integer in 64 bits, but only `INTEGER` may be a primary key there."""
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+class ToldJson(TypeDecorator[Told]):
+    """What a stored fact says, as JSON; a member that it does not have is None for whoever reads it."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def coerce_compared_value(self, op: OperatorType | None, value: Any) -> Any:
+        """A member's name in SQL is a name, and no document."""
+        return JSON().coerce_compared_value(op, value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Told | None:
+        return None if value is None else Told(value)
+
+
+class RawBytes(TypeDecorator[bytes]):
+    """Bytes, also where somebody's hand has put a text in their place on SQLite: the audit has to get at that row."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return _in_bytes
+
+
+def _in_bytes(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    return value.encode() if isinstance(value, str) else bytes(value)
 
 
 AnyRow = Row[*tuple[Any, ...]]

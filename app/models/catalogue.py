@@ -70,3 +70,6 @@ class Claim(Base):
     newest_at: Mapped[datetime | None] = mapped_column(Moment)
     """Of an agreement: when, by the provider's clock, the newest of its periods that is claimed was paid. The agreement
     goes over to another user only with a newer one. Null where that was not written down: then `claimed_at` counts."""
+    imported_until: Mapped[datetime | None] = mapped_column(Moment)
+    """Of an agreement that an earlier system brought: until when its periods were credited there. Null: it began
+    here."""

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Big, Moment
 
-STATES = ("open", "in_work", "resolved", "written_off", "gone")
+STATES = ("open", "in_work", "resolved", "matched", "written_off", "gone")
 _LISTED = ", ".join(f"'{state}'" for state in STATES)
 
 
@@ -46,6 +46,8 @@ class DifferenceRow(Base):
     note: Mapped[str] = mapped_column(String(255), default="")
     written_off_by: Mapped[str] = mapped_column(String(160), default="")
     """The person who wants it written off. Another one has to agree."""
+    matched_with: Mapped[int | None] = mapped_column(Big)
+    """Its other side, where a person said that the two are one."""
     opened_at: Mapped[datetime] = mapped_column(Moment)
     """When it was found first."""
     changed_at: Mapped[datetime] = mapped_column(Moment)

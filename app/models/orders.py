@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, Big, Json, Moment, slot_matches_id
+from app.models.base import Base, Big, Json, Moment, RawBytes, ToldJson, slot_matches_id
 
 
 def _one_of(column: str, *words: str) -> CheckConstraint:
@@ -131,9 +131,9 @@ class Payment(Base):
     theirs: Mapped[str | None] = mapped_column(String(255))
     """The provider's number, once we know it."""
     intent: Mapped[dict[str, Any]] = mapped_column(Json)
-    """The exact request, for identical repeats."""
+    """The exact request, for identical repeats; of a payment that has ended, only what a late fact is compared with."""
     action: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    """What the client was told to do next."""
+    """What the client was told to do next; empty once the payment has ended."""
     problem: Mapped[str] = mapped_column(String(256), default="")
     """Why it failed or is unknown, in the provider's words."""
     created_at: Mapped[datetime] = mapped_column(Moment)
@@ -180,8 +180,9 @@ class FactRow(Base):
     kind: Mapped[str] = mapped_column(String(16))
     payment_id: Mapped[int | None] = mapped_column(Big)
     """The payment it is about, if there is one here."""
-    content: Mapped[dict[str, Any]] = mapped_column(Json)
-    raw: Mapped[dict[str, Any]] = mapped_column(Json)
+    content: Mapped[dict[str, Any]] = mapped_column(ToldJson)
+    raw: Mapped[bytes] = mapped_column(RawBytes)
+    """The provider's words (`app.domain.raw_documents`)."""
     road: Mapped[str] = mapped_column(String(16))
     message_id: Mapped[str | None] = mapped_column(String(255))
     outcome: Mapped[str] = mapped_column(String(16))

@@ -89,7 +89,8 @@ class Agreements(Protocol):
         never makes a second agreement, and never a second payment."""
 
     def charge(self, ref: Ref, intent: Intent) -> tuple[Fact, ...]:
-        """Take one payment under the agreement `ref` (both numbers are set). Repeating it with the same
+        """Take one payment under the agreement `ref`. Both numbers are set, but for an agreement that an earlier system
+        signed: `our_agreement` is then the number that it gave, or None. Repeating it with the same
         `intent.ref.ours` is safe: one number is charged at most once.
 
         What the provider only *accepted* is PENDING, not PAID. Raises Declined with a `refusal` for a definite no,

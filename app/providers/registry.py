@@ -20,6 +20,7 @@ from app.setting_faults import sentences
 
 ENTRY_POINT_GROUP = "tillbook.providers"
 LONGEST_PATTERN = 200
+MOST_DAYS_TO_SETTLE = 31
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
 
@@ -54,6 +55,10 @@ class ProviderAccount:
     """A pattern of our numbers in its bills; empty: 63-bit decimal numbers."""
     estimated_share: int = 30
     """Of a store: per cent of the price that it keeps, by estimate."""
+    settles_within_days: int = 3
+    """So long after a trade its row is in the account bill at the latest."""
+    pays_out_within_days: int = 0
+    """So long money lies at the provider at the most. 0: nobody expects a payout."""
 
     @cached_property
     def whose(self) -> Whose:
@@ -99,6 +104,12 @@ class AccountSettings(BaseModel):
     estimated_share: Annotated[int, Field(ge=0, le=100)] = 30
     """Of a store: how many per cent of the price it keeps, commission and taxes together. Reports show what its
     financial report does not tell yet by this estimate, marked as one; nothing is booked by it."""
+    settles_within_days: Annotated[int, Field(ge=1, le=MOST_DAYS_TO_SETTLE)] = 3
+    """How many days after a trade its money is in the account bill at the latest: one week and a day where the provider
+    settles in cycles of a week."""
+    pays_out_within_days: Annotated[int, Field(ge=0, le=MOST_DAYS_TO_SETTLE)] = 0
+    """After how many days the provider has paid out by itself what lay with it. 0: payouts are made by hand, and none
+    is missed."""
 
 
 class Registry:
@@ -212,5 +223,6 @@ def _build_account(
     own = (
         *(common.scan, common.report_delivery, common.also_for, common.refund_preference),
         *(common.shared, common.our_numbers, common.estimated_share),
+        *(common.settles_within_days, common.pays_out_within_days),
     )
     return ProviderAccount(name, common.plugin, common.live, provider, *own)

@@ -74,6 +74,12 @@ class BadActor(DomainError):
     code = "bad_actor"
 
 
+class ActorMissing(DomainError):
+    """A person must be named by `Tillbook-Actor`."""
+
+    code = "actor_missing"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """An authenticated caller. `user_id` is set for a user's own token, None for the app's backend.
@@ -347,3 +353,11 @@ def caller() -> Caller:
     """Who is calling; only inside a view that `needs` a scope."""
     who: Caller = g.caller
     return who
+
+
+def person() -> str:
+    """The person behind the backend that calls. Raises ActorMissing for a backend that names nobody."""
+    who = caller()
+    if not who.agent:
+        raise ActorMissing
+    return who.actor

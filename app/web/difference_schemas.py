@@ -8,10 +8,10 @@ from pydantic import Field
 
 from app.domain.bill_lines import BillSide
 from app.domain.differences import DifferenceType
-from app.web.fields import AccountField, At, Number, ShownAccount, ShownCurrency
-from app.web.schemas import ListQuery, NextCursor, Out, TimedListQuery
+from app.web.fields import AccountField, At, Number, Reason, ShownAccount, ShownCurrency
+from app.web.schemas import In, ListQuery, NextCursor, Out, TimedListQuery
 
-State = Literal["open", "in_work", "resolved", "written_off", "gone"]
+State = Literal["open", "in_work", "resolved", "matched", "written_off", "gone"]
 Minor = Annotated[
     int | None, Field(description="Minor units, negative where money went back; null: nothing.", examples=[600])
 ]
@@ -71,9 +71,14 @@ class DifferenceOut(Out):
     ours: str | None = Field(description="Our number of the payment.", examples=["252286601203298479"])
     theirs: Theirs
     refund: str | None = Field(description="The number of the refund.", examples=["252286601203298480"])
+    about: str = Field(
+        description="What it is about, for people: of units of a store, the product, territory and day.",
+        examples=["entry:payment:2026112822001400001:"],
+    )
     owner: str = Field(description="Who works on it.", examples=["wang"])
     note: str = Field(description="For people.", examples=["asked the provider"])
     written_off_by: str = Field(description="Who wants it written off.", examples=[""])
+    matched_with: Number | None = Field(description="Its other side, where a person said that the two are one.")
     opened_at: At = Field(description="When it was found first.")
     changed_at: At
     closed_at: At | None = Field(description="When it was settled; null: it is not.")
@@ -93,6 +98,23 @@ class DifferenceChangeOut(Out):
 
 class DifferenceWithHistoryOut(DifferenceOut):
     history: list[DifferenceChangeOut] = Field(description="What happened to it, oldest first.")
-    repairs: list[Literal["ask", "apply", "refund"]] = Field(
+    repairs: list[Literal["ask", "apply", "refund", "reread"]] = Field(
         description="What `tillbook differences repair` can do about it, the usual way first.", examples=[["ask"]]
     )
+    perhaps_the_other_side: list[Number] = Field(
+        description="Open differences of the other side, of the same sum and near in time: `match` would take them.",
+        examples=[["252286601203298481"]],
+    )
+
+
+class DifferenceReasonIn(In):
+    reason: Reason
+
+
+class MatchIn(In):
+    other: Number
+    reason: Reason
+
+
+class DifferencesMatchedOut(Out):
+    differences: list[DifferenceOut] = Field(description="The two that ended together.")

@@ -8,15 +8,14 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain import list_tables, representations
-from app.domain.differences import DifferenceType
 from app.domain.numbers import parse_number
 from app.services.base.errors import NotFound
 from app.services.base.list_pages import TimeSpan
 from app.services.bills import readings
-from app.services.differences import difference_rows, repairs
+from app.services.differences import difference_rows, pairs, repairs
 from app.services.differences.difference_lists import DifferenceFilter, list_differences
 from app.web import difference_schemas as shapes
-from app.web.access import needs
+from app.web.access import needs, person
 from app.web.context import core
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
@@ -52,12 +51,55 @@ def list_all_differences(query: shapes.DifferencesQuery) -> Any:
 @needs("report")
 @blueprint.output(shapes.DifferenceWithHistoryOut)
 def show_difference(number: str) -> Any:
-    """One difference with its history."""
-    wanted = parse_number(number)
-    if wanted is None:
-        raise NotFound
-    row = core().read(partial(difference_rows.find_difference, number=wanted))
+    """One difference with its history, what can be done about it, and what may be its other side."""
+    row = core().read(partial(difference_rows.find_difference, number=_number(number)))
     changes = core().read(partial(difference_rows.changes_of, row=row))
+    others = core().read(partial(pairs.proposed_others, row=row))
     history = [{"at": each.at, "actor": each.actor, "what": each.what, "detail": each.detail} for each in changes]
-    offered = repairs.OFFERED.get(DifferenceType(row.type), ())
-    return {**representations.difference_data(row), "history": history, "repairs": list(offered)}
+    proposed = {"perhaps_the_other_side": [str(other.id) for other in others]}
+    return {
+        **representations.difference_data(row),
+        "history": history,
+        "repairs": list(repairs.offered_for(row)),
+        **proposed,
+    }
+
+
+@blueprint.post("/differences/<number>/match")
+@needs("books")
+@blueprint.input(shapes.MatchIn, arg_name="body")
+@blueprint.output(shapes.DifferencesMatchedOut)
+def add_match(number: str, body: shapes.MatchIn) -> Any:
+    """Say that two differences are the two sides of one payment or refund, of one sum and near in time: they end
+    together. A repeat changes nothing."""
+    matched = pairs.match_differences(core(), _number(number), _number(body.other), body.reason, actor=person())
+    return {"differences": [representations.difference_data(row) for row in matched]}
+
+
+@blueprint.post("/differences/<number>/resolve")
+@needs("books")
+@blueprint.input(shapes.DifferenceReasonIn, arg_name="body")
+@blueprint.output(shapes.DifferenceOut)
+def end_difference(number: str, body: shapes.DifferenceReasonIn) -> Any:
+    """Say that nothing is left to be done. Found again, it is open again; what no repair can mend (`not_ours`, `fee`,
+    `late`, `balance`, `payout_missing`) stays ended for as long as the bill says the same."""
+    row = difference_rows.resolve_difference(core(), _number(number), body.reason, actor=person())
+    return representations.difference_data(row)
+
+
+@blueprint.post("/differences/<number>/reopen")
+@needs("books")
+@blueprint.input(shapes.DifferenceReasonIn, arg_name="body")
+@blueprint.output(shapes.DifferenceOut)
+def resume_difference(number: str, body: shapes.DifferenceReasonIn) -> Any:
+    """Take back that it was resolved or matched. Of two that were matched both are open again."""
+    return representations.difference_data(
+        pairs.reopen_difference(core(), _number(number), body.reason, actor=person())
+    )
+
+
+def _number(text: str) -> int:
+    number = parse_number(text)
+    if number is None:
+        raise NotFound
+    return number

@@ -11,11 +11,11 @@ from apiflask import APIBlueprint
 from app.domain.journal import JournalEntry, JournalLine
 from app.domain.numbers import parse_number
 from app.models.base import AnyRow
-from app.services.base.errors import DomainError, NotFound
+from app.services.base.errors import NotFound
 from app.services.finance import closings, journal
 from app.services.finance.journal import EntryRequest
 from app.web import finance_schemas as shapes
-from app.web.access import caller, needs
+from app.web.access import caller, needs, person
 from app.web.context import core
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 from app.web.schemas import idempotency_key
@@ -26,12 +26,6 @@ ENTRY_COLUMNS = (
     *("reverses", "proposed_by", "proposed_at", "ended_by", "ended_at"),
 )
 JOURNAL_LIST = ListShape("journal-entries", "entries", (MOMENT, NUMBER), ENTRY_COLUMNS)
-
-
-class ActorMissing(DomainError):
-    """A person must be named by `Tillbook-Actor`."""
-
-    code = "actor_missing"
 
 
 @blueprint.post("/journal-entries")
@@ -78,7 +72,7 @@ def show_journal_entry(number: str) -> Any:
 @blueprint.output(shapes.JournalEntryOut)
 def accept_journal_entry(number: str) -> Any:
     """Post a proposed entry, as another person than the one who proposed it. A repeat changes nothing."""
-    return entry_data(journal.confirm_entry(core(), _number(number), actor=_person()))
+    return entry_data(journal.confirm_entry(core(), _number(number), actor=person()))
 
 
 @blueprint.post("/journal-entries/<number>/withdraw")
@@ -86,7 +80,7 @@ def accept_journal_entry(number: str) -> Any:
 @blueprint.output(shapes.JournalEntryOut)
 def decline_journal_entry(number: str) -> Any:
     """Say that a proposed entry will never be posted. A repeat changes nothing."""
-    return entry_data(journal.withdraw_entry(core(), _number(number), actor=_person()))
+    return entry_data(journal.withdraw_entry(core(), _number(number), actor=person()))
 
 
 @blueprint.post("/journal-entries/<number>/reverse")
@@ -112,7 +106,7 @@ def list_closings() -> Any:
 @blueprint.output(shapes.ClosingOut)
 def create_closing(body: shapes.ClosingIn) -> Any:
     """Propose to close a month. Proposing again replaces a proposal that nobody has confirmed."""
-    return closing_data(closings.propose(core(), body.month, actor=_person(), despite=body.despite))
+    return closing_data(closings.propose(core(), body.month, actor=person(), despite=body.despite))
 
 
 @blueprint.post("/closings/<month>/confirm")
@@ -120,7 +114,7 @@ def create_closing(body: shapes.ClosingIn) -> Any:
 @blueprint.output(shapes.ClosingOut)
 def accept_closing(month: str) -> Any:
     """Close a month, as another person than the one who proposed it. From then on its reports never change."""
-    return closing_data(closings.confirm(core(), month, actor=_person()))
+    return closing_data(closings.confirm(core(), month, actor=person()))
 
 
 def entry_data(row: AnyRow) -> dict[str, Any]:
@@ -159,16 +153,8 @@ def _in_table(row: AnyRow) -> dict[str, Any]:
     return {**data, "lines": "; ".join(written)}
 
 
-def _person() -> str:
-    """Raises ActorMissing for a backend that names nobody."""
-    who = caller()
-    if not who.agent:
-        raise ActorMissing
-    return who.actor
-
-
 def _request() -> EntryRequest:
-    actor = _person()
+    actor = person()
     return EntryRequest(caller().name, idempotency_key(), actor)
 
 

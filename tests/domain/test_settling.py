@@ -30,7 +30,7 @@ Row = TypeVar("Row", Told, BookedEntry)
 def line(theirs: str, minor: int = 600, *, refund: str | None = None, reading: int = 1, key: str = "") -> Told:
     kind = "payment" if refund is None else "refund"
     name = key or f"{kind}:{theirs}:{refund}"
-    return Told(theirs, kind, name, "1", refund, minor, "CNY", AT, 0, False, reading, AT, AT + DAY)
+    return Told(theirs, kind, name, "1", refund, minor, "CNY", AT, 0, False, reading)
 
 
 def entry(theirs: str, minor: int = 600, *, refund: str | None = None, fee: int | None = None) -> BookedEntry:
@@ -130,3 +130,14 @@ def test_what_one_side_alone_has_in_masses_is_no_list_of_differences() -> None:
         reconcile((one._replace(theirs=f"{number:09}") for number in range(MOST_LEFT_OVER + 1)), [], Whose())
     aliens = Whose(shared=True, our_numbers="x")
     assert reconcile([one, line("T-2")], [], aliens).not_ours == 2
+
+
+def test_lines_of_one_payment_are_one_systems_and_a_refund_without_the_payments_number_is_found_by_its_own() -> None:
+    """Account bills name a refund by the provider's number of its payment, or by the refund's number alone."""
+    payment, refund = line("T-1")._replace(ours="shop-1"), line("T-1", -200, refund="R-1")._replace(ours=None)
+    done = reconcile([payment, refund], [], Whose())
+    assert (Counter(found.type for found in done.found), done.left_lines) == (Counter(not_ours=2), [])
+    assert reconcile([payment, refund], [], Whose(shared=True)).not_ours == 2
+    lines = [line("", -200, refund=name)._replace(ours=None) for name in ("R-1", "R-2")]
+    done = reconcile(lines, [entry("T-1", -200, refund="R-1")], Whose(shared=True))
+    assert (done.matched, done.not_ours, done.left_entries) == (1, 1, [])

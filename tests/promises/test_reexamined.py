@@ -16,6 +16,7 @@ from app.domain.deciding import Late, PaymentPolicy
 from app.domain.facts import content_of
 from app.domain.money import Money
 from app.domain.numbers import slot_of_reference, slot_of_user
+from app.domain.raw_documents import NO_WORDS
 from app.models.orders import FactRow, IdempotencyKey, Order, Payment
 from app.providers.facts import Fact, Kind, Ref
 from app.providers.registry import ProviderAccount, Registry
@@ -117,7 +118,7 @@ def kept_by_an_older_version(world: World, user: str) -> int:
         "kind": fact.kind,
         "payment_id": payment_id,
         "content": content_of(fact),
-        "raw": {},
+        "raw": NO_WORDS,
         "road": "notification",
         "outcome": "parked",
         "reason": "not_handled",

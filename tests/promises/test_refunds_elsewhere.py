@@ -113,7 +113,7 @@ def test_refunded_money_of_an_unknown_payment_leaves_suspense(world: World) -> N
 
 def test_a_refund_of_a_store_purchase_that_is_not_in_the_catalogue_waits_for_it(world: World) -> None:
     buyer = Buyer(world)
-    owner = str(world.payment(buyer.payment_id).intent["owner"])
+    owner = world.owner_of(buyer.payment_id)
     ref = Ref(theirs="store-1")
     paid = replace(buyer.paid(), ref=ref, product="new", owner=owner)
     assert buyer.tell(paid).reason == "unknown_product"

@@ -201,6 +201,7 @@ class Quarter:
         def spoil() -> None:
             sale = self._sale_of(till)
             till.spoil(sale.number, "unbalanced", self._today())
+            self._planted(till, "ours_not_theirs", sale.number)
             self._planted(till, "balance", self._today().isoformat())
 
         return do

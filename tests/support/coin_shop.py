@@ -86,6 +86,10 @@ class CoinShop:
         document = {"user": user, "asset": "coin", "amount": amount, "environment": "sandbox", "reference": "sword"}
         return self._post("/v1/spends", document, self._running.backend_key)
 
+    def timeline_request(self, number: str) -> HttpRequest:
+        bearer = {"Authorization": f"Bearer {self._running.backend_key}"}
+        return HttpRequest("GET", f"/v1/orders/{number}/timeline", bearer)
+
     def refund_request(self, order: str) -> HttpRequest:
         return self._post("/v1/refunds", {"order": order, "reason": "asked"}, self._running.backend_key)
 

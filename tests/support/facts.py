@@ -16,13 +16,12 @@ from tests.support.world import World
 
 def paid_fact(world: World, payment_id: int, **changes: Any) -> Fact:
     """What the provider says when that payment is paid, with something changed."""
-    payment = world.payment(payment_id)
     fact = Fact(
         kind=Kind.PAID,
         ref=Ref(ours=str(payment_id), theirs=f"T-{payment_id}"),
         at=world.clock.now(),
         money=Money(600, "CNY"),
-        owner=payment.intent["owner"],
+        owner=world.owner_of(payment_id),
         account="m-1",
         live=False,
     )

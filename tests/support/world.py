@@ -17,6 +17,7 @@ from app.providers.registry import ProviderAccount, Registry
 from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
 from app.providers.tools import Tools
 from app.services import ledger
+from app.services.accounts import users
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.audit import run
 from app.services.audit.ledger import AsOf
@@ -119,6 +120,11 @@ class World:
         row = self.core.read(lambda session: payment_rows.find_payment(session, slot, payment_id))
         assert row is not None
         return row
+
+    def owner_of(self, payment_id: int) -> str:
+        """The account token of the user whose payment it is."""
+        order = self.order_row(self.payment(payment_id).order_id)
+        return str(self.core.read(lambda tx: users.ensure_user(tx, order.user_id)).token)
 
     def order_row(self, order_id: int) -> AnyRow:
         slot = slot_of_number(order_id)

@@ -33,3 +33,31 @@ def test_bills_and_differences_are_listed_and_one_is_shown_with_its_history(
     assert backend.get("/v1/differences/12").status_code == 404
     assert backend.get("/v1/differences", state="lost").status_code == 422
     assert [alice.get(path).status_code for path in ("/v1/bills", "/v1/differences")] == [403, 403]
+
+
+def test_a_named_person_matches_two_differences_ends_one_and_takes_it_back(world: World, backend: ApiClient) -> None:
+    house = settling_house(world)
+    paid = house.paid("a")
+    house.bring("2026-01-02", [alien_line("T-1", "1234567890123456789"), alien_line("T-2", "shop-2")])
+    world.clock.advance(30 * 86_400)
+    house.compare()
+    rows = {row["type"]: row for row in backend.get("/v1/differences").get_json()["differences"]}
+    ours, theirs, alien = (rows[kind]["number"] for kind in ("ours_not_theirs", "theirs_not_ours", "not_ours"))
+    assert backend.get(f"/v1/differences/{ours}").get_json()["perhaps_the_other_side"] == [theirs]
+    path, body = f"/v1/differences/{ours}/match", {"other": theirs, "reason": "same sum"}
+    assert backend.post(path, body).get_json()["code"] == "actor_missing"
+    backend.headers["Tillbook-Actor"] = "mei"
+    refused = backend.post(path, {**body, "other": alien})
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "difference_refused")
+    assert backend.post(path, {**body, "other": "12"}).status_code == 404
+    for _ in range(2):
+        matched = backend.post(path, body).get_json()["differences"]
+        assert [(row["state"], row["matched_with"]) for row in matched] == [("matched", theirs), ("matched", ours)]
+    shown = backend.get(f"/v1/differences/{ours}").get_json()
+    assert [(each["what"], each["actor"]) for each in shown["history"]][1:] == [("matched", "backend:backend/mei")]
+    assert (shown["ours"], shown["perhaps_the_other_side"]) == (paid.ref.ours, [])
+    ended = backend.post(f"/v1/differences/{alien}/resolve", {"reason": "the other till"}).get_json()
+    assert (ended["state"], ended["note"]) == ("resolved", "the other till")
+    assert backend.post(f"/v1/differences/{alien}/resolve", {"reason": "again"}).status_code == 409
+    assert backend.post(f"/v1/differences/{theirs}/reopen", {"reason": "wrong one"}).get_json()["state"] == "open"
+    assert backend.get(f"/v1/differences/{ours}").get_json()["state"] == "open"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
+from app.domain.raw_documents import proven_part
 from app.domain.refunding import Origin
 from app.domain.seals import Seals, spelled
 
@@ -134,7 +135,7 @@ def check_of(table: str, row: Mapping[str, Any], said: int = 0) -> str:
     names = ANCHORED[table]
     if table == "refunds" and row["origin"] == Origin.ASKED:
         names += _OF_OUR_REFUNDS
-    values = [spelled(row[name]) for name in names]
+    values = [spelled(proven_part(row[name]) if name == "raw" else row[name]) for name in names]
     if table == "facts":
         content = row["content"]
         values += [spelled(content.get(name)) for bit, name in enumerate(FACT_CONTENT) if said >> bit & 1]

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, exists, or_, select, update
 
-from app.domain.numbers import SLOTS, slot_of_user
+from app.domain.numbers import SLOTS, slot_of_user, slot_of_uuid
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS
 from app.models.orders import User
@@ -87,6 +87,12 @@ def uuid_of(token: str | None) -> uuid.UUID | None:
         return None if token is None else uuid.UUID(token)
     except ValueError:
         return None
+
+
+def user_of_token(tx: Tx, token: uuid.UUID) -> str | None:
+    """The user whom providers know by this token of ours."""
+    found = tx.execute(select(_u.id).where(_u.slot == slot_of_uuid(token), _u.token == token)).one_or_none()
+    return None if found is None else str(found.id)
 
 
 def new_token(slot: int) -> uuid.UUID:

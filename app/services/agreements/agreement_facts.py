@@ -46,14 +46,25 @@ _CAUSES = {
 
 def take_word(tx: Tx, reported: ReportedFact) -> Decision:
     """Apply what a provider says of an agreement itself; what becomes of the fact."""
-    number = reported.agreement_number
-    if number is not None and reported.fact.kind is Kind.SIGNED:
-        _lock_owner(tx, number)
-    row = store_agreements.told_of(tx, reported) if number is None else agreement_rows.lock_agreement(tx, number)
+    row = _locked(tx, reported)
     strange = _strange(reported, row)
     if row is None or strange is not None:
         return Decision(Outcome.PARKED, strange or Mismatch.UNKNOWN_NUMBER)
     return Decision(Outcome.APPLIED if follow_word(tx, row, reported.fact) else Outcome.NOTED)
+
+
+def _locked(tx: Tx, reported: ReportedFact) -> AnyRow | None:
+    """The agreement that the word is about, locked."""
+    ref, number = reported.fact.ref, reported.agreement_number
+    if ref.our_agreement is None:
+        return store_agreements.told_of(tx, reported)
+    if reported.buyer is not None:
+        number = agreement_rows.imported_number(tx, reported.buyer, reported.account.name, ref)
+    if number is None:
+        return None
+    if reported.fact.kind is Kind.SIGNED:
+        _lock_owner(tx, number)
+    return agreement_rows.lock_agreement(tx, number)
 
 
 def _lock_owner(tx: Tx, number: int) -> None:
@@ -244,6 +255,7 @@ def period_paid(tx: Tx, row: AnyRow, number: int, locked: LockedPayment, fact: F
         agreement_rows.add_period(tx, {**new, "status": "due", "entitlements": row.entitlements})
         due = agreement_rows.known_period(tx, row, number)
     changes = {"status": "paid", "order_id": locked.order.id, "payment_id": locked.payment.id, "next_try_at": None}
+    changes["earned_until"] = agreement_rows.earned_until(locked.order, due.ends_at)
     period = agreement_rows.change_period(tx, due, changes)
     until = period.ends_at if row.paid_until is None else max(row.paid_until, period.ends_at)
     moves: dict[str, Any] = {"paid_until": until, "next_period": max(row.next_period, number + 1), "tries": 0}

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
 from app.domain.agreements import IN_FORCE, AgreementStatus
-from app.domain.numbers import slot_of_number
+from app.domain.facts import Ref
+from app.domain.fulfilment import FulfilledBy
+from app.domain.numbers import slot_of_number, slot_of_user
 from app.models.agreements import AGREEMENTS, PERIODS
 from app.models.base import AnyRow, Moment
 from app.models.orders import Order, Payment
@@ -23,16 +25,22 @@ _o, _p = Order.__table__.c, Payment.__table__.c
 AGREEMENTS_DUE = LeaseQueue(AGREEMENTS, "next_work_at", "due_agreements", counts="tries")
 _ONE = select(*_A).where(_A.slot == bindparam("p_slot"), _A.id == bindparam("p_id"))
 _LOCK = _ONE.with_for_update()
-_STORES = (
+_CLAIMED = (
     select(*_A)
     .where(
         _A.slot == bindparam("p_slot"),
         _A.provider_account == bindparam("p_account"),
         _A.environment == bindparam("p_environment"),
         _A.theirs == bindparam("p_theirs"),
-        _A.by_store,
     )
     .with_for_update()
+)
+_IMPORTED = select(_A.id).where(
+    _A.slot == bindparam("p_slot"),
+    _A.user_id == bindparam("p_user"),
+    _A.provider_account == bindparam("p_account"),
+    or_(_A.theirs == bindparam("p_theirs"), _A.known_as == bindparam("p_known_as")),
+    _A.imported.is_not(None),
 )
 _REQUESTED = select(*_A).where(_A.slot == bindparam("p_slot"), _A.request == bindparam("p_request"))
 _OF_SKU = select(*_A).where(
@@ -101,10 +109,18 @@ def lock_known_agreement(tx: Transaction, number: int) -> AnyRow:
     return tx.execute(_LOCK, {"p_slot": slot_of_number(number), "p_id": number}).one()
 
 
-def lock_of_store(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
-    """The agreement that a store knows by this number, locked."""
+def lock_claimed(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
+    """The agreement, claimed for a user of this slot, that its provider knows by this number: a store's or an imported
+    one; locked."""
     keys = {"p_slot": slot, "p_account": account, "p_environment": environment, "p_theirs": theirs}
-    return tx.execute(_STORES, keys).one_or_none()
+    return tx.execute(_CLAIMED, keys).first()
+
+
+def imported_number(tx: Transaction, user_id: str, account: str, ref: Ref) -> int | None:
+    """The number here of an imported agreement of the user, named by the provider's or an earlier system's number."""
+    keys = {"p_slot": slot_of_user(user_id), "p_user": user_id, "p_account": account}
+    found = tx.execute(_IMPORTED, {**keys, "p_theirs": ref.agreement, "p_known_as": ref.our_agreement}).first()
+    return None if found is None else int(found.id)
 
 
 def agreement_of_request(tx: Transaction, slot: int, request: Any) -> AnyRow | None:
@@ -161,6 +177,11 @@ def add_period(tx: Tx, row: Mapping[str, Any]) -> bool:
     """False if the agreement has a period of that number."""
     empty = {"order_id": None, "payment_id": None, "announced_at": None, "next_try_at": None, "refusal": ""}
     return insert_if_new(tx, PERIODS, {**empty, "created_at": tx.now, **row})
+
+
+def earned_until(order: Any, until: datetime) -> datetime | None:
+    """Until when the price of a period that lasts until then is earned; None where that goes by coins or a delivery."""
+    return until if not order.grants and order.fulfilment == FulfilledBy.WALLET else None
 
 
 def find_period(tx: Transaction, agreement: AnyRow, number: int) -> AnyRow | None:

@@ -75,6 +75,7 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment) -> None:
         "status": "paid",
         "order_id": locked.order.id,
         "payment_id": locked.payment.id,
+        "earned_until": agreement_rows.earned_until(locked.order, fact.period_end),
         "entitlements": entitlements,
     }
     agreement_rows.add_period(tx, new)
@@ -114,7 +115,7 @@ def _after_period(row: AnyRow, reported: ReportedFact, product: AnyRow | None, *
 def _known(tx: Tx, reported: ReportedFact) -> AnyRow | None:
     fact = reported.fact
     environment = environment_of(fact.live)
-    return agreement_rows.lock_of_store(tx, reported.slot, reported.account.name, environment, fact.ref.agreement or "")
+    return agreement_rows.lock_claimed(tx, reported.slot, reported.account.name, environment, fact.ref.agreement or "")
 
 
 def _add(tx: Tx, reported: ReportedFact, buyer: str, product: AnyRow) -> None:

@@ -27,6 +27,7 @@ from app.models.slot_guard import sweep
 from app.services.audit.orders import Finding
 from app.services.audit.store_shares import audit_store_shares
 from app.services.base.transaction import Sessions, Transaction, read
+from app.services.bills.counted_lines import THAT_COUNTS
 from app.services.finance import bill_sums, closings
 from app.services.finance.accounting_periods import CLOSED
 from app.services.finance.bill_bookings import booked_for
@@ -84,7 +85,7 @@ def _days(tx: Transaction, account: str, zone: ZoneInfo) -> list[date]:
 def _days_that_wait(tx: Transaction, account: str) -> set[date]:
     """Days of readings that the worker has not booked yet."""
     waiting = select(BILL_READINGS).where(
-        _R.provider_account == account, _R.booked_at.is_(None), _R.status == bill_sums.THAT_COUNTS
+        _R.provider_account == account, _R.booked_at.is_(None), _R.status == THAT_COUNTS
     )
     days = set[date]()
     for reading in tx.execute(waiting).all():

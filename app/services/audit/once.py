@@ -88,7 +88,7 @@ def _keys(facts: Sequence[AnyRow]) -> Iterator[Finding]:
     for row in facts:
         if row.reason == Mismatch.UNUSABLE:
             continue
-        key = key_of(fact_of(row.kind, row.at, row.content, row.raw))
+        key = key_of(fact_of(row.kind, row.at, row.content, {}))
         if len(key) <= LONGEST_FACT_KEY and row.key != key:
             about = naming.of_fact(row) if row.user_id is None else f"{naming.of_fact(row)}, of user {row.user_id}"
             yield Finding("fact_key", f"fact {row.id} is stored as {row.key}, and its content says {key}{about}")

@@ -29,6 +29,8 @@ class ReportedFact:
     """The user whose purchase it is, where the provider is a store that knows no number of ours."""
     neighbour: str | None = None
     """Another user who has a period of the same agreement beside this one: one account at a store may serve several."""
+    was_credited_before: bool = False
+    """Of what was paid under an imported agreement: an earlier system has credited this period."""
     faults: tuple[str, ...] = ()
     """Why the fact cannot be used (`app.providers.limits`). Then `fact` is only what can be written down of it."""
 
@@ -75,14 +77,14 @@ class ReportedFact:
 
     @cached_property
     def slot(self) -> int:
-        """Where it is recorded: the slot of our number (of the payment, else of the agreement), else the buyer's, else
-        one made from the provider's own reference."""
+        """Where it is recorded: the slot of our number (of the payment, else of the agreement, unless that was
+        imported), else the buyer's, else one made from the provider's own reference."""
         number = self.payment_number
-        if number is None and self.fact.ref.our_agreement is not None and self.fact.ref.ours is None:
+        ref = self.fact.ref
+        if number is None and ref.our_agreement is not None and ref.ours is None and self.buyer is None:
             number = self.agreement_number
         if number is not None:
             return slot_of_number(number)
         if self.buyer is not None:
             return slot_of_user(self.buyer)
-        ref = self.fact.ref
         return slot_of_reference(ref.theirs or ref.ours or ref.agreement or ref.our_agreement or self.key)

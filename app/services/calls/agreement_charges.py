@@ -46,8 +46,10 @@ def charge_if_due(core: Core, number: int) -> datetime | None:
 
 
 def ref_of_agreement(row: AnyRow) -> Ref:
-    """An agreement by its numbers at both sides; a store knows only its own."""
-    return Ref(agreement=row.theirs, our_agreement=None if row.by_store else str(row.id))
+    """An agreement by its numbers at both sides; a store knows only its own, and of an imported agreement a provider
+    has the number that the earlier system gave, if any."""
+    ours = row.known_as if row.imported is not None else str(row.id)
+    return Ref(agreement=row.theirs, our_agreement=None if row.by_store else ours)
 
 
 def retry_moment(core: Core, row: AnyRow, called: ProviderCall[Any]) -> datetime:

@@ -17,11 +17,12 @@ from app.providers.registry import ProviderAccount
 from app.providers.verbs import Cancels
 from app.services.agreements import agreement_facts, agreement_rows, plans
 from app.services.agreements.agreement_facts import ENDED_BY_RULE
-from app.services.base.context import Core, Tx
+from app.services.base.context import Core, Tx, environment_of
 from app.services.calls import call_log
 from app.services.calls.agreement_charges import charge_if_due, ref_of_agreement, retry_moment
 from app.services.calls.payment_queries import ASK_SECONDS, apply_all
 from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
+from app.services.facts import claims
 
 STORE_SILENCE = timedelta(days=61)
 """So long after its paid period a subscription of which the store tells nothing new is over: stores go on collecting
@@ -74,15 +75,31 @@ def _work(core: Core, row: AnyRow) -> datetime | None:
     return None
 
 
-def hint_agreement(core: Core, ref: Ref, *, gap_seconds: int = HINT_GAP_SECONDS) -> bool:
+def hint_agreement(
+    core: Core, ref: Ref, *, account: ProviderAccount | None = None, gap_seconds: int = HINT_GAP_SECONDS
+) -> bool:
     """Somebody unproven named this agreement: have the worker ask its provider now, at most once a minute. True if it
-    will."""
+    will. An earlier system's number is understood where the provider account is told."""
     number = parse_number(ref.our_agreement)
-    if number is None:
-        return False
     now = core.clock.now()
     before, due = now - timedelta(seconds=gap_seconds), now - plans.ASK_GAP
-    return core.transact(lambda tx: agreement_rows.bring_question_forward(tx, number, before, due))
+
+    def bring_forward(number: int) -> bool:
+        return core.transact(lambda tx: agreement_rows.bring_question_forward(tx, number, before, due))
+
+    if number is not None and bring_forward(number):
+        return True
+    imported = None if account is None else _imported(core, account, ref)
+    return imported is not None and bring_forward(imported)
+
+
+def _imported(core: Core, account: ProviderAccount, ref: Ref) -> int | None:
+    """Our number of an imported agreement that is named so."""
+    environment, reference = environment_of(account.live), claims.imported_reference(ref)
+    owner = core.alone(lambda tx: claims.owner_of(tx, account.name, environment, reference))
+    if owner is None:
+        return None
+    return core.read(lambda tx: agreement_rows.imported_number(tx, owner, account.name, ref))
 
 
 def ask_about_agreement(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:

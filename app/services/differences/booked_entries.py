@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -44,6 +44,7 @@ ENTRIES_AT_ONCE = 5_000
 """So many entries are read, and in memory, at a time."""
 _f, _p, _r = FACTS.c, Payment.__table__.c, Refund.__table__.c
 _WENT_BACK = (RefundStatus.DONE, RefundStatus.UNDONE)
+_Thing = TypeVar("_Thing")
 _WAITS = _f.outcome.in_([literal_column(f"'{outcome}'") for outcome in (Outcome.PARKED, Outcome.SURPLUS)])
 
 
@@ -53,6 +54,12 @@ class BooksOf:
 
     provider_account: str
     environment: str
+
+
+def in_parts(things: Sequence[_Thing]) -> Iterator[Sequence[_Thing]]:
+    """So many of them as one statement looks for."""
+    for start in range(0, len(things), NAMES_AT_A_TIME):
+        yield things[start : start + NAMES_AT_A_TIME]
 
 
 def entries_between(tx: Tx, books: BooksOf, since: datetime, until: datetime) -> Iterator[BookedEntry]:

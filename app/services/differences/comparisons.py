@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 import structlog
 from sqlalchemy import text
 
 from app.domain.bill_lines import BillSide
+from app.domain.bill_sides import unexplained
 from app.domain.differences import (
     BookedEntry,
     Difference,
@@ -28,23 +28,24 @@ from app.domain.differences import (
     judge_line,
     second_line,
 )
-from app.domain.settling import A_DAY, POOL, Reconciliation, balance_ends, pool_is_over, reconcile
+from app.domain.settling import A_DAY, POOL, Reconciliation, balance_ends, is_late, pool_is_over, reconcile
 from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
 from app.services.differences.booked_entries import (
-    NAMES_AT_A_TIME,
     BooksOf,
     entries_between,
     entries_named,
+    in_parts,
     standings_named,
 )
 from app.services.differences.difference_rows import Kept, Where, keep_found
+from app.services.differences.payouts import missing_payouts
+from app.services.differences.sides_compared import SidesCompared
 from app.services.differences.store_units_compared import units_compared
 from app.services.differences.told_lines import Coverage, balances_of, lines_between, lines_named, readings_about
 
 WORKER = "worker"
-_Named = TypeVar("_Named", Told, BookedEntry)
 _log = structlog.get_logger(__name__)
 
 
@@ -74,6 +75,8 @@ def compare_account(
     if result.side is not None:
         where = Where(account.name, since, until, result.zone)
         result.kept = keep_found(core, where, result.found, actor)
+        counts = {"matched": result.matched, "differences": len(result.found), "waiting": result.waiting}
+        _log.info("bills_compared", provider_account=account.name, since=since, until=until, **counts)
     if result.gaps:
         _log.warning("bills_missing", provider_account=account.name, gaps=len(result.gaps), since=result.gaps[0][0])
     return result
@@ -82,10 +85,15 @@ def compare_account(
 # --- one comparison ---
 
 
+def _lag_of(account: ProviderAccount) -> timedelta:
+    """How much later than a trade a bill may tell of it."""
+    return max(POOL, timedelta(days=account.settles_within_days))
+
+
 def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: datetime) -> Comparison:
     if tx.connection().dialect.name == "postgresql":  # to sort a million rows may take longer than a request may
         tx.execute(text("SET LOCAL statement_timeout = 0"))
-    readings = readings_about(tx, account.name, since - POOL, until + POOL + A_DAY)
+    readings = readings_about(tx, account.name, since - POOL, until + _lag_of(account) + A_DAY)
     sides = defaultdict[str, list[AnyRow]](list)
     for reading in readings:
         sides[reading.side].append(reading)
@@ -110,7 +118,12 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
     found += _of_lines(tx, books, settled, since, until)
     found += _of_entries(tx, side, books, settled, since, until, covered, result)
     result.found = [(side, one) for one in found]
+    if sides[BillSide.TRADES] and sides[BillSide.FUNDS]:
+        funds = Coverage(sides[BillSide.FUNDS])
+        compared = SidesCompared(tx, account, covered, funds, since, until)
+        result.found += [(BillSide.FUNDS, one) for one in unexplained(compared.differences(), found)]
     result.found += [(BillSide.FUNDS, one) for one in _balances(tx, sides[BillSide.FUNDS], since, until)]
+    result.found += [(BillSide.FUNDS, one) for one in missing_payouts(tx, account)]
     return result
 
 
@@ -119,15 +132,17 @@ def _of_lines(
 ) -> Iterator[Difference]:
     """What the lines that have no counterpart come to."""
     lines = [line for line in settled.left_lines if since <= line.at < until]
-    for part in _parts(lines):
+    for part in in_parts(lines):
         entries = entries_named(tx, books, part)
         standings = standings_named(tx, books, part)
         for line in part:
             entry = _entry_for(line, entries)
-            if entry is not None and abs(line.at - entry.at) < POOL:  # it was read, and another line has it
+            if entry is not None and since - POOL <= entry.at < until + POOL:  # it was read, and another line has it
                 yield second_line(line, entry)
-            else:
-                yield judge_line(line, entry, _standing_of(line, standings))
+                continue
+            found = judge_line(line, entry, _standing_of(line, standings))
+            if entry is None or found.type != DifferenceType.LATE or is_late(line.at, entry.at):
+                yield found
 
 
 def _entry_for(line: Told, entries: Sequence[BookedEntry]) -> BookedEntry | None:
@@ -160,14 +175,16 @@ def _of_entries(
 ) -> Iterator[Difference]:
     """What the entries that have no counterpart come to: nothing while their lines may still come."""
     entries = [entry for entry in settled.left_entries if since <= entry.at < until and covered.covers(entry.at)]
-    for part in _parts(entries):
+    for part in in_parts(entries):
         lines = lines_named(tx, books.provider_account, side, part)
         for entry in part:
             line = next((line for line in lines if _is_of(line, entry)), None)
             if line is None and not pool_is_over(entry.at, covered.covers, tx.now):
                 result.waiting += 1
                 continue
-            yield judge_entry(entry, line)
+            found = judge_entry(entry, line)
+            if line is None or found.type != DifferenceType.LATE or is_late(line.at, entry.at):
+                yield found
 
 
 def _is_of(line: Told, entry: BookedEntry) -> bool:
@@ -193,8 +210,3 @@ def _balances(tx: Tx, readings: Sequence[AnyRow], since: datetime, until: dateti
                     yield replace(found, ours_minor=last, ours_currency=currency, theirs_minor=opening)
                 closed[currency] = closing
         before = reading
-
-
-def _parts(things: Sequence[_Named]) -> Iterator[Sequence[_Named]]:
-    for start in range(0, len(things), NAMES_AT_A_TIME):
-        yield things[start : start + NAMES_AT_A_TIME]

@@ -11,20 +11,21 @@ from itertools import islice
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from app import metrics
 from app.domain.bill_lines import BillSide
 from app.domain.chart import HOUSE_SLOT
-from app.domain.differences import Difference, difference_number
+from app.domain.differences import GROWING, WITHOUT_MONEY, Difference, DifferenceType, difference_number
 from app.models.base import AnyRow
 from app.models.differences import DIFFERENCE_CHANGES, DIFFERENCES
 from app.services.base.context import Core, Tx
-from app.services.base.errors import NotFound
+from app.services.base.errors import DomainError, NotFound
 from app.services.base.sanitize import storable_text
 from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
 
-OPEN, IN_WORK, RESOLVED, WRITTEN_OFF, GONE = "open", "in_work", "resolved", "written_off", "gone"
+OPEN, IN_WORK, RESOLVED, MATCHED = "open", "in_work", "resolved", "matched"
+WRITTEN_OFF, GONE = "written_off", "gone"
 UNSETTLED = (OPEN, IN_WORK)
 DIFFERENCES_AT_ONCE = 200
 """So many differences are written in one transaction."""
@@ -37,8 +38,11 @@ _TOLD = ("ours_minor", "ours_currency", "theirs_minor", "theirs_currency")
 _log = structlog.get_logger(__name__)
 
 
-class NotDone(Exception):
+class NotDone(DomainError):
     """What a person wanted done about a difference is not possible as it stands. The text says why."""
+
+    code = "difference_refused"
+    remembered = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class Kept:
 
 
 def keep_found(core: Core, where: Where, found: Iterable[tuple[BillSide, Difference]], actor: str) -> Kept:
-    """Write down what a comparison found, and close what it did not find any more. Safe to repeat, and to be stopped
+    """Write down what a comparison found, and close what it did not find any more: of its time, and of payouts, which
+    every comparison looks for. Safe to repeat, and to be stopped
     between any two transactions: the next comparison finds the rest."""
     kept, seen = Kept(), set[int]()
     each = iter(found)
@@ -79,8 +84,10 @@ def keep_found(core: Core, where: Where, found: Iterable[tuple[BillSide, Differe
             opened=kept.opened,
             reopened=kept.reopened,
         )
-    in_span = (_d.provider_account == where.provider_account, _d.at >= where.since, _d.at < where.until)
-    wanted = select(_d.id).where(*in_span, _d.state.in_((*UNSETTLED, WRITTEN_OFF)))
+    in_span = or_(and_(_d.at >= where.since, _d.at < where.until), _d.type == DifferenceType.PAYOUT_MISSING.value)
+    wanted = select(_d.id).where(
+        _d.provider_account == where.provider_account, in_span, _d.state.in_((*UNSETTLED, MATCHED, WRITTEN_OFF))
+    )
     lost = [number for number in core.read(lambda tx: tx.scalars(wanted).all()) if number not in seen]
     for start in range(0, len(lost), DIFFERENCES_AT_ONCE):
         numbers = lost[start : start + DIFFERENCES_AT_ONCE]
@@ -140,6 +147,19 @@ def change_difference(tx: Tx, row: AnyRow, actor: str, what: str, detail: str, *
     return find_difference(tx, row.id)
 
 
+def open_again(tx: Tx, row: AnyRow, actor: str, what: str, detail: str, **values: Any) -> AnyRow:
+    """It waits for somebody once more. The caller has locked the row."""
+    ended = {"state": OPEN, "closed_at": None, "matched_with": None}
+    return change_difference(tx, row, actor, what, detail, **ended, **values)
+
+
+def difference_of(row: AnyRow) -> Difference:
+    """The disagreement that a row keeps."""
+    sums = (row.ours_minor, row.ours_currency, row.theirs_minor, row.theirs_currency)
+    names = (row.ours, row.theirs, row.refund, row.payment_id, row.refund_id, row.line_key)
+    return Difference(DifferenceType(row.type), row.subject, row.at, *sums, *names)
+
+
 def write_change(tx: Tx, row: AnyRow, actor: str, what: str, detail: str = "") -> None:
     """A line of its history."""
     change = {
@@ -177,10 +197,11 @@ def _keep(tx: Tx, *, where: Where, found: dict[int, tuple[BillSide, Difference]]
                 metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc()
                 counts["opened"] += 1
             continue
-        changed = any(getattr(row, name) != told[name] for name in _TOLD)
-        if row.state in (RESOLVED, GONE) or (row.state == WRITTEN_OFF and changed):
+        changed = one.type not in GROWING and any(getattr(row, name) != told[name] for name in _TOLD)
+        if _opens(row, changed):
             values = {name: told[name] for name in (*_TOLD, "at", "payment_id", "refund_id", "line_key")}
-            change_difference(tx, row, actor, "reopened", row.state, state=OPEN, closed_at=None, **values)
+            open_again(tx, row, actor, "reopened", row.state, **values)
+            _open_partner(tx, row, actor)
             metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc()
             counts["reopened"] += 1
             continue
@@ -190,9 +211,27 @@ def _keep(tx: Tx, *, where: Where, found: dict[int, tuple[BillSide, Difference]]
     return counts
 
 
+def _opens(row: AnyRow, changed: bool) -> bool:
+    """Whether it is open again, since it is found again. What two persons agreed on, or a person decided about what no
+    repair can mend, holds for as long as the bill says the same."""
+    if row.state in (WRITTEN_OFF, MATCHED) or (row.state == RESOLVED and row.type in WITHOUT_MONEY):
+        return changed
+    return bool(row.state in (RESOLVED, GONE))
+
+
+def _open_partner(tx: Tx, row: AnyRow, actor: str) -> None:
+    """Of two that a person matched, one is not as it was: then the other has no other side any more."""
+    if row.state != MATCHED:
+        return
+    of_it = and_(_d.provider_account == row.provider_account, _d.id == row.matched_with, _d.matched_with == row.id)
+    partner = tx.execute(select(*_d).where(of_it, _d.state == MATCHED).with_for_update()).one_or_none()
+    if partner is not None:
+        open_again(tx, partner, actor, "match_ended", f"{row.id} is not as it was")
+
+
 def _new_row(tx: Tx, where: Where, number: int, side: BillSide, told: dict[str, Any]) -> dict[str, Any]:
     names = {"owner": "", "note": "", "written_off_by": ""}
-    moments = {"opened_at": tx.now, "changed_at": tx.now, "closed_at": None}
+    moments = {"opened_at": tx.now, "changed_at": tx.now, "closed_at": None, "matched_with": None}
     place = {"provider_account": where.provider_account, "id": number, "side": side.value, "zone": where.zone}
     return {**told, "type": told["type"].value, **place, "state": OPEN, **names, **moments}
 
@@ -205,10 +244,15 @@ def _close(tx: Tx, *, account: str, numbers: Sequence[int], actor: str) -> int:
         if row.state in UNSETTLED:
             change_difference(tx, row, actor, "gone", row.state, state=GONE, closed_at=tx.now)
             closed += 1
+        elif row.state == MATCHED:
+            change_difference(tx, row, actor, "gone", row.state, state=GONE, matched_with=None)
+            closed += 1
         elif row.state == WRITTEN_OFF:
             # The books bear a write-off for what is explained now: a person takes it back by another entry.
             _log.error("write_off_without_cause", provider_account=account, difference=row.id)
-            change_difference(tx, row, actor, "write_off_without_cause", "", state=OPEN, closed_at=None)
+            open_again(tx, row, actor, "write_off_without_cause", "")
+    for row in rows:
+        _open_partner(tx, row, actor)
     return closed
 
 

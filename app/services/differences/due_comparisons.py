@@ -6,9 +6,10 @@ and one that differs takes the place of the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import func, select, update
@@ -18,8 +19,9 @@ from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx
+from app.services.bills.counted_lines import THAT_COUNTS
 from app.services.bills.kept_bills import BillWindow
-from app.services.bills.readings import READ, read_unread
+from app.services.bills.readings import read_unread
 from app.services.calls.scans import NotRead, read_range
 from app.services.differences.comparisons import compare_account
 
@@ -36,27 +38,62 @@ def compare_due(core: Core, accounts: Iterable[ProviderAccount], most: int) -> i
     """Compare the days of bills that were read, and again every day while the pool is open; how many bills."""
     known = {account.name: account for account in accounts}
     now = core.clock.now()
-    wanted = select(*_r).where(_r.match_at <= now, _r.status == READ, _r.provider_account.in_(list(known)))
+    wanted = select(*_r).where(_r.match_at <= now, _r.status == THAT_COUNTS, _r.provider_account.in_(list(known)))
     due = core.read(lambda tx: tx.execute(wanted.order_by(_r.match_at, _r.id).limit(most)).all())
-    return sum(_compare_reading(core, known[reading.provider_account], reading) for reading in due)
+    taken = [_take(core, known[reading.provider_account], reading) for reading in due]
+    return sum(_compare_together(core, known, together) for together in _of_one_time(filter(None, taken)))
 
 
-def _compare_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> bool:
-    """False if another worker has it."""
-    now = core.clock.now()
-    if not core.transact(partial(_set_moment, reading=reading, before=reading.match_at, moment=now + MATCH_LEASE)):
-        return False
+class _Taken(NamedTuple):
+    """A bill that this worker compares, and the time of what its lines may be about."""
+
+    reading: AnyRow
+    leased_until: datetime
+    since: datetime
+    until: datetime
+
+
+def _take(core: Core, account: ProviderAccount, reading: AnyRow) -> _Taken | None:
+    """None if another worker has it."""
+    lease = core.clock.now() + MATCH_LEASE
+    if not core.transact(partial(_set_moment, reading=reading, before=reading.match_at, moment=lease)):
+        return None
     if reading.match_at - A_DAY < reading.until + POOL <= reading.match_at:
         _fetch_again(core, account, reading)
-    since, until = core.read(partial(_times_of, reading=reading))
+    return _Taken(reading, lease, *core.read(partial(_times_of, reading=reading)))
+
+
+def _of_one_time(taken: Iterable[_Taken]) -> Iterator[list[_Taken]]:
+    """Bills of one account and time together: those of its trades and of its funds are compared at once."""
+    together: list[_Taken] = []
+    for one in sorted(taken, key=lambda one: (one.reading.provider_account, one.since, one.until)):
+        is_of_account = together and together[0].reading.provider_account == one.reading.provider_account
+        if not (is_of_account and one.since < max(other.until for other in together)):
+            if together:
+                yield together
+            together = []
+        together.append(one)
+    if together:
+        yield together
+
+
+def _compare_together(core: Core, known: Mapping[str, ProviderAccount], together: Sequence[_Taken]) -> int:
+    """How many bills were compared."""
+    account = known[together[0].reading.provider_account]
+    since, until = min(one.since for one in together), max(one.until for one in together)
+    now = core.clock.now()
     try:
         compare_account(core, account, since, until)
     except Exception:  # one account's trouble is its own
-        _log.exception("bill_not_compared", provider_account=account.name, name=reading.name)
-        return False
-    pool_is_open = now < reading.until + POOL + 2 * A_DAY
-    following = now + A_DAY if pool_is_open else None
-    return core.transact(partial(_set_moment, reading=reading, before=now + MATCH_LEASE, moment=following))
+        _log.exception("bill_not_compared", provider_account=account.name, name=together[0].reading.name)
+        return 0
+    done = 0
+    for one in together:
+        pool_is_open = now < one.reading.until + POOL + 2 * A_DAY
+        following = now + A_DAY if pool_is_open else None
+        step = partial(_set_moment, reading=one.reading, before=one.leased_until, moment=following)
+        done += core.transact(step)
+    return done
 
 
 def _fetch_again(core: Core, account: ProviderAccount, reading: AnyRow) -> None:

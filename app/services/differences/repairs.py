@@ -11,31 +11,34 @@ from functools import partial
 
 from sqlalchemy import select
 
+from app.domain.bill_lines import BillSide
 from app.domain.differences import DifferenceType
 from app.domain.facts import Fact, Kind, Ref
 from app.domain.money import Money
 from app.models.base import AnyRow
-from app.models.bills import BILL_LINES, BILL_READINGS
+from app.models.bills import BILL_LINES
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError
 from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact
-from app.services.bills.readings import READ
+from app.services.bills.counted_lines import LinesOf, counted_lines
 from app.services.calls import payment_queries, reference_queries
 from app.services.calls.provider_call import call_provider
 from app.services.differences.comparisons import Comparison, compare_account
 from app.services.differences.difference_rows import (
     UNSETTLED,
     NotDone,
+    difference_of,
     find_difference,
     write_change,
 )
+from app.services.differences.store_repairs import bills_reread, store_asked
 from app.services.facts.owner import tell
 from app.services.refunds import requests
 
 _INSTANT = timedelta(microseconds=1)
-_l, _r = BILL_LINES.c, BILL_READINGS.c
+_l = BILL_LINES.c
 
 
 class Repair(StrEnum):
@@ -45,6 +48,8 @@ class Repair(StrEnum):
     """Apply what the line of the bill tells, like any other fact."""
     REFUND = "refund"
     """Give the payment's money back, as far as it is not."""
+    REREAD = "reread"
+    """Fetch the bill of that time from the provider once more, and read it: it may have been made anew."""
 
 
 _D = DifferenceType
@@ -57,8 +62,19 @@ OFFERED: dict[DifferenceType, tuple[Repair, ...]] = {
     _D.REFUND_MISSING: (Repair.ASK,),
     _D.REFUND_EXTRA: (Repair.APPLY, Repair.ASK),
     _D.DUPLICATE: (Repair.ASK, Repair.REFUND),
+    _D.BALANCE: (Repair.REREAD,),
+    _D.PAYOUT_MISSING: (Repair.REREAD,),
 }
 """What can be done about each type, the usual way first. About the others a person decides: a note, or a write-off."""
+
+
+def offered_for(row: AnyRow) -> tuple[Repair, ...]:
+    """What can be done about this one. A row of one bill that the other bill lacks is never told as a fact, and units
+    of a store name no payment: the store is asked for its history of that time."""
+    offered = OFFERED.get(DifferenceType(row.type), ())
+    if row.side != BillSide.SALES and not difference_of(row).is_between_bills:
+        return offered
+    return (*(each for each in offered if each is Repair.ASK), Repair.REREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +91,7 @@ class Plan:
 def plan_repair(core: Core, number: int, repair: Repair | None = None) -> Plan:
     """What would be done about the difference; nothing is. Raises NotFound, NotDone."""
     row = core.read(lambda tx: find_difference(tx, number))
-    offered = OFFERED.get(DifferenceType(row.type), ())
+    offered = offered_for(row)
     if row.state not in UNSETTLED:
         raise NotDone(f"it is {row.state}")
     if not offered or (repair is not None and repair not in offered):
@@ -88,6 +104,10 @@ def plan_repair(core: Core, number: int, repair: Repair | None = None) -> Plan:
         fact = core.read(partial(_told_fact, row=row, account=account))
         money = f"{fact.money.minor} {fact.money.currency}" if fact.money else "no amount"
         return Plan(chosen, row, account, f"apply that {fact.kind} {money} is told of {row.theirs or row.ours}", fact)
+    if chosen is Repair.REREAD:
+        return Plan(chosen, row, account, f"fetch the {row.side} of {account.name} for that time again, and read them")
+    if row.side == BillSide.SALES:
+        return Plan(chosen, row, account, f"ask {account.name} what it told of {row.subject}")
     if row.payment_id is None and row.ours is None and row.theirs is None:
         raise NotDone("it names no payment")
     if chosen is Repair.REFUND:
@@ -106,6 +126,10 @@ def carry_out(core: Core, plan: Plan, *, actor: str, reason: str) -> Comparison:
         outcome = f"{applied.outcome} {applied.reason}".strip()
     elif plan.repair is Repair.REFUND:
         outcome = _refund(core, plan, actor=actor, reason=reason)
+    elif plan.repair is Repair.REREAD:
+        outcome = bills_reread(core, account, row)
+    elif row.side == BillSide.SALES:
+        outcome = store_asked(core, account, row)
     else:
         outcome = _ask(core, plan)
     core.transact(lambda tx: write_change(tx, row, actor, f"repair_{plan.repair}", f"{outcome}: {reason}"))
@@ -146,9 +170,8 @@ def _refund(core: Core, plan: Plan, *, actor: str, reason: str) -> str:
 
 def _told_fact(tx: Tx, *, row: AnyRow, account: ProviderAccount) -> Fact:
     """The line as a fact: the same fact, under the same key, that any other road would tell. Raises NotDone."""
-    of_line = (_l.provider_account == row.provider_account, _l.key == row.line_key, _l.at == row.at)
-    wanted = select(*_l).join(BILL_READINGS, (_r.provider_account == _l.provider_account) & (_r.id == _l.reading_id))
-    line = tx.execute(wanted.where(*of_line, _r.status == READ).order_by(_l.reading_id.desc()).limit(1)).one_or_none()
+    told = counted_lines(tx, LinesOf(row.provider_account, BillSide(row.side)), _l.key == row.line_key, _l.at == row.at)
+    line = tx.execute(select(told).order_by(told.c.reading_id.desc()).limit(1)).one_or_none()
     if line is None:
         raise NotDone("no bill that counts has the line any more: compare the day again")
     kind = Kind.PAID if line.amount_minor > 0 else Kind.REFUNDED

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, Subquery, func, select
 
+from app.domain.bill_figures import TOLD_BY_FACTS
 from app.domain.bill_lines import BillSide
-from app.domain.differences import BookedEntry, LineOrEntry, Told
+from app.domain.bill_sides import OF_BOTH_SIDES
+from app.domain.differences import BookedEntry, Told
 from app.domain.settling import Moved
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.services.base.context import Tx
-from app.services.bills.readings import READ
+from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines, payment_number
 
 TOLD_AT_ONCE = 5_000
 """So many lines are read, and in memory, at a time."""
 _l, _r = BILL_LINES.c, BILL_READINGS.c
-_OF_READING = and_(_l.provider_account == _r.provider_account, _l.reading_id == _r.id)
-_THEIRS = func.coalesce(_l.theirs, "")
-_KINDS = [kind.value for kind in LineOrEntry]
 
 
 class Coverage:
@@ -49,36 +49,66 @@ class Coverage:
 
 def readings_about(tx: Tx, account: str, since: datetime, until: datetime) -> list[AnyRow]:
     """The readings that count whose time reaches into that span."""
-    of_account = (_r.provider_account == account, _r.status == READ, _r.until > since, _r.since < until)
+    of_account = (_r.provider_account == account, _r.status == THAT_COUNTS, _r.until > since, _r.since < until)
     return list(tx.execute(select(*_r).where(*of_account).order_by(_r.since, _r.id)))
 
 
 def lines_between(tx: Tx, account: str, side: BillSide, since: datetime, until: datetime) -> Iterator[Told]:
     """Payments and refunds with a time of that span, in the order of the provider's numbers by code points."""
-    order = _THEIRS.collate("C") if tx.connection().dialect.name == "postgresql" else _THEIRS
-    wanted = _told(account, side).where(_l.at >= since, _l.at < until).order_by(order)
-    for row in tx.execute(wanted.execution_options(yield_per=TOLD_AT_ONCE)):
+    told = counted_lines(tx, LinesOf(account, side, TOLD_BY_FACTS), _l.at >= since, _l.at < until)
+    for row in tx.execute(_in_order(tx, _told(told), told).execution_options(yield_per=TOLD_AT_ONCE)):
         yield Told._make(row)
 
 
 def lines_named(tx: Tx, account: str, side: BillSide, entries: Sequence[BookedEntry]) -> list[Told]:
     """Lines of any time that bear the provider's number of one of these entries."""
     theirs = sorted({entry.theirs for entry in entries if entry.theirs})
-    return [Told._make(row) for row in tx.execute(_told(account, side).where(_l.theirs.in_(theirs)))]
+    told = counted_lines(tx, LinesOf(account, side, TOLD_BY_FACTS), _l.theirs.in_(theirs))
+    return [Told._make(row) for row in tx.execute(_told(told))]
+
+
+def sides_between(tx: Tx, account: str, side: BillSide, since: datetime, until: datetime) -> Iterator[Told]:
+    """What trade bills and account bills both tell of, fees in rows of their own among it: net of what the merchant
+    gave away, with our number of the payment, in the order of the provider's numbers."""
+    told = counted_lines(tx, LinesOf(account, side, OF_BOTH_SIDES), _l.at >= since, _l.at < until)
+    for row in tx.execute(_in_order(tx, _net(told), told).execution_options(yield_per=TOLD_AT_ONCE)):
+        yield Told._make(row)
+
+
+def sides_named(tx: Tx, account: str, side: BillSide, things: Sequence[Told] | Sequence[BookedEntry]) -> list[Told]:
+    """Likewise those of any time that bear the provider's number of one of these."""
+    theirs = sorted({thing.theirs for thing in things if thing.theirs})
+    told = counted_lines(tx, LinesOf(account, side, OF_BOTH_SIDES), _l.theirs.in_(theirs))
+    return [Told._make(row) for row in tx.execute(_in_order(tx, _net(told), told))]
 
 
 def balances_of(tx: Tx, account: str, reading_id: int) -> Iterator[Moved]:
-    """Of each row of a bill: its currency, the balance after it, and what it moved."""
+    """Of each row of a bill: its currency, the balance after it, and what it moved. May be left before the end."""
     moved = _l.amount_minor + _l.fee_minor + _l.discount_minor
     of_reading = (_l.provider_account == account, _l.reading_id == reading_id)
     wanted = select(_l.currency, _l.balance_minor, moved).where(*of_reading).order_by(_l.position)
-    for row in tx.execute(wanted.execution_options(yield_per=TOLD_AT_ONCE)):
-        yield Moved._make(row)
+    with closing(tx.execute(wanted.execution_options(yield_per=TOLD_AT_ONCE))) as rows:
+        for row in rows:
+            yield Moved._make(row)
 
 
-def _told(account: str, side: BillSide) -> Select[tuple[object, ...]]:
-    columns = (_THEIRS.label("theirs"), _l.kind, _l.key, _l.ours, _l.refund, _l.amount_minor, _l.currency, _l.at)
-    wanted: Select[tuple[object, ...]] = select(
-        *columns, _l.fee_minor, _l.undecided, _l.reading_id, _r.since, _r.until
-    ).join_from(BILL_LINES, BILL_READINGS, _OF_READING)
-    return wanted.where(_l.provider_account == account, _r.status == READ, _r.side == side.value, _l.kind.in_(_KINDS))
+def _in_order(tx: Tx, wanted: Select[tuple[object, ...]], told: Subquery) -> Select[tuple[object, ...]]:
+    theirs = func.coalesce(told.c.theirs, "")
+    return wanted.order_by(theirs.collate("C") if tx.connection().dialect.name == "postgresql" else theirs)
+
+
+def _told(told: Subquery) -> Select[tuple[object, ...]]:
+    return _columns(told, told.c.ours, told.c.amount_minor)
+
+
+def _net(told: Subquery) -> Select[tuple[object, ...]]:
+    return _columns(told, payment_number(told), told.c.amount_minor + told.c.discount_minor)
+
+
+def _columns(
+    told: Subquery, ours: ColumnElement[str | None], amount_minor: ColumnElement[int]
+) -> Select[tuple[object, ...]]:
+    """The fields of `Told`, in their order."""
+    row = told.c
+    numbers = (func.coalesce(row.theirs, ""), row.kind, row.key, ours, row.refund)
+    return select(*numbers, amount_minor, row.currency, row.at, row.fee_minor, row.undecided, row.reading_id)

@@ -8,7 +8,6 @@ from functools import partial
 from sqlalchemy import func, select
 
 from app.domain.chart import WRITE_OFF
-from app.domain.differences import Difference, DifferenceType
 from app.domain.journal import JournalEntry, JournalLine, person_of
 from app.models.base import AnyRow
 from app.models.differences import DIFFERENCE_CHANGES
@@ -21,18 +20,12 @@ from app.services.differences.difference_rows import (
     WRITTEN_OFF,
     NotDone,
     change_difference,
+    difference_of,
     unsettled_difference,
 )
 from app.services.finance.journal import EntryRequest, post_agreed
 
 _c = DIFFERENCE_CHANGES.c
-
-
-def difference_of(row: AnyRow) -> Difference:
-    """The disagreement that a row keeps."""
-    sums = (row.ours_minor, row.ours_currency, row.theirs_minor, row.theirs_currency)
-    names = (row.ours, row.theirs, row.refund, row.payment_id, row.refund_id, row.line_key)
-    return Difference(DifferenceType(row.type), row.subject, row.at, *sums, *names)
 
 
 def propose_write_off(core: Core, number: int, reason: str, *, actor: str) -> AnyRow:

@@ -154,6 +154,7 @@ def _comes_before_its_order(reported: ReportedFact, locked: LockedPayment | None
     several tellings at one moment one makes it."""
     fact = reported.fact
     known_buyer = reported.buyer is not None and fact.ref.ours is None and not reported.faults
+    known_buyer = known_buyer and not reported.was_credited_before
     return locked is None and known_buyer and fact.kind is Kind.PAID
 
 
@@ -165,6 +166,8 @@ def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, stored
         return _UNDECIDED
     if locked is None and stored is None and _is_of_agreement(reported.fact):
         return _UNDECIDED
+    if locked is None and reported.was_credited_before:
+        return Decision(Outcome.NOTED, Mismatch.BEFORE_IMPORT)
     if locked is None:
         unmatched = decide_unmatched(_why_unmatched(reported), has_money=reported.brings_money)
         return _unless_not_ours(tx, reported, None, unmatched)
@@ -346,14 +349,14 @@ def _move_and_book(tx: Tx, stored: StoredFact, decision: Decision, locked: Locke
     fact, order, payment = stored.reported.fact, locked.order, locked.payment
     moves: list[Move] = []
     if decision.payment is not None and not locked.is_new:
-        values = payment_rows.payment_move(
+        move = payment_rows.payment_move(
             payment,
             decision.payment,
             theirs=fact.ref.theirs,
             paid_at=fact.at if decision.payment is PaymentStatus.PAID else None,
             next_query_at=payment.next_query_at if decision.payment in OPEN_PAYMENT else None,
         )
-        moves.append((payment_rows.MOVE_PAYMENT, values))
+        moves.append(move)
     elif fact.ref.theirs and payment.theirs is None and decision.outcome not in NOT_MATCHED:
         # Never from a fact that is not about this payment: we would ask about somebody else's trade from then on.
         moves.append((payment_rows.NAME_THEIRS, payment_rows.their_name(payment, fact.ref.theirs)))

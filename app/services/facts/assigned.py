@@ -22,10 +22,12 @@ from app.domain.facts import REFUND_KINDS, Fact, Kind, fact_of
 from app.domain.matching import Expected, Mismatch, mismatch
 from app.domain.money import Money
 from app.domain.numbers import slot_of_number, slot_of_user
+from app.domain.raw_documents import words_in
 from app.domain.status import OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
 from app.models.orders import FactRow
 from app.providers.registry import ProviderAccount
+from app.services.accounts import users
 from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.facts import claims
@@ -93,9 +95,9 @@ def plan_assignment(core: Core, number: int, order_id: int) -> Assignment:
     if not (mine or told_again):
         raise NotAssigned(f"the order has no attempt to pay by {account.name}: make one")
     payment = (told_again or mine)[-1]
-    fact = fact_of(row.kind, row.at, row.content, row.raw)
+    fact = fact_of(row.kind, row.at, row.content, words_in(row.raw))
     fact = replace(fact, ref=replace(fact.ref, ours=str(payment.id)))
-    why = _mismatch(account, order, payment, fact)
+    why = _mismatch(core, account, order, payment, fact)
     if why is not None:
         raise NotAssigned(f"the order does not fit it: {why}")
     if row.slot != slot and core.read(partial(_has_refunds, row=row)):
@@ -124,10 +126,11 @@ def _fact_numbered(tx: Tx, number: int) -> AnyRow | None:
     return tx.execute(select(*_f).where(_f.slot == slot_of_number(number), _f.id == number)).one_or_none()
 
 
-def _mismatch(account: ProviderAccount, order: AnyRow, payment: AnyRow, fact: Fact) -> Mismatch | None:
+def _mismatch(core: Core, account: ProviderAccount, order: AnyRow, payment: AnyRow, fact: Fact) -> Mismatch | None:
     price = None if order.amount_minor is None else Money(order.amount_minor, order.currency)
-    intent, live = payment.intent, order.environment == "live"
-    expected = Expected(account.provider.account, live, price, intent["product"], order.quantity, intent["owner"])
+    product, live = payment.intent["product"], order.environment == "live"
+    user = core.read(lambda tx: users.ensure_user(tx, order.user_id))
+    expected = Expected(account.provider.account, live, price, product, order.quantity, str(user.token))
     return mismatch(fact, expected)
 
 
@@ -212,5 +215,5 @@ def _refund_there(core: Core, row: AnyRow) -> ReportedFact | None:
     keys = core.read(lambda tx: payment_rows.payment_keys_by_theirs(tx, slot_of_user(user), *names))
     if keys is None:
         return None
-    fact = fact_of(row.kind, row.at, row.content, row.raw)
+    fact = fact_of(row.kind, row.at, row.content, words_in(row.raw))
     return ReportedFact(account, replace(fact, ref=replace(fact.ref, ours=str(keys.id))), row.road, row.message_id)

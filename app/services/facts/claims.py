@@ -7,21 +7,36 @@ period: one account at the store may serve two users of the app, one after the o
 
 from __future__ import annotations
 
+import uuid
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import Table, bindparam, case, func, select
 
+from app.domain.facts import Ref
 from app.domain.numbers import slot_of_reference, slot_of_user
 from app.models.catalogue import Claim
 from app.services.base.context import Tx
 from app.services.base.sanitize import name_of
 from app.services.base.statements import RowInsert, Statement
 
+
+@dataclass(frozen=True, slots=True)
+class AgreementOwner:
+    """Whose newest period an agreement is."""
+
+    user_id: str
+    imported_until: datetime | None
+    """Until when an earlier system credited its periods; None: it was not imported."""
+
+
 _CLAIMS = cast(Table, Claim.__table__)
 _c = _CLAIMS.c
 _KEY = [_c.cslot, _c.provider_account, _c.environment, _c.reference]
-_OWNER = Statement(lambda _: select(_c.user_id).where(*(column == bindparam(column.name) for column in _KEY)))
+_OWNER = Statement(
+    lambda _: select(_c.user_id, _c.imported_until).where(*(column == bindparam(column.name) for column in _KEY))
+)
 # A claim that is there stays as it is: written again with its own user only so that the statement says who it is.
 _CLAIM = RowInsert(
     _CLAIMS,
@@ -37,6 +52,19 @@ _CLAIM_AGREEMENT = RowInsert(
         where=func.coalesce(_c.newest_at, _c.claimed_at) < insert.excluded.newest_at,
     ),
 )
+_NEWEST = func.coalesce(_c.newest_at, _c.claimed_at)
+# A claim of somebody else stays, and nothing is returned.
+_CLAIM_IMPORTED = RowInsert(
+    _CLAIMS,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=_KEY,
+        set_={
+            "imported_until": insert.excluded.imported_until,
+            "newest_at": case((insert.excluded.newest_at < _NEWEST, _NEWEST), else_=insert.excluded.newest_at),
+        },
+        where=_c.user_id == insert.excluded.user_id,
+    ).returning(_c.user_id),
+)
 
 
 def agreement_reference(agreement: str) -> str:
@@ -44,11 +72,32 @@ def agreement_reference(agreement: str) -> str:
     return name_of(f"agreement:{agreement}")
 
 
+def old_number_reference(known_as: str) -> str:
+    """The name under which an imported agreement is claimed that the provider knows by an earlier system's number."""
+    return name_of(f"old_number:{known_as}")
+
+
+def imported_reference(ref: Ref) -> str:
+    """The name under which an agreement is claimed, if it was imported: by the provider's number where that is told."""
+    return agreement_reference(ref.agreement) if ref.agreement else old_number_reference(ref.our_agreement or "")
+
+
+def token_reference(token: uuid.UUID) -> str:
+    """The name under which a user is claimed whom an earlier system named to the store by this token."""
+    return name_of(f"owner:{token}")
+
+
 def owner_of(tx: Tx, provider_account: str, environment: str, reference: str) -> str | None:
     """The user who owns the purchase; None if nobody does yet."""
     keys = _keys(provider_account, environment, reference)
     found = _OWNER.row(tx, keys)
     return None if found is None else str(found[0])
+
+
+def agreement_owner(tx: Tx, provider_account: str, environment: str, agreement: str) -> AgreementOwner | None:
+    """Who owns the newest period of the agreement; None if nobody does yet."""
+    found = _OWNER.row(tx, _keys(provider_account, environment, agreement_reference(agreement)))
+    return None if found is None else AgreementOwner(str(found[0]), found[1])
 
 
 def claim(tx: Tx, provider_account: str, environment: str, reference: str, user_id: str) -> str:
@@ -73,6 +122,15 @@ def claim_agreement(
     return noted.count == 1
 
 
+def claim_imported(
+    tx: Tx, provider_account: str, environment: str, agreement: str, user_id: str, *, until: datetime
+) -> bool:
+    """Claim an agreement that an earlier system brought for its user: its periods until that moment were credited
+    there. False if somebody else has it; nothing is changed then."""
+    row = _row(tx, provider_account, environment, agreement_reference(agreement), user_id)
+    return bool(_CLAIM_IMPORTED.rows(tx, [{**row, "newest_at": until, "imported_until": until}]))
+
+
 def _row(tx: Tx, provider_account: str, environment: str, reference: str, user_id: str) -> dict[str, Any]:
     return {
         **_keys(provider_account, environment, reference),
@@ -80,6 +138,7 @@ def _row(tx: Tx, provider_account: str, environment: str, reference: str, user_i
         "user_id": user_id,
         "claimed_at": tx.now,
         "newest_at": None,
+        "imported_until": None,
     }
 
 

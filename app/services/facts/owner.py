@@ -18,6 +18,7 @@ from sqlalchemy import and_, bindparam, select
 from app.domain.deciding import Decision
 from app.domain.facts import REFUND_KINDS, Kind, fact_of
 from app.domain.numbers import slot_of_uuid
+from app.domain.raw_documents import words_in
 from app.domain.status import Outcome
 from app.models.orders import FactRow, User
 from app.providers.limits import faults_of, fits
@@ -100,9 +101,8 @@ def tell_refunds_first(core: Core, paid: ReportedFact) -> None:
     the purchase is credited, so that its coins are never there to be spent. So is what went back of a period that it
     replaced, or that replaced it."""
     for row in early_refunds.told_without_a_buyer(core, paid):
-        again = replace(
-            paid, fact=fact_of(row.kind, row.at, row.content, row.raw), road=row.road, message_id=row.message_id
-        )
+        fact = fact_of(row.kind, row.at, row.content, words_in(row.raw))
+        again = replace(paid, fact=fact, road=row.road, message_id=row.message_id)
         core.transact(partial(apply_fact, reported=again))
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
     for refund in replaced_periods.refunds_by(core, paid):
@@ -113,8 +113,10 @@ def place(core: Core, reported: ReportedFact, holder: str | None = None) -> Repo
     """The fact, checked, with the account whose money it is, and its buyer. Claims a purchase for them, if it is one
     that nobody owns yet."""
     reported = _addressed(core, reported)
-    if reported.fact.ref.ours is not None or not _is_a_stores(reported):
+    if reported.fact.ref.ours is not None:
         return reported
+    if not _is_a_stores(reported):
+        return _imported(core, reported)
     return core.alone(lambda tx: _with_buyer(tx, reported, _look(tx, reported)[0], holder))
 
 
@@ -122,9 +124,22 @@ def place_unless_told(core: Core, reported: ReportedFact) -> ReportedFact | Appl
     """The fact with its buyer, as `place` gives it. For a store's fact that was told before, and of which one more
     telling cannot change anything, what became of it: found in one read."""
     reported = _addressed(core, reported)
-    if reported.fact.ref.ours is not None or not _is_a_stores(reported):
+    if reported.fact.ref.ours is not None:
         return reported
+    if not _is_a_stores(reported):
+        return _imported(core, reported)
     return core.alone(lambda tx: _placed_or_told(tx, reported))
+
+
+def _imported(core: Core, reported: ReportedFact) -> ReportedFact:
+    """A word about an agreement that may be an imported one, with the user of that: numbers of earlier systems may look
+    like ours, and say no slot."""
+    ref = reported.fact.ref
+    if reported.faults or ref.our_agreement is None:
+        return reported
+    reference = claims.imported_reference(ref)
+    owner = core.alone(lambda tx: _claimed_by(tx, reported, reference))
+    return reported if owner is None else replace(reported, buyer=owner)
 
 
 def _addressed(core: Core, reported: ReportedFact) -> ReportedFact:
@@ -188,7 +203,10 @@ def _look(tx: Tx, reported: ReportedFact) -> tuple[str | None, Any]:
 def _with_buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> ReportedFact:
     """Of what was paid the claim itself says who has it already."""
     is_paid = reported.fact.kind is Kind.PAID
-    buyer = user if is_paid and user is not None else _buyer(tx, reported, user, holder)
+    if is_paid and user is None and reported.fact.owner is not None:
+        buyer, reported = _imported_buyer(tx, reported)
+    else:
+        buyer = user if is_paid and user is not None else _buyer(tx, reported, user, holder)
     if buyer is None:
         return reported
     return _claimed(tx, reported, buyer) if is_paid else replace(reported, buyer=buyer)
@@ -205,6 +223,21 @@ def _buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None)
     if buyer is None and fact.ref.agreement and fact.kind not in REFUND_KINDS:
         buyer = _claimed_by(tx, reported, claims.agreement_reference(fact.ref.agreement))
     return holder if buyer is None and fact.owner is None else buyer
+
+
+def _imported_buyer(tx: Tx, reported: ReportedFact) -> tuple[str | None, ReportedFact]:
+    """Whose a purchase is that names its owner by a token which is none of ours. Where an import says whom an earlier
+    system named so, or whose the agreement is, that token is no other owner, and is not compared with ours."""
+    fact, token = reported.fact, uuid_of(reported.fact.owner)
+    named = None if token is None else _claimed_by(tx, reported, claims.token_reference(token))
+    buyer = _claimed_by(tx, reported, fact.ref.theirs) or named
+    if named is None and fact.ref.agreement:
+        agreed = claims.agreement_owner(tx, reported.account.name, reported.environment, fact.ref.agreement)
+        if agreed is not None:
+            buyer = buyer or agreed.user_id
+            named = None if agreed.imported_until is None else agreed.user_id
+    is_known = named is not None and named == buyer
+    return buyer, replace(reported, fact=replace(fact, owner=None)) if is_known else reported
 
 
 def _claimed_by(tx: Tx, reported: ReportedFact, reference: str | None) -> str | None:
@@ -233,5 +266,8 @@ def _claimed(tx: Tx, reported: ReportedFact, buyer: str) -> ReportedFact:
     if fact.ref.agreement and not claims.claim_agreement(
         tx, account, environment, fact.ref.agreement, owner, paid_at=fact.at
     ):
-        neighbour = _claimed_by(tx, reported, agreement)
+        known = claims.agreement_owner(tx, account, environment, fact.ref.agreement)
+        neighbour = None if known is None else known.user_id
+        if known is not None and known.imported_until is not None and fact.period_end is not None:
+            reported = replace(reported, was_credited_before=fact.period_end <= known.imported_until)
     return replace(reported, buyer=owner, neighbour=None if neighbour == owner else neighbour)

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, func, literal_column, or_, select, tuple_
 from app.domain.facts import Kind, fact_of
 from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_number
+from app.domain.raw_documents import words_in
 from app.domain.refunding import RefundStatus
 from app.domain.retries import RETRIES, Retried
 from app.domain.status import Outcome
@@ -152,7 +153,7 @@ def _telling(core: Core, row: AnyRow) -> ReportedFact | None:
     return (
         None
         if account is None
-        else ReportedFact(account, fact_of(row.kind, row.at, row.content, row.raw), row.road, row.message_id)
+        else ReportedFact(account, fact_of(row.kind, row.at, row.content, words_in(row.raw)), row.road, row.message_id)
     )
 
 

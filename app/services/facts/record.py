@@ -10,8 +10,18 @@ import structlog
 
 from app import metrics
 from app.domain.deciding import Booking, Decision
-from app.domain.facts import AGREEMENT_KINDS, REFUND_KINDS, Kind, completed, content_of, contradictions, fact_of
+from app.domain.facts import (
+    AGREEMENT_KINDS,
+    REFUND_KINDS,
+    Kind,
+    completed,
+    content_of,
+    contradictions,
+    fact_of,
+    told_by,
+)
 from app.domain.matching import WORTH_ANOTHER_LOOK, Mismatch
+from app.domain.raw_documents import document_of, words_in
 from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, Cause, Outcome
 from app.models.history import Telling
 from app.models.orders import FACTS
@@ -123,7 +133,7 @@ def stored_again(tx: Tx, stored: StoredFact) -> StoredFact:
     known, reported = stored.previous, stored.reported
     content = completed(known.content, content_of(reported.fact), is_booked=known.booking != Booking.NOTHING)
     fact_rows.complete_fact(tx, known, content)
-    fact = fact_of(known.kind, known.at, content, known.raw)
+    fact = fact_of(known.kind, known.at, content, words_in(known.raw))
     return replace(stored, reported=replace(reported, fact=fact))
 
 
@@ -196,8 +206,8 @@ def _row(tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | N
         "key": reported.key,
         "kind": fact.kind,
         "payment_id": payment_id,
-        "content": content_of(fact),
-        "raw": printable(fact.raw),
+        "content": told_by(fact),
+        "raw": document_of(printable(fact.raw)),
         "road": reported.road,
         "message_id": name_of(reported.message_id) if reported.message_id else None,
         "outcome": decision.outcome,

@@ -26,8 +26,8 @@ from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.transaction import Connected, Transaction
+from app.services.bills.counted_lines import THAT_COUNTS
 from app.services.finance import bill_sums, store_sales
-from app.services.finance.bill_sums import THAT_COUNTS
 from app.services.finance.store_sales import StorePeriod
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.leg_sums import DAY

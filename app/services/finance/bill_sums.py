@@ -2,80 +2,53 @@
 
 Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES. What the
 merchant gave away himself never reaches his balance, so bills of the side TRADES alone tell of it, and count for that
-on every day. Of a line that several bills tell (its key is the same) the newest reading counts.
+on every day. A row counts once (`counted_lines`), however many bills tell of it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, select
 
 from app.domain.accounting_time import TICK, end_of_day
-from app.domain.bill_figures import (
-    DISCOUNT,
-    TOLD_BY_FACTS,
-    BillDay,
-    BillFigures,
-    LineOwner,
-    LineSums,
-    figures_of,
-    line_owner,
-)
+from app.domain.bill_figures import DISCOUNT, BillDay, BillFigures, LineOwner, LineSums, figures_of
 from app.domain.bill_lines import BillSide, LineKind
-from app.domain.deciding import Booking
-from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
-from app.models.orders import FACTS, Payment
-from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
+from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
+from app.services.bills.line_owners import lines_with_owners
 
 UTC_ZONE = ZoneInfo("UTC")
-THAT_COUNTS = "read"
-"""The status of readings that count."""
 MOST_DAYS_COVERED = 366
 """A bill of more days is booked by the days of its lines."""
-LINES_AT_ONCE = 1000
-"""So many lines are read at once; those of other systems among them are looked for by one statement."""
-_L, _R, _F, _P = BILL_LINES.c, BILL_READINGS.c, FACTS.c, Payment.__table__.c
+_L, _R = BILL_LINES.c, BILL_READINGS.c
 
 
 def figures(tx: Transaction, day: BillDay) -> BillFigures:
     """What the day's bills say that must be in the books."""
-    of_trades = figures_of(_sums(tx, day, _lines(day, BillSide.TRADES)))
+    of_trades = figures_of(_sums(tx, day, BillSide.TRADES))
     if not _is_covered(tx, day):
         return of_trades
     discounts = {key: minor for key, minor in of_trades.items() if key[0] == DISCOUNT}
-    return {**figures_of(_sums(tx, day, _lines(day, BillSide.FUNDS))), **discounts}
+    return {**figures_of(_sums(tx, day, BillSide.FUNDS)), **discounts}
 
 
-def _sums(tx: Transaction, day: BillDay, lines: Select[Any]) -> list[LineSums]:
-    """The lines, added up by kind, currency and owner. What seems to be another system's is ours all the same if our
-    books have its money by a fact: of a payment that a person assigned, or money in suspense."""
+def _sums(tx: Transaction, day: BillDay, side: BillSide) -> list[LineSums]:
+    """The lines, added up by kind, currency and owner."""
     minors = defaultdict[tuple[LineKind, str, LineOwner], list[int]](lambda: [0, 0, 0])
-    suspended: set[str] | None = None
-    for rows in tx.execute(lines.execution_options(yield_per=LINES_AT_ONCE)).partitions():
-        owners = [line_owner(LineKind(row.kind), row.ours, row.refund, day.whose) for row in rows]
-        strange = [row.theirs for row, owner in zip(rows, owners, strict=True) if _may_be_known(row, owner)]
-        known = set[str]()
-        if strange:
-            suspended = _suspended(tx, day.provider_account) if suspended is None else suspended
-            known = suspended | _of_payments(tx, day.provider_account, strange)
-        for row, owner in zip(rows, owners, strict=True):
-            whose = LineOwner.HOUSE if _may_be_known(row, owner) and row.theirs in known else owner
-            total = minors[LineKind(row.kind), row.currency, whose]
-            for number, minor in enumerate((row.amount_minor, row.fee_minor, row.discount_minor)):
-                total[number] += minor
+    in_day = (_L.at >= day.start, _L.at < day.end)
+    told = counted_lines(tx, LinesOf(day.provider_account, side), *in_day, once=True)
+    for row, owner in lines_with_owners(tx, day.provider_account, day.whose, told):
+        total = minors[LineKind(row.kind), row.currency, owner]
+        for number, minor in enumerate((row.amount_minor, row.fee_minor, row.discount_minor)):
+            total[number] += minor
     return [LineSums(*of_them, *total) for of_them, total in minors.items()]
-
-
-def _may_be_known(row: AnyRow, owner: LineOwner) -> bool:
-    return owner is LineOwner.ALIEN and row.kind in TOLD_BY_FACTS and row.theirs is not None
 
 
 def version_of(tx: Transaction, account: str) -> tuple[Any, ...]:
@@ -128,36 +101,3 @@ def _is_covered(tx: Transaction, day: BillDay) -> bool:
         _R.until >= day.end,
     )
     return bool(tx.scalar(select(covering)))
-
-
-def _lines(day: BillDay, side: BillSide) -> Select[Any]:
-    """The lines of the day that are decided, in the newest telling of each."""
-    newest = func.row_number().over(partition_by=_L.key, order_by=(_L.reading_id.desc(), _L.position))
-    minors = (_L.amount_minor, _L.fee_minor, _L.discount_minor)
-    told = (
-        select(_L.kind, _L.currency, *minors, _L.ours, _L.theirs, _L.refund, newest.label("rank"))
-        .join(BILL_READINGS, and_(_R.provider_account == _L.provider_account, _R.id == _L.reading_id))
-        .where(_L.provider_account == day.provider_account, _L.at >= day.start, _L.at < day.end)
-        .where(_R.status == THAT_COUNTS, _R.side == side, ~_L.undecided)
-        .subquery("told")
-    )
-    return select(told).where(told.c.rank == 1)
-
-
-def _of_payments(tx: Transaction, account: str, numbers: Sequence[str]) -> set[str]:
-    wanted = select(_P.theirs).prefix_with(sweep("named_by_provider"))
-    return set(tx.scalars(wanted.where(_P.theirs.in_(numbers), _P.provider_account == account)))
-
-
-def _suspended(tx: Transaction, account: str) -> set[str]:
-    """The provider's numbers of verified money that waits here for a payment."""
-    wanted = (
-        select(_F.content)
-        .prefix_with(sweep("report"))
-        .where(
-            _F.outcome.in_((Outcome.PARKED, Outcome.SURPLUS)),
-            _F.provider_account == account,
-            _F.booking != Booking.NOTHING,
-        )
-    )
-    return {str(content["theirs"]) for content in tx.scalars(wanted)}

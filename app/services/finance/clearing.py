@@ -6,9 +6,9 @@ next: they are on their way. What is left must be zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
@@ -16,20 +16,19 @@ from typing import Any
 
 from sqlalchemy import and_, case, func, select
 
-from app.domain.bill_figures import BillDay
-from app.domain.bill_lines import BillSide, LineKind
+from app.domain.bill_figures import TOLD_BY_FACTS, BillDay
+from app.domain.bill_lines import BillSide
 from app.domain.refunding import MONEY_KINDS
+from app.domain.settling import POOL
 from app.domain.trial_balance import BalanceHeading, totals_of
-from app.models.bills import BILL_LINES, BILL_READINGS
+from app.models.bills import BILL_LINES
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
-from app.services.finance.bill_sums import THAT_COUNTS
+from app.services.bills.counted_lines import LinesOf, counted_lines, payment_number
 from app.services.ledger.trial_balance import trial_balance
 
-AROUND_MIDNIGHT = timedelta(days=3)
-"""So far around the end of a day, what is on its way is looked for."""
-_L, _R, _T, _A = BILL_LINES.c, BILL_READINGS.c, TRANSFERS.c, ACCOUNTS.c
+_L, _T, _A = BILL_LINES.c, TRANSFERS.c, ACCOUNTS.c
 _BY_FACTS = ("payment", "surplus", "suspense", *MONEY_KINDS)
 _Item = tuple[str, int, datetime]
 """Number of the payment, minor units, and when that was."""
@@ -71,25 +70,13 @@ def _heading(day: BillDay, asset: str) -> BalanceHeading:
 
 def _closing_balances(tx: Transaction, day: BillDay) -> dict[str, int]:
     """The balance after the last row of the day, or of the last day before that had one, that says a balance."""
-    places = func.row_number().over(partition_by=_L.currency, order_by=(_L.at.desc(), *_newest())).label("place")
-    wanted = (
-        select(_L.currency, _L.balance_minor, places)
-        .join(BILL_READINGS, _is_read(day))
-        .where(_L.provider_account == day.provider_account, _L.at < day.end, _L.balance_minor.is_not(None))
-        .where(_L.at >= day.start - AROUND_MIDNIGHT)
-        .subquery()
-    )
-    rows = tx.execute(select(wanted.c.currency, wanted.c.balance_minor).where(wanted.c.place == 1))
+    before = (_L.at < day.end, _L.at >= day.start - POOL, _L.balance_minor.is_not(None))
+    told = counted_lines(tx, LinesOf(day.provider_account, BillSide.FUNDS), *before)
+    newest = (told.c.at.desc(), told.c.reading_id.desc(), told.c.position.desc())
+    places = func.row_number().over(partition_by=told.c.currency, order_by=newest).label("last_place")
+    wanted = select(told.c.currency, told.c.balance_minor, places).subquery()
+    rows = tx.execute(select(wanted.c.currency, wanted.c.balance_minor).where(wanted.c.last_place == 1))
     return {row.currency: row.balance_minor for row in rows}
-
-
-def _newest() -> Sequence[Any]:
-    return _L.reading_id.desc(), _L.position.desc()
-
-
-def _is_read(day: BillDay) -> Any:
-    is_of_it = and_(_R.provider_account == _L.provider_account, _R.id == _L.reading_id)
-    return and_(is_of_it, _R.status == THAT_COUNTS, _R.side == BillSide.FUNDS)
 
 
 def _on_its_way(tx: Transaction, day: BillDay, currency: str) -> int:
@@ -124,8 +111,8 @@ def _booked(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
         .join(credited, and_(credited.c.slot == _T.slot, credited.c.id == _T.credit_id))
         .outerjoin(paid, and_(paid.c.slot == _T.slot, paid.c.id == _T.cause_id))
         .where(
-            _T.created_at >= day.end - AROUND_MIDNIGHT,
-            _T.created_at < day.end + AROUND_MIDNIGHT,
+            _T.created_at >= day.end - POOL,
+            _T.created_at < day.end + POOL,
             _T.kind.in_(_BY_FACTS),
         )
         .where((_A.code == day.clearing) | (credited.c.code == day.clearing))
@@ -137,26 +124,15 @@ def _booked(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
 
 
 def _told(tx: Transaction, day: BillDay, currency: str) -> Iterator[_Item]:
-    """What the bills have, with the sign turned round, in the order of the numbers. Each line once, however many bills
-    tell it. A refund may name its payment by the provider's number alone, as fund rows do: the payment's own line
-    knows ours."""
-    paid = BILL_LINES.alias("paid")
-    same = and_(paid.c.provider_account == _L.provider_account, paid.c.theirs == _L.theirs)
-    of_payment = select(func.min(paid.c.ours)).where(same, paid.c.kind == LineKind.PAYMENT).scalar_subquery()
-    number = func.coalesce(_L.ours, of_payment)
-    wanted = (
-        select(_L.key, number.label("number"), _L.at, _L.amount_minor)
-        .distinct()
-        .join(BILL_READINGS, _is_read(day))
-        .where(
-            _L.provider_account == day.provider_account,
-            _L.at >= day.end - AROUND_MIDNIGHT,
-            _L.at < day.end + AROUND_MIDNIGHT,
-        )
-        .where(_L.currency == currency, number.is_not(None), _L.kind.in_((LineKind.PAYMENT, LineKind.REFUND)))
-        .order_by(number)
+    """What the bills have, with the sign turned round, in the order of the numbers. Each row once, however many bills
+    tell it."""
+    around = (_L.at >= day.end - POOL, _L.at < day.end + POOL, _L.currency == currency)
+    told = counted_lines(tx, LinesOf(day.provider_account, BillSide.FUNDS, TOLD_BY_FACTS), *around, once=True)
+    number = payment_number(told)
+    wanted = select(number.label("number"), told.c.at, told.c.amount_minor).where(
+        number.is_not(None), ~told.c.undecided
     )
-    for row in _streamed(tx, wanted):
+    for row in _streamed(tx, wanted.order_by(number)):
         yield row.number, -row.amount_minor, row.at
 
 

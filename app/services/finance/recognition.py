@@ -158,7 +158,7 @@ def not_recognised(session: Transaction, until: datetime, booked_until: datetime
 
 def reading_at(session: Transaction, rules: RecognitionRules, zone: tzinfo, since: datetime) -> Reading:
     """How purchases are read for figures of what was booked from that moment on."""
-    return Reading(rules, partial(_day_of, closed=closed_months(session), zone=zone), since)
+    return Reading(rules, partial(_day_of, closed=closed_months(session), zone=zone), since, zone)
 
 
 def _day_of(booked: datetime, happened: datetime | None, *, closed: Sequence[ClosedMonth], zone: tzinfo) -> date:

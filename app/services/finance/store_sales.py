@@ -38,6 +38,7 @@ from app.providers.registry import ProviderAccount
 from app.providers.verbs import ReadsBills
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.transaction import Connected, Transaction
+from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 STORE_SHARE = "store_share"
@@ -225,18 +226,13 @@ def _currencies(tx: Connected, account: str, environment: str) -> Sequence[str]:
 
 def _is_read(account: str) -> ColumnElement[bool]:
     """A financial report of that account that counts."""
-    return and_(_R.provider_account == account, _R.side == BillSide.PROCEEDS, _R.status == "read")
+    return and_(_R.provider_account == account, _R.side == BillSide.PROCEEDS, _R.status == THAT_COUNTS)
 
 
 def _lines_of_feed(tx: Transaction, account: str, period: StorePeriod, feed: str) -> Iterator[BillLine]:
-    newest = func.row_number().over(partition_by=_L.key, order_by=(_L.reading_id.desc(), _L.position))
-    lines = (
-        select(_L.key, _L.kind, _L.at, _L.amount_minor, _L.currency, _L.cell, newest.label("rank"))
-        .join(BillReading, and_(_R.provider_account == _L.provider_account, _R.id == _L.reading_id))
-        .where(_covers(account, period), _R.feed == feed)
-        .subquery("told")
-    )
-    wanted = select(lines).where(lines.c.rank == 1, lines.c.cell.is_not(None))
+    of_feed = (_covers(account, period), _R.feed == feed, _L.cell.is_not(None))
+    told = counted_lines(tx, LinesOf(account, BillSide.PROCEEDS), *of_feed, once=True)
+    wanted = select(told.c.key, told.c.kind, told.c.at, told.c.amount_minor, told.c.currency, told.c.cell)
     for row in tx.execute(wanted.execution_options(yield_per=FACTS_AT_ONCE)):
         yield BillLine(row.key, LineKind(row.kind), row.at, row.amount_minor, row.currency, cell=StoreCell(**row.cell))
 

@@ -15,6 +15,7 @@ from app.domain.store_cells import NEIGHBOURS, UnitDifference, UnitEntry, compar
 from app.models.bills import BillLineRow, BillReading
 from app.providers.registry import ProviderAccount
 from app.services.base.transaction import Transaction
+from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
 from app.services.finance.store_sales import FACTS_AT_ONCE, products_sold, store_facts
 
 _R, _L = BillReading.__table__.c, BillLineRow.__table__.c
@@ -64,7 +65,7 @@ def zone_of_sales(tx: Transaction, account: ProviderAccount) -> ZoneInfo:
 
 
 def _is_read(account: ProviderAccount) -> ColumnElement[bool]:
-    return and_(_R.provider_account == account.name, _R.side == BillSide.SALES, _R.status == "read")
+    return and_(_R.provider_account == account.name, _R.side == BillSide.SALES, _R.status == THAT_COUNTS)
 
 
 def _our_units(tx: Transaction, account: ProviderAccount, first: date, last: date, zone: ZoneInfo) -> _Counted:
@@ -95,12 +96,9 @@ def _their_units(
     tx: Transaction, account: ProviderAccount, first: date, last: date, zone: ZoneInfo, *, refunds: bool
 ) -> _Counted:
     since, until = _span(first, last, zone)
-    wanted = (
-        select(_L.cell, _L.at)
-        .join(BillReading, and_(_R.provider_account == _L.provider_account, _R.id == _L.reading_id))
-        .where(_is_read(account), _L.provider_account == account.name, _L.at >= since, _L.at < until)
-        .where(_L.cell.is_not(None))
-    )
+    of_cells = (_L.at >= since, _L.at < until, _L.cell.is_not(None))
+    told = counted_lines(tx, LinesOf(account.name, BillSide.SALES), *of_cells)
+    wanted = select(told.c.cell, told.c.at)
     units = _Counted()
     for row in tx.execute(wanted.execution_options(yield_per=FACTS_AT_ONCE)):
         cell = row.cell

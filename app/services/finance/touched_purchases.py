@@ -4,7 +4,7 @@ on their time of booking; the database sorts what was found, so memory does not 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CompoundSelect, Select, String, and_, bindparam, cast, or_, select, union
@@ -12,6 +12,7 @@ from sqlalchemy.sql import ColumnElement
 
 from app.domain.recognition import LIABILITY, RECOGNITION_KINDS
 from app.domain.refunding import MONEY_KINDS
+from app.models.agreements import PERIODS
 from app.models.base import AnyRow, Moment
 from app.models.fulfilments import FULFILMENTS
 from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, TRANSFERS
@@ -23,12 +24,13 @@ from app.services.ledger.purchase_rows import SALE, WITH_COINS, LotName, Purchas
 TOUCHED_AT_ONCE = 1000
 """The database sends so many names at a time."""
 _A, _L, _T, _U, _W = (table.c for table in (ACCOUNTS, LOTS, TRANSFERS, LOT_USES, FULFILMENTS))
+_D = PERIODS.c
 _PAID = TRANSFERS.alias("paid")
+_END = bindparam("p_end", type_=Moment)
 
 
 def _within(column: ColumnElement[Any]) -> ColumnElement[bool]:
-    start, end = bindparam("p_start", type_=Moment), bindparam("p_end", type_=Moment)
-    return and_(column >= start, column < end)
+    return and_(column >= bindparam("p_start", type_=Moment), column < _END)
 
 
 _BY_LOT = and_(_L.slot == _T.slot, _L.account_id == _T.book_id, _L.version == _T.lot)
@@ -59,7 +61,10 @@ def _places() -> tuple[Select[Any], ...]:
         .where(_within(_T.created_at), _T.kind.in_(MONEY_KINDS), _PAID.c.kind == SALE)
     )
     delivered = select(cast(_W.payment_id, String), _W.slot).where(_within(_W.delivered_at))
-    return *bought, paid, returned, delivered
+    # A day of a plan is earned at its end, which may be so long after the plan's.
+    lasting = and_(_D.starts_at < _END, _D.earned_until > bindparam("p_day_before", type_=Moment))
+    earning = select(cast(_D.payment_id, String), _D.slot).where(lasting)
+    return *bought, paid, returned, delivered, earning
 
 
 def _in_order(*parts: Select[Any]) -> CompoundSelect[Any]:
@@ -119,6 +124,6 @@ def other_movements(session: Transaction, start: datetime, end: datetime) -> Ite
 
 
 def _stream(session: Transaction, wanted: CompoundSelect[Any], start: datetime, end: datetime) -> Iterator[AnyRow]:
-    values = {"p_start": start, "p_end": end}
+    values = {"p_start": start, "p_end": end, "p_day_before": start - timedelta(days=1)}
     options = {"yield_per": TOUCHED_AT_ONCE}
     yield from session.connection().execute(wanted, values, execution_options=options)

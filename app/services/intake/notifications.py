@@ -54,15 +54,17 @@ def _refused(core: Core, account: ProviderAccount, error: Forged) -> Reply:
     hinted = False
     if error.hint is not None:
         try:
-            hinted = _hint(core, error.hint)
+            hinted = _hint(core, account, error.hint)
         except Exception:
             _log.exception("hint_not_used", provider_account=account.name)
     _log.warning("notification_refused", provider_account=account.name, why=str(error), hinted=hinted)
     return error.reply
 
 
-def _hint(core: Core, ref: Ref) -> bool:
-    return agreement_queries.hint_agreement(core, ref) if ref.is_agreement else payment_queries.hint(core, ref)
+def _hint(core: Core, account: ProviderAccount, ref: Ref) -> bool:
+    if ref.is_agreement:
+        return agreement_queries.hint_agreement(core, ref, account=account)
+    return payment_queries.hint(core, ref)
 
 
 def _apply(core: Core, account: ProviderAccount, message: Message, received: Received) -> None:
@@ -90,7 +92,7 @@ def _ask(core: Core, account: ProviderAccount, message: Message, received: Recei
         _log.warning("notification_asks_unusable", provider_account=account.name, ours=ref.ours)
         _keep(core, account, message, received, Mismatch.UNUSABLE, "names a refund by what is no storable text")
         return
-    if ref.is_agreement and agreement_queries.hint_agreement(core, ref, gap_seconds=0):
+    if ref.is_agreement and agreement_queries.hint_agreement(core, ref, account=account, gap_seconds=0):
         _log.info("notification_asks", provider_account=account.name, agreement=ref.our_agreement, brought_forward=True)
         return
     named = reference_queries.by_our_number(core, account, ref)

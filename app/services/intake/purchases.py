@@ -186,6 +186,8 @@ def _purchase(core: Core, user_id: str, name: str, told: list[tuple[Fact, Applie
         _log.warning("receipt_of_another_user", theirs=name, caller=user_id, owner=paid.buyer, fact=paid.fact_id)
         return Purchase(name, "not_yours", finish=False)
     order = _order_of(core, paid)
+    if order is None and Outcome.NOTED in (paid.outcome, paid.reason):  # a period that an earlier system credited
+        return Purchase(name, "credited", finish=True)
     if order is None:
         return Purchase(name, "held", finish=False)
     refunded = any(one.kind is Kind.REFUNDED for one, _ in told) or _is_refunded(core, paid)

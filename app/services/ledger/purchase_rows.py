@@ -20,6 +20,7 @@ from app.domain.gifts import GIFT_RECEIVED, GiftStatus
 from app.domain.ledger import REVERSAL
 from app.domain.numbers import keyed_uuid, parse_number, slot_of_number, slot_of_user
 from app.domain.refunding import MONEY_KINDS, REFUND
+from app.models.agreements import PERIODS
 from app.models.base import AnyRow
 from app.models.fulfilments import FULFILMENTS
 from app.models.gifts import GIFT_PARTS, GIFTS
@@ -34,7 +35,7 @@ ROWS_NAMED = 100
 """One statement names so many rows at the most."""
 _A, _L, _T, _U, _G, _P, _F = (table.c for table in (ACCOUNTS, LOTS, TRANSFERS, LOT_USES, GIFTS, GIFT_PARTS, FACTS))
 _OF = TRANSFERS.alias("of")
-_O, _Y, _W = Order.__table__.c, Payment.__table__.c, FULFILMENTS.c
+_O, _Y, _W, _D = Order.__table__.c, Payment.__table__.c, FULFILMENTS.c, PERIODS.c
 _Item = TypeVar("_Item")
 
 
@@ -104,10 +105,11 @@ _MONEY = (
     .join(ACCOUNTS, and_(_A.slot == _T.slot, _A.id == _T.credit_id))
 )
 _ORDERS = (
-    select(_Y.slot, _Y.id, _O.sku, _O.fulfilment, _W.delivered_at)
+    select(_Y.slot, _Y.id, _O.sku, _O.fulfilment, _W.delivered_at, _D.starts_at, _D.earned_until)
     .prefix_with(sweep("report"))
     .join(Order, and_(_O.slot == _Y.slot, _O.id == _Y.order_id))
     .outerjoin(FULFILMENTS, and_(_W.slot == _Y.slot, _W.id == _Y.order_id))
+    .outerjoin(PERIODS, and_(_D.slot == _Y.slot, _D.order_id == _Y.order_id, _D.payment_id == _Y.id))
 )
 _BEFORE = TRANSFERS.alias("before")
 _POSTINGS = (

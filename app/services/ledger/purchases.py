@@ -10,7 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from functools import cached_property
 from itertools import groupby
 from operator import attrgetter, itemgetter
@@ -18,6 +18,7 @@ from operator import attrgetter, itemgetter
 from app.domain.fulfilment import FulfilledBy
 from app.domain.gifts import GIFT, GIFT_RECALLED, GIFT_RECEIVED
 from app.domain.ledger import EXPIRY, REVERSAL
+from app.domain.plan_revenue import PlanPool, ends_of_plan_days
 from app.domain.recognition import (
     NO_BREAKAGE,
     Allocation,
@@ -54,6 +55,8 @@ class Reading:
     rules: RecognitionRules
     day_of: Callable[[datetime, datetime | None], date]
     since: datetime | None = None
+    zone: tzinfo = UTC
+    """In which days begin."""
 
     def day_of_row(self, row: AnyRow) -> date:
         return self.day_of(row.created_at, row.effective_at)
@@ -282,14 +285,16 @@ def _stand(
 
 
 def _promise(order: AnyRow, sales: Sequence[AnyRow], refunds: Sequence[AnyRow], reading: Reading) -> PurchaseHistory:
-    """A purchase that brought no coins into our wallets. It is kept when the app's backend has delivered it; where
-    nothing is to be delivered, when it is paid."""
+    """A purchase that brought no coins into our wallets. A plan is kept day by day; what the app's backend has to
+    deliver, when it has; anything else, when it is paid."""
     sales = sorted(sales, key=attrgetter("created_at"))
     changes = list[tuple[_Place, PurchaseChange]]()
+    is_plan = order.earned_until is not None and reading.rules.plans_by_day
+    kept = list(_days_kept(order, sales[0], reading) if is_plan else _kept(order, sales[0], reading))
     for number, row in enumerate(sales):
-        first = int(number == 0)
+        parts = 0 if number else max(1, len(kept))
         change = PurchaseChange(
-            row.created_at, reading.day_of_row(row), ChangeCause.SALE, "", first, first, int(row.amount)
+            row.created_at, reading.day_of_row(row), ChangeCause.SALE, "", parts, parts, int(row.amount)
         )
         changes.append(((row.created_at, 0, number, 0, 0), change))
     for number, row in enumerate(refunds):
@@ -297,21 +302,32 @@ def _promise(order: AnyRow, sales: Sequence[AnyRow], refunds: Sequence[AnyRow], 
             row.created_at, reading.day_of_row(row), ChangeCause.REFUND, refunded_minor=minor_back(row)
         )
         changes.append(((row.created_at, 1, number, 0, 0), back))
-    if order.fulfilment != FulfilledBy.EXTERNAL:
-        kept = PurchaseChange(sales[0].created_at, reading.day_of_row(sales[0]), ChangeCause.USE, "", -1)
-        changes.append(((kept.booked_at, 2, 0, 0, 0), kept))
-    elif order.delivered_at is not None:
-        kept = PurchaseChange(order.delivered_at, reading.day_of(order.delivered_at, None), ChangeCause.USE, "", -1)
-        changes.append(((kept.booked_at, 2, 0, 0, 0), kept))
+    for number, (moment, day) in enumerate(kept):
+        changes.append(((moment, 2, number, 0, 0), PurchaseChange(moment, day, ChangeCause.USE, "", -1)))
     history = PurchaseHistory(
         environment=sales[0].environment,
         currency=sales[0].asset,
         product=order.sku,
         sale_month=reading.day_of_row(sales[0]).strftime("%Y-%m"),
-        standing=PooledPurchase({"": Pool("")}),
+        standing=PooledPurchase({"": PlanPool("") if is_plan else Pool("")}),
         changes=[change for _, change in sorted(changes, key=itemgetter(0))],
     )
     if reading.since is None:
         deque(history.standing.follow(history.changes), maxlen=0)
         history.changes = ()
     return history
+
+
+def _days_kept(order: AnyRow, sale: AnyRow, reading: Reading) -> Iterator[tuple[datetime, date]]:
+    """When each day of a plan counts as booked, and in whose reports: days of before the payment was booked are earned
+    with it."""
+    for end in ends_of_plan_days(order.starts_at, order.earned_until, reading.zone):
+        booked = max(end, sale.created_at)
+        yield booked, reading.day_of(booked, end)
+
+
+def _kept(order: AnyRow, sale: AnyRow, reading: Reading) -> Iterator[tuple[datetime, date]]:
+    if order.fulfilment != FulfilledBy.EXTERNAL:
+        yield sale.created_at, reading.day_of_row(sale)
+    elif order.delivered_at is not None:
+        yield order.delivered_at, reading.day_of(order.delivered_at, None)

@@ -163,8 +163,10 @@ def _theirs(tx: Tx, text: str) -> Iterator[Named]:
 
 
 def _claimed(tx: Tx, text: str) -> Iterator[Named]:
-    """A store's purchase, or an agreement with it, that a user has claimed with a configured provider account."""
-    kinds = {text: "purchase", claims.agreement_reference(text): "agreement"}
+    """A store's purchase, or an agreement with it, that a user has claimed with a configured provider account; or an
+    imported agreement, by the number that an earlier system gave it."""
+    old = claims.old_number_reference(text)
+    kinds = {text: "purchase", claims.agreement_reference(text): "agreement", old: "agreement"}
     keys = [
         and_(
             _c.cslot == claims.slot_of_claim(account.name, environment, reference),
@@ -186,7 +188,7 @@ def _claimed(tx: Tx, text: str) -> Iterator[Named]:
             status="claimed",
             provider_account=row.provider_account,
             environment=row.environment,
-            theirs=text,
+            theirs=None if row.reference == old else text,
             at=row.claimed_at,
         )
 

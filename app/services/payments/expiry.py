@@ -93,8 +93,7 @@ def _close(tx: Tx, order: AnyRow, payment: AnyRow, problem: str) -> None:
         return
     now = tx.now
     later = late_ask_after(tx.core, payment.expires_at, problem, answered=True)
-    values = payment_rows.payment_move(payment, after, theirs=None, paid_at=None, next_query_at=later)
-    write_rows(tx, [(payment_rows.MOVE_PAYMENT, values)])
+    write_rows(tx, [payment_rows.payment_move(payment, after, theirs=None, paid_at=None, next_query_at=later)])
     payment_rows.set_problem(tx, payment.slot, payment.id, problem)
     expire_if_over(tx, order, now)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, literal_column, or_, select, update
+from sqlalchemy import bindparam, case, exists, func, literal_column, or_, select, update
 
 from app.domain.facts import Kind
 from app.domain.fulfilment import status_when_paid
@@ -23,7 +24,7 @@ from app.domain.status import (
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
 from app.services.base.context import Tx
-from app.services.base.statements import Statement, make_row_type
+from app.services.base.statements import Move, Statement, make_row_type
 from app.services.base.transaction import Connected
 from app.services.payments import order_rows
 
@@ -92,16 +93,29 @@ _TOLD_PAID = (
     )
     .limit(1)
 )
-MOVE_PAYMENT = Statement(
+_MOVED = {
+    "status": bindparam("to_status"),
+    # The trade that was paid, should it be another than the one that was pending.
+    "theirs": func.coalesce(bindparam("number_there", type_=_p.theirs.type), _p.theirs),
+    "paid_at": bindparam("moment_paid", type_=_p.paid_at.type),
+    "next_query_at": bindparam("next_ask", type_=_p.next_query_at.type),
+}
+_MOVE_PAYMENT = Statement(
+    lambda _: (
+        update(Payment)
+        .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("from_status"))
+        .values(**_MOVED)
+    )
+)
+_END_PAYMENT = Statement(
     lambda _: (
         update(Payment)
         .where(_p.slot == bindparam("at_slot"), _p.id == bindparam("at_id"), _p.status == bindparam("from_status"))
         .values(
-            status=bindparam("to_status"),
-            # The trade that was paid, should it be another than the one that was pending.
-            theirs=func.coalesce(bindparam("number_there", type_=_p.theirs.type), _p.theirs),
-            paid_at=bindparam("moment_paid", type_=_p.paid_at.type),
-            next_query_at=bindparam("next_ask", type_=_p.next_query_at.type),
+            **_MOVED,
+            # Nobody repeats the request or takes the next step any more; that there was one is still asked.
+            intent=bindparam("compared", type_=_p.intent.type),
+            action=case((_p.action.is_not(None), bindparam("no_step", type_=_p.action.type))),
         )
     )
 )
@@ -248,9 +262,10 @@ def their_name(row: Any, theirs: str) -> dict[str, Any]:
 
 def payment_move(
     row: Any, to: PaymentStatus, *, theirs: str | None, paid_at: datetime | None, next_query_at: datetime | None
-) -> dict[str, Any]:
-    """The values of MOVE_PAYMENT that take a locked payment to another status."""
-    return {
+) -> Move:
+    """Takes a locked payment to another status. With its end goes what only an open payment needs: the request, which
+    is repeated until then, and the client's next step."""
+    values = {
         "at_slot": row.slot,
         "at_id": row.id,
         "from_status": row.status,
@@ -259,6 +274,14 @@ def payment_move(
         "moment_paid": paid_at,
         "next_ask": next_query_at,
     }
+    if to in OPEN_PAYMENT:
+        return _MOVE_PAYMENT, values
+    return _END_PAYMENT, {**values, "compared": intent_after_end(row.intent), "no_step": {}}
+
+
+def intent_after_end(intent: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a request when its payment has ended: what a late fact is compared with."""
+    return {"product": intent["product"]}
 
 
 def order_move(

@@ -10,7 +10,7 @@ from sqlalchemy import JSON, and_, bindparam, literal_column, select
 from app.domain.deciding import Decision
 from app.domain.facts import Fact
 from app.domain.numbers import slot_of_user
-from app.domain.status import OrderStatus, PaymentStatus
+from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
 from app.models.catalogue import Product
 from app.models.orders import FactRow, Order, Payment, User
 from app.services.accounts.users import add_user
@@ -94,6 +94,8 @@ def new_rows(locked: LockedPayment, decision: Decision, fact: Fact) -> list[tupl
     if decision.payment is not None:
         is_paid = decision.payment is PaymentStatus.PAID
         payment = payment._replace(status=decision.payment, paid_at=fact.at if is_paid else None)
+        if decision.payment not in OPEN_PAYMENT:
+            payment = payment._replace(intent=payment_rows.intent_after_end(payment.intent))
     if decision.order is not None:
         order = fulfilments.paid_order(order, payment.id, fact.at)
     return [

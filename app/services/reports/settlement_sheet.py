@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, tzinfo
 from typing import NamedTuple
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import func, select
 
+from app.domain.bill_figures import LineOwner
 from app.domain.bill_lines import BillSide, LineKind
 from app.domain.refunding import REFUND, REFUND_UNDONE
 from app.domain.report_tables import Amount, Cell, ReportTable
@@ -18,7 +19,9 @@ from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.models.differences import DifferenceRow
 from app.services.base.context import Tx, environment_of
-from app.services.differences.write_offs import difference_of
+from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
+from app.services.bills.line_owners import lines_with_owners
+from app.services.differences.difference_rows import difference_of
 from app.services.reports.movements import AT_ONCE, Period, money_moved
 
 SETTLEMENT_COLUMNS = (
@@ -30,7 +33,7 @@ CLEARING = "clearing:"
 PAYMENT_KINDS = frozenset({"payment", "surplus", "suspense"})
 """The kinds of transfer that bring a payment's money to the account of the provider."""
 _l, _r, _d = BILL_LINES.c, BILL_READINGS.c, DifferenceRow.__table__.c
-_FEES = (LineKind.FEE, LineKind.FEE_RETURN)
+_SHOWN = (LineKind.PAYMENT, LineKind.REFUND, LineKind.FEE, LineKind.FEE_RETURN)
 
 
 class _Sheet(NamedTuple):
@@ -72,37 +75,34 @@ def _add_ours(tx: Tx, period: Period, sums: _Sums) -> None:
 
 
 def _add_theirs(tx: Tx, period: Period, sums: _Sums) -> set[tuple[str, date]]:
-    """The accounts and days of which there is a bill."""
-    span, told = period.span, set[tuple[str, date]]()
+    """The accounts and days of which there is a bill. What a bill tells twice is in its sums, and a difference."""
+    told = set[tuple[str, date]]()
+    in_span = (_l.at >= period.span.since, _l.at < period.span.until)
     for account in _accounts_with_bills(tx):
-        side = _side_of(tx, account)
         environment, whose = _environment(tx, account), _whose(tx, account)
-        wanted = (
-            select(_l.key, _l.kind, _l.at, _l.currency, _l.amount_minor, _l.fee_minor, _l.ours)
-            .distinct()
-            .join(BILL_READINGS, and_(_r.provider_account == _l.provider_account, _r.id == _l.reading_id))
-            .where(_l.provider_account == account, _r.status == "read", _r.side == side, ~_l.undecided)
-            .where(_l.at >= span.since, _l.at < span.until)
-        )
-        for row in tx.connection().execute(wanted, execution_options={"yield_per": AT_ONCE}):
+        lines = counted_lines(tx, LinesOf(account, _side_of(tx, account)), *in_span)
+        for row, owner in lines_with_owners(tx, account, whose, lines):
             day = _day(row.at, period.zone)
             told.add((account, day))
-            _add_line(sums, _Sheet(day, account, environment, row.currency), row, whose)
+            _add_line(sums, _Sheet(day, account, environment, row.currency), row, owner)
     return told
 
 
-def _add_line(sums: _Sums, sheet: _Sheet, row: AnyRow, whose: Whose) -> None:
-    kind, amount, is_ours = row.kind, row.amount_minor, whose.is_ours(row.ours)
-    if kind in _FEES:
-        sums.fees[sheet] += amount
+def _add_line(sums: _Sums, sheet: _Sheet, row: AnyRow, owner: LineOwner) -> None:
+    """As bills are booked: what another system sold, with its fee, is the money of others."""
+    kind, amount = row.kind, row.amount_minor
+    if kind not in _SHOWN:
+        return
+    if owner is LineOwner.ALIEN:
+        sums.others[sheet] += amount + row.fee_minor + row.discount_minor
         return
     sums.fees[sheet] += row.fee_minor
-    if kind == LineKind.PAYMENT and is_ours:
+    if kind == LineKind.PAYMENT:
         sums.theirs[sheet] += amount
-    elif kind == LineKind.REFUND and is_ours:
+    elif kind == LineKind.REFUND:
         sums.theirs_back[sheet] -= amount
-    elif kind in (LineKind.PAYMENT, LineKind.REFUND):
-        sums.others[sheet] += amount
+    else:
+        sums.fees[sheet] += amount
 
 
 def _add_differences(tx: Tx, period: Period, sums: _Sums) -> None:
@@ -110,7 +110,10 @@ def _add_differences(tx: Tx, period: Period, sums: _Sums) -> None:
     wanted = select(*_d).where(_d.at >= span.since, _d.at < span.until, _d.state != "gone")
     for row in tx.connection().execute(wanted, execution_options={"yield_per": AT_ONCE}):
         environment = _environment(tx, row.provider_account)
-        moved = difference_of(row).moved_minor() or {row.theirs_currency or row.ours_currency or "": 0}
+        found = difference_of(row)
+        # What lies between two bills is no part of what lies between one of them and the books.
+        between = {} if found.is_between_bills else found.moved_minor()
+        moved = between or {row.theirs_currency or row.ours_currency or "": 0}
         for currency, minor in moved.items():
             sheet = _Sheet(_day(row.at, period.zone), row.provider_account, environment, currency)
             sums.count[sheet] += 1
@@ -136,13 +139,13 @@ def _lines(sums: _Sums, told: set[tuple[str, date]]) -> Iterator[Sequence[Cell]]
 
 def _accounts_with_bills(tx: Tx) -> list[str]:
     sides = (BillSide.TRADES, BillSide.FUNDS)
-    wanted = select(_r.provider_account).distinct().where(_r.status == "read", _r.side.in_(sides))
+    wanted = select(_r.provider_account).distinct().where(_r.status == THAT_COUNTS, _r.side.in_(sides))
     return sorted(tx.scalars(wanted))
 
 
 def _side_of(tx: Tx, account: str) -> BillSide:
     """Bills of trades where the account has any, else those of its balance."""
-    of_trades = (_r.provider_account == account, _r.status == "read", _r.side == BillSide.TRADES)
+    of_trades = (_r.provider_account == account, _r.status == THAT_COUNTS, _r.side == BillSide.TRADES)
     has_some = tx.scalar(select(func.count()).select_from(BILL_READINGS).where(*of_trades))
     return BillSide.TRADES if has_some else BillSide.FUNDS
 

@@ -36,10 +36,13 @@ CODES: dict[str, tuple[str, ...]] = {
         *("kept_by_the_store", "needs_signing", "no_price", "not_a_plan", "not_found", "unknown_product"),
     ),
     "app.web.agreements.show_agreement": ("forbidden", "invalid_request", "not_found", "user_missing"),
+    "app.web.differences.add_match": ("actor_missing", "difference_refused", "not_found"),
+    "app.web.differences.end_difference": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.list_all_differences": (
         *("balance_overflow", "empty_time_span", "invalid_request", "not_a_cursor", "too_many_downloads"),
     ),
     "app.web.differences.list_bills": ("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
+    "app.web.differences.resume_difference": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.show_difference": ("not_found",),
     "app.web.endpoints.add_endpoint": (
         *("address_refused", "endpoint_exists", "idempotency_key_missing", "idempotency_key_reused", "not_a_cursor"),

@@ -388,14 +388,84 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One difference with its history
-         * @description One difference with its history.
+         * One difference with its history, what can be done about it, and what may be its other side
+         * @description One difference with its history, what can be done about it, and what may be its other side.
          *
          *     Needs the scope `report`.
          */
         get: operations["readDifference"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences/{number}/match": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that two differences are the two sides of one payment or refund, of one sum and near in time: they end
+         * @description Say that two differences are the two sides of one payment or refund, of one sum and near in time: they end
+         *
+         *     together. A repeat changes nothing.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["addMatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences/{number}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take back that it was resolved or matched. Of two that were matched both are open again
+         * @description Take back that it was resolved or matched. Of two that were matched both are open again.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["resumeDifference"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences/{number}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that nothing is left to be done. Found again, it is open again; what no repair can mend (`not_ours`, `fee`,
+         * @description Say that nothing is left to be done. Found again, it is open again; what no repair can mend (`not_ours`, `fee`,
+         *
+         *     `late`, `balance`, `payout_missing`) stays ended for as long as the bill says the same.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["endDifference"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1625,6 +1695,15 @@ export interface components {
              */
             code: "address_refused" | "bad_actor" | "bad_request" | "database_unavailable" | "endpoint_exists" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_large" | "too_many_endpoints" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `addMatch` was refused. */
+        AddMatchProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `addPayment` was refused. */
         AddPaymentProblem: {
             /**
@@ -2485,7 +2564,7 @@ export interface components {
              * @example open
              * @enum {string}
              */
-            state: "open" | "in_work" | "resolved" | "written_off" | "gone";
+            state: "open" | "in_work" | "resolved" | "matched" | "written_off" | "gone";
             /**
              * Format: date-time
              * @description When it happened: by the bill, or by our fact where the bill has nothing.
@@ -2533,6 +2612,11 @@ export interface components {
              */
             refund: string | null;
             /**
+             * @description What it is about, for people: of units of a store, the product, territory and day.
+             * @example entry:payment:2026112822001400001:
+             */
+            about: string;
+            /**
              * @description Who works on it.
              * @example wang
              */
@@ -2547,6 +2631,11 @@ export interface components {
              * @example
              */
             written_off_by: string;
+            /**
+             * @description Its other side, where a person said that the two are one.
+             * @example 252286601203298479
+             */
+            matched_with: string | null;
             /**
              * Format: date-time
              * @description When it was found first.
@@ -2588,11 +2677,18 @@ export interface components {
              */
             detail: string;
         };
+        DifferenceReasonRequest: {
+            /**
+             * @description Why, for people.
+             * @example asked by the user
+             */
+            reason: string;
+        };
         /**
          * @description Who has what, by the bill: «ours» is what the books have, «theirs» is what the bill has.
          * @enum {string}
          */
-        DifferenceType: "ours_not_theirs" | "theirs_not_ours" | "amount" | "currency" | "fee" | "status" | "refund_missing" | "refund_extra" | "duplicate" | "late" | "not_ours" | "balance";
+        DifferenceType: "ours_not_theirs" | "theirs_not_ours" | "amount" | "currency" | "fee" | "status" | "refund_missing" | "refund_extra" | "duplicate" | "late" | "not_ours" | "balance" | "payout_missing";
         DifferenceWithHistory: {
             /**
              * @description A number of ours, in decimal.
@@ -2619,7 +2715,7 @@ export interface components {
              * @example open
              * @enum {string}
              */
-            state: "open" | "in_work" | "resolved" | "written_off" | "gone";
+            state: "open" | "in_work" | "resolved" | "matched" | "written_off" | "gone";
             /**
              * Format: date-time
              * @description When it happened: by the bill, or by our fact where the bill has nothing.
@@ -2667,6 +2763,11 @@ export interface components {
              */
             refund: string | null;
             /**
+             * @description What it is about, for people: of units of a store, the product, territory and day.
+             * @example entry:payment:2026112822001400001:
+             */
+            about: string;
+            /**
              * @description Who works on it.
              * @example wang
              */
@@ -2681,6 +2782,11 @@ export interface components {
              * @example
              */
             written_off_by: string;
+            /**
+             * @description Its other side, where a person said that the two are one.
+             * @example 252286601203298479
+             */
+            matched_with: string | null;
             /**
              * Format: date-time
              * @description When it was found first.
@@ -2706,7 +2812,14 @@ export interface components {
              *       "ask"
              *     ]
              */
-            repairs: ("ask" | "apply" | "refund")[];
+            repairs: ("ask" | "apply" | "refund" | "reread")[];
+            /**
+             * @description Open differences of the other side, of the same sum and near in time: `match` would take them.
+             * @example [
+             *       "252286601203298481"
+             *     ]
+             */
+            perhaps_the_other_side: string[];
         };
         Differences: {
             /** @description The earliest first. */
@@ -2717,6 +2830,19 @@ export interface components {
              */
             next: string | null;
         };
+        DifferencesMatched: {
+            /** @description The two that ended together. */
+            differences: components["schemas"]["Difference"][];
+        };
+        /** @description Why `endDifference` was refused. */
+        EndDifferenceProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         Endpoint: {
             /**
              * @description Your name for it.
@@ -4256,6 +4382,18 @@ export interface components {
              */
             next: string | null;
         };
+        MatchRequest: {
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            other: string;
+            /**
+             * @description Why, for people.
+             * @example asked by the user
+             */
+            reason: string;
+        };
         Named: {
             /**
              * @description What it is; a `purchase` is a store's.
@@ -5236,6 +5374,15 @@ export interface components {
              * @enum {string}
              */
             code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `resumeDifference` was refused. */
+        ResumeDifferenceProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `resumeEndpoint` was refused. */
         ResumeEndpointProblem: {
@@ -9266,7 +9413,7 @@ export interface operations {
                  * @description If not given, those that are not settled: `open` and `in_work`.
                  * @example open
                  */
-                state?: ("open" | "in_work" | "resolved" | "written_off" | "gone") | "all" | null;
+                state?: ("open" | "in_work" | "resolved" | "matched" | "written_off" | "gone") | "all" | null;
             };
             header?: {
                 /**
@@ -9305,9 +9452,11 @@ export interface operations {
                      *           "ours": "252286601203298479",
                      *           "theirs": "2026112822001400001",
                      *           "refund": "252286601203298480",
+                     *           "about": "entry:payment:2026112822001400001:",
                      *           "owner": "wang",
                      *           "note": "asked the provider",
                      *           "written_off_by": "",
+                     *           "matched_with": "252286601203298479",
                      *           "opened_at": "2026-11-28T09:30:00Z",
                      *           "changed_at": "2026-11-28T09:30:00Z",
                      *           "closed_at": "2026-11-28T09:30:00Z"
@@ -9470,9 +9619,11 @@ export interface operations {
                      *       "ours": "252286601203298479",
                      *       "theirs": "2026112822001400001",
                      *       "refund": "252286601203298480",
+                     *       "about": "entry:payment:2026112822001400001:",
                      *       "owner": "wang",
                      *       "note": "asked the provider",
                      *       "written_off_by": "",
+                     *       "matched_with": "252286601203298479",
                      *       "opened_at": "2026-11-28T09:30:00Z",
                      *       "changed_at": "2026-11-28T09:30:00Z",
                      *       "closed_at": "2026-11-28T09:30:00Z",
@@ -9486,6 +9637,9 @@ export interface operations {
                      *       ],
                      *       "repairs": [
                      *         "ask"
+                     *       ],
+                     *       "perhaps_the_other_side": [
+                     *         "252286601203298481"
                      *       ]
                      *     }
                      */
@@ -9566,6 +9720,599 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ReadDifferenceProblem"];
+                };
+            };
+        };
+    };
+    addMatch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "other": "252286601203298479",
+                 *       "reason": "asked by the user"
+                 *     }
+                 */
+                "application/json": components["schemas"]["MatchRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "differences": [
+                     *         {
+                     *           "number": "252286601203298479",
+                     *           "provider_account": "sandbox",
+                     *           "side": "trades",
+                     *           "type": "amount",
+                     *           "state": "open",
+                     *           "at": "2026-11-28T09:30:00Z",
+                     *           "zone": "Asia/Shanghai",
+                     *           "ours_minor": 600,
+                     *           "ours_currency": "CNY",
+                     *           "theirs_minor": 600,
+                     *           "theirs_currency": "CNY",
+                     *           "ours": "252286601203298479",
+                     *           "theirs": "2026112822001400001",
+                     *           "refund": "252286601203298480",
+                     *           "about": "entry:payment:2026112822001400001:",
+                     *           "owner": "wang",
+                     *           "note": "asked the provider",
+                     *           "written_off_by": "",
+                     *           "matched_with": "252286601203298479",
+                     *           "opened_at": "2026-11-28T09:30:00Z",
+                     *           "changed_at": "2026-11-28T09:30:00Z",
+                     *           "closed_at": "2026-11-28T09:30:00Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DifferencesMatched"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+            /** @description - `difference_refused`: This cannot be done about the difference. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddMatchProblem"];
+                };
+            };
+        };
+    };
+    resumeDifference: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "asked by the user"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DifferenceReasonRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "provider_account": "sandbox",
+                     *       "side": "trades",
+                     *       "type": "amount",
+                     *       "state": "open",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "zone": "Asia/Shanghai",
+                     *       "ours_minor": 600,
+                     *       "ours_currency": "CNY",
+                     *       "theirs_minor": 600,
+                     *       "theirs_currency": "CNY",
+                     *       "ours": "252286601203298479",
+                     *       "theirs": "2026112822001400001",
+                     *       "refund": "252286601203298480",
+                     *       "about": "entry:payment:2026112822001400001:",
+                     *       "owner": "wang",
+                     *       "note": "asked the provider",
+                     *       "written_off_by": "",
+                     *       "matched_with": "252286601203298479",
+                     *       "opened_at": "2026-11-28T09:30:00Z",
+                     *       "changed_at": "2026-11-28T09:30:00Z",
+                     *       "closed_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Difference"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+            /** @description - `difference_refused`: This cannot be done about the difference. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ResumeDifferenceProblem"];
+                };
+            };
+        };
+    };
+    endDifference: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "asked by the user"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DifferenceReasonRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "provider_account": "sandbox",
+                     *       "side": "trades",
+                     *       "type": "amount",
+                     *       "state": "open",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "zone": "Asia/Shanghai",
+                     *       "ours_minor": 600,
+                     *       "ours_currency": "CNY",
+                     *       "theirs_minor": 600,
+                     *       "theirs_currency": "CNY",
+                     *       "ours": "252286601203298479",
+                     *       "theirs": "2026112822001400001",
+                     *       "refund": "252286601203298480",
+                     *       "about": "entry:payment:2026112822001400001:",
+                     *       "owner": "wang",
+                     *       "note": "asked the provider",
+                     *       "written_off_by": "",
+                     *       "matched_with": "252286601203298479",
+                     *       "opened_at": "2026-11-28T09:30:00Z",
+                     *       "changed_at": "2026-11-28T09:30:00Z",
+                     *       "closed_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Difference"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+            /** @description - `difference_refused`: This cannot be done about the difference. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndDifferenceProblem"];
                 };
             };
         };

@@ -10,12 +10,12 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
-from app.domain.bill_lines import LineKind
+from app.domain.bill_lines import BillLine, LineKind
 from app.domain.money import Money
 from app.domain.numbers import SLOTS
 from app.models.history import Intervention
 from app.models.slot_guard import sweep
-from app.providers.facts import Fact, Kind, Ref
+from app.providers.facts import Fact, Kind, Page, Ref
 from app.services.differences.difference_rows import (
     NotDone,
     changes_of,
@@ -32,7 +32,7 @@ from app.worker import Worker
 from tests.support.databases import sessions_for
 from tests.support.facts import paid_fact, told
 from tests.support.faults import Fuse, Injected, fused_engine, raising
-from tests.support.settling_house import NOON, SettlingHouse, alien_line, line_of, settling_house
+from tests.support.settling_house import NOON, SettlingHouse, alien_line, bill_bytes_of, line_of, settling_house
 from tests.support.world import World
 
 ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -240,3 +240,19 @@ def test_assigning_that_is_stopped_anywhere_is_gone_on_with_and_credits_once(
     assert reasons == {"unknown_number", "assigned"}
     assert (world.coins(), world.money("sales"), world.money("suspense")) == (66, 600, 500)
     world.assert_balanced()
+
+
+@ONE_DATABASE
+def test_a_balance_that_breaks_is_repaired_by_the_bill_that_the_provider_made_anew(house: SettlingHouse) -> None:
+    rows = [BillLine(f"F-{n}", LineKind.OTHER, NOON, 100, "CNY", balance_minor=100 * n) for n in (1, 2, 3)]
+    house.bring("2026-01-02", [rows[0], rows[2]], feed="funds")
+    house.compare()
+    row = house.only()
+    plan = plan_repair(house.world.core, row.id)
+    assert (row.type, plan.repair, "fetch the funds" in plan.sentence) == ("balance", Repair.REREAD, True)
+    repaired(house, row.id)
+    assert house.again(row).state == "open", "the provider has no other bill"
+    house.world.clock.advance(1)
+    house.maker.page = Page((), None, (("2026-01-02", bill_bytes_of(rows)),))
+    repaired(house, row.id)
+    assert house.again(row).state == "gone"

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 
+from app.models.bills import BILL_LINES
 from app.models.differences import DIFFERENCES
 from app.services.bills import readings
 from app.services.differences import comparisons
+from app.services.differences.difference_rows import NotDone
+from app.services.differences.repairs import Repair, carry_out, plan_repair
+from app.services.differences.write_offs import confirm_write_off, propose_write_off
 from plugins.apple.reports.calendar import day_period
 from tests.promises.test_store_purchases import PRODUCT, Store
 from tests.support.databases import Sessions
@@ -68,3 +72,52 @@ def test_a_month_whose_refunds_differ_says_so_when_it_is_over(store: Store) -> N
     month_end = datetime(2026, 2, 1, 8, tzinfo=UTC)
     comparisons.compare_account(store.core, store.account, SINCE, month_end)
     assert differences(store) == [("refund_extra", f"1 x {PRODUCT}, CN, refunds of 2026-01", "open")]
+
+
+def repaired(store: Store, repair: Repair) -> str:
+    row = store.core.read(lambda tx: tx.execute(select(*_d)).one())
+    plan = plan_repair(store.core, row.id, repair)
+    carry_out(store.core, plan, actor="mei", reason="looked at the store's pages")
+    return str(store.core.read(lambda tx: tx.scalar(select(_d.state))))
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_units_that_nobody_told_us_are_repaired_by_asking_the_store_what_it_told(store: Store) -> None:
+    store.device().buy(PRODUCT)
+    store.deliver()
+    store.shop.store.faults.lose = 1
+    store.device().buy(PRODUCT, crash=True)
+    store.deliver()
+    bring_all(store)
+    comparisons.compare_account(store.core, store.account, SINCE, UNTIL)
+    [(kind, _, state)] = differences(store)
+    assert (kind, state) == ("theirs_not_ours", "open")
+    assert repaired(store, Repair.ASK) == "gone"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_units_that_a_report_lacks_are_repaired_by_its_new_version_or_two_persons_say_that_nothing_is_to_be_done(
+    store: Store,
+) -> None:
+    store.device().buy(PRODUCT)
+    store.world.clock.advance(3 * 86_400)
+    store.device("bob").buy(PRODUCT)
+    store.deliver()
+    store.shop.control("sell-other", sku="other.gems", app="SIMULATEDAPP", units=5, day="2026-01-06")
+    bring_all(store)
+    of_bob = BILL_LINES.c.at > SINCE + timedelta(days=2), BILL_LINES.c.at < SINCE + timedelta(days=5)
+    store.core.transact(lambda tx: tx.execute(delete(BILL_LINES).where(*of_bob)))
+    comparisons.compare_account(store.core, store.account, SINCE, UNTIL)
+    [(kind, subject, state)] = differences(store)
+    assert (kind, state) == ("ours_not_theirs", "open"), subject
+    row = store.core.read(lambda tx: tx.execute(select(*_d)).one())
+    assert repaired(store, Repair.ASK) == "open", "the store says that we are right"
+    propose_write_off(store.core, row.id, "their report is wrong", actor="mei")
+    with pytest.raises(NotDone, match="another person"):
+        confirm_write_off(store.core, row.id, actor="mei")
+    confirm_write_off(store.core, row.id, actor="li")
+    assert comparisons.compare_account(store.core, store.account, SINCE, UNTIL).kept.reopened == 0
+    assert differences(store) == [(kind, subject, "written_off")]
+    readings.read_bills_again(store.core, store.account)
+    comparisons.compare_account(store.core, store.account, SINCE, UNTIL)
+    assert differences(store) == [(kind, subject, "open")], "a person takes the write-off back"

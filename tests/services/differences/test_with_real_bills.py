@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.services.base.idempotency import keyed
 from app.services.bills import readings
-from app.services.calls import refund_calls
+from app.services.calls import refund_calls, scans
 from app.services.differences.difference_lists import DifferenceFilter, list_differences
+from app.services.differences.due_comparisons import compare_due
 from app.services.refunds.requests import Wanted
 from app.worker import Worker
 from tests.support.world import World
@@ -62,3 +65,19 @@ def test_a_bill_that_is_made_anew_within_three_days_is_fetched_once_more_and_cou
     read = [row for row in world.core.read(readings.list_readings) if "2026-01-02" in row.name]
     assert sorted((row.status, row.lines) for row in read) == [("read", 1), ("replaced", 0)]
     assert list_differences(world.core, DifferenceFilter(state="all"), None, 100).rows == []
+
+
+def test_the_bills_of_trades_and_of_funds_of_one_day_are_compared_once(world: World) -> None:
+    world.serve(replace(world.account, scan={"trade_bill": 600, "fund_bill": 600}))
+    bought(world, "alice")
+    world.clock.advance(2 * 86_400)
+    scans.scan_due(world.core, world.account, "trade_bill", timedelta(days=1))
+    scans.scan_due(world.core, world.account, "fund_bill", timedelta(days=1))
+    readings.read_unread(world.core, [world.account], 10)
+    days = {(row.since, row.side) for row in world.core.read(readings.list_readings)}
+    assert {side for _, side in days} == {"trades", "funds"}
+    with capture_logs() as told:
+        assert compare_due(world.core, [world.account], 10) == len(days)
+        assert compare_due(world.core, [world.account], 10) == 0
+    compared = [line for line in told if line["event"] == "bills_compared"]
+    assert len(compared) == len({since for since, _ in days})

@@ -8,9 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.domain.accounting_time import Basis, Span
+from app.domain.bill_figures import BillDay
+from app.domain.bill_lines import LineKind
 from app.domain.limits import LedgerRules
 from app.domain.report_tables import Amount
 from app.services.base.context import Rules
+from app.services.finance.bill_sums import figures
 from app.services.reports.catalogue import draw_report
 from tests.support.settling_house import DAY, SECOND_DAY, alien_line, line_of, settling_house
 from tests.support.world import World
@@ -63,3 +66,32 @@ def test_the_rule_of_the_account_says_whose_a_line_is(world: World) -> None:
     assert world.core.read(told, snapshot=True) == [(0, 900)]
     house.set_account(our_numbers="shop-.*")
     assert world.core.read(told, snapshot=True) == [(900, 0)]
+
+
+def test_a_row_counts_once_in_the_sheet_and_in_the_books_however_many_bills_tell_it(world: World) -> None:
+    """The month's bill has another fee than the day's. A row of the next day with a known key is a second one: the bill
+    has more than the books, and a difference says so."""
+    house = settling_house(world)
+    paid, twice = house.paid("told by day and month"), house.paid("twice")
+    alien = alien_line("T-shop", "shop-77", minor=900)
+    rows = [line_of(paid, fee_minor=-4), line_of(twice, fee_minor=-4), replace(alien, fee_minor=-9)]
+    rows.append(
+        replace(line_of(paid), key="refund", kind=LineKind.REFUND, amount_minor=-200, ours=None, theirs="T-shop")
+    )
+    house.bring("2026-01-02", rows)
+    house.bring("January", [line_of(paid, fee_minor=-5), *rows[1:]])
+    house.bring("2026-01-03", [line_of(twice, fee_minor=-4)], SECOND_DAY + DAY)
+    house.compare(days=2)
+    assert house.types()["duplicate"] == 1
+
+    def told(tx: Any) -> dict[str, int]:
+        table = draw_report(tx, "settlement", Span(SECOND_DAY, SECOND_DAY + DAY), Basis.EFFECTIVE)
+        [row] = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+        return {name: cell.minor for name, cell in row.items() if isinstance(cell, Amount)}
+
+    sheet = world.core.read(told, snapshot=True)
+    assert (sheet["bill_payments"], sheet["bill_fees"], sheet["others"]) == (1800, -5 - 4 - 4, 900 - 9 - 200)
+    assert (sheet["our_payments"], sheet["difference_amount"], sheet["day_boundary"]) == (1200, 600, 0)
+    day = BillDay("sandbox", "sandbox", date(2026, 1, 2), ZoneInfo("Asia/Shanghai"))
+    booked = world.core.read(lambda tx: figures(tx, day))
+    assert booked == {("bill_fee", "CNY"): -9, ("bill_others_money", "CNY"): 691}

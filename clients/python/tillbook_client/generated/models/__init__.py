@@ -38,12 +38,14 @@ from .delivery import Delivery
 from .delivery_status import DeliveryStatus
 from .difference import Difference
 from .difference_change import DifferenceChange
+from .difference_reason_request import DifferenceReasonRequest
 from .difference_state import DifferenceState
 from .difference_type import DifferenceType
 from .difference_with_history import DifferenceWithHistory
 from .difference_with_history_repairs_item import DifferenceWithHistoryRepairsItem
 from .difference_with_history_state import DifferenceWithHistoryState
 from .differences import Differences
+from .differences_matched import DifferencesMatched
 from .endpoint import Endpoint
 from .endpoint_origin import EndpointOrigin
 from .endpoint_request import EndpointRequest
@@ -120,6 +122,7 @@ from .lot import Lot
 from .lot_kind import LotKind
 from .lot_part import LotPart
 from .lots import Lots
+from .match_request import MatchRequest
 from .named import Named
 from .named_kind import NamedKind
 from .order import Order
@@ -229,12 +232,14 @@ __all__ = (
     "DeliveryStatus",
     "Difference",
     "DifferenceChange",
+    "DifferenceReasonRequest",
     "DifferenceState",
     "DifferenceType",
     "DifferenceWithHistory",
     "DifferenceWithHistoryRepairsItem",
     "DifferenceWithHistoryState",
     "Differences",
+    "DifferencesMatched",
     "Endpoint",
     "EndpointOrigin",
     "EndpointRequest",
@@ -311,6 +316,7 @@ __all__ = (
     "LotKind",
     "LotPart",
     "Lots",
+    "MatchRequest",
     "Named",
     "NamedKind",
     "Order",

@@ -32,9 +32,11 @@ class Difference:
         ours (None | str): Our number of the payment.
         theirs (None | str): The provider's number.
         refund (None | str): The number of the refund.
+        about (str): What it is about, for people: of units of a store, the product, territory and day.
         owner (str): Who works on it.
         note (str): For people.
         written_off_by (str): Who wants it written off.
+        matched_with (None | str): Its other side, where a person said that the two are one.
         opened_at (datetime.datetime): When it was found first.
         changed_at (datetime.datetime): When.
         closed_at (datetime.datetime | None): When it was settled; null: it is not.
@@ -54,9 +56,11 @@ class Difference:
     ours: None | str
     theirs: None | str
     refund: None | str
+    about: str
     owner: str
     note: str
     written_off_by: str
+    matched_with: None | str
     opened_at: datetime.datetime
     changed_at: datetime.datetime
     closed_at: datetime.datetime | None
@@ -98,11 +102,16 @@ class Difference:
         refund: None | str
         refund = self.refund
 
+        about = self.about
+
         owner = self.owner
 
         note = self.note
 
         written_off_by = self.written_off_by
+
+        matched_with: None | str
+        matched_with = self.matched_with
 
         opened_at = self.opened_at.isoformat()
 
@@ -132,9 +141,11 @@ class Difference:
                 "ours": ours,
                 "theirs": theirs,
                 "refund": refund,
+                "about": about,
                 "owner": owner,
                 "note": note,
                 "written_off_by": written_off_by,
+                "matched_with": matched_with,
                 "opened_at": opened_at,
                 "changed_at": changed_at,
                 "closed_at": closed_at,
@@ -209,11 +220,20 @@ class Difference:
 
         refund = _parse_refund(d.pop("refund"))
 
+        about = d.pop("about")
+
         owner = d.pop("owner")
 
         note = d.pop("note")
 
         written_off_by = d.pop("written_off_by")
+
+        def _parse_matched_with(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        matched_with = _parse_matched_with(d.pop("matched_with"))
 
         opened_at = datetime.datetime.fromisoformat(d.pop("opened_at"))
 
@@ -249,9 +269,11 @@ class Difference:
             ours=ours,
             theirs=theirs,
             refund=refund,
+            about=about,
             owner=owner,
             note=note,
             written_off_by=written_off_by,
+            matched_with=matched_with,
             opened_at=opened_at,
             changed_at=changed_at,
             closed_at=closed_at,

@@ -10,6 +10,7 @@ class DifferenceType(StrEnum):
     LATE = "late"
     NOT_OURS = "not_ours"
     OURS_NOT_THEIRS = "ours_not_theirs"
+    PAYOUT_MISSING = "payout_missing"
     REFUND_EXTRA = "refund_extra"
     REFUND_MISSING = "refund_missing"
     STATUS = "status"

@@ -39,15 +39,19 @@ class DifferenceWithHistory:
         ours (None | str): Our number of the payment.
         theirs (None | str): The provider's number.
         refund (None | str): The number of the refund.
+        about (str): What it is about, for people: of units of a store, the product, territory and day.
         owner (str): Who works on it.
         note (str): For people.
         written_off_by (str): Who wants it written off.
+        matched_with (None | str): Its other side, where a person said that the two are one.
         opened_at (datetime.datetime): When it was found first.
         changed_at (datetime.datetime): When.
         closed_at (datetime.datetime | None): When it was settled; null: it is not.
         history (list[DifferenceChange]): What happened to it, oldest first.
         repairs (list[DifferenceWithHistoryRepairsItem]): What `tillbook differences repair` can do about it, the usual
             way first.
+        perhaps_the_other_side (list[str]): Open differences of the other side, of the same sum and near in time:
+            `match` would take them.
     """
 
     number: str
@@ -64,14 +68,17 @@ class DifferenceWithHistory:
     ours: None | str
     theirs: None | str
     refund: None | str
+    about: str
     owner: str
     note: str
     written_off_by: str
+    matched_with: None | str
     opened_at: datetime.datetime
     changed_at: datetime.datetime
     closed_at: datetime.datetime | None
     history: list[DifferenceChange]
     repairs: list[DifferenceWithHistoryRepairsItem]
+    perhaps_the_other_side: list[str]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,11 +117,16 @@ class DifferenceWithHistory:
         refund: None | str
         refund = self.refund
 
+        about = self.about
+
         owner = self.owner
 
         note = self.note
 
         written_off_by = self.written_off_by
+
+        matched_with: None | str
+        matched_with = self.matched_with
 
         opened_at = self.opened_at.isoformat()
 
@@ -136,6 +148,8 @@ class DifferenceWithHistory:
             repairs_item = repairs_item_data.value
             repairs.append(repairs_item)
 
+        perhaps_the_other_side = self.perhaps_the_other_side
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -154,14 +168,17 @@ class DifferenceWithHistory:
                 "ours": ours,
                 "theirs": theirs,
                 "refund": refund,
+                "about": about,
                 "owner": owner,
                 "note": note,
                 "written_off_by": written_off_by,
+                "matched_with": matched_with,
                 "opened_at": opened_at,
                 "changed_at": changed_at,
                 "closed_at": closed_at,
                 "history": history,
                 "repairs": repairs,
+                "perhaps_the_other_side": perhaps_the_other_side,
             }
         )
 
@@ -235,11 +252,20 @@ class DifferenceWithHistory:
 
         refund = _parse_refund(d.pop("refund"))
 
+        about = d.pop("about")
+
         owner = d.pop("owner")
 
         note = d.pop("note")
 
         written_off_by = d.pop("written_off_by")
+
+        def _parse_matched_with(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        matched_with = _parse_matched_with(d.pop("matched_with"))
 
         opened_at = datetime.datetime.fromisoformat(d.pop("opened_at"))
 
@@ -274,6 +300,8 @@ class DifferenceWithHistory:
 
             repairs.append(repairs_item)
 
+        perhaps_the_other_side = cast(list[str], d.pop("perhaps_the_other_side"))
+
         difference_with_history = cls(
             number=number,
             provider_account=provider_account,
@@ -289,14 +317,17 @@ class DifferenceWithHistory:
             ours=ours,
             theirs=theirs,
             refund=refund,
+            about=about,
             owner=owner,
             note=note,
             written_off_by=written_off_by,
+            matched_with=matched_with,
             opened_at=opened_at,
             changed_at=changed_at,
             closed_at=closed_at,
             history=history,
             repairs=repairs,
+            perhaps_the_other_side=perhaps_the_other_side,
         )
 
         difference_with_history.additional_properties = d

@@ -5,6 +5,7 @@ class DifferenceWithHistoryRepairsItem(StrEnum):
     APPLY = "apply"
     ASK = "ask"
     REFUND = "refund"
+    REREAD = "reread"
 
     def __str__(self) -> str:
         return str(self.value)

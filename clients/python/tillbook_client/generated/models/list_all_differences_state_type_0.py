@@ -4,6 +4,7 @@ from enum import StrEnum
 class ListAllDifferencesStateType0(StrEnum):
     GONE = "gone"
     IN_WORK = "in_work"
+    MATCHED = "matched"
     OPEN = "open"
     RESOLVED = "resolved"
     WRITTEN_OFF = "written_off"

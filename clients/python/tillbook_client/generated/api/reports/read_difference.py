@@ -97,9 +97,9 @@ def sync_detailed(
     client: AuthenticatedClient,
     x_request_id: str | Unset = UNSET,
 ) -> Response[DifferenceWithHistory | Problem]:
-    """One difference with its history
+    """One difference with its history, what can be done about it, and what may be its other side
 
-     One difference with its history.
+     One difference with its history, what can be done about it, and what may be its other side.
 
     Needs the scope `report`.
 
@@ -133,9 +133,9 @@ def sync(
     client: AuthenticatedClient,
     x_request_id: str | Unset = UNSET,
 ) -> DifferenceWithHistory | Problem | None:
-    """One difference with its history
+    """One difference with its history, what can be done about it, and what may be its other side
 
-     One difference with its history.
+     One difference with its history, what can be done about it, and what may be its other side.
 
     Needs the scope `report`.
 
@@ -164,9 +164,9 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     x_request_id: str | Unset = UNSET,
 ) -> Response[DifferenceWithHistory | Problem]:
-    """One difference with its history
+    """One difference with its history, what can be done about it, and what may be its other side
 
-     One difference with its history.
+     One difference with its history, what can be done about it, and what may be its other side.
 
     Needs the scope `report`.
 
@@ -198,9 +198,9 @@ async def asyncio(
     client: AuthenticatedClient,
     x_request_id: str | Unset = UNSET,
 ) -> DifferenceWithHistory | Problem | None:
-    """One difference with its history
+    """One difference with its history, what can be done about it, and what may be its other side
 
-     One difference with its history.
+     One difference with its history, what can be done about it, and what may be its other side.
 
     Needs the scope `report`.
 
