@@ -151,4 +151,5 @@ class Wishes:
         except (AgreementNotInForce, NeedsSigning, AlreadyAgreed) as problem:
             user.history.note(self._till.clock.now(), f"not done: {problem!r}")
             return False
+        self._till.happened[ask.__name__] += 1
         return True

@@ -176,6 +176,7 @@ class DebitYears:
         user.history.note(self.till.clock.now(), f"signs {number} {'and pays' if pays else ''}")
         if replaced is not None:
             replaced.replaced_by = booked
+            self.till.happened["signed in the place of another"] += 1
         self.stage.sign(str(number), row.action, row.first_payment_id, signs=self._chance.random() < 0.8)
 
     def _row(self, number: int) -> Any:

@@ -131,6 +131,7 @@ class StoreYears:
             if customer.newest is not None and self._chance.random() < 0.3:
                 customer.buyer = self._chance.choice(self.buyers)
             history.note(now, f"buys for {customer.buyer.name}")
+            self.till.happened["buys again" if customer.newest else "buys"] += 1
             self.stage.buy(customer, self._chance.choice(PRODUCTS))
             return
         wait = timedelta(days=self._chance.randrange(1, LONGEST_WITHOUT))
@@ -142,6 +143,7 @@ class StoreYears:
             if self._chance.random() < a_year * self._step / (365 * 24):
                 history.note(now, act)
                 self._do(customer, act)
+                self.till.happened[act] += 1
 
     def _do(self, customer: Customer, act: str) -> None:
         if act == "broke":

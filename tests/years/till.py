@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -105,6 +106,8 @@ class Till:
         self.clock = FixedClock(start)
         self._url = url
         self._second: Core | None = None
+        self.happened = Counter[str]()
+        """What runs are to show that they had."""
         self._fuse = MeetingFuse(_die)
         self._fuse.watch = self._note_written
         self._users = dict[int, set[str]]()
@@ -145,6 +148,7 @@ class Till:
 
     def restart(self) -> None:
         """A new process: of the one before, nothing is left but the database."""
+        self.happened["restarted"] += 1
         self._engine.dispose()
         self._engine = fused_engine(self._url, self._fuse)
         self.core, self._second = self._new_process(), None
@@ -156,6 +160,7 @@ class Till:
 
     def _other_works(self, kill_at: int) -> None:
         mine = self.core
+        self.happened["a second worker"] += 1
         self.core = self._second = self._second or self._new_process()
         try:
             self.work(kill_at)
@@ -165,8 +170,11 @@ class Till:
     @contextlib.contextmanager
     def mortal(self, kill_at: int = 0) -> Iterator[None]:
         """What is done inside dies at that step."""
-        with self._fuse.armed(kill_at), contextlib.suppress(Killed):
-            yield
+        with self._fuse.armed(kill_at):
+            try:
+                yield
+            except Killed:
+                self.happened["killed"] += 1
 
     def receive(self, _: str, message: Message) -> Reply:
         """What the provider's notification is answered with. A process that is down or dies answers nothing."""
