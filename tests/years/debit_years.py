@@ -78,7 +78,7 @@ class DebitYears:
 
     def _hour(self, acts: list[tuple[DebitUser, str]]) -> None:
         works, self.till.is_up = self.trouble.next_hours(self._step)
-        self.trouble.spoil(self.stage.faults)
+        self.trouble.spoil(self.stage.faults, self._step)
         for user, act in acts:
             self._act(user, act)
         self.stage.read_books()

@@ -94,7 +94,7 @@ class StoreYears:
 
     def _hour(self) -> None:
         works, self.till.is_up = self.trouble.next_hours(self._step)
-        self.trouble.spoil(self.stage.faults)
+        self.trouble.spoil(self.stage.faults, self._step)
         for customer in self.customers:
             if not self.trouble.is_over:
                 self._act(customer)

@@ -13,6 +13,8 @@ CALM_DAYS = 4
 """At the end nothing goes wrong for so long: then our books and the provider's must be alike."""
 SILENT_HOURS = 20
 """No notification is taken for so long at the most."""
+LONGEST_SPOILT = 24
+"""So many hours in a row something goes wrong at the most: whoever looks twice a day must know all within the lag."""
 MOST_STEPS = 250
 """Of one piece of work: a process that dies, dies at one of these."""
 
@@ -26,14 +28,16 @@ class Trouble:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self.is_over = False
-        self._down_hours = 0
+        self._down_hours, self._spoilt_hours = 0, 0
         self._webhooks_too = False
         self.lag = LAG
 
-    def spoil(self, faults: Faults) -> None:
-        """Set what goes wrong with the next messages and calls."""
+    def spoil(self, faults: Faults, hours: int) -> None:
+        """Set what goes wrong with the messages and calls of the next hours."""
         faults.set(lose=0, repeat=0, delay=0.0, reorder=0, timeout_before=0, timeout_after=0, garbage=0, error500=0)
-        if self.is_over or self._chance.random() < 0.5:
+        is_calm = self._chance.random() < 0.5 or self._spoilt_hours + hours > LONGEST_SPOILT
+        self._spoilt_hours = 0 if is_calm else self._spoilt_hours + hours
+        if self.is_over or is_calm:
             return
         name = self._chance.choice(
             ("lose", "repeat", "delay", "reorder", "timeout_before", "timeout_after", "garbage", "error500")
