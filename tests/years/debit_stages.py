@@ -46,7 +46,6 @@ class DebitStage(ABC):
         self.clock = clock
         self.payers = dict[str, Payer]()
         self.books = dict[str, BookedAgreement]()
-        self.last_refusals = dict[str, Refusal | None]()
         self._open = dict[str, tuple[BookedCharge, Any]]()
         self._seen = 0
 
@@ -133,7 +132,4 @@ class DebitStage(ABC):
         return kept[-1].number
 
     def refusal_of(self, number: str) -> Refusal | None:
-        """What a charge of now comes to; remembered, for who wants to know why an agreement was given up."""
-        refusal = self.payers[number].refuses(self.clock.now())
-        self.last_refusals[number] = refusal
-        return refusal
+        return self.payers[number].refuses(self.clock.now())

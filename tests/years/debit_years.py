@@ -210,8 +210,6 @@ class DebitYears:
             ends = row.status == "ended"
             if booked.signed_at is not None and ends != (booked.ended_at is not None):
                 self._disagree(user, f"{booked.number} is {row.status}, and ended at the provider {booked.ended_at}")
-            if row.ended_by == "unpaid" and self.stage.last_refusals.get(booked.number) is None:
-                self._disagree(user, f"{booked.number} was given up, and its payer could pay at last")
         for fault in user.model.faults():
             self._disagree(user, fault)
 
