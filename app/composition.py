@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
@@ -18,13 +19,14 @@ from app.config import BadSettings, Settings
 from app.domain.deciding import PaymentPolicy
 from app.domain.numbers import NumberSource
 from app.domain.schedule import AskRules
-from app.models.engine import engine_options, prepare
+from app.models.engine import engine_options, prepare, prepare_reader
 from app.providers.http import RequestsClient
 from app.providers.registry import Registry, build_accounts
 from app.providers.tools import Clock, Tools
 from app.providers.verbs import least_seconds
 from app.services.accounts.provider_keys import COPY_SECONDS, DatabaseKeys
 from app.services.base.context import Core, ProviderClock, Rules, SystemClock
+from app.services.base.replica import Replica
 from app.services.base.transaction import Sessions
 
 PRIVATE = 0o600
@@ -39,6 +41,12 @@ class House:
     engine: Engine
     keys: dict[str, DatabaseKeys]
 
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+        if self.core.replica is not None:
+            self.core.replica.engine.dispose()
+
     def reload_keys(self) -> None:
         """Copy providers' public keys into this process, unless that was done less than a minute ago."""
         before = self.core.clock.now() - timedelta(seconds=COPY_SECONDS)
@@ -52,10 +60,7 @@ def database_url(settings: Settings) -> URL:
 
     Raises BadSettings for one that cannot be read, or a folder that cannot be made.
     """
-    try:
-        url = make_url(settings.database_url)
-    except (ArgumentError, ValueError):
-        raise BadSettings("database_url: not a URL of a database") from None
+    url = _url_of("database_url", settings.database_url)
     if url.get_backend_name() == "sqlite" and url.database:
         file = Path(url.database).absolute()
         try:
@@ -65,6 +70,13 @@ def database_url(settings: Settings) -> URL:
         _keep_private(file)
         url = url.set(database=str(file))
     return url
+
+
+def _url_of(name: str, text: str) -> URL:
+    try:
+        return make_url(text)
+    except (ArgumentError, ValueError):
+        raise BadSettings(f"{name}: not a URL of a database") from None
 
 
 def _keep_private(file: Path) -> None:
@@ -81,6 +93,17 @@ def build_engine(settings: Settings) -> Engine:
     return prepare(engine, durable=settings.database_durable)
 
 
+def build_replica(settings: Settings) -> Replica | None:
+    """The replica, unseen: whether it answers is looked at when it is needed. A file is never made here."""
+    if settings.reports_database_url is None:
+        return None
+    url = _url_of("reports_database_url", settings.reports_database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        url = url.set(database=f"file:{quote(str(Path(url.database).absolute()))}", query={"mode": "rw", "uri": "true"})
+    engine = create_engine(url, **engine_options(settings.reports_database_url, only_reads=True))
+    return Replica(prepare_reader(engine))
+
+
 def build_house(settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None) -> House:
     """Everything but the web. Raises BadSettings, or Misconfigured when a provider account's settings cannot
     work."""
@@ -95,6 +118,7 @@ def build_house(settings: Settings, *, engine: Engine | None = None, clock: Cloc
         clock=clock,
         rules=rules_of(settings),
         public_url=settings.public_url,
+        replica=build_replica(settings),
     )
     return House(core, engine, keys)
 

@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:///var/tillbook.sqlite3"
     database_durable: bool = True
     """False lets SQLite skip the flush to disk at each commit (demo and tests)."""
+    reports_database_url: str | None = None
+    """A replica of the database: reports and lists of all users are read there."""
     public_url: str = "http://127.0.0.1:8000"
     """Where providers reach us."""
     order_minutes: int = Field(default=30, ge=1, le=24 * 60)
@@ -166,10 +168,10 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(default=0, ge=0, le=8)
     """How many reverse proxies in front of us set X-Forwarded-For and -Proto."""
 
-    @field_validator("database_url")
+    @field_validator("database_url", "reports_database_url")
     @classmethod
-    def _of_a_known_database(cls, url: str) -> str:
-        if url.partition("://")[0] not in DATABASES:
+    def _of_a_known_database(cls, url: str | None) -> str | None:
+        if url is not None and url.partition("://")[0] not in DATABASES:
             raise ValueError("write sqlite:///<file> or postgresql://<user>:<password>@<host>/<database>")
         return url
 

@@ -62,7 +62,7 @@ IDLE_SECONDS = 1.0
 WAITING_SECONDS = pause_seconds(Retried.WAITING_FACT, 0, jitter=0)
 OLD_SECONDS = 600.0
 OLD_CALLS_SECONDS = 3600.0
-"""Between two goes through all slots for calls that are older than they are kept."""
+"""Between two looks for calls that are older than they are kept."""
 FAILURE_PAUSE_SECONDS = 5.0
 CHECKPOINT_PAUSE = timedelta(minutes=1)
 """A round that found no checkpoint to write, or failed to write one, is followed by none for so long."""
@@ -134,7 +134,6 @@ class Worker:
         self._waiting_after = 0
         self._look_for_old_at = 0.0
         self._look_for_old_calls_at = 0.0
-        self._old_calls_from = 0
         self._parked_after = parked_facts.PARKED_START
         self._no_checkpoint_at: datetime | None = None
         self._no_bill_at: datetime | None = None
@@ -143,7 +142,8 @@ class Worker:
         self.stop = threading.Event()
         self.lanes = tuple(self._lanes())
         self._kinds = self._any_due()
-        self._any_due_now = Statement(select(*self._kinds.values()))
+        self.look = Statement(select(*self._kinds.values()))
+        """The look at the database: one column for each kind of work, whether any is due."""
         self._has_begun = False
 
     def run(self) -> None:
@@ -193,7 +193,7 @@ class Worker:
     def _due_kinds(self) -> set[str]:
         """The kinds of work of which something is due: one statement for all of them."""
         values = {"now": self._core.clock.now()}
-        found = self._core.alone(lambda tx: self._any_due_now.rows(tx, values))[0]
+        found = self._core.alone(lambda tx: self.look.rows(tx, values))[0]
         return {kind for kind, is_due in zip(self._kinds, found, strict=True) if is_due}
 
     def _any_due(self) -> dict[str, ColumnElement[bool]]:
@@ -330,13 +330,12 @@ class Worker:
         return self._dispatcher.start_lanes() if self._is_running else self._dispatcher.run_once()
 
     def _old_calls(self) -> int:
-        """What is remembered of calls to providers, as long as the installation wants: a range of slots a round. Nobody
-        waits for this, so all slots are seldom gone through."""
+        """What is remembered of calls to providers, as long as the installation wants. Nobody waits for this, so it is
+        seldom looked for."""
         if time.monotonic() < self._look_for_old_calls_at:
             return 0
-        deleted, go_on_at = call_log.delete_old_calls(self._core, self._old_calls_from)
-        self._old_calls_from = go_on_at or 0
-        if go_on_at is None:
+        deleted = call_log.delete_old_calls(self._core)
+        if not deleted:
             self._look_for_old_calls_at = time.monotonic() + OLD_CALLS_SECONDS
         return deleted
 

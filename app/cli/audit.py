@@ -37,13 +37,17 @@ Tell = Callable[[str], None]
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Also prove that everything that this anchor names is there, unchanged. May be given more than once.",
 )
-def audit(quiet: bool, state: Path | None, anchor: Path | None, against: tuple[Path, ...]) -> None:
+@click.option("--replica", is_flag=True, help="Prove the database of `reports_database_url`, and only that one.")
+def audit(quiet: bool, state: Path | None, anchor: Path | None, against: tuple[Path, ...], replica: bool) -> None:
     """Recompute balances from postings and orders from facts. Exits 1 and lists what differs.
 
     The seal stands for all chains of the ledger: keep it elsewhere to prove later that nothing was rewritten since.
     An anchor goes on proving so while the books are in use. A file that is no anchor: exits 2.
     """
     core = house().core
+    if replica and core.replica is None:
+        raise click.UsageError("--replica: the settings name no `reports_database_url`")
+    core = core.for_reports() if replica else core
     if anchor:
         anchor_files.refuse_to_replace(anchor)
     if (anchor or against) and not core.rules.ledger.seals.key:

@@ -13,7 +13,7 @@ from app.config import load
 def house() -> House:
     """The house over the configured database, given back when the command ends. Raises BadSettings, Misconfigured."""
     parts = build_house(load())
-    click.get_current_context().call_on_close(parts.engine.dispose)
+    click.get_current_context().call_on_close(parts.close)
     return parts
 
 

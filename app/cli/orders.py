@@ -30,7 +30,7 @@ def list_orders(
     user: str | None, status: str | None, since: str | None, until: str | None, limit: int | None, as_csv: bool
 ) -> None:
     """The orders of all users, or of one, newest first."""
-    core = house().core
+    core = house().core if user else house().core.for_reports()
     wanted = OrderFilter(user, None if status is None else OrderStatus(status), span_of(since, until))
     write_list(
         partial(order_service.list_orders, core, wanted),

@@ -31,7 +31,7 @@ def list_refunds(
     user: str | None, status: str | None, since: str | None, until: str | None, limit: int | None, as_csv: bool
 ) -> None:
     """The refunds of all users, or of one, newest first."""
-    core = house().core
+    core = house().core if user else house().core.for_reports()
     wanted = RefundFilter(None, user, None if status is None else RefundStatus(status), span_of(since, until))
     write_list(
         partial(refund_lists.list_refunds, core, wanted),

@@ -27,9 +27,9 @@ def report() -> None:
 @report.command("deferred-revenue")
 def report_deferred_revenue() -> None:
     """As CSV: coins that are bought and not spent, and the money they were bought with, by product and month."""
-    parts = house()
-    zone, rules = parts.core.rules.ledger.zone, parts.core.rules.recognition
-    figures = parts.core.read(lambda session: deferred_revenue(session, zone=zone, rules=rules), snapshot=True)
+    core = house().core.for_reports()
+    zone, rules = core.rules.ledger.zone, core.rules.recognition
+    figures = core.read(lambda session: deferred_revenue(session, zone=zone, rules=rules), snapshot=True)
     rows: list[list[object]] = [["environment", "product", "month", "asset", "coins", "currency", "value_minor"]]
     rows += (
         [about.environment, about.product, about.month, about.asset, sums.coins, about.currency, sums.value_minor]
@@ -54,7 +54,7 @@ def report_deferred_revenue() -> None:
 @click.option("--json", "as_document", is_flag=True, help="As one JSON document.")
 def report_trial_balance(at: str | None, since: str | None, until: str | None, basis: str, as_document: bool) -> None:
     """What every account of the house, and all users together, gained and lost. Exits 1 if it does not sum to zero."""
-    core = house().core
+    core = house().core.for_reports()
     ends = [text for text in (at, until) if text is not None]
     if len(ends) > 1 or (at is not None and since is not None) or (until is not None and since is None):
         raise click.UsageError("give --at, or --from with or without --to")

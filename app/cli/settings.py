@@ -19,6 +19,7 @@ from app.models.base import AnyRow
 from app.models.distribution import not_distributed
 from app.providers.errors import ProviderError
 from app.services.accounts.api_keys import is_genuine, list_keys
+from app.services.base.replica import Replica, ReportsUnavailable
 from app.services.events import endpoints
 from app.web.access import KeySet, KeysUnavailable
 
@@ -65,11 +66,26 @@ def _database(checked: _Checked) -> Iterator[VerdictLine]:
         missing = not_distributed(connection)
     if missing:
         yield VerdictLine(Verdict.FAIL, f"database: not on the nodes: {', '.join(missing)}: run `tillbook distribute`")
+    yield from _replica(checked.parts.core.replica)
     if engine.dialect.name == "sqlite" and "database_url" not in checked.settings.model_fields_set:
         verdict = Verdict.WARNING if checked.in_production else Verdict.OK
         yield VerdictLine(verdict, f"database: no database_url is set, so it is the file {engine.url.database}")
     if engine.dialect.name == "sqlite":
         yield from _rights_of_file(checked)
+
+
+def _replica(replica: Replica | None) -> Iterator[VerdictLine]:
+    """Without it the service works, but for reports."""
+    if replica is None:
+        return
+    try:
+        replica.check_usable()
+        lag = replica.lag_seconds()
+    except ReportsUnavailable as error:
+        yield VerdictLine(Verdict.WARNING, f"database for reports: {error.detail}, so there are no reports")
+        return
+    behind = "how far it is behind cannot be seen" if lag is None else f"{lag:.1f} s behind"
+    yield VerdictLine(Verdict.OK, f"database for reports: {replica.engine.dialect.name}, {behind}")
 
 
 def _rights_of_file(checked: _Checked) -> Iterator[VerdictLine]:

@@ -33,11 +33,14 @@ READ_ONLY = "tillbook_read_only"
 """Execution option: this transaction only reads, so SQLite need not queue it behind writers."""
 
 
-def engine_options(url: str, *, durable: bool = True) -> dict[str, Any]:
-    """Arguments for `create_engine`. `durable=False` lets SQLite skip the flush at each commit (demo and tests)."""
+def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) -> dict[str, Any]:
+    """Arguments for `create_engine`. `durable=False` lets SQLite skip the flush at each commit (demo and tests).
+    `only_reads` is for `prepare_reader`."""
     if make_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000}}
     options = f"-c timezone=UTC -c lock_timeout={POSTGRES_LOCK_MS} -c statement_timeout={POSTGRES_STATEMENT_MS}"
+    if only_reads:
+        options += " -c default_transaction_read_only=on"
     return {
         "pool_size": POOL_SIZE,
         "max_overflow": 0,
@@ -66,6 +69,22 @@ def _ping_idle(engine: Engine) -> None:
 
     event.listen(engine, "checkin", returned)
     event.listen(engine, "checkout", taken)
+
+
+def prepare_reader(engine: Engine) -> Engine:
+    """Install what an engine needs that only reads: whatever is asked of it, it changes nothing."""
+    if engine.dialect.name != "sqlite":
+        _ping_idle(engine)
+        return engine
+
+    def connected(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
 
 
 def prepare(engine: Engine, *, durable: bool = True) -> Engine:

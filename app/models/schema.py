@@ -34,7 +34,12 @@ def newest() -> str:
 def current(engine: Engine) -> str | None:
     """The revision that the database is at; None when it is empty."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return revision_of(connection)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision that this connection's database is at; None when it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def migrate(engine: Engine) -> str:

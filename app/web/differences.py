@@ -31,7 +31,7 @@ DIFFERENCE_LIST = ListShape("differences", "differences", (MOMENT, NUMBER), list
 @blueprint.doc(responses=CSV_RESPONSE)
 def list_bills(query: shapes.BillsQuery) -> Any:
     """Bills of providers that were read, by the time that they cover; refused ones say why."""
-    read = partial(readings.page_of_readings, core(), query.account)
+    read = partial(readings.page_of_readings, core().for_reports(), query.account)
     return list_answer(BILL_LIST, query, read, representations.reading_data)
 
 

@@ -146,6 +146,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "too_many_downloads": (503, "This process sends as many CSV files as it may. Try again."),
     "keys_unavailable": (503, "The keys of user tokens cannot be fetched at present. Try again."),
     "checkpoints_behind": (503, "The worker has not added up enough of the past yet. Try again later."),
+    "reports_unavailable": (503, "The database for reports does not answer, or has another schema. Try again later."),
     "schema_outdated": (503, "The database has another schema. Run `tillbook migrate`."),
 }
 _SAID_BY_TITLE = frozenset({"idempotency_key_reused", "not_found"})

@@ -16,6 +16,18 @@ def live() -> Response:
     return jsonify(status="ok")
 
 
+@blueprint.get("/health/reports")
+def reports() -> Response:
+    """Whether reports can be read, and how far what they say is behind. Readiness does not depend on that: without
+    reports everything else goes on."""
+    house: House = current_app.extensions["tillbook_house"]
+    replica = house.core.replica
+    if replica is None:
+        return jsonify(status="ok", replica=False, lag_seconds=0)
+    replica.check_usable()
+    return jsonify(status="ok", replica=True, lag_seconds=replica.lag_seconds())
+
+
 @blueprint.get("/health/ready")
 def ready() -> Response:
     """Reads the schema's revision, so it proves that the database answers, too."""

@@ -79,9 +79,10 @@ def show_refund(number: str) -> Any:
 def list_refunds(query: shapes.RefundsQuery) -> Any:
     """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else newest first,
     of the user, or, for a backend's key without `user`, of all users."""
-    who, house = caller(), core()
-    order_id = None if query.order is None else _number(query.order)
-    wanted = RefundFilter(order_id, who.user_if_named(query.user), query.status, TimeSpan(query.since, query.until))
+    who = caller()
+    order_id, user_id = None if query.order is None else _number(query.order), who.user_if_named(query.user)
+    house = core().for_reports() if order_id is None and user_id is None else core()
+    wanted = RefundFilter(order_id, user_id, query.status, TimeSpan(query.since, query.until))
     shape = REFUND_LIST if order_id is None else REFUNDS_OF_ORDER
     return list_answer(shape, query, partial(refund_lists.list_refunds, house, wanted), _shown_to(who))
 

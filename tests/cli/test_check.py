@@ -284,3 +284,27 @@ def test_a_new_key_is_toml_that_the_settings_take_whatever_its_name(folder: Path
     assert Settings(env="test", **document).api_keys[written].scopes == {"read", "spend"}
     assert "tbk_" in made.stderr
     assert "tbk_" not in made.stdout
+
+
+def test_a_database_for_reports_that_is_away_is_a_warning(folder: Path) -> None:
+    (folder / "tillbook.toml").write_text(TEST + USERS + KEY + ACCOUNT)
+    assert run("migrate").exit_code == 0
+    away = 'reports_database_url = "sqlite:///replica.sqlite3"\n'
+    done = checked(folder, TEST + away + USERS + KEY + ACCOUNT)
+    assert done.exit_code == 0, done.output
+    assert "warning  database for reports: the replica does not answer" in done.output
+    assert not (folder / "replica.sqlite3").exists()
+    (folder / "replica.sqlite3").write_bytes((folder / "books.sqlite3").read_bytes())
+    done = run("check")
+    assert "ok       database for reports: sqlite, how far it is behind cannot be seen" in done.output
+    assert run("audit", "--replica", "--quiet").output == "audit: balanced\n"
+    (folder / "replica.sqlite3").unlink()
+    assert "the replica does not answer" in run("report", "trial-balance").output
+    assert run("orders", "list", "--user", "alice").exit_code == 0
+    assert run("orders", "list").exit_code == 1
+
+
+def test_an_audit_of_a_replica_that_is_not_there_is_no_audit_of_the_database(folder: Path) -> None:
+    assert checked(folder, TEST + USERS + KEY + ACCOUNT).exit_code == 0
+    done = run("audit", "--replica")
+    assert (done.exit_code, "reports_database_url" in done.output) == (2, True)

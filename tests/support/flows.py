@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +33,8 @@ class Installation:
 
     app: Flask
     shop: CoinShop
+    environ: Mapping[str, str]
+    """The environment in which a process of the service finds its settings."""
     number: int
     """Part of its users' names: what a process remembers of users must not make a second installation cheaper."""
 
@@ -51,7 +53,9 @@ def installation(database_url: str, folder: Path) -> Iterator[Installation]:
         with mock.patch.dict(os.environ, running.environ):
             app = create_app()
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-        yield Installation(app, CoinShop(running, providers, partial(_send, app)), next(_installations))
+        yield Installation(
+            app, CoinShop(running, providers, partial(_send, app)), running.environ, next(_installations)
+        )
     finally:
         structlog.configure(**before)
         app.extensions["tillbook_house"].engine.dispose()

@@ -12,9 +12,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, and_, func, select, tuple_
+from sqlalchemy import Select, and_, select, tuple_
 
-from app.domain.numbers import SLOTS
 from app.domain.proof.anchors import (
     ANCHORED,
     AnchoredAccount,
@@ -30,10 +29,10 @@ from app.models.catalogue import Claim
 from app.models.ledger import ACCOUNTS, MARKS, TRANSFERS
 from app.models.orders import FACTS, Order, Payment
 from app.models.refunds import Refund
-from app.models.slot_guard import sweep
 from app.services.audit.ledger_rows import snapshot
 from app.services.audit.orders import Finding
 from app.services.base.transaction import Sessions, Transaction, read
+from app.services.base.used_slots import used_slots
 from app.services.facts.claims import agreement_reference, slot_of_claim
 
 ANCHOR_PAGE = 500
@@ -53,8 +52,7 @@ Item = TypeVar("Item")
 
 def anchor_lines(sessions: Sessions) -> Iterator[dict[str, object]]:
     """The lines of an anchor of what is there now, but for its header and its signature."""
-    slot = -1
-    while (slot := read(sessions, partial(_next_used, after=slot))) < SLOTS:
+    for slot in read(sessions, _slots_to_anchor):
         with snapshot(sessions) as tx:
             line = AnchoredSlot(slot, _accounts(tx, slot), {table: _anchored(tx, slot, table) for table in ANCHORED})
         yield line.line()
@@ -66,11 +64,9 @@ def anchor_lines(sessions: Sessions) -> Iterator[dict[str, object]]:
         yield {"claims": claims}
 
 
-def _next_used(tx: Transaction, after: int) -> int:
-    """The first slot behind that one that has something to anchor; SLOTS if there is none."""
-    firsts = (select(func.min(c.slot)).where(c.slot > after).scalar_subquery() for c in (_A, _O, _F, _R))
-    found = tx.execute(select(*firsts).prefix_with(sweep("audit"))).one()
-    return min((slot for slot in found if slot is not None), default=SLOTS)
+def _slots_to_anchor(tx: Transaction) -> list[int]:
+    """The slots that have something to anchor."""
+    return used_slots(tx, "audit", *(select(c.slot) for c in (_A, _O, _F, _R)))
 
 
 def _accounts(tx: Transaction, slot: int) -> list[AnchoredAccount]:

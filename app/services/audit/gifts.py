@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, select, tuple_, union
+from sqlalchemy import ColumnElement, FromClause, and_, case, func, select, tuple_
 
 from app.domain.gifts import GIFT_KINDS, TRANSIT, Gift, GiftPart, GiftStatus
 from app.domain.ledger import Lot, Transfer
@@ -22,9 +22,9 @@ from app.domain.refunding import RECALLED, UNRECALLED
 from app.models.base import AnyRow
 from app.models.gifts import GIFT_ARRIVALS, GIFT_PARTS, GIFTS, RECALL_ANSWERS, RECALLS
 from app.models.ledger import ACCOUNTS, LOTS, TRANSFERS
-from app.models.slot_guard import sweep
 from app.services.audit.orders import Finding, Progress
 from app.services.base.transaction import Sessions, Transaction, read
+from app.services.base.used_slots import used_slots
 from app.services.gifts import gift_rows
 from app.services.ledger import clawback, idempotency, reversals
 from app.services.ledger.idempotency import STORED, Stored
@@ -46,9 +46,8 @@ def audit_gifts(sessions: Sessions, progress: Progress | None = None) -> Iterato
 
 def _used_slots(tx: Transaction) -> list[int]:
     tables = (GIFTS, GIFT_PARTS, GIFT_ARRIVALS, RECALLS, RECALL_ANSWERS)
-    wanted: list[Select[Any]] = [select(table.c.slot).prefix_with(sweep("audit")) for table in tables]
-    wanted.append(select(_A.slot).prefix_with(sweep("audit")).where(_A.code == TRANSIT))
-    return sorted(tx.scalars(union(*wanted)))
+    in_transit = select(_A.slot).where(_A.code == TRANSIT)
+    return used_slots(tx, "audit", *(select(table.c.slot) for table in tables), in_transit)
 
 
 def _check_slot(tx: Transaction, slot: int) -> list[Finding]:

@@ -23,7 +23,7 @@ from app.domain.proof.events import MarksProof, StoredMark, SubjectProof
 from app.domain.proof.rows import LedgerFinding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
 from app.domain.settling import Whose
 from app.models.base import AnyRow
-from app.services.audit.ledger_rows import FIRST_SLOTS, HOW_MANY, SlotReader, snapshot
+from app.services.audit.ledger_rows import HOW_MANY, SlotReader, slots_to_prove, snapshot
 from app.services.base.transaction import Sessions, Transaction
 
 MOST_LEDGER_FINDINGS = 100
@@ -90,21 +90,17 @@ def audit_ledger(
     state = state or AuditState()
     with snapshot(sessions) as session:
         watch.begun(session.connection().execute(HOW_MANY, {"p_slot": state.next_slot}).scalar_one())
-    while not state.done:
-        today = Today.at(as_of.now(), as_of.rules)
-        with snapshot(sessions) as session:
-            slot = _next_used(session, state.next_slot)
-            if slot < SLOTS:
-                _audit(session, slot, state, today, watch)
+        slots = slots_to_prove(session, state.next_slot)
+    for slot in slots:
+        if state.done:
+            return state
+        audit_slot(sessions, slot, state, as_of=as_of, watch=watch)
         state.next_slot = slot + 1
         watch.slot(state)
+    if not state.done:  # behind the last of them nothing was there
+        state.next_slot = SLOTS
+        watch.slot(state)
     return state
-
-
-def _next_used(session: Transaction, start: int) -> int:
-    """The first slot from there on that has rows of any kind; SLOTS if there is none."""
-    found = session.connection().execute(FIRST_SLOTS, {"p_slot": start}).one()
-    return min((slot for slot in found if slot is not None), default=SLOTS)
 
 
 def audit_slot(sessions: Sessions, slot: int, state: AuditState, *, as_of: AsOf, watch: Watch = SILENT) -> None:

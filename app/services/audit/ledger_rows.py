@@ -23,6 +23,7 @@ from app.models.ledger import ACCOUNTS, HOLDS, LOT_USES, LOTS, MARKS, REFUSALS, 
 from app.models.refunds import FREEZES
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Sessions, Transaction
+from app.services.base.used_slots import used_slots
 
 A, T, L, U, H, R, M, Z = (table.c for table in (ACCOUNTS, TRANSFERS, LOTS, LOT_USES, HOLDS, REFUSALS, MARKS, FREEZES))
 LEDGER_ROWS_AT_ONCE = 2000
@@ -48,12 +49,6 @@ _HOLD_COLUMNS = (
 _MARK_COLUMNS = (M.account_id, M.number, M.kind, M.subject, M.amount, M.at, M.content, M.hash)
 _FREEZE_COLUMNS = (Z.id, Z.user_id, Z.asset, Z.environment, Z.frozen, Z.reason, Z.actor, Z.refund_id, Z.at, Z.request)
 
-FIRST_SLOTS = select(
-    *(
-        select(func.min(column)).where(column >= _HERE).scalar_subquery().label(f"of_{column.table.name}")
-        for column in (A.slot, T.slot, L.slot, U.slot, H.slot, R.slot, M.slot, Z.slot)
-    )
-).prefix_with(sweep("audit"))
 HOW_MANY = select(func.count()).select_from(TRANSFERS).where(T.slot >= _HERE).prefix_with(sweep("audit"))
 _ACCOUNTS = select(*_ACCOUNT_COLUMNS).where(A.slot == _HERE).order_by(A.id)
 _REVERSED = (
@@ -88,6 +83,12 @@ _FREEZES = select(*_FREEZE_COLUMNS).where(Z.slot == _HERE).order_by(Z.id)
 
 LedgerRow = TypeVar("LedgerRow")
 Stray = Callable[[Any], None]
+
+
+def slots_to_prove(session: Transaction, start: int) -> list[int]:
+    """The slots from there on that have rows of any kind."""
+    columns = (A.slot, T.slot, L.slot, U.slot, H.slot, R.slot, M.slot, Z.slot)
+    return used_slots(session, "audit", *(select(column).where(column >= start) for column in columns))
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from app.services.audit import naming
 from app.services.audit.orders import Finding, Progress
 from app.services.base.idempotency import NO_RESOURCE
 from app.services.base.transaction import Sessions, Transaction, read
+from app.services.base.used_slots import used_slots
 from app.services.ledger import idempotency
 
 SEAL_PAGE = 500
@@ -69,7 +70,7 @@ def audit_seals(sessions: Sessions, seals: Seals, progress: Progress | None = No
 
 
 def _slots_with_keys(tx: Transaction) -> list[int]:
-    return list(tx.scalars(select(_k.slot).prefix_with(sweep("audit")).distinct()))
+    return used_slots(tx, "audit", select(_k.slot))
 
 
 def _keys_without_resource(tx: Transaction, slot: int) -> list[Finding]:

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -26,6 +26,7 @@ from app.domain.refunding import Clawback
 from app.domain.schedule import AskRules
 from app.providers.registry import Registry
 from app.providers.tools import Clock
+from app.services.base.replica import Replica
 from app.services.base.transaction import Sessions, Transaction, alone, read, transact
 
 T = TypeVar("T")
@@ -137,6 +138,16 @@ class Core:
     public_url: str = "http://127.0.0.1:8000"
     """Where providers reach us: `<public_url>/webhooks/<provider account>`."""
     bulkheads: Bulkheads = field(default_factory=Bulkheads)
+    replica: Replica | None = None
+    """Where reports are read; None: where everything is."""
+
+    def for_reports(self) -> Core:
+        """The service as reports see it: it only reads, and may be behind. Not for what somebody decides by, nor for
+        what a user did a moment ago. Raises ReportsUnavailable."""
+        if self.replica is None:
+            return self
+        self.replica.check_usable()
+        return replace(self, sessions=self.replica.sessions)
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one transaction and commit it (`base.transaction.transact` says what is promised)."""

@@ -15,11 +15,11 @@ import structlog
 from sqlalchemy import delete, select
 
 from app.domain.facts import Fact
-from app.domain.numbers import SLOTS, number_at
+from app.domain.numbers import number_at
 from app.models.history import CallMade
-from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.upsert import insertion_if_new
+from app.services.base.used_slots import used_slots
 from app.services.calls.provider_call import CallRecord, ProviderCall
 
 LONGEST_SAID = 128
@@ -27,7 +27,7 @@ LONGEST_SAID = 128
 MOST_DELETED = 1000
 """Rows of one slot that are deleted in one transaction."""
 SLOTS_AT_ONCE = 256
-"""Slots that one look for old rows reads."""
+"""Slots in which one round deletes old rows."""
 _INSERT = insertion_if_new(CallMade.__table__)
 _c = CallMade.__table__.c
 _log = structlog.get_logger(__name__)
@@ -70,26 +70,19 @@ def _row(called: ProviderCall[Any], record: CallRecord, facts: Sequence[Fact], p
     }
 
 
-def delete_old_calls(core: Core, first_slot: int = 0) -> tuple[int, int | None]:
-    """Delete rows that were kept as long as the installation wants, in the first range of slots from here on that has
-    any; how many, and the slot to go on at: None when all slots were gone through.
+def delete_old_calls(core: Core) -> int:
+    """Delete rows that were kept as long as the installation wants, some of them; how many. 0: none is left.
 
-    Slot by slot, since the numbers of a slot's rows rise with their time: that needs no index beside the key.
+    The slots that have any are asked for at once, and each is a transaction of its own. The numbers of a slot's rows
+    rise with their time: that needs no index beside the key.
     """
     before = number_at(core.clock.now() - timedelta(days=core.rules.call_days))
-    for first in range(first_slot, SLOTS, SLOTS_AT_ONCE):
-        slots = core.read(partial(_slots_with_old, first=first, before=before))
-        if slots:
-            deleted = sum(core.transact(partial(_delete, slot=slot, before=before)) for slot in slots)
-            _log.info("old_calls_deleted", calls=deleted)
-            return deleted, first
-    return 0, None
-
-
-def _slots_with_old(tx: Tx, *, first: int, before: int) -> list[int]:
-    slots = range(first, min(first + SLOTS_AT_ONCE, SLOTS))
-    old = select(_c.slot).prefix_with(sweep("old_calls")).where(_c.slot.in_(slots), _c.id < before)
-    return list(tx.scalars(old.distinct()))
+    old = select(_c.slot).where(_c.id < before)
+    slots = core.read(lambda tx: used_slots(tx, "old_calls", old, most=SLOTS_AT_ONCE))
+    deleted = sum(core.transact(partial(_delete, slot=slot, before=before)) for slot in slots)
+    if deleted:
+        _log.info("old_calls_deleted", calls=deleted)
+    return deleted
 
 
 def _delete(tx: Tx, *, slot: int, before: int) -> int:

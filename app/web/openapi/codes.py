@@ -41,7 +41,9 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.differences.list_all_differences": (
         *("balance_overflow", "empty_time_span", "invalid_request", "not_a_cursor", "too_many_downloads"),
     ),
-    "app.web.differences.list_bills": ("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
+    "app.web.differences.list_bills": (
+        *("balance_overflow", "invalid_request", "not_a_cursor", "reports_unavailable", "too_many_downloads"),
+    ),
     "app.web.differences.resume_difference": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.show_difference": ("not_found",),
     "app.web.endpoints.add_endpoint": (
@@ -128,8 +130,8 @@ CODES: dict[str, tuple[str, ...]] = {
         *("too_many_starts", "unknown_product", "unknown_provider_account", "unknown_way", "user_missing"),
     ),
     "app.web.orders.list_orders": (
-        *("balance_overflow", "empty_time_span", "forbidden", "invalid_request", "not_a_cursor", "too_many_downloads"),
-        *("user_missing",),
+        *("balance_overflow", "empty_time_span", "forbidden", "invalid_request", "not_a_cursor", "reports_unavailable"),
+        *("too_many_downloads", "user_missing"),
     ),
     "app.web.orders.list_products": (),
     "app.web.orders.list_providers": (),
@@ -151,16 +153,19 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.refunds.list_freezes": ("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
     "app.web.refunds.list_refunds": (
         *("balance_overflow", "empty_time_span", "forbidden", "invalid_request", "not_a_cursor", "not_found"),
-        *("too_many_downloads", "user_missing"),
+        *("reports_unavailable", "too_many_downloads", "user_missing"),
     ),
     "app.web.refunds.show_refund": ("balance_overflow", "invalid_request", "not_found"),
     "app.web.refunds.unfreeze_wallet": (
         *("idempotency_key_missing", "idempotency_key_reused", "invalid_request", "not_found"),
     ),
     "app.web.report_files.show_report_file": (
-        *("days_not_worked_out", "empty_time_span", "no_such_day", "time_span_too_long", "too_many_downloads"),
+        *("days_not_worked_out", "empty_time_span", "no_such_day", "reports_unavailable", "time_span_too_long"),
+        *("too_many_downloads",),
     ),
-    "app.web.reports.show_trial_balance": ("checkpoints_behind", "empty_time_span", "no_such_day"),
+    "app.web.reports.show_trial_balance": (
+        *("checkpoints_behind", "empty_time_span", "no_such_day", "reports_unavailable"),
+    ),
     "app.web.transfers.capture_hold": (
         *("balance_overflow", "hold_closed", "hold_exceeded", "hold_expired", "idempotency_key_missing"),
         *("idempotency_key_reused", "insufficient_funds", "invalid_request", "not_found", "wallet_frozen"),

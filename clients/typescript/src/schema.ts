@@ -4125,7 +4125,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "reports_unavailable" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listClosings` was refused. */
         ListClosingsProblem: {
@@ -4233,7 +4233,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "reports_unavailable" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listPeriods` was refused. */
         ListPeriodsProblem: {
@@ -4269,7 +4269,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "reports_unavailable" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listTransfers` was refused. */
         ListTransfersProblem: {
@@ -5107,7 +5107,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "days_not_worked_out" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "days_not_worked_out" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "reports_unavailable" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readStatement` was refused. */
         ReadStatementProblem: {
@@ -5143,7 +5143,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "checkpoints_behind" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "checkpoints_behind" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "reports_unavailable" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readWallet` was refused. */
         ReadWalletProblem: {
@@ -8561,6 +8561,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `reports_unavailable`: The database for reports does not answer, or has another schema. Try again later.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -15884,6 +15885,7 @@ export interface operations {
              * @description - `checkpoints_behind`: The worker has not added up enough of the past yet. Try again later.
              *     - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `reports_unavailable`: The database for reports does not answer, or has another schema. Try again later.
              */
             503: {
                 headers: {
@@ -16148,6 +16150,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `reports_unavailable`: The database for reports does not answer, or has another schema. Try again later.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -18319,6 +18322,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `reports_unavailable`: The database for reports does not answer, or has another schema. Try again later.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -18890,6 +18894,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `reports_unavailable`: The database for reports does not answer, or has another schema. Try again later.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
