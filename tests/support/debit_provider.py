@@ -54,6 +54,7 @@ class DebitProvider:
     consents: dict[str, Consent] = field(default_factory=dict)
     trades: dict[str, Trade] = field(default_factory=dict)
     announced: list[tuple[str, date]] = field(default_factory=list)
+    announced_amounts: list[int] = field(default_factory=list)
     account: str = MERCHANT
     currencies: tuple[str, ...] = ("CNY",)
     is_down: bool = False
@@ -124,6 +125,7 @@ class DebitProvider:
 
     def announce(self, ref: Ref, money: Money, due: date) -> None:
         self.announced.append((ref.our_agreement or "", due))
+        self.announced_amounts.append(money.minor)
 
     def query(self, ref: Ref) -> tuple[Fact, ...]:
         if self.is_down:

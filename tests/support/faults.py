@@ -45,6 +45,16 @@ class Fuse:
         finally:
             self._at = 0
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Another process runs in the middle of this one: its steps are no steps of this one, and it dies alone."""
+        before = self.steps, self._at
+        self.steps, self._at = [], 0
+        try:
+            yield
+        finally:
+            self.steps, self._at = before
+
     @property
     def has_blown(self) -> bool:
         return self._at < 0

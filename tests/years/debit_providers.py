@@ -115,6 +115,9 @@ class AlipayStage(DebitStage):
             number = signing.external_no if signing else trade.order.external_agreement_no
             yield number, trade.order.out_trade_no, trade.created_at, trade
 
+    def minor(self, thing: Any) -> int:
+        return int(thing.fen)
+
     def paid_at(self, thing: Any) -> datetime | None:
         return moment_or_none(thing.paid_at)
 
@@ -204,6 +207,9 @@ class WeChatStage(DebitStage):
         for order in islice(self._wechat.books.orders.values(), seen, None):
             yield self._code(order), order.number, self.clock.now(), order
 
+    def minor(self, thing: Any) -> int:
+        return int(thing.total)
+
     def paid_at(self, thing: Any) -> datetime | None:
         return moment_or_none(thing.paid_at)
 
@@ -284,6 +290,9 @@ class SandboxStage(DebitStage):
         names = {each.id: each.number for each in self._sandbox.agreements.all_of(None)}
         for payment in self._sandbox.books.all_of("m-1")[seen:]:
             yield names[payment.agreement_id], payment.number, self.clock.now(), payment
+
+    def minor(self, thing: Any) -> int:
+        return int(thing.asked["amount"])
 
     def paid_at(self, thing: Any) -> datetime | None:
         return thing.at if thing.status == "PAID" else None

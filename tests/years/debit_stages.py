@@ -54,9 +54,11 @@ class DebitStage(ABC):
     faults: Faults
     deliveries: Deliveries
 
-    def expect(self, number: str, payer: Payer) -> BookedAgreement:
+    def expect(self, number: str, payer: Payer, minor: int) -> BookedAgreement:
+        """We have asked for an agreement of that number, about that price."""
         self.payers[number] = payer
-        return self.books.setdefault(number, BookedAgreement(number, payer.zone))
+        booked = BookedAgreement(number, payer.zone, minor, wishes=[(self.clock.now(), minor)])
+        return self.books.setdefault(number, booked)
 
     @abstractmethod
     def watch(self, url: str, body: bytes) -> None:
@@ -83,6 +85,10 @@ class DebitStage(ABC):
         """What was charged after the first `seen` charges: our agreement, number, when it was asked for, the thing."""
 
     @abstractmethod
+    def minor(self, thing: Any) -> int:
+        """What it takes."""
+
+    @abstractmethod
     def paid_at(self, thing: Any) -> datetime | None: ...
 
     @abstractmethod
@@ -106,12 +112,13 @@ class DebitStage(ABC):
             self.books[number].signed_at, self.books[number].ended_at = signed_at, ended_at
         for number, charge, asked_at, thing in self.new_charges(self._seen):
             self._seen += 1
-            booked = BookedCharge(charge, asked_at)
+            booked = BookedCharge(charge, asked_at, self.minor(thing))
             self.books[number].charges.append(booked)
             self._open[charge] = (booked, thing)
         for charge, (booked, thing) in list(self._open.items()):
             booked.paid_at = self.paid_at(thing)
-            if booked.paid_at is not None or self.is_over(thing):
+            booked.is_over = booked.paid_at is not None or self.is_over(thing)
+            if booked.is_over:
                 del self._open[charge]
 
     def refund_newest(self, number: str) -> str | None:

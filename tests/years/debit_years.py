@@ -4,54 +4,29 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
 
 from app.domain.facts import Refusal
-from app.services.agreements import agreement_requests, agreement_rows, signing_requests
-from app.services.agreements.agreement_requests import AgreementNotInForce
-from app.services.agreements.signing_requests import AlreadyAgreed, NewAgreement
+from app.services.agreements import agreement_rows, signing_requests
+from app.services.agreements.signing_requests import AgreementNotInForce, AlreadyAgreed, NewAgreement
 from app.services.base.errors import PaymentDeclined, ProviderUnavailable
-from app.services.base.idempotency import Keyed, keyed
+from app.services.base.idempotency import keyed
 from app.services.calls import agreement_signing
 from app.services.payments.orders import PayBy
 from tests.years.changes import Changes
-from tests.years.debit_model import DebitModel
+from tests.years.debit_model import BookedAgreement, Plan
 from tests.years.debit_providers import DEBIT_STAGES
 from tests.years.debit_stages import DebitStage, Payer
-from tests.years.till import ACCOUNT, COINS, Till, shown
+from tests.years.debit_wishes import CATALOGUE, PLANS, DebitUser, Wishes
+from tests.years.till import ACCOUNT, Till, shown
 from tests.years.trouble import CALM_DAYS, Trouble
-from tests.years.verdict import Disagreement, History
+from tests.years.verdict import Disagreement
 
-CATALOGUE = f"""
-[[products]]
-sku = "vip"
-title = "VIP, a month"
-prices = {{ CNY = "15.00" }}
-entitlements = ["vip"]
-plan = {{ period = "1 month" }}
-[[products.grants]]
-amount = {COINS}
-"""
 ZONES = ("Asia/Shanghai", "Europe/Berlin", "America/New_York", "UTC")
 SETTLED_HOURS = 12
 """A signing that is under way is over after so long, so that the user may sign anew."""
-
-
-@dataclass
-class DebitUser:
-    name: str
-    payer: Payer
-    model: DebitModel = field(default_factory=DebitModel)
-    history: History = field(default_factory=History)
-    next_signing: datetime | None = None
-    tries: int = 0
-
-    @property
-    def newest(self) -> str | None:
-        return self.model.agreements[-1].number if self.model.agreements else None
 
 
 class DebitYears:
@@ -66,6 +41,7 @@ class DebitYears:
         self.stage: DebitStage = DEBIT_STAGES[provider](self.till.clock, self.till.receive, self._chance)  # type: ignore[call-arg]
         self.till.serve(self.stage.plugin, self.stage.settings, self.stage.app, self.stage.watch)
         self.till.kill_receiver_at = self.trouble.kill_at
+        self._wishes = Wishes(self.till, self.stage, self._chance, lambda: self.trouble.lag)
         self.users = [self._user(number, start) for number in range(users)]
         self._start, self._step = start, step
         self._changes = Changes(self.till)
@@ -102,7 +78,7 @@ class DebitYears:
 
     def _hour(self, acts: list[tuple[DebitUser, str]]) -> None:
         works, self.till.is_up = self.trouble.next_hours(self._step)
-        self.trouble.spoil(self.stage.faults)
+        self.trouble.spoil(self.stage.faults, self._step)
         for user, act in acts:
             self._act(user, act)
         self.stage.read_books()
@@ -111,8 +87,10 @@ class DebitYears:
         self.stage.deliver()
         if works:
             kill_at = self.trouble.kill_at()
-            self.till.work(kill_at)
+            self.till.work(kill_at, self.trouble.meets_at(), self.trouble.kill_at())
             if kill_at:
+                if self.trouble.restarts():
+                    self.till.restart()
                 self.till.move_to(self.till.clock.now() + timedelta(seconds=61))
                 self.till.work()
         self.stage.read_books()
@@ -125,11 +103,12 @@ class DebitYears:
     def _acts_of_the_day(self) -> Mapping[int, list[tuple[DebitUser, str]]]:
         now, acts = self.till.clock.now(), dict[int, list[tuple[DebitUser, str]]]()
         for user in self.users:
-            booked = user.model.agreements[-1] if user.model.agreements else None
-            stands = booked is not None and booked.signed_at is not None and booked.ended_at is None
+            stands = user.current is not None
             for act, a_year in RATES.items() if stands else ():
                 if self._chance.random() < a_year / 365:
                     acts.setdefault(self._chance.randrange(24), []).append((user, act))
+            if user.resumes_at is not None and user.resumes_at <= now:
+                acts.setdefault(self._chance.randrange(24), []).append((user, "resume"))
             if not stands and user.next_signing is None:
                 user.next_signing = now + timedelta(days=self._chance.randrange(2, 40))
             if user.next_signing is not None and user.next_signing <= now + timedelta(days=1):
@@ -138,37 +117,54 @@ class DebitYears:
         return acts
 
     def _act(self, user: DebitUser, act: str) -> None:
-        now, number = self.till.clock.now(), user.newest
+        now, booked = self.till.clock.now(), user.current
         user.history.note(now, act)
         if act == "sign":
-            self._sign(user)
-        elif number is None or self.stage.books[number].ended_at is not None:
+            self._sign(user, self._chance.choice(list(PLANS.values())))
+        elif booked is None:
             return
         elif act == "broke":
             user.payer.refusal = self._chance.choice((Refusal.NO_MONEY, Refusal.NO_MONEY, *Refusal))
             user.payer.refused_until = now + timedelta(hours=24 * self._chance.choice((0.5, 1, 2, 3, 5, 9, 20)))
         elif act in ("leave", "leave in silence"):
-            self.stage.leave(number, told=act == "leave")
+            self.stage.leave(booked.number, told=act == "leave")
         elif act == "lapse":
-            self.stage.lapse(number)
+            self.stage.lapse(booked.number)
         elif act == "refund":
-            user.history.note(now, f"refunded: {self.stage.refund_newest(number)}")
+            user.history.note(now, f"refunded: {self.stage.refund_newest(booked.number)}")
+        elif act in ("cancel", "cancel at the end"):
+            self._wishes.end(user, booked, at_once=act == "cancel")
+        elif act == "change":
+            dearer = self._wishes.change(user, booked)
+            if dearer is not None:
+                self._sign(user, dearer, booked)
         else:
-            self._want_end(user, int(number), at_once=act == "cancel")
+            {"pause": self._wishes.pause, "resume": self._wishes.resume, "stay": self._wishes.stay}[act](user, booked)
 
-    def _sign(self, user: DebitUser) -> None:
+    def _sign(self, user: DebitUser, plan: Plan, replaced: BookedAgreement | None = None) -> None:
         pays = self.stage.paying_way is not None and self._chance.random() < 0.3
         way = self.stage.paying_way if pays and self.stage.paying_way else self.stage.way
         extra = {"openid": "oUpF8uMEb4qRXf22hE3X68TekukE"} if way == "jsapi" else {}
-        wanted = NewAgreement(user.name, "vip", PayBy(ACCOUNT, way, extra), zone=user.payer.zone, pay_now=pays)
+        wanted = NewAgreement(
+            user.name,
+            plan.sku,
+            PayBy(ACCOUNT, way, extra),
+            zone=user.payer.zone,
+            pay_now=pays,
+            replaces=None if replaced is None else int(replaced.number),
+        )
         user.tries += 1
         request = keyed(f"user:{user.name}", f"sign-{user.tries}", "create_agreement", {})
         try:
             number = signing_requests.create_signing(self.till.core, wanted, request)
-        except AlreadyAgreed:
-            user.next_signing = self.till.clock.now() + timedelta(days=1)
+        except (AlreadyAgreed, AgreementNotInForce) as problem:
+            user.history.note(self.till.clock.now(), f"not signed: {problem!r}")
+            user.next_signing = self.till.clock.now() + timedelta(days=1) if replaced is None else None
             return
-        user.model.agreements.append(self.stage.expect(str(number), user.payer))
+        booked = self.stage.expect(str(number), user.payer, plan.minor)
+        booked.replaces, booked.is_paid_at_once = replaced, pays
+        if booked not in user.model.agreements:
+            user.model.agreements.append(booked)
         try:
             agreement_signing.start_signing(self.till.core, number)
         except (ProviderUnavailable, PaymentDeclined) as problem:
@@ -178,22 +174,10 @@ class DebitYears:
         if row.action is None or self._chance.random() < 0.1:
             return  # the payer thinks better of it
         user.history.note(self.till.clock.now(), f"signs {number} {'and pays' if pays else ''}")
+        if replaced is not None:
+            replaced.replaced_by = booked
+            self.till.happened["signed in the place of another"] += 1
         self.stage.sign(str(number), row.action, row.first_payment_id, signs=self._chance.random() < 0.8)
-
-    def _want_end(self, user: DebitUser, number: int, *, at_once: bool) -> None:
-        user.tries += 1
-        key = f"end-{user.tries}"
-
-        def owned(owner: str) -> Keyed:
-            return keyed(f"user:{owner}", key, "end", {})
-
-        try:
-            agreement_requests.request_end(self.till.core, number, None, owned, "user", at_once=at_once)
-        except AgreementNotInForce as problem:
-            user.history.note(self.till.clock.now(), f"not ended: {problem!r}")
-            return
-        booked = self.stage.books[str(number)]
-        booked.unwanted_at = booked.unwanted_at or self.till.clock.now()
 
     def _row(self, number: int) -> Any:
         return self.till.core.read(lambda tx: agreement_rows.known_agreement(tx, number))
@@ -205,21 +189,21 @@ class DebitYears:
         for user in users:
             self.seen += 1
             horizons = user.model.horizons(now, self.trouble.lag)
-            until = self.till.active(user.name).get("vip")
-            allowed = {user.model.active_until(now, *pair) for pair in product(horizons, repeat=2)}
-            if until not in allowed:
-                self._disagree(user, f"active until {until}, and not {sorted(map(str, allowed))}")
+            active = self.till.active(user.name)
+            allowed = [user.model.active(now, *pair) for pair in product(horizons, repeat=2)]
+            if active not in allowed:
+                self._disagree(user, f"{_times(active)} is active, and not {' or '.join(map(_times, allowed))}")
             coins = self.till.coins(user.name)
-            wanted = {COINS * user.model.paid_and_kept(horizon) for horizon in horizons}
+            wanted = {user.model.coins(horizon) for horizon in horizons}
             if coins not in wanted:
                 self._disagree(user, f"{coins} coins, and not {sorted(wanted)}")
 
     def _compare_at_the_end(self, user: DebitUser) -> None:
         now = self.till.clock.now()
-        until, wanted = self.till.active(user.name).get("vip"), user.model.active_until(now, now, now)
-        if until != wanted:
-            self._disagree(user, f"active until {until} at the end, and not {wanted}")
-        if self.till.coins(user.name) != COINS * user.model.paid_and_kept(now):
+        active, wanted = self.till.active(user.name), user.model.active(now, now, now)
+        if active != wanted:
+            self._disagree(user, f"{_times(active)} is active at the end, and not {_times(wanted)}")
+        if self.till.coins(user.name) != user.model.coins(now):
             self._disagree(user, f"{self.till.coins(user.name)} coins at the end")
         for booked in user.model.agreements:
             row = self._row(int(booked.number))
@@ -234,12 +218,21 @@ class DebitYears:
         for booked in user.model.agreements:
             lines.append(f"ours: {shown(self._row(int(booked.number)))}")
             lines.append(f"theirs: signed {booked.signed_at}, ended {booked.ended_at}, unwanted {booked.unwanted_at}")
+            lines.append(f"  pauses {booked.pauses}, resumed {booked.resumed}, wishes {booked.wishes}")
             lines += [f"  {charge}" for charge in booked.charges]
+            lines += [f"  paid {start} to {end}: {charge.number}" for start, end, charge in booked.paid(self._now())]
         raise Disagreement(user.name, [*user.history.lines, *lines])
 
     def periods(self) -> int:
         """How many periods were paid at the provider."""
-        return sum(user.model.paid_and_kept(self.till.clock.now()) for user in self.users)
+        return sum(len(user.model.kept(self._now())) for user in self.users)
+
+    def _now(self) -> datetime:
+        return self.till.clock.now()
+
+
+def _times(active: Mapping[str, datetime]) -> str:
+    return ", ".join(f"{name} until {until}" for name, until in sorted(active.items())) or "nothing"
 
 
 RATES: Mapping[str, float] = {
@@ -249,6 +242,9 @@ RATES: Mapping[str, float] = {
     "leave in silence": 0.25,
     "lapse": 0.25,
     "cancel": 0.2,
-    "cancel at the end": 0.2,
+    "cancel at the end": 0.4,
+    "stay": 6,
+    "pause": 0.8,
+    "change": 2,
 }
 """How often in a year each happens to a user whose agreement stands."""

@@ -21,7 +21,9 @@ from tests.years.store_model import Grace, SoldPeriod, StoreModel, Subscription
 
 URL = "https://store.test"
 ENVIRONMENT: Environment = "Sandbox"
-PRODUCTS = ("vip.monthly", "gold.monthly")
+MONTHS_OF = {"vip.monthly": 1, "plus.monthly": 1, "gold.monthly": 1, "vip.yearly": 12}
+"""All of one group. Another product of one month is had at once, and one of another duration with the next renewal."""
+PRODUCTS = tuple(MONTHS_OF)
 GRACE = timedelta(days=16)
 LONGEST_RETRY = timedelta(days=60)
 
@@ -53,6 +55,8 @@ class Customer:
     failed_at: datetime | None = None
     next_product: str | None = None
     consents: bool = True
+    shared: Purchase | None = None
+    """What a member of the family has of it."""
 
     @property
     def stands(self) -> bool:
@@ -111,13 +115,14 @@ class StoreStage:
         self._begin(customer, made, self.clock.now())
         customer.next_product, customer.consents, customer.failed_at = None, True, None
         self._tell(customer, "SUBSCRIBED", "INITIAL_BUY" if old is None else "RESUBSCRIBE")
-        self._hand_in(customer)
+        self._hand_in(customer.buyer, made)
 
     def upgrade(self, customer: Customer) -> None:
         """Another product at once; what is left of the running period goes back."""
         old = customer.newest
         assert old is not None
-        product = next(each for each in PRODUCTS if each != old.payload["productId"])
+        others = [each for each, months in MONTHS_OF.items() if months == 1 and each != old.payload["productId"]]
+        product = self._chance.choice(others)
         if old.status != ACTIVE or old.payload["purchaseDate"] >= self._store.purchases.milliseconds():
             return
         if customer.ends_at <= self.clock.now() or "revocationDate" in old.payload:
@@ -128,14 +133,35 @@ class StoreStage:
         customer.anchor, customer.month, customer.next_product = self.clock.now(), 0, None
         self._begin(customer, made, self.clock.now())
         self._tell(customer, "DID_CHANGE_RENEWAL_PREF", "UPGRADE")
-        self._hand_in(customer)
+        self._hand_in(customer.buyer, made)
 
     def downgrade(self, customer: Customer) -> None:
-        """Another product from the next period on."""
+        """Another product from the next period on; or all is to stay as it is."""
         assert customer.newest is not None
-        customer.next_product = next(each for each in PRODUCTS if each != customer.newest.payload["productId"])
-        customer.newest.renewal["autoRenewProductId"] = customer.next_product
-        self._tell(customer, "DID_CHANGE_RENEWAL_PREF", "DOWNGRADE")
+        has = customer.newest.payload["productId"]
+        stays = customer.next_product is not None and self._chance.random() < 0.5
+        customer.next_product = None if stays else self._chance.choice([each for each in PRODUCTS if each != has])
+        customer.newest.renewal["autoRenewProductId"] = customer.next_product or has
+        self._tell(customer, "DID_CHANGE_RENEWAL_PREF", "" if stays else "DOWNGRADE")
+
+    def share(self, customer: Customer) -> None:
+        """Somebody of the family gets it too, as a transaction of its own and without our token: nothing was paid for
+        that, whoever hands it in. Or that is over."""
+        assert customer.newest is not None
+        if customer.shared is not None:
+            self._store.purchases.refund(ENVIRONMENT, customer.shared.id)
+            self._store.notifications.tell("REVOKE", "", customer.shared)
+            customer.shared = None
+            return
+        customer.shared = self._store.purchases.buy(
+            ENVIRONMENT,
+            customer.newest.payload["productId"],
+            product_type=SUBSCRIPTION,
+            customer=f"{customer.number}-family",
+            inAppOwnershipType="FAMILY_SHARED",
+        )
+        self._store.notifications.tell("SUBSCRIBED", "INITIAL_BUY", customer.shared)
+        self._hand_in(customer.buyer, customer.shared)
 
     def switch_off(self, customer: Customer) -> None:
         assert customer.newest is not None
@@ -196,6 +222,9 @@ class StoreStage:
         customer.next_product, customer.failed_at = None, None
         self._begin(customer, made, start)
         self._tell(customer, "DID_RENEW", subtype)
+        if customer.shared is not None:
+            customer.shared = self._store.purchases.renew(ENVIRONMENT, customer.shared.id)
+            self._store.notifications.tell("DID_RENEW", subtype, customer.shared)
 
     def _fail(self, customer: Customer) -> None:
         assert customer.newest is not None
@@ -218,7 +247,7 @@ class StoreStage:
     def _begin(self, customer: Customer, made: Purchase, start: datetime) -> None:
         """A month by the calendar of the store, counted from the day on which it was bought."""
         assert customer.anchor is not None
-        customer.month += 1
+        customer.month += MONTHS_OF[made.payload["productId"]]
         year, month = divmod(customer.anchor.year * 12 + customer.anchor.month - 1 + customer.month, 12)
         day = min(customer.anchor.day, calendar.monthrange(year, month + 1)[1])
         end = customer.anchor.replace(year=year, month=month + 1, day=day)
@@ -239,11 +268,10 @@ class StoreStage:
         for grace in self._subscription(customer).graces:
             grace.over_at = grace.over_at or self.clock.now()
 
-    def _hand_in(self, customer: Customer) -> None:
+    def _hand_in(self, buyer: Buyer, made: Purchase) -> None:
         """The device has the transaction, and the app hands it in as soon as it can."""
-        assert customer.newest is not None
-        proof = {"signed_transactions": [self._store.notifications.signed_transaction(customer.newest)]}
-        self.at_device.append((customer.buyer, json.dumps(proof).encode()))
+        proof = {"signed_transactions": [self._store.notifications.signed_transaction(made)]}
+        self.at_device.append((buyer, json.dumps(proof).encode()))
 
 
 def moment(ms: int) -> datetime:

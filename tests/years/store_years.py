@@ -14,21 +14,26 @@ from app.services.base.context import Tx
 from app.services.intake import receipts
 from tests.years.changes import Changes
 from tests.years.store_model import StoreModel
-from tests.years.store_stage import PRODUCTS, Buyer, Customer, StoreStage
+from tests.years.store_stage import MONTHS_OF, PRODUCTS, Buyer, Customer, StoreStage
 from tests.years.till import ACCOUNT, Till
 from tests.years.trouble import CALM_DAYS, Trouble
 from tests.years.verdict import Disagreement, History
 
-MADE_ACTIVE = {"vip.monthly": frozenset({"vip"}), "gold.monthly": frozenset({"vip", "gold"})}
-COINS_OF = {"vip.monthly": 100, "gold.monthly": 333}
+MADE_ACTIVE = {
+    "vip.monthly": frozenset({"vip"}),
+    "plus.monthly": frozenset({"plus"}),
+    "gold.monthly": frozenset({"vip", "gold"}),
+    "vip.yearly": frozenset({"vip"}),
+}
+COINS_OF = {"vip.monthly": 100, "plus.monthly": 151, "gold.monthly": 333, "vip.yearly": 1200}
 CATALOGUE = "".join(
     f"""
 [[products]]
-sku = "{product_id.partition(".")[0]}"
-title = "{product_id}, a month"
+sku = "{product_id.replace(".", "-")}"
+title = "{product_id}"
 store_ids = {{ {ACCOUNT} = "{product_id}" }}
 entitlements = {sorted(MADE_ACTIVE[product_id])}
-plan = {{ period = "1 month" }}
+plan = {{ period = "{MONTHS_OF[product_id]} months" }}
 [[products.grants]]
 amount = {COINS_OF[product_id]}
 """
@@ -89,7 +94,7 @@ class StoreYears:
 
     def _hour(self) -> None:
         works, self.till.is_up = self.trouble.next_hours(self._step)
-        self.trouble.spoil(self.stage.faults)
+        self.trouble.spoil(self.stage.faults, self._step)
         for customer in self.customers:
             if not self.trouble.is_over:
                 self._act(customer)
@@ -99,8 +104,10 @@ class StoreYears:
             self._hand_in()
         if works:
             kill_at = self.trouble.kill_at()
-            self.till.work(kill_at)
+            self.till.work(kill_at, self.trouble.meets_at(), self.trouble.kill_at())
             if kill_at:
+                if self.trouble.restarts():
+                    self.till.restart()
                 self.till.move_to(self.till.clock.now() + timedelta(seconds=61))
                 self.till.work()
         self.stage.deliver()
@@ -124,6 +131,7 @@ class StoreYears:
             if customer.newest is not None and self._chance.random() < 0.3:
                 customer.buyer = self._chance.choice(self.buyers)
             history.note(now, f"buys for {customer.buyer.name}")
+            self.till.happened["buys again" if customer.newest else "buys"] += 1
             self.stage.buy(customer, self._chance.choice(PRODUCTS))
             return
         wait = timedelta(days=self._chance.randrange(1, LONGEST_WITHOUT))
@@ -135,6 +143,7 @@ class StoreYears:
             if self._chance.random() < a_year * self._step / (365 * 24):
                 history.note(now, act)
                 self._do(customer, act)
+                self.till.happened[act] += 1
 
     def _do(self, customer: Customer, act: str) -> None:
         if act == "broke":
@@ -204,5 +213,6 @@ RATES: Mapping[str, float] = {
     "switch_off": 0.7,
     "refund": 0.4,
     "raise_price": 0.3,
+    "share": 0.7,
 }
 """How often in a year each happens to a customer whose subscription stands."""

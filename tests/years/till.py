@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -38,8 +39,6 @@ from tests.support.databases import sessions_for
 from tests.support.faults import Fuse, fused_engine
 
 ACCOUNT = "till"
-COINS = 100
-"""What each period of every plan here grants."""
 MOST_ROUNDS = 12
 _KINDS = Statement(select(*(queue.leases.any_due for queue in QUEUES), ANY_OVER))
 
@@ -75,12 +74,41 @@ class DyingLine:
         return answer
 
 
+class MeetingFuse(Fuse):
+    """Between two transactions of one worker, and around its calls, another worker may come by: at the n-th such moment
+    from `expect` on."""
+
+    _MOMENTS = frozenset({"after commit", "before call", "after call"})
+
+    def __init__(self, blow: Callable[[Any], None]) -> None:
+        super().__init__(blow)
+        self._comes_in = 0
+        self.other: Callable[[], None] = lambda: None
+
+    def expect(self, moment: int) -> None:
+        """0: no other worker comes by."""
+        self._comes_in = moment
+
+    def step(self, name: str, connection: Any = None) -> None:
+        super().step(name, connection)
+        if name not in self._MOMENTS or self._comes_in == 0:
+            return
+        self._comes_in -= 1
+        if self._comes_in == 0:
+            with self.aside():
+                self.other()
+
+
 class Till:
     """The service. `kill_at` is how many steps the next piece of work may take before its process dies; 0: it lives."""
 
     def __init__(self, url: str, start: datetime, catalogue: str) -> None:
         self.clock = FixedClock(start)
-        self._fuse = Fuse(_die)
+        self._url = url
+        self._second: Core | None = None
+        self.happened = Counter[str]()
+        """What runs are to show that they had."""
+        self._fuse = MeetingFuse(_die)
         self._fuse.watch = self._note_written
         self._users = dict[int, set[str]]()
         self._written = set[int]()
@@ -113,13 +141,40 @@ class Till:
         self.core = replace(self.core, registry=Registry({ACCOUNT: account}))
         if isinstance(provider, Refreshes):
             provider.refresh()
+        self._rebuild = lambda: plugin.build(plugin.settings.model_validate(settings), tools)
         return account
+
+    _rebuild: Callable[[], Any]
+
+    def restart(self) -> None:
+        """A new process: of the one before, nothing is left but the database."""
+        self.happened["restarted"] += 1
+        self._engine.dispose()
+        self._engine = fused_engine(self._url, self._fuse)
+        self.core, self._second = self._new_process(), None
+
+    def _new_process(self) -> Core:
+        accounts = {each.name: replace(each, provider=self._rebuild()) for each in self.core.registry}
+        numbers = NumberSource(lambda: int(self.clock.now().timestamp() * 1000))
+        return replace(self.core, sessions=sessions_for(self._engine), registry=Registry(accounts), numbers=numbers)
+
+    def _other_works(self, kill_at: int) -> None:
+        mine = self.core
+        self.happened["a second worker"] += 1
+        self.core = self._second = self._second or self._new_process()
+        try:
+            self.work(kill_at)
+        finally:
+            self.core = mine
 
     @contextlib.contextmanager
     def mortal(self, kill_at: int = 0) -> Iterator[None]:
         """What is done inside dies at that step."""
-        with self._fuse.armed(kill_at), contextlib.suppress(Killed):
-            yield
+        with self._fuse.armed(kill_at):
+            try:
+                yield
+            except Killed:
+                self.happened["killed"] += 1
 
     def receive(self, _: str, message: Message) -> Reply:
         """What the provider's notification is answered with. A process that is down or dies answers nothing."""
@@ -132,8 +187,11 @@ class Till:
 
     kill_receiver_at: Callable[[], int] = staticmethod(lambda: 0)
 
-    def work(self, kill_at: int = 0) -> None:
-        """All that is due now, by a worker that may die."""
+    def work(self, kill_at: int = 0, meets_at: int = 0, kill_other_at: int = 0) -> None:
+        """All that is due now, by a worker that may die. At one moment of its work another worker may come by, and
+        may die too."""
+        self._fuse.other = partial(self._other_works, kill_other_at)
+        self._fuse.expect(meets_at)
         with self.mortal(kill_at):
             for account in self.core.registry:
                 for feed, minutes in account.scan.items():

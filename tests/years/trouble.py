@@ -13,8 +13,13 @@ CALM_DAYS = 4
 """At the end nothing goes wrong for so long: then our books and the provider's must be alike."""
 SILENT_HOURS = 20
 """No notification is taken for so long at the most."""
+LONGEST_SPOILT = 24
+"""So many hours in a row something goes wrong at the most: whoever looks twice a day must know all within the lag."""
 MOST_STEPS = 250
 """Of one piece of work: a process that dies, dies at one of these."""
+
+MOST_MEETINGS = 12
+"""Transactions and calls of one piece of work after which another worker may come by."""
 
 
 class Trouble:
@@ -23,14 +28,16 @@ class Trouble:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self.is_over = False
-        self._down_hours = 0
+        self._down_hours, self._spoilt_hours = 0, 0
         self._webhooks_too = False
         self.lag = LAG
 
-    def spoil(self, faults: Faults) -> None:
-        """Set what goes wrong with the next messages and calls."""
+    def spoil(self, faults: Faults, hours: int) -> None:
+        """Set what goes wrong with the messages and calls of the next hours."""
         faults.set(lose=0, repeat=0, delay=0.0, reorder=0, timeout_before=0, timeout_after=0, garbage=0, error500=0)
-        if self.is_over or self._chance.random() < 0.5:
+        is_calm = self._chance.random() < 0.5 or self._spoilt_hours + hours > LONGEST_SPOILT
+        self._spoilt_hours = 0 if is_calm else self._spoilt_hours + hours
+        if self.is_over or is_calm:
             return
         name = self._chance.choice(
             ("lose", "repeat", "delay", "reorder", "timeout_before", "timeout_after", "garbage", "error500")
@@ -40,6 +47,14 @@ class Trouble:
     def kill_at(self) -> int:
         """At which step the next piece of work dies; 0: it does not."""
         return 0 if self.is_over or self._chance.random() > 0.15 else self._chance.randrange(1, MOST_STEPS)
+
+    def meets_at(self) -> int:
+        """At which moment of its work a worker meets another one; 0: it is alone."""
+        return 0 if self.is_over or self._chance.random() > 0.2 else self._chance.randrange(1, MOST_MEETINGS)
+
+    def restarts(self) -> bool:
+        """Whether a process that died is started anew by itself, or its work is left to another one."""
+        return self._chance.random() < 0.5
 
     def new_day(self) -> None:
         """Sometimes nobody works for a day or three."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,10 @@ class History:
 
     def note(self, at: datetime, what: str) -> None:
         self.lines.append(f"{at:%Y-%m-%d %H:%M:%S} {what}")
+
+
+def counted(happened: Counter[str]) -> str:
+    return ", ".join(f"{name} {times}" for name, times in sorted(happened.items()))
 
 
 class Disagreement(AssertionError):

@@ -161,6 +161,18 @@ def plan_charge(tx: Tx, row: AnyRow) -> AnyRow:
     return agreement_rows.change_agreement(tx, row, {"next_charge_at": charge_at, "next_work_at": tx.now})
 
 
+def begin_now(tx: Tx, row: AnyRow, planned: AnyRow | None) -> tuple[AnyRow, AnyRow | None]:
+    """Have the next period of a locked agreement begin now; the two rows as they are then. A period that was `planned`
+    for an earlier time, and has no order, is announced anew: its payer was told of another day."""
+    row = agreement_rows.change_agreement(tx, row, {"anchor_at": tx.now, "anchor_number": row.next_period})
+    if planned is not None:
+        start, ends_at = plans.span(row, planned.number)
+        planned = agreement_rows.change_period(
+            tx, planned, {"starts_at": start, "ends_at": ends_at, "announced_at": None}
+        )
+    return row, planned
+
+
 def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     """It is in force, from now on or again. Periods are counted from here unless a paid one has set their beginning."""
     changes |= {"signed_at": fact.at, "ended_at": None, "ended_by": "", "action": None}
@@ -256,7 +268,7 @@ def period_refused(tx: Tx, row: AnyRow, period: AnyRow, refusal: Refusal, attemp
     """A charge of its due period ended unpaid: try again by the table, or see that it ends."""
     rules, zone = tx.core.rules.charges, plans.zone_of(row)
     again = None
-    if row.status in CHARGEABLE:
+    if row.status in IN_FORCE:
         again = next_attempt(
             due_day(period.starts_at, zone),
             refusal,
@@ -272,7 +284,8 @@ def period_refused(tx: Tx, row: AnyRow, period: AnyRow, refusal: Refusal, attemp
     after = next_agreement_status(AgreementStatus(row.status), AgreementCause.UNPAID)
     if after is not None:
         changes["status"] = after
-    if again is None and rules.when_unpaid is WhenUnpaid.END and row.status in IN_FORCE and row.cancel_at is None:
+    # Who has paused it may resume it, whatever became of the charge that was under way.
+    if again is None and rules.when_unpaid is WhenUnpaid.END and row.status in CHARGEABLE and row.cancel_at is None:
         changes |= {"cancel_at": tx.now, "cancel_by": ENDED_BY_RULE}
     if refusal is Refusal.AGREEMENT_GONE:
         changes["asked_at"] = row.created_at  # due to be asked about

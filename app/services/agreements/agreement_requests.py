@@ -13,7 +13,7 @@ from app.domain.numbers import slot_of_number
 from app.models.base import AnyRow
 from app.models.catalogue import Product
 from app.services.accounts.catalog import check_for_sale
-from app.services.agreements import agreement_facts, agreement_rows
+from app.services.agreements import agreement_facts, agreement_rows, charge_rows
 from app.services.agreements.agreement_facts import ENDED_AS_SECOND
 from app.services.agreements.signing_requests import AgreementNotInForce, AlreadyAgreed, KeptByTheStore, NotAPlan
 from app.services.base.context import Core, Tx
@@ -81,22 +81,23 @@ def resume_charges(core: Core, number: int, user_id: str | None, owned: Callable
 
 def begin_again(tx: Tx, row: AnyRow) -> None:
     """Go on charging a locked agreement in force. Where nothing is paid any more, the next period begins now; the one
-    that stayed unpaid is not made up for."""
+    that stayed unpaid is not made up for. A charge that is under way, or can be tried again, goes on."""
     changes: dict[str, Any] = {"cancel_at": None, "cancel_by": "", "tries": 0}
     if row.status == AgreementStatus.PAUSED:
         changes["status"] = next_agreement_status(AgreementStatus.PAUSED, AgreementCause.RESUMED)
-    due = agreement_rows.find_period(tx, row, row.next_period)
-    number = row.next_period
-    if due is not None and due.status == "unpaid":
-        number += 1
-        changes["next_period"] = number
     has_gap = row.paid_until is None or row.paid_until <= tx.now
-    if row.anchor_at is not None and has_gap and (due is None or due.status != "due"):
-        changes |= {"anchor_at": tx.now, "anchor_number": number}
-    changed = agreement_facts.settle_agreement(
-        tx, row, changes, None, *([due] if due is not None and due.next_try_at else [])
-    )
-    if changed.status in CHARGEABLE and changed.next_charge_at is None and due is not None and due.status == "unpaid":
+    due = agreement_rows.find_period(tx, row, row.next_period)
+    if due is not None and due.status == "due" and has_gap and charge_rows.is_missed(tx, due):
+        due = agreement_rows.change_period(tx, due, {"status": "unpaid", "next_try_at": None})
+    is_given_up = due is not None and due.status == "unpaid"
+    if is_given_up:
+        row = agreement_rows.change_agreement(tx, row, {"next_period": row.next_period + 1})
+    has_order = due is not None and due.order_id is not None and not is_given_up
+    if row.anchor_at is not None and has_gap and not has_order:
+        row, _ = agreement_facts.begin_now(tx, row, None if is_given_up else due)
+    told = [due] if due is not None and due.next_try_at else []
+    changed = agreement_facts.settle_agreement(tx, row, changes, None, *told)
+    if changed.status in CHARGEABLE and changed.next_charge_at is None and is_given_up:
         agreement_facts.plan_charge(tx, changed)
 
 

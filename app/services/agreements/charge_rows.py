@@ -9,7 +9,7 @@ from typing import Any
 from app.domain.facts import Ref
 from app.domain.money import Money
 from app.domain.schedule import next_ask
-from app.domain.status import OrderStatus, PaymentStatus
+from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
 from app.models.base import AnyRow
 from app.models.orders import Order, Payment
 from app.providers.facts import Intent
@@ -111,3 +111,12 @@ def write(tx: Tx, order: Any, payment: Any) -> None:
 
 def latest_payment(tx: Tx, slot: int, order_id: int) -> AnyRow:
     return payment_rows.payments_of_order(tx, slot, order_id)[-1]
+
+
+def is_missed(tx: Tx, period: AnyRow) -> bool:
+    """Whether the order of a period stayed unpaid: all attempts have ended, and no time is left for another."""
+    if period.order_id is None:
+        return False
+    payments = payment_rows.payments_of_order(tx, period.slot, period.order_id)
+    is_open = any(each.status in OPEN_PAYMENT or each.status == PaymentStatus.HELD for each in payments)
+    return not is_open and payments[-1].expires_at <= tx.now

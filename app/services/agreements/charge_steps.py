@@ -18,6 +18,7 @@ from app.domain.facts import Refusal
 from app.domain.periods import charge_moment
 from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
 from app.models.base import AnyRow
+from app.providers.agreements import ChargeWindow
 from app.services.agreements import agreement_events, agreement_facts, agreement_rows, charge_rows, plans
 from app.services.base.context import Tx
 from app.services.payments import payment_rows
@@ -116,22 +117,25 @@ def _with_the_signing(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow) -> Ch
 
 
 def _of_new_order(tx: Tx, row: AnyRow, period: AnyRow | None) -> ChargeStep:
-    row = _moved_to_now(tx, row)
+    if plans.span(row, row.next_period)[1] <= tx.now:
+        # Went by before anything was asked for it (no worker ran): it is not charged for, and begins now.
+        row, period = agreement_facts.begin_now(tx, row, period)
     rules, window = tx.core.rules.charges, plans.window_of(tx, row)
     charge_at = plans.planned_charge(row, row.next_period, rules)
     if window.notice:
         if announcement_moment(charge_at, window.notice) > tx.now:
             return ChargeStep(row, again_at=announcement_moment(charge_at, window.notice))
-        period = period or _add_period(tx, row)
-        if period.announced_at is None:
-            return ChargeStep(row, announce=period)
+        if period is None or not _is_announced(tx, period, window):
+            row = _with_next_plan(tx, row)  # what is announced is what is charged
+            return ChargeStep(row, announce=period or _add_period(tx, row))
         charge_at = max(charge_at, period.announced_at + window.notice)
     if charge_at > tx.now:
         return ChargeStep(row, again_at=charge_at)
     later = _unless_too_many(tx, row)
     if later is not None:
         return ChargeStep(row, again_at=later)
-    row = _with_next_plan(tx, row)
+    if period is None or period.announced_at is None:
+        row = _with_next_plan(tx, row)
     period = period or _add_period(tx, row)
     expires_at = max(period.starts_at + window.after, tx.now + LEAST_TIME)
     order = charge_rows.new_order(tx, row, row.next_period, expires_at)
@@ -141,11 +145,10 @@ def _of_new_order(tx: Tx, row: AnyRow, period: AnyRow | None) -> ChargeStep:
     return ChargeStep(row, charge=payment)
 
 
-def _moved_to_now(tx: Tx, row: AnyRow) -> AnyRow:
-    """A period that went by before anything was asked for it (no worker ran) is not charged for: it begins now."""
-    if plans.span(row, row.next_period)[1] > tx.now:
-        return row
-    return agreement_rows.change_agreement(tx, row, {"anchor_at": tx.now, "anchor_number": row.next_period})
+def _is_announced(tx: Tx, period: AnyRow, window: ChargeWindow) -> bool:
+    """Whether the payer was told of its charge, and not so long ago that the provider takes that charge no more."""
+    told_at: datetime | None = period.announced_at
+    return told_at is not None and tx.now <= told_at + window.notice + window.after
 
 
 def _add_period(tx: Tx, row: AnyRow) -> AnyRow:

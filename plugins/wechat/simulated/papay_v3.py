@@ -197,7 +197,6 @@ class PapayV3:
             )
         )
         order.state = "ACCEPT"
-        self.announced.pop(contract.contract_id, None)
         return {"out_trade_no": number, "amount": {"total": fen, "currency": CURRENCY}}
 
     def _check(self, contract: Contract, fen: int) -> None:
@@ -210,6 +209,11 @@ class PapayV3:
         plan = self.announced.get(contract.contract_id)
         if plan is None or plan.fen != fen or not plan.first <= self._today() <= plan.last:
             raise Refused(400, "INVALID_REQUEST", "未预约扣费或不在可扣费期内")
+
+    def taken(self, contract_id: str) -> None:
+        """Its deduction has succeeded. One that failed may be tried again on the announced days: a schedule is
+        SCHEDULED until it is PAID or EXPIRED."""
+        self.announced.pop(contract_id, None)
 
     def _standing(self, contract_id: str) -> Contract:
         contract = self._contracts.find(contract_id)

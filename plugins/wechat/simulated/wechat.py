@@ -94,6 +94,7 @@ class SimulatedWeChat:
     def pay(self, number: str, coupon: int = 0, *, charged: bool = False) -> Order:
         """The payer pays, and the merchant is told."""
         order = self.books.pay(number, coupon, charged=charged)
+        self.papay_v3.taken(order.contract_id)
         if order.signing and self.signs_with_payments:
             self.tell_contract(self.contracts.sign(order.signing))
         self.deliveries.enqueue(
