@@ -116,8 +116,10 @@ def empty(folder: Path) -> MovedClock:
     return MovedClock(folder / "clock")
 
 
-def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Running:
-    """Write the configuration of a fresh installation into an emptied folder."""
+def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]], *, moves_clock: bool = False) -> Running:
+    """Write the configuration of a fresh installation into a folder that is empty, or not there yet. `moves_clock`: the
+    `clock` of the installation moves the service, too."""
+    folder.mkdir(parents=True, exist_ok=True)
     clock = MovedClock(folder / "clock")
     url = f"http://127.0.0.1:{port}"
     secret, key = secrets.token_urlsafe(32), "tbk_" + secrets.token_urlsafe(32)
@@ -127,7 +129,7 @@ def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]]) -> Run
             "database_url": f"sqlite:///{folder / 'tillbook.sqlite3'}",
             "database_durable": False,
             "public_url": url,
-            "clock_offset_file": str(clock.file),
+            **({"clock_offset_file": str(clock.file)} if moves_clock else {}),
         },
         "user_jwt": {"secret": secret},
         "gifts": {"enabled": True},

@@ -255,7 +255,7 @@ def main() -> None:
     url = f"http://127.0.0.1:{web}"
     ports = {"alipay": alipay, "wechat": wechat, "apple": apple}
     providers = simulators.start(ports, url, house.empty(FOLDER))
-    running = house.prepare(FOLDER, web, providers.accounts)
+    running = house.prepare(FOLDER, web, providers.accounts, moves_clock=True)
     try:
         for command in (("migrate",), ("products", "import", str(CATALOGUE))):
             done = running.tillbook(*command)

@@ -69,11 +69,9 @@ def paid_under(tx: Tx, reported: ReportedFact, decision: Decision, locked: Locke
     return told_of(tx, reported) if has_period else None
 
 
-def with_period(locked: LockedPayment, row: AnyRow | None) -> LockedPayment:
+def with_period(locked: LockedPayment, row: AnyRow) -> LockedPayment:
     """The purchase as it is told: its order names the next period of that agreement, as the API shows it. The row of
     the order does not: it is sealed before the agreement is looked for."""
-    if row is None:
-        return locked
     return replace(locked, order=locked.order._replace(agreement_id=row.id, period_number=row.next_period))
 
 

@@ -248,7 +248,8 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
         return _refund(tx, stored, locked)
     if locked is None:
         return _agreement(tx, stored) if _is_of_agreement(fact) else _unmatched(tx, stored, decision)
-    subscription = store_agreements.paid_under(tx, stored.reported, decision, locked)
+    has_period = stored.reported.fact.period_end is not None
+    subscription = store_agreements.paid_under(tx, stored.reported, decision, locked) if has_period else None
     _move_and_book(tx, stored, decision, locked, subscription)
     applied = _settled(tx, stored, decision, payment_id)
     if fact.kind is Kind.AUTHORIZED and decision.outcome not in NOT_MATCHED:
@@ -369,7 +370,8 @@ def _move_and_book(
     if decision.order is not None and not locked.is_new:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
-    events = _events(tx, stored, decision, store_agreements.with_period(locked, subscription))
+    told = locked if subscription is None else store_agreements.with_period(locked, subscription)
+    events = _events(tx, stored, decision, told)
     if decision.order is OrderStatus.PAID and fulfilments.is_fulfilled_outside(order):
         fulfilments.order_fulfilment(tx, order, payment.id, fact, moves, events)
     money, booking = bookings.of_reported(stored.reported), decision.booking
