@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import product
 
 WHOLE = 100_000
 
@@ -96,21 +97,25 @@ class StoreModel:
                 yield from (period.start, period.end)
             yield from (grace.until for grace in each.graces)
 
-    def active(self, now: datetime, knowing: datetime) -> dict[str, datetime]:
-        found = dict[str, datetime]()
-        for each in self.subscriptions.values():
-            for name, until in each.active(now, knowing, self.made_active).items():
-                found[name] = max(until, found.get(name, until))
-        return found
-
-    def coins(self, knowing: datetime, knowing_refunds: datetime) -> int:
-        """What was sold and what went back are told by messages of their own."""
-        return sum(
-            self._kept(period, knowing_refunds)
+    def may_be_active(self, now: datetime, horizons: Sequence[datetime]) -> list[dict[str, datetime]]:
+        """Each subscription is told of by messages of its own, and may be known as far as any of the horizons."""
+        of_each = [
+            _distinct(each.active(now, horizon, self.made_active) for horizon in horizons)
             for each in self.subscriptions.values()
-            for period in each.periods
-            if period.sold_at <= knowing
-        )
+        ]
+        return [_latest(one) for one in product(*of_each)]
+
+    def may_have(self, horizons: Sequence[datetime]) -> set[int]:
+        """What was sold and what went back are told by messages of their own, too."""
+        sums = {0}
+        for each in self.subscriptions.values():
+            coins = {self._coins(each, *pair) for pair in product(horizons, repeat=2)}
+            sums = {known + more for known in sums for more in coins}
+        return sums
+
+    def _coins(self, subscription: Subscription, knowing: datetime, knowing_refunds: datetime) -> int:
+        sold = (period for period in subscription.periods if period.sold_at <= knowing)
+        return sum(self._kept(period, knowing_refunds) for period in sold)
 
     def _kept(self, period: SoldPeriod, knowing: datetime) -> int:
         granted = self.coins_of[period.product]
@@ -119,3 +124,20 @@ class StoreModel:
     def horizons(self, now: datetime, lag: timedelta) -> Sequence[datetime]:
         recent = {at for each in self.subscriptions.values() for at in each.moments() if now - lag <= at <= now}
         return [now - lag, *sorted(recent), now]
+
+
+def _distinct(found: Iterable[dict[str, datetime]]) -> list[dict[str, datetime]]:
+    kept = list[dict[str, datetime]]()
+    for each in found:
+        if each not in kept:
+            kept.append(each)
+    return kept
+
+
+def _latest(of_each: Iterable[dict[str, datetime]]) -> dict[str, datetime]:
+    """What several subscriptions make active: each thing until the latest moment."""
+    found = dict[str, datetime]()
+    for each in of_each:
+        for name, until in each.items():
+            found[name] = max(until, found.get(name, until))
+    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from itertools import product
 
 from sqlalchemy import text
 
@@ -159,11 +158,11 @@ class StoreYears:
             self.seen += 1
             horizons = buyer.model.horizons(now, self.trouble.lag)
             active = self.till.active(buyer.name)
-            allowed = [buyer.model.active(now, horizon) for horizon in horizons]
+            allowed = buyer.model.may_be_active(now, horizons)
             if active not in allowed:
                 self._disagree(buyer, f"{_times(active)} is active, and not {' or '.join(map(_times, allowed))}")
             coins = self.till.coins(buyer.name)
-            wanted = {buyer.model.coins(*pair) for pair in product(horizons, repeat=2)}
+            wanted = buyer.model.may_have(horizons)
             if coins not in wanted:
                 self._disagree(buyer, f"{coins} coins, and not {sorted(wanted)}")
 
