@@ -57,12 +57,19 @@ def new_order(tx: Tx, agreement: Any, number: int, expires_at: datetime) -> Any:
 
 
 def new_payment(
-    tx: Tx, agreement: Any, order: Any, attempt: int, *, return_url: str = "", extra: Mapping[str, Any] | None = None
+    tx: Tx,
+    agreement: Any,
+    order: Any,
+    attempt: int,
+    *,
+    expires_at: datetime | None = None,
+    return_url: str = "",
+    extra: Mapping[str, Any] | None = None,
 ) -> Any:
-    """An attempt to pay the order, not yet written. What the provider knows of product and owner is as it was
-    signed."""
+    """An attempt to pay the order, not yet written; it can be paid as long as the order, unless a later moment is
+    given. What the provider knows of product and owner is as it was signed."""
     number = tx.core.numbers.next(order.slot)
-    terms = agreement.terms
+    terms, until = agreement.terms, expires_at or order.expires_at
     intent = Intent(
         ref=Ref(ours=str(number)),
         money=Money(order.amount_minor, order.currency),
@@ -72,7 +79,7 @@ def new_payment(
         owner=terms["owner"],
         way=agreement.way,
         created_at=tx.now,
-        expires_at=order.expires_at,
+        expires_at=until,
         notify_url=terms["notify_url"],
         return_url=return_url,
         extra=extra or {},
@@ -90,9 +97,9 @@ def new_payment(
         action=None,
         problem="",
         created_at=tx.now,
-        expires_at=order.expires_at,
+        expires_at=until,
         paid_at=None,
-        next_query_at=next_ask(now=tx.now, asked=0, expires_at=order.expires_at, rules=tx.core.rules.ask, jitter=0.5),
+        next_query_at=next_ask(now=tx.now, asked=0, expires_at=until, rules=tx.core.rules.ask, jitter=0.5),
         last_query_at=None,
         hinted_at=None,
         queries=0,

@@ -95,7 +95,9 @@ def _of_unpaid_order(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest:
     later = _unless_too_many(tx, row)
     if later is not None:
         return ChargeStep(row, again_at=later)
-    payment = charge_rows.new_payment(tx, row, order, newest.attempt + 1)
+    # Some providers take a day to decide: the order waits for its open payment, however late that was asked for.
+    until = max(order.expires_at, tx.now + LEAST_TIME)
+    payment = charge_rows.new_payment(tx, row, order, newest.attempt + 1, expires_at=until)
     charge_rows.write(tx, None, payment)
     agreement_rows.change_period(tx, period, {"next_try_at": None})
     return ChargeStep(row, charge=payment)

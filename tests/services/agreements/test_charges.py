@@ -98,6 +98,26 @@ def test_what_is_pending_waits_and_what_then_failed_is_tried_again(house: Agreem
     assert [each.status for each in house.payments(number)] == ["failed", "paid"]
 
 
+def test_a_late_attempt_has_a_day_to_succeed_though_the_time_of_its_order_ends_before(house: AgreementHouse) -> None:
+    house.debit.script.extend(["no_money", "pending"])
+    number = house.signed()
+    house.at(datetime(2026, 1, 2, 9, tzinfo=UTC))
+    order = house.world.order_row(house.periods(number)[0].order_id)
+    house.at(order.expires_at - timedelta(hours=2))  # nobody worked until now
+    _, second = house.payments(number)
+    assert (second.status, second.expires_at - second.created_at) == ("pending", timedelta(days=1))
+    house.later(hours=4)
+    assert house.world.order_row(order.id).status == "open"
+    house.world.clock.advance(timedelta(hours=16).total_seconds())
+    house.tell(house.debit.decide(str(second.id), Kind.PAID))
+    assert (house.row(number).status, [each.status for each in house.payments(number)]) == (
+        "active",
+        ["failed", "paid"],
+    )
+    assert house.world.coins() == 100
+    house.world.assert_balanced()
+
+
 def test_an_agreement_that_is_gone_is_asked_about_and_ends(house: AgreementHouse) -> None:
     number = house.signed()
     house.debit.user_ends(str(number))  # and the message of it is lost
