@@ -44,7 +44,7 @@ def test_the_client_of_openapi_python_client_does_the_main_job(service: Service,
         timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {**MAIN_JOB, "sku": "coins-300", "refused": "idempotency_key_missing"}
+    assert json.loads(done.stdout) == {**MAIN_JOB, "sku": "club", "refused": "idempotency_key_missing"}
 
 
 @pytest.mark.timeout(300)

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.engine import make_url
 
+from app.services.base.moved_clock import MovedClock
 from bench.plain_handler import create_application
 from bench.plain_rows import Seed
 from tests.demo.house import Running
@@ -52,7 +53,8 @@ def plain(tmp_path: Path, providers: SimulatedProviders) -> Iterator[Plain]:
         database = make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
         seed = Seed(database)
         seed.users({USER: TOKEN})
-        running = Running(folder=tmp_path, url="", jwt_secret="s" * 32, backend_key="key", environ={})
+        clock = MovedClock(tmp_path / "clock")
+        running = Running(folder=tmp_path, url="", jwt_secret="s" * 32, backend_key="key", environ={}, clock=clock)
         config = {
             **providers.accounts,
             "database_url": database,

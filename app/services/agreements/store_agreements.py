@@ -143,6 +143,8 @@ def _after_period(
     after = next_agreement_status(AgreementStatus(row.status), AgreementCause.PAID, by_store=True)
     if is_later:
         changes["told_at"] = told_at
+        if row.valid_until is not None and row.valid_until > fact.at:
+            changes["valid_until"] = None  # of a period that this one replaced
         if after is not None:
             changes |= {"status": after, "ended_at": None, "ended_by": "", "grace_until": None}
     return changes

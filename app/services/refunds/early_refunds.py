@@ -58,12 +58,13 @@ def _again(tx: Tx, fact: AnyRow) -> bool:
 
 
 def _payment_of(tx: Tx, fact: AnyRow) -> int | None:
-    """By our number, or else by the provider's: a person may have given the money to another payment than the one that
-    the provider names."""
     ours, theirs = parse_number(fact.content["ours"]), fact.content["theirs"]
-    keys = None if ours is None else payment_rows.payment_keys(tx, fact.slot, ours)
-    if keys is None and theirs is not None:
-        keys = payment_rows.payment_keys_by_theirs(tx, fact.slot, fact.provider_account, fact.environment, theirs)
+    if ours is not None:
+        keys = payment_rows.payment_keys(tx, fact.slot, ours)
+        return int(keys.id) if keys is not None else refund_rows.given_to(tx, fact)
+    if theirs is None:
+        return None
+    keys = payment_rows.payment_keys_by_theirs(tx, fact.slot, fact.provider_account, fact.environment, theirs)
     return int(keys.id) if keys is not None else None
 
 

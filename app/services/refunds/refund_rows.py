@@ -161,6 +161,18 @@ def counted_without_payment(tx: Transaction, slot: int, provider_account: str, e
     return list(tx.execute(wanted.order_by(_f.at, _f.id)))
 
 
+def given_to(tx: Transaction, refund: AnyRow) -> int | None:
+    """The payment of the refund's slot that got the money which was told under the numbers that the refund names: a
+    person has given it to another payment than the one that the provider names. None if nobody did."""
+    about = (_f.slot == refund.slot, _f.provider_account == refund.provider_account)
+    told = [_f.content[name].as_string() == refund.content[name] for name in ("ours", "theirs")]
+    wanted = select(_f.payment_id).where(
+        *about, _f.environment == refund.environment, _f.kind == Kind.PAID, _f.payment_id.is_not(None), *told
+    )
+    found = tx.scalar(wanted.order_by(_f.id).limit(1))
+    return None if found is None else int(found)
+
+
 def waiting_beside(tx: Transaction, reason: str, limit: int) -> list[AnyRow]:
     """Facts about refunds that wait for their payment, in all slots, beside a fact that says for this reason that the
     money went elsewhere."""
