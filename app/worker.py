@@ -42,7 +42,7 @@ from app.services.calls import (
 from app.services.differences import due_comparisons
 from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
-from app.services.facts import assigned, inbox
+from app.services.facts import inbox, waiting_refunds
 from app.services.facts import parked as parked_facts
 from app.services.finance import bill_bookings, recognition
 from app.services.fulfilments import reminders
@@ -51,7 +51,6 @@ from app.services.intake import receipts
 from app.services.ledger import checkpoints
 from app.services.ledger import expiry as ledger_expiry
 from app.services.payments import expiry
-from app.services.refunds import early_refunds
 
 BATCH = 100
 """Things that one round of a lane does at the most."""
@@ -309,8 +308,7 @@ class Worker:
         if time.monotonic() < self._look_for_waiting_at:
             return 0
         self._look_for_waiting_at = time.monotonic() + WAITING_SECONDS
-        refunds, self._waiting_after = early_refunds.look_at_early(self._core, self._waiting_after)
-        refunds += assigned.look_at_refunds_of_assigned(self._core)
+        refunds, self._waiting_after = waiting_refunds.look_at_waiting_refunds(self._core, self._waiting_after)
         applied, self._parked_after = parked_facts.look_at_parked(self._core, self._parked_after)
         return refunds + applied
 

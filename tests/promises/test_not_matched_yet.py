@@ -21,9 +21,8 @@ from app.models.orders import FactRow, Order, Payment
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import ensure_user
 from app.services.base.reported_fact import ReportedFact, Road
-from app.services.facts import claims, parked
+from app.services.facts import claims, parked, waiting_refunds
 from app.services.facts.owner import tell
-from app.services.refunds import early_refunds
 from tests.promises.test_reexamined import STORE_CATALOGUE, forgotten
 from tests.support.buyer import BONUS, COINS, PAID, Buyer, target
 from tests.support.facts import paid_fact, told
@@ -78,7 +77,7 @@ class Teller:
             self.world.clock.advance(1)
             if step is None:
                 parked.look_at_parked(self.world.core, parked.PARKED_START)
-                early_refunds.look_at_early(self.world.core, 0)
+                waiting_refunds.look_at_waiting_refunds(self.world.core, 0)
             else:
                 fact, road = self.facts[step[0]], step[1]
                 applied = tell(self.world.core, ReportedFact(self.world.account, fact, road), holder=self.holder)

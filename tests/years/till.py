@@ -31,9 +31,9 @@ from app.services.base.context import Core, ProviderClock, Rules
 from app.services.base.statements import Statement
 from app.services.calls.scans import scan_due
 from app.services.facts.parked import PARKED_START, look_at_parked
+from app.services.facts.waiting_refunds import look_at_waiting_refunds
 from app.services.intake.notifications import receive_notification
 from app.services.payments.expiry import ANY_OVER, expire_due_orders
-from app.services.refunds.early_refunds import look_at_early
 from app.worker import QUEUES
 from tests.support.databases import sessions_for
 from tests.support.faults import Fuse, fused_engine
@@ -216,7 +216,7 @@ class Till:
     def look_at_what_waits(self) -> None:
         """What the worker seldom looks at: facts whose cause may have come since."""
         with self.mortal():
-            look_at_early(self.core, 0)
+            look_at_waiting_refunds(self.core, 0)
             look_at_parked(self.core, PARKED_START)
 
     def move_to(self, moment: datetime) -> None:

@@ -6,7 +6,7 @@ of one slot and safe to repeat. Between them the fact is `assigned` and stays on
 command goes on with it, and a claim keeps a second order from getting the same money.
 
 The provider goes on naming its old number: refunds that are told under that number are told again with the payment that
-got the money (`look_at_refunds_of_assigned`).
+got the money (`facts.waiting_refunds`).
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-import structlog
 from sqlalchemy import func, select
 
 from app.domain.deciding import Booking, Decision, Late
-from app.domain.facts import REFUND_KINDS, Fact, Kind, fact_of
+from app.domain.facts import REFUND_KINDS, Fact, Kind
 from app.domain.matching import Expected, Mismatch, mismatch
 from app.domain.money import Money
-from app.domain.numbers import slot_of_number, slot_of_user
-from app.domain.raw_documents import words_in
+from app.domain.numbers import slot_of_number
 from app.domain.status import OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
 from app.models.orders import FactRow
@@ -34,12 +32,8 @@ from app.services.facts import claims
 from app.services.facts.apply import apply_fact, apply_stored
 from app.services.facts.record import Applied, can_be_looked_at_again
 from app.services.payments import bookings, fact_rows, interventions, payment_rows
-from app.services.refunds import early_refunds, refund_rows
 
-MOST_REFUNDS = 100
-"""Refunds of assigned money that one round tells again."""
 _f = FactRow.__table__.c
-_log = structlog.get_logger(__name__)
 
 
 class NotAssigned(Exception):
@@ -95,7 +89,7 @@ def plan_assignment(core: Core, number: int, order_id: int) -> Assignment:
     if not (mine or told_again):
         raise NotAssigned(f"the order has no attempt to pay by {account.name}: make one")
     payment = (told_again or mine)[-1]
-    fact = fact_of(row.kind, row.at, row.content, words_in(row.raw))
+    fact = fact_rows.fact_in(row)
     fact = replace(fact, ref=replace(fact.ref, ours=str(payment.id)))
     why = _mismatch(core, account, order, payment, fact)
     if why is not None:
@@ -178,42 +172,3 @@ def _settle(tx: Tx, *, row: AnyRow) -> None:
     known = tx.execute(select(_f.from_suspense).where(_f.slot == row.slot, _f.id == row.id)).one()
     decided = Decision(Outcome.NOTED, Mismatch.ASSIGNED)
     fact_rows.settle_fact(tx, row.slot, row.id, decided, None, from_suspense=known.from_suspense)
-
-
-# --- refunds of assigned money ---
-
-
-def look_at_refunds_of_assigned(core: Core) -> int:
-    """Tell refunds again that wait where their money was told, and not where it was assigned to; how many. Two
-    transactions, each of one slot and safe to repeat."""
-    rows = core.read(lambda tx: refund_rows.waiting_beside(tx, Mismatch.ASSIGNED, MOST_REFUNDS))
-    return sum(_told_there(core, row) for row in rows)
-
-
-def _told_there(core: Core, row: AnyRow) -> bool:
-    """One refund's trouble is its own: logged, and looked at again in the next round."""
-    try:
-        reported = _refund_there(core, row)
-        if reported is None:
-            return False
-        core.transact(partial(apply_fact, reported=reported))
-        core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
-    except Exception:
-        _log.exception("refund_of_assigned_money_not_told", fact=row.id)
-        return False
-    return True
-
-
-def _refund_there(core: Core, row: AnyRow) -> ReportedFact | None:
-    """The refund, with the number of the payment that got the money. None while that is not told, or its provider
-    account is not configured."""
-    account = core.registry.get(row.provider_account)
-    names = (row.provider_account, row.environment, row.content["theirs"])
-    user = core.alone(lambda tx: claims.owner_of(tx, *names))
-    if account is None or user is None:
-        return None
-    keys = core.read(lambda tx: payment_rows.payment_keys_by_theirs(tx, slot_of_user(user), *names))
-    if keys is None:
-        return None
-    fact = fact_of(row.kind, row.at, row.content, words_in(row.raw))
-    return ReportedFact(account, replace(fact, ref=replace(fact.ref, ours=str(keys.id))), row.road, row.message_id)

@@ -16,9 +16,8 @@ import structlog
 from sqlalchemy import and_, bindparam, select
 
 from app.domain.deciding import Decision
-from app.domain.facts import REFUND_KINDS, Kind, fact_of
+from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.numbers import slot_of_uuid
-from app.domain.raw_documents import words_in
 from app.domain.status import Outcome
 from app.models.orders import FactRow, User
 from app.providers.limits import faults_of, fits
@@ -101,7 +100,7 @@ def tell_refunds_first(core: Core, paid: ReportedFact) -> None:
     the purchase is credited, so that its coins are never there to be spent. So is what went back of a period that it
     replaced, or that replaced it."""
     for row in early_refunds.told_without_a_buyer(core, paid):
-        fact = fact_of(row.kind, row.at, row.content, words_in(row.raw))
+        fact = fact_rows.fact_in(row)
         again = replace(paid, fact=fact, road=row.road, message_id=row.message_id)
         core.transact(partial(apply_fact, reported=again))
         core.transact(partial(early_refunds.settle_without_a_buyer, row=row))

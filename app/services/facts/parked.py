@@ -14,10 +14,9 @@ from functools import partial
 import structlog
 from sqlalchemy import ColumnElement, func, literal_column, or_, select, tuple_
 
-from app.domain.facts import Kind, fact_of
+from app.domain.facts import Kind
 from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_number
-from app.domain.raw_documents import words_in
 from app.domain.refunding import RefundStatus
 from app.domain.retries import RETRIES, Retried
 from app.domain.status import Outcome
@@ -31,13 +30,14 @@ from app.services.base.reported_fact import ReportedFact
 from app.services.facts.apply import apply_stored
 from app.services.facts.owner import place, tell
 from app.services.facts.record import HANDLED, Applied, can_be_looked_at_again
-from app.services.payments import payment_rows
+from app.services.payments import fact_rows, payment_rows
 from app.services.refunds import unsized_payments
 from app.services.refunds.early_refunds import settle_without_a_buyer
 
 PARKED_BATCH = 100
 MAY_GET_A_CAUSE = (Mismatch.UNKNOWN_NUMBER, Mismatch.UNKNOWN_PRODUCT, Mismatch.NOT_HANDLED, Mismatch.REFUNDS_UNKNOWN)
-"""Why a fact is parked that the worker looks at. Refunds before their payment have a sweep of their own."""
+"""Why a fact is parked that the worker looks at. Refunds before their payment have a sweep of their own
+(`facts.waiting_refunds`)."""
 ParkedPlace = tuple[datetime, int]
 """Where a sweep is: moment and number of the last fact that it saw."""
 PARKED_START: ParkedPlace = (datetime(1970, 1, 1, tzinfo=UTC), 0)
@@ -150,11 +150,7 @@ def _guarded(core: Core, row: AnyRow) -> bool:
 def _telling(core: Core, row: AnyRow) -> ReportedFact | None:
     """The fact as it was told. None if its provider account is not configured any more."""
     account = core.registry.get(row.provider_account)
-    return (
-        None
-        if account is None
-        else ReportedFact(account, fact_of(row.kind, row.at, row.content, words_in(row.raw)), row.road, row.message_id)
-    )
+    return None if account is None else ReportedFact(account, fact_rows.fact_in(row), row.road, row.message_id)
 
 
 def _has_cause_now(core: Core, reported: ReportedFact, row: AnyRow) -> bool:

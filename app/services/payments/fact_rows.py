@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import bindparam, exists, select, update
 
 from app.domain.deciding import Decision
+from app.domain.facts import Fact, fact_of
+from app.domain.raw_documents import words_in
 from app.domain.seals import SEALED
 from app.models.base import AnyRow
 from app.models.history import Telling
@@ -52,6 +54,11 @@ _COMPLETE_FACT = (
     .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
     .values(content=bindparam("full"), seal=bindparam("sealed"))
 )
+
+
+def fact_in(row: AnyRow) -> Fact:
+    """The fact that a row keeps, as it was told."""
+    return fact_of(row.kind, row.at, row.content, words_in(row.raw))
 
 
 def fact_under(tx: Tx, slot: int, provider_account: str, environment: str, key: str, road: str = "") -> Any:

@@ -1,15 +1,14 @@
 """Refunds that were told before their payment: kept, and applied right after it, in its transaction.
 
-Two roads may tell payment and refund at the same moment without seeing each other; the worker's sweep finds those.
+Two roads may tell payment and refund at the same moment without seeing each other; the worker's sweep
+(`facts.waiting_refunds`) finds those.
 """
 
 from __future__ import annotations
 
-from functools import partial
-
 from app.domain.deciding import Decision
 from app.domain.matching import Mismatch
-from app.domain.numbers import parse_number, slot_of_reference
+from app.domain.numbers import slot_of_reference
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.services.base.context import Core, Tx
@@ -17,7 +16,6 @@ from app.services.base.reported_fact import ReportedFact
 from app.services.payments import fact_rows, payment_rows
 from app.services.refunds import refund_facts, refund_rows
 
-EARLY_BATCH = 100
 TOLD_AGAIN = "told_again_with_its_buyer"
 
 
@@ -43,29 +41,6 @@ def apply_again(tx: Tx, fact: AnyRow, payment_id: int | None) -> bool:
     decision, found = refund_facts.take_in(tx, fact.slot, fact.id, locked)
     fact_rows.settle_fact(tx, fact.slot, fact.id, decision, found)
     return decision.reason != Mismatch.BEFORE_PAYMENT
-
-
-def look_at_early(core: Core, after: int) -> tuple[int, int]:
-    """Look at a batch of waiting facts, over all slots; (how many were applied, where to go on: 0 is the start)."""
-    rows = core.read(lambda tx: refund_rows.waiting_anywhere(tx, after, EARLY_BATCH))
-    done = sum(core.transact(partial(_again, fact=row)) for row in rows)
-    return done, int(rows[-1].id) if len(rows) == EARLY_BATCH else 0
-
-
-def _again(tx: Tx, fact: AnyRow) -> bool:
-    payment_id = fact.payment_id or _payment_of(tx, fact)
-    return apply_again(tx, fact, payment_id)
-
-
-def _payment_of(tx: Tx, fact: AnyRow) -> int | None:
-    ours, theirs = parse_number(fact.content["ours"]), fact.content["theirs"]
-    if ours is not None:
-        keys = payment_rows.payment_keys(tx, fact.slot, ours)
-        return int(keys.id) if keys is not None else refund_rows.given_to(tx, fact)
-    if theirs is None:
-        return None
-    keys = payment_rows.payment_keys_by_theirs(tx, fact.slot, fact.provider_account, fact.environment, theirs)
-    return int(keys.id) if keys is not None else None
 
 
 # --- a store's refund that came before anybody had claimed the purchase ---

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, literal_column, select, update
 
 from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.refunding import OPEN_REFUND, Origin
@@ -161,7 +161,7 @@ def counted_without_payment(tx: Transaction, slot: int, provider_account: str, e
     return list(tx.execute(wanted.order_by(_f.at, _f.id)))
 
 
-def given_to(tx: Transaction, refund: AnyRow) -> int | None:
+def payment_assigned_here(tx: Transaction, refund: AnyRow) -> int | None:
     """The payment of the refund's slot that got the money which was told under the numbers that the refund names: a
     person has given it to another payment than the one that the provider names. None if nobody did."""
     about = (_f.slot == refund.slot, _f.provider_account == refund.provider_account)
@@ -173,35 +173,21 @@ def given_to(tx: Transaction, refund: AnyRow) -> int | None:
     return None if found is None else int(found)
 
 
-def waiting_beside(tx: Transaction, reason: str, limit: int) -> list[AnyRow]:
-    """Facts about refunds that wait for their payment, in all slots, beside a fact that says for this reason that the
-    money went elsewhere."""
+def waiting_anywhere(tx: Transaction, assigned: str, after: int, limit: int) -> list[AnyRow]:
+    """Facts about refunds that wait for their payment, in all slots, in the order of their numbers. `money_went_away`:
+    beside the refund lies the fact about its money, which says `assigned` as the reason why nothing was credited here.
+    """
     paid = FactRow.__table__.alias("paid")
-    beside = (
-        select(paid.c.id)
-        .where(
-            paid.c.slot == _f.slot,
-            paid.c.provider_account == _f.provider_account,
-            paid.c.environment == _f.environment,
-            paid.c.kind == Kind.PAID,
-            paid.c.reason == reason,
-            paid.c.content["theirs"].as_string() == _f.content["theirs"].as_string(),
-        )
-        .exists()
+    went_away = exists().where(
+        paid.c.slot == _f.slot,
+        paid.c.provider_account == _f.provider_account,
+        paid.c.environment == _f.environment,
+        paid.c.kind == Kind.PAID,
+        paid.c.reason == assigned,
+        paid.c.content["theirs"].as_string() == _f.content["theirs"].as_string(),
     )
     wanted = (
-        select(*_f)
-        .prefix_with(sweep("due_payments"))
-        .where(_WAITS, _f.outcome == Outcome.PARKED, _f.kind.in_(sorted(REFUND_KINDS)), beside)
-        .order_by(_f.id)
-    )
-    return list(tx.execute(wanted.limit(limit)))
-
-
-def waiting_anywhere(tx: Transaction, after: int, limit: int) -> list[AnyRow]:
-    """Facts about refunds that wait for their payment, in all slots, in the order of their numbers."""
-    wanted = (
-        select(*_f)
+        select(*_f, went_away.label("money_went_away"))
         .prefix_with(sweep("due_payments"))
         .where(_WAITS, _f.outcome == Outcome.PARKED, _f.kind.in_(sorted(REFUND_KINDS)), _f.id > after)
         .order_by(_f.id)

@@ -6,9 +6,8 @@ provider's answer, a notification or a bill, or when a person has ended the ques
 
 from __future__ import annotations
 
-from app.domain.facts import Fact, Kind, fact_of
+from app.domain.facts import Fact, Kind
 from app.domain.matching import Mismatch
-from app.domain.raw_documents import words_in
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.services.base.context import Tx, environment_of
@@ -41,8 +40,7 @@ def held_fact(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> AnyRow 
 
 def as_told(tx: Tx, held: AnyRow, refund: ReportedFact) -> tuple[ReportedFact, AnyRow]:
     """The held fact as it was told, and its row, locked; `refund` came by the same provider account."""
-    fact = fact_of(held.kind, held.at, held.content, words_in(held.raw))
-    told = ReportedFact(refund.account, fact, held.road, held.message_id)
+    told = ReportedFact(refund.account, fact_rows.fact_in(held), held.road, held.message_id)
     return told, fact_rows.lock_fact_numbered(tx, held.slot, held.id)
 
 
