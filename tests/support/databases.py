@@ -124,6 +124,26 @@ def sessions_for(engine: Engine) -> Sessions:
     return sessionmaker(engine, expire_on_commit=False)
 
 
+class WatchedDatabase:
+    """One database for everything that still knows for what a transaction began: one that touches what would lie
+    elsewhere if each slot had a database of its own is refused."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self.whole = sessions
+        self._of_slots: dict[int, Sessions] = {}
+        self.home = self._only_for(slot_watch.AT_HOME)
+        self.all = (self._only_for(slot_watch.ANYWHERE),)
+
+    def of_slot(self, slot: int) -> Sessions:
+        if slot not in self._of_slots:
+            self._of_slots[slot] = self._only_for(slot)
+        return self._of_slots[slot]
+
+    def _only_for(self, place: int | str) -> Sessions:
+        engine: Engine = self.whole.kw["bind"]
+        return sessions_for(engine.execution_options(**{slot_watch.PLACE: place}))
+
+
 def type_differs(context: MigrationContext, *compared: Any) -> bool | None:
     """SQLite keeps to no length of a text, so migrations do not change it there. None: compare as usual."""
     _, _, found, wanted = compared

@@ -56,7 +56,8 @@ def list_agreements(core: Core, wanted: AgreementFilter, place: ListPlace | None
     else:
         statement = _of_user(*filters, place is not None)
         values |= {"slot": slot_of_user(user_id), "user": user_id, "before": None if place is None else place[0]}
-    rows = [_ListedAgreement._make(row) for row in core.alone(lambda tx: statement.rows(tx, values))]
+    where = core.whole if user_id is None else core.of_user(user_id)
+    rows = [_ListedAgreement._make(row) for row in where.alone(lambda tx: statement.rows(tx, values))]
     if user_id is None:
         return page_of(rows, limit, lambda row: place_at(row.created_at, row.id))
     return page_of(rows, limit, lambda row: (row.id,))
@@ -99,5 +100,5 @@ def _conditions(of_account: bool, of_sku: bool, bounds: SpanBounds) -> list[Any]
 def periods_of(core: Core, agreement: AnyRow, place: ListPlace | None, limit: int) -> ListPage[AnyRow]:
     """A page of the periods of an agreement, newest first."""
     before = agreement.next_period + 1 if place is None else place[0]
-    rows = core.read(lambda tx: agreement_rows.periods_before(tx, agreement, before, limit + 1))
+    rows = core.at(agreement.slot).read(lambda tx: agreement_rows.periods_before(tx, agreement, before, limit + 1))
     return page_of(rows, limit, lambda row: (row.number,))

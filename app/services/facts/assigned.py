@@ -72,7 +72,7 @@ class Assignment:
 
 def plan_assignment(core: Core, number: int, order_id: int) -> Assignment:
     """What would be done with the fact; nothing is. Raises NotAssigned."""
-    row = core.read(partial(_fact_numbered, number=number))
+    row = core.of_number(number).read(partial(_fact_numbered, number=number))
     if row is None or row.kind != Kind.PAID:
         raise NotAssigned("there is no such fact about money that came in")
     if row.reason != Mismatch.ASSIGNED and (row.payment_id is not None or not can_be_looked_at_again(row)):
@@ -83,10 +83,10 @@ def plan_assignment(core: Core, number: int, order_id: int) -> Assignment:
     if account is None:
         raise NotAssigned(f"provider account {row.provider_account!r} is not configured")
     slot = slot_of_number(order_id)
-    order = core.read(lambda tx: payment_rows.find_order(tx, slot, order_id))
+    order = core.at(slot).read(lambda tx: payment_rows.find_order(tx, slot, order_id))
     if order is None:
         raise NotAssigned("there is no such order")
-    payments = core.read(lambda tx: payment_rows.payments_of_order(tx, slot, order_id))
+    payments = core.at(slot).read(lambda tx: payment_rows.payments_of_order(tx, slot, order_id))
     mine = [one for one in payments if one.provider_account == account.name and one.status != PaymentStatus.PAID]
     is_late = order.status == OrderStatus.EXPIRED and core.rules.policy.late is not Late.CREDIT
     told_again = [one for one in payments if one.status == PaymentStatus.PAID and one.theirs == row.content["theirs"]]
@@ -100,7 +100,7 @@ def plan_assignment(core: Core, number: int, order_id: int) -> Assignment:
     why = _mismatch(core, account, order, payment, fact)
     if why is not None:
         raise NotAssigned(f"the order does not fit it: {why}")
-    if row.slot != slot and core.read(partial(_has_refunds, row=row)):
+    if row.slot != slot and core.at(row.slot).read(partial(_has_refunds, row=row)):
         raise NotAssigned("refunds of it were told: what is left of it is to be given back")
     return Assignment(row, order, payment, account, fact)
 
@@ -109,14 +109,14 @@ def assign(core: Core, plan: Assignment, *, actor: str, reason: str) -> Applied:
     """Do it, once; a repeat goes on where the first was stopped. Raises NotAssigned."""
     row = plan.row
     if plan.order.slot == row.slot:
-        return core.transact(partial(_apply_here, plan=plan, actor=actor, reason=reason))
-    core.transact(partial(_leave_suspense, row=row))
+        return core.at(row.slot).transact(partial(_apply_here, plan=plan, actor=actor, reason=reason))
+    core.at(row.slot).transact(partial(_leave_suspense, row=row))
     user = plan.order.user_id
-    owner = core.alone(lambda tx: claims.claim(tx, row.provider_account, row.environment, row.content["theirs"], user))
+    owner = claims.claim(core, row.provider_account, row.environment, row.content["theirs"], user)
     if owner != user:
         raise NotAssigned(f"it is assigned to user {owner}")
-    applied = core.transact(partial(_tell_there, plan=plan, actor=actor, reason=reason))
-    core.transact(partial(_settle, row=row))
+    applied = core.at(plan.order.slot).transact(partial(_tell_there, plan=plan, actor=actor, reason=reason))
+    core.at(row.slot).transact(partial(_settle, row=row))
     if applied.payment_id != plan.payment.id:
         raise NotAssigned(f"it is assigned to payment {applied.payment_id}")
     return applied
@@ -129,7 +129,7 @@ def _fact_numbered(tx: Tx, number: int) -> AnyRow | None:
 def _mismatch(core: Core, account: ProviderAccount, order: AnyRow, payment: AnyRow, fact: Fact) -> Mismatch | None:
     price = None if order.amount_minor is None else Money(order.amount_minor, order.currency)
     product, live = payment.intent["product"], order.environment == "live"
-    user = core.read(lambda tx: users.ensure_user(tx, order.user_id))
+    user = core.of_user(order.user_id).read(lambda tx: users.ensure_user(tx, order.user_id))
     expected = Expected(account.provider.account, live, price, product, order.quantity, str(user.token))
     return mismatch(fact, expected)
 
@@ -186,8 +186,11 @@ def _settle(tx: Tx, *, row: AnyRow) -> None:
 def look_at_refunds_of_assigned(core: Core) -> int:
     """Tell refunds again that wait where their money was told, and not where it was assigned to; how many. Two
     transactions, each of one slot and safe to repeat."""
-    rows = core.read(lambda tx: refund_rows.waiting_beside(tx, Mismatch.ASSIGNED, MOST_REFUNDS))
-    return sum(_told_there(core, row) for row in rows)
+    done = 0
+    for place in core.everywhere():
+        rows = place.read(lambda tx: refund_rows.waiting_beside(tx, Mismatch.ASSIGNED, MOST_REFUNDS))
+        done += sum(_told_there(core, row) for row in rows)
+    return done
 
 
 def _told_there(core: Core, row: AnyRow) -> bool:
@@ -196,8 +199,8 @@ def _told_there(core: Core, row: AnyRow) -> bool:
         reported = _refund_there(core, row)
         if reported is None:
             return False
-        core.transact(partial(apply_fact, reported=reported))
-        core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
+        core.at(reported.slot).transact(partial(apply_fact, reported=reported))
+        core.at(row.slot).transact(partial(early_refunds.settle_without_a_buyer, row=row))
     except Exception:
         _log.exception("refund_of_assigned_money_not_told", fact=row.id)
         return False
@@ -209,10 +212,10 @@ def _refund_there(core: Core, row: AnyRow) -> ReportedFact | None:
     account is not configured."""
     account = core.registry.get(row.provider_account)
     names = (row.provider_account, row.environment, row.content["theirs"])
-    user = core.alone(lambda tx: claims.owner_of(tx, *names))
+    user = claims.owner_of(core, *names)
     if account is None or user is None:
         return None
-    keys = core.read(lambda tx: payment_rows.payment_keys_by_theirs(tx, slot_of_user(user), *names))
+    keys = core.of_user(user).read(lambda tx: payment_rows.payment_keys_by_theirs(tx, slot_of_user(user), *names))
     if keys is None:
         return None
     fact = fact_of(row.kind, row.at, row.content, words_in(row.raw))

@@ -51,7 +51,7 @@ def list_waiting_fulfilments(core: Core, place: ListPlace | None, limit: int) ->
     are shown with them."""
     values = {"now": core.clock.now(), "most": limit + 1, **values_of(place)}
     statement = _FIRST if place is None else _NEXT
-    rows = [_Waiting._make(row) for row in core.alone(lambda tx: statement.rows(tx, values))]
+    rows = [_Waiting._make(row) for row in core.whole.alone(lambda tx: statement.rows(tx, values))]
     return page_of(rows, limit, lambda row: place_at(row.attention_at, row.id))
 
 
@@ -76,5 +76,5 @@ def end_fulfilment_by_hand(core: Core, order_id: int, *, by: str, reason: str) -
         fulfilments.change_fulfilment(tx, row, next_tell_at=None, attention_at=None, ended_by=name)
         interventions.write_down(tx, slot, row.payment_id, "fulfilment_ended", actor=name, reason=why)
 
-    core.transact(work)
+    core.of_number(order_id).transact(work)
     _log.warning("fulfilment_ended_by_hand", order=order_id, by=name, reason=why)

@@ -206,7 +206,7 @@ def _order_of(core: Core, applied: Applied) -> AnyRow | None:
         .join(Payment, (_p.slot == _o.slot) & (_p.order_id == _o.id))
         .where(_o.slot == slot_of_number(payment_id), _p.id == payment_id)
     )
-    return core.read(lambda tx: tx.execute(wanted).one_or_none())
+    return core.of_number(payment_id).read(lambda tx: tx.execute(wanted).one_or_none())
 
 
 def _is_refunded(core: Core, applied: Applied) -> bool:
@@ -223,4 +223,4 @@ def _is_refunded(core: Core, applied: Applied) -> bool:
         .order_by(_f.at.desc(), _f.id.desc())
         .limit(1)
     )
-    return core.read(lambda tx: tx.execute(wanted).scalar_one_or_none()) == Kind.REFUNDED
+    return core.at(applied.slot).read(lambda tx: tx.execute(wanted).scalar_one_or_none()) == Kind.REFUNDED

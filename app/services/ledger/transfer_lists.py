@@ -156,7 +156,8 @@ def list_transfers(core: Core, wanted: TransferFilter, place: ListPlace | None, 
         first = _LAST_VERSION if wanted.newest_first else 0
         values |= accounts.account_keys((slot_of_user(wanted.account.user_id), wanted.account))
         values["version"] = first if place is None else place[0]
-    rows = [ListedTransfer(*row) for row in core.alone(lambda tx: statement.rows(tx, values))]
+    where = core.whole if wanted.account is None else core.of_user(wanted.account.user_id)
+    rows = [ListedTransfer(*row) for row in where.alone(lambda tx: statement.rows(tx, values))]
     return page_of(rows, limit, _place_in_time if wanted.account is None else _place_in_account)
 
 
@@ -177,7 +178,7 @@ def view_transfer(core: Core, user_id: str | None, transfer_id: uuid.UUID) -> tu
             LotPart(*part) for part in _PARTS.rows(tx, {"slot": slot, "book": book, "version": found.version})
         ]
 
-    answer = core.alone(read)
+    answer = core.at(slot).alone(read)
     if answer is None or user_id not in (None, answer[0].user):
         raise NoSuchEntry(f"no transfer {transfer_id}")
     return answer

@@ -189,7 +189,7 @@ def create_order(core: Core, wanted: NewOrder, request: Keyed) -> Placed:
         return Placed(order.id, payment.id, OrderView(order, [payment]))
 
     def repeated(order_id: int) -> Placed:
-        return core.read(lambda tx: _placed_before(tx, slot, order_id))
+        return core.at(slot).read(lambda tx: _placed_before(tx, slot, order_id))
 
     return remembering(core, slot, request, work, repeated)
 
@@ -264,7 +264,9 @@ def _placed_by_forgotten_key(tx: Tx, slot: int, wanted: NewOrder, buyer: Any, re
 def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
     """The user's order; any order for a caller who speaks for all users (None). Raises NotFound: the order of another
     user is as absent as one that never was."""
-    found = core.alone(lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id))
+    found = core.of_number(order_id).alone(
+        lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id)
+    )
     if found is None or user_id not in (None, found[0].user_id):
         raise NotFound(order=str(order_id))
     return OrderView(*found)
@@ -272,7 +274,8 @@ def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
 
 def list_orders(core: Core, wanted: OrderFilter, place: ListPlace | None, limit: int) -> ListPage[OrderView]:
     """A page of orders, newest first: those of one user, or of all."""
-    page = core.alone(partial(order_rows.orders_listed, wanted=wanted, place=place, most=limit))
+    where = core.whole if wanted.user_id is None else core.of_user(wanted.user_id)
+    page = where.alone(partial(order_rows.orders_listed, wanted=wanted, place=place, most=limit))
     return ListPage([OrderView(order, payments) for order, payments in page.rows], page.next)
 
 

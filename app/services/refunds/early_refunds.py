@@ -6,6 +6,8 @@ Two roads may tell payment and refund at the same moment without seeing each oth
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
+from operator import attrgetter
 
 from app.domain.deciding import Decision
 from app.domain.matching import Mismatch
@@ -47,8 +49,11 @@ def apply_again(tx: Tx, fact: AnyRow, payment_id: int | None) -> bool:
 
 def look_at_early(core: Core, after: int) -> tuple[int, int]:
     """Look at a batch of waiting facts, over all slots; (how many were applied, where to go on: 0 is the start)."""
-    rows = core.read(lambda tx: refund_rows.waiting_anywhere(tx, after, EARLY_BATCH))
-    done = sum(core.transact(partial(_again, fact=row)) for row in rows)
+    found = chain.from_iterable(
+        place.read(lambda tx: refund_rows.waiting_anywhere(tx, after, EARLY_BATCH)) for place in core.everywhere()
+    )
+    rows = sorted(found, key=attrgetter("id"))[:EARLY_BATCH]
+    done = sum(core.at(row.slot).transact(partial(_again, fact=row)) for row in rows)
     return done, int(rows[-1].id) if len(rows) == EARLY_BATCH else 0
 
 
@@ -80,7 +85,7 @@ def told_without_a_buyer(core: Core, reported: ReportedFact) -> list[AnyRow]:
     slot, environment = slot_of_reference(theirs), reported.environment
     if slot == reported.slot:
         return []
-    rows = core.read(lambda s: refund_rows.waiting_facts(s, slot, reported.account.name, environment))
+    rows = core.at(slot).read(lambda s: refund_rows.waiting_facts(s, slot, reported.account.name, environment))
     return [row for row in rows if row.content["theirs"] == theirs and row.payment_id is None]
 
 

@@ -72,14 +72,15 @@ def list_refunds(core: Core, wanted: RefundFilter, place: ListPlace | None, limi
         wanted.made.bounds(),
         place is not None,
     )
-    rows = [_ListedRefund._make(row) for row in core.alone(lambda tx: statement.rows(tx, values))]
+    where = core.whole if wanted.user_id is None else core.of_user(wanted.user_id)
+    rows = [_ListedRefund._make(row) for row in where.alone(lambda tx: statement.rows(tx, values))]
     return page_of(rows, limit, _place)
 
 
 def check_owner(core: Core, user_id: str, refund_id: int) -> None:
     """Raises NotFound unless there is such a refund of an order of the user's."""
     values = {"slot": slot_of_number(refund_id), "id": refund_id, "user": user_id}
-    if core.alone(lambda tx: _OWNED.row(tx, values)) is None:
+    if core.of_number(refund_id).alone(lambda tx: _OWNED.row(tx, values)) is None:
         raise NotFound(refund=str(refund_id))
 
 
