@@ -60,7 +60,7 @@ class Store:
         return notifications.receive_notification(self.core, self.account, message)
 
     def token(self, user: str) -> str:
-        return str(self.core.whole.transact(lambda session: ensure_user(session, user)).token)
+        return str(self.core.of_user(user).transact(lambda session: ensure_user(session, user)).token)
 
     def device(self, user: str = "alice", *, token: bool = True, environment: Environment = "Sandbox") -> Device:
         """The user's telephone, with the app's server behind it."""
