@@ -24,6 +24,7 @@ from app.services.base.databases import SeveralDatabases
 from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
 from app.services.calls import refund_calls
+from app.services.events.feed import place_events
 from app.services.payments.orders import OrderFilter, list_orders
 from app.services.refunds.requests import Wanted
 from tests.promises.test_store_purchases import CATALOGUE as STORE_CATALOGUE
@@ -148,6 +149,20 @@ def test_a_database_that_is_down_stops_only_its_own_users(shared: World, session
     assert coins(up, HIGH) == 66
 
 
+def test_lists_of_all_users_are_merged_from_both(shared: World) -> None:
+    placed = []
+    for n in range(7):
+        placed.append(shared.order((LOW, HIGH)[n % 3 % 2], key=f"order-{n}").order.id)
+        shared.clock.advance(1)
+    listed, place = [], None
+    for _ in range(4):
+        page = list_orders(shared.core, OrderFilter(), place, 2)
+        listed += [view.order.id for view in page.rows]
+        place = page.next
+    assert place is None
+    assert listed == placed[::-1]
+
+
 def test_what_needs_all_slots_together_is_refused(shared: World) -> None:
     with pytest.raises(SeveralDatabases):
-        list_orders(shared.core, OrderFilter(), None, 10)
+        place_events(shared.core)

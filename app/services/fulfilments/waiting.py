@@ -14,7 +14,7 @@ from app.models.fulfilments import FULFILMENTS
 from app.models.orders import Order
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
-from app.services.base.list_pages import ListPage, ListPlace, beyond, page_of, place_at, values_of
+from app.services.base.list_pages import ListPage, ListPlace, beyond, page_everywhere, place_at, values_of
 from app.services.base.statements import Statement, make_row_type
 from app.services.payments import fulfilments, interventions, payment_rows
 
@@ -51,8 +51,11 @@ def list_waiting_fulfilments(core: Core, place: ListPlace | None, limit: int) ->
     are shown with them."""
     values = {"now": core.clock.now(), "most": limit + 1, **values_of(place)}
     statement = _FIRST if place is None else _NEXT
-    rows = [_Waiting._make(row) for row in core.whole.alone(lambda tx: statement.rows(tx, values))]
-    return page_of(rows, limit, lambda row: place_at(row.attention_at, row.id))
+
+    def read(tx: Tx) -> list[Any]:
+        return [_Waiting._make(row) for row in statement.rows(tx, values)]
+
+    return page_everywhere(core, read, limit, lambda row: place_at(row.attention_at, row.id), newest_first=False)
 
 
 def end_fulfilment_by_hand(core: Core, order_id: int, *, by: str, reason: str) -> None:

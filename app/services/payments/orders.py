@@ -47,7 +47,7 @@ from app.services.base.idempotency import (
     resource_of,
     stop_unless_new,
 )
-from app.services.base.list_pages import ListPage, ListPlace
+from app.services.base.list_pages import ListPage, ListPlace, page_everywhere, page_of
 from app.services.base.statements import Flight, Statement, make_row_type, with_names
 from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.payments import intents, order_rows, payment_rows, repeated_attempts
@@ -274,8 +274,13 @@ def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
 
 def list_orders(core: Core, wanted: OrderFilter, place: ListPlace | None, limit: int) -> ListPage[OrderView]:
     """A page of orders, newest first: those of one user, or of all."""
-    where = core.whole if wanted.user_id is None else core.of_user(wanted.user_id)
-    page = where.alone(partial(order_rows.orders_listed, wanted=wanted, place=place, most=limit))
+    user = wanted.user_id
+    if user is None:
+        read = partial(order_rows.all_orders, wanted=wanted, place=place, most=limit + 1)
+        page = page_everywhere(core, read, limit, order_rows.place_in_time)
+    else:
+        mine = partial(order_rows.orders_of_user, user_id=user, wanted=wanted, place=place, most=limit + 1)
+        page = page_of(core.of_user(user).alone(mine), limit, order_rows.place_of_user)
     return ListPage([OrderView(order, payments) for order, payments in page.rows], page.next)
 
 

@@ -13,7 +13,7 @@ from app.domain.refunding import RefundStatus
 from app.models.orders import Order
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.errors import NotFound
 from app.services.base.list_pages import (
     ListPage,
@@ -22,6 +22,7 @@ from app.services.base.list_pages import (
     TimeSpan,
     beyond,
     newest_of,
+    page_everywhere,
     page_of,
     place_at,
     values_of,
@@ -72,9 +73,13 @@ def list_refunds(core: Core, wanted: RefundFilter, place: ListPlace | None, limi
         wanted.made.bounds(),
         place is not None,
     )
-    where = core.whole if wanted.user_id is None else core.of_user(wanted.user_id)
-    rows = [_ListedRefund._make(row) for row in where.alone(lambda tx: statement.rows(tx, values))]
-    return page_of(rows, limit, _place)
+
+    def read(tx: Tx) -> list[Any]:
+        return [_ListedRefund._make(row) for row in statement.rows(tx, values)]
+
+    if not slots:
+        return page_everywhere(core, read, limit, _place)
+    return page_of(core.at(slots[0]).alone(read), limit, _place)
 
 
 def check_owner(core: Core, user_id: str, refund_id: int) -> None:
