@@ -43,7 +43,7 @@ from plugins.wechat import simulator as wechat
 from plugins.wechat.simulated.keys import generate_config
 from tests.quarter.calendar import CHINA
 from tests.quarter.packs import catalogue_text
-from tests.support.databases import WatchedDatabase
+from tests.support.databases import one_database
 
 MOST_ROUNDS = 200
 """Rounds of the worker in one go. More means that the worker does not come to rest."""
@@ -156,7 +156,7 @@ def build_house(sessions: Sessions, start: datetime, zone: tzinfo = CHINA) -> Ho
 
     simulators = _simulators(clock, receive)
     core = Core(
-        databases=WatchedDatabase(sessions),
+        databases=one_database(sessions),
         registry=Registry(dict(simulators.accounts)),
         numbers=NumberSource(lambda: int(clock.now().timestamp() * 1000)),
         clock=clock,

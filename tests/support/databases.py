@@ -20,6 +20,7 @@ from sqlalchemy.orm import sessionmaker
 
 from app.models import slot_guard, slot_watch
 from app.models.engine import engine_options, prepare
+from app.services.base.databases import Databases, OneDatabase
 from app.services.base.transaction import Sessions
 
 SERVER_HOME = Path(os.environ.get("TILLBOOK_TEST_PG", "/tmp")) / f"tillbook-pg-{os.getuid()}"
@@ -142,6 +143,12 @@ class WatchedDatabase:
     def _only_for(self, place: int | str) -> Sessions:
         engine: Engine = self.whole.kw["bind"]
         return sessions_for(engine.execution_options(**{slot_watch.PLACE: place}))
+
+
+def one_database(sessions: Sessions) -> Databases:
+    """One database for everything; on SQLite it is watched, which costs a few per cent of a test's time."""
+    engine: Engine = sessions.kw["bind"]
+    return WatchedDatabase(sessions) if engine.dialect.name == "sqlite" else OneDatabase(sessions)
 
 
 def type_differs(context: MigrationContext, *compared: Any) -> bool | None:

@@ -30,7 +30,7 @@ from app.services.payments import orders, payment_rows
 from app.services.payments.orders import NewOrder, OrderView, PayBy
 from plugins.sandbox import plugin
 from plugins.sandbox.simulator import Simulator, SimulatorConfig, create_simulator
-from tests.support.databases import WatchedDatabase
+from tests.support.databases import one_database
 
 SECRET = "a shared secret of the tests, long enough"
 OTHER_SECRET = "another merchant's shared secret, long enough"
@@ -177,7 +177,7 @@ def build_world(engine: Engine, sessions: Sessions, rules: Rules | None = None) 
         Tools(http=http, clock=ProviderClock(clock), keys=MemoryKeys(), live=False),
     )
     core = Core(
-        databases=WatchedDatabase(sessions),
+        databases=one_database(sessions),
         registry=Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)}),
         numbers=NumberSource(lambda: int(clock.now().timestamp() * 1000)),
         clock=clock,

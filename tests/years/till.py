@@ -35,7 +35,7 @@ from app.services.intake.notifications import receive_notification
 from app.services.payments.expiry import ANY_OVER, expire_due_orders
 from app.services.refunds.early_refunds import look_at_early
 from app.worker import QUEUES
-from tests.support.databases import WatchedDatabase, sessions_for
+from tests.support.databases import one_database, sessions_for
 from tests.support.faults import Fuse, fused_engine
 
 ACCOUNT = "till"
@@ -115,7 +115,7 @@ class Till:
         self._engine = fused_engine(url, self._fuse)
         self.is_up = True
         self.core = Core(
-            databases=WatchedDatabase(sessions_for(self._engine)),
+            databases=one_database(sessions_for(self._engine)),
             registry=Registry({}),
             numbers=NumberSource(lambda: int(self.clock.now().timestamp() * 1000)),
             clock=self.clock,
@@ -158,7 +158,7 @@ class Till:
         numbers = NumberSource(lambda: int(self.clock.now().timestamp() * 1000))
         return replace(
             self.core,
-            databases=WatchedDatabase(sessions_for(self._engine)),
+            databases=one_database(sessions_for(self._engine)),
             registry=Registry(accounts),
             numbers=numbers,
         )
