@@ -68,6 +68,18 @@ def test_the_first_fact_makes_the_agreement_and_each_period_extends_it(house: Ag
     house.world.assert_balanced()
 
 
+def test_an_agreement_came_into_force_with_its_first_period_whichever_was_told_first(house: AgreementHouse) -> None:
+    """And after a gap with the first one behind that gap."""
+    periods = (("1", FIRST, SECOND), ("2", SECOND, THIRD), ("3", THIRD, FOURTH))
+    for n, order in enumerate(itertools.permutations(periods)):
+        one = Subscriber(house, f"user-{n}")
+        one.tell(*(one.paid(*period) for period in order))
+        assert [row.signed_at for row in one.rows] == [FIRST], order
+    late = Subscriber(house, "late")
+    late.tell(late.paid("3", THIRD, FOURTH), late.paid("1", FIRST, SECOND))
+    assert [row.signed_at for row in late.rows] == [THIRD]
+
+
 def test_facts_in_any_order_come_to_one_state(house: AgreementHouse) -> None:
     """Two periods, a failure to collect, its recovery, and the end: told in each of many orders."""
     house.world.clock.advance(86_400 * 80)
