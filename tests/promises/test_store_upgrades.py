@@ -108,6 +108,31 @@ def test_an_upgrade_whose_proof_is_handed_in_before_it_is_told_gives_back_what_i
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_upgrade_of_which_only_the_proof_is_seen_is_asked_about_until_the_store_answers(
+    engine: Engine, sessions: Sessions
+) -> None:
+    store = Store(build_world(engine, sessions), confirm="no")
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    period = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION)
+    store.deliver()
+    store.world.clock.advance(15 * 24 * 3600)
+    store.shop.store.faults.lose = store.shop.store.faults.error500 = 10**6
+    new = store.shop.control("upgrade", id=period, product="com.example.gold")["id"]
+    worker = Worker(store.core)
+    for _ in range(3):
+        assert store.submit("alice", new, "alice").status == "pending"
+        store.world.clock.advance(3600)
+        worker.run_once()
+    assert store.world.coins() == 600 + 600
+    store.shop.store.faults.error500 = 0
+    store.world.clock.advance(24 * 3600)
+    worker.run_once()
+    assert store.world.coins() == 300 + 600
+    assert store.submit("alice", new, "alice").status == "settled"
+    store.world.assert_balanced()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_two_users_who_hop_on_one_account_at_the_store_are_put_right_without_a_worker(
     engine: Engine, sessions: Sessions
 ) -> None:

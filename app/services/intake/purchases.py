@@ -161,8 +161,14 @@ class Turn:
         call_log.keep_calls(tx, self._calls)
 
     def to_record(self) -> list[dict[str, Any]]:
-        """What was asked about, or proved: the rest is asked about first in the next turn."""
-        return [asdict(purchase) for name, purchase in self.purchases.items() if name not in self.never_asked]
+        """What was asked about, or proved: the rest is asked about first in the next turn. What the proof alone has
+        settled is recorded as pending while a question about it has no answer: the next turn must not take the record
+        for one."""
+        return [
+            asdict(replace(purchase, status="pending") if name in self.waiting else purchase)
+            for name, purchase in self.purchases.items()
+            if name not in self.never_asked
+        ]
 
 
 def _by_purchase(facts: Iterable[Fact]) -> list[tuple[str, list[Fact]]]:
