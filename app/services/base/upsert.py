@@ -38,6 +38,14 @@ class ToldMeanwhile(OperationalError):
         super().__init__("INSERT", None, _RunAgain("the fact is told already"))
 
 
+class DeletedMeanwhile(OperationalError):
+    """Another transaction deleted the row that has the key while this one went to look for that row. To `transact` that
+    is a serialization failure: the transaction runs again, and the key is free."""
+
+    def __init__(self) -> None:
+        super().__init__("INSERT", None, _RunAgain("the row is deleted"))
+
+
 def insertion_if_new(table: FromClause) -> RowInsert:
     """INSERT for the money path; a row of which a unique key is taken is left out, and not counted."""
     if not isinstance(table, Table):
@@ -88,32 +96,31 @@ def insert_numbered(
     row: Mapping[str, Any],
     seal: Callable[[Mapping[str, Any]], bytes] | None = None,
 ) -> int:
-    """Insert a row whose only unique key is its number, under a new number of its slot; the number. `seal` makes the
-    seal of a row that has one.
-
-    Another process may have given out the same number in the same millisecond: then the next one is taken.
-    """
-    for _ in range(NUMBER_ATTEMPTS):
-        number = numbers.next(row["slot"])
-        numbered = {**row, "id": number}
-        if seal is not None:
-            numbered["seal"] = seal(numbered)
-        if insert_if_new(tx, table, numbered):
-            return number
-    raise RuntimeError("no free number in this slot: is the clock standing still?")
+    """Insert a row whose only unique key is its number, under a new number of its slot; the number."""
+    number = insert_numbered_if_new(tx, table, numbers, row["slot"], row, seal)
+    if number is None:
+        raise RuntimeError(f"a row of {table} has another unique key, and that is taken")
+    return number
 
 
 def insert_numbered_if_new(
-    tx: Transaction, table: FromClause, numbers: NumberSource, slot: int, row: Mapping[str, Any]
+    tx: Transaction,
+    table: FromClause,
+    numbers: NumberSource,
+    slot: int,
+    row: Mapping[str, Any],
+    seal: Callable[[Mapping[str, Any]], bytes] | None = None,
 ) -> int | None:
     """Insert a row that has another unique key beside its number, under a new number of the slot; the number, or None
-    if the other key is taken.
+    if the other key is taken. `seal` makes the seal of a row that has one.
 
     A number that another process gave out in the same millisecond must not pass for the other key: then the next one is
     taken.
     """
     for _ in range(NUMBER_ATTEMPTS):
         numbered = {**row, "id": numbers.next(slot)}
+        if seal is not None:
+            numbered["seal"] = seal(numbered)
         if insert_if_new(tx, table, numbered):
             return int(numbered["id"])
         primary = cast(Table, table).primary_key.columns

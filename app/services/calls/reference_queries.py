@@ -33,7 +33,7 @@ from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.leases import LeaseQueue, next_try
-from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
+from app.services.base.upsert import DeletedMeanwhile, insert_numbered_if_new
 from app.services.calls import payment_queries
 from app.services.calls.provider_call import call_provider
 from app.services.facts import claims, inbox
@@ -120,18 +120,16 @@ def _row(
 
 def _raise(tx: Tx, row: dict[str, Any], message: Message | None) -> None:
     """A question that was settled may be asked anew: a refund can change from accepted to failed."""
-    for _ in range(NUMBER_ATTEMPTS):
-        number = tx.core.numbers.next(row["slot"])
-        if insert_if_new(tx, Ask.__table__, {**row, "id": number}):
-            _keep_message(tx, row, number, message)
-            return
-        known = tx.execute(_known(row).with_for_update()).one_or_none()
-        if known is not None:
-            _raise_again(tx, known)
-            if known.next_try_at is None:
-                _keep_message(tx, row, known.id, message)
-            return
-    raise RuntimeError("no free number for a question in this slot")
+    number = insert_numbered_if_new(tx, Ask.__table__, tx.core.numbers, row["slot"], row)
+    if number is not None:
+        _keep_message(tx, row, number, message)
+        return
+    known = tx.execute(_known(row).with_for_update()).one_or_none()
+    if known is None:
+        raise DeletedMeanwhile
+    _raise_again(tx, known)
+    if known.next_try_at is None:
+        _keep_message(tx, row, known.id, message)
 
 
 def _known(row: dict[str, Any]) -> Any:

@@ -22,7 +22,7 @@ from app.models.differences import DIFFERENCE_CHANGES, DIFFERENCES
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, NotFound
 from app.services.base.sanitize import storable_text
-from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
+from app.services.base.upsert import insert_if_new, insert_numbered_if_new
 
 OPEN, IN_WORK, RESOLVED, MATCHED = "open", "in_work", "resolved", "matched"
 WRITTEN_OFF, GONE = "written_off", "gone"
@@ -170,10 +170,7 @@ def write_change(tx: Tx, row: AnyRow, actor: str, what: str, detail: str = "") -
         "what": what,
         "detail": storable_text(detail, LONGEST_DIFFERENCE_NOTE),
     }
-    for _ in range(NUMBER_ATTEMPTS):
-        if insert_if_new(tx, DIFFERENCE_CHANGES, {**change, "id": tx.core.numbers.next(HOUSE_SLOT)}):
-            return
-    raise RuntimeError("no free number for a change: is the clock standing still?")
+    insert_numbered_if_new(tx, DIFFERENCE_CHANGES, tx.core.numbers, HOUSE_SLOT, change)
 
 
 def unsettled_difference(tx: Tx, number: int) -> AnyRow:

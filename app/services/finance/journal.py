@@ -32,7 +32,7 @@ from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.list_pages import ListPage, ListPlace, page_of, place_at
 from app.services.base.transaction import Transaction
-from app.services.base.upsert import NUMBER_ATTEMPTS, insert_if_new
+from app.services.base.upsert import insert_numbered_if_new
 from app.services.ledger import post
 
 _J = JOURNAL_ENTRIES.c
@@ -174,20 +174,14 @@ def entry_of(row: AnyRow) -> JournalEntry:
 
 
 def _propose(tx: Tx, entry: JournalEntry, request: EntryRequest) -> AnyRow:
+    seal = partial(tx.core.rules.ledger.seals.of_row, "journal_entries")
     row = _row(tx, entry, request)
-    for _ in range(NUMBER_ATTEMPTS):
-        number = tx.core.numbers.next(HOUSE_SLOT)
-        made = {**row, "id": number}
-        made["seal"] = tx.core.rules.ledger.seals.of_row("journal_entries", made)
-        if insert_if_new(tx, JOURNAL_ENTRIES, made):
-            break
+    number = insert_numbered_if_new(tx, JOURNAL_ENTRIES, tx.core.numbers, HOUSE_SLOT, row, seal)
+    if number is None:
         known = tx.execute(select(JOURNAL_ENTRIES).where(_J.request == request.name)).one_or_none()
-        if known is not None:
-            return _repeated(known, entry)
-        if entry.reverses is not None and _is_taken_back(tx, entry.reverses):
+        if known is None:
             raise TakenBack("another entry takes it back already")
-    else:
-        raise RuntimeError("no free number for a journal entry: is the clock standing still?")
+        return _repeated(known, entry)
     kept = find_entry(tx, number)
     if entry.needs_a_second(tx.core.rules.finance.alone_up_to_minor):
         return kept
@@ -218,10 +212,6 @@ def _repeated(known: AnyRow, entry: JournalEntry) -> AnyRow:
     if before != replace(entry, lines=tuple(entry.lines)):
         raise KeyReused(field="")
     return known
-
-
-def _is_taken_back(tx: Tx, number: int) -> bool:
-    return tx.scalar(select(_J.id).where(_J.reverses == number)) is not None
 
 
 def _book(tx: Tx, row: AnyRow, actor: str) -> AnyRow:

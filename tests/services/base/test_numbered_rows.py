@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from app.domain.journal import JournalEntry, JournalLine
 from app.domain.numbers import NumberSource, slot_of_number
 from app.models.asks import Ask
 from app.models.slot_guard import sweep
+from app.providers.facts import Ref
 from app.services.base.upsert import NUMBER_ATTEMPTS
 from app.services.bills import readings
+from app.services.calls.reference_queries import raise_ask
+from app.services.differences.difference_rows import changes_of, find_difference, note_difference, take_difference
+from app.services.finance import journal
 from app.services.refunds.refund_asks import ask_for_refunds
 from tests.support.settling_house import alien_line, settling_house
 from tests.support.world import World
@@ -69,6 +75,40 @@ def test_a_bill_is_read_although_its_number_was_given_out_to_another(world: Worl
     _with_numbers(world, [known.id])
     house.bring("second", [alien_line("t-2", None)])
     assert sorted(house.readings()) == [("first", "read", 1), ("second", "read", 1)]
+
+
+def test_a_named_payment_is_asked_about_although_the_number_of_its_question_was_given_out(
+    world: World, payments: list[int]
+) -> None:
+    for payment in payments:
+        assert raise_ask(world.core, world.account, Ref(ours=str(payment)))
+        _with_numbers(world, [ask.id for ask in _asks(world)])
+    assert {row.payment_id for row in _asks(world)} == set(payments)
+
+
+def test_a_line_of_history_is_written_although_its_number_was_given_out(world: World) -> None:
+    house = settling_house(world)
+    house.bring("first", [alien_line("t-1", None)])
+    house.compare()
+    row = house.only()
+    take_difference(world.core, row.id, actor="mei")
+    _with_numbers(world, [change.id for change in world.core.read(partial(changes_of, row=row))])
+    note_difference(world.core, row.id, "looked at", actor="mei")
+    kept = world.core.read(lambda tx: changes_of(tx, find_difference(tx, row.id)))
+    assert [change.what for change in kept] == ["opened", "taken", "noted"]
+
+
+def test_an_entry_by_hand_is_neither_lost_nor_taken_for_another_that_has_its_number(world: World) -> None:
+    lines = [JournalLine("suspense", 40), JournalLine("bank:a", 0, 40)]
+    proposed = []
+    for document in ("first", "second"):
+        entry = JournalEntry(document, "belongs to the bank", "CNY", lines)
+        request = journal.EntryRequest("backend", document, "operator:mei")
+        proposed.append(journal.propose_entry(world.core, entry, request))
+        _with_numbers(world, [row.id for row in proposed])
+    seals = world.core.rules.ledger.seals
+    assert [row.document for row in proposed] == ["first", "second"]
+    assert all(seals.fits_row("journal_entries", row._asdict(), row.seal) for row in proposed)
 
 
 def test_a_clock_that_stands_still_is_an_error_and_no_silence(world: World, payments: list[int]) -> None:
