@@ -264,9 +264,8 @@ def _placed_by_forgotten_key(tx: Tx, slot: int, wanted: NewOrder, buyer: Any, re
 def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
     """The user's order; any order for a caller who speaks for all users (None). Raises NotFound: the order of another
     user is as absent as one that never was."""
-    found = core.of_number(order_id).alone(
-        lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id)
-    )
+    slot = slot_of_number(order_id)
+    found = core.at(slot).alone(lambda tx: order_rows.order_with_payments(tx, slot, order_id))
     if found is None or user_id not in (None, found[0].user_id):
         raise NotFound(order=str(order_id))
     return OrderView(*found)
@@ -274,13 +273,12 @@ def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
 
 def list_orders(core: Core, wanted: OrderFilter, place: ListPlace | None, limit: int) -> ListPage[OrderView]:
     """A page of orders, newest first: those of one user, or of all."""
-    user = wanted.user_id
-    if user is None:
+    if wanted.user_id is None:
         read = partial(order_rows.all_orders, wanted=wanted, place=place, most=limit + 1)
         page = page_everywhere(core, read, limit, order_rows.place_in_time)
     else:
-        mine = partial(order_rows.orders_of_user, user_id=user, wanted=wanted, place=place, most=limit + 1)
-        page = page_of(core.of_user(user).alone(mine), limit, order_rows.place_of_user)
+        mine = partial(order_rows.orders_of_user, user_id=wanted.user_id, wanted=wanted, place=place, most=limit + 1)
+        page = page_of(core.of_user(wanted.user_id).alone(mine), limit, order_rows.place_of_user)
     return ListPage([OrderView(order, payments) for order, payments in page.rows], page.next)
 
 

@@ -69,7 +69,7 @@ def test_the_first_fact_makes_the_agreement_and_each_period_extends_it(house: Ag
 
 
 def test_an_agreement_came_into_force_with_its_first_period_whichever_was_told_first(house: AgreementHouse) -> None:
-    """And after a gap with the first one behind that gap."""
+    """After a gap, the first period behind that gap counts."""
     periods = (("1", FIRST, SECOND), ("2", SECOND, THIRD), ("3", THIRD, FOURTH))
     for n, order in enumerate(itertools.permutations(periods)):
         one = Subscriber(house, f"user-{n}")
