@@ -26,6 +26,7 @@ from app.providers.tools import Clock, Tools
 from app.providers.verbs import least_seconds
 from app.services.accounts.provider_keys import COPY_SECONDS, DatabaseKeys
 from app.services.base.context import Core, ProviderClock, Rules, SystemClock
+from app.services.base.databases import OneDatabase
 from app.services.base.moved_clock import MovedClock
 from app.services.base.replica import Replica
 from app.services.base.transaction import Sessions
@@ -123,7 +124,7 @@ def build_house(settings: Settings, *, engine: Engine | None = None, clock: Cloc
     sessions: Sessions = sessionmaker(engine, expire_on_commit=False)
     keys: dict[str, DatabaseKeys] = {}
     core = Core(
-        sessions=sessions,
+        databases=OneDatabase(sessions),
         registry=build_registry(settings, sessions, clock, keys),
         numbers=NumberSource(lambda: time.time_ns() // 1_000_000),
         clock=clock,

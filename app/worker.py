@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 
 import structlog
 from sqlalchemy import ColumnElement, select
@@ -192,8 +193,8 @@ class Worker:
     def _due_kinds(self) -> set[str]:
         """The kinds of work of which something is due: one statement for all of them."""
         values = {"now": self._core.clock.now()}
-        found = self._core.alone(lambda tx: self.look.rows(tx, values))[0]
-        return {kind for kind, is_due in zip(self._kinds, found, strict=True) if is_due}
+        looks = (place.alone(lambda tx: self.look.rows(tx, values))[0] for place in self._core.everywhere())
+        return {kind for found in looks for kind, is_due in zip(self._kinds, found, strict=True) if is_due}
 
     def _any_due(self) -> dict[str, ColumnElement[bool]]:
         """For each kind of work that has no clock of its own: whether any of it is due at the moment `now`."""
@@ -235,7 +236,8 @@ class Worker:
 
     def _queue_round(self, queue: Queue, *, only: tuple[str, ...] = (), never: tuple[str, ...] = ()) -> int:
         now = self._core.clock.now()
-        numbers = self._core.read(lambda tx: queue.leases.numbers(tx, now, BATCH, only=only, never=never))
+        due = partial(queue.leases.numbers, now=now, limit=BATCH, only=only, never=never)
+        numbers = list(chain.from_iterable(place.read(due) for place in self._core.everywhere()))
         work = self._guarded(queue)
         if len(numbers) < 2:
             return sum(map(work, numbers))
@@ -263,8 +265,9 @@ class Worker:
             return 0
 
     def _ledger(self) -> int:
-        core = self._core
-        return ledger_expiry.expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger, limit=BATCH)
+        now, rules = self._core.clock.now(), self._core.rules.ledger
+        places = self._core.everywhere()
+        return sum(ledger_expiry.expire_due(place.sessions, at=now, rules=rules, limit=BATCH) for place in places)
 
     def _checkpoints(self) -> int:
         """The books' totals at the end of a day that is closed, one day a round; where none is missing, revenue.
@@ -275,7 +278,7 @@ class Worker:
         if self._no_checkpoint_at is not None and abs(now - self._no_checkpoint_at) < CHECKPOINT_PAUSE:
             return 0
         try:
-            written = checkpoints.write_next(self._core.sessions, now=now)
+            written = checkpoints.write_next(self._core.whole.sessions, now=now)
         except Exception:
             _log.exception("checkpointing_failed")
             written = False

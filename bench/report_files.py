@@ -31,6 +31,7 @@ from app.models.engine import engine_options, prepare
 from app.providers.registry import Registry
 from app.providers.testing.doubles import FixedClock
 from app.services.base.context import Core
+from app.services.base.databases import OneDatabase
 from app.services.reports.catalogue import draw_report
 from app.services.reports.files import ReportFormat, csv_lines, write_workbook
 from tests.support import databases
@@ -121,7 +122,9 @@ def write_report(url: str, name: str, form: ReportFormat, folder: Path) -> Writt
     span = Span(BEGIN, BEGIN + timedelta(days=DAYS))
     with engine_for(url) as engine:
         clock = FixedClock(NOW)
-        core = Core(sessionmaker(engine), Registry({}), NumberSource(lambda: int(NOW.timestamp() * 1000)), clock)
+        core = Core(
+            OneDatabase(sessionmaker(engine)), Registry({}), NumberSource(lambda: int(NOW.timestamp() * 1000)), clock
+        )
 
         def write(table: ReportTable) -> int:
             if form is ReportFormat.XLSX:
@@ -134,7 +137,7 @@ def write_report(url: str, name: str, form: ReportFormat, folder: Path) -> Writt
             return lines - 1
 
         started = time.perf_counter()
-        count = core.read(lambda tx: write(draw_report(tx, name, span, Basis.EFFECTIVE)), snapshot=True)
+        count = core.whole.read(lambda tx: write(draw_report(tx, name, span, Basis.EFFECTIVE)), snapshot=True)
         seconds = time.perf_counter() - started
     size = file.stat().st_size / 2**20
     file.unlink()

@@ -28,6 +28,7 @@ from app.models.engine import engine_options, prepare
 from app.providers.registry import ProviderAccount, Registry
 from app.providers.testing.doubles import FixedClock
 from app.services.base.context import Core
+from app.services.base.databases import OneDatabase
 from app.services.differences.comparisons import Comparison, compare_account
 from tests.support import databases
 
@@ -116,7 +117,7 @@ def run_comparison(url: str) -> Measured:
         account = ProviderAccount("shop", "none", True, cast(Any, None))
         clock = FixedClock(NOW)
         numbers = NumberSource(lambda: int(clock.now().timestamp() * 1000))
-        core = Core(sessionmaker(engine), Registry({"shop": account}), numbers, clock)
+        core = Core(OneDatabase(sessionmaker(engine)), Registry({"shop": account}), numbers, clock)
         started, cpu_before = time.perf_counter(), time.process_time()
         done = compare_account(core, account, DAY, DAY + timedelta(days=1))
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_before

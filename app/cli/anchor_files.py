@@ -38,7 +38,7 @@ def compare(core: Core, file: Path, header: AnchorHeader, most: int) -> list[Fin
     """What was anchored in that file and is not as it was, at most so much. Raises NotAnAnchor."""
     try:
         with file.open("rb") as lines:
-            found = audit_against(core.sessions, contents(lines))
+            found = audit_against(core.whole.sessions, contents(lines))
             return [Finding(each.what, f"{each.detail} (anchor of {header.shown})") for each in islice(found, most)]
     except (AnchorUnreadable, OSError) as error:
         raise NotAnAnchor(f"{file} is no anchor to prove the books against: {error}") from None
@@ -51,7 +51,7 @@ def write_anchor(core: Core, file: Path) -> None:
     """
     moment = core.clock.now().astimezone(UTC)
     header = AnchorHeader(moment.isoformat(timespec="seconds"), core.public_url)
-    lines = signed_lines(header, anchor_lines(core.sessions), core.rules.ledger.seals)
+    lines = signed_lines(header, anchor_lines(core.whole.sessions), core.rules.ledger.seals)
     fresh = _fresh(file)
     fresh.unlink(missing_ok=True)
     try:

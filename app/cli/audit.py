@@ -59,7 +59,7 @@ def audit(quiet: bool, state: Path | None, anchor: Path | None, against: tuple[P
         raise click.ClickException(f"{state} holds no state of an audit: {error}") from None
     as_of = AsOf(core.rules.ledger, core.clock.now, {account.name: account.whose for account in core.registry})
     with shown_progress(quiet=quiet, keep=keep_in(state)) as (watch, tell):
-        findings = books.audit(core.sessions, as_of, tell, ledger=ledger, watch=watch)
+        findings = books.audit(core.whole.sessions, as_of, tell, ledger=ledger, watch=watch)
     for file, header in headers.items():
         findings += anchor_files.compare(core, file, header, books.MOST_FINDINGS)
     for finding in findings:

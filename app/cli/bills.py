@@ -30,7 +30,7 @@ def bills() -> None:
 @click.option("--account", help="Only of this provider account.")
 def list_kept(account: str | None) -> None:
     """Each bill: account, feed, name, bytes, when it was fetched, and the SHA-256 of its bytes."""
-    for bill in house().core.read(lambda tx: list_bills(tx, account)):
+    for bill in house().core.home.read(lambda tx: list_bills(tx, account)):
         click.echo(
             f"{bill.provider_account}  {bill.feed}  {bill.name}  {bill.size} bytes"
             f"  fetched {bill.fetched_at:%Y-%m-%d %H:%M:%S}  {bill.sha256}"
@@ -52,9 +52,9 @@ def export_bills(folder: Path, account: str | None, days: Days | None) -> None:
     since, until = days or (None, None)
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
-    for bill in core.read(lambda tx: list_bills(tx, account, since, until)):
+    for bill in core.home.read(lambda tx: list_bills(tx, account, since, until)):
         try:
-            content = core.read(partial(bill_bytes, bill=bill))
+            content = core.home.read(partial(bill_bytes, bill=bill))
         except BillDamaged as error:
             raise click.ClickException(f"not the bytes that came: {error}") from None
         file = folder / _file_name(bill)
@@ -108,7 +108,7 @@ def import_bill(file: Path, account: str, feed: str, name: str | None) -> None:
         told = readings.import_bill(core, found, feed, name or file.name, file.read_bytes())
     except (NotFound, readings.NotReadable) as error:
         raise click.ClickException(f"{file}: {error}") from None
-    for reading in core.read(partial(readings.list_readings, account=account)):
+    for reading in core.home.read(partial(readings.list_readings, account=account)):
         if (reading.feed, reading.name) == (feed, name or file.name) and reading.status != readings.REPLACED:
             click.echo(_reading_line(reading))
     click.echo(f"it covers {told.since:%Y-%m-%d %H:%M} to {told.until:%Y-%m-%d %H:%M} UTC")
@@ -133,7 +133,7 @@ def read_anew(account: str, name: str | None, refused: bool) -> None:
 @click.option("--status", type=click.Choice([readings.READING, readings.READ, readings.REFUSED, readings.REPLACED]))
 def list_readings(account: str | None, status: str | None) -> None:
     """What became of each bill: read, refused (and why), or replaced by a later one of its name."""
-    for reading in house().core.read(partial(readings.list_readings, account=account, status=status)):
+    for reading in house().core.home.read(partial(readings.list_readings, account=account, status=status)):
         click.echo(_reading_line(reading))
 
 

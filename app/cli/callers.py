@@ -96,7 +96,7 @@ def list_keys() -> None:
     """Every API key, in the settings and in the database, by caller: scopes, expiry, and when it was used last."""
     parts = house()
     found = sorted(_all_keys(parts), key=lambda each: (each.caller, each.name))
-    used = parts.core.read(lambda tx: api_keys.last_uses(tx, [each.sha256 for each in found]))
+    used = parts.core.home.read(lambda tx: api_keys.last_uses(tx, [each.sha256 for each in found]))
     for each in found:
         last = used.get(each.sha256)
         click.echo(
@@ -143,8 +143,8 @@ def new_caller(name: str, actor: str) -> None:
 def list_callers() -> None:
     """Every caller with its API keys and its caps. Where settings and database both have a cap, the stricter counts."""
     parts, settings = house(), load()
-    names = {row.name for row in parts.core.read(api_keys.list_callers)} | set(settings.callers)
-    of_database = parts.core.read(api_keys.caps_by_caller)
+    names = {row.name for row in parts.core.home.read(api_keys.list_callers)} | set(settings.callers)
+    of_database = parts.core.home.read(api_keys.caps_by_caller)
     found = list(_all_keys(parts))
     for name in sorted(names | {each.caller for each in found}):
         mine = sorted(each.name for each in found if each.caller == name and not each.ended)
@@ -185,7 +185,7 @@ def cap_caller(name: str, verb: str, unit: str, per_call: int | None, per_day: i
 
 def _all_keys(parts: House) -> Iterator[_Listed]:
     settings, seals, now = load(), parts.core.rules.ledger.seals, parts.core.clock.now()
-    rows = parts.core.read(api_keys.list_keys)
+    rows = parts.core.home.read(api_keys.list_keys)
     revoked = {row.sha256 for row in rows if row.revoked_at is not None}
     for name, key in settings.api_keys.items():
         ended = "revoked" if key.sha256 in revoked else _end(key.expires_at, now)
@@ -209,7 +209,7 @@ def _end(expires_at: datetime | None, now: datetime) -> str:
 def _changed(work: Callable[[Tx], T]) -> T:
     """Run a change in one transaction; why it was not done is told as a command's error."""
     try:
-        return house().core.transact(work)
+        return house().core.home.transact(work)
     except NotChanged as error:
         raise click.ClickException(str(error)) from None
 

@@ -65,13 +65,13 @@ def show_difference(number: str) -> None:
     """One difference: its sums and numbers, its history, its repairs, and others that may be its other side."""
     core = house().core
     with _told():
-        row = core.read(partial(difference_rows.find_difference, number=_number(number)))
+        row = core.home.read(partial(difference_rows.find_difference, number=_number(number)))
         click.echo(_line(row))
-        for change in core.read(partial(difference_rows.changes_of, row=row)):
+        for change in core.home.read(partial(difference_rows.changes_of, row=row)):
             click.echo(f"  {change.at:%Y-%m-%d %H:%M:%S}  {change.what}  {change.actor}  {change.detail}".rstrip())
         offered = ", ".join(repairs.offered_for(row)) or "none but a note or a write-off"
         click.echo(f"  repairs: {offered}")
-        for other in core.read(partial(proposed_others, row=row)):
+        for other in core.home.read(partial(proposed_others, row=row)):
             click.echo(f"  perhaps the other side: {_line(other)}")
 
 
@@ -172,7 +172,7 @@ def repair_difference(number: str, repair: str | None, yes: bool, reason: str, a
         if not (reason and actor):
             raise click.UsageError("--yes needs --reason and --actor")
         _echo_comparison(repairs.carry_out(core, plan, actor=actor, reason=reason))
-        row = core.read(partial(difference_rows.find_difference, number=plan.row.id))
+        row = core.home.read(partial(difference_rows.find_difference, number=plan.row.id))
         click.echo(_line(row))
 
 
@@ -189,7 +189,7 @@ def write_off(number: str, reason: str, confirm: bool, actor: str) -> None:
             row = write_offs.confirm_write_off(core, _number(number), actor=actor)
         else:
             row = write_offs.propose_write_off(core, _number(number), reason, actor=actor)
-        for entry in core.read(partial(_entries, row=row)) if not confirm else ():
+        for entry in core.home.read(partial(_entries, row=row)) if not confirm else ():
             click.echo(f"would book {entry}")
         click.echo(_line(row))
 

@@ -43,7 +43,7 @@ def add_endpoint(name: str, url: str, types: tuple[str, ...], after: str | None,
 @endpoints.command("list")
 def list_endpoints() -> None:
     """Each endpoint, how it is, and how much waits for it."""
-    for each in house().core.read(endpoint_rows.shown_endpoints):
+    for each in house().core.home.read(endpoint_rows.shown_endpoints):
         types = ",".join(each["types"]) or "all types"
         waits = f"{each['open_deliveries']} open, {each['behind']} not looked at"
         click.echo(f"{each['name']}  {each['status']}  {each['url']}  {types}  {waits}{_trouble(each)}")
@@ -120,7 +120,7 @@ def list_deliveries(name: str, status: str | None, user: str | None, limit: int)
         return deliveries.list_deliveries(tx, name, status=status, user_id=user, before=None, limit=limit)
 
     try:
-        rows = house().core.read(work)
+        rows = house().core.home.read(work)
     except DomainError as error:
         raise _click_error(error) from None
     for row in rows:
@@ -164,13 +164,13 @@ def give_up(name: str, event: uuid.UUID, actor: str) -> None:
 
 def _changed(core: Core, change: Callable[[Tx], Any]) -> Any:
     try:
-        return core.transact(change)
+        return core.home.transact(change)
     except DomainError as error:
         raise _click_error(error) from None
 
 
 def _secret(core: Core, name: str) -> str:
-    return core.read(lambda tx: endpoint_rows.newest_secret(tx, endpoint_rows.find_endpoint(tx, name)))
+    return core.home.read(lambda tx: endpoint_rows.newest_secret(tx, endpoint_rows.find_endpoint(tx, name)))
 
 
 def _click_error(error: DomainError) -> click.ClickException:

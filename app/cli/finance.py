@@ -109,7 +109,7 @@ def withdraw_entry(number: int, actor: str) -> None:
 def show_entry(number: int) -> None:
     """One entry with its lines."""
     with _refusals():
-        row = house().core.read(lambda tx: entries.find_entry(tx, number))
+        row = house().core.home.read(lambda tx: entries.find_entry(tx, number))
     _say(row)
     for line in row.lines:
         click.echo(f"  {line['account']}  debit {line['debit']}  credit {line['credit']}")
@@ -181,7 +181,7 @@ def close_month(month: str, confirm: bool, despite: str, actor: str) -> None:
 @click.command("closings")
 def list_closings() -> None:
     """The months that are closed or proposed to be."""
-    for row in house().core.read(closings.list_closings):
+    for row in house().core.home.read(closings.list_closings):
         _say_closing(row)
 
 
@@ -207,7 +207,7 @@ def show_adjustments(since: str, until: str) -> None:
             values = [getattr(row, name) for name in (*columns, "reference")]
             click.echo(csv_line(values, end="\n"), nl=False)
 
-    core.read(write, snapshot=True)
+    core.home.read(write, snapshot=True)
 
 
 # --- what bills book ---
@@ -239,7 +239,7 @@ def show_clearing(account: str, day: str, zone: str) -> None:
     bill_day = BillDay(found.name, environment_of(found.live), _day(day), ZoneInfo(zone), found.whose)
     now = core.clock.now()
     rest = False
-    for each in core.read(lambda tx: clearing_at_end_of(tx, bill_day, now=now), snapshot=True):
+    for each in core.home.read(lambda tx: clearing_at_end_of(tx, bill_day, now=now), snapshot=True):
         told = "no bill says" if each.closing is None else str(each.closing)
         left = "unknown" if each.rest is None else str(each.rest)
         click.echo(f"{each.currency}  bill {told}  books {each.clearing}  on its way {each.on_its_way}  rest {left}")

@@ -20,7 +20,7 @@ def messages() -> None:
 @messages.command("list")
 def list_messages() -> None:
     """The unresolved ones, oldest first."""
-    for row in house().core.read(inbox.waiting_messages):
+    for row in house().core.home.read(inbox.waiting_messages):
         click.echo(f"{row.id}  {row.received_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.reason}: {row.detail}")
 
 
@@ -45,7 +45,7 @@ def replay_message(number: int) -> None:
 def resolve_message(number: int) -> None:
     """Take a message off the list: a person has dealt with it."""
     parts = house()
-    parts.core.transact(lambda session: inbox.resolve(session, number))
+    parts.core.of_number(number).transact(lambda session: inbox.resolve(session, number))
 
 
 @click.group()
@@ -63,7 +63,7 @@ def list_facts(outcome: str, theirs: str | None, limit: int) -> None:
     if outcome == "not_ours" and theirs is None:
         raise click.UsageError("--outcome not_ours needs --theirs NUMBER; `tillbook scans list` counts them")
     core = house().core
-    for each in core.read(lambda tx: fact_search.described(tx, parked.list_parked(tx, outcome, limit, theirs))):
+    for each in core.whole.read(lambda tx: fact_search.described(tx, parked.list_parked(tx, outcome, limit, theirs))):
         click.echo(_fact_line(each))
 
 
@@ -74,7 +74,7 @@ def find_facts(number: str) -> None:
 
     `tillbook find NUMBER` says what else has that number, and begins every search. Exits 1 if no fact names it.
     """
-    found = house().core.read(lambda tx: fact_search.find_facts(tx, number))
+    found = house().core.home.read(lambda tx: fact_search.find_facts(tx, number))
     for each in found:
         click.echo(f"{each.row.outcome}  {_fact_line(each)}")
     if not found:
@@ -146,7 +146,7 @@ def list_overdue_payments(limit: int) -> None:
     """Those still open though their time and grace are over, oldest first: the provider does not answer, or does not
     close them."""
     core = house().core
-    for row in core.read(lambda session: expiry.overdue(session, limit)):
+    for row in core.whole.read(lambda session: expiry.overdue(session, limit)):
         click.echo(
             f"{row.id}  {row.expires_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.status}  theirs={row.theirs}"
             f"  asked {row.queries} times"

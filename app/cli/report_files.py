@@ -36,7 +36,7 @@ _output = click.option(
 def report_unspent(form: str | None, output: Path | None) -> None:
     """Who has the coins that are paid for and not spent, and what they are worth at present, by user and purchase."""
     wanted = _wanted(form, output)
-    house().core.for_reports().read(lambda tx: _write_table(tx, unspent_coins(tx), wanted, output), snapshot=True)
+    house().core.for_reports().whole.read(lambda tx: _write_table(tx, unspent_coins(tx), wanted, output), snapshot=True)
 
 
 def _wanted(form: str | None, output: Path | None) -> ReportFormat:
@@ -58,7 +58,9 @@ def _command(name: str) -> click.Command:
         core = house().core
         span, wanted = _span(core, since, until), _wanted(form, output)
         try:
-            core.for_reports().read(lambda tx: _write(tx, name, span, Basis(basis), wanted, output), snapshot=True)
+            core.for_reports().whole.read(
+                lambda tx: _write(tx, name, span, Basis(basis), wanted, output), snapshot=True
+            )
         except DaysNotWorkedOut as error:
             raise click.ClickException(error.detail) from None
 

@@ -29,7 +29,7 @@ def report_deferred_revenue() -> None:
     """As CSV: coins that are bought and not spent, and the money they were bought with, by product and month."""
     core = house().core.for_reports()
     zone, rules = core.rules.ledger.zone, core.rules.recognition
-    figures = core.read(
+    figures = core.whole.read(
         lambda tx: deferred_revenue(tx, zone=zone, rules=rules, closed=closed_months(tx)), snapshot=True
     )
     rows: list[list[object]] = [["environment", "product", "month", "asset", "coins", "currency", "value_minor"]]
@@ -63,10 +63,10 @@ def report_trial_balance(at: str | None, since: str | None, until: str | None, b
     zone, now = core.rules.ledger.zone, core.clock.now()
     end = report_moment(ends[0], zone, is_end=True) if ends else None
     if since is None:
-        found = core.read(lambda tx: balance_by(tx, Basis(basis), now=now, at=end), snapshot=True)
+        found = core.whole.read(lambda tx: balance_by(tx, Basis(basis), now=now, at=end), snapshot=True)
     else:
         start = report_moment(since, zone, is_end=False)
-        found = core.read(lambda tx: moved_by(tx, Basis(basis), now=now, since=start, until=end), snapshot=True)
+        found = core.whole.read(lambda tx: moved_by(tx, Basis(basis), now=now, since=start, until=end), snapshot=True)
     if as_document:
         sheets = [as_json(sheet) for sheet in found.sheets]
         click.echo(json.dumps({"at": found.at.isoformat(), "balanced": found.balanced, "sheets": sheets}))
@@ -98,7 +98,7 @@ report.add_command(show_adjustments)
 def recount_checkpoints(since: datetime) -> None:
     """Count the checkpoints anew from that day (UTC) on, after the audit named it and the cause was found."""
     core = house().core
-    written = checkpoints.recount(core.sessions, since.date(), now=core.clock.now())
+    written = checkpoints.recount(core.whole.sessions, since.date(), now=core.clock.now())
     click.echo(f"checkpoints: {written} written anew")
 
 

@@ -22,14 +22,14 @@ def list_scans() -> None:
     Below, for each provider account, how many facts in them were about nothing here.
     """
     core = house().core
-    for row in core.read(histories.list_feeds):
+    for row in core.home.read(histories.list_feeds):
         state = "complete" if row.cursor is None else f"reading at {row.cursor or 'the start'}"
         trouble = f"  failed {row.tries} times: {row.problem}" if row.problem else ""
         click.echo(
             f"{row.provider_account}  {row.feed}  {row.since:%Y-%m-%d %H:%M} to {row.until:%Y-%m-%d %H:%M}  {state}"
             f"  next {row.next_at:%Y-%m-%d %H:%M}{trouble}"
         )
-    for account, count in sorted(core.read(parked.counts_not_ours).items()):
+    for account, count in sorted(core.home.read(parked.counts_not_ours).items()):
         click.echo(f"{account}  not ours: {count}")
 
 

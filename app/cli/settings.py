@@ -143,7 +143,7 @@ def _api_keys(checked: _Checked, rows: Sequence[AnyRow]) -> Iterator[VerdictLine
 def _keys_in_database(checked: _Checked) -> Sequence[AnyRow]:
     """None where the database has another schema: that is told by a line of its own."""
     engine = checked.parts.engine
-    return checked.parts.core.read(list_keys) if schema.current(engine) == schema.newest() else ()
+    return checked.parts.core.home.read(list_keys) if schema.current(engine) == schema.newest() else ()
 
 
 def _key_set(url: str, algorithm: str) -> VerdictLine:
@@ -172,7 +172,7 @@ def _endpoints(checked: _Checked) -> Iterator[VerdictLine]:
     engine = checked.parts.engine
     if schema.current(engine) != schema.newest():
         return
-    for each in checked.parts.core.read(endpoints.shown_endpoints):
+    for each in checked.parts.core.home.read(endpoints.shown_endpoints):
         text = f"endpoint {each['name']}: {each['status']}"
         if each["status"] == "paused":
             said = f"since {each['paused_at']:%Y-%m-%d %H:%M} by {each['paused_by']}: {each['reason']}"

@@ -20,6 +20,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from app.models import slot_guard
+from app.models.base import Base
+from app.models.distribution import TableClass, class_of
 from app.models.slot_guard import SLOTTED, is_sweep, tables_of
 
 SEVERAL: Mapping[str, str] = {
@@ -33,6 +35,17 @@ MIGRATION_LOCK = "SELECT pg_advisory_xact_lock(7310588)"
 """The only advisory lock of the project: migrations run by hand or at deploy, never on user data."""
 _SLOT = re.compile(r"(?:^|_)slot(?:_m?\d+)*$")
 """The name of a value that is a slot: `slot`, `p_slot`, and `slot_1` or `slot_m3` as SQLAlchemy numbers them."""
+_CLAIMED = re.compile(r"(?:^|_)cslot(?:_m?\d+)*$")
+"""The name of a value that is the hash of a claim."""
+PLACE = "place"
+"""The execution option of an engine that says what its transactions are for: a slot, or one of these."""
+AT_HOME, ANYWHERE = "home", "anywhere"
+BESIDE_A_SLOT: Mapping[str, str] = {
+    "caller_days": "what a caller gave and took today is counted with the giving and taking",
+    "endpoints": "a timeline names the endpoints that its events were sent to",
+}
+"""Tables at home that transactions of one slot touch all the same, and why: before slots can lie in another database
+than home, these need a place beside them."""
 _WRITTEN_OUT = re.compile(r"\bslot\s*=\s*(\d+)")
 _FROM_SELECT = re.compile(r"^\s*INSERT\s+INTO\s+\w+\s*\(\s*slot\b[^)]*\)\s*SELECT\s+(?!\"?\w+\"?\.slot\b)", re.I | re.S)
 _REFUSED = (
@@ -88,6 +101,8 @@ class _Reading:
     """Whether it has to be given one slot."""
     written_out: frozenset[int]
     """Slots that stand in the text itself."""
+    classes: frozenset[TableClass]
+    """The classes of the tables that it touches, those apart that lie in every database."""
     from_select: bool
     """An INSERT from a SELECT whose slot is no column."""
 
@@ -95,18 +110,25 @@ class _Reading:
 @lru_cache(slot_guard.TEXTS_REMEMBERED)
 def _read(sql: str) -> _Reading:
     if slot_guard.is_schema(sql) or sql == MIGRATION_LOCK:
-        return _Reading(None, False, frozenset(), False)
+        return _Reading(None, False, frozenset(), frozenset(), False)
     refused = next((what for what, pattern in _REFUSED if pattern.search(sql)), None)
     of_one = bool(tables_of(sql) & SLOTTED) and not is_sweep(sql)
     written_out = frozenset(int(slot) for slot in _WRITTEN_OUT.findall(sql))
-    return _Reading(refused, of_one, written_out, _FROM_SELECT.search(sql) is not None)
+    known = Base.metadata.tables
+    tables = [known[name] for name in tables_of(sql) if name in known and name not in BESIDE_A_SLOT]
+    classes = frozenset(map(class_of, tables)) - {TableClass.REFERENCE}
+    return _Reading(refused, of_one, written_out, classes, _FROM_SELECT.search(sql) is not None)
 
 
 def check(connection: Connection, sql: str, values: Iterable[Mapping[str, Any]]) -> None:
     """Raise SlotsMixed unless the statement, with these values, and the transaction so far are of one slot."""
+    values = list(values)
     reading = _read(sql)
     if reading.refused is not None:
         raise SlotsMixed(f"{reading.refused}: {sql[:300]}")
+    place = connection.get_execution_options().get(PLACE)
+    if place is not None and reading.classes:
+        _check_place(place, sql, reading, values)
     if not reading.is_of_one_slot:
         return
     given = set(reading.written_out)
@@ -121,6 +143,20 @@ def check(connection: Connection, sql: str, values: Iterable[Mapping[str, Any]])
     if reading.from_select:
         raise SlotsMixed(f"an INSERT from a SELECT whose slot is no column: {sql[:300]}")
     _note(connection, sql, given)
+
+
+def _check_place(place: int | str, sql: str, reading: _Reading, values: Sequence[Mapping[str, Any]]) -> None:
+    """Raise SlotsMixed if the statement touches what does not lie in the database for which the transaction began."""
+    if place == AT_HOME:
+        fits = reading.classes == {TableClass.HOME}
+    elif place == ANYWHERE:
+        fits = TableClass.HOME not in reading.classes or is_sweep(sql)
+    else:
+        names = _CLAIMED if reading.classes == {TableClass.OWN_HASH} else _SLOT
+        slots = {value for row in values for name, value in row.items() if names.search(name)}
+        fits = TableClass.HOME not in reading.classes and not is_sweep(sql) and slots | reading.written_out == {place}
+    if not fits:
+        raise SlotsMixed(f"not in the database of {place}: {sql[:300]}")
 
 
 def _note(connection: Connection, sql: str, given: set[int]) -> None:

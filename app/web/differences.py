@@ -52,9 +52,9 @@ def list_all_differences(query: shapes.DifferencesQuery) -> Any:
 @blueprint.output(shapes.DifferenceWithHistoryOut)
 def show_difference(number: str) -> Any:
     """One difference with its history, what can be done about it, and what may be its other side."""
-    row = core().read(partial(difference_rows.find_difference, number=_number(number)))
-    changes = core().read(partial(difference_rows.changes_of, row=row))
-    others = core().read(partial(pairs.proposed_others, row=row))
+    row = core().home.read(partial(difference_rows.find_difference, number=_number(number)))
+    changes = core().home.read(partial(difference_rows.changes_of, row=row))
+    others = core().home.read(partial(pairs.proposed_others, row=row))
     history = [{"at": each.at, "actor": each.actor, "what": each.what, "detail": each.detail} for each in changes]
     proposed = {"perhaps_the_other_side": [str(other.id) for other in others]}
     return {

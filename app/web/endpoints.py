@@ -38,7 +38,7 @@ def add_endpoint(body: shapes.EndpointIn) -> Any:
 @blueprint.output(shapes.EndpointsOut)
 def list_endpoints() -> Any:
     """All endpoints, how they are, and how much waits for them."""
-    return {"endpoints": core().read(endpoints.shown_endpoints)}
+    return {"endpoints": core().whole.read(endpoints.shown_endpoints)}
 
 
 @blueprint.get("/<name>")
@@ -54,7 +54,7 @@ def show_endpoint(name: str) -> Any:
 @blueprint.output({}, status_code=204)
 def remove_endpoint(name: str) -> Any:
     """Send nothing there any more. What waits for it is dropped; its deliveries are forgotten."""
-    core().transact(lambda tx: endpoints.remove_endpoint(tx, name))
+    core().home.transact(lambda tx: endpoints.remove_endpoint(tx, name))
     return ""
 
 
@@ -109,7 +109,7 @@ def list_deliveries(name: str, query: shapes.DeliveriesQuery) -> Any:
             tx, name, status=query.status, user_id=query.user, before=query.cursor, limit=query.limit + 1
         )
 
-    rows = core().read(page)
+    rows = core().whole.read(page)
     more = len(rows) > query.limit
     rows = rows[: query.limit]
     return {
@@ -164,7 +164,7 @@ def _once(
         return NO_RESOURCE
 
     slot = slot_of_reference(caller().name) if event_id is None else slot_of_uuid(event_id)
-    decided_once(core(), slot, request, decide)
+    decided_once(core(), slot, request, decide, where=core().whole)
 
 
 def _shown(name: str, *, with_secret: bool = False) -> Any:
@@ -173,11 +173,11 @@ def _shown(name: str, *, with_secret: bool = False) -> Any:
         shown = endpoints.shown_endpoint(tx, row)
         return {**shown, "secret": endpoints.newest_secret(tx, row)} if with_secret else shown
 
-    return core().read(work)
+    return core().whole.read(work)
 
 
 def _delivery(name: str, event_id: uuid.UUID) -> Any:
     def work(tx: Tx) -> Any:
         return deliveries.find_delivery(tx, endpoints.find_endpoint(tx, name).id, event_id)
 
-    return representations.delivery_data(core().read(work))
+    return representations.delivery_data(core().whole.read(work))

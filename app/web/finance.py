@@ -64,7 +64,7 @@ def list_journal_entries(query: shapes.JournalQuery) -> Any:
 def show_journal_entry(number: str) -> Any:
     """One journal entry."""
     entry_id = _number(number)
-    return entry_data(core().read(lambda tx: journal.find_entry(tx, entry_id)))
+    return entry_data(core().home.read(lambda tx: journal.find_entry(tx, entry_id)))
 
 
 @blueprint.post("/journal-entries/<number>/confirm")
@@ -97,7 +97,7 @@ def reverse_journal_entry(number: str, body: shapes.ReversalOfEntryIn) -> Any:
 @blueprint.output(shapes.ClosingsOut)
 def list_closings() -> Any:
     """Months that are closed or proposed to be."""
-    return {"closings": [closing_data(row) for row in core().read(closings.list_closings)]}
+    return {"closings": [closing_data(row) for row in core().home.read(closings.list_closings)]}
 
 
 @blueprint.post("/closings")

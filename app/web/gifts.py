@@ -40,7 +40,7 @@ def create_gift(body: shapes.GiftIn) -> Any:
         raise GiftsNotAllowed("users' own tokens may not give here")
     giver = who.user(body.user)
     if who.types_in(body.new_user):
-        core().read(lambda tx: check_known(tx, [body.receiver]))
+        core().of_user(body.receiver).read(lambda tx: check_known(tx, [body.receiver]))
     request = keyed(who.speaking_for(giver), idempotency_key(), "gift", who.content(body))
     wanted = GiftRequest(
         giver=giver,

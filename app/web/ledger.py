@@ -34,7 +34,7 @@ T = TypeVar("T")
 def show_wallet(query: schemas.UserQuery) -> Any:
     """Every balance of the user, by asset and environment, and what the user owes."""
     user_id = caller().user(query.user)
-    found = core().alone(lambda tx: ledger.holdings(tx, slot_of_user(user_id), user_id, at=tx.now))
+    found = core().of_user(user_id).alone(lambda tx: ledger.holdings(tx, slot_of_user(user_id), user_id, at=tx.now))
     return {"user": user_id, "balances": found.balances, "debts": found.debts}
 
 
@@ -49,7 +49,7 @@ def show_statement(query: schemas.StatementQuery) -> Any:
     account, with_actors = wallet(user_id, query.asset, query.environment), caller().user_id is None
 
     def read(place: ListPlace | None, most: int) -> ListPage[Line]:
-        page = house.alone(
+        page = house.of_user(user_id).alone(
             partial(
                 ledger.statement,
                 slot=slot_of_user(user_id),
@@ -92,7 +92,7 @@ def spent(slot: int, request: Spend) -> Posted:
     def work(tx: Tx) -> Posted | Refused:
         return ledger.spend(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
 
-    return answered(core().transact(work), request)
+    return answered(core().at(slot).transact(work), request)
 
 
 def answered(answer: T | Refused, request: Spend | HoldRequest | None = None) -> T:
@@ -119,7 +119,7 @@ def _available_elsewhere(request: Spend | HoldRequest) -> int:
     """What the user has of that asset in the other environment: test purchases are credited to `sandbox`, and a spend
     is for `live` unless it says otherwise."""
     slot, other = slot_of_user(request.user_id), _other(request.environment)
-    found = core().alone(lambda tx: ledger.balances(tx, slot, request.user_id, at=tx.now))
+    found = core().at(slot).alone(lambda tx: ledger.balances(tx, slot, request.user_id, at=tx.now))
     return sum(one.available for one in found if (one.asset, one.environment) == (request.asset, other))
 
 

@@ -30,7 +30,7 @@ def show_account_token(query: schemas.UserQuery) -> Any:
     def work(tx: Tx) -> str:
         return str(ensure_user(tx, user_id).token)
 
-    return {"token": core().transact(work)}
+    return {"token": core().of_user(user_id).transact(work)}
 
 
 @blueprint.put("/consent")
@@ -49,7 +49,7 @@ def set_consent(body: shapes.ConsentIn) -> Any:
         ensure_user(tx, user_id)
         record_consent(tx, user_id, moment)
 
-    core().transact(work)
+    core().of_user(user_id).transact(work)
     return {"user": user_id, "consented": body.consented}
 
 

@@ -77,7 +77,7 @@ def show_report_file(query: ReportQuery) -> Any:
     permit, folder = download_permit(), tempfile.TemporaryDirectory()
     try:
         file = Path(folder.name) / "report"
-        core().for_reports().read(lambda tx: _write(tx, query, span, file), snapshot=True)
+        core().for_reports().whole.read(lambda tx: _write(tx, query, span, file), snapshot=True)
     except BaseException:
         _done(folder, permit)
         raise

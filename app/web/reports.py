@@ -130,7 +130,7 @@ def show_trial_balance(query: TrialBalanceQuery) -> Any:
             return balance_by(tx, query.by, now=now, at=at, most_days=MOST_DAYS)
         return moved_by(tx, query.by, now=now, since=since, until=at, most_days=MOST_DAYS)
 
-    found = core().for_reports().read(drawn_up, snapshot=True)
+    found = core().for_reports().whole.read(drawn_up, snapshot=True)
     sheets = [sheet for sheet in found.sheets if query.asset in (None, sheet.asset)]
     shown = [as_json(sheet) for sheet in _as_many_as_fit(sheets)]
     return {"at": found.at, "balanced": found.balanced, "sheets": shown, "left_out": len(sheets) - len(shown)}

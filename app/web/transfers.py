@@ -51,7 +51,11 @@ def show_balance_at(query: shapes.BalanceAtQuery) -> Any:
     """What a wallet held at a moment in the past."""
     user_id = caller().user(query.user)
     account = wallet(user_id, query.asset, query.environment)
-    found = core().read(lambda session: ledger.balance_at(session, slot_of_user(user_id), account, query.at))
+    found = (
+        core()
+        .of_user(user_id)
+        .read(lambda session: ledger.balance_at(session, slot_of_user(user_id), account, query.at))
+    )
     return {**representations.wallet_data(account), "at": query.at, "balance": found}
 
 
@@ -99,7 +103,7 @@ def create_debit(body: shapes.DebitIn) -> Any:
         _count(tx, DEBITS, [(body, answer)])
         return answer
 
-    return answered(core().transact(work), request)
+    return answered(core().of_user(request.user_id).transact(work), request)
 
 
 @blueprint.post("/holds")
@@ -125,7 +129,7 @@ def create_hold(body: shapes.HoldIn) -> Any:
     def work(tx: Tx) -> Held | Refused:
         return holds.hold(tx, slot_of_user(user_id), request, at=tx.now, rules=tx.core.rules.ledger)
 
-    return answered(core().transact(work), request)
+    return answered(core().of_user(request.user_id).transact(work), request)
 
 
 @blueprint.post("/holds/<uuid:hold_id>/capture")
@@ -161,7 +165,7 @@ def release_hold(hold_id: uuid.UUID) -> Any:
     def work(tx: Tx) -> Held:
         return holds.release(tx, slot_of_number(hold_id.int), hold_id, at=tx.now, rules=tx.core.rules.ledger)
 
-    return core().transact(work)
+    return core().of_number(hold_id.int).transact(work)
 
 
 @blueprint.post("/transfers/<uuid:transfer_id>/reverse")
@@ -216,7 +220,8 @@ def create_batch(body: shapes.BatchIn) -> Any:
         return result
 
     try:
-        result = remembering(core(), slot, request, work, lambda _: core().transact(work))
+        every = core().whole
+        result = remembering(core(), slot, request, work, lambda _: every.transact(work), where=every)
     except BatchNotApplied as refused:
         return {"applied": False, "items": refused.members["items"]}
     return {"applied": True, "items": [_item(answer, applied=True) for answer in result.answers]}
@@ -260,7 +265,7 @@ def _refused_once(slot: int, verb: str, about: str, key: str, body: BaseModel, w
             refused.code = error.code
             raise refused from None
 
-    return remembering(core(), slot, request, looked, lambda _: core().transact(work))
+    return remembering(core(), slot, request, looked, lambda _: core().at(slot).transact(work))
 
 
 def _grant(body: shapes.GrantIn, key: str) -> Any:

@@ -33,7 +33,7 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch, world: World) -> Run
     world.deliver()
     coins = grant("dave", "coin", 9, "gift", reason="sorry", actor="ann", environment="sandbox")
     slot, rules = slot_of_user("dave"), world.core.rules.ledger
-    world.core.transact(lambda tx: ledger.post(tx, slot, [coins], at=tx.now, rules=rules))
+    world.core.whole.transact(lambda tx: ledger.post(tx, slot, [coins], at=tx.now, rules=rules))
     monkeypatch.setenv("TILLBOOK_ENV", "test")
     monkeypatch.setenv("TILLBOOK_DATABASE_URL", database_url)
     return partial(_run, monkeypatch)

@@ -71,8 +71,8 @@ def test_a_name_of_a_bill_is_no_path(world: World, tmp_path: Path) -> None:
 
 def test_a_bill_that_was_changed_in_the_database_is_found(world: World, tmp_path: Path) -> None:
     read(world, Page((), None, (("2026-01-01.zip", FIRST),)))
-    world.core.transact(lambda tx: tx.execute(update(BILLS).values(content=b"something else")))
-    findings = audit(world.core.sessions, AsOf(world.core.rules.ledger, world.clock.now))
+    world.core.whole.transact(lambda tx: tx.execute(update(BILLS).values(content=b"something else")))
+    findings = audit(world.core.whole.sessions, AsOf(world.core.rules.ledger, world.clock.now))
     assert [found.what for found in findings] == ["bill"]
     done = run("export", str(tmp_path / "out"))
     assert (done.exit_code, "not the bytes that came" in done.output) == (1, True)
@@ -80,7 +80,7 @@ def test_a_bill_that_was_changed_in_the_database_is_found(world: World, tmp_path
 
 def test_days_that_a_person_names_are_read_page_by_page_and_the_worker_goes_on_where_it_was(world: World) -> None:
     read(world, Page((), None))
-    before = world.core.read(scans.list_feeds)
+    before = world.core.whole.read(scans.list_feeds)
     at = datetime(2026, 1, 1, 4, tzinfo=UTC)
     paid = Fact(
         Kind.PAID, Ref(ours="shop-1", theirs="T-1"), at, Money(600, "CNY"), account=world.account.provider.account
@@ -91,8 +91,8 @@ def test_days_that_a_person_names_are_read_page_by_page_and_the_worker_goes_on_w
     told: list[str] = []
     assert scans.read_range(world.core, account, window, told.append) == 1
     assert told == ["the start: 1 facts, 1 new bills, 0 odd rows", "1: 0 facts, 1 new bills, 1 odd rows"]
-    assert [bill.name for bill in world.core.read(list_bills)] == ["a.zip", "b.zip"]
-    assert world.core.read(scans.list_feeds) == before
+    assert [bill.name for bill in world.core.whole.read(list_bills)] == ["a.zip", "b.zip"]
+    assert world.core.whole.read(scans.list_feeds) == before
     stopped = {None: Retryable("the bill is not made yet")}
     account = type(world.account)("sandbox", "sandbox", False, Feed(world.account.provider, stopped))  # type: ignore[arg-type]
     with pytest.raises(scans.NotRead, match="not made yet"):

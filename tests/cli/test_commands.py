@@ -152,7 +152,7 @@ def test_kept_messages_are_listed_replayed_and_resolved(operator: World) -> None
 @pytest.fixture
 def operator(world: World, shop: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """The command, over the database of the world."""
-    url = world.core.sessions.kw["bind"].url.render_as_string(hide_password=False)
+    url = world.core.whole.sessions.kw["bind"].url.render_as_string(hide_password=False)
     monkeypatch.setenv("TILLBOOK_DATABASE_URL", url)
     monkeypatch.setenv("TILLBOOK_PROVIDER_ACCOUNTS__SANDBOX", _account())
     return world
@@ -161,7 +161,7 @@ def operator(world: World, shop: Path, monkeypatch: pytest.MonkeyPatch) -> World
 def test_a_replay_that_is_refused_exits_with_one_and_says_why(operator: World) -> None:
     def keep(message: Message) -> int:
         work = partial(inbox.keep_message, slot=7, account="sandbox", message=message)
-        return operator.core.transact(lambda session: work(session, reason="parked", detail=""))
+        return operator.core.whole.transact(lambda session: work(session, reason="parked", detail=""))
 
     unknown = operator.simulator.notification("m-1", {"event": "payment", "payment": UNKNOWN_PAYMENT})
     cases = {
@@ -219,7 +219,7 @@ def test_a_fact_whose_cause_has_come_is_applied_by_hand(operator: World) -> None
     )
     content = content_of(paid_fact(operator, payment_id))
     values = {"content": content, "slot": number & 4095, "id": number}
-    operator.core.transact(lambda session: session.execute(change, values))
+    operator.core.whole.transact(lambda session: session.execute(change, values))
     done = run("facts", "reexamine", str(number))
     assert (done.exit_code, done.stdout.strip()) == (0, "applied")
     assert operator.coins() == 66

@@ -72,7 +72,7 @@ def test_an_endpoint_is_added_shown_rotated_paused_resumed_and_removed(world: Wo
 def test_check_tells_of_an_endpoint_that_fails(world: World) -> None:
     lines("endpoints", "add", "game", "https://game.example/e")
     since = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-    world.core.transact(lambda tx: tx.execute(update(ENDPOINTS).values(failures=7, failing_since=since)))
+    world.core.whole.transact(lambda tx: tx.execute(update(ENDPOINTS).values(failures=7, failing_since=since)))
     output = run("check").output
     assert "warning  endpoint game: failing, has taken nothing since 2026-01-02 03:04 (7 attempts)" in output
 

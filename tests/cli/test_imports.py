@@ -37,7 +37,7 @@ def file(world: World, engine: Engine, tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "tillbook.toml").write_text(settings, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     catalogue = parse_catalogue(CATALOGUE + PLANS)
-    world.core.transact(lambda tx: import_products(tx, catalogue, world.clock.now()))
+    world.core.whole.transact(lambda tx: import_products(tx, catalogue, world.clock.now()))
     return tmp_path / "agreements.csv"
 
 
@@ -48,7 +48,7 @@ def said(*words: str) -> tuple[int, list[str]]:
 
 def count(world: World, table: str) -> int:
     query = text(f"/* sweep: audit */ SELECT count(*) FROM {table}")
-    return int(world.core.read(lambda tx: tx.execute(query).scalar_one()))
+    return int(world.core.whole.read(lambda tx: tx.execute(query).scalar_one()))
 
 
 def test_a_file_is_checked_whole_then_taken_over_once(world: World, file: Path) -> None:

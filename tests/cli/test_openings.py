@@ -39,12 +39,12 @@ def run(*words: str) -> Result:
 
 
 def balance(world: World, user: str) -> int:
-    found = world.core.read(lambda tx: ledger.balance(tx, slot_of_user(user), wallet(user, "coin")))
+    found = world.core.whole.read(lambda tx: ledger.balance(tx, slot_of_user(user), wallet(user, "coin")))
     return found.balance
 
 
 def findings(world: World) -> list[object]:
-    return list(audit(world.core.sessions, AsOf(world.core.rules.ledger, world.clock.now)))
+    return list(audit(world.core.whole.sessions, AsOf(world.core.rules.ledger, world.clock.now)))
 
 
 def test_every_line_is_booked_once_with_its_origin_and_value_and_nobody_is_told(world: World, file: Path) -> None:
@@ -60,11 +60,11 @@ def test_every_line_is_booked_once_with_its_origin_and_value_and_nobody_is_told(
     assert again.stdout.endswith("booked: 0 lines; booked before: 512\n")
     assert balance(world, "user-1") == 17 * 60 + 6
     assert findings(world) == []
-    (about, sums), *others = world.core.read(lambda tx: list(deferred_revenue(tx).items()))
+    (about, sums), *others = world.core.whole.read(lambda tx: list(deferred_revenue(tx).items()))
     assert others == []
     assert (about.product, about.currency, sums.coins, sums.value_minor) == ("coins-60", "CNY", 30_600, 306_000)
     counted = select(func.count()).select_from(EVENTS).prefix_with(sweep("events"))
-    assert world.core.read(lambda tx: tx.scalar(counted)) == 0
+    assert world.core.whole.read(lambda tx: tx.scalar(counted)) == 0
 
 
 def test_a_faulty_file_books_nothing_and_names_the_lines(world: World, file: Path) -> None:
@@ -111,12 +111,12 @@ def test_an_interrupted_import_goes_on_and_a_line_that_moved_to_another_user_is_
 
 def test_coins_that_somebody_adds_to_the_books_as_an_opening_are_found(world: World, file: Path) -> None:
     run(str(file))
-    (seal,) = world.core.read(
+    (seal,) = world.core.whole.read(
         lambda tx: tx.execute(
             select(TRANSFERS.c.slot, TRANSFERS.c.id).prefix_with(sweep("audit")).where(TRANSFERS.c.reference == "b1")
         ).all()
     )
-    with world.core.sessions.kw["bind"].begin() as connection:
+    with world.core.whole.sessions.kw["bind"].begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("DROP TRIGGER grant_seals_no_delete")
         else:

@@ -19,7 +19,9 @@ Edit = Callable[[str], None]
 
 def found(world: World) -> dict[str, str]:
     core = world.core
-    return {finding.what: finding.detail for finding in audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))}
+    return {
+        finding.what: finding.detail for finding in audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now))
+    }
 
 
 @pytest.fixture

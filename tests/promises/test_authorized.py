@@ -215,7 +215,7 @@ def test_a_plugin_that_cannot_capture_leaves_the_payment_waiting_and_shown(world
     row = world.payment(payment_id)
     assert (row.status, row.problem, world.coins()) == ("authorized", captures.CANNOT_CAPTURE, 0)
     assert row.next_query_at is not None
-    assert [late.id for late in world.core.read(partial(expiry.overdue, limit=10))] == [payment_id]
+    assert [late.id for late in world.core.whole.read(partial(expiry.overdue, limit=10))] == [payment_id]
     told(world, of_kind(world, payment_id, Kind.PAID))
     assert world.coins() == 66
 

@@ -20,7 +20,7 @@ HOUR = 3600
 
 
 def kept(world: World) -> list[Any]:
-    return world.core.read(inbox.waiting_messages)
+    return world.core.whole.read(inbox.waiting_messages)
 
 
 def _forget(world: World, view: Any) -> tuple[Any, Any]:
@@ -38,11 +38,11 @@ def _remember(world: World, order: Any, payment: Any) -> None:
         session.execute(insert(Order).values(**order._asdict()))
         session.execute(insert(Payment).values(**payment._asdict()))
 
-    world.core.transact(work)
+    world.core.whole.transact(work)
 
 
 def _run(world: World, sql: str, **values: Any) -> None:
-    world.core.transact(lambda session: session.execute(text(sql), values))
+    world.core.whole.transact(lambda session: session.execute(text(sql), values))
 
 
 @pytest.mark.parametrize("road", ["told again", "replayed a week later", "asked"])

@@ -39,7 +39,7 @@ def _statuses_at_once(app: Flask, attempt: Callable[[ApiClient, int], int]) -> C
 
 
 def _used(world: World) -> list[int]:
-    return list(world.core.read(lambda tx: tx.execute(text("SELECT used FROM caller_days")).scalars().all()))
+    return list(world.core.whole.read(lambda tx: tx.execute(text("SELECT used FROM caller_days")).scalars().all()))
 
 
 def _grant(client: ApiClient, user: str, amount: int, key: str) -> int:

@@ -36,7 +36,7 @@ def one_round(world: World, worker: Worker) -> int:
 
 
 def test_a_round_writes_what_is_due_and_the_next_look_is_a_minute_later(world: World, engine: Engine) -> None:
-    books, worker = Books(world.core.sessions), Worker(world.core)
+    books, worker = Books(world.core.whole.sessions), Worker(world.core)
     books.issue(5, world.clock.now())
     world.clock.advance((2 * DAY).total_seconds())
     assert one_round(world, worker) == 1
@@ -54,7 +54,7 @@ def test_a_round_writes_what_is_due_and_the_next_look_is_a_minute_later(world: W
 
 
 def test_a_backlog_is_written_one_day_a_round(world: World) -> None:
-    books, worker = Books(world.core.sessions), Worker(world.core)
+    books, worker = Books(world.core.whole.sessions), Worker(world.core)
     start = world.clock.now()
     for days in range(3):
         books.issue(5, start + days * DAY)
@@ -65,7 +65,7 @@ def test_a_backlog_is_written_one_day_a_round(world: World) -> None:
 
 
 def test_a_worker_whose_clock_was_ahead_looks_again_when_it_is_right(world: World) -> None:
-    books, worker = Books(world.core.sessions), Worker(world.core)
+    books, worker = Books(world.core.whole.sessions), Worker(world.core)
     world.clock.advance((400 * DAY).total_seconds())
     one_round(world, worker)
     world.clock.advance((-399 * DAY).total_seconds())

@@ -256,7 +256,7 @@ def test_what_waits_for_too_long_is_listed_until_a_person_ends_it_by_name(world:
     assert listed(world).count(buyer.order_id) == 0
     i = Intervention.__table__.c
     kept = select(i.what, i.actor, i.reason).where(i.slot == buyer.slot, i.payment_id == buyer.payment_id)
-    assert [tuple(row) for row in world.core.read(lambda tx: tx.execute(kept).all())] == [
+    assert [tuple(row) for row in world.core.whole.read(lambda tx: tx.execute(kept).all())] == [
         ("fulfilment_ended", "mei", "handed over by support")
     ]
     buyer.answer("delivered")
@@ -317,12 +317,12 @@ def test_what_was_delivered_once_is_not_refused_later(world: World) -> None:
 
 
 def _execute(world: World, statement: Any) -> None:
-    world.core.transact(lambda tx: tx.execute(statement))
+    world.core.whole.transact(lambda tx: tx.execute(statement))
 
 
 def test_the_audit_finds_a_fulfilment_that_is_not_what_the_facts_say(world: World) -> None:
     def findings() -> set[str]:
-        return {found.what for found in audit_orders(world.core.sessions)}
+        return {found.what for found in audit_orders(world.core.whole.sessions)}
 
     f = FULFILMENTS.c
     buyer = ExternalBuyer(world)
@@ -350,12 +350,12 @@ def test_who_makes_an_order_one_of_our_wallets_breaks_its_seal(world: World) -> 
     for fulfilment, is_whole in (("wallet", False), ("external", True)):
         change = update(Order).where(o.slot == buyer.slot, o.id == buyer.order_id).values(fulfilment=fulfilment)
         _execute(world, change)
-        assert (list(audit_seals(world.core.sessions, Seals())) == []) is is_whole
+        assert (list(audit_seals(world.core.whole.sessions, Seals())) == []) is is_whole
 
 
 def test_an_order_keeps_the_fulfilment_that_its_product_had(world: World) -> None:
     buyer = ExternalBuyer(world)
-    world.core.transact(lambda tx: import_products(tx, parse_catalogue(CATALOGUE), world.clock.now()))
+    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(CATALOGUE), world.clock.now()))
     inside = Buyer(world)
     sell_externally(world)
     inside.pay()

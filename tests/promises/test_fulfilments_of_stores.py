@@ -21,13 +21,13 @@ SLOT = slot_of_user("alice")
 
 
 def _fulfilment(store: Store) -> AnyRow:
-    return store.core.read(lambda tx: tx.execute(select(FULFILMENTS).where(FULFILMENTS.c.slot == SLOT)).one())
+    return store.core.whole.read(lambda tx: tx.execute(select(FULFILMENTS).where(FULFILMENTS.c.slot == SLOT)).one())
 
 
 def test_a_purchase_in_a_store_is_delivered_and_taken_back_by_its_share(engine: Engine, sessions: Sessions) -> None:
     store = Store(build_world(engine, sessions), answer_refund_questions=True)
     text = CATALOGUE.replace("[[products]]\n", '[[products]]\nfulfilment = "external"\n')
-    store.core.transact(lambda tx: import_products(tx, parse_catalogue(text), START))
+    store.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(text), START))
     device = store.device()
     number = device.buy(PRODUCT, quantity=2)
     store.deliver()
@@ -43,12 +43,12 @@ def test_a_purchase_in_a_store_is_delivered_and_taken_back_by_its_share(engine: 
     row = _fulfilment(store)
     assert ([unit["due"] for unit in row.units], row.wishes[-1]) == ([1200], {"asks": "delivery", "answer": ""})
     answer_for(store.core, row.id, "delivered", 3)
-    store.core.transact(lambda tx: record_consent(tx, "alice", START))
+    store.core.whole.transact(lambda tx: record_consent(tx, "alice", START))
     device.ask_refund(number)
     store.deliver()
     Worker(store.core).run_once()
     r = ReportRow.__table__.c
-    reports = store.core.read(lambda tx: tx.execute(select(r.status, r.problem).where(r.slot == SLOT)).all())
+    reports = store.core.whole.read(lambda tx: tx.execute(select(r.status, r.problem).where(r.slot == SLOT)).all())
     assert [tuple(report) for report in reports] == [
         ("dropped", "the app's backend has the coins, and alone knows how many are used")
     ]

@@ -41,7 +41,7 @@ def _coins_of(buyer: Buyer, number: int) -> dict[str, int]:
 
 def _recalls(friends: Friends) -> list[tuple[int, int, str]]:
     everywhere = RECALLS.select().prefix_with(sweep("audit"))
-    rows = friends.world.core.read(lambda tx: tx.execute(everywhere).all())
+    rows = friends.world.core.whole.read(lambda tx: tx.execute(everywhere).all())
     return sorted((row.wanted, row.taken, row.status) for row in rows)
 
 
@@ -186,7 +186,7 @@ def test_a_refund_while_the_gift_is_under_way_to_a_frozen_receiver_takes_what_co
 
     friends.credit("bob", 1)
     change = freezes.Change("bob", "sandbox", "coin", True, "a look at it", "operator:ann")
-    friends.world.core.transact(lambda tx: freezes.apply(tx, slot_of_user("bob"), change))
+    friends.world.core.whole.transact(lambda tx: freezes.apply(tx, slot_of_user("bob"), change))
     ann = buyer_in(friends, "ann")
     number = friends.send_only("ann", "bob", 60)
     ann.tell(ann.fact(Kind.REFUNDED, 1, refund="r1", money=600))
@@ -263,7 +263,7 @@ def test_held_coins_of_a_receiver_stay_held_and_the_buyer_owes_them(friends: Fri
     ann = buyer_in(friends, "ann")
     friends.give("ann", "bob", 66)
     request = HoldRequest("bob", "coin", 16, "h", 3600 * 24, environment="sandbox")
-    friends.world.core.transact(lambda tx: holds.hold(tx, slot_of_user("bob"), request, at=tx.now))
+    friends.world.core.whole.transact(lambda tx: holds.hold(tx, slot_of_user("bob"), request, at=tx.now))
     ann.tell(ann.fact(Kind.REFUNDED, 1, refund="r1", money=600))
     friends.work()
     assert (friends.coins("ann", "bob"), ann.debt) == ([0, 16], 16)
@@ -276,7 +276,7 @@ def test_held_coins_of_a_receiver_stay_held_and_the_buyer_owes_them(friends: Fri
 
 def _deferred(friends: Friends) -> tuple[int, int]:
     """Coins and money of all lots that are worth something."""
-    found = friends.world.core.read(deferred_revenue).values()
+    found = friends.world.core.whole.read(deferred_revenue).values()
     return sum(each.coins for each in found), sum(each.value_minor for each in found)
 
 
@@ -319,5 +319,5 @@ def test_given_coins_count_as_used_by_the_buyer(friends: Friends, in_one_slot: b
     ann = buyer_in(friends, "ann")
     bob, _ = _receivers(friends, in_one_slot=in_one_slot)
     friends.give("ann", bob, 33)
-    share = friends.world.core.read(lambda tx: consumed_share(tx, ann.slot, str(ann.payment_id)))
+    share = friends.world.core.whole.read(lambda tx: consumed_share(tx, ann.slot, str(ann.payment_id)))
     assert share == 50_000

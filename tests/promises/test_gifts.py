@@ -28,7 +28,7 @@ def friends(world: World) -> Friends:
 
 def _freeze(friends: Friends, user: str, *, frozen: bool = True) -> None:
     change = freezes.Change(user, friends.environment, "coin", frozen, "a look at it", "operator:ann")
-    friends.world.core.transact(lambda tx: freezes.apply(tx, slot_of_user(user), change))
+    friends.world.core.whole.transact(lambda tx: freezes.apply(tx, slot_of_user(user), change))
 
 
 def _bought(value: int = 600, payment: str = "4711", expires: datetime | None = None) -> Lot:
@@ -87,9 +87,9 @@ def test_a_forgotten_key_makes_no_second_gift(friends: Friends) -> None:
 
     friends.credit("ann", 60)
     first = friends.give("ann", "bob", 10, key="k")
-    friends.world.core.transact(lambda tx: tx.execute(text("DELETE FROM idempotency /* sweep: operator */")))
+    friends.world.core.whole.transact(lambda tx: tx.execute(text("DELETE FROM idempotency /* sweep: operator */")))
     assert friends.give("ann", "bob", 10, key="k").id == first.id
-    friends.world.core.transact(lambda tx: tx.execute(text("DELETE FROM idempotency /* sweep: operator */")))
+    friends.world.core.whole.transact(lambda tx: tx.execute(text("DELETE FROM idempotency /* sweep: operator */")))
     with pytest.raises(KeyReused):
         friends.give("ann", "bob", 11, key="k")
     assert friends.coins("ann", "bob") == [50, 10]
@@ -249,7 +249,7 @@ def test_held_and_expired_coins_cannot_be_given(friends: Friends) -> None:
     friends.credit("ann", 10)
     friends.credit("ann", 10, lot=Lot(bonus=True, expires_at=START + WEEK))
     request = HoldRequest("ann", "coin", 6, "h", 90 * 24 * 3600, environment=friends.environment)
-    friends.world.core.transact(lambda tx: holds.hold(tx, slot_of_user("ann"), request, at=tx.now))
+    friends.world.core.whole.transact(lambda tx: holds.hold(tx, slot_of_user("ann"), request, at=tx.now))
     with pytest.raises(TooFewToGive) as refused:
         friends.give("ann", "bob", 15)
     assert refused.value.members["available"] == 14

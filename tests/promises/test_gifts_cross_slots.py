@@ -71,7 +71,7 @@ def test_each_transaction_of_a_gift_and_of_a_recall_writes_in_one_slot(traced: t
     friends.give(BOB, CEM, 20)
     friends.spend(CEM, 3)
     change = freezes.Change(CEM, "sandbox", "coin", True, "a look at it", "operator:ann")
-    friends.world.core.transact(lambda tx: freezes.apply(tx, slot_of_user(CEM), change))
+    friends.world.core.whole.transact(lambda tx: freezes.apply(tx, slot_of_user(CEM), change))
     assert friends.give(BOB, CEM, 5).status == "returned"
     ann.tell(ann.fact(Kind.REFUNDED, 1, refund="r1", money=600))
     friends.work()

@@ -68,7 +68,7 @@ class Pair:
     def freeze_bob(self) -> None:
         self.friends.credit(self.bob, 1)
         change = freezes.Change(self.bob, "sandbox", "coin", True, "a look at it", "operator:ann")
-        self.friends.world.core.transact(lambda tx: freezes.apply(tx, slot_of_user(self.bob), change))
+        self.friends.world.core.whole.transact(lambda tx: freezes.apply(tx, slot_of_user(self.bob), change))
 
     def refund_after_a_gift(self) -> None:
         self.friends.give(self.ann.user, self.bob, 66)
@@ -78,7 +78,7 @@ class Pair:
     def recall(self) -> None:
         """As the worker does. What it had taken before it died is leased, and falls due a minute later."""
         core, open_here = self.friends.world.core, (RECALLS.c.slot == self.ann.slot, RECALLS.c.status == "open")
-        for number in core.read(lambda tx: list(tx.scalars(select(RECALLS.c.id).where(*open_here)))):
+        for number in core.whole.read(lambda tx: list(tx.scalars(select(RECALLS.c.id).where(*open_here)))):
             recalls.work_on_recall(core, number)
 
 
@@ -160,7 +160,7 @@ def _send_only(pair: Pair) -> None:
 def _work_on(pair: Pair) -> None:
     """As the worker does with a gift that has fallen due."""
     core, sent_here = pair.friends.world.core, (GIFTS.c.slot == pair.ann.slot, GIFTS.c.giver == pair.ann.user)
-    for number in core.read(lambda tx: list(tx.scalars(select(GIFTS.c.id).where(*sent_here)))):
+    for number in core.whole.read(lambda tx: list(tx.scalars(select(GIFTS.c.id).where(*sent_here)))):
         journey.work_on_gift(core, number)
 
 
@@ -247,5 +247,5 @@ def _kill(place: Place, pair: Pair, action: Action, at: int, steps: int) -> None
 def _elsewhere(pair: Pair, engine: Engine) -> Pair:
     """The pair, seen through connections of its own."""
     world = pair.friends.world
-    core = replace(world.core, sessions=databases.sessions_for(engine))
+    core = replace(world.core, databases=databases.one_database(databases.sessions_for(engine)))
     return Pair(Friends(replace(world, core=core)), pair.ann, pair.bob)

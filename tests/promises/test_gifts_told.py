@@ -67,7 +67,7 @@ def test_a_gift_that_comes_back_is_told_once_however_often_it_is_carried_on(
     friends.credit("ann", 10)
     friends.credit("bob", 1)
     change = freezes.Change("bob", "sandbox", "coin", True, "a look at it", "operator:ann")
-    friends.world.core.transact(lambda tx: freezes.apply(tx, slot_of_user("bob"), change))
+    friends.world.core.whole.transact(lambda tx: freezes.apply(tx, slot_of_user("bob"), change))
     told.news()
     number = friends.send_only("ann", "bob", 4)
     for _ in range(3):

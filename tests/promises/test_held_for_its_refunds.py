@@ -52,7 +52,7 @@ def test_the_refund_that_is_told_has_the_rest_credited(world: World, minor: int)
         assert buyer.tell(again, "scan").outcome == "duplicate"
     assert buyer.coins == 66 - target(minor)
     buyer.assert_balanced()
-    assert list(audit_once(world.core.sessions)) == []
+    assert list(audit_once(world.core.whole.sessions)) == []
 
 
 @on_sqlite

@@ -32,19 +32,19 @@ SLOW_MACHINE_SECONDS = 6
 def credited(world: World, lot: Lot) -> None:
     issue = system("issuance", "coin", "sandbox")
     transfer = Transfer("test", "k", issue, ALICE, 10, "grant", lot=lot)
-    world.core.transact(lambda tx: ledger.post(tx, SLOT, [transfer], at=tx.now))
+    world.core.whole.transact(lambda tx: ledger.post(tx, SLOT, [transfer], at=tx.now))
 
 
 def held(world: World) -> None:
     credited(world, Lot())
     request = HoldRequest("alice", "coin", 4, "h", 60, scope="test", environment="sandbox")
-    answer = world.core.transact(lambda tx: holds.hold(tx, SLOT, request, at=tx.now))
+    answer = world.core.whole.transact(lambda tx: holds.hold(tx, SLOT, request, at=tx.now))
     assert isinstance(answer, Held)
 
 
 def balance(world: World) -> tuple[int, int]:
     """As the rows have it, whatever the time is."""
-    found = world.core.read(lambda tx: ledger.balance(tx, SLOT, ALICE))
+    found = world.core.whole.read(lambda tx: ledger.balance(tx, SLOT, ALICE))
     return found.balance, found.held
 
 
@@ -77,7 +77,7 @@ def test_holds_that_end_are_found_by_the_look(world: World) -> None:
 def test_orders_without_a_payment_that_is_open_are_found_by_the_look(world: World) -> None:
     view = world.order()
     ended = text("/* sweep: operator */ UPDATE payments SET status = 'failed', next_query_at = NULL")
-    world.core.transact(lambda tx: tx.execute(ended))
+    world.core.whole.transact(lambda tx: tx.execute(ended))
     worker = worker_with_nothing_to_do(world)
     world.clock.advance((view.order.expires_at - world.clock.now()).total_seconds() - 1)
     worker.run_once()

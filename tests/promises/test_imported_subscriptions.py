@@ -31,7 +31,7 @@ amount = 600
 @pytest.fixture
 def store(engine: Engine, sessions: Sessions) -> Store:
     made = Store(build_world(engine, sessions))
-    made.core.transact(lambda tx: import_products(tx, parse_catalogue(PLAN), START))
+    made.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(PLAN), START))
     return made
 
 

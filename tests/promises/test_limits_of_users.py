@@ -91,7 +91,7 @@ def test_ended_receipts_handed_in_again_at_once_do_not_pass_the_limit_of_what_wa
         kiosk.sells(f"old-{number}")
         kiosk.hands_in(f"old-{number}")
     kiosk.store.sold.clear()
-    kiosk.world.core.transact(lambda tx: tx.execute(_FORGET, {"slot": slot_of_user("alice")}))
+    kiosk.world.core.whole.transact(lambda tx: tx.execute(_FORGET, {"slot": slot_of_user("alice")}))
     kiosk.store.away = True
     for number in range(MOST_UNSETTLED - 3):
         kiosk.hands_in(f"n-{number}")
@@ -109,5 +109,5 @@ def _waiting(kiosk: Kiosk, user: str) -> tuple[int, int]:  # noqa: F811
         " WHERE slot = :slot AND user_id = :user AND next_try_at IS NOT NULL"
     )
     values = {"slot": slot_of_user(user), "user": user}
-    rows: list[Any] = list(kiosk.world.core.read(lambda tx: tx.execute(wanted, values).all()))
+    rows: list[Any] = list(kiosk.world.core.whole.read(lambda tx: tx.execute(wanted, values).all()))
     return int(rows[0][0]), int(rows[0][1])

@@ -63,10 +63,10 @@ class NamingWorld:
         Worker(self.world.core, ()).run_once()
 
     def asks(self) -> list[Any]:
-        return list(self.world.core.read(lambda tx: tx.execute(text(ASKS)).all()))
+        return list(self.world.core.whole.read(lambda tx: tx.execute(text(ASKS)).all()))
 
     def shown(self) -> list[str]:
-        return [row.reason for row in self.world.core.read(inbox.waiting_messages)]
+        return [row.reason for row in self.world.core.whole.read(inbox.waiting_messages)]
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_started_payment_that_is_named_while_it_is_open_is_asked_about(naming:
 def test_another_accounts_payment_of_that_number_is_not_asked_about(naming: NamingWorld) -> None:
     payment = paid(naming.world)
     naming.provider.asked.clear()
-    naming.world.core.transact(
+    naming.world.core.whole.transact(
         lambda tx: tx.execute(
             text("UPDATE payments SET provider_account = 'other' WHERE slot = :slot"), {"slot": payment.slot}
         )
@@ -124,7 +124,7 @@ def test_another_accounts_payment_of_that_number_is_not_asked_about(naming: Nami
     naming.is_named(theirs=payment.theirs)
     naming.work()
     assert naming.provider.asked == []
-    naming.world.core.transact(
+    naming.world.core.whole.transact(
         lambda tx: tx.execute(
             text("UPDATE payments SET provider_account = 'sandbox' WHERE slot = :slot"), {"slot": payment.slot}
         )
@@ -144,7 +144,7 @@ def test_what_is_not_found_is_looked_for_again_and_shown_to_a_person_at_the_end(
     naming.work()
     assert naming.shown() == [reference_queries.NOT_FOUND]
     assert naming.asks()[0].next_try_at is None
-    [kept] = naming.world.core.read(inbox.waiting_messages)
+    [kept] = naming.world.core.whole.read(inbox.waiting_messages)
     assert json.loads(kept.body) == {"theirs": "T-of-nobody", "refund": "R-1"}
 
 
@@ -152,12 +152,12 @@ def test_a_payment_that_comes_to_be_known_later_is_found_by_the_question_that_wa
     payment = paid(naming.world)
     hidden, slot = f"hidden-{payment.theirs}", {"slot": payment.slot}
     rename = text("UPDATE payments SET theirs = :theirs WHERE slot = :slot")
-    naming.world.core.transact(lambda tx: tx.execute(rename, {**slot, "theirs": hidden}))
+    naming.world.core.whole.transact(lambda tx: tx.execute(rename, {**slot, "theirs": hidden}))
     naming.world.simulator.console_refund(naming.world.at_provider(payment.id), 600)
     naming.is_named(theirs=payment.theirs)
     naming.work()
     assert naming.world.coins() == 66
-    naming.world.core.transact(lambda tx: tx.execute(rename, {**slot, "theirs": payment.theirs}))
+    naming.world.core.whole.transact(lambda tx: tx.execute(rename, {**slot, "theirs": payment.theirs}))
     naming.world.clock.advance(RETRIES[Retried.PAYMENT_NOT_FOUND].pauses[0] + 1)
     for _ in range(2):
         naming.work()
@@ -218,7 +218,7 @@ def test_a_closed_payment_that_is_named_while_it_is_asked_is_asked_again(naming:
     naming.world.simulator.faults.lose = 10
     naming.world.clock.advance(86_400)
     naming.work()
-    naming.world.core.transact(
+    naming.world.core.whole.transact(
         lambda tx: tx.execute(
             text("UPDATE payments SET status = 'closed', next_query_at = :now WHERE slot = :slot"),
             {"slot": naming.world.payment(payment_id).slot, "now": str(naming.world.clock.now())},

@@ -50,7 +50,7 @@ def rows(world: World) -> dict[str, int]:
         table.name: select(func.count()).select_from(table).prefix_with(sweep("audit"))
         for table in Base.metadata.sorted_tables
     }
-    return world.core.read(lambda s: {name: s.execute(wanted).scalar_one() for name, wanted in counted.items()})
+    return world.core.whole.read(lambda s: {name: s.execute(wanted).scalar_one() for name, wanted in counted.items()})
 
 
 def test_a_forgers_notification_is_refused_and_changes_nothing(world: World) -> None:

@@ -39,7 +39,7 @@ def expired(world: World, user: str = "alice") -> Any:
 
 
 def kept(world: World) -> list[Any]:
-    return world.core.read(inbox.waiting_messages)
+    return world.core.whole.read(inbox.waiting_messages)
 
 
 # --- late money ---

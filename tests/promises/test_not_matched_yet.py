@@ -39,7 +39,7 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def shared(world: World) -> World:
     """One Tillbook for all examples of a test, each with a user of its own."""
-    world.core.transact(lambda tx: import_products(tx, parse_catalogue(STORE_CATALOGUE), START))
+    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(STORE_CATALOGUE), START))
     return world
 
 
@@ -56,7 +56,7 @@ def retold(facts: int) -> st.SearchStrategy[list[tuple[int, Road]]]:
 
 def examples(world: World) -> settings:
     """A round trip to a server takes longer: there fewer have to do."""
-    on_a_server = world.core.sessions.kw["bind"].dialect.name == "postgresql"
+    on_a_server = world.core.whole.sessions.kw["bind"].dialect.name == "postgresql"
     return settings(
         max_examples=6 if on_a_server else 20,
         deadline=None,
@@ -97,7 +97,7 @@ def forget(world: World, buyer: Buyer) -> Any:
         tx.execute(insert(Order).values(**order._asdict()))
         tx.execute(insert(Payment).values(**payment._asdict()))
 
-    world.core.transact(gone)
+    world.core.whole.transact(gone)
     return back
 
 
@@ -114,7 +114,7 @@ def test_facts_about_an_order_that_is_not_here_are_applied_once_it_is(shared: Wo
         put_back = forget(shared, buyer)
         teller.go(before)
         buyer.assert_proved()
-        shared.core.transact(put_back)
+        shared.core.whole.transact(put_back)
         teller.go(after)
         teller.go(again)
         level = sum(sizes)
@@ -135,7 +135,7 @@ def test_facts_about_a_purchase_of_nobody_are_applied_once_its_buyer_is_known(
     def lives(before: list[Step], after: list[Step], again: list[tuple[int, Road]]) -> None:
         number = next(_numbers)
         user, theirs = f"shopper-{number}", f"store-{number}"
-        shared.core.transact(lambda tx: ensure_user(tx, user))
+        shared.core.whole.transact(lambda tx: ensure_user(tx, user))
         paid = Fact(
             Kind.PAID, Ref(theirs=theirs), shared.clock.now(), money, product="store.60", account="m-1", live=False
         )
@@ -147,7 +147,7 @@ def test_facts_about_a_purchase_of_nobody_are_applied_once_its_buyer_is_known(
         teller = Teller(shared, [paid, *refunds])
         teller.go(before)
         assert shared.coins(user) == 0
-        shared.core.alone(lambda tx: claims.claim(tx, "sandbox", "sandbox", theirs, user))
+        claims.claim(shared.core, "sandbox", "sandbox", theirs, user)
         teller.go(after)
         teller.go(again)
         level = max(shares, default=0) * PAID // 100_000

@@ -70,11 +70,11 @@ class Reader:
         return self.reads()
 
     def row(self) -> Any:
-        [row] = self.world.core.read(scans.list_feeds)
+        [row] = self.world.core.whole.read(scans.list_feeds)
         return row
 
     def shown(self) -> list[tuple[str, str]]:
-        return [(row.reason, row.detail) for row in self.world.core.read(inbox.waiting_messages)]
+        return [(row.reason, row.detail) for row in self.world.core.whole.read(inbox.waiting_messages)]
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_rows_that_the_plugin_could_not_read_are_kept_and_shown_once_and_the_res
 def test_a_page_full_of_odd_rows_keeps_a_bounded_number_of_them(reader: Reader) -> None:
     reader.feed.pages[None] = Page((), None, problems=tuple(f"row {number}" for number in range(1000)))
     reader.reads()
-    rows = reader.world.core.read(lambda tx: inbox.waiting_messages(tx, limit=5000))
+    rows = reader.world.core.whole.read(lambda tx: inbox.waiting_messages(tx, limit=5000))
     assert len(rows) == scans.MOST_PROBLEMS + 1
     assert any("900 more rows" in row.detail for row in rows)
 
@@ -152,7 +152,7 @@ def test_a_kept_fact_can_be_told_again(reader: Reader) -> None:
     assert reader.world.coins() == 0
     [(reason, _)] = reader.shown()
     assert reason == scans.ODD_FACT
-    [kept] = reader.world.core.read(inbox.waiting_messages)
+    [kept] = reader.world.core.whole.read(inbox.waiting_messages)
     assert notifications.replay(reader.world.core, kept.id).settled
     assert reader.world.coins() == 66
     assert reader.shown() == []
@@ -187,7 +187,7 @@ def test_a_window_that_was_left_can_be_read_again(reader: Reader) -> None:
         reader.reads()
         for _ in range(SAME_FAILURES):
             reader.later()
-    [kept] = reader.world.core.read(inbox.waiting_messages)
+    [kept] = reader.world.core.whole.read(inbox.waiting_messages)
     with pytest.raises(notifications.NotReplayed, match="cannot be read"):
         notifications.replay(reader.world.core, kept.id)
     payment_id = reader.world.order().payments[0].id
@@ -216,7 +216,7 @@ def test_a_person_can_skip_a_window_and_read_it_later(reader: Reader) -> None:
         reader.reads()
     number = scans.skip(reader.world.core, "sandbox", "bill", actor="operator:eve", reason="a bill of zero bytes")
     assert number is not None
-    kept = reader.world.core.read(lambda tx: inbox.find_message(tx, number))
+    kept = reader.world.core.whole.read(lambda tx: inbox.find_message(tx, number))
     assert kept is not None
     assert "operator:eve: a bill of zero bytes" in kept.detail
     assert reader.shown() == []
@@ -233,7 +233,7 @@ def test_a_person_can_skip_a_window_and_read_it_later(reader: Reader) -> None:
 
 
 def listed(world: World, outcome: str, theirs: str | None = None) -> list[Any]:
-    return list(world.core.read(lambda tx: parked.list_parked(tx, outcome, 1000, theirs)))
+    return list(world.core.whole.read(lambda tx: parked.list_parked(tx, outcome, 1000, theirs)))
 
 
 def tell_by(world: World, fact: Fact, road: Road, account: ProviderAccount | None = None) -> Applied:
@@ -250,7 +250,7 @@ def test_what_other_systems_sold_is_counted_and_neither_alarmed_nor_listed(reade
     assert (line["facts"], line["of"]) == (200, 200)
     assert len(logged) < 5, "one line a page"
     assert listed(reader.world, "parked") == []
-    assert reader.world.core.read(parked.counts_not_ours) == {"sandbox": 200}
+    assert reader.world.core.whole.read(parked.counts_not_ours) == {"sandbox": 200}
     [found] = listed(reader.world, "not_ours", f"T-{Kind.PAID}-7")
     assert found.content["ours"] == f"shop-{Kind.PAID}-7"
     assert parked.look_at_parked(reader.world.core, parked.PARKED_START) == (0, parked.PARKED_START)
@@ -375,7 +375,7 @@ def test_one_fact_that_cannot_be_applied_does_not_keep_the_rest_of_its_message_w
 
 def test_a_purchase_that_a_history_told_before_its_buyer_was_known_is_not_ours_no_more(world: World) -> None:
     catalogue = parse_catalogue(STORE_CATALOGUE)
-    world.core.transact(lambda tx: import_products(tx, catalogue, START))
+    world.core.whole.transact(lambda tx: import_products(tx, catalogue, START))
     purchase = store_fact(world, "alice")
     assert tell_by(world, purchase, "scan").outcome is Outcome.NOT_OURS
     again = ReportedFact(world.account, purchase, "receipt")

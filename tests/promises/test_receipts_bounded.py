@@ -71,7 +71,7 @@ class Kiosk:
     store: Counter
 
     def sells(self, *numbers: str, user: str = "alice") -> None:
-        token = str(self.world.core.transact(lambda tx: ensure_user(tx, user)).token)
+        token = str(self.world.core.whole.transact(lambda tx: ensure_user(tx, user)).token)
         for number in numbers:
             self.store.sold[number] = Fact(
                 Kind.PAID,
@@ -94,7 +94,7 @@ class Kiosk:
 
     def rows(self) -> list[Any]:
         wanted = text("/* sweep: operator */ SELECT status, body, tries FROM receipts ORDER BY id")
-        return list(self.world.core.read(lambda tx: tx.execute(wanted).all()))
+        return list(self.world.core.whole.read(lambda tx: tx.execute(wanted).all()))
 
 
 @pytest.fixture

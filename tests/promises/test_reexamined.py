@@ -41,7 +41,7 @@ Situation = Callable[[World, str], int]
 
 
 def parked(world: World, outcome: str = "parked") -> list[Any]:
-    return list(world.core.read(lambda session: parked_facts.list_parked(session, outcome, 1000)))
+    return list(world.core.whole.read(lambda session: parked_facts.list_parked(session, outcome, 1000)))
 
 
 def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
@@ -65,8 +65,8 @@ def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
         session.execute(insert(Payment).values(**payment._asdict()))
         session.execute(insert(IdempotencyKey), keys)
 
-    world.core.transact(forget)
-    return fact, lambda: world.core.transact(remember)
+    world.core.whole.transact(forget)
+    return fact, lambda: world.core.whole.transact(remember)
 
 
 def an_order_restored(world: World, user: str) -> int:
@@ -83,12 +83,12 @@ def store_fact(world: World, user: str, **changes: Any) -> Fact:
 
 
 def import_text(world: World, catalogue: str) -> None:
-    world.core.transact(lambda session: import_products(session, parse_catalogue(catalogue), BEGINNING))
+    world.core.whole.transact(lambda session: import_products(session, parse_catalogue(catalogue), BEGINNING))
 
 
 def a_product_imported(world: World, user: str) -> int:
     import_text(world, CATALOGUE)
-    owner = str(world.core.transact(lambda session: ensure_user(session, user)).token)
+    owner = str(world.core.whole.transact(lambda session: ensure_user(session, user)).token)
     applied = told(world, store_fact(world, user, owner=owner))
     assert applied.reason == "unknown_product"
     import_text(world, STORE_CATALOGUE)
@@ -100,7 +100,7 @@ def a_buyer_known(world: World, user: str) -> int:
     import_text(world, STORE_CATALOGUE)
     applied = told(world, store_fact(world, user))
     assert applied.slot == slot_of_reference(f"store-{user}") != slot_of_user(user)
-    world.core.alone(lambda tx: claims.claim(tx, "sandbox", "sandbox", f"store-{user}", user))
+    claims.claim(world.core, "sandbox", "sandbox", f"store-{user}", user)
     return applied.fact_id
 
 
@@ -127,7 +127,7 @@ def kept_by_an_older_version(world: World, user: str) -> int:
         "at": fact.at,
         "recorded_at": world.clock.now(),
     }
-    world.core.transact(lambda session: session.execute(insert(FactRow).values(**row)))
+    world.core.whole.transact(lambda session: session.execute(insert(FactRow).values(**row)))
     return int(row["id"])
 
 
@@ -236,7 +236,7 @@ def _with_mistyped_settings(world: World) -> World:
 def _set(world: World, fact_id: int, **values: Any) -> None:
     changes = ", ".join(f"{name} = :{name}" for name in values)
     query = text(f"UPDATE facts SET {changes} WHERE slot = :slot AND id = :id")
-    world.core.transact(lambda s: s.execute(query, {**values, "slot": fact_id & 4095, "id": fact_id}))
+    world.core.whole.transact(lambda s: s.execute(query, {**values, "slot": fact_id & 4095, "id": fact_id}))
 
 
 def test_what_was_parked_by_wrong_settings_is_applied_by_hand_once_they_are_right(world: World) -> None:

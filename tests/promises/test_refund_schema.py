@@ -79,5 +79,5 @@ def test_the_database_refuses_a_refund_that_cannot_be(world: World, change: str)
     buyer.pay()
     refund = buyer.ask(100)
     statement = text(f"UPDATE refunds SET {change} WHERE slot = :slot AND id = :id")
-    with world.core.sessions() as session, pytest.raises(IntegrityError):
+    with world.core.whole.sessions() as session, pytest.raises(IntegrityError):
         session.execute(statement, {"slot": buyer.slot, "id": refund})

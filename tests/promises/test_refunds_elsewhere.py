@@ -62,7 +62,7 @@ def test_coins_of_a_store_purchase_that_were_spent_are_owed_and_the_next_purchas
     number = store.device().buy(PRODUCT)
     slot, now = slot_of_user("alice"), store.world.clock.now()
     spend = Spend("alice", "coin", 500, "k", environment="sandbox")
-    store.core.transact(lambda s: ledger.spend(s, slot, spend, at=now))
+    store.core.whole.transact(lambda s: ledger.spend(s, slot, spend, at=now))
     refund(store, number, 100_000)
     assert store.world.coins() == 0
     store.device().buy(PRODUCT)
@@ -80,8 +80,8 @@ def test_a_refund_that_is_told_before_anybody_claimed_the_purchase_waits_for_its
     receipts.submit(store.core, "apple", "alice", body)
     assert store.world.coins() == 0
     slot = slot_of_user("alice")
-    assert store.core.read(lambda s: holdings(s, slot, "alice")).debts == ()
-    assert store.core.read(lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
+    assert store.core.whole.read(lambda s: holdings(s, slot, "alice")).debts == ()
+    assert store.core.whole.read(lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
     store.world.assert_balanced()
 
 
@@ -120,7 +120,7 @@ def test_a_refund_of_a_store_purchase_that_is_not_in_the_catalogue_waits_for_it(
     back = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(ref, refund="r1"), owner=owner)
     assert buyer.tell(back).reason == "before_payment"
     catalogue = CATALOGUE.replace("prices", 'store_ids = { sandbox = "new" }\nprices')
-    world.core.transact(lambda s: import_products(s, parse_catalogue(catalogue), world.clock.now()))
+    world.core.whole.transact(lambda s: import_products(s, parse_catalogue(catalogue), world.clock.now()))
     assert buyer.tell(paid).outcome == "applied"
     assert (world.money("suspense"), world.money("sales"), world.money("clearing:sandbox")) == (0, 400, -400)
     assert buyer.coins == 44
@@ -138,7 +138,7 @@ def test_refunds_follow_money_that_is_matched_later(world: World) -> None:
     assert [buyer.tell(fact).outcome for fact in (paid, back)] == ["parked", "applied"]
     assert (world.money("suspense"), world.money("sales"), buyer.coins) == (400, 0, 0)
     row = {**world.payment(buyer.payment_id)._mapping, "id": number, "theirs": None, "attempt": 2, "request": None}
-    world.core.transact(lambda s: s.execute(insert(Payment).values(row)))
+    world.core.whole.transact(lambda s: s.execute(insert(Payment).values(row)))
     assert buyer.tell(paid).outcome == "applied"
     assert (world.money("suspense"), world.money("sales"), world.money("clearing:sandbox")) == (0, 400, -400)
     assert buyer.coins == 44
@@ -151,18 +151,18 @@ def test_refunds_follow_money_that_is_matched_later(world: World) -> None:
 def test_money_and_refund_that_did_not_see_each_other_are_brought_together_by_the_worker(world: World) -> None:
     """Told at one moment by two roads, in transactions that do not see each other. Where there is a payment its lock
     orders them; this money matches none. SQLite has one writer at a time: there it cannot happen."""
-    if world.core.sessions.kw["bind"].dialect.name == "sqlite":
+    if world.core.whole.sessions.kw["bind"].dialect.name == "sqlite":
         return
     buyer = Buyer(world)
     unknown = Ref(str(buyer.payment_id + (1 << 12)), buyer.theirs)
     refunded = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(unknown, refund="r1"))
-    with world.core.sessions.kw["bind"].begin() as connection:
+    with world.core.whole.sessions.kw["bind"].begin() as connection:
         apply_fact(Tx(connection, world.core), ReportedFact(world.account, refunded, "notification"))
         buyer.tell(replace(buyer.paid(), ref=unknown))
     assert world.money("suspense") == 600
     Worker(world.core).run_once()
     assert (world.money("suspense"), world.money("clearing:sandbox")) == (400, -400)
-    assert world.core.read(lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
+    assert world.core.whole.read(lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
     buyer.assert_balanced()
 
 
@@ -171,11 +171,11 @@ def test_nobody_gains_by_a_reversal_of_a_refund_that_an_operator_had_already_und
     more, and its reversal gives nothing."""
     buyer = Buyer(world)
     buyer.pay()
-    page = world.core.read(lambda s: ledger.statement(s, buyer.slot, wallet(buyer.user, "coin", "sandbox")))
+    page = world.core.whole.read(lambda s: ledger.statement(s, buyer.slot, wallet(buyer.user, "coin", "sandbox")))
     now, coins = world.clock.now(), wallet(buyer.user, "coin", "sandbox")
     for line in page.lines:
         request = Reverse(line.transfer, f"r-{line.version}", "a mistake", "operator")
-        refused = world.core.transact(lambda s, request=request: reverse(s, buyer.slot, request, at=now))  # type: ignore[misc]
+        refused = world.core.whole.transact(lambda s, request=request: reverse(s, buyer.slot, request, at=now))  # type: ignore[misc]
         assert refused.code == "not_reversible"
         old = Transfer(
             scope=REVERSAL,
@@ -186,7 +186,7 @@ def test_nobody_gains_by_a_reversal_of_a_refund_that_an_operator_had_already_und
             kind=REVERSAL,
             cause=line.transfer,
         )
-        world.core.transact(lambda s, old=old: ledger.post(s, buyer.slot, [old], at=now))  # type: ignore[misc]
+        world.core.whole.transact(lambda s, old=old: ledger.post(s, buyer.slot, [old], at=now))  # type: ignore[misc]
     assert buyer.coins == 0
     buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund="r1", money=600))
     assert (buyer.coins, buyer.debt, buyer.refunded) == (0, 0, 600)
@@ -203,7 +203,7 @@ def test_coins_that_expired_unused_are_not_owed_when_their_purchase_is_refunded(
         hours = int((world.clock.now() - buyer.at(0)).total_seconds() // 3600)
         world.clock.advance(31 * 86400)
         if swept:
-            expire_due(world.core.sessions, at=world.clock.now())
+            expire_due(world.core.whole.sessions, at=world.clock.now())
         buyer.tell(buyer.fact(Kind.REFUNDED, hours + 31 * 24, refund=f"late-{buyer.user}", money=PAID))
         assert (buyer.coins, buyer.debt, buyer.refunded) == (0, 0, PAID)
         buyer.assert_balanced()
@@ -215,7 +215,7 @@ def test_spent_coins_are_owed_as_far_as_others_of_the_grant_did_not_expire(world
     buyer.spend(BONUS - 2)
     hours = int((world.clock.now() - buyer.at(0)).total_seconds() // 3600)
     world.clock.advance(31 * 86400)
-    expire_due(world.core.sessions, at=world.clock.now())
+    expire_due(world.core.whole.sessions, at=world.clock.now())
     buyer.spend(COINS)
     buyer.tell(buyer.fact(Kind.REFUNDED, hours + 31 * 24, refund="half", money=PAID // 2))
     # Of the bonus 2 of 6 expired and 4 were spent: half of it is 3, so 1 is owed. Of the paid coins half is owed.

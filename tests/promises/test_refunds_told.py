@@ -93,7 +93,7 @@ UNDONE_AND_AGAIN = [
 @pytest.mark.parametrize("events", [*cumulative_forms(), *UNDONE_AND_AGAIN], ids=_name)
 def test_every_order_of_telling_ends_with_the_same_coins_and_money(world: World, events: list[Told]) -> None:
     # A round trip to a server takes longer: there every third order has to do.
-    every = 3 if world.core.sessions.kw["bind"].dialect.name == "postgresql" else 1
+    every = 3 if world.core.whole.sessions.kw["bind"].dialect.name == "postgresql" else 1
     for number, order in enumerate(islice(permutations(range(len(events) + 1)), None, None, every)):
         buyer = Buyer(world)
         facts = [buyer.paid(), *facts_of(buyer, events)]
@@ -191,7 +191,7 @@ LIVES = {
 @pytest.mark.parametrize("name", LIVES)
 def test_the_rows_of_refunds_depend_on_no_order_of_telling(world: World, name: str) -> None:
     words, minor = LIVES[name]
-    every = 7 if world.core.sessions.kw["bind"].dialect.name == "postgresql" else 1
+    every = 7 if world.core.whole.sessions.kw["bind"].dialect.name == "postgresql" else 1
     seen = set()
     for order in islice(permutations(range(len(words) + 1)), None, None, every):
         buyer = Buyer(world)
@@ -374,4 +374,4 @@ def test_the_value_of_unspent_coins_is_the_money_that_was_not_refunded(world: Wo
 
 
 def _value(world: World) -> int:
-    return sum(found.value_minor for found in world.core.read(deferred_revenue).values())
+    return sum(found.value_minor for found in world.core.whole.read(deferred_revenue).values())

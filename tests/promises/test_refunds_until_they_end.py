@@ -216,7 +216,9 @@ def test_a_surplus_that_was_refunded_leaves_its_list(engine: Engine, sessions: S
     paid = Fact(Kind.REFUNDED, Ref(str(second), theirs, "r1"), buyer.at(1), account="m-1", live=False)
 
     def listed() -> list[str]:
-        return [row.content["theirs"] for row in world.core.read(lambda tx: parked.list_parked(tx, "surplus", 100))]
+        return [
+            row.content["theirs"] for row in world.core.whole.read(lambda tx: parked.list_parked(tx, "surplus", 100))
+        ]
 
     assert listed() == [theirs]
     buyer.tell(replace(paid, money=Money(100, "CNY")))

@@ -68,7 +68,7 @@ class Unsized:
 
     def next_ask(self) -> Any:
         wanted = text("/* sweep: operator */ SELECT next_try_at FROM asks")
-        return self.world.core.read(lambda tx: tx.execute(wanted).scalar_one())
+        return self.world.core.whole.read(lambda tx: tx.execute(wanted).scalar_one())
 
 
 def reticent(world: World) -> Reticent:

@@ -102,7 +102,7 @@ def test_a_fact_that_was_parked_before_its_account_was_listed_is_applied_when_lo
     stranger = by_the_platform(before, payment_id, "m-2")
     before.receive(stranger)
     assert before.outcomes()[-1] == ("paid", "parked", "other_account")
-    waiting = before.core.read(lambda tx: parked.list_parked(tx, "parked", 10))
+    waiting = before.core.whole.read(lambda tx: parked.list_parked(tx, "parked", 10))
     after = house(world, also_for=["branch"])
     again = parked.reexamine(after.core, waiting[0].id)
     assert (again.outcome, after.coins()) == ("parked", 0)

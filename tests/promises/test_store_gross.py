@@ -39,7 +39,7 @@ def money(store: Store, currency: str = "CNY") -> tuple[int, int]:
 def values(store: Store) -> list[tuple[int, str]]:
     """The value and currency of each lot of paid coins, oldest first."""
     query = text("/* sweep: audit */ SELECT value_minor, currency FROM lots ORDER BY value_minor, currency")
-    return [(row.value_minor, row.currency) for row in store.core.read(lambda tx: tx.execute(query).all())]
+    return [(row.value_minor, row.currency) for row in store.core.whole.read(lambda tx: tx.execute(query).all())]
 
 
 def test_a_purchase_is_booked_at_what_the_customer_paid_in_his_currency(store: Store) -> None:
@@ -71,8 +71,8 @@ def test_a_refund_by_share_takes_back_that_share_of_the_gross_and_its_reversal_b
 
 @on_sqlite
 def test_an_upgrade_takes_the_unused_part_of_the_price_back(store: Store) -> None:
-    store.core.transact(lambda tx: import_products(tx, parse_catalogue(GOLD), START))
-    store.core.transact(lambda tx: import_products(tx, parse_catalogue(GOLD.replace("gold", "silver")), START))
+    store.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(GOLD), START))
+    store.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(GOLD.replace("gold", "silver")), START))
     period = store.device().buy("silver", product_type=SUBSCRIPTION, price=3_000)
     store.world.clock.advance(timedelta(days=10).total_seconds())
     store.shop.control("upgrade", id=period, product="gold")
@@ -114,7 +114,7 @@ def test_a_purchase_that_waited_for_its_product_is_booked_with_the_price_that_wa
     number = device.buy("gold", price=None)
     store.shop.store.purchases.find("Sandbox", number).payload["price"] = 6_000
     assert (store.world.coins(), money(store)) == (0, (0, 0))
-    store.core.transact(lambda tx: import_products(tx, parse_catalogue(GOLD), START))
+    store.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(GOLD), START))
     device.resubmit(number)
     assert (store.world.coins(), money(store)) == (300, (600, 600))
     store.world.assert_balanced()

@@ -59,7 +59,7 @@ def test_what_the_store_was_told_of_the_purchase_is_in_the_timeline(engine: Engi
     store = Store(build_world(engine, sessions), answer_refund_questions=True)
     device = store.device()
     number = device.buy(PRODUCT)
-    store.core.transact(lambda tx: record_consent(tx, "alice", START))
+    store.core.whole.transact(lambda tx: record_consent(tx, "alice", START))
     device.ask_refund(number)
     store.deliver()
     Worker(store.core).run_once()

@@ -49,7 +49,7 @@ def told(store: Store, fact: Fact, holder: str | None = None) -> Applied:
 
 def agreement_owner(store: Store) -> str | None:
     reference = claims.agreement_reference("sub")
-    return store.core.alone(lambda tx: claims.owner_of(tx, "apple", "sandbox", reference))
+    return claims.owner_of(store.core, "apple", "sandbox", reference)
 
 
 def coins(store: Store) -> tuple[int, int]:
@@ -143,14 +143,14 @@ def test_what_is_told_of_the_agreement_itself_is_about_the_user_whom_the_store_n
 
 def test_a_process_that_dies_between_the_period_and_its_agreement_notes_it_at_the_next_telling(store: Store) -> None:
     told(store, paid(store, "p0", 0, "alice"))
-    store.core.alone(lambda tx: claims.claim(tx, "apple", "sandbox", "p1", "bob"))
+    claims.claim(store.core, "apple", "sandbox", "p1", "bob")
     told(store, paid(store, "p1", 1, "bob"))
     assert (agreement_owner(store), coins(store)) == ("bob", (600, 600))
 
 
 def test_an_agreement_claimed_by_an_older_version_goes_over_with_a_period_after_that_claim(store: Store) -> None:
     told(store, paid(store, "p0", 0, "alice"))
-    store.core.transact(lambda tx: tx.execute(text("UPDATE claims SET newest_at = NULL")))
+    store.core.whole.transact(lambda tx: tx.execute(text("UPDATE claims SET newest_at = NULL")))
     told(store, paid(store, "old", -1, "bob"))
     assert agreement_owner(store) == "alice"
     told(store, paid(store, "p1", 1, "bob"))

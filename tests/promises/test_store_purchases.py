@@ -51,7 +51,7 @@ class Store:
         self.account = account
         self.answers: list[Submitted] = []
         world.core = self.core
-        self.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+        self.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
 
     def _notified(self, url: str, message: Message) -> Reply:
         return self.receive(message)
@@ -60,7 +60,7 @@ class Store:
         return notifications.receive_notification(self.core, self.account, message)
 
     def token(self, user: str) -> str:
-        return str(self.core.transact(lambda session: ensure_user(session, user)).token)
+        return str(self.core.of_user(user).transact(lambda session: ensure_user(session, user)).token)
 
     def device(self, user: str = "alice", *, token: bool = True, environment: Environment = "Sandbox") -> Device:
         """The user's telephone, with the app's server behind it."""
@@ -157,7 +157,7 @@ def test_a_proof_of_another_users_purchase_leaves_a_line_for_the_operator(store:
 
 def fact_numbers(store: Store, theirs: str) -> set[int]:
     query = text("SELECT id, content FROM facts WHERE slot = :slot")
-    rows = store.core.read(lambda session: session.execute(query, {"slot": slot_of_user("alice")}).all())
+    rows = store.core.whole.read(lambda session: session.execute(query, {"slot": slot_of_user("alice")}).all())
     return {row.id for row in rows if theirs in str(row.content)}
 
 
@@ -195,7 +195,7 @@ def test_a_purchase_of_a_product_that_is_not_here_is_held_and_credited_when_it_i
     number = device.buy("com.example.other")
     assert store.answers[-1].purchases[0].status == "held"
     other = CATALOGUE.replace("coins-600", "coins-other").replace(PRODUCT, "com.example.other")
-    store.core.transact(lambda s: import_products(s, parse_catalogue(other), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(other), START))
     device.resubmit(number)
     assert store.world.coins() == 600
     store.world.assert_balanced()
@@ -284,13 +284,13 @@ def test_how_much_was_used_is_told_only_with_consent_and_from_the_lots(engine: E
     device = store.device()
     number = device.buy(PRODUCT)
     spend = Spend("alice", "coin", 150, "s1", environment="sandbox")
-    store.core.transact(lambda s: ledger.spend(s, slot_of_user("alice"), spend, at=store.world.clock.now()))
+    store.core.whole.transact(lambda s: ledger.spend(s, slot_of_user("alice"), spend, at=store.world.clock.now()))
     device.ask_refund(number)
     store.deliver()
     Worker(store.core).run_once()
     told = store.shop.store.purchases.find("Sandbox", number).reports
     assert told == []
-    store.core.transact(lambda s: record_consent(s, "alice", START))
+    store.core.whole.transact(lambda s: record_consent(s, "alice", START))
     store.world.clock.advance(60)
     device.ask_refund(number, reason="OTHER")
     store.deliver()
@@ -312,7 +312,7 @@ def test_a_process_that_dies_after_keeping_the_proof_loses_nothing(store: Store)
 
 def test_a_process_that_dies_between_the_claim_and_the_credit_loses_nothing(store: Store) -> None:
     number = store.device("alice", token=False).buy(PRODUCT, crash=True)
-    store.core.alone(lambda tx: claims.claim(tx, "apple", "sandbox", number, "alice"))
+    claims.claim(store.core, "apple", "sandbox", number, "alice")
     store.deliver()
     assert store.world.coins("alice") == 600
     assert store.submit("mallory", number, "alice").purchases[0].status == "not_yours"
@@ -323,7 +323,7 @@ def test_a_purchase_in_the_stores_sandbox_never_touches_the_live_wallet(store: S
     store.device("alice", environment="Sandbox").buy(PRODUCT)
     store.device("alice", environment="Production").buy(PRODUCT, quantity=2)
     slot = slot_of_user("alice")
-    found = store.core.read(lambda session: ledger.balances(session, slot, "alice"))
+    found = store.core.whole.read(lambda session: ledger.balances(session, slot, "alice"))
     assert {entry.environment: entry.balance for entry in found} == {"sandbox": 600, "live": 1200}
     store.world.assert_balanced()
 
@@ -363,17 +363,17 @@ def test_one_purchase_told_many_times_at_one_moment_makes_one_order(store: Store
     assert {reply.status for reply in replies} == {200}
     counted = ", ".join(f"(SELECT count(*) FROM {table})" for table in ("orders", "payments", "facts"))
     made = text(f"/* sweep: audit */ SELECT {counted}")
-    assert store.core.read(lambda session: tuple(session.execute(made).one())) == (1, 1, 1)
+    assert store.core.whole.read(lambda session: tuple(session.execute(made).one())) == (1, 1, 1)
     assert store.world.coins() == 600
     store.world.assert_balanced()
 
 
 def test_a_store_id_that_a_product_handed_on_is_that_of_the_product_for_sale(store: Store) -> None:
     renewed = CATALOGUE.replace('"coins-600"', '"a-new-sku"').replace("amount = 600", "amount = 700")
-    store.core.transact(lambda s: import_products(s, parse_catalogue(renewed), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(renewed), START))
     store.device().buy(PRODUCT)
     assert store.world.coins() == 700
-    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
     store.device().buy(PRODUCT)
     assert store.world.coins() == 700 + 600
     store.world.assert_balanced()

@@ -36,7 +36,7 @@ amount = 600
 @pytest.mark.parametrize("way", ["notification", "receipt of the new period", "receipt of the old period too"])
 def test_six_hops_in_six_minutes_leave_the_coins_of_one_period(engine: Engine, sessions: Sessions, way: str) -> None:
     store = Store(build_world(engine, sessions))
-    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
     device = store.device("alice")
     store.shop.store.faults.lose = 0 if way == "notification" else 10**6
     period = device.buy("com.example.silver", product_type=SUBSCRIPTION, crash=way == "notification")
@@ -65,7 +65,7 @@ def test_what_an_upgrade_gives_back_is_taken_in_any_order_of_telling_and_without
 ) -> None:
     """Three periods of 30 days, each replaced ten days after its start: 200 of each replaced one, 600 of the last."""
     store = _HoldingStore(build_world(engine, sessions))
-    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
     shown = []
     for order in permutations(range(3)):
         user = "user-" + "".join(map(str, order))
@@ -87,13 +87,59 @@ def test_what_an_upgrade_gives_back_is_taken_in_any_order_of_telling_and_without
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_upgrade_whose_proof_is_handed_in_before_it_is_told_gives_back_what_is_left(
+    engine: Engine, sessions: Sessions
+) -> None:
+    """The proof of the new period does not say that the period replaced another one: only the notification does."""
+    store = Store(build_world(engine, sessions), confirm="no")
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    device = store.device("alice")
+    period = device.buy("com.example.silver", product_type=SUBSCRIPTION)
+    store.deliver()
+    store.world.clock.advance(15 * 24 * 3600)
+    new = store.shop.control("upgrade", id=period, product="com.example.gold")["id"]
+    store.shop.store.faults.error500 = 10**6  # nothing can be asked
+    store.submit("alice", new, "alice")
+    assert store.world.coins() == 600 + 600
+    store.deliver()
+    assert store.world.coins() == 300 + 600
+    assert len(_refunds(store)) == 1
+    store.world.assert_balanced()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_upgrade_of_which_only_the_proof_is_seen_is_asked_about_until_the_store_answers(
+    engine: Engine, sessions: Sessions
+) -> None:
+    store = Store(build_world(engine, sessions), confirm="no")
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    period = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION)
+    store.deliver()
+    store.world.clock.advance(15 * 24 * 3600)
+    store.shop.store.faults.lose = store.shop.store.faults.error500 = 10**6
+    new = store.shop.control("upgrade", id=period, product="com.example.gold")["id"]
+    worker = Worker(store.core)
+    for _ in range(3):
+        assert store.submit("alice", new, "alice").status == "pending"
+        store.world.clock.advance(3600)
+        worker.run_once()
+    assert store.world.coins() == 600 + 600
+    store.shop.store.faults.error500 = 0
+    store.world.clock.advance(24 * 3600)
+    worker.run_once()
+    assert store.world.coins() == 300 + 600
+    assert store.submit("alice", new, "alice").status == "settled"
+    store.world.assert_balanced()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_two_users_who_hop_on_one_account_at_the_store_are_put_right_without_a_worker(
     engine: Engine, sessions: Sessions
 ) -> None:
     """Each period names the user who was signed in: alice, bob, alice, replaced ten days after its start. Where the
     first one is told last, nobody knows here that bob's came between, until the store is asked."""
     store = _HoldingStore(build_world(engine, sessions))
-    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
     for order in permutations(range(3)):
         names = [f"{name}-{'-'.join(map(str, order))}" for name in ("alice", "bob")]
         period = store.device(names[0]).buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
@@ -130,7 +176,7 @@ def test_what_an_upgrade_takes_back_follows_the_coins_to_whom_they_were_given(
     friends = friends_in(build_world(engine, sessions), clawback=setting)
     world = friends.world
     store = Store(world)
-    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
     period = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
     store.deliver()
     friends.give("alice", "bob", 600)
@@ -147,7 +193,7 @@ def test_a_refund_that_is_told_before_its_renewal_leaves_no_coins(
     engine: Engine, sessions: Sessions, token: bool
 ) -> None:
     store = _HoldingStore(build_world(engine, sessions))
-    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
     first = store.device("alice", token=token).buy("com.example.silver", product_type=SUBSCRIPTION)
     store.deliver()
     store.held = []
@@ -181,7 +227,7 @@ def _refunds(store: Store, user: str = "alice") -> list[tuple[str, str, object]]
     """The refunds of the user's orders, by the moment at which the period began."""
 
     wanted = text("SELECT id FROM orders WHERE slot = :slot AND user_id = :user ORDER BY paid_at")
-    orders = store.core.read(lambda tx: list(tx.scalars(wanted, {"slot": slot_of_user(user), "user": user})))
+    orders = store.core.whole.read(lambda tx: list(tx.scalars(wanted, {"slot": slot_of_user(user), "user": user})))
     rows = [row for order in orders for row in requests.list_refunds_of_order(store.core, order)]
     return [(row.number_there, row.status, row.coins) for row in rows]
 
@@ -190,7 +236,7 @@ def test_a_refund_that_is_reversed_on_an_upgraded_period_leaves_what_the_upgrade
     engine: Engine, sessions: Sessions
 ) -> None:
     store = Store(build_world(engine, sessions))
-    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
     first = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
     store.deliver()
     store.world.clock.advance(61)
@@ -213,7 +259,7 @@ def test_what_the_store_signs_about_a_replaced_period_wins_over_what_follows_fro
 ) -> None:
     """By the times 99.998 % of it were left; the store gives 99 % back, and then says that it did not."""
     store = Store(build_world(engine, sessions))
-    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
     first = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
     store.deliver()
     store.world.clock.advance(61)
@@ -232,7 +278,7 @@ def test_a_refund_that_is_reversed_gives_all_back_where_nothing_was_upgraded(
     engine: Engine, sessions: Sessions
 ) -> None:
     store = Store(build_world(engine, sessions))
-    store.core.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
     first = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
     store.deliver()
     for command, coins in (("refund", 0), ("reverse-refund", 600)):

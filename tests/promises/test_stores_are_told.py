@@ -79,10 +79,10 @@ def test_a_question_before_a_refund_is_answered_with_what_the_account_prefers(
         store.core = store.world.core = replace(store.core, registry=Registry({"apple": store.account}))
         device = store.device(user)
         number = device.buy(PRODUCT)
-        store.core.transact(partial(record_consent, user_id=user, moment=START))
+        store.core.whole.transact(partial(record_consent, user_id=user, moment=START))
         if used:
             spend = partial(_spend, store=store, spend=Spend(user, "coin", used, "s", environment="sandbox"))
-            store.core.transact(spend)
+            store.core.whole.transact(spend)
         device.ask_refund(number)
         store.deliver()
         Worker(store.core).run_once()

@@ -280,7 +280,7 @@ def test_every_coin_that_moves_is_told_so_that_a_reader_can_keep_the_same_books(
     coins = sum(event["data"]["line"]["amount"] for event in events if event["type"].startswith("coins."))
     assert coins == world.coins(buyer.user)
     query = text("/* sweep: audit */ SELECT count(*) FROM events WHERE position IS NULL")
-    assert world.core.read(lambda tx: tx.execute(query).scalar_one()) == 0
+    assert world.core.whole.read(lambda tx: tx.execute(query).scalar_one()) == 0
 
 
 def test_the_feed_waits_for_an_event_and_is_not_for_users(world: World, api: ApiClient, told: Told) -> None:

@@ -17,7 +17,6 @@ from app.providers.errors import Declined
 from app.providers.facts import Fact, Kind, Message, Page, Received, Ref, Started
 from app.providers.limits import LONGEST_REFERENCE
 from app.providers.registry import ProviderAccount, Registry
-from app.services.base.context import Tx
 from app.services.base.errors import PaymentDeclined, ProviderUnavailable
 from app.services.calls import payment_queries, scans
 from app.services.facts import claims, inbox
@@ -119,7 +118,7 @@ def paid(world: World, user: str = "alice") -> tuple[int, Message]:
 
 
 def kept(world: World) -> list[tuple[str, str]]:
-    return [(row.reason, row.detail) for row in world.core.read(inbox.waiting_messages)]
+    return [(row.reason, row.detail) for row in world.core.whole.read(inbox.waiting_messages)]
 
 
 def paid_outcomes(world: World) -> list[tuple[str, str]]:
@@ -306,12 +305,10 @@ def test_a_purchase_that_is_only_named_beyond_the_limits_stays_pending(world: Wo
 def test_a_subscription_is_claimed_under_its_whole_name(world: World, length: int) -> None:
     names = ["x" * (length - 1) + end for end in "ab"]
 
-    def claimed(tx: Tx) -> list[str | None]:
-        for name, user in zip(names, ("alice", "bob"), strict=True):
-            claims.claim(tx, "sandbox", "sandbox", claims.agreement_reference(name), user)
-        return [claims.owner_of(tx, "sandbox", "sandbox", claims.agreement_reference(name)) for name in names]
-
-    assert world.core.alone(claimed) == ["alice", "bob"]
+    references = [("sandbox", "sandbox", claims.agreement_reference(name)) for name in names]
+    for reference, user in zip(references, ("alice", "bob"), strict=True):
+        claims.claim(world.core, *reference, user)
+    assert [claims.owner_of(world.core, *reference) for reference in references] == ["alice", "bob"]
 
 
 # --- what comes of our own calls ---
@@ -348,7 +345,7 @@ def test_a_refusal_in_strange_words_is_still_a_refusal(world: World, text: str) 
 def test_the_kept_message_is_replayed_once_the_plugin_reads_it_properly(world: World) -> None:
     _, message = paid(world)
     loose(world, named(theirs=LONG)).receive(message)
-    [row] = world.core.read(inbox.waiting_messages)
+    [row] = world.core.whole.read(inbox.waiting_messages)
     assert str(notifications.replay(world.core, row.id)) == "applied"
     assert (world.coins(), kept(world)) == (66, [])
     world.assert_balanced()

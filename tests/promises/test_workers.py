@@ -173,7 +173,7 @@ def test_an_account_that_hangs_keeps_no_question_to_another_waiting_for_two_seco
     world = world.with_accounts(*accounts.values())
     for number in range(MANY):
         world.order(f"waits-{number}")
-    world.core.transact(
+    world.core.whole.transact(
         lambda tx: tx.execute(text("/* sweep: operator */ UPDATE payments SET provider_account = 'hung'"))
     )
     world.clock.advance(6)

@@ -43,6 +43,7 @@ from plugins.wechat import simulator as wechat
 from plugins.wechat.simulated.keys import generate_config
 from tests.quarter.calendar import CHINA
 from tests.quarter.packs import catalogue_text
+from tests.support.databases import one_database
 
 MOST_ROUNDS = 200
 """Rounds of the worker in one go. More means that the worker does not come to rest."""
@@ -111,26 +112,26 @@ class House:
         return order_id, payment_id, payment.action
 
     def token(self, user: str) -> str:
-        return str(self.core.transact(lambda tx: ensure_user(tx, user)).token)
+        return str(self.core.whole.transact(lambda tx: ensure_user(tx, user)).token)
 
     def use(self, user: str, coins: int) -> None:
         wanted = Spend(user, "coin", coins, f"use-{next(self.keys)}", environment="sandbox")
         rules = self.core.rules.ledger
-        done = self.core.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now, rules=rules))
+        done = self.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now, rules=rules))
         assert hasattr(done, "balance"), done
 
     def reserve(self, user: str, coins: int, seconds: int) -> uuid.UUID:
         """A hold; its name, by which the coins are taken later."""
         wanted = HoldRequest(user, "coin", coins, f"hold-{next(self.keys)}", seconds, environment="sandbox")
         rules, slot = self.core.rules.ledger, slot_of_user(user)
-        held = self.core.transact(lambda tx: holds.hold(tx, slot, wanted, at=tx.now, rules=rules))
+        held = self.core.whole.transact(lambda tx: holds.hold(tx, slot, wanted, at=tx.now, rules=rules))
         assert isinstance(held, Held), held
         return held.id
 
     def take_reserved(self, user: str, hold: uuid.UUID) -> None:
         rules, slot = self.core.rules.ledger, slot_of_user(user)
         wanted = Capture(hold, f"capture-{next(self.keys)}")
-        done = self.core.transact(lambda tx: holds.capture(tx, slot, wanted, at=tx.now, rules=rules))
+        done = self.core.whole.transact(lambda tx: holds.capture(tx, slot, wanted, at=tx.now, rules=rules))
         assert hasattr(done, "balance"), done
 
     def give(self, giver: str, receiver: str, coins: int) -> None:
@@ -155,14 +156,14 @@ def build_house(sessions: Sessions, start: datetime, zone: tzinfo = CHINA) -> Ho
 
     simulators = _simulators(clock, receive)
     core = Core(
-        sessions=sessions,
+        databases=one_database(sessions),
         registry=Registry(dict(simulators.accounts)),
         numbers=NumberSource(lambda: int(clock.now().timestamp() * 1000)),
         clock=clock,
         rules=Rules(ledger=LedgerRules(zone=zone), gifts=GiftRules(enabled=True)),
         public_url=_PUBLIC,
     )
-    core.transact(lambda tx: import_products(tx, parse_catalogue(catalogue_text()), start))
+    core.whole.transact(lambda tx: import_products(tx, parse_catalogue(catalogue_text()), start))
     made["house"] = House(core, clock, simulators, Worker(core))
     return made["house"]
 

@@ -144,7 +144,7 @@ class Review:
         for till in self.quarter.tills:
             for day in self.days(last):
                 bill_day = BillDay(till.name, "sandbox", day, CHINA)
-                held = self.core.read(partial(clearing_at_end_of, day=bill_day, now=now), snapshot=True)
+                held = self.core.whole.read(partial(clearing_at_end_of, day=bill_day, now=now), snapshot=True)
                 [found] = [one for one in held if one.currency == "CNY"]
                 # A row that was wrong told of dollars: what was booked for that is taken back.
                 assert {(one.clearing, one.on_its_way) for one in held if one is not found} <= {(0, 0)}
@@ -157,8 +157,8 @@ class Review:
         """The store's sales reports tell as many units as its signed purchases."""
         account = self.quarter.house.simulators.accounts[self.quarter.store.name]
         first = self.quarter.first
-        assert any(row.provider_account == account.name and row.lines for row in self.core.read(list_readings))
-        assert self.core.read(lambda tx: unit_differences(tx, account, first, last)) == []
+        assert any(row.provider_account == account.name and row.lines for row in self.core.whole.read(list_readings))
+        assert self.core.whole.read(lambda tx: unit_differences(tx, account, first, last)) == []
 
     # --- the books --------------------------------------------------------------------------------------------------
 
@@ -169,7 +169,9 @@ class Review:
     def balances(self, until: datetime) -> dict[tuple[str, str], int]:
         """Credit balances of the house's money just before that moment, by effective time."""
         now = self.quarter.house.clock.now()
-        found = self.core.read(lambda tx: balance_by(tx, Basis.EFFECTIVE, now=now, at=until - TICK), snapshot=True)
+        found = self.core.whole.read(
+            lambda tx: balance_by(tx, Basis.EFFECTIVE, now=now, at=until - TICK), snapshot=True
+        )
         totals = totals_of(found).items()
         money = {(one.asset, one.code): sums.balance for one, sums in totals if one.asset != "coin"}
         return {account: minor for account, minor in money.items() if minor}
@@ -192,11 +194,11 @@ class Review:
 
     def must_know_whose_coins_are_unspent(self) -> None:
         """By user and purchase, at present."""
-        rows = self.core.read(lambda tx: _rows(unspent_coins(tx)), snapshot=True)
+        rows = self.core.whole.read(lambda tx: _rows(unspent_coins(tx)), snapshot=True)
         _agree("unspent coins", Counter(told("unspent", row) for row in rows), unspent(self.recount))
 
     def rows(self, report: str, span: Span) -> list[dict[str, Any]]:
-        return self.core.read(lambda tx: _rows(draw_report(tx, report, span, Basis.EFFECTIVE)), snapshot=True)
+        return self.core.whole.read(lambda tx: _rows(draw_report(tx, report, span, Basis.EFFECTIVE)), snapshot=True)
 
     def reports(self, month: str) -> dict[str, Any]:
         """What is reported about a month, but for which differences are open, and estimates of what the store has not
@@ -215,7 +217,7 @@ class Review:
     def catch_up(self) -> None:
         """What the worker does in the course of days: checkpoints and recognition."""
         now = self.quarter.house.clock.now()
-        while checkpoints.write_next(self.core.sessions, now=now):
+        while checkpoints.write_next(self.core.whole.sessions, now=now):
             pass
         while recognition.recognise_next(self.core):
             pass
@@ -227,7 +229,7 @@ class Review:
 
     def must_be_balanced(self) -> None:
         whose = {account.name: account.whose for account in self.core.registry}
-        found = run.audit(self.core.sessions, AsOf(self.core.rules.ledger, self.core.clock.now, whose))
+        found = run.audit(self.core.whole.sessions, AsOf(self.core.rules.ledger, self.core.clock.now, whose))
         assert found == [], found
 
 

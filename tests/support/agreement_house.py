@@ -117,7 +117,7 @@ class AgreementHouse:
         """Everything that is due about agreements now; how many steps that took."""
         done = 0
         while done < most:
-            due = self.core.read(lambda tx: agreement_rows.AGREEMENTS_DUE.numbers(tx, tx.now, 100))
+            due = self.core.whole.read(lambda tx: agreement_rows.AGREEMENTS_DUE.numbers(tx, tx.now, 100))
             if not due:
                 return done
             done += sum(agreement_queries.work_on_agreement(self.core, number) for number in due)
@@ -137,36 +137,36 @@ class AgreementHouse:
         return self.work()
 
     def row(self, number: int) -> AnyRow:
-        return self.core.read(lambda tx: agreement_rows.known_agreement(tx, number))
+        return self.core.whole.read(lambda tx: agreement_rows.known_agreement(tx, number))
 
     def periods(self, number: int) -> list[AnyRow]:
         """Oldest first."""
         row = self.row(number)
-        return self.core.read(lambda tx: agreement_rows.periods_before(tx, row, 10_000, 10_000))[::-1]
+        return self.core.whole.read(lambda tx: agreement_rows.periods_before(tx, row, 10_000, 10_000))[::-1]
 
     def payments(self, number: int, period: int = -1) -> list[AnyRow]:
         order = self.periods(number)[period].order_id
-        return self.core.read(lambda tx: payment_rows.payments_of_order(tx, slot_of_number(number), order))
+        return self.core.whole.read(lambda tx: payment_rows.payments_of_order(tx, slot_of_number(number), order))
 
     def refunds(self, number: int) -> list[AnyRow]:
         """Those of all orders of the agreement, oldest first."""
         query = text("SELECT * FROM refunds WHERE slot = :slot AND order_id = :order ORDER BY id")
         orders = [{"slot": slot_of_number(number), "order": period.order_id} for period in self.periods(number)]
-        return self.core.read(lambda tx: [row for keys in orders for row in tx.execute(query, keys)])
+        return self.core.whole.read(lambda tx: [row for keys in orders for row in tx.execute(query, keys)])
 
     def active(self, user: str = "alice") -> dict[str, datetime]:
         return {each.name: each.until for each in entitlements.entitlements_of_user(self.core, user)}
 
     def events(self, user: str = "alice") -> list[str]:
         query = text("/* sweep: audit */ SELECT type FROM events WHERE user_id = :user ORDER BY version")
-        rows = self.core.read(lambda tx: tx.execute(query, {"user": user}).all())
+        rows = self.core.whole.read(lambda tx: tx.execute(query, {"user": user}).all())
         return [row.type for row in rows if row.type.startswith("agreement.")]
 
     def told(self, kind: str, user: str = "alice") -> list[dict[str, Any]]:
         """What the events of that kind say, the oldest first."""
         query = select(EVENTS.c.body).where(EVENTS.c.slot == slot_of_user(user), EVENTS.c.user_id == user)
         query = query.where(EVENTS.c.type == kind).order_by(EVENTS.c.version)
-        return [body["data"] for (body,) in self.core.read(lambda tx: tx.execute(query).all())]
+        return [body["data"] for (body,) in self.core.whole.read(lambda tx: tx.execute(query).all())]
 
 
 def agreement_house(world: World) -> AgreementHouse:
@@ -176,5 +176,5 @@ def agreement_house(world: World) -> AgreementHouse:
     accounts = [ProviderAccount("debit", "debit", False, debit), ProviderAccount("store", "store", False, store)]
     world.serve(sandbox, *accounts)
     catalogue = parse_catalogue(CATALOGUE + PLANS)
-    world.core.transact(lambda tx: import_products(tx, catalogue, world.clock.now()))
+    world.core.whole.transact(lambda tx: import_products(tx, catalogue, world.clock.now()))
     return AgreementHouse(world, debit, store)

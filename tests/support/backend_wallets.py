@@ -27,7 +27,7 @@ _e = EVENTS.c
 def sell_externally(world: World) -> World:
     """From now on the world's product is delivered by the app's backend."""
     text = CATALOGUE.replace("[[products]]\n", '[[products]]\nfulfilment = "external"\n')
-    world.core.transact(lambda tx: import_products(tx, parse_catalogue(text), world.clock.now()))
+    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(text), world.clock.now()))
     return world
 
 
@@ -41,7 +41,7 @@ class ExternalBuyer(Buyer):
 
     @property
     def row(self) -> AnyRow:
-        row = self.world.core.read(lambda tx: fulfilments.find_fulfilment(tx, self.slot, self.order_id))
+        row = self.world.core.whole.read(lambda tx: fulfilments.find_fulfilment(tx, self.slot, self.order_id))
         assert row is not None
         return row
 
@@ -56,7 +56,7 @@ class ExternalBuyer(Buyer):
             .where(_e.slot == self.slot, _e.user_id == self.user, _e.type.startswith("fulfilment."))
             .order_by(_e.version)
         )
-        rows = self.world.core.read(lambda tx: tx.execute(wanted).all())
+        rows = self.world.core.whole.read(lambda tx: tx.execute(wanted).all())
         return [{"id": row.id, "type": row.type, **row.body["data"]["fulfilment"]} for row in rows]
 
     def steps(self) -> list[tuple[str, int, list[int]]]:

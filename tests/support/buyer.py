@@ -117,7 +117,7 @@ class Buyer:
     # --- how it stands ---
 
     def refund(self, refund_id: int) -> AnyRow:
-        row = self.world.core.read(lambda s: refund_rows.find_refund(s, self.slot, refund_id))
+        row = self.world.core.whole.read(lambda s: refund_rows.find_refund(s, self.slot, refund_id))
         assert row is not None
         return row
 
@@ -127,7 +127,7 @@ class Buyer:
     @property
     def account(self) -> ledger.Balance:
         name = wallet(self.user, "coin", "sandbox")
-        return self.world.core.read(lambda s: ledger.balance(s, self.slot, name))
+        return self.world.core.whole.read(lambda s: ledger.balance(s, self.slot, name))
 
     @property
     def coins(self) -> int:
@@ -135,7 +135,7 @@ class Buyer:
 
     @property
     def debt(self) -> int:
-        owed = self.world.core.read(lambda s: holdings(s, self.slot, self.user)).debts
+        owed = self.world.core.whole.read(lambda s: holdings(s, self.slot, self.user)).debts
         return sum(debt.amount for debt in owed if (debt.asset, debt.environment) == ("coin", "sandbox"))
 
     @property
@@ -147,28 +147,28 @@ class Buyer:
             " WHERE t.slot = :slot AND t.kind IN ('refund', 'refund_undone') AND p.reference = :payment"
         )
         values = {"slot": self.slot, "payment": str(self.payment_id)}
-        return int(self.world.core.read(lambda s: s.execute(query, values).scalar_one()))
+        return int(self.world.core.whole.read(lambda s: s.execute(query, values).scalar_one()))
 
     def lines(self) -> list[tuple[str, int]]:
         """The wallet's statement: kind and signed amount."""
         name = wallet(self.user, "coin", "sandbox")
-        page = self.world.core.read(lambda s: ledger.statement(s, self.slot, name))
+        page = self.world.core.whole.read(lambda s: ledger.statement(s, self.slot, name))
         return [(line.kind, line.amount) for line in page.lines]
 
     def assert_proved(self) -> None:
         """Every balance, lot, hold and hash of the buyer's slot follows from its postings."""
         state = AuditState()
         core = self.world.core
-        audit_slot(core.sessions, self.slot, state, as_of=AsOf(core.rules.ledger, core.clock.now))
+        audit_slot(core.whole.sessions, self.slot, state, as_of=AsOf(core.rules.ledger, core.clock.now))
         assert state.findings == []
 
     def assert_balanced(self) -> None:
         """The buyer's slot is proved, and all orders and refunds follow from facts. All 4096 slots take longer."""
         self.assert_proved()
-        assert list(audit_orders(self.world.core.sessions)) == []
+        assert list(audit_orders(self.world.core.whole.sessions)) == []
 
     def _ledger(self, work: Callable[..., object]) -> object:
-        return self.world.core.transact(work)
+        return self.world.core.whole.transact(work)
 
 
 def half_up(amount: int, part: int, whole: int) -> int:

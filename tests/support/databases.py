@@ -20,6 +20,7 @@ from sqlalchemy.orm import sessionmaker
 
 from app.models import slot_guard, slot_watch
 from app.models.engine import engine_options, prepare
+from app.services.base.databases import Databases, OneDatabase
 from app.services.base.transaction import Sessions
 
 SERVER_HOME = Path(os.environ.get("TILLBOOK_TEST_PG", "/tmp")) / f"tillbook-pg-{os.getuid()}"
@@ -122,6 +123,32 @@ def engine_for(url: str) -> Iterator[Engine]:
 
 def sessions_for(engine: Engine) -> Sessions:
     return sessionmaker(engine, expire_on_commit=False)
+
+
+class WatchedDatabase:
+    """One database for everything that still knows for what a transaction began: one that touches what would lie
+    elsewhere if each slot had a database of its own is refused."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self.whole = sessions
+        self._of_slots: dict[int, Sessions] = {}
+        self.home = self._only_for(slot_watch.AT_HOME)
+        self.all = (self._only_for(slot_watch.ANYWHERE),)
+
+    def of_slot(self, slot: int) -> Sessions:
+        if slot not in self._of_slots:
+            self._of_slots[slot] = self._only_for(slot)
+        return self._of_slots[slot]
+
+    def _only_for(self, place: int | str) -> Sessions:
+        engine: Engine = self.whole.kw["bind"]
+        return sessions_for(engine.execution_options(**{slot_watch.PLACE: place}))
+
+
+def one_database(sessions: Sessions) -> Databases:
+    """One database for everything; on SQLite it is watched, which costs a few per cent of a test's time."""
+    engine: Engine = sessions.kw["bind"]
+    return WatchedDatabase(sessions) if engine.dialect.name == "sqlite" else OneDatabase(sessions)
 
 
 def type_differs(context: MigrationContext, *compared: Any) -> bool | None:

@@ -64,7 +64,7 @@ class Friends:
 
         wanted, key = self.request(giver, receiver, amount)
         name = keyed_uuid(slot_of_user(giver), f"gift:{key.caller}", key.key)
-        return self.world.core.transact(lambda tx: giving.send(tx, wanted, name))
+        return self.world.core.whole.transact(lambda tx: giving.send(tx, wanted, name))
 
     def credit(self, user: str, amount: int, *, lot: Lot | None = None) -> None:
         """Coins as a paid order brings them in: so no seal of a caller is wanted."""
@@ -90,13 +90,13 @@ class Friends:
         return journey.view_gift(self.world.core, number)
 
     def balance(self, user: str) -> Balance:
-        return self.world.core.read(lambda tx: ledger.balance(tx, slot_of_user(user), self.wallet(user)))
+        return self.world.core.whole.read(lambda tx: ledger.balance(tx, slot_of_user(user), self.wallet(user)))
 
     def coins(self, *users: str) -> list[int]:
         return [self.balance(user).balance for user in users]
 
     def lines(self, user: str) -> tuple[Line, ...]:
-        return self.world.core.read(lambda tx: ledger.statement(tx, slot_of_user(user), self.wallet(user))).lines
+        return self.world.core.whole.read(lambda tx: ledger.statement(tx, slot_of_user(user), self.wallet(user))).lines
 
     def lots(self, user: str) -> list[LotSeen]:
         """The user's lots with something left, oldest first."""
@@ -107,7 +107,7 @@ class Friends:
             .where(_L.slot == slot, _A.user_id == user, _A.environment == self.environment)
             .order_by(_L.version)
         )
-        rows = self.world.core.read(lambda tx: tx.execute(wanted).all())
+        rows = self.world.core.whole.read(lambda tx: tx.execute(wanted).all())
         seen = [
             LotSeen(
                 row.open_left if row.open_lot == row.version else row.remaining,
@@ -134,7 +134,7 @@ class Friends:
         self.world.assert_balanced()
 
     def _transact(self, user: str, work: Any) -> Any:
-        return self.world.core.transact(lambda tx: work(tx, slot_of_user(user)))
+        return self.world.core.whole.transact(lambda tx: work(tx, slot_of_user(user)))
 
 
 def friends_in(world: World, **rules: Any) -> Friends:

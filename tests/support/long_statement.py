@@ -38,4 +38,4 @@ def write_statement(world: World, user: str, lines: int) -> None:
         rows = [{**row, "version": v, "id": uuid.UUID(int=uuid.uuid4().int & ~0xFFF | slot)} for v in versions]
         tx.execute(insert(TRANSFERS), rows)
 
-    world.core.transact(work)
+    world.core.whole.transact(work)

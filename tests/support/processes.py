@@ -74,7 +74,7 @@ def place_of(world: World) -> Iterator[Callable[[], Place]]:
     server = make_server("127.0.0.1", 0, world.provider_app, threaded=True, request_handler=_Mute)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    engine = world.core.sessions.kw["bind"]
+    engine = world.core.whole.sessions.kw["bind"]
     database = engine.url.render_as_string(hide_password=False)
     try:
         yield lambda: Place(database, f"http://127.0.0.1:{server.server_port}", world.clock.now())
@@ -92,7 +92,7 @@ def core_at(place: Place, fuse: Fuse) -> Core:
     settings = {"base_url": place.provider, "merchant": "m-1", "secret": SECRET}
     provider = plugin.build(plugin.settings.model_validate(settings), tools)
     return Core(
-        sessions=databases.sessions_for(fused_engine(place.database, fuse)),
+        databases=databases.one_database(databases.sessions_for(fused_engine(place.database, fuse))),
         registry=Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)}),
         numbers=NumberSource(lambda: int(place.now.timestamp() * 1000)),
         clock=clock,

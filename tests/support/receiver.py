@@ -149,7 +149,7 @@ def pushing(world: World) -> World:
 def add(core: Core, receiver: Receiver, name: str = "game", *types: EventType) -> str:
     """An endpoint there; its secret."""
     wanted = NewEndpoint(name, receiver.url, types, endpoints.BY_API, "backend:test")
-    core.transact(lambda tx: endpoints.add_endpoint(tx, wanted))
+    core.whole.transact(lambda tx: endpoints.add_endpoint(tx, wanted))
     return secret_of(core, name)
 
 
@@ -159,7 +159,7 @@ def secret_of(core: Core, name: str = "game") -> str:
 
 
 def endpoint(core: Core, name: str = "game") -> Any:
-    return core.read(lambda tx: tx.execute(select(ENDPOINTS).where(ENDPOINTS.c.name == name)).one())
+    return core.whole.read(lambda tx: tx.execute(select(ENDPOINTS).where(ENDPOINTS.c.name == name)).one())
 
 
 def tell(core: Core, user: str, number: int, kind: EventType = EventType.COINS_CREDITED) -> uuid.UUID:
@@ -175,7 +175,7 @@ def tell(core: Core, user: str, number: int, kind: EventType = EventType.COINS_C
         "version": microseconds(now) + number,
         "body": {"data": {"number": number, "note": "金币"}, "cause": {"by": "rule"}},
     }
-    core.transact(lambda tx: tx.execute(insert(EVENTS).values(row)))
+    core.whole.transact(lambda tx: tx.execute(insert(EVENTS).values(row)))
     feed.place_events(core)
     return new
 
@@ -183,7 +183,7 @@ def tell(core: Core, user: str, number: int, kind: EventType = EventType.COINS_C
 def deliveries_of(core: Core, user: str | None = None) -> list[Any]:
     """Rows of deliveries in the order of the feed."""
     wanted = select(DELIVERIES).prefix_with(sweep("deliveries")).order_by(DELIVERIES.c.position)
-    rows = core.read(lambda tx: tx.execute(wanted).all())
+    rows = core.whole.read(lambda tx: tx.execute(wanted).all())
     return [row for row in rows if user is None or row.user_id == user]
 
 

@@ -138,10 +138,10 @@ class SettlingHouse:
         return row
 
     def again(self, row: AnyRow) -> AnyRow:
-        return self.world.core.read(partial(find_difference, number=row.id))
+        return self.world.core.whole.read(partial(find_difference, number=row.id))
 
     def readings(self) -> list[tuple[str, str, int]]:
-        rows = self.world.core.read(readings.list_readings)
+        rows = self.world.core.whole.read(readings.list_readings)
         return [(row.name, row.status, row.lines) for row in rows]
 
 

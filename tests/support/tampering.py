@@ -20,6 +20,7 @@ from app.providers.testing.doubles import FixedClock
 from app.services.accounts import freezes
 from app.services.accounts.freezes import Change
 from app.services.base.context import Core, Rules
+from app.services.base.databases import OneDatabase
 from app.services.base.transaction import transact
 from app.services.ledger import clawback, post
 from app.services.ledger.expiry import DueLots, settle_due
@@ -80,14 +81,14 @@ class Lively:
     def _freeze(self, *, frozen: bool) -> int:
         owner = self.owner
         core = Core(
-            owner.sessions,
+            OneDatabase(owner.sessions),
             Registry({}),
             NumberSource(lambda: int(owner.now.timestamp() * 1000)),
             FixedClock(owner.now),
             Rules(ledger=owner.rules),
         )
         change = Change(owner.user, "live", None, frozen, "a look at it", "operator:ann")
-        return core.transact(lambda session: freezes.apply(session, owner.slot, change))
+        return core.whole.transact(lambda session: freezes.apply(session, owner.slot, change))
 
 
 def unguard(engine: Engine) -> None:

@@ -30,6 +30,7 @@ from app.services.payments import orders, payment_rows
 from app.services.payments.orders import NewOrder, OrderView, PayBy
 from plugins.sandbox import plugin
 from plugins.sandbox.simulator import Simulator, SimulatorConfig, create_simulator
+from tests.support.databases import one_database
 
 SECRET = "a shared secret of the tests, long enough"
 OTHER_SECRET = "another merchant's shared secret, long enough"
@@ -117,24 +118,24 @@ class World:
 
     def payment(self, payment_id: int) -> AnyRow:
         slot = slot_of_number(payment_id)
-        row = self.core.read(lambda session: payment_rows.find_payment(session, slot, payment_id))
+        row = self.core.whole.read(lambda session: payment_rows.find_payment(session, slot, payment_id))
         assert row is not None
         return row
 
     def owner_of(self, payment_id: int) -> str:
         """The account token of the user whose payment it is."""
         order = self.order_row(self.payment(payment_id).order_id)
-        return str(self.core.read(lambda tx: users.ensure_user(tx, order.user_id)).token)
+        return str(self.core.whole.read(lambda tx: users.ensure_user(tx, order.user_id)).token)
 
     def order_row(self, order_id: int) -> AnyRow:
         slot = slot_of_number(order_id)
-        row = self.core.read(lambda session: payment_rows.find_order(session, slot, order_id))
+        row = self.core.whole.read(lambda session: payment_rows.find_order(session, slot, order_id))
         assert row is not None
         return row
 
     def coins(self, user: str = "alice", asset: str = "coin") -> int:
         slot = slot_of_user(user)
-        found = self.core.read(lambda session: ledger.balances(session, slot, user))
+        found = self.core.whole.read(lambda session: ledger.balances(session, slot, user))
         return sum(entry.balance for entry in found if entry.asset == asset and entry.environment == "sandbox")
 
     def money(self, code: str, asset: str = "CNY") -> int:
@@ -144,18 +145,18 @@ class World:
             " FROM transfers t JOIN accounts a ON a.slot = t.slot AND a.id IN (t.debit_id, t.credit_id)"
             " WHERE a.code = :code AND a.asset = :asset"
         )
-        return int(self.core.read(lambda s: s.execute(query, {"code": code, "asset": asset}).scalar_one()))
+        return int(self.core.whole.read(lambda s: s.execute(query, {"code": code, "asset": asset}).scalar_one()))
 
     def outcomes(self) -> list[tuple[str, str, str]]:
         """(kind, outcome, reason) of every fact, oldest first."""
         query = text("/* sweep: audit */ SELECT kind, outcome, reason FROM facts ORDER BY recorded_at, id")
-        rows = self.core.read(lambda session: session.execute(query).all())
+        rows = self.core.whole.read(lambda session: session.execute(query).all())
         return [(row.kind, row.outcome, row.reason) for row in rows]
 
     def assert_balanced(self) -> None:
         whose = {account.name: account.whose for account in self.core.registry}
         as_of = AsOf(self.core.rules.ledger, self.core.clock.now, whose)
-        assert run.audit(self.core.sessions, as_of) == []
+        assert run.audit(self.core.whole.sessions, as_of) == []
 
 
 def build_world(engine: Engine, sessions: Sessions, rules: Rules | None = None) -> World:
@@ -176,7 +177,7 @@ def build_world(engine: Engine, sessions: Sessions, rules: Rules | None = None) 
         Tools(http=http, clock=ProviderClock(clock), keys=MemoryKeys(), live=False),
     )
     core = Core(
-        sessions=sessions,
+        databases=one_database(sessions),
         registry=Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)}),
         numbers=NumberSource(lambda: int(clock.now().timestamp() * 1000)),
         clock=clock,

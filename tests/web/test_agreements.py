@@ -99,7 +99,7 @@ def test_an_order_of_a_stores_renewal_names_its_period_as_an_order_of_a_charge_d
 ) -> None:
     charged = house.signed()
     house.at(FIRST_CHARGE)
-    token_of_alice = house.core.transact(lambda tx: str(ensure_user(tx, "alice").token))
+    token_of_alice = house.core.whole.transact(lambda tx: str(ensure_user(tx, "alice").token))
     told: dict[str, Any] = {"owner": token_of_alice, "product": "vip.monthly", "account": "store-app", "live": False}
     for n, month in enumerate((1, 2)):
         begins, ends = datetime(2026, month, 2, 9, tzinfo=UTC), datetime(2026, month + 1, 2, 9, tzinfo=UTC)

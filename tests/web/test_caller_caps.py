@@ -28,8 +28,8 @@ def _backend(world: World, engine: Engine, **caps: Mapping[str, Mapping[str, int
 
 
 def _cap_in_database(world: World, verb: str, unit: str, cap: Cap) -> None:
-    world.core.transact(lambda tx: api_keys.add_caller(tx, "backend", "operator:mei"))
-    world.core.transact(lambda tx: api_keys.set_cap(tx, "backend", verb, unit, cap, "operator:mei"))
+    world.core.whole.transact(lambda tx: api_keys.add_caller(tx, "backend", "operator:mei"))
+    world.core.whole.transact(lambda tx: api_keys.set_cap(tx, "backend", verb, unit, cap, "operator:mei"))
 
 
 def _grant(backend: ApiClient, amount: int, *, key: str | None = None, **more: Any) -> TestResponse:

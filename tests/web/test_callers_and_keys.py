@@ -79,7 +79,7 @@ def test_a_freeze_whose_key_was_pruned_does_not_happen_again(backend: ApiClient,
     freeze = {"user": "alice", "environment": "sandbox", "reason": "r"}
     first = backend.post("/v1/wallets/freeze", freeze, key="f").get_json()
     backend.post("/v1/wallets/unfreeze", freeze)
-    world.core.transact(lambda tx: tx.execute(text("/* sweep: operator */ DELETE FROM idempotency")))
+    world.core.whole.transact(lambda tx: tx.execute(text("/* sweep: operator */ DELETE FROM idempotency")))
     world.clock.advance(3600)
     assert backend.post("/v1/wallets/freeze", freeze, key="f").get_json() == first
     assert backend.post("/v1/spends", SPEND).status_code == 201

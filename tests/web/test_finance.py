@@ -85,7 +85,7 @@ def test_a_month_is_closed_by_two_persons_and_reports_of_days_follow_the_zone(
     world.deliver()
     assert mei.post("/v1/closings", {"month": "2026-01"}).get_json()["code"] == "not_closable"
     world.clock.advance(timedelta(days=32).total_seconds())
-    while checkpoints.write_next(world.core.sessions, now=world.clock.now()):
+    while checkpoints.write_next(world.core.whole.sessions, now=world.clock.now()):
         pass
     while recognition.recognise_next(world.core):
         pass

@@ -42,11 +42,11 @@ class Door:
 
     def make(self, key: str, name: str, *, caller: str = "shop", **more: Any) -> None:
         wanted = NewKey(name, caller, frozenset(SCOPES), more.get("expires_at"), "operator:mei")
-        self.core.transact(lambda tx: api_keys.add_caller(tx, caller, "operator:mei"))
-        self.core.transact(lambda tx: api_keys.add_key(tx, wanted, digest_of_key(key)))
+        self.core.whole.transact(lambda tx: api_keys.add_caller(tx, caller, "operator:mei"))
+        self.core.whole.transact(lambda tx: api_keys.add_key(tx, wanted, digest_of_key(key)))
 
     def revoke(self, name: str) -> None:
-        self.core.transact(lambda tx: api_keys.revoke(tx, name, "operator:mei"))
+        self.core.whole.transact(lambda tx: api_keys.revoke(tx, name, "operator:mei"))
 
     def opens_for(self, key: str) -> bool:
         try:
@@ -56,7 +56,7 @@ class Door:
 
     def last_use(self, key: str) -> datetime | None:
         digest = digest_of_key(key)
-        return self.core.read(lambda tx: api_keys.last_uses(tx, [digest])).get(digest)
+        return self.core.whole.read(lambda tx: api_keys.last_uses(tx, [digest])).get(digest)
 
 
 def _door(core: Core, **settings_keys: ApiKey) -> Door:
@@ -104,7 +104,7 @@ def test_a_key_in_the_settings_is_revoked_without_a_new_start(world: World) -> N
     door = _door(world.core, shop=_settings_key(FIRST))
     assert door.opens_for(FIRST)
     key = NewKey("shop", "shop", frozenset(SCOPES), None, "operator:mei")
-    world.core.transact(lambda tx: api_keys.revoke_in_settings(tx, key, digest_of_key(FIRST)))
+    world.core.whole.transact(lambda tx: api_keys.revoke_in_settings(tx, key, digest_of_key(FIRST)))
     door.tick(LEARN_SECONDS)
     assert not door.opens_for(FIRST)
 
@@ -226,7 +226,7 @@ def test_a_request_repeated_under_a_new_key_of_the_caller_is_the_same_request(
     """From a key in the settings to one in the database."""
     first = backend.post("/v1/grants", GRANT, key="g").get_json()
     door.make(SECOND, "backend-2", caller="backend")
-    world.core.transact(lambda tx: api_keys.add_caller(tx, "other", "operator:mei"))
+    world.core.whole.transact(lambda tx: api_keys.add_caller(tx, "other", "operator:mei"))
     http = build_client(world, http.application.extensions["tillbook_house"].engine)
     again = ApiClient(http, SECOND).post("/v1/grants", GRANT, key="g").get_json()
     assert (again["id"], again["repeated"], world.coins()) == (first["id"], True, 50)

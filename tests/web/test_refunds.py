@@ -206,12 +206,12 @@ def test_a_request_that_comes_again_after_its_key_was_forgotten_is_one_refund(
     body = {"order": order["number"], "amount_minor": 200, "reason": "a third"}
     first = backend.post("/v1/refunds", body, key="once").get_json()
     forget = text("/* sweep: audit */ DELETE FROM idempotency WHERE key = 'once'")
-    world.core.transact(lambda tx: tx.execute(forget))
+    world.core.whole.transact(lambda tx: tx.execute(forget))
     world.clock.advance(10)
     again = backend.post("/v1/refunds", body, key="once")
     assert (again.status_code, again.get_json()["number"]) == (201, first["number"])
     assert world.at_provider(int(order["payments"][0]["number"])).refunded == 200
-    world.core.transact(lambda tx: tx.execute(forget))
+    world.core.whole.transact(lambda tx: tx.execute(forget))
     other = backend.post("/v1/refunds", {**body, "amount_minor": 100}, key="once")
     assert (other.status_code, other.get_json()["code"]) == (409, "idempotency_key_reused")
     world.assert_balanced()

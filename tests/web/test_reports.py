@@ -18,7 +18,7 @@ PATH = "/v1/ledger/trial-balance"
 
 @pytest.fixture
 def books(world: World) -> Books:
-    return Books(world.core.sessions)
+    return Books(world.core.whole.sessions)
 
 
 def test_it_sums_to_zero_by_asset_and_says_whose_accounts_they_are(

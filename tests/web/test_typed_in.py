@@ -45,7 +45,7 @@ def _batch(*items: dict[str, Any], together: bool = False) -> dict[str, Any]:
 
 def _accounts(world: World) -> int:
     count = text("/* sweep: audit */ SELECT COUNT(*) FROM accounts")
-    return int(world.core.read(lambda tx: tx.execute(count).scalar_one()))
+    return int(world.core.whole.read(lambda tx: tx.execute(count).scalar_one()))
 
 
 def _refusal(answer: Any) -> tuple[int, str, str | None, str | None]:
@@ -73,14 +73,14 @@ def test_an_asset_of_a_product_imported_a_moment_ago_is_one_at_once(backend: Api
     assert backend.post("/v1/grants", _grant()).status_code == 201
     assert backend.post("/v1/grants", _grant(asset="gem"), key="g").status_code == 409
     now = world.clock.now()
-    world.core.transact(lambda tx: import_products(tx, parse_catalogue(CATALOGUE + GEM), now))
+    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(CATALOGUE + GEM), now))
     assert backend.post("/v1/grants", _grant(asset="gem"), key="g").status_code == 201, "the refusal is not kept"
 
 
 def test_an_asset_of_a_product_that_is_no_longer_for_sale_is_still_one(world: World, engine: Engine) -> None:
     now = world.clock.now()
     for catalogue in map(parse_catalogue, (CATALOGUE + GEM, CATALOGUE)):
-        world.core.transact(partial(import_products, catalogue=catalogue, now=now))
+        world.core.whole.transact(partial(import_products, catalogue=catalogue, now=now))
     backend = ApiClient(build_client(world, engine), BACKEND_KEY)
     assert backend.post("/v1/grants", _grant(asset="gem")).status_code == 201
 

@@ -89,7 +89,7 @@ class Shop:
             payments = select(Base.metadata.tables["payments"]).prefix_with(sweep("audit"))
             return [*session.execute(_COUNTS).one(), *map(tuple, session.execute(payments).all())]
 
-        return self.world.core.read(work)
+        return self.world.core.whole.read(work)
 
     def refuses(self, message: Message, query: str = "") -> None:
         before = self.rows()

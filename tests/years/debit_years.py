@@ -180,7 +180,7 @@ class DebitYears:
         self.stage.sign(str(number), row.action, row.first_payment_id, signs=self._chance.random() < 0.8)
 
     def _row(self, number: int) -> Any:
-        return self.till.core.read(lambda tx: agreement_rows.known_agreement(tx, number))
+        return self.till.core.whole.read(lambda tx: agreement_rows.known_agreement(tx, number))
 
     # --- what must hold
 

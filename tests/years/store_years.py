@@ -71,7 +71,7 @@ class StoreYears:
         def token(tx: Tx) -> str:
             return str(ensure_user(tx, name).token)
 
-        return Buyer(name, self.till.core.transact(token), StoreModel(dict(MADE_ACTIVE), COINS_OF))
+        return Buyer(name, self.till.core.whole.transact(token), StoreModel(dict(MADE_ACTIVE), COINS_OF))
 
     def run(self, days: int) -> None:
         """Raises Disagreement."""
@@ -194,7 +194,7 @@ class StoreYears:
                 str(tuple(row)) for query in (agreements, periods, facts) for row in tx.execute(query, {"user": user})
             ]
 
-        return self.till.core.read(rows)
+        return self.till.core.whole.read(rows)
 
     def periods(self) -> int:
         """How many periods the store sold."""

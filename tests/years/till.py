@@ -35,7 +35,7 @@ from app.services.facts.waiting_refunds import look_at_waiting_refunds
 from app.services.intake.notifications import receive_notification
 from app.services.payments.expiry import ANY_OVER, expire_due_orders
 from app.worker import QUEUES
-from tests.support.databases import sessions_for
+from tests.support.databases import one_database, sessions_for
 from tests.support.faults import Fuse, fused_engine
 
 ACCOUNT = "till"
@@ -115,7 +115,7 @@ class Till:
         self._engine = fused_engine(url, self._fuse)
         self.is_up = True
         self.core = Core(
-            sessions=sessions_for(self._engine),
+            databases=one_database(sessions_for(self._engine)),
             registry=Registry({}),
             numbers=NumberSource(lambda: int(self.clock.now().timestamp() * 1000)),
             clock=self.clock,
@@ -123,7 +123,7 @@ class Till:
             public_url="https://pay.test",
         )
         parsed = parse_catalogue(catalogue)
-        self.core.transact(lambda tx: import_products(tx, parsed, start))
+        self.core.whole.transact(lambda tx: import_products(tx, parsed, start))
 
     def serve(
         self,
@@ -156,7 +156,12 @@ class Till:
     def _new_process(self) -> Core:
         accounts = {each.name: replace(each, provider=self._rebuild()) for each in self.core.registry}
         numbers = NumberSource(lambda: int(self.clock.now().timestamp() * 1000))
-        return replace(self.core, sessions=sessions_for(self._engine), registry=Registry(accounts), numbers=numbers)
+        return replace(
+            self.core,
+            databases=one_database(sessions_for(self._engine)),
+            registry=Registry(accounts),
+            numbers=numbers,
+        )
 
     def _other_works(self, kill_at: int) -> None:
         mine = self.core
@@ -203,11 +208,11 @@ class Till:
 
     def _round(self) -> bool:
         now = self.core.clock.now()
-        *kinds, orders_end = self.core.alone(lambda tx: _KINDS.rows(tx, {"now": now}))[0]
+        *kinds, orders_end = self.core.whole.alone(lambda tx: _KINDS.rows(tx, {"now": now}))[0]
         for queue, is_due in zip(QUEUES, kinds, strict=True):
             if not is_due:
                 continue
-            for number in self.core.read(partial(queue.leases.numbers, now=now, limit=1000)):
+            for number in self.core.whole.read(partial(queue.leases.numbers, now=now, limit=1000)):
                 queue.work(self.core, number)
         if orders_end:
             expire_due_orders(self.core, 1000)
@@ -230,13 +235,13 @@ class Till:
 
     def coins(self, user: str) -> int:
         slot = slot_of_user(user)
-        found = self.core.read(lambda tx: ledger.balances(tx, slot, user))
+        found = self.core.whole.read(lambda tx: ledger.balances(tx, slot, user))
         return sum(entry.balance for entry in found if entry.asset == "coin")
 
     def turns(self, user: str) -> list[datetime]:
         """When the user's answer changes although nothing is written: a period begins, or something ends."""
         self._users.setdefault(slot_of_user(user), set()).add(user)
-        begins = self.core.read(lambda tx: tx.scalars(_BEGINS, {"slot": slot_of_user(user), "user": user}).all())
+        begins = self.core.whole.read(lambda tx: tx.scalars(_BEGINS, {"slot": slot_of_user(user), "user": user}).all())
         return [*begins, *self.active(user).values()]
 
     def take_written(self) -> set[str]:
@@ -251,7 +256,7 @@ class Till:
 
     def findings(self) -> list[Any]:
         """What the audit has to say."""
-        return list(run.audit(self.core.sessions, AsOf(self.core.rules.ledger, self.clock.now)))
+        return list(run.audit(self.core.whole.sessions, AsOf(self.core.rules.ledger, self.clock.now)))
 
     def close(self) -> None:
         self._engine.dispose()

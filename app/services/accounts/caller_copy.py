@@ -71,7 +71,7 @@ class CallerCopy:
         with self._lock:
             if not self._is_fresh():
                 begun = self._seconds()
-                self._known = self._core.read(self._read)
+                self._known = self._core.home.read(self._read)
                 self._read_at = begun
         return self._known
 
@@ -83,7 +83,7 @@ class CallerCopy:
             return
         self._used_at[digest] = self._seconds()
         try:
-            self._core.transact(lambda tx: _write_use(tx, digest))
+            self._core.home.transact(lambda tx: _write_use(tx, digest))
         except SQLAlchemyError as error:
             _log.warning("key_use_not_written", error=type(error).__name__)
 

@@ -44,7 +44,7 @@ class DeclaredAssets:
             return
         if wanted:
             with self._lock:
-                self._of_products, self._read_at = self._core.read(_assets_of_products), self._seconds()
+                self._of_products, self._read_at = self._core.home.read(_assets_of_products), self._seconds()
         for asset in wanted:
             if asset not in self._of_products:
                 raise UnknownAsset(asset=asset)

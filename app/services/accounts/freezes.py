@@ -111,11 +111,11 @@ def history(core: Core, user_id: str, place: ListPlace | None, limit: int) -> Li
     """A page of the freezings and unfreezings of the user's wallets, oldest first."""
     slot, after = slot_of_user(user_id), 0 if place is None else place[0]
     wanted = select(*_z).where(_z.slot == slot, _z.user_id == user_id, _z.id > after).order_by(_z.id).limit(limit + 1)
-    return page_of(core.read(lambda tx: tx.execute(wanted).all()), limit, lambda row: (row.id,))
+    return page_of(core.at(slot).read(lambda tx: tx.execute(wanted).all()), limit, lambda row: (row.id,))
 
 
 def entry(core: Core, slot: int, number: int) -> AnyRow:
-    return core.read(lambda tx: tx.execute(_ENTRY, {"slot": slot, "id": number}).one())
+    return core.at(slot).read(lambda tx: tx.execute(_ENTRY, {"slot": slot, "id": number}).one())
 
 
 def _names(tx: Tx, slot: int, wanted: Change) -> list[AccountName]:

@@ -14,7 +14,7 @@ from app.models.agreements import AGREEMENTS
 from app.models.base import AnyRow
 from app.models.slot_guard import sweep
 from app.services.agreements import agreement_rows
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.list_pages import (
     ListPage,
     ListPlace,
@@ -22,6 +22,7 @@ from app.services.base.list_pages import (
     TimeSpan,
     beyond,
     newest_of,
+    page_everywhere,
     page_of,
     place_at,
     values_of,
@@ -56,10 +57,13 @@ def list_agreements(core: Core, wanted: AgreementFilter, place: ListPlace | None
     else:
         statement = _of_user(*filters, place is not None)
         values |= {"slot": slot_of_user(user_id), "user": user_id, "before": None if place is None else place[0]}
-    rows = [_ListedAgreement._make(row) for row in core.alone(lambda tx: statement.rows(tx, values))]
+
+    def read(tx: Tx) -> list[Any]:
+        return [_ListedAgreement._make(row) for row in statement.rows(tx, values)]
+
     if user_id is None:
-        return page_of(rows, limit, lambda row: place_at(row.created_at, row.id))
-    return page_of(rows, limit, lambda row: (row.id,))
+        return page_everywhere(core, read, limit, lambda row: place_at(row.created_at, row.id))
+    return page_of(core.of_user(user_id).alone(read), limit, lambda row: (row.id,))
 
 
 @cache
@@ -99,5 +103,5 @@ def _conditions(of_account: bool, of_sku: bool, bounds: SpanBounds) -> list[Any]
 def periods_of(core: Core, agreement: AnyRow, place: ListPlace | None, limit: int) -> ListPage[AnyRow]:
     """A page of the periods of an agreement, newest first."""
     before = agreement.next_period + 1 if place is None else place[0]
-    rows = core.read(lambda tx: agreement_rows.periods_before(tx, agreement, before, limit + 1))
+    rows = core.at(agreement.slot).read(lambda tx: agreement_rows.periods_before(tx, agreement, before, limit + 1))
     return page_of(rows, limit, lambda row: (row.number,))

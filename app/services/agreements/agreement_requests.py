@@ -31,7 +31,7 @@ class NeedsSigning(DomainError):
 
 def view_agreement(core: Core, user_id: str | None, number: int) -> AnyRow:
     """The user's agreement; any for a caller who speaks for all users (None). Raises NotFound."""
-    row = core.read(lambda tx: agreement_rows.find_agreement(tx, number))
+    row = core.of_number(number).read(lambda tx: agreement_rows.find_agreement(tx, number))
     if row is None or user_id not in (None, row.user_id):
         raise NotFound(agreement=str(number))
     return row
@@ -116,7 +116,7 @@ def charge_at_once(core: Core, number: int) -> AnyRow:
         begin_again(tx, row)
         return agreement_rows.known_agreement(tx, number)
 
-    return core.transact(work)
+    return core.of_number(number).transact(work)
 
 
 def change_plan(core: Core, number: int, user_id: str | None, owned: Callable[[str], Keyed], sku: str) -> None:

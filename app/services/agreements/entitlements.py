@@ -95,7 +95,7 @@ class Entitlement:
 
 def entitlements_of_user(core: Core, user_id: str) -> list[Entitlement]:
     """What is active for the user now, each once: until the latest moment that any agreement gives."""
-    return core.read(lambda tx: _active(tx, user_id))
+    return core.of_user(user_id).read(lambda tx: _active(tx, user_id))
 
 
 def _active(tx: Tx, user_id: str) -> list[Entitlement]:

@@ -31,6 +31,11 @@ from app.services.payments.store_orders import STORE_WAY
 _A, _P = AGREEMENTS.c, PERIODS.c
 _OF_AGREEMENT = (_P.slot == bindparam("p_slot"), _P.agreement_id == bindparam("p_id"))
 _NEXT = select(func.min(_P.starts_at)).where(*_OF_AGREEMENT, _P.starts_at > bindparam("p_at", type_=_P.starts_at.type))
+_BEFORE = (
+    select(_P.starts_at, _P.ends_at)
+    .where(*_OF_AGREEMENT, _P.starts_at < bindparam("p_at", type_=_P.starts_at.type))
+    .order_by(_P.starts_at.desc())
+)
 _CUT = (
     update(PERIODS)
     .where(
@@ -105,6 +110,8 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyR
     changed = agreement_rows.change_agreement(
         tx, row, _after_period(row, reported, product, told_at, is_newest=begins_next is None)
     )
+    if row.signed_at is not None and fact.at < row.signed_at:
+        changed = agreement_rows.change_agreement(tx, changed, {"signed_at": _came_into_force(tx, row)})
     work_at = plans.next_work(changed, tx.now, tx.core.rules.ask, plans.window_of(tx, changed))
     changed = agreement_rows.change_agreement(tx, changed, {"next_work_at": work_at})
     if row.next_period == 0 and row.signed_at == fact.at:
@@ -113,6 +120,17 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyR
         agreement_events.tell_agreement(tx, EventType.AGREEMENT_PLAN_CHANGED, changed)
     added = agreement_rows.find_period(tx, row, row.next_period)
     agreement_events.tell_agreement(tx, EventType.AGREEMENT_RENEWED, changed, added)
+
+
+def _came_into_force(tx: Tx, row: AnyRow) -> datetime:
+    """When the time began that is paid without a gap until the row was signed: a renewal may be told before the first
+    purchase. A subscription that was taken up again after a gap came into force again, so the walk ends at a gap."""
+    begin: datetime = row.signed_at
+    for earlier in tx.execute(_BEFORE, {"p_slot": row.slot, "p_id": row.id, "p_at": begin}):
+        if earlier.ends_at < begin:
+            break
+        begin = earlier.starts_at
+    return begin
 
 
 def next_plan_told(tx: Tx, row: AnyRow, fact: Fact) -> dict[str, Any]:

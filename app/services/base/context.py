@@ -20,12 +20,13 @@ from app.domain.endpoints import PushRules
 from app.domain.fulfilment import RefusedFulfilment
 from app.domain.gifts import GiftRules
 from app.domain.limits import LedgerRules
-from app.domain.numbers import NumberSource
+from app.domain.numbers import NumberSource, slot_of_number, slot_of_user
 from app.domain.recognition import RecognitionRules
 from app.domain.refunding import Clawback
 from app.domain.schedule import AskRules
 from app.providers.registry import Registry
 from app.providers.tools import Clock
+from app.services.base.databases import Databases, OneDatabase
 from app.services.base.replica import Replica
 from app.services.base.transaction import Sessions, Transaction, alone, read, transact
 
@@ -130,7 +131,7 @@ class Bulkheads:
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    sessions: Sessions
+    databases: Databases
     registry: Registry
     numbers: NumberSource
     clock: Clock = field(default_factory=SystemClock)
@@ -141,25 +142,60 @@ class Core:
     replica: Replica | None = None
     """Where reports are read; None: where everything is."""
 
+    def at(self, slot: int) -> Place:
+        """The database that holds the rows of this slot."""
+        return Place(self, self.databases.of_slot(slot))
+
+    def of_number(self, number: int) -> Place:
+        """The database that holds what has this number of ours."""
+        return self.at(slot_of_number(number))
+
+    def of_user(self, user_id: str) -> Place:
+        """The database that holds the data of this user."""
+        return self.at(slot_of_user(user_id))
+
+    @property
+    def home(self) -> Place:
+        """The database that holds what belongs to no user: callers and their keys, bills, journal, scans, endpoints."""
+        return Place(self, self.databases.home)
+
+    @property
+    def whole(self) -> Place:
+        """The one database, for transactions that need all slots, or a slot and what lies at home, together. Raises
+        SeveralDatabases where the slots are shared: what asks for this has no road there yet."""
+        return Place(self, self.databases.whole)
+
+    def everywhere(self) -> tuple[Place, ...]:
+        """Every database, home first: for sweeps over all slots."""
+        return tuple(Place(self, sessions) for sessions in self.databases.all)
+
     def for_reports(self) -> Core:
         """The service as reports see it: it only reads, and may be behind. Not for what somebody decides by, nor for
         what a user did a moment ago. Raises ReportsUnavailable."""
         if self.replica is None:
             return self
         self.replica.check_usable()
-        return replace(self, sessions=self.replica.sessions)
+        return replace(self, databases=OneDatabase(self.replica.sessions))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One database of the service, and the transactions in it."""
+
+    core: Core
+    sessions: Sessions
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one transaction and commit it (`base.transaction.transact` says what is promised)."""
-        return transact(self.sessions, work, partial(Tx, core=self))
+        return transact(self.sessions, work, partial(Tx, core=self.core))
 
     def read(self, work: Callable[[Tx], T], *, snapshot: bool = False) -> T:
         """Run `work` in a transaction that only reads."""
-        return read(self.sessions, work, partial(Tx, core=self), snapshot=snapshot)
+        return read(self.sessions, work, partial(Tx, core=self.core), snapshot=snapshot)
 
     def alone(self, work: Callable[[Tx], T]) -> T:
         """Run `work`, each statement of which is a transaction of its own."""
-        return alone(self.sessions, work, partial(Tx, core=self))
+        return alone(self.sessions, work, partial(Tx, core=self.core))
 
 
 class Tx(Transaction):

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Uuid, and_, bindparam, exists, literal, or
 from app.domain.numbers import HOLD, KEYED, KEYED_TRANSFERS, ids_of_key
 from app.models.ledger import HOLDS, REFUSALS, TRANSFERS
 from app.models.orders import IdempotencyKey
-from app.services.base.context import Core, Tx
+from app.services.base.context import Core, Place, Tx
 from app.services.base.errors import DomainError, KeyReused, remembered_refusal
 from app.services.base.statements import Flight, Sent, Statement, make_row_type, with_names
 from app.services.base.upsert import insertion_if_new
@@ -88,7 +88,9 @@ def keyed(caller: str, key: str, what: str, content: Mapping[str, Any]) -> Keyed
     return Keyed(caller, key, _digest([what, content]), fields)
 
 
-def decided_once(core: Core, slot: int, request: Keyed, decide: Callable[[Tx], int]) -> int:
+def decided_once(
+    core: Core, slot: int, request: Keyed, decide: Callable[[Tx], int], *, where: Place | None = None
+) -> int:
     """The resource that the request makes, or has made; `decide` runs only for a new key. Raises the refusal that
     `decide` raises or once raised, and KeyReused where the key stands for another request."""
 
@@ -100,7 +102,7 @@ def decided_once(core: Core, slot: int, request: Keyed, decide: Callable[[Tx], i
         claim_or_stop(tx, slot, request, resource_id)
         return resource_id
 
-    return remembering(core, slot, request, work, lambda resource_id: resource_id)
+    return remembering(core, slot, request, work, lambda resource_id: resource_id, where=where)
 
 
 def decided_for_owner(core: Core, slot: int, owned: Callable[[Tx], Keyed], decide: Callable[[Tx, Keyed], int]) -> int:
@@ -120,20 +122,29 @@ def decided_for_owner(core: Core, slot: int, owned: Callable[[Tx], Keyed], decid
         return resource_id
 
     try:
-        return core.transact(work)
+        return core.at(slot).transact(work)
     except _Answered as other:
         return other.resource_id
     except _Refused as refused:
         return _refusal_kept(core, slot, refused.request, refused.error)
 
 
-def remembering(core: Core, slot: int, request: Keyed, work: Callable[[Tx], T], repeated: Callable[[int], T]) -> T:
+def remembering(
+    core: Core,
+    slot: int,
+    request: Keyed,
+    work: Callable[[Tx], T],
+    repeated: Callable[[int], T],
+    *,
+    where: Place | None = None,
+) -> T:
     """Run work that looks for its key and claims it; its refusal, if it meets one, is kept for the key.
 
-    `repeated` shows the resource of a request with this key that was faster.
+    `repeated` shows the resource of a request with this key that was faster. `where` is for work that needs more than
+    the key's slot.
     """
     try:
-        return core.transact(work)
+        return (where or core.at(slot)).transact(work)
     except _Answered as other:
         return repeated(other.resource_id)
     except DomainError as error:
@@ -206,7 +217,7 @@ def _refusal_kept(core: Core, slot: int, request: Keyed, error: DomainError) -> 
             return None
         return find_key(tx, slot, request)
 
-    known = core.transact(work)
+    known = core.at(slot).transact(work)
     if known is None:
         raise error
     return known

@@ -10,12 +10,14 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import merge
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, bindparam, select, tuple_, union_all
 
 from app.domain.ledger import microseconds, moment_of
 from app.models.base import Moment
+from app.services.base.context import Core, Tx
 
 ListPlace = tuple[int, ...]
 """Where a row stands in its list: the numbers that the list is ordered by; of a moment, its microseconds."""
@@ -58,6 +60,20 @@ def within(column: ColumnElement[datetime], bounds: SpanBounds) -> list[ColumnEl
 def page_of(rows: Sequence[PageRow], most: int, place: Callable[[PageRow], ListPlace]) -> ListPage[PageRow]:
     """The first `most` rows. One row more was read, if there is one: it tells that there is another page."""
     return ListPage(rows[:most], place(rows[most - 1]) if len(rows) > most else None)
+
+
+def page_everywhere(
+    core: Core,
+    read: Callable[[Tx], Sequence[PageRow]],
+    most: int,
+    place: Callable[[PageRow], ListPlace],
+    *,
+    newest_first: bool = True,
+) -> ListPage[PageRow]:
+    """A page of a list over all users. `read` gives the first rows of one database, in the order of their places."""
+    parts = [each.alone(read) for each in core.everywhere()]
+    rows = parts[0] if len(parts) == 1 else list(merge(*parts, key=place, reverse=newest_first))
+    return page_of(rows, most, place)
 
 
 def beyond(

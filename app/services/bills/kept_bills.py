@@ -45,7 +45,7 @@ class BillWindow:
 
 def keep_bills(core: Core, window: BillWindow, files: Sequence[tuple[str, bytes]]) -> int:
     """Keep the documents of one page; how many of them are new. Windows overlap, so most come more than once."""
-    return sum(core.transact(partial(_keep, window=window, name=name, content=content)) for name, content in files)
+    return sum(core.home.transact(partial(_keep, window=window, name=name, content=content)) for name, content in files)
 
 
 def _keep(tx: Tx, *, window: BillWindow, name: str, content: bytes) -> bool:

@@ -84,7 +84,7 @@ def read_unread(core: Core, accounts: Iterable[ProviderAccount], most: int) -> i
     feeds = bill_feeds_of(known.values())
     wanted = select(*(_b[key] for key in _KEYS), _b.since, _b.until, _b.fetched_at)
     wanted = wanted.where(_of_feeds(feeds), _is_unread()).order_by(_b.fetched_at, _b.since, _b.name, _b.sha256)
-    bills = core.read(lambda tx: tx.execute(wanted.limit(most)).all())
+    bills = core.home.read(lambda tx: tx.execute(wanted.limit(most)).all())
     return sum(read_document(core, known[bill.provider_account], bill) for bill in bills)
 
 
@@ -92,22 +92,22 @@ def read_document(core: Core, account: ProviderAccount, bill: AnyRow) -> bool:
     """Read one kept document, or go on with it; False if another process does. What cannot be read is refused and
     alarmed, and says nothing."""
     try:
-        content = _content_of(account, bill.feed, bill.name, core.read(partial(bill_bytes, bill=bill)))
+        content = _content_of(account, bill.feed, bill.name, core.home.read(partial(bill_bytes, bill=bill)))
     except (NotReadable, BillDamaged) as error:
-        return core.transact(partial(_refuse, account=account, bill=bill, problem=str(error)))
+        return core.home.transact(partial(_refuse, account=account, bill=bill, problem=str(error)))
     try:
-        reading = core.transact(partial(_begin, bill=bill, content=content))
+        reading = core.home.transact(partial(_begin, bill=bill, content=content))
         if reading.status != READING:
             return False
         done: int = reading.lines
         left = islice(content.lines, done, None)
         try:
             while lines := list(islice(left, LINES_IN_BATCH)):
-                core.transact(partial(_write, reading=reading, done=done, lines=lines))
+                core.home.transact(partial(_write, reading=reading, done=done, lines=lines))
                 done += len(lines)
         except ValueError as error:  # UnreadableBill, too: a reader that is lazy finds some faults on its way
-            return core.transact(partial(_refuse, account=account, bill=bill, problem=str(error)))
-        core.transact(partial(_finish, reading=reading, bill=bill, done=done))
+            return core.home.transact(partial(_refuse, account=account, bill=bill, problem=str(error)))
+        core.home.transact(partial(_finish, reading=reading, bill=bill, done=done))
     except _ReadElsewhere:
         return False
     metrics.BILLS_READ.labels(account.name, READ).inc()
@@ -127,9 +127,9 @@ def read_bills_again(
         wanted = wanted.where(_b.name == name)
     if refused_only:
         wanted = wanted.where(_r.status == REFUSED)
-    rows = core.read(lambda tx: tx.execute(wanted.order_by(_b.fetched_at, _b.name, _b.sha256)).all())
+    rows = core.home.read(lambda tx: tx.execute(wanted.order_by(_b.fetched_at, _b.name, _b.sha256)).all())
     for row in rows:
-        core.transact(partial(_forget, account=account.name, reading_id=row.id))
+        core.home.transact(partial(_forget, account=account.name, reading_id=row.id))
         read_document(core, account, row)
     return len(rows)
 
@@ -151,7 +151,7 @@ def read_unread_named(core: Core, account: ProviderAccount, feed: str, name: str
         _b.name == storable_text(name, LONGEST_BILL_NAME),
         _is_unread(),
     )
-    for bill in core.read(lambda tx: tx.execute(wanted.order_by(_b.fetched_at, _b.sha256)).all()):
+    for bill in core.home.read(lambda tx: tx.execute(wanted.order_by(_b.fetched_at, _b.sha256)).all()):
         read_document(core, account, bill)
 
 
@@ -172,7 +172,7 @@ def page_of_readings(core: Core, account: str | None, place: ListPlace | None, l
         wanted = wanted.where(_r.provider_account == account)
     if place is not None:
         wanted = wanted.where(tuple_(_r.since, _r.id) > (moment_of(place[0]), place[1]))
-    rows = core.read(lambda tx: tx.execute(wanted).all())
+    rows = core.home.read(lambda tx: tx.execute(wanted).all())
     return page_of(rows, limit, lambda row: place_at(row.since, row.id))
 
 
@@ -192,7 +192,7 @@ def list_lines(core: Core, wanted: LineFilter, place: ListPlace | None, limit: i
     if place is not None:
         query = query.where(tuple_(_l.reading_id, _l.position) > place)
     query = query.order_by(_l.reading_id, _l.position).limit(limit + 1)
-    rows = core.read(lambda tx: tx.execute(query).all())
+    rows = core.home.read(lambda tx: tx.execute(query).all())
     return page_of(rows, limit, lambda row: (row.reading_id, row.position))
 
 

@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 
 def charge_if_due(core: Core, number: int) -> datetime | None:
     """Take the step that is due about the next period; when to look again, None: as the agreement says."""
-    step = core.transact(lambda tx: charge_steps.next_charge_step(tx, number))
+    step = core.of_number(number).transact(lambda tx: charge_steps.next_charge_step(tx, number))
     if step.agreement is None:
         return None
     account = core.registry.get(step.agreement.provider_account)
@@ -70,10 +70,10 @@ def _charge(core: Core, account: ProviderAccount, row: AnyRow, payment: Any) -> 
     )
     if called.answer is not None:
         apply_all(core, account, called.answer, "reply", called)
-        core.transact(lambda tx: _record(tx, payment, Cause.STARTED, ""))
+        core.at(payment.slot).transact(lambda tx: _record(tx, payment, Cause.STARTED, ""))
         return core.clock.now() + charge_steps.WHILE_OPEN
     if called.end is CallEnd.DECLINED:
-        is_over = core.transact(lambda tx: _declined(tx, payment, called))
+        is_over = core.at(payment.slot).transact(lambda tx: _declined(tx, payment, called))
         return None if is_over else retry_moment(core, row, called)
     cause = Cause.UNANSWERED if called.end is CallEnd.UNKNOWN else None
 
@@ -81,7 +81,7 @@ def _charge(core: Core, account: ProviderAccount, row: AnyRow, payment: Any) -> 
         _record(tx, payment, cause, called.problem)
         call_log.keep_call(tx, called)
 
-    core.transact(failed)
+    core.at(payment.slot).transact(failed)
     return retry_moment(core, row, called)
 
 
@@ -110,7 +110,7 @@ def _declined(tx: Tx, payment: Any, called: ProviderCall[Any]) -> bool:
 def _announce(core: Core, account: ProviderAccount, row: AnyRow, period: AnyRow) -> datetime | None:
     provider = account.provider
     if not isinstance(provider, Announces):
-        core.transact(lambda tx: _announced(tx, row, period))
+        core.at(row.slot).transact(lambda tx: _announced(tx, row, period))
         return core.clock.now()
     announcer = provider
     money = Money(charge_rows.amount_of(row, period.number), row.currency)
@@ -124,9 +124,9 @@ def _announce(core: Core, account: ProviderAccount, row: AnyRow, period: AnyRow)
         subject=CallSubject(row.slot, agreement=row.id),
     )
     if not called.answered:
-        core.transact(lambda tx: call_log.keep_call(tx, called))
+        core.at(row.slot).transact(lambda tx: call_log.keep_call(tx, called))
         return retry_moment(core, row, called)
-    core.transact(lambda tx: _announced(tx, row, period, called))
+    core.at(row.slot).transact(lambda tx: _announced(tx, row, period, called))
     return core.clock.now()
 
 

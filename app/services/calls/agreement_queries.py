@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 def work_on_agreement(core: Core, number: int) -> bool:
     """One step about an agreement that fell due; False if it is not due, or another worker has it. Each step is
     recorded before the next, so dying anywhere only repeats a step."""
-    row = core.transact(lambda tx: agreement_rows.AGREEMENTS_DUE.take(tx, number, tx.now))
+    row = core.of_number(number).transact(lambda tx: agreement_rows.AGREEMENTS_DUE.take(tx, number, tx.now))
     if row is None:
         return False
     again_at = _work(core, row)
@@ -47,7 +47,7 @@ def work_on_agreement(core: Core, number: int) -> bool:
         usual = plans.next_work(now_is, tx.now, tx.core.rules.ask, plans.window_of(tx, now_is))
         agreement_rows.set_work(tx, row, _sooner(now_is, again_at, usual, tx.now))
 
-    core.transact(plan)
+    core.at(row.slot).transact(plan)
     return True
 
 
@@ -85,7 +85,9 @@ def hint_agreement(
     before, due = now - timedelta(seconds=gap_seconds), now - plans.ASK_GAP
 
     def bring_forward(number: int) -> bool:
-        return core.transact(lambda tx: agreement_rows.bring_question_forward(tx, number, before, due))
+        return core.of_number(number).transact(
+            lambda tx: agreement_rows.bring_question_forward(tx, number, before, due)
+        )
 
     if number is not None and bring_forward(number):
         return True
@@ -96,10 +98,10 @@ def hint_agreement(
 def _imported(core: Core, account: ProviderAccount, ref: Ref) -> int | None:
     """Our number of an imported agreement that is named so."""
     environment, reference = environment_of(account.live), claims.imported_reference(ref)
-    owner = core.alone(lambda tx: claims.owner_of(tx, account.name, environment, reference))
+    owner = claims.owner_of(core, account.name, environment, reference)
     if owner is None:
         return None
-    return core.read(lambda tx: agreement_rows.imported_number(tx, owner, account.name, ref))
+    return core.of_user(owner).read(lambda tx: agreement_rows.imported_number(tx, owner, account.name, ref))
 
 
 def ask_about_agreement(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:
@@ -113,19 +115,19 @@ def ask_about_agreement(core: Core, account: ProviderAccount, row: AnyRow) -> da
         subject=CallSubject(row.slot, agreement=row.id),
     )
     if called.answer is None:
-        core.transact(lambda tx: call_log.keep_call(tx, called))
+        core.at(row.slot).transact(lambda tx: call_log.keep_call(tx, called))
         return retry_moment(core, row, called)
     if called.answer:
         apply_all(core, account, called.answer, "query", called)
     is_anothers = row.by_store and _is_anothers(core, row)
-    core.transact(lambda tx: _asked(tx, row, called, is_anothers=is_anothers))
+    core.at(row.slot).transact(lambda tx: _asked(tx, row, called, is_anothers=is_anothers))
     return None
 
 
 def _is_anothers(core: Core, row: AnyRow) -> bool:
     """Whether the subscription has gone over to another user of ours, who has its newest period."""
     reference = claims.agreement_reference(row.theirs)
-    owner = core.alone(lambda tx: claims.owner_of(tx, row.provider_account, row.environment, reference))
+    owner = claims.owner_of(core, row.provider_account, row.environment, reference)
     return owner not in (None, row.user_id)
 
 
@@ -169,7 +171,7 @@ def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> dateti
     """End an agreement at its provider, because that is wanted. Unknown is asked about until it has ended."""
     provider = account.provider
     if not isinstance(provider, Cancels):
-        core.transact(lambda tx: _ended_by_us(tx, row))
+        core.at(row.slot).transact(lambda tx: _ended_by_us(tx, row))
         return None
     canceller = provider
     called: ProviderCall[tuple[Fact, ...]] = call_provider(
@@ -185,10 +187,10 @@ def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> dateti
         if not called.answer and row.status == AgreementStatus.SIGNING:  # it may still be signed
             return ask_about_agreement(core, account, row)
         if not called.answer:  # the provider knows no such agreement
-            core.transact(lambda tx: _ended_by_us(tx, row))
+            core.at(row.slot).transact(lambda tx: _ended_by_us(tx, row))
             return None
         return core.clock.now() + timedelta(minutes=10)
-    core.transact(lambda tx: _not_ended(tx, row, called))
+    core.at(row.slot).transact(lambda tx: _not_ended(tx, row, called))
     asked_again = ask_about_agreement(core, account, row)
     if called.end is CallEnd.DECLINED:
         return core.clock.now() + DECLINED_PAUSE

@@ -26,7 +26,7 @@ def start_signing(core: Core, number: int) -> None:
 
     Raises PaymentDeclined, ProviderUnavailable (nothing is lost: repeat the request) or ProviderMisconfigured.
     """
-    row, first = core.read(lambda tx: _read(tx, number))
+    row, first = core.of_number(number).read(lambda tx: _read(tx, number))
     if row.status == AgreementStatus.ENDED and row.ended_by == NEVER_SIGNED and row.problem:
         raise _declined(row)
     is_open = row.status == AgreementStatus.SIGNING and row.expires_at > core.clock.now() and row.cancel_at is None
@@ -47,13 +47,13 @@ def start_signing(core: Core, number: int) -> None:
         subject=CallSubject(row.slot, payment=row.first_payment_id, agreement=number),
     )
     if called.answer is None:
-        core.transact(lambda tx: _record_failure(tx, number, called))
+        core.of_number(number).transact(lambda tx: _record_failure(tx, number, called))
         if called.end is CallEnd.DECLINED:
             raise _declined(row, called.code)
         kind = ProviderMisconfigured if called.end is CallEnd.MISCONFIGURED else ProviderUnavailable
         raise kind(agreement=str(number))
     action = dict(called.answer.action)
-    core.transact(lambda tx: _record(tx, number, action))
+    core.of_number(number).transact(lambda tx: _record(tx, number, action))
     apply_all(core, account, called.answer.facts, "reply", called)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -78,8 +79,9 @@ def delete_old_calls(core: Core) -> int:
     """
     before = number_at(core.clock.now() - timedelta(days=core.rules.call_days))
     old = select(_c.slot).where(_c.id < before)
-    slots = core.read(lambda tx: used_slots(tx, "old_calls", old, most=SLOTS_AT_ONCE))
-    deleted = sum(core.transact(partial(_delete, slot=slot, before=before)) for slot in slots)
+    used = [place.read(lambda tx: used_slots(tx, "old_calls", old, most=SLOTS_AT_ONCE)) for place in core.everywhere()]
+    slots = chain.from_iterable(used)
+    deleted = sum(core.at(slot).transact(partial(_delete, slot=slot, before=before)) for slot in slots)
     if deleted:
         _log.info("old_calls_deleted", calls=deleted)
     return deleted

@@ -42,12 +42,12 @@ def capture_or_give_up(core: Core, asked: Asked) -> tuple[Asked, bool]:
     def look(tx: Tx) -> tuple[bool, Money | None]:
         return authorizations.is_reserved(tx, row), authorizations.to_capture(tx, row)
 
-    is_reserved, money = core.read(look)
+    is_reserved, money = core.at(row.slot).read(look)
     if asked.answer is Answer.NONE or account is None or not is_reserved:
         return asked, is_reserved
     after = cancel(core, asked) if money is None else _capture(core, account, asked, money)
     ended = after.row.status in UNPAID_END
-    return after, ended and core.read(lambda tx: authorizations.is_reserved(tx, after.row))
+    return after, ended and core.at(after.row.slot).read(lambda tx: authorizations.is_reserved(tx, after.row))
 
 
 def _capture(core: Core, account: ProviderAccount, asked: Asked, money: Money) -> Asked:
@@ -69,5 +69,5 @@ def _noted(core: Core, asked: Asked, problem: str) -> Asked:
     """Keep beside the payment, for people, why its money is not here."""
     row: AnyRow = asked.row
     if row.problem != problem:
-        core.transact(lambda tx: payment_rows.set_problem(tx, row.slot, row.id, problem_text(problem)))
+        core.at(row.slot).transact(lambda tx: payment_rows.set_problem(tx, row.slot, row.id, problem_text(problem)))
     return Asked(asked.answer, payment_queries.reread(core, row))

@@ -58,7 +58,7 @@ def close_if_over(core: Core, asked: Asked) -> Asked:
 
 
 def _ended(core: Core, asked: Asked, end: Callable[[Tx, AnyRow], None]) -> Asked:
-    core.transact(lambda tx: end(tx, asked.row))
+    core.at(asked.row.slot).transact(lambda tx: end(tx, asked.row))
     row = payment_queries.reread(core, asked.row)
     if row.problem == payment_rows.GIVEN_UP_PROBLEM:
         _log.warning("payment_given_up", payment=row.id, provider_account=row.provider_account)

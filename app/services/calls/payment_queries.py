@@ -61,7 +61,7 @@ class Asked:
 def ask_if_due(core: Core, payment_id: int) -> None:
     """Ask because somebody is looking, if nobody asked in the last 3 seconds; wait at most 2."""
     now = core.clock.now()
-    if core.transact(lambda tx: PAYMENTS_DUE.take_early(tx, payment_id, now)) is None:
+    if core.of_number(payment_id).transact(lambda tx: PAYMENTS_DUE.take_early(tx, payment_id, now)) is None:
         return
     asked = ask(core, payment_id, seconds=READER_SECONDS)
     if asked is not None:
@@ -73,7 +73,7 @@ def ask_if_due(core: Core, payment_id: int) -> None:
 def take_due(core: Core, payment_id: int) -> bool:
     """Lease a payment whose query is due; False if another worker was faster."""
     now = core.clock.now()
-    return core.transact(lambda tx: PAYMENTS_DUE.take(tx, payment_id, now)) is not None
+    return core.of_number(payment_id).transact(lambda tx: PAYMENTS_DUE.take(tx, payment_id, now)) is not None
 
 
 def ask(core: Core, payment_id: int, *, seconds: float = ASK_SECONDS) -> Asked | None:
@@ -134,7 +134,7 @@ def apply_all(
                 told = tell(core, ReportedFact(account, facts[0], road), beside=BesideFact(slot, beside))
         finally:
             if told is None or told.slot != slot:
-                core.transact(keep)
+                core.at(slot).transact(keep)
         facts = facts[1:]
     for fact in facts:
         tell(core, ReportedFact(account, fact, road))
@@ -156,7 +156,7 @@ def schedule_next(
         moment = expiry.late_ask_after(core, row.expires_at, row.problem, answered=answered)
     if row.status in OPEN_PAYMENT | UNPAID_END and (is_waiting or _named_since_asked(row)):
         moment = core.clock.now() + timedelta(seconds=READ_GAP_SECONDS)
-    core.transact(
+    core.at(row.slot).transact(
         lambda tx: payment_rows.set_next_query(tx, row.slot, row.id, status=row.status, moment=moment),
     )
 
@@ -178,7 +178,7 @@ def hint(core: Core, ref: Ref, *, gap_seconds: int = HINT_GAP_SECONDS) -> bool:
     if number is None:
         return False
     now = core.clock.now()
-    return core.transact(
+    return core.of_number(number).transact(
         lambda tx: payment_rows.bring_forward(
             tx,
             slot_of_number(number),
@@ -196,4 +196,4 @@ def reread(core: Core, row: AnyRow) -> AnyRow:
 
 def _read(core: Core, payment_id: int) -> AnyRow | None:
     slot = slot_of_number(payment_id)
-    return core.read(lambda tx: payment_rows.find_payment(tx, slot, payment_id))
+    return core.at(slot).read(lambda tx: payment_rows.find_payment(tx, slot, payment_id))

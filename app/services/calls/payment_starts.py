@@ -35,7 +35,9 @@ def start_payment(core: Core, payment_id: int, written: Any = None) -> Any:
     nobody but this call has changed it.
     Raises PaymentDeclined, ProviderUnavailable (nothing is lost: repeat the request) or ProviderMisconfigured.
     """
-    row = written or core.read(lambda tx: payment_rows.find_payment(tx, slot_of_number(payment_id), payment_id))
+    row = written or core.of_number(payment_id).read(
+        lambda tx: payment_rows.find_payment(tx, slot_of_number(payment_id), payment_id)
+    )
     if row is not None and row.status == PaymentStatus.FAILED and row.action is None and row.problem:
         raise _declined_before(row)
     if row is None or row.status not in PAYABLE or row.action is not None or row.expires_at <= core.clock.now():
@@ -77,14 +79,14 @@ def _record_started(core: Core, row: Any, called: ProviderCall[Started], started
             call_log.keep_call(tx, called, started.facts)
         return payment_rows.mark_started(tx, row.slot, row.id, action)
 
-    if row.status == PaymentStatus.CREATED and core.alone(first):
+    if row.status == PaymentStatus.CREATED and core.at(row.slot).alone(first):
         return row._replace(status=PaymentStatus.PENDING, action=action) if hasattr(row, "_replace") else None
 
     def work(tx: Tx) -> None:
         payment_rows.record_start(tx, row.slot, row.id, Cause.STARTED, action=action, problem="")
         call_log.keep_call(tx, called, started.facts)
 
-    core.transact(work)
+    core.at(row.slot).transact(work)
     return None
 
 
@@ -99,7 +101,7 @@ def _record_failure(core: Core, row: Any, called: ProviderCall[Started]) -> None
         payment_rows.record_start(tx, row.slot, row.id, cause, action=None, problem=called.problem)
         call_log.keep_call(tx, called)
 
-    core.transact(work)
+    core.at(row.slot).transact(work)
 
 
 def _declined_before(row: Any) -> PaymentDeclined:
@@ -134,7 +136,7 @@ def pay_again(core: Core, user_id: str, order_id: int, pay_by: PayBy, request: K
         return open_payments_to_replace(tx, user_id, order_id, pay_by, request)
 
     try:
-        replaced = core.read(look)
+        replaced = core.at(slot).read(look)
     except DomainError:
         replaced = []  # `add_payment` refuses, and remembers that
     with deadline(SHUT_SECONDS):

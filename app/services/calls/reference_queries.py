@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -67,12 +68,14 @@ def raise_ask(core: Core, account: ProviderAccount, ref: Ref, message: Message |
     payment and all that became of it.
     """
     number = parse_number(ref.ours)
-    if number is not None and core.transact(lambda tx: _raise_about_payment(tx, number, ref, message)):
+    if number is not None and core.of_number(number).transact(
+        lambda tx: _raise_about_payment(tx, number, ref, message)
+    ):
         return True
     theirs = ref.theirs
     if theirs is None or not fits(theirs):
         return False
-    core.transact(lambda tx: _raise_not_found(tx, account.name, theirs, ref, message))
+    core.at(slot_of_reference(theirs)).transact(lambda tx: _raise_not_found(tx, account.name, theirs, ref, message))
     return True
 
 
@@ -161,7 +164,7 @@ def _keep_message(tx: Tx, row: dict[str, Any], ask_id: int, message: Message | N
 
 def work_on_ask(core: Core, ask_id: int) -> bool:
     """Go on with one question, as the worker; False if another worker has it."""
-    row = core.transact(lambda tx: ASKS_DUE.take(tx, ask_id, core.clock.now()))
+    row = core.of_number(ask_id).transact(lambda tx: ASKS_DUE.take(tx, ask_id, core.clock.now()))
     if row is None:
         return False
     if row.payment_id is None:
@@ -172,7 +175,7 @@ def work_on_ask(core: Core, ask_id: int) -> bool:
 
 
 def _ask_provider(core: Core, row: AnyRow) -> None:
-    payment = core.read(lambda tx: payment_rows.find_payment(tx, row.slot, row.payment_id))
+    payment = core.at(row.slot).read(lambda tx: payment_rows.find_payment(tx, row.slot, row.payment_id))
     account = core.registry.get(payment.provider_account) if payment is not None else None
     if payment is None or account is None:
         _later(core, row, UNANSWERED)
@@ -197,20 +200,23 @@ def _ask_provider(core: Core, row: AnyRow) -> None:
 
 def _is_sized(core: Core, row: AnyRow) -> bool:
     """Whether a refund of the payment was told on any road; that is what ends a question about its refunds."""
-    return core.read(lambda tx: refund_asks.is_told(tx, row.slot, row.payment_id))
+    return core.at(row.slot).read(lambda tx: refund_asks.is_told(tx, row.slot, row.payment_id))
 
 
 def _look_for_payment(core: Core, row: AnyRow) -> None:
     """The payment may be found now; else it may be known later, as a purchase that its buyer has still to hand in."""
     number = _number_by_claim(core, row.provider_account, row.theirs)
     if number is None:
-        number = core.read(lambda tx: _number_by_sweep(tx, row.provider_account, row.theirs))
+        found = [
+            place.read(lambda tx: _number_by_sweep(tx, row.provider_account, row.theirs)) for place in core.everywhere()
+        ]
+        number = next(filter(None, found), None)
     if number is None:
         _later(core, row, NOT_FOUND)
         return
     ref = Ref(ours=str(number), theirs=row.theirs, refund=row.refund or None)
     if ref.refund or not payment_queries.hint(core, ref, gap_seconds=0):
-        core.transact(lambda tx: _take_over(tx, number, ref, row.message_id))
+        core.of_number(number).transact(lambda tx: _take_over(tx, number, ref, row.message_id))
     _log.info("named_payment_found", provider_account=row.provider_account, payment=number, theirs=row.theirs)
     _set_next(core, row, None)
 
@@ -225,13 +231,11 @@ def _take_over(tx: Tx, number: int, ref: Ref, message_id: int | None) -> None:
 
 def _number_by_claim(core: Core, account: str, theirs: str) -> int | None:
     for environment in map(environment_of, (True, False)):
-        owner = core.alone(
-            partial(claims.owner_of, provider_account=account, environment=environment, reference=theirs)
-        )
+        owner = claims.owner_of(core, account, environment, theirs)
         if owner is None:
             continue
         find = partial(_keys_of_owner, account=account, owner=owner, environment=environment, theirs=theirs)
-        keys = core.read(find)
+        keys = core.of_user(owner).read(find)
         if keys is not None:
             return int(keys.id)
     return None
@@ -264,7 +268,7 @@ def _later(core: Core, row: AnyRow, why: str) -> None:
         return
     _log.warning(why, provider_account=row.provider_account, payment=row.payment_id, theirs=row.theirs)
     if row.message_id is not None:
-        core.transact(lambda tx: inbox.show_message(tx, row.message_id, why))
+        core.of_number(row.message_id).transact(lambda tx: inbox.show_message(tx, row.message_id, why))
     _set_next(core, row, None)
 
 
@@ -280,16 +284,19 @@ def _next_moment(core: Core, row: AnyRow, *, endless: bool) -> datetime | None:
 def _set_next(core: Core, row: AnyRow, moment: datetime | None) -> None:
     """Unless the question was raised again, or taken by another worker, meanwhile."""
     mine = (_a.slot == row.slot, _a.id == row.id, _a.tries == row.tries)
-    core.transact(lambda tx: tx.execute(update(Ask).where(*mine).values(next_try_at=moment)))
+    core.at(row.slot).transact(lambda tx: tx.execute(update(Ask).where(*mine).values(next_try_at=moment)))
 
 
 def delete_old_questions(core: Core, limit: int) -> int:
     """Delete questions that ended as long ago as the installation wants, at most `limit`; how many."""
     before = core.clock.now() - timedelta(days=core.rules.question_days)
-    numbers = core.read(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))
+    old = [
+        place.read(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before}))) for place in core.everywhere()
+    ]
+    numbers = list(chain.from_iterable(old))
     for number in numbers:
         where = {"at_slot": slot_of_number(number), "at_id": number, "before": before}
-        core.transact(partial(Tx.execute, statement=_DELETE, values=where))
+        core.of_number(number).transact(partial(Tx.execute, statement=_DELETE, values=where))
     if numbers:
         _log.info("old_questions_deleted", questions=len(numbers))
     return len(numbers)

@@ -121,13 +121,13 @@ def _go(core: Core, errand: _Errand) -> AnyRow:
         return _postpone(core, row, "", called=called)
     found, moment = list[_Left](), next_try(core.clock.now(), Retried.OPEN_REFUND, row.queries - 1)
     apply_all(core, account, facts, road, called, lambda tx: found.append(_left_open(tx, row, "", moment)))
-    return _alarmed("", found[-1] if found else core.transact(lambda tx: _left_open(tx, row, "", moment)))
+    return _alarmed("", found[-1] if found else core.at(row.slot).transact(lambda tx: _left_open(tx, row, "", moment)))
 
 
 def recheck(core: Core, refund_id: int) -> bool:
     """Ask once more about a refund that its provider called failed; False if that is not due, or somebody else does."""
     now = core.clock.now()
-    row = core.transact(lambda tx: RECHECKS_DUE.take(tx, refund_id, now))
+    row = core.of_number(refund_id).transact(lambda tx: RECHECKS_DUE.take(tx, refund_id, now))
     if row is None:
         return False
     account = core.registry.get(row.provider_account)
@@ -139,7 +139,7 @@ def recheck(core: Core, refund_id: int) -> bool:
         apply_all(core, account, called.answer or (), "query", called)
     ended = is_over(Retried.FAILED_REFUND, pauses=row.rechecks)
     again = None if ended else next_try(now, Retried.FAILED_REFUND, row.rechecks)
-    core.transact(lambda tx: refund_rows.set_recheck(tx, row.slot, row.id, again))
+    core.at(row.slot).transact(lambda tx: refund_rows.set_recheck(tx, row.slot, row.id, again))
     return True
 
 
@@ -165,7 +165,7 @@ def _take(core: Core, refund_id: int) -> _Errand | None:
             return _first_of_automatic(tx, taken, room)
         return _Errand(taken, fits=taken.amount_minor <= room.there_minor)
 
-    return core.transact(work)
+    return core.of_number(refund_id).transact(work)
 
 
 def _first_of_automatic(tx: Tx, row: AnyRow, room: requests.Room) -> _Errand | None:
@@ -215,7 +215,7 @@ def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fa
             call_log.keep_call(tx, called)
             return refund_rows.find_refund(tx, row.slot, row.id) or row
 
-        return core.transact(decline)
+        return core.at(row.slot).transact(decline)
     cause = RefundCause.UNANSWERED if called.end is CallEnd.UNKNOWN else None
     return _postpone(core, row, called.problem, cause=cause, called=called)
 
@@ -246,7 +246,7 @@ def _postpone(
             _move(tx, row, cause, problem)
         return _left_open(tx, row, problem, moment)
 
-    return _alarmed(problem, core.transact(work))
+    return _alarmed(problem, core.at(row.slot).transact(work))
 
 
 def _left_open(tx: Tx, row: AnyRow, problem: str, moment: datetime) -> _Left:

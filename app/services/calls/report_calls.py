@@ -41,10 +41,10 @@ _log = structlog.get_logger(__name__)
 
 def work_on_report(core: Core, report_id: int) -> bool:
     """Send one report, as the worker; False if another worker has it."""
-    row = core.transact(lambda tx: REPORTS_DUE.take(tx, report_id, core.clock.now()))
+    row = core.of_number(report_id).transact(lambda tx: REPORTS_DUE.take(tx, report_id, core.clock.now()))
     if row is None:
         return False
-    payment, content = core.read(lambda tx: _content(tx, row))
+    payment, content = core.at(row.slot).read(lambda tx: _content(tx, row))
     account = core.registry.get(payment.provider_account)
     ref = Ref(ours=str(payment.id), theirs=payment.theirs)
     if isinstance(content, str):
@@ -90,7 +90,7 @@ def _content(tx: Tx, row: AnyRow) -> tuple[AnyRow, dict[str, Any] | str]:
 def _with_agreement(core: Core, row: AnyRow, ref: Ref) -> Ref:
     """The purchase as its store names it: a period with its agreement, whose owner is that of all its periods."""
     told = select(_f.content).where(_f.slot == row.slot, _f.payment_id == row.payment_id, _f.kind == Kind.PAID)
-    content = core.read(lambda tx: tx.scalar(told.order_by(_f.id).limit(1)))
+    content = core.at(row.slot).read(lambda tx: tx.scalar(told.order_by(_f.id).limit(1)))
     return ref if content is None else replace(ref, agreement=content["agreement"])
 
 
@@ -139,4 +139,4 @@ def _set(core: Core, row: AnyRow, called: ProviderCall[bool] | None, **values: o
         if called is not None:
             call_log.keep_call(tx, called)
 
-    core.transact(work)
+    core.at(row.slot).transact(work)

@@ -61,7 +61,7 @@ _log = structlog.get_logger(__name__)
 
 def scan_due(core: Core, account: ProviderAccount, feed: str, every: timedelta) -> bool:
     """Read on in one feed, if it is due; False if it is not, or another worker has it."""
-    row = core.transact(lambda tx: _take(tx, account.name, feed, every))
+    row = core.home.transact(lambda tx: _take(tx, account.name, feed, every))
     if row is None or not isinstance(account.provider, Scans):
         return False
     for _ in range(MOST_PAGES):
@@ -88,7 +88,7 @@ def skip(core: Core, account_name: str, feed: str, *, actor: str, reason: str) -
     """Go on behind the window that is being read, because a person says so; the number of the message that keeps what
     was left, by whom and why. Raises NotFound where no window is being read."""
     wanted = select(*_s).where(_s.provider_account == account_name, _s.feed == feed)
-    row = core.read(lambda tx: tx.execute(wanted).one_or_none())
+    row = core.home.read(lambda tx: tx.execute(wanted).one_or_none())
     if row is None or row.cursor is None:
         raise NotFound(f"{account_name} {feed}: no window is being read")
     kept = _keep(core, row, SKIPPED, f"skipped by {actor}: {reason}", _window(row), aside=True)
@@ -260,7 +260,7 @@ def _keep(
     """Keep it for a person, once: windows overlap, and a page may be read again. Its number, if it is new."""
     body = json.dumps({"feed": row.feed, **document}, sort_keys=True, default=str).encode()
     told = inbox.Scanned(slot_of_reference(body.decode()), row.provider_account, reason, f"{row.feed}: {detail}", body)
-    number = core.transact(lambda tx: inbox.keep_scanned(tx, told, aside=aside))
+    number = core.at(told.slot).transact(lambda tx: inbox.keep_scanned(tx, told, aside=aside))
     if number is not None and not aside:
         _log.warning("scan_keeps", provider_account=row.provider_account, feed=row.feed, reason=reason)
     return number
@@ -309,4 +309,4 @@ def _set(core: Core, row: AnyRow, **values: object) -> AnyRow:
         .values(**values)
         .returning(*_s)
     )
-    return core.transact(lambda tx: tx.execute(change).one())
+    return core.home.transact(lambda tx: tx.execute(change).one())

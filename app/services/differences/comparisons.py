@@ -71,7 +71,7 @@ def compare_account(
     core: Core, account: ProviderAccount, since: datetime, until: datetime, *, actor: str = WORKER
 ) -> Comparison:
     """Compare, and keep what differs. Raises TooMuchLeftOver."""
-    result = core.read(partial(_compare, account=account, since=since, until=until), snapshot=True)
+    result = core.whole.read(partial(_compare, account=account, since=since, until=until), snapshot=True)
     if result.side is not None:
         where = Where(account.name, since, until, result.zone)
         result.kept = keep_found(core, where, result.found, actor)

@@ -42,5 +42,5 @@ def list_differences(core: Core, wanted: DifferenceFilter, place: ListPlace | No
         query = query.where(_d.at < wanted.at.until)
     if place is not None:
         query = query.where(tuple_(_d.at, _d.id) > (moment_of(place[0]), place[1]))
-    rows = core.read(lambda tx: tx.execute(query).all())
+    rows = core.home.read(lambda tx: tx.execute(query).all())
     return page_of(rows, limit, lambda row: place_at(row.at, row.id))

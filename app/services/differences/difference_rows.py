@@ -73,7 +73,7 @@ def keep_found(core: Core, where: Where, found: Iterable[tuple[BillSide, Differe
     each = iter(found)
     while part := list(islice(each, DIFFERENCES_AT_ONCE)):
         numbered = {difference_number(where.provider_account, side, one): (side, one) for side, one in part}
-        for what, times in core.transact(partial(_keep, where=where, found=numbered, actor=actor)).items():
+        for what, times in core.home.transact(partial(_keep, where=where, found=numbered, actor=actor)).items():
             setattr(kept, what, getattr(kept, what) + times)
         seen |= numbered.keys()
     if kept.opened or kept.reopened:
@@ -88,10 +88,10 @@ def keep_found(core: Core, where: Where, found: Iterable[tuple[BillSide, Differe
     wanted = select(_d.id).where(
         _d.provider_account == where.provider_account, in_span, _d.state.in_((*UNSETTLED, MATCHED, WRITTEN_OFF))
     )
-    lost = [number for number in core.read(lambda tx: tx.scalars(wanted).all()) if number not in seen]
+    lost = [number for number in core.home.read(lambda tx: tx.scalars(wanted).all()) if number not in seen]
     for start in range(0, len(lost), DIFFERENCES_AT_ONCE):
         numbers = lost[start : start + DIFFERENCES_AT_ONCE]
-        kept.gone += core.transact(partial(_close, account=where.provider_account, numbers=numbers, actor=actor))
+        kept.gone += core.home.transact(partial(_close, account=where.provider_account, numbers=numbers, actor=actor))
     return kept
 
 
@@ -113,7 +113,7 @@ def changes_of(tx: Tx, row: AnyRow) -> Sequence[AnyRow]:
 def take_difference(core: Core, number: int, *, actor: str, owner: str | None = None) -> AnyRow:
     """Somebody works on it: the person who says so, or the one who is named. Raises NotFound, NotDone."""
     name = storable_text(owner or actor, LONGEST_WORKER_NAME)
-    return core.transact(
+    return core.home.transact(
         lambda tx: change_difference(
             tx, unsettled_difference(tx, number), actor, "taken", name, state=IN_WORK, owner=name
         )
@@ -123,7 +123,7 @@ def take_difference(core: Core, number: int, *, actor: str, owner: str | None = 
 def note_difference(core: Core, number: int, note: str, *, actor: str) -> AnyRow:
     """Write a note beside it; earlier notes stay in its history. Raises NotFound."""
     text = storable_text(note, LONGEST_DIFFERENCE_NOTE)
-    return core.transact(
+    return core.home.transact(
         lambda tx: change_difference(tx, find_difference(tx, number, lock=True), actor, "noted", text, note=text)
     )
 
@@ -132,7 +132,7 @@ def resolve_difference(core: Core, number: int, reason: str, *, actor: str) -> A
     """A person says that nothing is left to be done. Found again, it is opened again. Raises NotFound,
     NotDone."""
     text = storable_text(reason, LONGEST_DIFFERENCE_NOTE)
-    return core.transact(
+    return core.home.transact(
         lambda tx: change_difference(
             tx, unsettled_difference(tx, number), actor, "resolved", text, state=RESOLVED, note=text, closed_at=tx.now
         )

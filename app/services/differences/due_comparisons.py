@@ -39,7 +39,7 @@ def compare_due(core: Core, accounts: Iterable[ProviderAccount], most: int) -> i
     known = {account.name: account for account in accounts}
     now = core.clock.now()
     wanted = select(*_r).where(_r.match_at <= now, _r.status == THAT_COUNTS, _r.provider_account.in_(list(known)))
-    due = core.read(lambda tx: tx.execute(wanted.order_by(_r.match_at, _r.id).limit(most)).all())
+    due = core.home.read(lambda tx: tx.execute(wanted.order_by(_r.match_at, _r.id).limit(most)).all())
     taken = [_take(core, known[reading.provider_account], reading) for reading in due]
     return sum(_compare_together(core, known, together) for together in _of_one_time(filter(None, taken)))
 
@@ -56,11 +56,11 @@ class _Taken(NamedTuple):
 def _take(core: Core, account: ProviderAccount, reading: AnyRow) -> _Taken | None:
     """None if another worker has it."""
     lease = core.clock.now() + MATCH_LEASE
-    if not core.transact(partial(_set_moment, reading=reading, before=reading.match_at, moment=lease)):
+    if not core.home.transact(partial(_set_moment, reading=reading, before=reading.match_at, moment=lease)):
         return None
     if reading.match_at - A_DAY < reading.until + POOL <= reading.match_at:
         _fetch_again(core, account, reading)
-    return _Taken(reading, lease, *core.read(partial(_times_of, reading=reading)))
+    return _Taken(reading, lease, *core.home.read(partial(_times_of, reading=reading)))
 
 
 def _of_one_time(taken: Iterable[_Taken]) -> Iterator[list[_Taken]]:
@@ -92,7 +92,7 @@ def _compare_together(core: Core, known: Mapping[str, ProviderAccount], together
         pool_is_open = now < one.reading.until + POOL + 2 * A_DAY
         following = now + A_DAY if pool_is_open else None
         step = partial(_set_moment, reading=one.reading, before=one.leased_until, moment=following)
-        done += core.transact(step)
+        done += core.home.transact(step)
     return done
 
 

@@ -90,7 +90,7 @@ class Plan:
 
 def plan_repair(core: Core, number: int, repair: Repair | None = None) -> Plan:
     """What would be done about the difference; nothing is. Raises NotFound, NotDone."""
-    row = core.read(lambda tx: find_difference(tx, number))
+    row = core.home.read(lambda tx: find_difference(tx, number))
     offered = offered_for(row)
     if row.state not in UNSETTLED:
         raise NotDone(f"it is {row.state}")
@@ -101,7 +101,7 @@ def plan_repair(core: Core, number: int, repair: Repair | None = None) -> Plan:
         raise NotDone(f"provider account {row.provider_account!r} is not configured")
     chosen = repair or offered[0]
     if chosen is Repair.APPLY:
-        fact = core.read(partial(_told_fact, row=row, account=account))
+        fact = core.home.read(partial(_told_fact, row=row, account=account))
         money = f"{fact.money.minor} {fact.money.currency}" if fact.money else "no amount"
         return Plan(chosen, row, account, f"apply that {fact.kind} {money} is told of {row.theirs or row.ours}", fact)
     if chosen is Repair.REREAD:
@@ -132,7 +132,7 @@ def carry_out(core: Core, plan: Plan, *, actor: str, reason: str) -> Comparison:
         outcome = store_asked(core, account, row)
     else:
         outcome = _ask(core, plan)
-    core.transact(lambda tx: write_change(tx, row, actor, f"repair_{plan.repair}", f"{outcome}: {reason}"))
+    core.home.transact(lambda tx: write_change(tx, row, actor, f"repair_{plan.repair}", f"{outcome}: {reason}"))
     return compare_account(core, account, row.at, row.at + _INSTANT, actor=actor)
 
 

@@ -58,7 +58,7 @@ def store_asked(core: Core, account: ProviderAccount, row: AnyRow) -> str:
     bills = provider.bill_feeds if isinstance(provider, ReadsBills) else {}
     feeds = [feed for feed in (provider.feeds if isinstance(provider, Scans) else ()) if feed not in bills]
     facts = _read_feeds(core, account, feeds, since - NEIGHBOURS, until + NEIGHBOURS)
-    asked = core.read(partial(_purchases, account=account, row=row)) if row.type in _OF_OURS else []
+    asked = core.whole.read(partial(_purchases, account=account, row=row)) if row.type in _OF_OURS else []
     for payment_id in asked:
         payment_queries.ask(core, payment_id)
     return f"{facts} facts told again, {len(asked)} purchases asked about"

@@ -154,7 +154,7 @@ def plan_deliveries(core: Core, number: int) -> int:
         _warn_of_gap(tx, endpoint)
         return len(found)
 
-    return core.transact(work)
+    return core.whole.transact(work)
 
 
 def _warn_of_gap(tx: Tx, endpoint: AnyRow) -> None:
@@ -195,14 +195,14 @@ def _insert(tx: Tx, statement: RowInsert, rows: Sequence[dict[str, Any]]) -> Non
 def due_deliveries(core: Core, endpoint_id: int, limit: int) -> list[int]:
     """Numbers of what may be sent now: for each user the first that is open, if its moment is here."""
     values = {"endpoint": endpoint_id, "now": core.clock.now(), "most": limit}
-    return core.read(lambda tx: list(tx.scalars(_HEADS, values)))
+    return core.whole.read(lambda tx: list(tx.scalars(_HEADS, values)))
 
 
 def defer_blocked(core: Core, endpoint_id: int) -> None:
     """Put off what cannot be sent because an earlier one of its user has failed and rests: else every look for what is
     due would go through all of it. Whoever ends the earlier one wakes the others (`wake_user`)."""
     now = core.clock.now()
-    core.transact(lambda tx: tx.execute(_DEFER, {"endpoint": endpoint_id, "now": now, "until": now + DEFERRED}))
+    core.whole.transact(lambda tx: tx.execute(_DEFER, {"endpoint": endpoint_id, "now": now, "until": now + DEFERRED}))
 
 
 def wake_user(tx: Tx, row: AnyRow) -> None:
@@ -297,17 +297,17 @@ def find_event_of(tx: Tx, row: AnyRow) -> AnyRow | None:
 def delete_old_deliveries(core: Core, limit: int) -> int:
     """Delete ended deliveries of events that are not kept any more, and all of removed endpoints; how many. Slot by
     slot, each in a transaction of its own; a removed endpoint goes when nothing of it is left."""
-    deleted, endpoints = core.read(_deletable)
+    deleted, endpoints = core.whole.read(_deletable)
     done = 0
     for endpoint in endpoints:
-        over = core.read(partial(_over, endpoint=endpoint, deleted=deleted, most=limit - done))
+        over = core.whole.read(partial(_over, endpoint=endpoint, deleted=deleted, most=limit - done))
         for slot, rows in groupby(over, attrgetter("slot")):
-            core.transact(partial(_delete, slot=slot, ids=[row.id for row in rows]))
+            core.at(slot).transact(partial(_delete, slot=slot, ids=[row.id for row in rows]))
         done += len(over)
         if done >= limit:
             break
         if endpoint.removed_at is not None:
-            core.transact(partial(_forget_endpoint, number=endpoint.id))
+            core.home.transact(partial(_forget_endpoint, number=endpoint.id))
     return done
 
 

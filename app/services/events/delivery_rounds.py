@@ -68,7 +68,7 @@ class Dispatcher:
         if not self._has_settings:
             endpoints.follow_settings(self._core)
             self._has_settings = True
-        return self._core.read(deliveries.active_endpoints)
+        return self._core.home.read(deliveries.active_endpoints)
 
     def _keep_on(self, number: int, name: str) -> None:
         try:
@@ -84,7 +84,7 @@ def send_due(core: Core, number: int, stop: threading.Event | None = None) -> in
 
     What is not looked at yet waits in the feed: while an endpoint is down, or slower than the feed, no rows pile up.
     """
-    row = core.read(lambda tx: deliveries.active_endpoint(tx, number))
+    row = core.home.read(lambda tx: deliveries.active_endpoint(tx, number))
     if row is None:
         return 0
     is_down = endpoint_health.is_down(row)
@@ -139,12 +139,14 @@ class _Sending:
         if self._stop.is_set():
             return False
         try:
-            taken = self._core.transact(partial(self._take, number))
+            taken = self._core.of_number(number).transact(partial(self._take, number))
             if taken is None:
                 return False
             delivery, event = taken
             if event is None:
-                self._core.transact(lambda tx: deliveries.end_delivery(tx, delivery, "the event is not kept any more"))
+                self._core.at(delivery.slot).transact(
+                    lambda tx: deliveries.end_delivery(tx, delivery, "the event is not kept any more")
+                )
             else:
                 self._settle(delivery, self._attempt(event))
         except Exception:
@@ -177,7 +179,7 @@ class _Sending:
             problem=attempt.problem,
         )
         if meaning is AnswerMeaning.TAKEN:
-            self._core.transact(lambda tx: _write_done(tx, delivery, attempt))
+            self._core.at(delivery.slot).transact(lambda tx: _write_done(tx, delivery, attempt))
             if self._unwell:
                 self._unwell = False
                 endpoint_health.note_success(self._core, self._row)
@@ -192,7 +194,7 @@ class _Sending:
         # While the endpoint is taken to be down its own rest counts, which is short; but never less than it asks for.
         next_at = rested if probe_at is None else probe_at if asked is None else max(rested, probe_at)
         failed = {"status": deliveries.FAILED, "next_at": next_at, **_seen(attempt)}
-        self._core.transact(lambda tx: _write_failed(tx, delivery, {**failed, "tried_at": tx.now}))
+        self._core.at(delivery.slot).transact(lambda tx: _write_failed(tx, delivery, {**failed, "tried_at": tx.now}))
 
 
 _STOPPED = threading.Event()

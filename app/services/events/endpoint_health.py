@@ -62,13 +62,13 @@ def claim_probe(core: Core, row: AnyRow) -> bool:
     """Take the right to try a delivery at an endpoint that is down, for as long as a lease lasts."""
     now = core.clock.now()
     values = {"endpoint": row.id, "at": now, "until": now + timedelta(seconds=DELIVERY_LEASE_SECONDS)}
-    return core.transact(lambda tx: tx.execute(_CLAIM_PROBE, values).rowcount == 1)
+    return core.home.transact(lambda tx: tx.execute(_CLAIM_PROBE, values).rowcount == 1)
 
 
 def note_success(core: Core, row: AnyRow) -> None:
     """The endpoint has taken something."""
     values = {"endpoint": row.id, "is_probe": is_down(row)}
-    if core.transact(lambda tx: tx.execute(_RECOVERED, values).rowcount):
+    if core.home.transact(lambda tx: tx.execute(_RECOVERED, values).rowcount):
         _log.info("endpoint_recovered", endpoint=row.name)
 
 
@@ -96,7 +96,7 @@ def note_failure(
         tx.execute(update(ENDPOINTS).where(_e.id == row.id).values(paused))
         return None, why
 
-    probe_at, why = core.transact(work)
+    probe_at, why = core.home.transact(work)
     if why:
         # The alarm: from now on the backend is told nothing there until a person has resumed the endpoint.
         _log.error("endpoint_paused", endpoint=row.name, why=why)

@@ -25,7 +25,7 @@ TEST_TYPE = "endpoint.test"
 
 def send_test(core: Core, name: str) -> Attempt:
     """Raises NotFound; Invalid for an endpoint that has no secret or no usable address any more."""
-    row = core.read(lambda tx: endpoints.find_endpoint(tx, name))
+    row = core.home.read(lambda tx: endpoints.find_endpoint(tx, name))
     now = core.clock.now()
     secrets = endpoints.signing_secrets(core.rules.push, row, now)
     if not secrets:

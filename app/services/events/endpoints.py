@@ -200,7 +200,7 @@ def follow_settings(core: Core) -> None:
             if row.origin == FROM_SETTINGS and row.name not in declared:
                 _pause(tx, row.id, NOT_NAMED, FROM_SETTINGS)
 
-    core.transact(work)
+    core.home.transact(work)
 
 
 def _follow(tx: Tx, declared: DeclaredEndpoint, row: AnyRow | None) -> None:

@@ -41,4 +41,4 @@ def write_example(core: Core, kind: EventType) -> uuid.UUID:
         tx.execute(insert(EVENTS).values(row))
         return new
 
-    return core.transact(work)
+    return core.at(slot).transact(work)

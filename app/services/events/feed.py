@@ -82,7 +82,7 @@ def place_events(core: Core) -> int:
             tx.execute(update(FEEDS).where(_n.name == FEED).values(placed=placed + len(found)))
         return len(found)
 
-    return core.transact(work)
+    return core.whole.transact(work)
 
 
 def read_feed(
@@ -123,12 +123,12 @@ def read_feed(
         # Nothing else that is wanted lies before `placed`, so the reader need not look there again.
         return FeedPage(rows, cursor_at(placed), more=False)
 
-    return core.read(work, snapshot=True)
+    return core.whole.read(work, snapshot=True)
 
 
 def newest_cursor(core: Core) -> str:
     """The cursor after everything that has its position by now."""
-    return cursor_at(core.read(newest_position))
+    return cursor_at(core.home.read(newest_position))
 
 
 def newest_position(tx: Tx) -> int:
@@ -146,8 +146,9 @@ def known_position(tx: Tx, cursor: str) -> int:
 
 def find_event(core: Core, event_id: uuid.UUID) -> Any:
     """One event. Raises NotFound, also for one that is not kept any more."""
-    values = {"slot": slot_of_uuid(event_id), "id": event_id}
-    found = core.read(lambda tx: tx.execute(_ONE, values).one_or_none())
+    slot = slot_of_uuid(event_id)
+    values = {"slot": slot, "id": event_id}
+    found = core.at(slot).read(lambda tx: tx.execute(_ONE, values).one_or_none())
     if found is None:
         raise NotFound(event=str(event_id))
     return found
@@ -180,7 +181,7 @@ def delete_old_events(core: Core, limit: int) -> int:
             tx.execute(update(FEEDS).where(_n.name == FEED).values(deleted=over[-1].position))
         return len(over)
 
-    return core.transact(work)
+    return core.whole.transact(work)
 
 
 def as_sent(row: Any) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def archive_words(core: Core, before: datetime, keep: KeepLines) -> Iterator[int
         lines = [(row, _words(row)) for row in page]
         keep([words.line() for _, words in lines if words is not None])
         for slot, rows in groupby((row for row, words in lines if words is not None), attrgetter("slot")):
-            core.transact(partial(_empty_facts, slot=slot, rows=list(rows)))
+            core.at(slot).transact(partial(_empty_facts, slot=slot, rows=list(rows)))
         yield sum(words is not None for _, words in lines)
 
 
@@ -77,7 +77,7 @@ def drop_requests(core: Core, before: datetime) -> Iterator[int]:
     for page in _pages(core, Payment.__table__, before, _p.status.not_in(sorted(OPEN_PAYMENT))):
         old = [row for row in page if row.action or len(row.intent) > 1]
         for slot, rows in groupby(old, attrgetter("slot")):
-            core.transact(partial(_empty_payments, slot=slot, rows=list(rows)))
+            core.at(slot).transact(partial(_empty_payments, slot=slot, rows=list(rows)))
         yield len(old)
 
 
@@ -90,7 +90,7 @@ def wrong_in_archive(core: Core, lines: Iterable[bytes]) -> Iterator[str]:
         except (ValueError, KeyError, TypeError):
             yield f"line {number}: not a line of an archive"
             continue
-        row = core.read(partial(_fact, number=fact))
+        row = core.of_number(fact).read(partial(_fact, number=fact))
         if row is None:
             yield f"line {number}: fact {fact} is gone"
         elif not _is_of(bytes(row.raw), text):
@@ -132,12 +132,14 @@ def _pages(
     core: Core, table: FromClause, before: datetime, *conditions: ColumnElement[bool]
 ) -> Iterator[Sequence[AnyRow]]:
     """Rows whose numbers were given before that moment."""
-    c, last = table.c, (-1, -1)
+    c = table.c
     wanted = select(*c).prefix_with(sweep("operator")).where(c.id < number_at(before), *conditions)
     wanted = wanted.order_by(c.slot, c.id).limit(ARCHIVE_PAGE)
-    while page := core.read(partial(_page, wanted=wanted.where(tuple_(c.slot, c.id) > last))):
-        last = (page[-1].slot, page[-1].id)
-        yield page
+    for place in core.everywhere():
+        last = (-1, -1)
+        while page := place.read(partial(_page, wanted=wanted.where(tuple_(c.slot, c.id) > last))):
+            last = (page[-1].slot, page[-1].id)
+            yield page
 
 
 def _page(tx: Tx, *, wanted: Any) -> Sequence[AnyRow]:

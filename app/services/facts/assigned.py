@@ -66,7 +66,7 @@ class Assignment:
 
 def plan_assignment(core: Core, number: int, order_id: int) -> Assignment:
     """What would be done with the fact; nothing is. Raises NotAssigned."""
-    row = core.read(partial(_fact_numbered, number=number))
+    row = core.of_number(number).read(partial(_fact_numbered, number=number))
     if row is None or row.kind != Kind.PAID:
         raise NotAssigned("there is no such fact about money that came in")
     if row.reason != Mismatch.ASSIGNED and (row.payment_id is not None or not can_be_looked_at_again(row)):
@@ -77,10 +77,10 @@ def plan_assignment(core: Core, number: int, order_id: int) -> Assignment:
     if account is None:
         raise NotAssigned(f"provider account {row.provider_account!r} is not configured")
     slot = slot_of_number(order_id)
-    order = core.read(lambda tx: payment_rows.find_order(tx, slot, order_id))
+    order = core.at(slot).read(lambda tx: payment_rows.find_order(tx, slot, order_id))
     if order is None:
         raise NotAssigned("there is no such order")
-    payments = core.read(lambda tx: payment_rows.payments_of_order(tx, slot, order_id))
+    payments = core.at(slot).read(lambda tx: payment_rows.payments_of_order(tx, slot, order_id))
     mine = [one for one in payments if one.provider_account == account.name and one.status != PaymentStatus.PAID]
     is_late = order.status == OrderStatus.EXPIRED and core.rules.policy.late is not Late.CREDIT
     told_again = [one for one in payments if one.status == PaymentStatus.PAID and one.theirs == row.content["theirs"]]
@@ -94,7 +94,7 @@ def plan_assignment(core: Core, number: int, order_id: int) -> Assignment:
     why = _mismatch(core, account, order, payment, fact)
     if why is not None:
         raise NotAssigned(f"the order does not fit it: {why}")
-    if row.slot != slot and core.read(partial(_has_refunds, row=row)):
+    if row.slot != slot and core.at(row.slot).read(partial(_has_refunds, row=row)):
         raise NotAssigned("refunds of it were told: what is left of it is to be given back")
     return Assignment(row, order, payment, account, fact)
 
@@ -103,14 +103,14 @@ def assign(core: Core, plan: Assignment, *, actor: str, reason: str) -> Applied:
     """Do it, once; a repeat goes on where the first was stopped. Raises NotAssigned."""
     row = plan.row
     if plan.order.slot == row.slot:
-        return core.transact(partial(_apply_here, plan=plan, actor=actor, reason=reason))
-    core.transact(partial(_leave_suspense, row=row))
+        return core.at(row.slot).transact(partial(_apply_here, plan=plan, actor=actor, reason=reason))
+    core.at(row.slot).transact(partial(_leave_suspense, row=row))
     user = plan.order.user_id
-    owner = core.alone(lambda tx: claims.claim(tx, row.provider_account, row.environment, row.content["theirs"], user))
+    owner = claims.claim(core, row.provider_account, row.environment, row.content["theirs"], user)
     if owner != user:
         raise NotAssigned(f"it is assigned to user {owner}")
-    applied = core.transact(partial(_tell_there, plan=plan, actor=actor, reason=reason))
-    core.transact(partial(_settle, row=row))
+    applied = core.at(plan.order.slot).transact(partial(_tell_there, plan=plan, actor=actor, reason=reason))
+    core.at(row.slot).transact(partial(_settle, row=row))
     if applied.payment_id != plan.payment.id:
         raise NotAssigned(f"it is assigned to payment {applied.payment_id}")
     return applied
@@ -123,7 +123,7 @@ def _fact_numbered(tx: Tx, number: int) -> AnyRow | None:
 def _mismatch(core: Core, account: ProviderAccount, order: AnyRow, payment: AnyRow, fact: Fact) -> Mismatch | None:
     price = None if order.amount_minor is None else Money(order.amount_minor, order.currency)
     product, live = payment.intent["product"], order.environment == "live"
-    user = core.read(lambda tx: users.ensure_user(tx, order.user_id))
+    user = core.of_user(order.user_id).read(lambda tx: users.ensure_user(tx, order.user_id))
     expected = Expected(account.provider.account, live, price, product, order.quantity, str(user.token))
     return mismatch(fact, expected)
 

@@ -1,5 +1,5 @@
 """Who owns a store purchase. One row per purchase for the whole service, written before anything is credited: each
-statement here is a transaction of its own (`Core.alone`).
+statement here is a transaction of its own, in the database of the claim's own slot.
 
 The row of a purchase, or of one period of an agreement, never changes hands. The row of an agreement follows its newest
 period: one account at the store may serve two users of the app, one after the other.
@@ -17,9 +17,9 @@ from sqlalchemy import Table, bindparam, case, func, select
 from app.domain.facts import Ref
 from app.domain.numbers import slot_of_reference, slot_of_user
 from app.models.catalogue import Claim
-from app.services.base.context import Tx
+from app.services.base.context import Core
 from app.services.base.sanitize import name_of
-from app.services.base.statements import RowInsert, Statement
+from app.services.base.statements import Row, RowInsert, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,56 +87,60 @@ def token_reference(token: uuid.UUID) -> str:
     return name_of(f"owner:{token}")
 
 
-def owner_of(tx: Tx, provider_account: str, environment: str, reference: str) -> str | None:
+def owner_of(core: Core, provider_account: str, environment: str, reference: str) -> str | None:
     """The user who owns the purchase; None if nobody does yet."""
-    keys = _keys(provider_account, environment, reference)
-    found = _OWNER.row(tx, keys)
+    found = _read(core, _keys(provider_account, environment, reference))
     return None if found is None else str(found[0])
 
 
-def agreement_owner(tx: Tx, provider_account: str, environment: str, agreement: str) -> AgreementOwner | None:
+def agreement_owner(core: Core, provider_account: str, environment: str, agreement: str) -> AgreementOwner | None:
     """Who owns the newest period of the agreement; None if nobody does yet."""
-    found = _OWNER.row(tx, _keys(provider_account, environment, agreement_reference(agreement)))
+    found = _read(core, _keys(provider_account, environment, agreement_reference(agreement)))
     return None if found is None else AgreementOwner(str(found[0]), found[1])
 
 
-def claim(tx: Tx, provider_account: str, environment: str, reference: str, user_id: str) -> str:
+def claim(core: Core, provider_account: str, environment: str, reference: str, user_id: str) -> str:
     """Claim the purchase for the user, in a transaction of its own; its owner, who may be somebody else.
 
     The same user claiming again changes nothing, so a process that dies after this and before the credit loses nothing:
     the next telling of the purchase goes on from here.
     """
-    row = _row(tx, provider_account, environment, reference, user_id)
-    ((owner,),) = _CLAIM.rows(tx, [row])
+    row = _row(core, provider_account, environment, reference, user_id)
+    ((owner,),) = core.at(row["cslot"]).alone(lambda tx: _CLAIM.rows(tx, [row]))
     return str(owner)
 
 
 def claim_agreement(
-    tx: Tx, provider_account: str, environment: str, agreement: str, user_id: str, *, paid_at: datetime
+    core: Core, provider_account: str, environment: str, agreement: str, user_id: str, *, paid_at: datetime
 ) -> bool:
     """Note that the user has claimed a period of the agreement, paid at that moment: the agreement is whose newest
     period it is. False for one that is not newer than what was noted: it leaves the agreement where it is."""
     reference = agreement_reference(agreement)
-    row = {**_row(tx, provider_account, environment, reference, user_id), "newest_at": paid_at}
-    (noted,) = _CLAIM_AGREEMENT.run(tx, [row])
+    row = {**_row(core, provider_account, environment, reference, user_id), "newest_at": paid_at}
+    (noted,) = core.at(row["cslot"]).alone(lambda tx: _CLAIM_AGREEMENT.run(tx, [row]))
     return noted.count == 1
 
 
 def claim_imported(
-    tx: Tx, provider_account: str, environment: str, agreement: str, user_id: str, *, until: datetime
+    core: Core, provider_account: str, environment: str, agreement: str, user_id: str, *, until: datetime
 ) -> bool:
     """Claim an agreement that an earlier system brought for its user: its periods until that moment were credited
     there. False if somebody else has it; nothing is changed then."""
-    row = _row(tx, provider_account, environment, agreement_reference(agreement), user_id)
-    return bool(_CLAIM_IMPORTED.rows(tx, [{**row, "newest_at": until, "imported_until": until}]))
+    row = _row(core, provider_account, environment, agreement_reference(agreement), user_id)
+    row |= {"newest_at": until, "imported_until": until}
+    return bool(core.at(row["cslot"]).alone(lambda tx: _CLAIM_IMPORTED.rows(tx, [row])))
 
 
-def _row(tx: Tx, provider_account: str, environment: str, reference: str, user_id: str) -> dict[str, Any]:
+def _read(core: Core, keys: dict[str, Any]) -> Row | None:
+    return core.at(keys["cslot"]).alone(lambda tx: _OWNER.row(tx, keys))
+
+
+def _row(core: Core, provider_account: str, environment: str, reference: str, user_id: str) -> dict[str, Any]:
     return {
         **_keys(provider_account, environment, reference),
         "slot": slot_of_user(user_id),
         "user_id": user_id,
-        "claimed_at": tx.now,
+        "claimed_at": core.clock.now(),
         "newest_at": None,
         "imported_until": None,
     }

@@ -7,7 +7,7 @@ learns nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import and_, bindparam, select
 
 from app.domain.deciding import Decision
-from app.domain.facts import REFUND_KINDS, Kind
+from app.domain.facts import REFUND_KINDS, Fact, Kind
 from app.domain.numbers import slot_of_uuid
 from app.domain.status import Outcome
 from app.models.orders import FactRow, User
@@ -77,7 +77,7 @@ def tell(core: Core, reported: ReportedFact, *, holder: str | None = None, besid
             beside.write(tx)
         return applied
 
-    applied = core.transact(work)
+    applied = core.at(placed.slot).transact(work)
     if placed.buyer is not None:
         _end_what_was_nobodys(core, placed)
     return applied
@@ -90,9 +90,10 @@ def _end_what_was_nobodys(core: Core, placed: ReportedFact) -> None:
     if nobodys.slot == placed.slot:
         return
     names = (nobodys.slot, placed.account.name, placed.environment, placed.key)
-    row = core.read(lambda tx: fact_rows.fact_under(tx, *names))
+    here = core.at(nobodys.slot)
+    row = here.read(lambda tx: fact_rows.fact_under(tx, *names))
     if row is not None and row.outcome == Outcome.NOT_OURS:
-        core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
+        here.transact(partial(early_refunds.settle_without_a_buyer, row=row))
 
 
 def tell_refunds_first(core: Core, paid: ReportedFact) -> None:
@@ -102,10 +103,10 @@ def tell_refunds_first(core: Core, paid: ReportedFact) -> None:
     for row in early_refunds.told_without_a_buyer(core, paid):
         fact = fact_rows.fact_in(row)
         again = replace(paid, fact=fact, road=row.road, message_id=row.message_id)
-        core.transact(partial(apply_fact, reported=again))
-        core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
+        core.at(again.slot).transact(partial(apply_fact, reported=again))
+        core.at(row.slot).transact(partial(early_refunds.settle_without_a_buyer, row=row))
     for refund in replaced_periods.refunds_by(core, paid):
-        core.transact(partial(apply_fact, reported=refund))
+        core.at(refund.slot).transact(partial(apply_fact, reported=refund))
 
 
 def place(core: Core, reported: ReportedFact, holder: str | None = None) -> ReportedFact:
@@ -116,7 +117,7 @@ def place(core: Core, reported: ReportedFact, holder: str | None = None) -> Repo
         return reported
     if not _is_a_stores(reported):
         return _imported(core, reported)
-    return core.alone(lambda tx: _with_buyer(tx, reported, _look(tx, reported)[0], holder))
+    return _with_buyer(core, reported, _look(core, reported)[0], holder)
 
 
 def place_unless_told(core: Core, reported: ReportedFact) -> ReportedFact | Applied:
@@ -127,7 +128,20 @@ def place_unless_told(core: Core, reported: ReportedFact) -> ReportedFact | Appl
         return reported
     if not _is_a_stores(reported):
         return _imported(core, reported)
-    return core.alone(lambda tx: _placed_or_told(tx, reported))
+    user, known = _look(core, reported)
+    if known is not None and not _says_more(reported.fact, known.content):
+        stored = StoredFact(reported, known.id, _NOTHING_NEW, known)
+        applied = told_before(stored)
+        if applied is not None and applied.outcome is Outcome.DUPLICATE:
+            core.at(known.slot).alone(lambda tx: note_road(tx, stored))
+            return applied
+    return _with_buyer(core, reported, user, None)
+
+
+def _says_more(fact: Fact, told: Mapping[str, Any]) -> bool:
+    """Whether one more telling of a fact may change what follows from it: a client's proof of a new period does not say
+    that the period replaced another one."""
+    return fact.refunds_unknown or (fact.replaces is not None and told.get("replaces") is None)
 
 
 def _imported(core: Core, reported: ReportedFact) -> ReportedFact:
@@ -137,7 +151,7 @@ def _imported(core: Core, reported: ReportedFact) -> ReportedFact:
     if reported.faults or ref.our_agreement is None:
         return reported
     reference = claims.imported_reference(ref)
-    owner = core.alone(lambda tx: _claimed_by(tx, reported, reference))
+    owner = _claimed_by(core, reported, reference)
     return reported if owner is None else replace(reported, buyer=owner)
 
 
@@ -167,71 +181,61 @@ def _is_a_stores(reported: ReportedFact) -> bool:
     return ref.theirs is not None or ref.agreement is not None
 
 
-def _placed_or_told(tx: Tx, reported: ReportedFact) -> ReportedFact | Applied:
-    user, known = _look(tx, reported)
-    if known is not None and not reported.fact.refunds_unknown:
-        stored = StoredFact(reported, known.id, _NOTHING_NEW, known)
-        applied = told_before(stored)
-        if applied is not None and applied.outcome is Outcome.DUPLICATE:
-            note_road(tx, stored)
-            return applied
-    return _with_buyer(tx, reported, user, None)
-
-
-def _look(tx: Tx, reported: ReportedFact) -> tuple[str | None, Any]:
+def _look(core: Core, reported: ReportedFact) -> tuple[str | None, Any]:
     """The user whose token the store signed, whose slot the token itself says; and the fact as it was stored there
     before."""
     token = uuid_of(reported.fact.owner)
     if token is None:
         return None, None
+    slot = slot_of_uuid(token)
     keys = {
-        "slot": slot_of_uuid(token),
+        "slot": slot,
         "token": token,
         "provider_account": reported.account.name,
         "environment": reported.environment,
         "key": reported.key,
         "road": reported.road,
     }
-    found = _SEEN.row(tx, keys)
+    found = core.at(slot).alone(lambda tx: _SEEN.row(tx, keys))
     if found is None:
         return None, None
     user, *known = found
     return user, None if known[0] is None else fact_rows.named_fact(known)
 
 
-def _with_buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> ReportedFact:
+def _with_buyer(core: Core, reported: ReportedFact, user: str | None, holder: str | None) -> ReportedFact:
     """Of what was paid the claim itself says who has it already."""
     is_paid = reported.fact.kind is Kind.PAID
     if is_paid and user is None and reported.fact.owner is not None:
-        buyer, reported = _imported_buyer(tx, reported)
+        buyer, reported = _imported_buyer(core, reported)
     else:
-        buyer = user if is_paid and user is not None else _buyer(tx, reported, user, holder)
+        buyer = user if is_paid and user is not None else _buyer(core, reported, user, holder)
     if buyer is None:
         return reported
-    return _claimed(tx, reported, buyer) if is_paid else replace(reported, buyer=buyer)
+    return _claimed(core, reported, buyer) if is_paid else replace(reported, buyer=buyer)
 
 
-def _buyer(tx: Tx, reported: ReportedFact, user: str | None, holder: str | None) -> str | None:
+def _buyer(core: Core, reported: ReportedFact, user: str | None, holder: str | None) -> str | None:
     """In this order: who has this very purchase already; whom the store names now; who has the agreement; who holds the
     proof, if the store names nobody.
 
     A refund is about the purchase that it names: the agreement may have gone over to somebody else since.
     """
     fact = reported.fact
-    buyer = _claimed_by(tx, reported, fact.ref.theirs) or user
+    buyer = _claimed_by(core, reported, fact.ref.theirs) or user
     if buyer is None and fact.ref.agreement and fact.kind not in REFUND_KINDS:
-        buyer = _claimed_by(tx, reported, claims.agreement_reference(fact.ref.agreement))
+        buyer = _claimed_by(core, reported, claims.agreement_reference(fact.ref.agreement))
     return holder if buyer is None and fact.owner is None else buyer
 
 
-def _imported_buyer(tx: Tx, reported: ReportedFact) -> tuple[str | None, ReportedFact]:
+def _imported_buyer(core: Core, reported: ReportedFact) -> tuple[str | None, ReportedFact]:
     """Whose a purchase is that names its owner by a token which is none of ours. Where an import says whom an earlier
     system named so, or whose the agreement is, that token is no other owner, and is not compared with ours."""
     fact, token = reported.fact, uuid_of(reported.fact.owner)
-    named = None if token is None else _claimed_by(tx, reported, claims.token_reference(token))
-    buyer = _claimed_by(tx, reported, fact.ref.theirs) or named
+    named = None if token is None else _claimed_by(core, reported, claims.token_reference(token))
+    buyer = _claimed_by(core, reported, fact.ref.theirs) or named
     if named is None and fact.ref.agreement:
-        agreed = claims.agreement_owner(tx, reported.account.name, reported.environment, fact.ref.agreement)
+        agreed = claims.agreement_owner(core, reported.account.name, reported.environment, fact.ref.agreement)
         if agreed is not None:
             buyer = buyer or agreed.user_id
             named = None if agreed.imported_until is None else agreed.user_id
@@ -239,21 +243,21 @@ def _imported_buyer(tx: Tx, reported: ReportedFact) -> tuple[str | None, Reporte
     return buyer, replace(reported, fact=replace(fact, owner=None)) if is_known else reported
 
 
-def _claimed_by(tx: Tx, reported: ReportedFact, reference: str | None) -> str | None:
+def _claimed_by(core: Core, reported: ReportedFact, reference: str | None) -> str | None:
     if reference is None:
         return None
-    return claims.owner_of(tx, reported.account.name, reported.environment, reference)
+    return claims.owner_of(core, reported.account.name, reported.environment, reference)
 
 
-def _claimed(tx: Tx, reported: ReportedFact, buyer: str) -> ReportedFact:
+def _claimed(core: Core, reported: ReportedFact, buyer: str) -> ReportedFact:
     """Claim the period or purchase for the buyer, and then note it at its agreement. With its owner, who may be
     another, and with whoever has a period beside it.
 
     The period first: a process that dies in between notes it at the next telling."""
     fact, account, environment = reported.fact, reported.account.name, reported.environment
     agreement = claims.agreement_reference(fact.ref.agreement) if fact.ref.agreement else None
-    neighbour = _claimed_by(tx, reported, agreement) if fact.replaces is not None else None
-    owner = buyer if fact.ref.theirs is None else claims.claim(tx, account, environment, fact.ref.theirs, buyer)
+    neighbour = _claimed_by(core, reported, agreement) if fact.replaces is not None else None
+    owner = buyer if fact.ref.theirs is None else claims.claim(core, account, environment, fact.ref.theirs, buyer)
     if owner != buyer:
         _log.warning(
             "purchase_claimed_by_another",
@@ -263,9 +267,9 @@ def _claimed(tx: Tx, reported: ReportedFact, buyer: str) -> ReportedFact:
             claimant=buyer,
         )
     if fact.ref.agreement and not claims.claim_agreement(
-        tx, account, environment, fact.ref.agreement, owner, paid_at=fact.at
+        core, account, environment, fact.ref.agreement, owner, paid_at=fact.at
     ):
-        known = claims.agreement_owner(tx, account, environment, fact.ref.agreement)
+        known = claims.agreement_owner(core, account, environment, fact.ref.agreement)
         neighbour = None if known is None else known.user_id
         if known is not None and known.imported_until is not None and fact.period_end is not None:
             reported = replace(reported, was_credited_before=fact.period_end <= known.imported_until)

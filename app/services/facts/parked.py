@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
+from operator import attrgetter
 
 import structlog
 from sqlalchemy import ColumnElement, func, literal_column, or_, select, tuple_
@@ -93,7 +95,7 @@ def reexamine(core: Core, number: int) -> Applied:
     """Look again at one parked fact, because an operator says so. Raises NotReexamined."""
     slot = slot_of_number(number)
     wanted = select(*_f).where(_f.slot == slot, _f.id == number)
-    row = core.read(lambda tx: tx.execute(wanted).one_or_none())
+    row = core.at(slot).read(lambda tx: tx.execute(wanted).one_or_none())
     if row is None:
         raise NotReexamined("there is no such fact")
     if not can_be_looked_at_again(row):
@@ -107,7 +109,9 @@ def reexamine(core: Core, number: int) -> Applied:
 def credit_held(core: Core, payment_id: int) -> bool:
     """Credit a payment that was held until somebody says how much of it went back, if somebody has. The worker finds it
     too (`look_at_parked`), should this process die before."""
-    held = core.read(lambda tx: unsized_payments.held_fact(tx, slot_of_number(payment_id), payment_id, None))
+    held = core.of_number(payment_id).read(
+        lambda tx: unsized_payments.held_fact(tx, slot_of_number(payment_id), payment_id, None)
+    )
     return held is not None and _guarded(core, held)
 
 
@@ -115,7 +119,9 @@ def look_at_parked(core: Core, after: ParkedPlace) -> tuple[int, ParkedPlace]:
     """Look at a batch of recent parked facts, over all slots; (how many ended, where to go on: START when through)."""
     # Older ones are looked at by hand only: a history may list any number of facts that will never be ours.
     within = RETRIES[Retried.WAITING_FACT].within or timedelta.max
-    rows = core.read(partial(_recent, after=max(after, (core.clock.now() - within, 0))))
+    wanted = partial(_recent, after=max(after, (core.clock.now() - within, 0)))
+    found = chain.from_iterable(place.read(wanted) for place in core.everywhere())
+    rows = sorted(found, key=attrgetter("recorded_at", "id"))[:PARKED_BATCH]
     done = sum(_guarded(core, row) for row in rows)
     return done, (rows[-1].recorded_at, rows[-1].id) if len(rows) == PARKED_BATCH else PARKED_START
 
@@ -158,11 +164,11 @@ def _has_cause_now(core: Core, reported: ReportedFact, row: AnyRow) -> bool:
     if row.reason == Mismatch.NOT_HANDLED:
         return row.kind in HANDLED
     if row.reason == Mismatch.REFUNDS_UNKNOWN:
-        return core.transact(partial(_is_sized, reported=reported, row=row))
-    if core.read(partial(_payment_is_here, reported=reported, row=row)):
+        return core.at(row.slot).transact(partial(_is_sized, reported=reported, row=row))
+    if core.at(row.slot).read(partial(_payment_is_here, reported=reported, row=row)):
         return True
     if row.reason == Mismatch.UNKNOWN_PRODUCT:
-        return row.kind == Kind.PAID and core.read(partial(_product_is_here, reported=reported))
+        return row.kind == Kind.PAID and core.at(row.slot).read(partial(_product_is_here, reported=reported))
     return place(core, reported).buyer is not None
 
 
@@ -191,8 +197,8 @@ def _apply(core: Core, reported: ReportedFact, row: AnyRow) -> Applied:
     slot and safe to repeat: should this process die between them, the next look finds the first one done."""
     placed = place(core, reported)
     if placed.slot == row.slot and placed.account.name == row.provider_account:
-        return core.transact(partial(apply_stored, reported=placed, fact_id=row.id))
+        return core.at(row.slot).transact(partial(apply_stored, reported=placed, fact_id=row.id))
     applied = tell(core, reported)
     if applied.outcome is not Outcome.CONFLICT:
-        core.transact(partial(settle_without_a_buyer, row=row))
+        core.at(row.slot).transact(partial(settle_without_a_buyer, row=row))
     return applied

@@ -39,7 +39,7 @@ def refunds_by(core: Core, paid: ReportedFact) -> list[ReportedFact]:
         return []
     periods = list[tuple[Fact, str]]()
     for user in filter(None, (paid.buyer, paid.neighbour)):
-        found = core.read(partial(_neighbours, paid=paid, user=user))
+        found = core.of_user(user).read(partial(_neighbours, paid=paid, user=user))
         periods += [(period, user) for period in found]
     earlier = sorted((each for each in periods if each[0].at < fact.at), key=_moment)[-1:]
     later = sorted((each for each in periods if each[0].at > fact.at), key=_moment)[:1]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import chain
+from operator import attrgetter
 
 import structlog
 
@@ -28,7 +30,9 @@ _log = structlog.get_logger(__name__)
 
 def look_at_waiting_refunds(core: Core, after: int) -> tuple[int, int]:
     """Look at a batch of waiting refunds; (how many wait no longer, where to go on: 0 is the start)."""
-    rows = core.read(lambda tx: refund_rows.waiting_anywhere(tx, Mismatch.ASSIGNED, after, WAITING_BATCH))
+    waiting = partial(refund_rows.waiting_anywhere, assigned=Mismatch.ASSIGNED, after=after, limit=WAITING_BATCH)
+    found = chain.from_iterable(place.read(waiting) for place in core.everywhere())
+    rows = sorted(found, key=attrgetter("id"))[:WAITING_BATCH]
     done = sum(_looked_at(core, row) for row in rows)
     return done, int(rows[-1].id) if len(rows) == WAITING_BATCH else 0
 
@@ -36,7 +40,7 @@ def look_at_waiting_refunds(core: Core, after: int) -> tuple[int, int]:
 def _looked_at(core: Core, row: AnyRow) -> bool:
     """One refund's trouble is its own: logged, and looked at again in the next sweep. True if it waits no longer."""
     try:
-        return _told_there(core, row) if row.money_went_away else core.transact(partial(_applied_here, fact=row))
+        return _told_there(core, row) if row.money_went_away else _applied_here(core, row)
     except Exception:
         _log.exception("waiting_refund_not_applied", fact=row.id)
         return False
@@ -45,8 +49,10 @@ def _looked_at(core: Core, row: AnyRow) -> bool:
 # --- where it lies ---
 
 
-def _applied_here(tx: Tx, fact: AnyRow) -> bool:
-    return early_refunds.apply_again(tx, fact, fact.payment_id or _payment_of(tx, fact))
+def _applied_here(core: Core, row: AnyRow) -> bool:
+    return core.at(row.slot).transact(
+        lambda tx: early_refunds.apply_again(tx, row, row.payment_id or _payment_of(tx, row))
+    )
 
 
 def _payment_of(tx: Tx, fact: AnyRow) -> int | None:
@@ -68,8 +74,8 @@ def _told_there(core: Core, row: AnyRow) -> bool:
     reported = _refund_there(core, row)
     if reported is None:
         return False
-    core.transact(partial(apply_fact, reported=reported))
-    core.transact(partial(early_refunds.settle_without_a_buyer, row=row))
+    core.at(reported.slot).transact(partial(apply_fact, reported=reported))
+    core.at(row.slot).transact(partial(early_refunds.settle_without_a_buyer, row=row))
     return True
 
 
@@ -78,10 +84,10 @@ def _refund_there(core: Core, row: AnyRow) -> ReportedFact | None:
     account is not configured."""
     account = core.registry.get(row.provider_account)
     names = (row.provider_account, row.environment, row.content["theirs"])
-    user = core.alone(lambda tx: claims.owner_of(tx, *names))
+    user = claims.owner_of(core, *names)
     if account is None or user is None:
         return None
-    keys = core.read(lambda tx: payment_rows.payment_keys_by_theirs(tx, slot_of_user(user), *names))
+    keys = core.of_user(user).read(lambda tx: payment_rows.payment_keys_by_theirs(tx, slot_of_user(user), *names))
     if keys is None:
         return None
     fact = fact_rows.fact_in(row)

@@ -64,7 +64,7 @@ def any_unbooked(accounts: Iterable[str]) -> ColumnElement[bool]:
 def book_due_bills(core: Core, most: int) -> int:
     """Book what readings that were not booked yet say; how many. One that cannot be booked keeps no other waiting."""
     accounts = {account.name: account for account in core.registry}
-    readings = core.read(lambda tx: unbooked_readings(tx, accounts, most))
+    readings = core.home.read(lambda tx: unbooked_readings(tx, accounts, most))
     booked, failed = 0, list[Exception]()
     for reading in readings:
         try:
@@ -86,10 +86,10 @@ def book_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> int:
     if reading.side == BillSide.PROCEEDS:
         booked = store_sales.book_share(core, account, StorePeriod(reading.since, reading.until, zone))
     else:
-        days = core.read(lambda tx: bill_sums.days_of_document(tx, reading))
+        days = core.home.read(lambda tx: bill_sums.days_of_document(tx, reading))
         booked = sum(book_day(core, account, day, zone) for day in days)
     of_it = and_(_R.provider_account == reading.provider_account, _R.id == reading.id)
-    core.transact(lambda tx: tx.execute(update(BILL_READINGS).where(of_it, _UNBOOKED).values(booked_at=tx.now)))
+    core.home.transact(lambda tx: tx.execute(update(BILL_READINGS).where(of_it, _UNBOOKED).values(booked_at=tx.now)))
     return booked
 
 
@@ -106,9 +106,9 @@ def book_day(core: Core, account: ProviderAccount, day: date, zone: tzinfo) -> i
     """Bring the books of one day to what its bills say; how many transfers that took."""
     bill_day = BillDay(account.name, environment_of(account.live), day, zone, account.whose)
     for _ in range(BOOKING_ATTEMPTS):
-        version, figures = core.read(partial(_added_up, day=bill_day), snapshot=True)
+        version, figures = core.whole.read(partial(_added_up, day=bill_day), snapshot=True)
         try:
-            booked = core.transact(partial(_book, day=bill_day, figures=figures, version=version))
+            booked = core.whole.transact(partial(_book, day=bill_day, figures=figures, version=version))
         except _ReadMeanwhile:
             continue
         if booked:

@@ -82,13 +82,13 @@ def propose(
 ) -> AnyRow:
     """Draw up the reports of the month as they are to stand. What `checks` find open stops it, unless `despite` says
     why the month is closed all the same. Proposing again replaces a proposal that nobody has confirmed."""
-    return core.transact(partial(_propose, month=month, actor=actor, despite=despite, checks=checks))
+    return core.whole.transact(partial(_propose, month=month, actor=actor, despite=despite, checks=checks))
 
 
 def confirm(core: Core, month: str, *, actor: str) -> AnyRow:
     """Close the month as it was proposed. Raises NotClosable if the proposer confirms, or if the books of the month
     are not any more what was proposed."""
-    return core.transact(partial(_confirm, month=month, actor=actor))
+    return core.whole.transact(partial(_confirm, month=month, actor=actor))
 
 
 def list_closings(tx: Transaction) -> Sequence[AnyRow]:

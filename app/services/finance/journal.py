@@ -85,7 +85,7 @@ def propose_entry(core: Core, entry: JournalEntry, request: EntryRequest) -> Any
         check_entry(entry)
     except BadEntry as error:
         raise EntryRefused(str(error)) from None
-    return core.transact(partial(_propose, entry=entry, request=request))
+    return core.whole.transact(partial(_propose, entry=entry, request=request))
 
 
 def propose_reversal(core: Core, number: int, document: str, reason: str, request: EntryRequest) -> AnyRow:
@@ -102,7 +102,7 @@ def propose_reversal(core: Core, number: int, document: str, reason: str, reques
             raise EntryRefused(str(error)) from None
         return _propose(tx, entry, request)
 
-    return core.transact(work)
+    return core.whole.transact(work)
 
 
 def confirm_entry(core: Core, number: int, *, actor: str) -> AnyRow:
@@ -117,7 +117,7 @@ def confirm_entry(core: Core, number: int, *, actor: str) -> AnyRow:
             raise NeedsAnother("another person must confirm it")
         return _book(tx, row, actor)
 
-    return core.transact(work)
+    return core.whole.transact(work)
 
 
 def post_agreed(tx: Tx, entry: JournalEntry, request: EntryRequest, *, confirmed_by: str) -> AnyRow:
@@ -143,7 +143,7 @@ def withdraw_entry(core: Core, number: int, *, actor: str) -> AnyRow:
         _still_proposed(row)
         return _end(tx, row, EntryStatus.WITHDRAWN, actor, reverses=None)
 
-    return core.transact(work)
+    return core.whole.transact(work)
 
 
 def find_entry(tx: Transaction, number: int) -> AnyRow:
@@ -161,7 +161,7 @@ def list_entries(core: Core, place: ListPlace | None, limit: int, *, status: str
         wanted = wanted.where(_J.status == status)
     if place is not None:
         wanted = wanted.where(tuple_(_J.created_at, _J.id) < (moment_of(place[0]), place[1]))
-    rows = core.read(lambda tx: tx.execute(wanted).all())
+    rows = core.home.read(lambda tx: tx.execute(wanted).all())
     return page_of(rows, limit, lambda row: place_at(row.created_at, row.id))
 
 

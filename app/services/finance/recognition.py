@@ -130,8 +130,8 @@ class RecognitionTurn:
 
 def recognise_next(core: Core) -> bool:
     """Work out the oldest closed days that are missing. False if none is, or another worker was faster."""
-    turn = core.read(work_out, snapshot=True)
-    if turn is None or not core.transact(partial(write_turn, turn=turn)):
+    turn = core.whole.read(work_out, snapshot=True)
+    if turn is None or not core.whole.transact(partial(write_turn, turn=turn)):
         return False
     _log.info("revenue_recognised", until=turn.until.isoformat())
     return True

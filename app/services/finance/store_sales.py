@@ -132,8 +132,8 @@ def products_sold(tx: Transaction, account: str) -> set[str]:
 def book_share(core: Core, account: ProviderAccount, period: StorePeriod) -> int:
     """Bring the books to what the period's report says; how many transfers that took."""
     for _ in range(SHARE_ATTEMPTS):
-        shares = core.read(lambda tx: shares_of_store(figures_of_period(tx, account, period)), snapshot=True)
-        booked = core.transact(partial(_book, account=account, period=period, named=frozenset(shares)))
+        shares = core.whole.read(lambda tx: shares_of_store(figures_of_period(tx, account, period)), snapshot=True)
+        booked = core.whole.transact(partial(_book, account=account, period=period, named=frozenset(shares)))
         if booked is not None:
             if booked:
                 _log.info("store_share_booked", provider_account=account.name, period=period.name, transfers=booked)
@@ -143,7 +143,7 @@ def book_share(core: Core, account: ProviderAccount, period: StorePeriod) -> int
 
 def book_shares(core: Core, account: ProviderAccount) -> int:
     """Bring the books to what all reports of that store say; how many transfers that took."""
-    periods = core.read(lambda tx: reported_periods(tx, account.name))
+    periods = core.home.read(lambda tx: reported_periods(tx, account.name))
     return sum(book_share(core, account, period) for period in periods)
 
 

@@ -91,7 +91,7 @@ def fulfilment_with_order(core: Core, order_id: int) -> tuple[AnyRow, AnyRow]:
         slot = slot_of_number(order_id)
         return fulfilments.find_fulfilment(tx, slot, order_id), payment_rows.find_order(tx, slot, order_id)
 
-    row, order = core.read(read)
+    row, order = core.of_number(order_id).read(read)
     if row is None or order is None:
         raise NotFound(order=str(order_id))
     return row, order

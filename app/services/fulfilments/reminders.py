@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 def work_on_fulfilment(core: Core, order_id: int) -> bool:
     """Tell a wish again, as the worker; False if it is not due, or another worker has told it. The event and the next
     moment are written in one transaction."""
-    return core.transact(lambda tx: _tell_again(tx, order_id))
+    return core.of_number(order_id).transact(lambda tx: _tell_again(tx, order_id))
 
 
 def _tell_again(tx: Tx, order_id: int) -> bool:

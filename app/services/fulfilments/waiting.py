@@ -14,7 +14,7 @@ from app.models.fulfilments import FULFILMENTS
 from app.models.orders import Order
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
-from app.services.base.list_pages import ListPage, ListPlace, beyond, page_of, place_at, values_of
+from app.services.base.list_pages import ListPage, ListPlace, beyond, page_everywhere, place_at, values_of
 from app.services.base.statements import Statement, make_row_type
 from app.services.payments import fulfilments, interventions, payment_rows
 
@@ -51,8 +51,11 @@ def list_waiting_fulfilments(core: Core, place: ListPlace | None, limit: int) ->
     are shown with them."""
     values = {"now": core.clock.now(), "most": limit + 1, **values_of(place)}
     statement = _FIRST if place is None else _NEXT
-    rows = [_Waiting._make(row) for row in core.alone(lambda tx: statement.rows(tx, values))]
-    return page_of(rows, limit, lambda row: place_at(row.attention_at, row.id))
+
+    def read(tx: Tx) -> list[Any]:
+        return [_Waiting._make(row) for row in statement.rows(tx, values)]
+
+    return page_everywhere(core, read, limit, lambda row: place_at(row.attention_at, row.id), newest_first=False)
 
 
 def end_fulfilment_by_hand(core: Core, order_id: int, *, by: str, reason: str) -> None:
@@ -76,5 +79,5 @@ def end_fulfilment_by_hand(core: Core, order_id: int, *, by: str, reason: str) -
         fulfilments.change_fulfilment(tx, row, next_tell_at=None, attention_at=None, ended_by=name)
         interventions.write_down(tx, slot, row.payment_id, "fulfilment_ended", actor=name, reason=why)
 
-    core.transact(work)
+    core.of_number(order_id).transact(work)
     _log.warning("fulfilment_ended_by_hand", order=order_id, by=name, reason=why)

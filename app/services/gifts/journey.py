@@ -75,10 +75,10 @@ def advance(core: Core, number: int) -> bool:
     row = view_gift(core, number)
     if row.status != GiftStatus.SENT:
         return True
-    parts = core.read(lambda tx: gift_rows.parts(tx, number))
-    arrived = core.transact(lambda tx: receiver.arrive(tx, row, parts))
+    parts = core.of_number(number).read(lambda tx: gift_rows.parts(tx, number))
+    arrived = core.of_user(row.receiver).transact(lambda tx: receiver.arrive(tx, row, parts))
     try:
-        core.transact(lambda tx: giver.take_decision(tx, row, arrived))
+        core.of_number(number).transact(lambda tx: giver.take_decision(tx, row, arrived))
     except BalanceOverflow:
         # Refused, and the giver has come so near to 2^63 meanwhile that the coins find no room. They stay in transit.
         _log.error("gift_cannot_return", gift=number, reason=arrived.reason)
@@ -88,11 +88,11 @@ def advance(core: Core, number: int) -> bool:
 
 def work_on_gift(core: Core, number: int) -> bool:
     """Carry on a gift that fell due; False if it is not due, or another worker has it."""
-    row = core.transact(lambda tx: gift_rows.GIFTS_DUE.take(tx, number, tx.now))
+    row = core.of_number(number).transact(lambda tx: gift_rows.GIFTS_DUE.take(tx, number, tx.now))
     if row is None:
         return False
     if not advance(core, number):
-        core.transact(
+        core.of_number(number).transact(
             lambda tx: gift_rows.postpone_gift(tx, number, next_try(tx.now, Retried.GIFT, row.tries - 1)),
         )
     return True
@@ -100,7 +100,7 @@ def work_on_gift(core: Core, number: int) -> bool:
 
 def view_gift(core: Core, number: int) -> AnyRow:
     """One gift. Raises NotFound."""
-    row = core.read(lambda tx: gift_rows.find_gift(tx, number))
+    row = core.of_number(number).read(lambda tx: gift_rows.find_gift(tx, number))
     if row is None:
         raise NotFound(gift=str(number))
     return row
@@ -109,7 +109,9 @@ def view_gift(core: Core, number: int) -> AnyRow:
 def list_gifts_of_user(core: Core, user_id: str, place: ListPlace | None, limit: int) -> ListPage[Mapping[str, Any]]:
     """A page of the gifts that a user gave or got, newest first."""
     before = None if place is None else place[0]
-    rows = core.read(lambda tx: gift_rows.gifts_of_user(tx, slot_of_user(user_id), user_id, before, limit + 1))
+    rows = core.of_user(user_id).read(
+        lambda tx: gift_rows.gifts_of_user(tx, slot_of_user(user_id), user_id, before, limit + 1)
+    )
     return page_of(rows, limit, lambda row: (row["id"],))
 
 

@@ -33,12 +33,12 @@ MOST_STEPS = 100
 
 def work_on_recall(core: Core, number: int) -> bool:
     """Carry on a recall that fell due; False if it is not due, or another worker has it."""
-    row = core.transact(lambda tx: RECALLS_DUE.take(tx, number, tx.now))
+    row = core.of_number(number).transact(lambda tx: RECALLS_DUE.take(tx, number, tx.now))
     if row is None:
         return False
     if advance_recall(core, number):
         return True
-    core.transact(
+    core.of_number(number).transact(
         lambda tx: recall_rows.postpone_recall(tx, number, next_try(tx.now, Retried.GIFT, row.tries - 1)),
     )
     return True
@@ -47,14 +47,14 @@ def work_on_recall(core: Core, number: int) -> bool:
 def advance_recall(core: Core, number: int) -> bool:
     """Ask on until the recall is done, MOST_STEPS times at the most. False if it waits for a gift that cannot end."""
     for _ in range(MOST_STEPS):
-        recall = core.read(lambda tx: recall_rows.find_recall(tx, number))
+        recall = core.of_number(number).read(lambda tx: recall_rows.find_recall(tx, number))
         if recall is None or recall.status == recall_rows.DONE:
             return True
         if recall.taken == recall.wanted or not (recall.places or recall.round == recall_rows.OWN_KIND):
-            core.transact(partial(_finish, number=number))
+            core.of_number(number).transact(partial(_finish, number=number))
             return True
         if not recall.places:
-            core.transact(partial(_begin_second_round, number=number))
+            core.of_number(number).transact(partial(_begin_second_round, number=number))
             continue
         if not _ask(core, recall, int(recall.places[0])):
             return False
@@ -68,14 +68,14 @@ def _ask(core: Core, recall: AnyRow, gift: int) -> bool:
     row = journey.view_gift(core, gift)
     if row.status == GiftStatus.RETURNED:
         # The coins are back in the wallet that they came from, and were not there when its user was asked.
-        core.transact(partial(_note, asked=recall, gift=gift, taken=0, onward=()))
+        core.at(recall.slot).transact(partial(_note, asked=recall, gift=gift, taken=0, onward=()))
         return True
-    parts = core.read(lambda tx: gift_rows.parts(tx, gift))
-    answered = core.transact(lambda tx: holders.answer(tx, recall, gift_rows.gift_in(row), parts))
+    parts = core.of_number(gift).read(lambda tx: gift_rows.parts(tx, gift))
+    answered = core.of_user(row.receiver).transact(lambda tx: holders.answer(tx, recall, gift_rows.gift_in(row), parts))
     if isinstance(answered, UnderWay):
         ended = [journey.advance(core, each) for each in answered.gifts]
         return all(ended)
-    core.transact(partial(_note, asked=recall, gift=gift, taken=answered.taken, onward=answered.onward))
+    core.at(recall.slot).transact(partial(_note, asked=recall, gift=gift, taken=answered.taken, onward=answered.onward))
     return True
 
 

@@ -34,7 +34,7 @@ def list_waiting_gifts(core: Core, limit: int) -> Waiting:
     recalls = (
         select(RECALLS).prefix_with(sweep("operator")).where(_R.status == recall_rows.OPEN, _R.created_at <= since)
     )
-    return core.read(
+    return core.whole.read(
         lambda tx: Waiting(
             list(tx.execute(gifts.where(_G.next_try_at.is_not(None)).order_by(_G.created_at, _G.id).limit(limit))),
             list(tx.execute(recalls.where(_R.next_try_at.is_not(None)).order_by(_R.created_at, _R.id).limit(limit))),

@@ -46,7 +46,7 @@ def faults_of_agreements(core: Core, lines: Iterable[tuple[FilePlace, AgreementL
             if line.is_in_force:
                 plans.add(place, "product: in force for the user", line.user, line.product, environment)
             _check_claims(core, line, account)
-            core.read(partial(_check_here, line=line, account=account))
+            core.of_user(line.user).read(partial(_check_here, line=line, account=account))
         except (ImportFault, BadLine) as fault:
             yield f"line {place}: {fault}"
 
@@ -59,12 +59,12 @@ def import_agreements(
     products, new, before = _products(core), 0, 0
     for line in lines:
         account = _account(core, line)
-        if core.read(partial(_check_here, line=line, account=account)):
+        if core.of_user(line.user).read(partial(_check_here, line=line, account=account)):
             before += 1
         else:
             _claim(core, line, account)
             product = products[line.product]
-            new += core.transact(
+            new += core.of_user(line.user).transact(
                 partial(imported_rows.add_imported, line=line, product=product, account=account),
             )
         told(1)
@@ -72,7 +72,7 @@ def import_agreements(
 
 
 def _products(core: Core) -> Mapping[str, AnyRow]:
-    return {row.sku: row for row in core.read(lambda tx: tx.execute(select(*_g)).all())}
+    return {row.sku: row for row in core.home.read(lambda tx: tx.execute(select(*_g)).all())}
 
 
 def _account(core: Core, line: AgreementLine) -> ProviderAccount:
@@ -131,14 +131,11 @@ def _check_of_ours(line: AgreementLine, account: ProviderAccount, product: AnyRo
 
 def _check_claims(core: Core, line: AgreementLine, account: ProviderAccount) -> None:
     environment = environment_of(account.live)
-
-    def look(tx: Tx) -> tuple[str | None, str | None]:
-        agreed = claims.agreement_owner(tx, account.name, environment, line.provider_number)
-        old = claims.old_number_reference(line.old_number)
-        numbered = claims.owner_of(tx, account.name, environment, old) if line.old_number else None
-        return None if agreed is None else agreed.user_id, numbered
-
-    for name, owner in zip(("provider_number", "old_number"), core.alone(look), strict=True):
+    agreed = claims.agreement_owner(core, account.name, environment, line.provider_number)
+    old = claims.old_number_reference(line.old_number)
+    numbered = claims.owner_of(core, account.name, environment, old) if line.old_number else None
+    owners = {"provider_number": None if agreed is None else agreed.user_id, "old_number": numbered}
+    for name, owner in owners.items():
         if owner not in (None, line.user):
             raise ImportFault(f"{name}: belongs to the user {owner!r}")
 
@@ -166,9 +163,9 @@ def _check_here(tx: Tx, line: AgreementLine, account: ProviderAccount) -> bool:
 def _claim(core: Core, line: AgreementLine, account: ProviderAccount) -> None:
     environment, until = environment_of(account.live), line.credited_until or core.clock.now()
     names = (account.name, environment)
-    if not core.alone(lambda tx: claims.claim_imported(tx, *names, line.provider_number, line.user, until=until)):
+    if not claims.claim_imported(core, *names, line.provider_number, line.user, until=until):
         raise ImportFault(f"provider_number: {line.provider_number!r} belongs to another user meanwhile")
     if line.old_number:
         reference = claims.old_number_reference(line.old_number)
-        if core.alone(lambda tx: claims.claim(tx, *names, reference, line.user)) != line.user:
+        if claims.claim(core, *names, reference, line.user) != line.user:
             raise ImportFault(f"old_number: {line.old_number!r} belongs to another user meanwhile")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from app.domain.imported_agreements import OwnerLine
+from app.domain.numbers import slot_of_uuid
 from app.providers.registry import ProviderAccount
 from app.services.accounts.users import check_user_id, user_of_token
 from app.services.base.context import Core, environment_of
@@ -27,7 +28,8 @@ def faults_of_owners(core: Core, lines: Iterable[tuple[FilePlace, OwnerLine]]) -
             except Invalid as error:
                 raise ImportFault(f"user: {error}") from None
             tokens.add(place, "token", account.name, str(line.token))
-            owner = core.read(partial(user_of_token, token=line.token)) or _claimed_by(core, line, account)
+            named = core.at(slot_of_uuid(line.token)).read(partial(user_of_token, token=line.token))
+            owner = named or _claimed_by(core, line, account)
             if owner not in (None, line.user):
                 raise ImportFault(f"token: names the user {owner!r}")
         except ImportFault as fault:
@@ -62,10 +64,10 @@ def _account(core: Core, line: OwnerLine) -> ProviderAccount:
 
 def _claimed_by(core: Core, line: OwnerLine, account: ProviderAccount) -> str | None:
     name = claims.token_reference(line.token)
-    return core.alone(lambda tx: claims.owner_of(tx, account.name, environment_of(account.live), name))
+    return claims.owner_of(core, account.name, environment_of(account.live), name)
 
 
 def _claim(core: Core, line: OwnerLine, account: ProviderAccount) -> None:
     name, environment = claims.token_reference(line.token), environment_of(account.live)
-    if core.alone(lambda tx: claims.claim(tx, account.name, environment, name, line.user)) != line.user:
+    if claims.claim(core, account.name, environment, name, line.user) != line.user:
         raise ImportFault(f"token: {line.token} names another user meanwhile")

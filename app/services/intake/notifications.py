@@ -106,7 +106,7 @@ def _ask(core: Core, account: ProviderAccount, message: Message, received: Recei
 def _keep(core: Core, account: ProviderAccount, message: Message, received: Received, reason: str, detail: str) -> None:
     """Keep a message that is about no fact, for a person."""
     slot = slot_of_reference(name_of(received.message_id or account.name))
-    core.transact(
+    core.at(slot).transact(
         lambda tx: inbox.keep_message(tx, slot, account.name, message, reason, detail),
     )
 
@@ -129,7 +129,7 @@ def _apply_one(core: Core, account: ProviderAccount, message: Message, received:
             inbox.keep_message(tx, applied.slot, account.name, message, applied.outcome, detail, payment=payment)
         return applied
 
-    return core.transact(work)
+    return core.at(reported.slot).transact(work)
 
 
 class NotReplayed(Exception):
@@ -157,7 +157,7 @@ def replay(core: Core, number: int) -> Replayed:
 
     The plugin verifies it as of the moment when it came: it was fresh then. Raises NotReplayed.
     """
-    row = core.read(lambda tx: inbox.find_message(tx, number))
+    row = core.of_number(number).read(lambda tx: inbox.find_message(tx, number))
     if row is None:
         raise NotReplayed("there is no such message")
     account = core.registry.get(row.provider_account)
@@ -166,7 +166,7 @@ def replay(core: Core, number: int) -> Replayed:
     outcomes = _scanned_again(core, account, row) if row.source == "scan" else _told_again(core, account, row)
     replayed = Replayed(tuple(outcomes))
     if replayed.settled:
-        core.transact(lambda tx: inbox.resolve(tx, number))
+        core.of_number(number).transact(lambda tx: inbox.resolve(tx, number))
     return replayed
 
 

@@ -161,8 +161,14 @@ class Turn:
         call_log.keep_calls(tx, self._calls)
 
     def to_record(self) -> list[dict[str, Any]]:
-        """What was asked about, or proved: the rest is asked about first in the next turn."""
-        return [asdict(purchase) for name, purchase in self.purchases.items() if name not in self.never_asked]
+        """What was asked about, or proved: the rest is asked about first in the next turn. What the proof alone has
+        settled is recorded as pending while a question about it has no answer: the next turn must not take the record
+        for one."""
+        return [
+            asdict(replace(purchase, status="pending") if name in self.waiting else purchase)
+            for name, purchase in self.purchases.items()
+            if name not in self.never_asked
+        ]
 
 
 def _by_purchase(facts: Iterable[Fact]) -> list[tuple[str, list[Fact]]]:
@@ -206,7 +212,7 @@ def _order_of(core: Core, applied: Applied) -> AnyRow | None:
         .join(Payment, (_p.slot == _o.slot) & (_p.order_id == _o.id))
         .where(_o.slot == slot_of_number(payment_id), _p.id == payment_id)
     )
-    return core.read(lambda tx: tx.execute(wanted).one_or_none())
+    return core.of_number(payment_id).read(lambda tx: tx.execute(wanted).one_or_none())
 
 
 def _is_refunded(core: Core, applied: Applied) -> bool:
@@ -223,4 +229,4 @@ def _is_refunded(core: Core, applied: Applied) -> bool:
         .order_by(_f.at.desc(), _f.id.desc())
         .limit(1)
     )
-    return core.read(lambda tx: tx.execute(wanted).scalar_one_or_none()) == Kind.REFUNDED
+    return core.at(applied.slot).read(lambda tx: tx.execute(wanted).scalar_one_or_none()) == Kind.REFUNDED

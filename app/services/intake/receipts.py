@@ -130,7 +130,7 @@ def _keep(core: Core, account_name: str, user_id: str, body: bytes, received: Re
             raise NumberTaken
         return known
 
-    return core.transact(work)
+    return core.at(slot).transact(work)
 
 
 def _known(tx: Tx, row: dict[str, Any]) -> int | None:
@@ -155,7 +155,7 @@ def work_through(
     core: Core, account: ProviderAccount, receipt_id: int, user_id: str, received: Received, body: bytes
 ) -> Submitted:
     """Credit what is proved, ask about what is named, and record what each purchase became."""
-    row = core.read(lambda tx: _row(tx, receipt_id))
+    row = core.of_number(receipt_id).read(lambda tx: _row(tx, receipt_id))
     turn = Turn(core, account, user_id, user_id if received.bearer_proof else None, row)
     turn.take_in(received.facts, "receipt")
     with deadline(PURCHASE_SECONDS):
@@ -185,7 +185,7 @@ def _record(core: Core, receipt_id: int, turn: Turn, body: bytes, *, proved: boo
         turn.keep_calls(tx)
         return str(changes["status"])
 
-    status = core.transact(work)
+    status = core.of_number(receipt_id).transact(work)
     return Submitted(str(receipt_id), status, list(turn.purchases.values()))
 
 
@@ -238,7 +238,7 @@ def _waits(row: AnyRow, turn: Turn, now: datetime, body: bytes, *, proved: bool)
 
 def work_on_receipt(core: Core, receipt_id: int) -> bool:
     """Go on with a pending receipt, as the worker; False if another worker has it."""
-    row = core.transact(lambda tx: RECEIPTS_DUE.take(tx, receipt_id, core.clock.now()))
+    row = core.of_number(receipt_id).transact(lambda tx: RECEIPTS_DUE.take(tx, receipt_id, core.clock.now()))
     account = core.registry.get(row.provider_account) if row is not None else None
     if row is None or account is None:
         return False
@@ -257,4 +257,4 @@ def _refused(core: Core, receipt_id: int) -> None:
     change = (
         update(Receipt).where(_r.slot == slot_of_number(receipt_id), _r.id == receipt_id).values(**_ENDED, purchases=[])
     )
-    core.transact(lambda tx: tx.execute(change))
+    core.of_number(receipt_id).transact(lambda tx: tx.execute(change))

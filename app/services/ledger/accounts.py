@@ -28,7 +28,7 @@ from app.services.base.statements import Flight, Row, RowInsert, Sized, Statemen
 from app.services.base.transaction import Connected
 from app.services.ledger.lot_rows import LOT_STATE
 
-Place = tuple[int, AccountName]
+AccountPlace = tuple[int, AccountName]
 """An account: its slot and its name."""
 
 A = ACCOUNTS.c
@@ -57,7 +57,7 @@ def names_account(prefix: str = "") -> list[ColumnElement[bool]]:
     return [A[key] == bindparam(prefix + key) for key in KEYS]
 
 
-def account_keys(place: Place, prefix: str = "") -> dict[str, Any]:
+def account_keys(place: AccountPlace, prefix: str = "") -> dict[str, Any]:
     slot, name = place
     return dict(zip(_prefixed(prefix), (slot, *name), strict=True))
 
@@ -153,20 +153,20 @@ def find_account(session: Connected, slot: int, name: AccountName) -> Book | Non
 class Locked:
     """Accounts that are locked until the transaction ends."""
 
-    books: dict[Place, Book] = field(default_factory=dict)
-    numbers: dict[Place, int] = field(default_factory=dict)
+    books: dict[AccountPlace, Book] = field(default_factory=dict)
+    numbers: dict[AccountPlace, int] = field(default_factory=dict)
     """Of the system accounts: of theirs no more is known, and no more is needed."""
     known: set[int] = field(default_factory=set)
     """The slots in which the books may know one of the ids."""
-    lots: dict[Place, list[Row]] | None = None
+    lots: dict[AccountPlace, list[Row]] | None = None
     """Where lots were asked for: rows of lots with something left, unless the account changed while the lock waited."""
 
 
 def lock_accounts(
     session: Connected,
-    places: Iterable[Place],
+    places: Iterable[AccountPlace],
     *,
-    if_there: Iterable[Place] = (),
+    if_there: Iterable[AccountPlace] = (),
     ids: Mapping[int, Sequence[uuid.UUID]] | None = None,
     key: tuple[str, str] = NO_KEY,
     with_lots: bool = False,
@@ -177,7 +177,7 @@ def lock_accounts(
     The statement that locks looks for the ids and the key (its owner and its text) too, and reads the lots if the
     caller will probably need them.
     """
-    kept, systems = set[Place](), set[Place]()
+    kept, systems = set[AccountPlace](), set[AccountPlace]()
     for place in places:
         (kept if keeps_state(place[1]) else systems).add(place)
     locked = Locked(lots={} if with_lots else None)
@@ -191,7 +191,7 @@ def lock_accounts(
 
 def _lock(
     session: Connected,
-    places: Iterable[Place],
+    places: Iterable[AccountPlace],
     ids: Mapping[int, Sequence[uuid.UUID]],
     locked: Locked,
     key: tuple[str, str] = NO_KEY,
@@ -250,7 +250,7 @@ def _lock_order(name: AccountName) -> tuple[Any, ...]:
     return (name.user_id, [-ord(letter) for letter in name.code], name.asset, name.environment)
 
 
-def _make(session: Connected, wanted: Sequence[Place], locked: Locked) -> None:
+def _make(session: Connected, wanted: Sequence[AccountPlace], locked: Locked) -> None:
     """Insert the missing accounts. What this transaction inserted is its own; what another one has inserted meanwhile
     is locked, or its number read. A deadlock with that other one is possible, and repeats the transaction."""
     _note_maker(session)
@@ -274,7 +274,7 @@ def _make(session: Connected, wanted: Sequence[Place], locked: Locked) -> None:
     raise RuntimeError("no free account number in this slot")
 
 
-def _number(place: Place, attempt: int) -> int:
+def _number(place: AccountPlace, attempt: int) -> int:
     """The number follows from the name, so that an account that is made again is the one that was remembered."""
     slot, name = place
     drawn = int.from_bytes(genesis(slot, name)[8 * attempt :][:8])
@@ -283,12 +283,12 @@ def _number(place: Place, attempt: int) -> int:
 
 # --- the numbers of system accounts ---
 
-_remembered: WeakKeyDictionary[Engine, dict[Place, int]] = WeakKeyDictionary()
+_remembered: WeakKeyDictionary[Engine, dict[AccountPlace, int]] = WeakKeyDictionary()
 _makers: WeakSet[Transaction] = WeakSet()
 """Transactions in progress that have made accounts: what they read may be their own, and be rolled back."""
 
 
-def _numbers(session: Connected, places: Iterable[Place]) -> dict[Place, int]:
+def _numbers(session: Connected, places: Iterable[AccountPlace]) -> dict[AccountPlace, int]:
     """The numbers of those system accounts that exist. They never change: what others have committed is remembered."""
     connection = session.connection()
     memory = _remembered.setdefault(connection.engine, {})
@@ -301,7 +301,7 @@ def _numbers(session: Connected, places: Iterable[Place]) -> dict[Place, int]:
     if not unknown:
         return found
     unknown.sort()
-    read: dict[Place, int] = {}
+    read: dict[AccountPlace, int] = {}
     for slot, group in groupby(unknown, itemgetter(0)):
         names = [name for _, name in group]
         for start in range(0, len(names), NAMES_AT_ONCE):
@@ -324,7 +324,7 @@ def _note_maker(session: Connected) -> None:
 # --- rows ---
 
 
-def _empty(place: Place, number: int) -> Book:
+def _empty(place: AccountPlace, number: int) -> Book:
     """An account without postings."""
     slot, name = place
     nothing: dict[str, Any] = {**dict.fromkeys(STATE, 0), "id": number, "frozen": False, "head": genesis(slot, name)}

@@ -16,7 +16,7 @@ from app.domain.numbers import rival_ids, slot_of_user
 from app.domain.spending import Spend
 from app.models.slot_watch import of_several_slots
 from app.services.base.transaction import Connected
-from app.services.ledger.accounts import Place
+from app.services.ledger.accounts import AccountPlace
 from app.services.ledger.idempotency import check_key, find_result, of_another_kind
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 from app.services.ledger.spends import DEFAULTS, decide
@@ -61,7 +61,7 @@ def book_batch(
         raise InvalidTransfer(f"a batch has 1 to {MOST} items")
     of_several_slots(session.connection(), "batch")
     placed = [_placed(item) for item in items]
-    places: set[Place] = set()
+    places: set[AccountPlace] = set()
     for one in placed:
         places |= places_of(one.slot, [one.transfer])
     try:

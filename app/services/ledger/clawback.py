@@ -28,7 +28,7 @@ from app.models.base import AnyRow
 from app.models.ledger import LOTS, TRANSFERS
 from app.services.base.transaction import Connected
 from app.services.ledger import hold_rows, holds
-from app.services.ledger.accounts import Place
+from app.services.ledger.accounts import AccountPlace
 from app.services.ledger.given_coins import GIVEN
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.ledger.spends import DEFAULTS
@@ -127,9 +127,9 @@ def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mappin
     return found
 
 
-def places_of_claims(slot: int, claims: Sequence[ClawbackTarget]) -> set[Place]:
+def places_of_claims(slot: int, claims: Sequence[ClawbackTarget]) -> set[AccountPlace]:
     """The accounts that taking back may touch. Debts are locked later, after their wallets, as everybody does."""
-    places: set[Place] = set()
+    places: set[AccountPlace] = set()
     for claim in claims:
         places.add((slot, claim.wallet))
         for code in (ISSUANCE, LOSSES, OWED_BY_USERS, JOURNAL):

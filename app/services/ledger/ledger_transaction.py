@@ -64,7 +64,7 @@ class LedgerTransaction:
         self,
         session: Connected,
         rules: LedgerRules,
-        places: Iterable[accounts.Place],
+        places: Iterable[accounts.AccountPlace],
         at: datetime,
         *,
         ids: Iterable[tuple[int, uuid.UUID]] = (),
@@ -94,7 +94,7 @@ class LedgerTransaction:
         for slot in locked.known:
             self.known |= {(slot, found) for found in idempotency.find_ids(session, slot, by_slot[slot])}
         self.is_claimed = key != accounts.NO_KEY and idempotency.is_claimed(session, locked.known, key)
-        self._changed: dict[accounts.Place, Book] = {}
+        self._changed: dict[accounts.AccountPlace, Book] = {}
         self._transfers, self._lots, self._uses = list[_Row](), list[_Row](), list[_Row]()
         self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()
         self._outbox = Outbox(ACCOUNTS, at)
@@ -389,9 +389,9 @@ class LedgerTransaction:
         return self._numbers[slot, name]
 
 
-def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.Place]:
+def places_of(slot: int, transfers: Iterable[Transfer]) -> set[accounts.AccountPlace]:
     """Every account that these transfers touch."""
-    places = set[accounts.Place]()
+    places = set[accounts.AccountPlace]()
     for transfer in transfers:
         places |= {(slot, transfer.debit), (slot, transfer.credit), (slot, transfer.book)}
     return places

@@ -40,7 +40,7 @@ def check_lines(core: Core, lines: Iterable[OpeningLine]) -> int:
         if line.id in places:
             raise OpeningRefused(f"the id {line.id!r} is used twice")
         places[line.id] = line.transfer("check").id_in(slot_of_user(line.user_id)).int
-    for name in core.read(partial(_moved, places=places)):
+    for name in core.whole.read(partial(_moved, places=places)):
         raise OpeningRefused(f"the line {name!r} was imported before, for another user")
     return len(places)
 
@@ -61,7 +61,7 @@ def book_lines(
     """
     booked = before = 0
     for batch in _batches(lines):
-        result = core.transact(partial(_book, batch=batch, actor=actor))
+        result = core.whole.transact(partial(_book, batch=batch, actor=actor))
         for line, answer in zip(batch, result.answers, strict=True):
             if not isinstance(answer, Posted):
                 raise OpeningRefused(f"the line {line.id!r} of user {line.user_id!r} is refused: {answer.code}")

@@ -21,6 +21,7 @@ from app.services.base.list_pages import (
     SpanBounds,
     TimeSpan,
     beyond,
+    page_everywhere,
     page_of,
     place_at,
     uuid_of_number,
@@ -156,8 +157,13 @@ def list_transfers(core: Core, wanted: TransferFilter, place: ListPlace | None, 
         first = _LAST_VERSION if wanted.newest_first else 0
         values |= accounts.account_keys((slot_of_user(wanted.account.user_id), wanted.account))
         values["version"] = first if place is None else place[0]
-    rows = [ListedTransfer(*row) for row in core.alone(lambda tx: statement.rows(tx, values))]
-    return page_of(rows, limit, _place_in_time if wanted.account is None else _place_in_account)
+
+    def read(tx: Tx) -> list[ListedTransfer]:
+        return [ListedTransfer(*row) for row in statement.rows(tx, values)]
+
+    if wanted.account is None:
+        return page_everywhere(core, read, limit, _place_in_time, newest_first=wanted.newest_first)
+    return page_of(core.of_user(wanted.account.user_id).alone(read), limit, _place_in_account)
 
 
 def view_transfer(core: Core, user_id: str | None, transfer_id: uuid.UUID) -> tuple[ListedTransfer, list[LotPart]]:
@@ -177,7 +183,7 @@ def view_transfer(core: Core, user_id: str | None, transfer_id: uuid.UUID) -> tu
             LotPart(*part) for part in _PARTS.rows(tx, {"slot": slot, "book": book, "version": found.version})
         ]
 
-    answer = core.alone(read)
+    answer = core.at(slot).alone(read)
     if answer is None or user_id not in (None, answer[0].user):
         raise NoSuchEntry(f"no transfer {transfer_id}")
     return answer

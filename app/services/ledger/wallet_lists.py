@@ -130,7 +130,7 @@ def list_lots(core: Core, wanted: LotFilter, place: ListPlace | None, limit: int
         orders = _orders_of(tx, wanted.wallet.user_id, {row.payment for row in rows if row.payment})
         return [_lot(row, orders) for row in rows]
 
-    return page_of(core.read(read), limit, lambda lot: (lot.lot,))
+    return page_of(core.of_user(wanted.wallet.user_id).read(read), limit, lambda lot: (lot.lot,))
 
 
 def _orders_of(tx: Tx, user_id: str, payments: set[str]) -> dict[str, str]:
@@ -262,14 +262,14 @@ def list_holds(core: Core, wanted: HoldFilter, place: ListPlace | None, limit: i
     statement = _holds(
         wanted.state, wanted.asset is not None, wanted.environment is not None, bounds, place is not None
     )
-    rows = [ListedHold(*row) for row in core.alone(lambda tx: statement.rows(tx, values))]
+    rows = [ListedHold(*row) for row in core.of_user(wanted.user_id).alone(lambda tx: statement.rows(tx, values))]
     return page_of(rows, limit, lambda hold: place_at(hold.created_at, hold.id.int))
 
 
 def view_hold(core: Core, user_id: str | None, hold_id: uuid.UUID) -> ListedHold:
     """One hold of the user's; of any user for a caller who speaks for all (None). Raises NoSuchEntry."""
     values = {"slot": slot_of_number(hold_id.int), "id": hold_id, "now": core.clock.now()}
-    row = core.alone(lambda tx: _ONE_HOLD.row(tx, values))
+    row = core.of_number(hold_id.int).alone(lambda tx: _ONE_HOLD.row(tx, values))
     if row is None or user_id not in (None, row[1]):
         raise NoSuchEntry(f"no hold {hold_id}")
     return ListedHold(*row)

@@ -86,7 +86,7 @@ def things_named(core: Core, text: str) -> list[Named]:
             found.setdefault((thing.kind, thing.number), thing)
         return list(found.values())[:MOST_NAMED]
 
-    return core.read(work)
+    return core.whole.read(work)
 
 
 # --- our own numbers: one slot ---

@@ -44,7 +44,7 @@ def timeline(core: Core, order_id: int, *, cursor: str | None = None, limit: int
         found = [entry for source in SOURCES for entry in source(tx, subject, window)]
         return [*found, *tried_deliveries(tx, subject.slot, events_about(tx, subject), window)]
 
-    return _page(core, of_order, cursor, limit)
+    return _page(core, order_id, of_order, cursor, limit)
 
 
 def agreement_timeline(
@@ -58,11 +58,11 @@ def agreement_timeline(
             raise NotFound(agreement=str(number))
         return list(agreement_entries(tx, row, window))
 
-    return _page(core, of_agreement, cursor, limit)
+    return _page(core, number, of_agreement, cursor, limit)
 
 
 def _page(
-    core: Core, read: Callable[[Tx, Window], list[TimelineEntry]], cursor: str | None, limit: int
+    core: Core, number: int, read: Callable[[Tx, Window], list[TimelineEntry]], cursor: str | None, limit: int
 ) -> TimelinePage:
     since, shown = _place(cursor)
     limit = max(1, min(limit, MOST_ENTRIES))
@@ -72,7 +72,7 @@ def _page(
         found = read(tx, Window(since, shown + limit + 1))
         return sorted((entry for entry in found if entry.at >= since), key=lambda entry: entry.place)
 
-    entries = _without_shown(core.read(work, snapshot=True), since, shown)
+    entries = _without_shown(core.of_number(number).read(work, snapshot=True), since, shown)
     page = entries[:limit]
     return TimelinePage(page, _cursor(page, since, shown) if len(entries) > limit else None)
 

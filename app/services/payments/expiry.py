@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import chain
 
 from sqlalchemy import bindparam, or_, select
 
@@ -70,7 +71,7 @@ def close_by_hand(core: Core, payment_id: int, *, actor: str, reason: str) -> No
         _close(tx, order, payment, problem)
         interventions.write_down(tx, slot, payment_id, "payment_closed", actor=actor, reason=reason)
 
-    core.transact(work)
+    core.of_number(payment_id).transact(work)
 
 
 def overdue(tx: Tx, limit: int) -> list[AnyRow]:
@@ -111,8 +112,8 @@ def late_ask_after(core: Core, expires_at: datetime, problem: str, *, answered: 
 def expire_due_orders(core: Core, limit: int) -> int:
     """End orders whose time is over and whose payments have all ended unpaid; how many were looked at."""
     over = _OVER.order_by(_o.expires_at).limit(limit)
-    rows = core.read(lambda tx: tx.execute(over, {"now": tx.now}).all())
-    return sum(expire_order(core, row.slot, row.id) for row in rows)
+    found = (place.read(lambda tx: tx.execute(over, {"now": tx.now}).all()) for place in core.everywhere())
+    return sum(expire_order(core, row.slot, row.id) for row in chain.from_iterable(found))
 
 
 def expire_order(core: Core, slot: int, order_id: int) -> bool:
@@ -121,7 +122,7 @@ def expire_order(core: Core, slot: int, order_id: int) -> bool:
     def work(tx: Tx) -> bool:
         return expire_if_over(tx, payment_rows.lock_order(tx, slot, order_id), core.clock.now())
 
-    return core.transact(work)
+    return core.at(slot).transact(work)
 
 
 def expire_if_over(tx: Tx, order: AnyRow, now: datetime) -> bool:

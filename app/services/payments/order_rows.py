@@ -16,18 +16,7 @@ from app.domain.status import OPEN_PAYMENT, OrderStatus
 from app.models.agreements import PERIODS
 from app.models.orders import Order, Payment
 from app.models.slot_guard import sweep
-from app.services.base.list_pages import (
-    ListPage,
-    ListPlace,
-    SpanBounds,
-    TimeSpan,
-    beyond,
-    newest_of,
-    page_of,
-    place_at,
-    values_of,
-    within,
-)
+from app.services.base.list_pages import ListPlace, SpanBounds, TimeSpan, beyond, newest_of, place_at, values_of, within
 from app.services.base.statements import Statement, make_row_type
 from app.services.base.transaction import Connected
 
@@ -113,28 +102,28 @@ def order_with_payments(tx: Connected, slot: int, order_id: int) -> OrderWithPay
     return found[0] if found else None
 
 
-def orders_listed(
-    tx: Connected, wanted: OrderFilter, place: ListPlace | None, most: int
-) -> ListPage[OrderWithPayments]:
-    """A page of orders, newest first."""
-    values: dict[str, Any] = {"status": wanted.status, "most": most + 1, **wanted.made.values()}
-    bounds = wanted.made.bounds()
-    if wanted.user_id is None:
-        statement = _of_all_users(wanted.status, bounds, place is not None)
-        return page_of(
-            _grouped(statement.rows(tx, {**values, **values_of(place)}), _ListedPayment), most, _place_in_time
-        )
+def all_orders(tx: Connected, wanted: OrderFilter, place: ListPlace | None, most: int) -> list[OrderWithPayments]:
+    """The newest orders of all users of this database that stand behind the place, at most so many."""
+    values = {"status": wanted.status, "most": most, **wanted.made.values(), **values_of(place)}
+    statement = _of_all_users(wanted.status, wanted.made.bounds(), place is not None)
+    return _grouped(statement.rows(tx, values), _ListedPayment)
+
+
+def orders_of_user(
+    tx: Connected, user_id: str, wanted: OrderFilter, place: ListPlace | None, most: int
+) -> list[OrderWithPayments]:
+    """The newest orders of one user that stand behind the place, at most so many."""
     last = MAX_NUMBER if place is None else place[0] - 1
-    values |= {"slot": slot_of_user(wanted.user_id), "user": wanted.user_id, "last": last}
-    statement = _of_user(wanted.status is not None, bounds)
-    return page_of(_grouped(statement.rows(tx, values), _ListedPayment), most, _place_of_user)
+    values = {"slot": slot_of_user(user_id), "user": user_id, "last": last}
+    values |= {"status": wanted.status, "most": most, **wanted.made.values()}
+    return _grouped(_of_user(wanted.status is not None, wanted.made.bounds()).rows(tx, values), _ListedPayment)
 
 
-def _place_in_time(found: OrderWithPayments) -> ListPlace:
+def place_in_time(found: OrderWithPayments) -> ListPlace:
     return place_at(found[0].created_at, found[0].id)
 
 
-def _place_of_user(found: OrderWithPayments) -> ListPlace:
+def place_of_user(found: OrderWithPayments) -> ListPlace:
     """The numbers of one user's orders rise with time, and their index begins with the user."""
     return (found[0].id,)
 

@@ -47,7 +47,7 @@ from app.services.base.idempotency import (
     resource_of,
     stop_unless_new,
 )
-from app.services.base.list_pages import ListPage, ListPlace
+from app.services.base.list_pages import ListPage, ListPlace, page_everywhere, page_of
 from app.services.base.statements import Flight, Statement, make_row_type, with_names
 from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.payments import intents, order_rows, payment_rows, repeated_attempts
@@ -189,7 +189,7 @@ def create_order(core: Core, wanted: NewOrder, request: Keyed) -> Placed:
         return Placed(order.id, payment.id, OrderView(order, [payment]))
 
     def repeated(order_id: int) -> Placed:
-        return core.read(lambda tx: _placed_before(tx, slot, order_id))
+        return core.at(slot).read(lambda tx: _placed_before(tx, slot, order_id))
 
     return remembering(core, slot, request, work, repeated)
 
@@ -264,7 +264,8 @@ def _placed_by_forgotten_key(tx: Tx, slot: int, wanted: NewOrder, buyer: Any, re
 def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
     """The user's order; any order for a caller who speaks for all users (None). Raises NotFound: the order of another
     user is as absent as one that never was."""
-    found = core.alone(lambda tx: order_rows.order_with_payments(tx, slot_of_number(order_id), order_id))
+    slot = slot_of_number(order_id)
+    found = core.at(slot).alone(lambda tx: order_rows.order_with_payments(tx, slot, order_id))
     if found is None or user_id not in (None, found[0].user_id):
         raise NotFound(order=str(order_id))
     return OrderView(*found)
@@ -272,7 +273,12 @@ def view_order(core: Core, user_id: str | None, order_id: int) -> OrderView:
 
 def list_orders(core: Core, wanted: OrderFilter, place: ListPlace | None, limit: int) -> ListPage[OrderView]:
     """A page of orders, newest first: those of one user, or of all."""
-    page = core.alone(partial(order_rows.orders_listed, wanted=wanted, place=place, most=limit))
+    if wanted.user_id is None:
+        read = partial(order_rows.all_orders, wanted=wanted, place=place, most=limit + 1)
+        page = page_everywhere(core, read, limit, order_rows.place_in_time)
+    else:
+        mine = partial(order_rows.orders_of_user, user_id=wanted.user_id, wanted=wanted, place=place, most=limit + 1)
+        page = page_of(core.of_user(wanted.user_id).alone(mine), limit, order_rows.place_of_user)
     return ListPage([OrderView(order, payments) for order, payments in page.rows], page.next)
 
 

@@ -55,7 +55,7 @@ def told_without_a_buyer(core: Core, reported: ReportedFact) -> list[AnyRow]:
     slot, environment = slot_of_reference(theirs), reported.environment
     if slot == reported.slot:
         return []
-    rows = core.read(lambda s: refund_rows.waiting_facts(s, slot, reported.account.name, environment))
+    rows = core.at(slot).read(lambda s: refund_rows.waiting_facts(s, slot, reported.account.name, environment))
     return [row for row in rows if row.content["theirs"] == theirs and row.payment_id is None]
 
 

@@ -55,7 +55,7 @@ def list_overdue_refunds(core: Core, limit: int) -> Overdue:
         .order_by(_r.created_at, _r.id)
         .limit(limit)
     )
-    return core.read(lambda tx: Overdue(list(tx.execute(wanted)), _without_size(tx, limit)))
+    return core.whole.read(lambda tx: Overdue(list(tx.execute(wanted)), _without_size(tx, limit)))
 
 
 def _without_size(tx: Tx, limit: int) -> list[AnyRow]:
@@ -120,7 +120,7 @@ def end_by_hand(core: Core, refund_id: int, *, by: str, reason: str) -> None:
         payment_id = row.payment_id
         interventions.write_down(tx, slot, payment_id, "refund_ended", actor=name, reason=why, refund_id=refund_id)
 
-    core.transact(work)
+    core.of_number(refund_id).transact(work)
     _log.warning("refund_ended_by_hand", number=refund_id, by=name, reason=why)
 
 

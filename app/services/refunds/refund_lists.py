@@ -13,7 +13,7 @@ from app.domain.refunding import RefundStatus
 from app.models.orders import Order
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
-from app.services.base.context import Core
+from app.services.base.context import Core, Tx
 from app.services.base.errors import NotFound
 from app.services.base.list_pages import (
     ListPage,
@@ -22,6 +22,7 @@ from app.services.base.list_pages import (
     TimeSpan,
     beyond,
     newest_of,
+    page_everywhere,
     page_of,
     place_at,
     values_of,
@@ -72,14 +73,19 @@ def list_refunds(core: Core, wanted: RefundFilter, place: ListPlace | None, limi
         wanted.made.bounds(),
         place is not None,
     )
-    rows = [_ListedRefund._make(row) for row in core.alone(lambda tx: statement.rows(tx, values))]
-    return page_of(rows, limit, _place)
+
+    def read(tx: Tx) -> list[Any]:
+        return [_ListedRefund._make(row) for row in statement.rows(tx, values)]
+
+    if not slots:
+        return page_everywhere(core, read, limit, _place)
+    return page_of(core.at(slots[0]).alone(read), limit, _place)
 
 
 def check_owner(core: Core, user_id: str, refund_id: int) -> None:
     """Raises NotFound unless there is such a refund of an order of the user's."""
     values = {"slot": slot_of_number(refund_id), "id": refund_id, "user": user_id}
-    if core.alone(lambda tx: _OWNED.row(tx, values)) is None:
+    if core.of_number(refund_id).alone(lambda tx: _OWNED.row(tx, values)) is None:
         raise NotFound(refund=str(refund_id))
 
 

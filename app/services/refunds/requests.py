@@ -237,7 +237,7 @@ def _made_at(row: AnyRow) -> tuple[datetime, int]:
 def view_refund(core: Core, refund_id: int) -> AnyRow:
     """One refund with its user. Raises NotFound."""
     slot = slot_of_number(refund_id)
-    row = core.read(lambda tx: refund_rows.owned_refund(tx, slot, refund_id))
+    row = core.of_number(refund_id).read(lambda tx: refund_rows.owned_refund(tx, slot, refund_id))
     if row is None:
         raise NotFound(refund=str(refund_id))
     return row
@@ -245,7 +245,9 @@ def view_refund(core: Core, refund_id: int) -> AnyRow:
 
 def list_refunds_of_order(core: Core, order_id: int) -> list[AnyRow]:
     """All refunds of an order's payments, oldest first, whoever wanted them."""
-    return core.read(lambda tx: refund_rows.refunds_of_order(tx, slot_of_number(order_id), order_id))
+    return core.of_number(order_id).read(
+        lambda tx: refund_rows.refunds_of_order(tx, slot_of_number(order_id), order_id)
+    )
 
 
 def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow | None]:

@@ -29,11 +29,11 @@ TWO = (
 
 def imported(world: World, text: str) -> dict[str, int]:
     catalogue = parse_catalogue(text)
-    return world.core.transact(lambda session: import_products(session, catalogue, world.clock.now()))
+    return world.core.whole.transact(lambda session: import_products(session, catalogue, world.clock.now()))
 
 
 def for_sale(world: World) -> list[str]:
-    return [row.sku for row in world.core.read(lambda s: products_for_sale(s, world.clock.now()))]
+    return [row.sku for row in world.core.whole.read(lambda s: products_for_sale(s, world.clock.now()))]
 
 
 def counts(**given: int) -> dict[str, int]:
@@ -55,7 +55,7 @@ def test_what_the_file_no_longer_names_is_retired_and_can_come_back(world: World
         orders.create_order(
             world.core, NewOrder("alice", "gems", 1, PayBy("sandbox", "page")), keyed("a", "k", "o", {})
         )
-    found: Any = world.core.read(lambda session: product_of_store(session, "store", "com.gems"))
+    found: Any = world.core.whole.read(lambda session: product_of_store(session, "store", "com.gems"))
     assert found.sku == "gems", "it was bought in the store while it was for sale"
     assert imported(world, TWO) == counts(changed=1, unchanged=1)
 

@@ -13,7 +13,7 @@ from tests.support.world import World
 
 
 def store(world: World, account: str = "sandbox") -> DatabaseKeys:
-    return DatabaseKeys(account, lambda: world.core.sessions, world.clock)
+    return DatabaseKeys(account, lambda: world.core.whole.sessions, world.clock)
 
 
 def test_a_key_put_by_one_process_is_there_for_another_after_a_minute_at_most(world: World) -> None:

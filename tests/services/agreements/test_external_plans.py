@@ -29,13 +29,13 @@ OUTSIDE = PLANS.replace('title = "VIP', 'fulfilment = "external"\ntitle = "VIP')
 def house(world: World) -> AgreementHouse:
     house = agreement_house(world)
     text = OUTSIDE + "[[products.grants]]\namount = 50\n"
-    house.core.transact(lambda tx: import_products(tx, parse_catalogue(text), world.clock.now()))
+    house.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(text), world.clock.now()))
     return house
 
 
 def _wish(house: AgreementHouse, number: int, period: int = -1) -> AnyRow:
     row, order = house.row(number), house.periods(number)[period].order_id
-    found = house.core.read(lambda tx: fulfilments.find_fulfilment(tx, row.slot, order))
+    found = house.core.whole.read(lambda tx: fulfilments.find_fulfilment(tx, row.slot, order))
     assert found is not None
     return found
 
@@ -68,7 +68,7 @@ def test_a_period_that_the_backend_refuses_to_deliver_is_given_back_and_is_not_a
 
 
 def test_a_period_of_a_store_is_delivered_by_the_backend_too(house: AgreementHouse) -> None:
-    token = house.core.transact(lambda tx: str(ensure_user(tx, "alice").token))
+    token = house.core.whole.transact(lambda tx: str(ensure_user(tx, "alice").token))
     begins = house.world.clock.now()
     told: dict[str, Any] = {"owner": token, "product": "vip.monthly", "account": "store-app", "live": False}
     end = begins + timedelta(days=30)

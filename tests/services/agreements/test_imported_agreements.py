@@ -96,12 +96,12 @@ def store_paid(theirs: str, at: datetime, end: datetime, **told: Any) -> Fact:
 
 def what_became(house: AgreementHouse) -> list[tuple[str, str, str]]:
     query = text("/* sweep: audit */ SELECT content, kind, outcome, reason FROM facts ORDER BY recorded_at, id")
-    return [(row.kind, row.outcome, row.reason) for row in house.core.read(lambda tx: tx.execute(query).all())]
+    return [(row.kind, row.outcome, row.reason) for row in house.core.whole.read(lambda tx: tx.execute(query).all())]
 
 
 def orders(house: AgreementHouse) -> int:
     query = text("/* sweep: audit */ SELECT count(*) FROM orders")
-    return int(house.core.read(lambda tx: tx.execute(query).scalar_one()))
+    return int(house.core.whole.read(lambda tx: tx.execute(query).scalar_one()))
 
 
 def test_it_is_charged_on_from_what_is_paid_and_the_provider_is_asked_by_the_old_number(house: AgreementHouse) -> None:
@@ -160,11 +160,11 @@ def test_words_that_came_before_the_import_apply_after_it(house: AgreementHouse)
     done, _ = parked.look_at_parked(house.core, parked.PARKED_START)
     assert done == 1, "what is older than 30 days is looked at by hand"
     assert house.active("bob") == {"vip": MARCH}
-    oldest = house.core.read(lambda tx: parked.list_parked(tx, "parked", 10))
+    oldest = house.core.whole.read(lambda tx: parked.list_parked(tx, "parked", 10))
     for row in oldest:
         assert parked.reexamine(house.core, row.id).outcome == "applied"
     assert house.row(number_of(house)).status == "ended"
-    assert house.core.read(lambda tx: parked.list_parked(tx, "parked", 10)) == []
+    assert house.core.whole.read(lambda tx: parked.list_parked(tx, "parked", 10)) == []
     assert parked.look_at_parked(house.core, parked.PARKED_START)[0] == 0
     house.world.assert_balanced()
 

@@ -35,7 +35,7 @@ class Subscriber:
 
     def __init__(self, house: AgreementHouse, user: str = "alice") -> None:
         self.house, self.user = house, user
-        self.token = str(house.core.transact(lambda tx: ensure_user(tx, user)).token)
+        self.token = str(house.core.whole.transact(lambda tx: ensure_user(tx, user)).token)
         self.original = f"original-{user}"
 
     def fact(self, kind: Kind, at: datetime, theirs: str | None = None, **told: Any) -> Fact:
@@ -66,6 +66,18 @@ def test_the_first_fact_makes_the_agreement_and_each_period_extends_it(house: Ag
     assert house.active() == {"vip": THIRD}
     assert house.events() == ["agreement.signed", "agreement.renewed", "agreement.renewed"]
     house.world.assert_balanced()
+
+
+def test_an_agreement_came_into_force_with_its_first_period_whichever_was_told_first(house: AgreementHouse) -> None:
+    """After a gap, the first period behind that gap counts."""
+    periods = (("1", FIRST, SECOND), ("2", SECOND, THIRD), ("3", THIRD, FOURTH))
+    for n, order in enumerate(itertools.permutations(periods)):
+        one = Subscriber(house, f"user-{n}")
+        one.tell(*(one.paid(*period) for period in order))
+        assert [row.signed_at for row in one.rows] == [FIRST], order
+    late = Subscriber(house, "late")
+    late.tell(late.paid("3", THIRD, FOURTH), late.paid("1", FIRST, SECOND))
+    assert [row.signed_at for row in late.rows] == [THIRD]
 
 
 def test_facts_in_any_order_come_to_one_state(house: AgreementHouse) -> None:

@@ -59,8 +59,8 @@ class Shop:
         self.give("erin", 3)
         assert not self.spend("erin", 4)
         core = self.world.core
-        core.alone(lambda tx: claims.claim(tx, *PURCHASE, "alice"))
-        core.alone(lambda tx: claims.claim_agreement(tx, *AGREEMENT, "alice", paid_at=core.clock.now()))
+        claims.claim(core, *PURCHASE, "alice")
+        claims.claim_agreement(core, *AGREEMENT, "alice", paid_at=core.clock.now())
         self.anchor = self.made_anchor()
         assert self.found() == []
 
@@ -88,27 +88,29 @@ class Shop:
 
     def post(self, user: str, wanted: Any) -> None:
         core = self.world.core
-        core.transact(lambda tx: ledger.post(tx, slot_of_user(user), [wanted], at=tx.now, rules=core.rules.ledger))
+        core.whole.transact(
+            lambda tx: ledger.post(tx, slot_of_user(user), [wanted], at=tx.now, rules=core.rules.ledger)
+        )
 
     def spend(self, user: str, amount: int) -> bool:
         """Whether the coins were there."""
         core, wanted = self.world.core, Spend(user, "coin", amount, f"sword {amount}", environment="sandbox")
         rules = core.rules.ledger
-        done = core.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now, rules=rules))
+        done = core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now, rules=rules))
         return isinstance(done, Posted)
 
     def made_anchor(self) -> list[bytes]:
-        return list(signed_lines(HEADER, anchor_lines(self.world.core.sessions), Seals()))
+        return list(signed_lines(HEADER, anchor_lines(self.world.core.whole.sessions), Seals()))
 
     def found(self) -> list[str]:
         assert proved_header(self.anchor, Seals()) == HEADER
-        findings = audit_against(self.world.core.sessions, contents(self.anchor))
+        findings = audit_against(self.world.core.whole.sessions, contents(self.anchor))
         return [f"{finding.what}: {finding.detail}" for finding in findings]
 
     def audit(self) -> list[str]:
         """What the audit finds that has no anchor."""
         core = self.world.core
-        return [found.what for found in audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))]
+        return [found.what for found in audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now))]
 
     def forget_wallet(self, user: str) -> None:
         """Take a user's wallet away with all that is in it."""
@@ -278,7 +280,7 @@ def test_ordinary_life_gives_no_finding(shop: Shop) -> None:
     shop.tell_refund(at=timedelta(hours=1), minor=None)
     assert [row.id for row in shop.refunds()] == [row.id for row in before]
     assert shop.refunds() != before
-    core.alone(lambda tx: claims.claim_agreement(tx, *AGREEMENT, "bob", paid_at=core.clock.now() + timedelta(days=1)))
+    claims.claim_agreement(core, *AGREEMENT, "bob", paid_at=core.clock.now() + timedelta(days=1))
     assert shop.spend("carol", 6)
     assert not shop.spend("erin", 5)
     for day in range(4):

@@ -32,12 +32,12 @@ def told_late(world: World) -> World:
 
 def _findings(world: World) -> list[str]:
     as_of = AsOf(world.core.rules.ledger, world.core.clock.now)
-    return [found.what for found in run.audit(world.core.sessions, as_of)]
+    return [found.what for found in run.audit(world.core.whole.sessions, as_of)]
 
 
 def _times(world: World) -> dict[str, timedelta | None]:
     query = text("/* sweep: audit */ SELECT kind, created_at, effective_at FROM transfers")
-    rows = world.core.read(lambda tx: tx.execute(query.columns(created_at=Moment, effective_at=Moment)).all())
+    rows = world.core.whole.read(lambda tx: tx.execute(query.columns(created_at=Moment, effective_at=Moment)).all())
     return {row.kind: None if row.effective_at is None else row.created_at - row.effective_at for row in rows}
 
 

@@ -182,9 +182,9 @@ def test_every_column_has_its_edit_or_has_no_effect() -> None:
 def test_untouched_gifts_are_clean(world: World) -> None:
     """On each engine: gifts and recalls under way and ended."""
     friends = _live(world)
-    assert _findings(friends.world.core.sessions) == []
+    assert _findings(friends.world.core.whole.sessions) == []
     friends.work()
-    assert (_findings(friends.world.core.sessions), friends.in_transit) == ([], 0)
+    assert (_findings(friends.world.core.whole.sessions), friends.in_transit) == ([], 0)
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS)

@@ -36,7 +36,7 @@ class Books:
 
     def edit(self, sql: str, **values: Any) -> None:
         """As somebody with a database console: past every guard of ours. `<text>` is that text as JSON."""
-        engine = self.world.core.sessions.kw["bind"]
+        engine = self.world.core.whole.sessions.kw["bind"]
         as_json = ("CAST(", " AS jsonb)") if engine.dialect.name == "postgresql" else ("(", ")")
         sql = sql.replace("<", as_json[0]).replace(">", as_json[1])
         with engine.begin() as connection:
@@ -47,7 +47,7 @@ class Books:
 
     def findings(self) -> list[tuple[str, str]]:
         core = self.world.core
-        found = run_audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))
+        found = run_audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now))
         return [(finding.what, finding.detail) for finding in found]
 
 
@@ -206,7 +206,7 @@ def test_coins_booked_as_a_purchase_that_no_fact_explains_are_found(books: Books
         amount=1000,
         kind="purchase",
     )
-    books.world.core.transact(lambda session: ledger.post(session, slot, [gift], at=at))
+    books.world.core.whole.transact(lambda session: ledger.post(session, slot, [gift], at=at))
     (detail,) = [detail for what, detail in books.findings() if what == "transfer_unexplained"]
     assert f"purchase of 1000 coin, user alice; see `tillbook find {gift.id_in(slot)}`" in detail
 
@@ -215,7 +215,7 @@ def test_the_audit_is_quiet_about_traffic_in_between(world: World) -> None:
     for number in range(30):
         world.order(f"user-{number}")
     as_of = AsOf(world.core.rules.ledger, world.core.clock.now)
-    assert run_audit(world.core.sessions, as_of, progress=lambda _: _pay_one(world)) == []
+    assert run_audit(world.core.whole.sessions, as_of, progress=lambda _: _pay_one(world)) == []
     world.assert_balanced()
 
 

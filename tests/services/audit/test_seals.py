@@ -65,7 +65,7 @@ class Shop:
 
     def edit(self, sql: str, **values: Any) -> None:
         """As somebody with a database console: past every guard of ours."""
-        engine = self.world.core.sessions.kw["bind"]
+        engine = self.world.core.whole.sessions.kw["bind"]
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SET session_replication_role = replica"))
@@ -79,7 +79,7 @@ class Shop:
 
     def audit(self) -> list[Finding]:
         core = self.world.core
-        return audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))
+        return audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now))
 
     def found(self) -> list[str]:
         return [finding.detail for finding in self.audit() if finding.what == "seal"]
@@ -89,7 +89,7 @@ def give(world: World, user: str, amount: int) -> None:
     slot = slot_of_user(user)
     coins = grant(user, "coin", amount, f"gift {amount}", reason="sorry", actor="ann", environment="sandbox")
     core = world.core
-    core.transact(lambda tx: ledger.post(tx, slot, [coins], at=tx.now, rules=core.rules.ledger))
+    core.whole.transact(lambda tx: ledger.post(tx, slot, [coins], at=tx.now, rules=core.rules.ledger))
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_rows_from_before_there_was_a_key_need_no_seal_of_the_key(engine: Engine
     world = build_world(engine, sessions)
     world.pay(world.order("alice").payments[0].id)
     world.deliver()
-    shop_engine = world.core.sessions.kw["bind"]
+    shop_engine = world.core.whole.sessions.kw["bind"]
     with shop_engine.begin() as connection:
         connection.execute(text("/* sweep: operator */ UPDATE orders SET seal = NULL"))
     world.clock.advance(3600)
@@ -196,4 +196,4 @@ def test_rows_from_before_there_was_a_key_need_no_seal_of_the_key(engine: Engine
     later.pay(number)
     later.receive(later.notification(number))
     core = later.core
-    assert audit(core.sessions, AsOf(core.rules.ledger, core.clock.now)) == []
+    assert audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now)) == []

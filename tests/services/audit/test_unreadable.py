@@ -34,7 +34,7 @@ def shop(world: World) -> World:
 
 @pytest.mark.parametrize("statement", EDITS.values(), ids=EDITS)
 def test_an_unreadable_row_is_a_finding_and_the_other_proofs_go_on(shop: World, engine: Engine, statement: str) -> None:
-    sessions = shop.core.sessions
+    sessions = shop.core.whole.sessions
     anchor = list(anchor_lines(sessions))
     edit(engine, statement, "UPDATE orders SET quantity = 9")
     found = audit(sessions, AsOf(shop.core.rules.ledger, shop.core.clock.now))

@@ -46,7 +46,7 @@ def _with_numbers(world: World, given: list[int]) -> None:
 
 def _asks(world: World) -> list[Any]:
     wanted = select(Ask.__table__).prefix_with(sweep("audit")).order_by(Ask.__table__.c.id)
-    return list(world.core.read(lambda tx: tx.execute(wanted).all()))
+    return list(world.core.whole.read(lambda tx: tx.execute(wanted).all()))
 
 
 def test_a_question_about_another_payment_is_not_taken_for_this_one_because_it_has_the_number(
@@ -54,24 +54,24 @@ def test_a_question_about_another_payment_is_not_taken_for_this_one_because_it_h
 ) -> None:
     first, second = payments
     slot = slot_of_number(first)
-    world.core.transact(lambda tx: ask_for_refunds(tx, slot, first))
+    world.core.whole.transact(lambda tx: ask_for_refunds(tx, slot, first))
     [ask] = _asks(world)
     _with_numbers(world, [ask.id, ask.id])
-    world.core.transact(lambda tx: ask_for_refunds(tx, slot, second))
+    world.core.whole.transact(lambda tx: ask_for_refunds(tx, slot, second))
     assert {row.payment_id for row in _asks(world)} == {first, second}
 
 
 def test_a_question_that_was_put_before_is_put_once(world: World, payments: list[int]) -> None:
     slot = slot_of_number(payments[0])
     for _ in range(2):
-        world.core.transact(lambda tx: ask_for_refunds(tx, slot, payments[0]))
+        world.core.whole.transact(lambda tx: ask_for_refunds(tx, slot, payments[0]))
     assert len(_asks(world)) == 1
 
 
 def test_a_bill_is_read_although_its_number_was_given_out_to_another(world: World) -> None:
     house = settling_house(world)
     house.bring("first", [alien_line("t-1", None)])
-    [known] = world.core.read(readings.list_readings)
+    [known] = world.core.whole.read(readings.list_readings)
     _with_numbers(world, [known.id])
     house.bring("second", [alien_line("t-2", None)])
     assert sorted(house.readings()) == [("first", "read", 1), ("second", "read", 1)]
@@ -114,8 +114,8 @@ def test_an_entry_by_hand_is_neither_lost_nor_taken_for_another_that_has_its_num
 def test_a_clock_that_stands_still_is_an_error_and_no_silence(world: World, payments: list[int]) -> None:
     first, second = payments
     slot = slot_of_number(first)
-    world.core.transact(lambda tx: ask_for_refunds(tx, slot, first))
+    world.core.whole.transact(lambda tx: ask_for_refunds(tx, slot, first))
     [ask] = _asks(world)
     _with_numbers(world, [ask.id] * NUMBER_ATTEMPTS)
     with pytest.raises(RuntimeError, match="clock"):
-        world.core.transact(lambda tx: ask_for_refunds(tx, slot, second))
+        world.core.whole.transact(lambda tx: ask_for_refunds(tx, slot, second))

@@ -72,7 +72,7 @@ def test_reports_say_what_the_replica_has_heard_and_everything_else_says_what_is
 
 def test_nothing_is_changed_through_the_replica(core: Core) -> None:
     with pytest.raises(DBAPIError, match=r"read-?only"):
-        core.for_reports().transact(lambda tx: tx.execute(text("DELETE FROM provider_keys")))
+        core.for_reports().whole.transact(lambda tx: tx.execute(text("DELETE FROM provider_keys")))
     assert _buyers(core.for_reports()) == ["alice"]
 
 

@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_refused_with_its_reason_and_read_when_its_plugin
     with capture_logs() as logged:
         assert read_all(house) == 4
     assert [line["log_level"] for line in logged if line["event"] == "bill_refused"] == ["error"] * 4
-    refused = house.world.core.read(lambda tx: readings.list_readings(tx, "sandbox", "refused"))
+    refused = house.world.core.whole.read(lambda tx: readings.list_readings(tx, "sandbox", "refused"))
     assert {row.name: row.problem for row in refused} == {
         "garbage": "not a bill",
         "short": "rows are missing",

@@ -32,7 +32,7 @@ _c, _t = CallMade.__table__.c, Telling.__table__.c
 
 def remembered(world: World) -> list[AnyRow]:
     wanted = select(*_c).prefix_with(sweep("operator")).order_by(_c.at, _c.id)
-    return world.core.read(lambda tx: list(tx.execute(wanted)))
+    return world.core.whole.read(lambda tx: list(tx.execute(wanted)))
 
 
 def ends(world: World) -> list[tuple[str, str, str]]:
@@ -118,7 +118,7 @@ def test_the_call_is_written_in_the_transaction_of_the_fact_that_it_brought(worl
     world.simulator.faults.lose = 1
     world.pay(payment_id)
     begun: list[object] = []
-    engine = world.core.sessions.kw["bind"]
+    engine = world.core.whole.sessions.kw["bind"]
 
     def began(connection: object) -> None:
         begun.append(connection)
@@ -149,10 +149,10 @@ def test_a_plain_repeat_writes_nothing_and_a_new_road_writes_one_row(world: Worl
     for _ in range(2):
         world.receive(world.notification(payment_id))
     wanted = select(*_t).prefix_with(sweep("operator"))
-    assert world.core.read(lambda tx: tx.execute(wanted).all()) == []
+    assert world.core.whole.read(lambda tx: tx.execute(wanted).all()) == []
     for _ in range(3):
         payment_queries.ask(world.core, payment_id)
-    (row,) = world.core.read(lambda tx: tx.execute(wanted).all())
+    (row,) = world.core.whole.read(lambda tx: tx.execute(wanted).all())
     assert (row.road, row.differs, row.message_id) == ("query", "", None)
 
 
@@ -209,7 +209,7 @@ def test_the_worker_deletes_old_calls_in_batches(world: World) -> None:
     slot = slot_of_number(world.order().order.id)
     row = {name: getattr(remembered(world)[0], name) for name in _c.keys()}  # noqa: SIM118 - a collection of columns, no dictionary
     rows = [{**row, "id": world.core.numbers.next(slot)} for _ in range(2 * call_log.MOST_DELETED)]
-    world.core.transact(lambda tx: tx.execute(insert(CallMade), rows))
+    world.core.whole.transact(lambda tx: tx.execute(insert(CallMade), rows))
     world.clock.advance(world.core.rules.call_days * 86_400 + 60)
     worker = Worker(world.core)
     (lane,) = [lane for lane in worker.lanes if lane.name == "old calls"]

@@ -19,7 +19,7 @@ ASKS = "/* sweep: operator */ SELECT refund FROM asks ORDER BY refund"
 
 
 def kept(world: World) -> list[str]:
-    return [row.refund for row in world.core.read(lambda tx: tx.execute(text(ASKS)).all())]
+    return [row.refund for row in world.core.whole.read(lambda tx: tx.execute(text(ASKS)).all())]
 
 
 def answered_question(world: World, refund: str = "") -> Buyer:

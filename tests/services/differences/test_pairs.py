@@ -41,7 +41,7 @@ def matched(house: SettlingHouse, one: AnyRow, other: AnyRow) -> list[str]:
 
 
 def whats(house: SettlingHouse, row: AnyRow) -> list[str]:
-    return [change.what for change in house.world.core.read(partial(changes_of, row=row))]
+    return [change.what for change in house.world.core.whole.read(partial(changes_of, row=row))]
 
 
 def test_two_that_a_person_matches_end_together_and_stay_ended_until_a_bill_tells_one_otherwise(
@@ -49,7 +49,7 @@ def test_two_that_a_person_matches_end_together_and_stay_ended_until_a_bill_tell
 ) -> None:
     ours, theirs = two_sides(house)
     for row, other in ((ours, theirs), (theirs, ours)):
-        assert [one.id for one in house.world.core.read(partial(proposed_others, row=row))] == [other.id]
+        assert [one.id for one in house.world.core.whole.read(partial(proposed_others, row=row))] == [other.id]
     assert matched(house, ours, theirs) == ["matched", "matched"]
     assert matched(house, theirs, ours) == ["matched", "matched"]
     assert whats(house, ours) == ["opened", "matched"]
@@ -101,7 +101,7 @@ def test_what_cannot_be_one_is_refused(house: SettlingHouse) -> None:
     confirm_write_off(core, theirs.id, actor="li")
     with pytest.raises(NotDone, match="written_off"):
         matched(house, ours, theirs)
-    assert house.world.core.read(partial(proposed_others, row=ours)) == []
+    assert house.world.core.whole.read(partial(proposed_others, row=ours)) == []
     assert house.again(ours).state == "open"
 
 

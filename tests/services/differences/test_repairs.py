@@ -29,7 +29,7 @@ from app.services.facts.assigned import NotAssigned, assign, plan_assignment
 from app.services.facts.parked import NotReexamined, list_parked, reexamine
 from app.services.refunds import requests
 from app.worker import Worker
-from tests.support.databases import sessions_for
+from tests.support.databases import one_database, sessions_for
 from tests.support.facts import paid_fact, told
 from tests.support.faults import Fuse, Injected, fused_engine, raising
 from tests.support.settling_house import NOON, SettlingHouse, alien_line, bill_bytes_of, line_of, settling_house
@@ -45,7 +45,7 @@ def house(world: World) -> SettlingHouse:
 
 def history(house: SettlingHouse, number: int) -> list[tuple[str, str]]:
     row = next(row for row in house.listed("all") if row.id == number)
-    return [(change.what, change.actor) for change in house.world.core.read(partial(changes_of, row=row))]
+    return [(change.what, change.actor) for change in house.world.core.whole.read(partial(changes_of, row=row))]
 
 
 def repaired(house: SettlingHouse, number: int, repair: Repair | None = None) -> None:
@@ -180,7 +180,7 @@ def test_money_that_only_the_bill_knew_is_given_to_the_order_of_a_user_by_a_pers
     house.maker.answers["T-nobody"] = (known,)
     repaired(house, row.id)
     assert (house.again(row).state, world.money("suspense"), world.coins()) == ("gone", 600, 0)
-    [fact] = core.read(partial(list_parked, outcome="parked", limit=10, theirs="T-nobody"))
+    [fact] = core.whole.read(partial(list_parked, outcome="parked", limit=10, theirs="T-nobody"))
     plan = plan_assignment(core, fact.id, order)
     assert plan.sentence.startswith(f"give 600 CNY of T-nobody to order {order} of user alice (1 ")
     assert (world.money("suspense"), world.coins()) == (600, 0)
@@ -193,7 +193,7 @@ def test_money_that_only_the_bill_knew_is_given_to_the_order_of_a_user_by_a_pers
         plan_assignment(core, fact.id, other)
     assert (world.money("suspense"), world.money("sales"), world.coins(), world.coins("bob")) == (0, 600, 66, 0)
     house.compare()
-    assert (house.listed(), core.read(partial(list_parked, outcome="parked", limit=10))) == ([], [])
+    assert (house.listed(), core.whole.read(partial(list_parked, outcome="parked", limit=10))) == ([], [])
     told(world, known)  # the provider repeats itself
     assert world.coins() == 66
     refund = replace(known, kind=Kind.REFUNDED, ref=Ref(ours, "T-nobody", refund="R-1"), money=Money(200, "CNY"))
@@ -202,8 +202,8 @@ def test_money_that_only_the_bill_knew_is_given_to_the_order_of_a_user_by_a_pers
         told(world, refund)
         Worker(core).run_once()
     assert (world.money("sales"), world.money("clearing:sandbox"), world.coins()) == (400, -400, 66 - 22)
-    assert core.read(partial(list_parked, outcome="parked", limit=10)) == []
-    [deed] = core.read(lambda tx: tx.execute(select(Intervention.__table__).prefix_with(sweep("operator"))).all())
+    assert core.whole.read(partial(list_parked, outcome="parked", limit=10)) == []
+    [deed] = core.whole.read(lambda tx: tx.execute(select(Intervention.__table__).prefix_with(sweep("operator"))).all())
     assert (deed.what, deed.actor, deed.payment_id) == ("fact_assigned", "wang", payment)
     world.assert_balanced()
 
@@ -217,19 +217,21 @@ def test_assigning_that_is_stopped_anywhere_is_gone_on_with_and_credits_once(
     known = Fact(Kind.PAID, Ref("1234567890123456789", "T-1"), NOON, Money(600, "CNY"), account="m-1", live=False)
     told(world, known)
     told(world, replace(known, ref=Ref("1234567890123456790", "T-2"), money=Money(500, "CNY")))
-    (first,), (second,) = (core.read(partial(list_parked, outcome="parked", limit=1, theirs=n)) for n in ("T-1", "T-2"))
+    (first,), (second,) = (
+        core.whole.read(partial(list_parked, outcome="parked", limit=1, theirs=n)) for n in ("T-1", "T-2")
+    )
     with pytest.raises(NotAssigned, match="other_amount"):
         plan_assignment(core, second.id, order)
     fuse = Fuse(raising)
     engine = fused_engine(database_url, fuse)
-    fused = replace(core, sessions=sessions_for(engine))
+    fused = replace(core, databases=one_database(sessions_for(engine)))
     reasons, steps = set(), 0
     while True:
         steps += 1
         with fuse.armed(steps), suppress(Injected):
             assign(fused, plan_assignment(core, first.id, order), actor="wang", reason="she showed the receipt")
         told(world, known)
-        waiting = core.read(partial(list_parked, outcome="parked", limit=10, theirs="T-1"))
+        waiting = core.whole.read(partial(list_parked, outcome="parked", limit=10, theirs="T-1"))
         reasons |= {one.reason for one in waiting}
         if not waiting:
             break

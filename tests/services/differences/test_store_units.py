@@ -40,7 +40,7 @@ def bring_all(store: Store) -> None:
 
 def differences(store: Store) -> list[tuple[str, str, str]]:
     wanted = select(_d.type, _d.subject, _d.state).order_by(_d.type, _d.subject)
-    return [tuple(row) for row in store.core.read(lambda tx: tx.execute(wanted).all())]
+    return [tuple(row) for row in store.core.whole.read(lambda tx: tx.execute(wanted).all())]
 
 
 def test_a_purchase_that_nobody_told_us_is_a_difference_until_it_is_told(store: Store) -> None:
@@ -75,10 +75,10 @@ def test_a_month_whose_refunds_differ_says_so_when_it_is_over(store: Store) -> N
 
 
 def repaired(store: Store, repair: Repair) -> str:
-    row = store.core.read(lambda tx: tx.execute(select(*_d)).one())
+    row = store.core.whole.read(lambda tx: tx.execute(select(*_d)).one())
     plan = plan_repair(store.core, row.id, repair)
     carry_out(store.core, plan, actor="mei", reason="looked at the store's pages")
-    return str(store.core.read(lambda tx: tx.scalar(select(_d.state))))
+    return str(store.core.whole.read(lambda tx: tx.scalar(select(_d.state))))
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -106,11 +106,11 @@ def test_units_that_a_report_lacks_are_repaired_by_its_new_version_or_two_person
     store.shop.control("sell-other", sku="other.gems", app="SIMULATEDAPP", units=5, day="2026-01-06")
     bring_all(store)
     of_bob = BILL_LINES.c.at > SINCE + timedelta(days=2), BILL_LINES.c.at < SINCE + timedelta(days=5)
-    store.core.transact(lambda tx: tx.execute(delete(BILL_LINES).where(*of_bob)))
+    store.core.whole.transact(lambda tx: tx.execute(delete(BILL_LINES).where(*of_bob)))
     comparisons.compare_account(store.core, store.account, SINCE, UNTIL)
     [(kind, subject, state)] = differences(store)
     assert (kind, state) == ("ours_not_theirs", "open"), subject
-    row = store.core.read(lambda tx: tx.execute(select(*_d)).one())
+    row = store.core.whole.read(lambda tx: tx.execute(select(*_d)).one())
     assert repaired(store, Repair.ASK) == "open", "the store says that we are right"
     propose_write_off(store.core, row.id, "their report is wrong", actor="mei")
     with pytest.raises(NotDone, match="another person"):

@@ -41,7 +41,7 @@ def test_days_with_real_bills_settle_but_for_what_the_bills_have_wrong(world: Wo
         worker.run_once()
         world.clock.advance(86_400)
     worker.run_once()
-    read = world.core.read(readings.list_readings)
+    read = world.core.whole.read(readings.list_readings)
     assert {row.status for row in read} == {"read"}
     found = list_differences(world.core, DifferenceFilter(), None, 100).rows
     assert Counter((row.type, row.ours) for row in found if row.side == "trades") == Counter(
@@ -62,7 +62,7 @@ def test_a_bill_that_is_made_anew_within_three_days_is_fetched_once_more_and_cou
         if day == 2:
             desk.missing.clear()
             desk.made.clear()
-    read = [row for row in world.core.read(readings.list_readings) if "2026-01-02" in row.name]
+    read = [row for row in world.core.whole.read(readings.list_readings) if "2026-01-02" in row.name]
     assert sorted((row.status, row.lines) for row in read) == [("read", 1), ("replaced", 0)]
     assert list_differences(world.core, DifferenceFilter(state="all"), None, 100).rows == []
 
@@ -74,7 +74,7 @@ def test_the_bills_of_trades_and_of_funds_of_one_day_are_compared_once(world: Wo
     scans.scan_due(world.core, world.account, "trade_bill", timedelta(days=1))
     scans.scan_due(world.core, world.account, "fund_bill", timedelta(days=1))
     readings.read_unread(world.core, [world.account], 10)
-    days = {(row.since, row.side) for row in world.core.read(readings.list_readings)}
+    days = {(row.since, row.side) for row in world.core.whole.read(readings.list_readings)}
     assert {side for _, side in days} == {"trades", "funds"}
     with capture_logs() as told:
         assert compare_due(world.core, [world.account], 10) == len(days)

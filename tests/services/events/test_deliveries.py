@@ -208,7 +208,7 @@ def test_two_workers_do_not_probe_at_once(here: World) -> None:
         send_all(here)
         receiver.got.clear()
         here.clock.advance(10)
-        row = here.core.read(deliveries.active_endpoints)[0]
+        row = here.core.whole.read(deliveries.active_endpoints)[0]
         assert endpoint_health.claim_probe(here.core, row)
         assert send_all(here) == 0
         assert receiver.got == []
@@ -232,7 +232,7 @@ def test_an_endpoint_that_takes_nothing_for_three_days_is_paused_and_alarmed_onc
         assert len(receiver.got) == tried
         receiver.answer = answering(200)
         receiver.got.clear()
-        here.core.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
+        here.core.whole.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
         tell(here.core, "alice", 3)
         send_all(here)
     assert receiver.of("alice") == [1, 2, 3]
@@ -256,11 +256,11 @@ def test_an_endpoint_that_is_paused_and_resumed_gets_what_it_missed_in_order(her
         add(here.core, receiver)
         tell(here.core, "alice", 1)
         send_all(here)
-        here.core.transact(lambda tx: endpoints.pause_endpoint(tx, "game", "a test", "operator:me"))
+        here.core.whole.transact(lambda tx: endpoints.pause_endpoint(tx, "game", "a test", "operator:me"))
         for number in (2, 3, 4):
             tell(here.core, "alice", number)
         assert send_all(here) == 0
-        here.core.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
+        here.core.whole.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
         send_all(here)
     assert receiver.of("alice") == [1, 2, 3, 4]
 
@@ -268,7 +268,7 @@ def test_an_endpoint_that_is_paused_and_resumed_gets_what_it_missed_in_order(her
 def test_while_a_secret_is_replaced_the_old_one_signs_besides_until_its_time_is_over(here: World) -> None:
     with receiving() as receiver:
         old = add(here.core, receiver)
-        here.core.transact(lambda tx: endpoints.rotate_secret(tx, "game", timedelta(hours=24)))
+        here.core.whole.transact(lambda tx: endpoints.rotate_secret(tx, "game", timedelta(hours=24)))
         new = endpoint(here.core).secrets[0]["secret"]
         tell(here.core, "alice", 1)
         send_all(here)
@@ -286,12 +286,12 @@ def test_one_event_is_sent_again_with_its_id_and_bytes(here: World) -> None:
         add(here.core, receiver)
         event = tell(here.core, "alice", 1)
         send_all(here)
-        here.core.transact(lambda tx: deliveries.resend_event(tx, "game", event))
+        here.core.whole.transact(lambda tx: deliveries.resend_event(tx, "game", event))
         send_all(here)
         assert [message.id for message in receiver.got] == [str(event)] * 2
         assert receiver.got[0].body == receiver.got[1].body
         with pytest.raises(NotFound):
-            here.core.transact(lambda tx: deliveries.resend_event(tx, "game", uuid.uuid4()))
+            here.core.whole.transact(lambda tx: deliveries.resend_event(tx, "game", uuid.uuid4()))
     assert len(deliveries_of(here.core)) == 1
 
 
@@ -307,7 +307,7 @@ def test_everything_since_a_moment_is_sent_again_in_order_also_what_was_never_se
         assert receiver.of("alice") == [3]
         receiver.got.clear()
         since = here.clock.now() - timedelta(seconds=60)
-        assert here.core.transact(lambda tx: deliveries.resend_since(tx, "game", since)) == 2
+        assert here.core.whole.transact(lambda tx: deliveries.resend_since(tx, "game", since)) == 2
         send_all(here)
     assert receiver.of("alice") == [2, 3]
 
@@ -318,10 +318,10 @@ def test_a_delivery_that_a_person_gives_up_lets_the_next_one_go(here: World) -> 
         event = tell(here.core, "alice", 1)
         tell(here.core, "alice", 2)
         send_all(here)
-        here.core.transact(lambda tx: deliveries.give_up_delivery(tx, "game", event, "operator:me"))
+        here.core.whole.transact(lambda tx: deliveries.give_up_delivery(tx, "game", event, "operator:me"))
         send_all(here)
         with pytest.raises(deliveries.DeliveryEnded):
-            here.core.transact(lambda tx: deliveries.give_up_delivery(tx, "game", event, "operator:me"))
+            here.core.whole.transact(lambda tx: deliveries.give_up_delivery(tx, "game", event, "operator:me"))
     assert receiver.of("alice") == [1, 2]
     assert [row.status for row in deliveries_of(here.core)] == ["given_up", "done"]
 
@@ -332,7 +332,7 @@ def test_old_deliveries_and_those_of_removed_endpoints_are_deleted(here: World) 
         add(here.core, Receiver(receiver.url), "other")
         tell(here.core, "alice", 1)
         send_all(here)
-        here.core.transact(lambda tx: endpoints.remove_endpoint(tx, "other"))
+        here.core.whole.transact(lambda tx: endpoints.remove_endpoint(tx, "other"))
         here.clock.advance(31 * DAY)
         tell(here.core, "alice", 2)
         send_all(here)
@@ -341,5 +341,5 @@ def test_old_deliveries_and_those_of_removed_endpoints_are_deleted(here: World) 
             worker.run_once()
             worker._look_for_old_at = 0.0
     assert [row.position for row in deliveries_of(here.core)] == [2]
-    assert [row.name for row in here.core.read(endpoints.all_endpoints)] == ["game"]
+    assert [row.name for row in here.core.whole.read(endpoints.all_endpoints)] == ["game"]
     add(here.core, Receiver(receiver.url), "other")

@@ -91,12 +91,12 @@ def test_an_endpoint_that_was_paused_for_longer_than_events_are_kept_is_alarmed_
         add(here.core, receiver)
         tell(here.core, "alice", 1)
         send_all(here)
-        here.core.transact(lambda tx: endpoints.pause_endpoint(tx, "game", "a long holiday", "operator:me"))
+        here.core.whole.transact(lambda tx: endpoints.pause_endpoint(tx, "game", "a long holiday", "operator:me"))
         tell(here.core, "alice", 2)
         here.clock.advance(31 * DAY)
         assert feed.delete_old_events(here.core, 100) == 2
         tell(here.core, "alice", 3)
-        here.core.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
+        here.core.whole.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
         with capture_logs() as lines:
             send_all(here)
     assert receiver.of("alice") == [1, 3]
@@ -139,8 +139,8 @@ def test_an_endpoint_that_is_removed_while_its_round_runs_is_no_error(here: Worl
         tell(here.core, "alice", 1)
         number = endpoint(here.core).id
         deliveries.plan_deliveries(here.core, number)
-        row = here.core.read(lambda tx: deliveries.active_endpoint(tx, number))
-        here.core.transact(lambda tx: tx.execute(delete(ENDPOINTS)))
+        row = here.core.whole.read(lambda tx: deliveries.active_endpoint(tx, number))
+        here.core.whole.transact(lambda tx: tx.execute(delete(ENDPOINTS)))
         assert deliveries.plan_deliveries(here.core, number) == 0
         assert send_due(here.core, number) == 0
         assert row is not None

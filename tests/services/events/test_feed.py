@@ -26,7 +26,7 @@ from tests.support.world import World, build_world
 def give(world: World, user: str, amount: int = 10) -> None:
     given = grant(user, "coin", amount, uuid.uuid4().hex, reason="a prize", actor="backend")
     slot = slot_of_user(user)
-    world.core.transact(lambda tx: ledger.post(tx, slot, [given], at=tx.now, rules=tx.core.rules.ledger))
+    world.core.whole.transact(lambda tx: ledger.post(tx, slot, [given], at=tx.now, rules=tx.core.rules.ledger))
 
 
 def place_all(world: World) -> int:
@@ -75,7 +75,7 @@ def test_a_transaction_held_open_while_others_commit_is_not_passed_by(world: Wor
             written.set()
             assert go_on.wait(60)
 
-        world.core.transact(work)
+        world.core.whole.transact(work)
 
     thread = threading.Thread(target=slowly)
     thread.start()
@@ -121,7 +121,7 @@ def test_a_reader_may_want_some_types_or_one_user_only(world: World) -> None:
     give(world, "alice")
     give(world, "bob")
     spend = Spend("alice", "coin", 4, "s", actor="backend")
-    world.core.transact(lambda tx: ledger.spend(tx, slot_of_user("alice"), spend, at=tx.now))
+    world.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user("alice"), spend, at=tx.now))
     place_all(world)
     assert [event.type for event in follow(world, user_id="alice")[0]] == ["coins.credited", "coins.spent"]
     spent, cursor = follow(world, types=[EventType.COINS_SPENT])
@@ -162,7 +162,7 @@ def test_no_event_is_deleted_before_it_has_its_position(world: World) -> None:
 
 def test_one_event_is_found_by_its_id(world: World) -> None:
     give(world, "alice")
-    row = world.core.read(
+    row = world.core.whole.read(
         lambda tx: tx.execute(select(EVENTS.c.id).where(EVENTS.c.slot == slot_of_user("alice"))).one()
     )
     assert feed.find_event(world.core, row.id).user_id == "alice"
@@ -179,7 +179,7 @@ def test_a_backend_that_wants_no_spends_has_none_written(world: World) -> None:
     slot = slot_of_user("alice")
     for number in range(3):
         spend = Spend("alice", "coin", 3 + 2 * number, f"s{number}")  # the last one leaves the open lot
-        quiet.core.transact(lambda tx, spend=spend: ledger.spend(tx, slot, spend, at=tx.now, rules=unwanted))
+        quiet.core.whole.transact(lambda tx, spend=spend: ledger.spend(tx, slot, spend, at=tx.now, rules=unwanted))
     place_all(world)
     assert [event.type for event in follow(world)[0]] == ["coins.credited"]
 
@@ -192,5 +192,5 @@ def test_what_is_rolled_back_is_not_told(world: World) -> None:
         raise KeyError("no")
 
     with pytest.raises(KeyError):
-        transact(world.core.sessions, work)
+        transact(world.core.whole.sessions, work)
     assert place_all(world) == 0

@@ -164,11 +164,11 @@ def test_what_a_killed_worker_was_sending_is_sent_by_another_when_the_lease_is_o
     with receiving() as receiver:
         add(here.core, receiver)
         tell(here.core, "alice", 1)
-        number = here.core.read(lambda tx: endpoint(here.core).id)
+        number = here.core.whole.read(lambda tx: endpoint(here.core).id)
         deliveries.plan_deliveries(here.core, number)
         (due,) = deliveries.due_deliveries(here.core, number, 1)
         # The worker that takes it dies before it has sent it.
-        assert here.core.transact(lambda tx: deliveries.LEASES.take(tx, due, tx.now)) is not None
+        assert here.core.whole.transact(lambda tx: deliveries.LEASES.take(tx, due, tx.now)) is not None
         here.clock.advance(DELIVERY_LEASE_SECONDS - 1)
         send_all(here)
         assert receiver.got == []
@@ -183,7 +183,7 @@ def test_the_right_to_probe_of_a_killed_worker_ends_with_the_lease_too(here: Wor
         tell(here.core, "alice", 1)
         send_all(here)
         here.clock.advance(61)
-        row = here.core.read(deliveries.active_endpoints)[0]
+        row = here.core.whole.read(deliveries.active_endpoints)[0]
         assert endpoint_health.claim_probe(here.core, row)
         receiver.answer = answering(204)
         here.clock.advance(DELIVERY_LEASE_SECONDS)

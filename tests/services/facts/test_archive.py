@@ -41,11 +41,11 @@ def world(engine: Any, sessions: Any) -> World:
 
 def facts(world: World) -> list[Any]:
     wanted = select(*_f).prefix_with(sweep("audit")).where(_f.kind == "paid").order_by(_f.recorded_at)
-    return list(world.core.read(lambda tx: tx.execute(wanted).all()))
+    return list(world.core.whole.read(lambda tx: tx.execute(wanted).all()))
 
 
 def test_old_words_go_to_the_archive_and_everything_can_still_be_proved(world: World) -> None:
-    anchor = [json.dumps(line).encode() for line in anchor_lines(world.core.sessions)]
+    anchor = [json.dumps(line).encode() for line in anchor_lines(world.core.whole.sessions)]
     lines: list[bytes] = []
     assert sum(archive_words(world.core, START + DAY / 2, lines.extend)) >= 1
     old, young = facts(world)
@@ -55,7 +55,7 @@ def test_old_words_go_to_the_archive_and_everything_can_still_be_proved(world: W
     assert {**WORDS, "user": "alice"} in told_words
     assert {**WORDS, "user": "bob"} not in told_words
     world.assert_balanced()
-    assert list(audit_against(world.core.sessions, contents(anchor))) == []
+    assert list(audit_against(world.core.whole.sessions, contents(anchor))) == []
     assert list(wrong_in_archive(world.core, lines)) == []
     assert sum(archive_words(world.core, START + DAY / 2, lines.extend)) == 0
 
@@ -90,7 +90,7 @@ def test_words_of_before_there_were_documents_stay_since_seals_cover_them(world:
     row["raw"] = plain
     here = (_f.slot == old.slot, _f.id == old.id)
     again = update(FactRow).where(*here).values(raw=plain, seal=seals.of_row("facts", row))
-    world.core.transact(lambda tx: tx.execute(again))
+    world.core.whole.transact(lambda tx: tx.execute(again))
     sum(archive_words(world.core, START + 5 * DAY, lambda _: None))
     assert facts(world)[0].raw == plain
     world.assert_balanced()
@@ -102,7 +102,7 @@ def test_requests_of_payments_that_ended_long_ago_are_dropped_and_open_ones_stay
     full = {**still_open.intent, "ours": str(done.id)}
     here = (_p.slot == done.slot, _p.id == done.id)
     as_before = update(Payment).where(*here).values(intent=full, action=still_open.action)
-    world.core.transact(lambda tx: tx.execute(as_before))
+    world.core.whole.transact(lambda tx: tx.execute(as_before))
     assert sum(drop_requests(world.core, world.clock.now() + DAY)) == 1
     assert (world.payment(done.id).intent, world.payment(done.id).action) == ({"product": "coins-60"}, {})
     assert world.payment(still_open.id) == still_open

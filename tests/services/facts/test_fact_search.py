@@ -18,11 +18,11 @@ from tests.support.world import World
 
 
 def find(world: World, number: object) -> list[ShownFact]:
-    return world.core.read(lambda tx: fact_search.find_facts(tx, str(number)))
+    return world.core.whole.read(lambda tx: fact_search.find_facts(tx, str(number)))
 
 
 def listed(world: World) -> list[ShownFact]:
-    return world.core.read(lambda tx: fact_search.described(tx, parked.list_parked(tx, "parked", 10)))
+    return world.core.whole.read(lambda tx: fact_search.described(tx, parked.list_parked(tx, "parked", 10)))
 
 
 def test_a_parked_fact_of_an_order_shows_its_user_and_product(world: World) -> None:
@@ -31,7 +31,7 @@ def test_a_parked_fact_of_an_order_shows_its_user_and_product(world: World) -> N
 
 
 def test_a_parked_fact_of_no_order_shows_whom_and_what_the_store_names(world: World) -> None:
-    token = str(world.core.transact(lambda tx: ensure_user(tx, "carol")).token)
+    token = str(world.core.whole.transact(lambda tx: ensure_user(tx, "carol")).token)
     fact = replace(
         paid_fact(world, world.order("bob").payments[0].id),
         ref=Ref(ours="12345678", theirs="T-9"),

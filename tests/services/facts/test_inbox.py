@@ -22,7 +22,7 @@ DAY = 24 * 3600
 
 
 def kept(world: World) -> list[Any]:
-    return world.core.read(inbox.waiting_messages)
+    return world.core.whole.read(inbox.waiting_messages)
 
 
 def surplus(world: World) -> Message:
@@ -75,7 +75,7 @@ def test_a_replay_moves_no_money_twice_and_takes_the_message_off_the_list(world:
 
 def test_a_replay_still_verifies(world: World) -> None:
     message = surplus(world)
-    number = world.core.transact(
+    number = world.core.whole.transact(
         lambda session: inbox.keep_message(
             session, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""
         ),
@@ -100,7 +100,7 @@ def test_a_message_of_an_account_that_is_not_configured_any_more_cannot_be_repla
 def test_a_resolved_message_is_off_the_list(world: World) -> None:
     world.receive(surplus(world))
     [row] = kept(world)
-    world.core.transact(lambda session: inbox.resolve(session, row.id))
+    world.core.whole.transact(lambda session: inbox.resolve(session, row.id))
     assert kept(world) == []
 
 
@@ -124,18 +124,20 @@ def test_an_authentic_message_that_says_nothing_usable_is_kept_for_a_person(worl
 
 def all_kept(world: World) -> set[int]:
     wanted = text("/* sweep: operator */ SELECT id FROM messages")
-    return set(world.core.read(lambda tx: tx.scalars(wanted).all()))
+    return set(world.core.whole.read(lambda tx: tx.scalars(wanted).all()))
 
 
 def keep(world: World, *, aside: bool = False, slot: int = 7) -> int:
     message = Message("notification", b"what a provider wrote about a payer")
-    return world.core.transact(lambda tx: inbox.keep_message(tx, slot, "sandbox", message, "parked", "", aside=aside))
+    return world.core.whole.transact(
+        lambda tx: inbox.keep_message(tx, slot, "sandbox", message, "parked", "", aside=aside)
+    )
 
 
 def test_a_settled_message_is_deleted_when_it_was_kept_long_enough_and_a_waiting_one_is_not(world: World) -> None:
     waits, resolved, aside = keep(world), keep(world), keep(world, aside=True, slot=8)
     world.clock.advance(10 * DAY)
-    world.core.transact(lambda tx: inbox.resolve(tx, resolved))
+    world.core.whole.transact(lambda tx: inbox.resolve(tx, resolved))
     world.clock.advance(89 * DAY)
     Worker(world.core).run_once()
     assert all_kept(world) == {waits, resolved}, "settled 99 days ago, 89 days ago, and not at all"

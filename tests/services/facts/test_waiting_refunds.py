@@ -36,7 +36,9 @@ def test_a_damaged_refund_keeps_no_other_one_waiting(world: World) -> None:
     assert whole is not None
     assert damaged < whole
     damage = text("UPDATE facts SET content = '{}' WHERE slot = :slot AND id = :id")
-    world.core.transact(lambda tx: tx.execute(damage, {"slot": slot_of_number(damaged), "id": damaged}))
+    world.core.of_number(damaged).transact(
+        lambda tx: tx.execute(damage, {"slot": slot_of_number(damaged), "id": damaged})
+    )
     assert waiting_refunds.look_at_waiting_refunds(world.core, 0) == (1, 0)
     assert (world.coins(), world.money("sales")) == (44, 400)
     assert waiting_refunds.look_at_waiting_refunds(world.core, 0) == (0, 0), "only the damaged one waits"

@@ -52,26 +52,26 @@ class Shop:
 
     def transfers(self) -> int:
         query = text("/* sweep: audit */ SELECT count(*) FROM transfers")
-        return int(self.world.core.read(lambda tx: tx.execute(query).scalar_one()))
+        return int(self.world.core.whole.read(lambda tx: tx.execute(query).scalar_one()))
 
     def audited(self) -> list[str]:
         """What the audit finds."""
         core = self.world.core
-        return [found.what for found in run.audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))]
+        return [found.what for found in run.audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now))]
 
     def go_to(self, moment: datetime) -> None:
         self.world.clock.advance((moment - self.world.clock.now()).total_seconds())
 
     def write_checkpoints(self) -> None:
         core = self.world.core
-        while checkpoints.write_next(core.sessions, now=core.clock.now()):
+        while checkpoints.write_next(core.whole.sessions, now=core.clock.now()):
             pass
 
     def balances(self, at: datetime, basis: Basis = Basis.EFFECTIVE) -> dict[str, int]:
         """Balances of money by account, that are not zero."""
         core = self.world.core
         now = core.clock.now()
-        found = core.read(lambda tx: balance_by(tx, basis, now=now, at=at), snapshot=True)
+        found = core.whole.read(lambda tx: balance_by(tx, basis, now=now, at=at), snapshot=True)
         assert found.balanced
         return {heading.code: sums.balance for heading, sums in totals_of(found).items() if heading.asset == "CNY"}
 
@@ -84,7 +84,7 @@ def line(key: str, kind: LineKind, minor: int, at: datetime, **more: object) -> 
 def shop(world: World) -> Shop:
     rules = Rules(ledger=LedgerRules(zone=CHINA))
     world.core = replace(world.core, rules=rules)
-    return Shop(world, BillWriter(world.core.sessions))
+    return Shop(world, BillWriter(world.core.whole.sessions))
 
 
 NOON = datetime(2026, 1, 2, 4, tzinfo=UTC)

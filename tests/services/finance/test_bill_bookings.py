@@ -23,7 +23,7 @@ from app.services.refunds.requests import Wanted
 from app.worker import Worker
 from tests.services.finance.conftest import CHINA, DAY_ONE, LATER, NOON, Shop, line
 from tests.support.database_console import edit
-from tests.support.databases import sessions_for
+from tests.support.databases import one_database, sessions_for
 from tests.support.facts import paid_fact, told
 from tests.support.faults import Fuse, Injected, fused_engine, raising
 from tests.support.world import World
@@ -40,7 +40,7 @@ def refund_in_part(world: World, payment: int, minor: int) -> None:
 
 def _clearing(shop: Shop) -> list[ClearingDay]:
     core, day = shop.world.core, BillDay("sandbox", "sandbox", DAY_ONE, CHINA)
-    return core.read(lambda tx: clearing_at_end_of(tx, day, now=core.clock.now()), snapshot=True)
+    return core.whole.read(lambda tx: clearing_at_end_of(tx, day, now=core.clock.now()), snapshot=True)
 
 
 def test_each_kind_of_row_has_its_account_and_clearing_is_what_the_provider_holds(shop: Shop) -> None:
@@ -211,7 +211,7 @@ def test_a_booking_that_is_stopped_anywhere_is_made_up_for(shop: Shop, database_
     shop.world.clock.advance(LATER.total_seconds())
     fuse = Fuse(raising)
     engine = fused_engine(database_url, fuse)
-    fused = replace(shop.world.core, sessions=sessions_for(engine))
+    fused = replace(shop.world.core, databases=one_database(sessions_for(engine)))
     steps = 0
     while True:
         steps += 1
@@ -292,7 +292,7 @@ def test_a_setting_says_which_numbers_are_ours_and_a_shared_accounts_money_witho
     booked = {code: minor for code, minor in shop.balances(END).items() if minor}
     assert booked == {"others:sandbox": 497 + 70 + 9, "fees:sandbox": -1, "clearing:sandbox": 1 - 576}
     as_of = AsOf(core.rules.ledger, core.clock.now, {"sandbox": account.whose})
-    assert run.audit(core.sessions, as_of) == []
+    assert run.audit(core.whole.sessions, as_of) == []
 
 
 def test_the_worker_books_what_was_read(shop: Shop) -> None:

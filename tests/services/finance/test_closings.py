@@ -45,13 +45,13 @@ def _three_are_open(_: object, month: MonthToClose) -> str:
 
 def _naive(shop: Shop, moment: datetime) -> dict[str, int]:
     core = shop.world.core
-    closed = core.read(closed_months)
+    closed = core.whole.read(closed_months)
     accounts = {
         (row.slot, row.id): row
-        for row in core.read(lambda s: s.execute(select(ACCOUNTS).prefix_with(sweep("audit"))).all())
+        for row in core.whole.read(lambda s: s.execute(select(ACCOUNTS).prefix_with(sweep("audit"))).all())
     }
     sums: dict[str, int] = {}
-    for row in core.read(lambda s: s.execute(select(TRANSFERS).prefix_with(sweep("audit"))).all()):
+    for row in core.whole.read(lambda s: s.execute(select(TRANSFERS).prefix_with(sweep("audit"))).all()):
         if accounting_at(row.created_at, row.effective_at, closed) <= moment:
             for number, minor in ((row.debit_id, -row.amount), (row.credit_id, row.amount)):
                 account = accounts[row.slot, number]
@@ -89,7 +89,7 @@ def test_a_closed_month_stays_as_it_is_and_a_late_payment_counts_when_it_is_book
     assert shop.balances(FIRST_DAYS - TICK)["sales"] == 600
     assert shop.balances(FIRST_DAYS + timedelta(hours=1))["sales"] == 1200
     core, span = shop.world.core, Span(END, shop.world.clock.now())
-    adjusted = core.read(lambda tx: [(row.kind, row.amount) for row in prior_period_adjustments(tx, span)])
+    adjusted = core.whole.read(lambda tx: [(row.kind, row.amount) for row in prior_period_adjustments(tx, span)])
     assert sorted(adjusted) == [("bill_fee", 4), ("bonus", 6), ("payment", 600), ("purchase", 60)]
     assert shop.audited() == []
     with pytest.raises(NotClosable, match="closed already"):
@@ -111,14 +111,14 @@ def test_a_payment_that_is_told_after_its_month_was_closed_is_a_sale_of_the_mont
     while recognition.recognise_next(core):
         pass
     until = FIRST_DAYS.date() + timedelta(days=1)
-    rolled = core.read(
+    rolled = core.whole.read(
         lambda tx: [(one.about.sale_month, one.closing_minor) for one in liability_lines(tx, until, until)]
     )
     assert rolled == [("2026-01", 600), ("2026-02", 600)]
-    closed = core.read(closed_months)
-    deferred = core.read(lambda tx: deferred_revenue(tx, closed=closed))
+    closed = core.whole.read(closed_months)
+    deferred = core.whole.read(lambda tx: deferred_revenue(tx, closed=closed))
     assert [(about.month, sums.value_minor) for about, sums in deferred.items()] == rolled
-    by_user = core.read(lambda tx: [(row[0], row[4], row[7]) for row in unspent_coins(tx).rows], snapshot=True)
+    by_user = core.whole.read(lambda tx: [(row[0], row[4], row[7]) for row in unspent_coins(tx).rows], snapshot=True)
     cny = Amount(600, "CNY")
     assert sorted(by_user, key=str) == [("alice", "2026-01", cny), ("bob", "2026-02", cny)]
 
@@ -133,7 +133,9 @@ def test_an_open_month_is_reported_by_effective_time_and_as_it_was_booked(shop: 
     assert shop.balances(paid, Basis.BOOKING) == {}
     assert shop.balances(paid - TICK) == {}
     core = shop.world.core
-    moved = core.read(lambda tx: moved_by(tx, Basis.EFFECTIVE, now=core.clock.now(), since=paid + TICK), snapshot=True)
+    moved = core.whole.read(
+        lambda tx: moved_by(tx, Basis.EFFECTIVE, now=core.clock.now(), since=paid + TICK), snapshot=True
+    )
     assert moved.sheets == ()
     shop.world.assert_balanced()
 
@@ -149,7 +151,7 @@ def test_at_every_moment_it_is_the_naive_sum_by_accounting_time(shop: Shop) -> N
             told = at - timedelta(hours=chance.choice((0, 0, 1, 30, 900))) + timedelta(seconds=chance.choice((0, 5)))
             pair = [system(code, "CNY") for code in chance.sample(("clearing:a", "sales", "suspense", "bank:a"), 2)]
             transfer = Transfer("t", str(next(keys)), *pair, chance.randrange(1, 999), "payment", effective_at=told)
-            transact(core.sessions, lambda s, t=transfer, now=at: post(s, int(t.key) % 9, [t], at=now))
+            transact(core.whole.sessions, lambda s, t=transfer, now=at: post(s, int(t.key) % 9, [t], at=now))
         if shop.world.clock.now() < (until := month_span(month, CHINA).until + timedelta(days=2)):
             shop.go_to(until)
         shop.write_checkpoints()
@@ -158,7 +160,7 @@ def test_at_every_moment_it_is_the_naive_sum_by_accounting_time(shop: Shop) -> N
         for _ in range(12):
             moment = start + chance.random() * (last - start)
             assert shop.balances(moment) == _naive(shop, moment), moment
-    assert len(core.read(closed_months)) == 2
+    assert len(core.whole.read(closed_months)) == 2
     assert "closing" not in shop.audited()
 
 
@@ -207,10 +209,10 @@ def test_a_month_with_an_open_difference_is_closed_only_with_a_reason(shop: Shop
         pass
     about = {"provider_account": "sandbox", "id": 1, "side": "trades", "type": "amount", "subject": "s", "zone": "UTC"}
     times = {"at": happened, "opened_at": happened, "changed_at": happened}
-    transact(core.sessions, lambda tx: tx.execute(insert(DIFFERENCES).values(**about, **times, state="open")))
+    transact(core.whole.sessions, lambda tx: tx.execute(insert(DIFFERENCES).values(**about, **times, state="open")))
     with pytest.raises(NotClosable, match="1 differences are open"):
         closings.propose(core, "2026-01", actor=MEI)
     assert closings.propose(core, "2026-01", actor=MEI, despite="the bank answers in May").despite
     settled = update(DIFFERENCES).values(state="gone", closed_at=happened)
-    transact(core.sessions, lambda tx: tx.execute(settled))
+    transact(core.whole.sessions, lambda tx: tx.execute(settled))
     assert closings.propose(core, "2026-01", actor=MEI).despite == ""

@@ -31,18 +31,18 @@ def recognise(house: AgreementHouse) -> None:
     """What the worker does until nothing is left, and the proof of it."""
     while recognition.recognise_next(house.core):
         pass
-    assert list(audit_recognition(house.core.sessions, UTC)) == []
+    assert list(audit_recognition(house.core.whole.sessions, UTC)) == []
 
 
 def earned(house: AgreementHouse) -> dict[date, int]:
-    found = house.core.read(lambda tx: list(revenue_lines(tx, FIRST, LAST)))
+    found = house.core.whole.read(lambda tx: list(revenue_lines(tx, FIRST, LAST)))
     assert {line.breakage_minor for line in found} <= {0}
     return {line.day: line.earned_minor for line in found}
 
 
 def closing(house: AgreementHouse, until: date) -> int:
     """The contract liability at the end of that day."""
-    return sum(line.closing_minor for line in house.core.read(lambda tx: list(liability_lines(tx, FIRST, until))))
+    return sum(line.closing_minor for line in house.core.whole.read(lambda tx: list(liability_lines(tx, FIRST, until))))
 
 
 def refund(house: AgreementHouse, number: int, minor: int, name: str) -> None:
@@ -81,7 +81,7 @@ def test_the_price_is_earned_by_day_and_refunds_take_back_what_is_not_earned_fir
 def test_a_period_that_a_store_tells_late_is_earned_on_its_days_and_one_that_was_cut_as_it_was_sold(
     house: AgreementHouse,
 ) -> None:
-    token = str(house.core.transact(lambda tx: ensure_user(tx, "dora")).token)
+    token = str(house.core.whole.transact(lambda tx: ensure_user(tx, "dora")).token)
     january, february = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC)
     told = {"owner": token, "product": "vip.monthly", "account": "store-app", "live": False, "quantity": 1}
     paid = Fact(

@@ -44,7 +44,7 @@ def friends(world: World) -> Friends:
 
 def sleep(world: World, days: int) -> None:
     world.clock.advance(days * DAY)
-    while expiry.expire_due(world.core.sessions, at=world.clock.now(), rules=world.core.rules.ledger):
+    while expiry.expire_due(world.core.whole.sessions, at=world.clock.now(), rules=world.core.rules.ledger):
         pass
 
 
@@ -52,11 +52,11 @@ def recognise(world: World) -> None:
     """What the worker does until nothing is left, and the proof of it."""
     while recognition.recognise_next(world.core):
         pass
-    assert list(audit_recognition(world.core.sessions, UTC)) == []
+    assert list(audit_recognition(world.core.whole.sessions, UTC)) == []
 
 
 def lines(world: World, since: date = FIRST, until: date = date(2027, 1, 1)) -> list[LiabilityLine]:
-    return world.core.read(lambda tx: list(liability_lines(tx, since, until)))
+    return world.core.whole.read(lambda tx: list(liability_lines(tx, since, until)))
 
 
 def line(world: World, since: date = FIRST, until: date = date(2027, 1, 1)) -> dict[str, int]:
@@ -83,7 +83,7 @@ def test_a_purchase_is_earned_as_it_is_used_and_a_refund_takes_revenue_back(worl
     second, third = FIRST + timedelta(days=1), FIRST + timedelta(days=2)
     assert line(world, since=second, until=second) == {"opening": 400, "used": 400}
     assert line(world, since=third) == {"refunded": 150, "taken_back": 150}
-    revenue = world.core.read(lambda tx: list(revenue_lines(tx, FIRST, third)))
+    revenue = world.core.whole.read(lambda tx: list(revenue_lines(tx, FIRST, third)))
     assert [(one.day, one.coins, one.earned_minor) for one in revenue] == [
         (FIRST, 20, 200),
         (second, 40, 400),
@@ -93,7 +93,7 @@ def test_a_purchase_is_earned_as_it_is_used_and_a_refund_takes_revenue_back(worl
     (found,) = lines(world)
     assert found.about == ("sandbox", "CNY", "coin", "coins-60", "2026-01")
     with pytest.raises(PeriodReversed):
-        world.core.read(lambda tx: contract_liability_table(tx, third, FIRST))
+        world.core.whole.read(lambda tx: contract_liability_table(tx, third, FIRST))
 
 
 def test_a_month_is_closed_when_its_revenue_was_recognised_before(world: World) -> None:
@@ -103,7 +103,7 @@ def test_a_month_is_closed_when_its_revenue_was_recognised_before(world: World) 
     end = datetime(2026, 1, 3, tzinfo=UTC)
 
     def open_still(booked_until: datetime) -> str:
-        return world.core.read(lambda tx: recognition.not_recognised(tx, end, booked_until))
+        return world.core.whole.read(lambda tx: recognition.not_recognised(tx, end, booked_until))
 
     assert open_still(end).startswith("no revenue is recognised yet")
     sleep(world, 2)
@@ -124,7 +124,7 @@ def test_a_late_refund_counts_on_its_day_and_the_trial_balance_of_that_day_agree
     on = back.at.astimezone(UTC).date()
     assert line(world, since=on, until=on) == {"opening": 600, "refunded": 300, "closing": 300}
     at = datetime.combine(on, datetime.max.time(), UTC)
-    found = world.core.read(lambda tx: balance_by(tx, Basis.EFFECTIVE, now=tx.now, at=at), snapshot=True)
+    found = world.core.whole.read(lambda tx: balance_by(tx, Basis.EFFECTIVE, now=tx.now, at=at), snapshot=True)
     (sales,) = [one.balance for sheet in found.sheets for one in sheet.lines if one.code == "sales"]
     assert sales == 300
 
@@ -200,7 +200,7 @@ def test_coins_whose_price_nobody_told_are_counted_and_have_no_value(friends: Fr
     recognise(world)
     (found,) = lines(world)
     assert (found.coins["sold"], found.coins["used"], found.closing_coins, found.closing_minor) == (50, 20, 30, 0)
-    table = world.core.read(lambda tx: list(contract_liability_table(tx, FIRST, FIRST).rows))
+    table = world.core.whole.read(lambda tx: list(contract_liability_table(tx, FIRST, FIRST).rows))
     assert table[0][1:4] == ["", "coin", "store"]
     assert table[0][-9:] == [None] * 9
 
@@ -214,7 +214,7 @@ def test_a_turn_that_is_killed_or_overtaken_books_nothing(world: World) -> None:
     buyer.pay()
     buyer.spend(26)
     sleep(world, 3)
-    turn = world.core.read(recognition.work_out, snapshot=True)
+    turn = world.core.whole.read(recognition.work_out, snapshot=True)
     assert turn is not None
 
     def killed_late(tx: Tx) -> None:
@@ -222,10 +222,10 @@ def test_a_turn_that_is_killed_or_overtaken_books_nothing(world: World) -> None:
         raise Killed
 
     with pytest.raises(Killed):
-        world.core.transact(killed_late)
+        world.core.whole.transact(killed_late)
     assert world.money("sales") == 600
     recognise(world)
-    assert not world.core.transact(lambda tx: recognition.write_turn(tx, turn))
+    assert not world.core.whole.transact(lambda tx: recognition.write_turn(tx, turn))
     assert world.money("sales") == 400
 
 
@@ -281,6 +281,6 @@ def test_a_changed_figure_is_found(world: World, change: str, said: str) -> None
     buyer.spend(26)
     sleep(world, 3)
     recognise(world)
-    world.core.transact(lambda tx: tx.execute(text(change)))
-    found = [finding.detail for finding in audit_recognition(world.core.sessions, UTC)]
+    world.core.whole.transact(lambda tx: tx.execute(text(change)))
+    found = [finding.detail for finding in audit_recognition(world.core.whole.sessions, UTC)]
     assert any(said in detail for detail in found), found

@@ -104,7 +104,7 @@ class Diary:
     def spend(self, user: str, amount: int) -> None:
         wanted = Spend(user, "coin", amount, f"diary-{next(self.keys)}", environment="sandbox")
         core = self.world.core
-        done = core.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now))
+        done = core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now))
         if hasattr(done, "balance"):
             self.spends.append((user, done.id))
 
@@ -114,7 +114,7 @@ class Diary:
             return
         user, transfer = self.spends.pop(number % len(self.spends))
         wanted = Reverse(transfer, f"undo-{next(self.keys)}", "a test", "test", amount)  # type: ignore[arg-type]
-        self.world.core.transact(lambda tx: reverse(tx, slot_of_user(user), wanted, at=tx.now))
+        self.world.core.whole.transact(lambda tx: reverse(tx, slot_of_user(user), wanted, at=tx.now))
 
     def give(self, giver: str, receiver: str, amount: int) -> None:
         if self.friends.balance(giver).balance >= amount:
@@ -140,11 +140,11 @@ class Diary:
             self._write_down()
             self.world.clock.advance(DAY)
             core = self.world.core
-            while expiry.expire_due(core.sessions, at=core.clock.now(), rules=core.rules.ledger):
+            while expiry.expire_due(core.whole.sessions, at=core.clock.now(), rules=core.rules.ledger):
                 pass
 
     def _write_down(self) -> None:
-        read = self.world.core.read
+        read = self.world.core.whole.read
         left = dict(read(lambda tx: [tuple(row) for row in tx.execute(text(LEFT))]))
         back = dict(read(lambda tx: [tuple(row) for row in tx.execute(text(BACK))]))
         paid = {str(buyer.payment_id) for buyer in self.buyers}
@@ -158,14 +158,14 @@ class Diary:
 
     def moved(self, code: str) -> dict[date, int]:
         """What recognition booked to an account, by the day that it is about."""
-        rows = self.world.core.read(lambda tx: tx.execute(text(MOVED), {"code": code}).all())
+        rows = self.world.core.whole.read(lambda tx: tx.execute(text(MOVED), {"code": code}).all())
         return {date.fromisoformat(row.reference): int(row.moved) for row in rows}
 
     def assert_tied(self) -> None:
         """On each day that is recognised the liability is what the unspent coins were worth at its end."""
         booked, liability = self.moved("sales"), 0
         checked = 0
-        until = self.world.core.read(recognition.progress)
+        until = self.world.core.whole.read(recognition.progress)
         for day in sorted(self.value):
             if until is None or datetime(day.year, day.month, day.day, tzinfo=UTC) >= until.booked_until:
                 break
@@ -182,7 +182,7 @@ def diary(world: World) -> Diary:
     expiring = CATALOGUE.replace("amount = 60\n", "amount = 60\nvalid_days = 8\n").replace(
         "valid_days = 30", "valid_days = 4"
     )
-    world.core.transact(lambda tx: import_products(tx, parse_catalogue(expiring), tx.now))
+    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(expiring), tx.now))
     return Diary(friends_in(world))
 
 
@@ -216,7 +216,7 @@ def test_the_liability_is_the_value_of_unspent_coins_on_every_day(
     diary: Diary, steps: list[tuple[object, ...]]
 ) -> None:
     diary.examples += 1
-    on_postgres = diary.world.core.read(lambda tx: tx.connection().dialect.name) == "postgresql"
+    on_postgres = diary.world.core.whole.read(lambda tx: tx.connection().dialect.name) == "postgresql"
     if on_postgres and diary.examples > MOST_ON_POSTGRES:
         return
     diary.buy("ann")
@@ -225,4 +225,4 @@ def test_the_liability_is_the_value_of_unspent_coins_on_every_day(
     diary.sleep(3)
     diary.recognise()
     diary.assert_tied()
-    assert list(audit_recognition(diary.world.core.sessions, UTC)) == []
+    assert list(audit_recognition(diary.world.core.whole.sessions, UTC)) == []

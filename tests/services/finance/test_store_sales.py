@@ -52,7 +52,7 @@ class Desk:
         provider = self.store.account.provider
         assert isinstance(provider, ReadsBills)
         bill = provider.read_bill(feed, name or feed, content)
-        self.store.core.transact(lambda tx: self._write(tx, feed, name or f"{feed} {bill.since}", content, bill))
+        self.store.core.whole.transact(lambda tx: self._write(tx, feed, name or f"{feed} {bill.since}", content, bill))
 
     def _write(self, tx: Tx, feed: str, name: str, content: bytes, bill: BillContent) -> None:
         sha256 = hashlib.sha256(content).hexdigest()
@@ -81,16 +81,16 @@ class Desk:
 
     def _shares(self) -> int:
         query = text("/* sweep: audit */ SELECT count(*) FROM transfers WHERE kind = 'store_share'")
-        return int(self.store.core.read(lambda tx: tx.execute(query).scalar_one()))
+        return int(self.store.core.whole.read(lambda tx: tx.execute(query).scalar_one()))
 
     def change(self, statement: str) -> None:
         """Somebody at the database."""
-        self.store.core.transact(lambda tx: tx.execute(text(f"/* sweep: audit */ {statement}")))
+        self.store.core.whole.transact(lambda tx: tx.execute(text(f"/* sweep: audit */ {statement}")))
 
     def found(self) -> list[str]:
         """What the audit finds."""
         core = self.store.core
-        return [found.what for found in run.audit(core.sessions, AsOf(core.rules.ledger, core.clock.now))]
+        return [found.what for found in run.audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now))]
 
     def money(self, code: str, currency: str = "CNY") -> int:
         """What the account has more on the debit side."""
@@ -98,13 +98,13 @@ class Desk:
 
     def sales(self, since: datetime, until: datetime) -> list[store_sales.StoreSale]:
         account = self.store.account
-        return self.store.core.read(lambda tx: list(store_sales.store_sales(tx, account, since, until)))
+        return self.store.core.whole.read(lambda tx: list(store_sales.store_sales(tx, account, since, until)))
 
     def units(self, first: date, last: date) -> list[UnitDifference]:
-        return self.store.core.read(lambda tx: unit_differences(tx, self.store.account, first, last))
+        return self.store.core.whole.read(lambda tx: unit_differences(tx, self.store.account, first, last))
 
     def refunds(self, month: date) -> list[UnitDifference]:
-        return self.store.core.read(lambda tx: refund_differences(tx, self.store.account, month))
+        return self.store.core.whole.read(lambda tx: refund_differences(tx, self.store.account, month))
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_what_is_not_reported_yet_is_an_estimate_and_coins_without_a_price_are_l
     assert [row.is_estimated for row in rows] == [False, False, True, True]
     assert {row.period for row in rows[:2]} == {"2025-12-28/2026-01-31"}
     span = Span(MONTH.since, desk.store.world.clock.now() + timedelta(days=1))
-    read = desk.store.core.read
+    read = desk.store.core.whole.read
     sheet = read(lambda tx: list(draw_report(tx, "store-sales", span, Basis.EFFECTIVE).rows), snapshot=True)
     assert sheet[0][3:] == ("CN", 2, cny(1200), "CNY", cny(882), "CNY", cny(318), "no")
     assert sheet[2][3:] == ("CN", 2, None, None, None, None, None, "yes")
@@ -251,7 +251,7 @@ def test_a_refund_that_we_never_heard_of_is_found_by_its_month(desk: Desk) -> No
 def test_a_period_is_the_reports_own(desk: Desk) -> None:
     sell(desk)
     desk.bring("finance_detail", desk.store.shop.store.reports.detail(MONTH))
-    (period,) = desk.store.core.read(lambda tx: store_sales.reported_periods(tx, desk.store.account.name))
+    (period,) = desk.store.core.whole.read(lambda tx: store_sales.reported_periods(tx, desk.store.account.name))
     assert (period.since, period.until) == (
         datetime(2025, 12, 28, 8, tzinfo=UTC),
         datetime(2026, 2, 1, 8, tzinfo=UTC),
@@ -265,7 +265,7 @@ def test_the_share_counts_at_the_end_of_its_period_and_not_when_it_was_booked(de
     desk.bring("finance_detail", desk.store.shop.store.reports.detail(MONTH))
     desk.book()
     query = text("/* sweep: audit */ SELECT DISTINCT effective_at FROM transfers WHERE kind = 'store_share'")
-    told = desk.store.core.read(lambda tx: tx.execute(query.columns(effective_at=Moment)).scalars().all())
+    told = desk.store.core.whole.read(lambda tx: tx.execute(query.columns(effective_at=Moment)).scalars().all())
     assert told == [MONTH.until - timedelta(microseconds=1)]
     assert desk.found() == []
 
@@ -276,7 +276,7 @@ def test_a_product_that_joins_the_catalogue_later_has_its_share_then(desk: Desk)
     device.buy("gold", price=3_000)
     desk.bring("finance_detail", desk.store.shop.store.reports.detail(MONTH))
     assert (desk.book(), desk.found()) == (0, [])
-    desk.store.core.transact(lambda tx: import_products(tx, parse_catalogue(GOLD), START))
+    desk.store.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(GOLD), START))
     device.launch()
     assert (desk.book(), desk.money("store_share")) == (1, 300 - 221)  # 2.94 after tax, 2.205 after a quarter
     assert desk.found() == []

@@ -38,12 +38,12 @@ def _listed(world: World, wanted: TransferFilter, size: int = 3) -> list[ListedT
 
 def _grant(world: World, user: str, amount: int, key: str) -> Posted:
     transfer = grant(user, "coin", amount, key, reason="welcome", actor="backend:shop", reference="r")
-    return world.core.transact(lambda tx: ledger.post(tx, slot_of_user(user), [transfer], at=tx.now))[0]
+    return world.core.whole.transact(lambda tx: ledger.post(tx, slot_of_user(user), [transfer], at=tx.now))[0]
 
 
 def _spend(world: World, user: str, amount: int, key: str) -> Posted:
     request = Spend(user, "coin", amount, key)
-    spent = world.core.transact(lambda tx: ledger.spend(tx, slot_of_user(user), request, at=tx.now))
+    spent = world.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), request, at=tx.now))
     assert isinstance(spent, Posted)
     return spent
 
@@ -66,7 +66,7 @@ def test_a_wallets_transfers_are_listed_by_version_kind_and_time(world: World) -
         5,
         3,
     ]
-    lines = world.core.read(lambda tx: ledger.statement(tx, slot_of_user("alice"), account)).lines
+    lines = world.core.whole.read(lambda tx: ledger.statement(tx, slot_of_user("alice"), account)).lines
     assert [(t.id, t.kind, t.balance, t.at) for t in every] == [
         (line.transfer, line.kind, line.balance, line.at) for line in lines
     ]
@@ -86,7 +86,7 @@ def test_what_a_user_owes_has_transfers_of_its_own(world: World) -> None:
     buyer = Buyer(world)
     buyer.pay()
     request = Spend(buyer.user, "coin", 66, "s", environment="sandbox")
-    world.core.transact(lambda tx: ledger.spend(tx, buyer.slot, request, at=tx.now))
+    world.core.whole.transact(lambda tx: ledger.spend(tx, buyer.slot, request, at=tx.now))
     number = buyer.ask()
     refund_calls.work_on_refund(world.core, number)
     debt = debt_of(wallet(buyer.user, "coin", "sandbox"))

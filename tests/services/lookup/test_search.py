@@ -86,14 +86,14 @@ def test_a_refund_that_the_provider_decided_is_found_by_its_number_there(world: 
 
 def test_a_user_is_found_by_id_and_by_the_token_that_stores_know(world: World) -> None:
     world.order("bob")
-    user = world.core.read(lambda tx: find_user(tx, "bob"))
+    user = world.core.whole.read(lambda tx: find_user(tx, "bob"))
     assert user is not None
     assert kinds(world, "bob") == kinds(world, user.token) == [("user", "bob")]
 
 
 def test_transfers_and_holds_are_found_by_their_uuids(world: World) -> None:
     view, slot = paid_order(world), slot_of_user("bob")
-    rows = world.core.read(lambda tx: tx.execute(select(TRANSFERS).where(TRANSFERS.c.slot == slot)).all())
+    rows = world.core.whole.read(lambda tx: tx.execute(select(TRANSFERS).where(TRANSFERS.c.slot == slot)).all())
     for row in rows:
         (thing,) = found(world, row.id)
         assert (thing.kind, thing.number, thing.status) == ("transfer", str(row.id), row.kind)
@@ -101,7 +101,7 @@ def test_transfers_and_holds_are_found_by_their_uuids(world: World) -> None:
         assert (thing.order, thing.user) == ((view.order.id, "bob") if is_coins else (None, None))
     assert len(rows) == 3
     request = HoldRequest(user_id="bob", asset="coin", amount=5, key="h", seconds=60, environment="sandbox")
-    held = world.core.transact(lambda tx: holds.hold(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger))
+    held = world.core.whole.transact(lambda tx: holds.hold(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger))
     assert not isinstance(held, Refused)
     assert [(thing.kind, thing.status, thing.user) for thing in found(world, held.id)] == [("hold", "open", "bob")]
     assert kinds(world, held.id.hex) == kinds(world, held.id)

@@ -180,7 +180,7 @@ def test_a_refund_ended_by_hand_and_frozen_wallets_are_shown(world: World) -> No
     world.clock.advance(60)
     for frozen in (True, False):
         change = freezes.Change("alice", "sandbox", None, frozen, "looked into", "operator:lee")
-        world.core.transact(partial(freezes.apply, slot=slot_of_user("alice"), wanted=change))
+        world.core.whole.transact(partial(freezes.apply, slot=slot_of_user("alice"), wanted=change))
         world.clock.advance(1)
     entries = shown(world, view.order.id, EntryKind.FREEZE, EntryKind.UNFREEZE)
     assert [(entry.kind, entry.actor) for entry in entries] == [
@@ -219,7 +219,7 @@ def test_a_long_timeline_comes_in_pages_that_miss_and_repeat_nothing(world: Worl
         }
         for at in range(1000)
     ]
-    world.core.transact(lambda tx: tx.execute(insert(CallMade), rows))
+    world.core.whole.transact(lambda tx: tx.execute(insert(CallMade), rows))
     found: list[TimelineEntry] = []
     cursor, pages = None, 0
     while pages == 0 or cursor is not None:

@@ -51,6 +51,6 @@ def test_a_repeated_request_for_a_payment_that_failed_later_is_no_refusal(world:
     """It was started once, so the first answer was not a no; that a query went wrong later does not make it one."""
     payment_id = world.order().payments[0].id
     slot = world.payment(payment_id).slot
-    world.core.transact(lambda tx: payment_rows.set_problem(tx, slot, payment_id, "TIMEOUT at a query"))
+    world.core.whole.transact(lambda tx: payment_rows.set_problem(tx, slot, payment_id, "TIMEOUT at a query"))
     told(world, replace(paid_fact(world, payment_id), kind=Kind.FAILED))
     assert payment_starts.start_payment(world.core, payment_id) is None

@@ -23,7 +23,7 @@ def alice(world: World, engine: Engine) -> ApiClient:
 def forget(world: World) -> Callable[[], None]:
     """Deletes every key of the user, as an operator may who keeps them for some months only."""
     values = {"slot": slot_of_user("alice")}
-    return lambda: world.core.transact(
+    return lambda: world.core.whole.transact(
         lambda tx: tx.execute(text("DELETE FROM idempotency WHERE slot = :slot"), values).close()
     )
 
@@ -48,7 +48,7 @@ def test_an_order_that_was_paid_is_found_again_when_it_could_not_be_made_any_mor
     forget()
     world.clock.advance(400 * 24 * 3600)
     retired = text("UPDATE products SET active = false")
-    world.core.transact(lambda tx: tx.execute(retired).close())
+    world.core.whole.transact(lambda tx: tx.execute(retired).close())
     again = alice.post("/v1/orders", order_body(), key="k").get_json()
     assert (again["number"], again["status"]) == (first["number"], "paid")
 

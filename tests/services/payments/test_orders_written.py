@@ -160,7 +160,7 @@ def test_a_stamp_of_a_clock_that_was_ahead_counts_as_none(world: World, column: 
     ahead = world.clock.now() + timedelta(days=1)
     stamp = text(f"UPDATE payments SET {column} = :ahead WHERE slot = :slot AND id = :id")
     values = {"ahead": ahead, "slot": payment.slot, "id": payment.id}
-    world.core.transact(lambda tx: tx.execute(stamp, values))
+    world.core.whole.transact(lambda tx: tx.execute(stamp, values))
     now = world.clock.now()
     if column == "last_query_at":
         world.simulator.faults.lose = 1
@@ -169,7 +169,7 @@ def test_a_stamp_of_a_clock_that_was_ahead_counts_as_none(world: World, column: 
         assert world.payment(payment.id).status == "paid"
     else:
         before = now - timedelta(seconds=HINT_GAP_SECONDS)
-        hinted = world.core.transact(
+        hinted = world.core.whole.transact(
             lambda tx: payment_rows.bring_forward(tx, payment.slot, payment.id, now=now, hinted_before=before)
         )
         assert hinted

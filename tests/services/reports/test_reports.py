@@ -29,7 +29,7 @@ def rows_of(world: World, name: str, span: Span = JANUARY, basis: Basis = Basis.
         table = draw_report(tx, name, span, basis)  # type: ignore[arg-type]
         return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
-    return world.core.read(drawn, snapshot=True)
+    return world.core.whole.read(drawn, snapshot=True)
 
 
 def cny(minor: int) -> Amount:
@@ -117,7 +117,7 @@ def test_unspent_coins_are_listed_by_user_and_sum_to_the_contract_liability(worl
     def listed(tx: Tx) -> list[tuple[Cell, ...]]:
         return [tuple(row) for row in unspent_coins(tx).rows]
 
-    lines = world.core.read(listed, snapshot=True)
+    lines = world.core.whole.read(listed, snapshot=True)
     about = ("sandbox", "coins-60")
     assert [(*line[:4], *line[5:]) for line in lines] == [
         (first.user, *about, str(first.payment_id), "coin", 37, cny(370), "CNY"),

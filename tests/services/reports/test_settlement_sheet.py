@@ -41,7 +41,7 @@ def test_each_day_settles_with_its_differences_and_its_boundary(world: World) ->
         table = draw_report(tx, "settlement", Span(SECOND_DAY, SECOND_DAY + 3 * DAY), Basis.EFFECTIVE)
         return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
-    first, second = world.core.read(rows, snapshot=True)
+    first, second = world.core.whole.read(rows, snapshot=True)
     assert {name: cell.minor for name, cell in first.items() if isinstance(cell, Amount)} == {
         **{"our_payments": 2400, "our_refunds": 200, "bill_payments": 1900, "bill_refunds": 200, "bill_fees": -4},
         **{"others": 900, "difference_amount": 100, "day_boundary": -600},
@@ -63,9 +63,9 @@ def test_the_rule_of_the_account_says_whose_a_line_is(world: World) -> None:
         rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
         return [(row["bill_payments"].minor, row["others"].minor) for row in rows]
 
-    assert world.core.read(told, snapshot=True) == [(0, 900)]
+    assert world.core.whole.read(told, snapshot=True) == [(0, 900)]
     house.set_account(our_numbers="shop-.*")
-    assert world.core.read(told, snapshot=True) == [(900, 0)]
+    assert world.core.whole.read(told, snapshot=True) == [(900, 0)]
 
 
 def test_a_row_counts_once_in_the_sheet_and_in_the_books_however_many_bills_tell_it(world: World) -> None:
@@ -89,9 +89,9 @@ def test_a_row_counts_once_in_the_sheet_and_in_the_books_however_many_bills_tell
         [row] = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
         return {name: cell.minor for name, cell in row.items() if isinstance(cell, Amount)}
 
-    sheet = world.core.read(told, snapshot=True)
+    sheet = world.core.whole.read(told, snapshot=True)
     assert (sheet["bill_payments"], sheet["bill_fees"], sheet["others"]) == (1800, -5 - 4 - 4, 900 - 9 - 200)
     assert (sheet["our_payments"], sheet["difference_amount"], sheet["day_boundary"]) == (1200, 600, 0)
     day = BillDay("sandbox", "sandbox", date(2026, 1, 2), ZoneInfo("Asia/Shanghai"))
-    booked = world.core.read(lambda tx: figures(tx, day))
+    booked = world.core.whole.read(lambda tx: figures(tx, day))
     assert booked == {("bill_fee", "CNY"): -9, ("bill_others_money", "CNY"): 691}
