@@ -7,7 +7,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,18 @@ from app.services.ledger.batches import book_batch
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USERS = 400
+MORTAL = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+
+@event.listens_for(Engine, "before_cursor_execute")
+def die(*_):
+    if os.path.exists(sys.argv[-1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+from app.cli import main
+main()
+"""
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -42,6 +53,14 @@ class Auditor:
         with self.start(*arguments) as process:
             out, err = process.communicate(timeout=120)
         return process.returncode, out, err
+
+    def die_once_it_has_saved(self, file: Path) -> AuditState:
+        """An audit that is killed by its next statement after it has saved its state for the first time; that state."""
+        command = [sys.executable, "-c", MORTAL, "audit", "--state", str(file)]
+        with subprocess.Popen(command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL
+        return AuditState.from_json(file.read_text())
 
     def run_on_a_terminal(self) -> str:
         """What it writes to a terminal as its standard error."""
@@ -92,8 +111,7 @@ def test_a_killed_audit_goes_on_where_it_stopped_and_finds_the_same(
     _, findings, _ = auditor.run()
     assert len(whole.findings) >= 2
     file = tmp_path / "audit.json"
-    killed = auditor.start("--state", str(file))
-    stopped = _kill_in_the_middle(killed, file)
+    stopped = auditor.die_once_it_has_saved(file)
     assert 0 < stopped.next_slot < 4096
     assert 0 < stopped.transfers < whole.transfers
     resumed = audit_ledger(filled, as_of=AsOf(LedgerRules(), lambda: NOW), state=AuditState.from_json(file.read_text()))
@@ -102,18 +120,6 @@ def test_a_killed_audit_goes_on_where_it_stopped_and_finds_the_same(
     assert (code, again) == (1, findings)
     assert whole.seal in again
     assert not file.exists()
-
-
-def _kill_in_the_middle(process: subprocess.Popen[str], file: Path) -> AuditState:
-    deadline = time.monotonic() + 60
-    while not file.exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    return AuditState.from_json(file.read_text())
 
 
 def test_into_a_pipe_it_writes_a_line_for_each_tenth_and_quiet_is_quiet(auditor: Auditor, filled: Sessions) -> None:
