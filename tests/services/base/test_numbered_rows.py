@@ -92,9 +92,9 @@ def test_a_line_of_history_is_written_although_its_number_was_given_out(world: W
     house.compare()
     row = house.only()
     take_difference(world.core, row.id, actor="mei")
-    _with_numbers(world, [change.id for change in world.core.read(partial(changes_of, row=row))])
+    _with_numbers(world, [change.id for change in world.core.whole.read(partial(changes_of, row=row))])
     note_difference(world.core, row.id, "looked at", actor="mei")
-    kept = world.core.read(lambda tx: changes_of(tx, find_difference(tx, row.id)))
+    kept = world.core.whole.read(lambda tx: changes_of(tx, find_difference(tx, row.id)))
     assert [change.what for change in kept] == ["opened", "taken", "noted"]
 
 
