@@ -107,7 +107,8 @@ def _with_the_signing(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow) -> Ch
     """The first period was to be paid by the act of signing. Where it was not, the payer has signed without paying: the
     next period is charged at its time."""
     if payment.status in OPEN_PAYMENT or (order.status == OrderStatus.OPEN and tx.now < order.expires_at):
-        return ChargeStep(row, again_at=min(order.expires_at, tx.now + WHILE_OPEN) + timedelta(minutes=1))
+        soon = order.expires_at if tx.now < order.expires_at else tx.now + WHILE_OPEN
+        return ChargeStep(row, again_at=min(soon, tx.now + WHILE_OPEN) + timedelta(minutes=1))
     start, end = plans.span(row, 0)
     new = {"slot": row.slot, "agreement_id": row.id, "number": 0, "starts_at": start, "ends_at": end}
     agreement_rows.add_period(tx, {**new, "status": "unpaid", "order_id": order.id, "entitlements": row.entitlements})

@@ -181,6 +181,21 @@ def test_who_signs_and_does_not_pay_is_charged_from_the_second_period_on(house: 
     assert house.world.coins() == 100
 
 
+def test_while_a_first_payment_ends_neither_way_the_agreement_is_looked_at_from_time_to_time(
+    house: AgreementHouse,
+) -> None:
+    """Its time is over, and the provider does not say what became of it: the worker does not look without a pause."""
+    number = house.sign(pay_now=True)
+    house.tell(house.debit.user_signs(str(number)))
+    assert house.row(number).first_payment_id is not None
+    for hours in (2, 30, 200):
+        house.world.clock.advance(hours * 3600)
+        house.work()
+        row, now = house.row(number), house.core.clock.now()
+        assert (row.status, row.next_period) == ("active", 0)
+        assert timedelta(minutes=10) < row.next_work_at - now <= timedelta(hours=24)
+
+
 def test_a_free_first_period_is_active_and_the_second_is_charged(house: AgreementHouse) -> None:
     number = house.signed(sku="trial")
     assert house.active() == {"trial": datetime(2026, 1, 9, 3, 4, 5, tzinfo=UTC)}
