@@ -81,7 +81,7 @@ def test_a_refund_that_is_told_before_anybody_claimed_the_purchase_waits_for_its
     assert store.world.coins() == 0
     slot = slot_of_user("alice")
     assert store.core.whole.read(lambda s: holdings(s, slot, "alice")).debts == ()
-    assert store.core.whole.read(lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
+    assert store.core.whole.read(lambda s: refund_rows.waiting_anywhere(s, "assigned", 0, 10)) == []
     store.world.assert_balanced()
 
 
@@ -162,7 +162,7 @@ def test_money_and_refund_that_did_not_see_each_other_are_brought_together_by_th
     assert world.money("suspense") == 600
     Worker(world.core).run_once()
     assert (world.money("suspense"), world.money("clearing:sandbox")) == (400, -400)
-    assert world.core.whole.read(lambda s: refund_rows.waiting_anywhere(s, 0, 10)) == []
+    assert world.core.whole.read(lambda s: refund_rows.waiting_anywhere(s, "assigned", 0, 10)) == []
     buyer.assert_balanced()
 
 
