@@ -23,7 +23,7 @@ logs.configure()
 remembered_routes.remember()
 remembered_statements.remember()
 
-LONG_TABLE = 5
+LONG_TABLE = 3
 """A test with so many cases or more runs all of them on SQLite, and each fourth on PostgreSQL.
 
 A case that has no twin on SQLite always runs.
