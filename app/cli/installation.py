@@ -69,5 +69,5 @@ def import_file(file: Path) -> None:
     except (BadCatalogue, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file}: {error}") from None
     parts = house()
-    counts = parts.core.home.transact(lambda session: import_products(session, catalogue, parts.core.clock.now()))
+    counts = import_products(parts.core, catalogue)
     click.echo(", ".join(f"{name} {count}" for name, count in counts.items()))

@@ -18,7 +18,7 @@ from app.services.events import catalogue
 from app.services.events.delivery_rounds import Dispatcher
 from app.worker import Worker
 from tests.promises.test_resumable import each_step
-from tests.support.databases import one_database, sessions_for
+from tests.support.databases import databases_of, sessions_for
 from tests.support.faults import Fuse, Injected, fused_engine, raising
 from tests.support.processes import place_of
 from tests.support.receiver import (
@@ -90,7 +90,7 @@ def test_a_worker_that_fails_at_any_statement_loses_and_doubles_no_delivery(worl
     here = pushing(world)
     fuse = Fuse(raising)
     engine = fused_engine(world.core.whole.sessions.kw["bind"].url.render_as_string(hide_password=False), fuse)
-    core = replace(here.core, databases=one_database(sessions_for(engine)))
+    core = replace(here.core, databases=databases_of(sessions_for(engine)))
     with receiving() as receiver:
         add(here.core, receiver)
         at = 0

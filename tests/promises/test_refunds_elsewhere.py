@@ -120,7 +120,7 @@ def test_a_refund_of_a_store_purchase_that_is_not_in_the_catalogue_waits_for_it(
     back = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(ref, refund="r1"), owner=owner)
     assert buyer.tell(back).reason == "before_payment"
     catalogue = CATALOGUE.replace("prices", 'store_ids = { sandbox = "new" }\nprices')
-    world.core.whole.transact(lambda s: import_products(s, parse_catalogue(catalogue), world.clock.now()))
+    import_products(world.core, parse_catalogue(catalogue))
     assert buyer.tell(paid).outcome == "applied"
     assert (world.money("suspense"), world.money("sales"), world.money("clearing:sandbox")) == (0, 400, -400)
     assert buyer.coins == 44

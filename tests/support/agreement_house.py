@@ -176,5 +176,5 @@ def agreement_house(world: World) -> AgreementHouse:
     accounts = [ProviderAccount("debit", "debit", False, debit), ProviderAccount("store", "store", False, store)]
     world.serve(sandbox, *accounts)
     catalogue = parse_catalogue(CATALOGUE + PLANS)
-    world.core.whole.transact(lambda tx: import_products(tx, catalogue, world.clock.now()))
+    import_products(world.core, catalogue)
     return AgreementHouse(world, debit, store)

@@ -161,8 +161,8 @@ class Core:
 
     @property
     def whole(self) -> Place:
-        """The one database, for transactions that need all slots, or a slot and what lies at home, together. Raises
-        SeveralDatabases where the slots are shared: what asks for this has no road there yet."""
+        """All databases as one, for what needs all slots, or all slots and what lies at home, together. Where several
+        databases share the slots, only what lies at home can be changed here (`base.whole`)."""
         return Place(self, self.databases.whole)
 
     def everywhere(self) -> tuple[Place, ...]:

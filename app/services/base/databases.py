@@ -1,23 +1,19 @@
 """Which database holds what: one for all, or several that share the slots.
 
 User data lies by its slot, claims of store purchases by the hash of their own reference in the same map, and all that
-belongs to no user lies in the first database, which is called home.
+belongs to no user lies in the first database, which is called home. So does the slot of the house (`HOUSE_SLOT`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+from sqlalchemy.orm import sessionmaker
 
 from app.services.base.transaction import Sessions
-
-
-class SeveralDatabases(RuntimeError):
-    """This is not done yet where several databases share the slots."""
-
-    def __init__(self) -> None:
-        super().__init__("not possible while several databases share the slots")
+from app.services.base.whole import WholeEngine
 
 
 class Databases(Protocol):
@@ -33,7 +29,7 @@ class Databases(Protocol):
 
     @property
     def whole(self) -> Sessions:
-        """The only database. Raises SeveralDatabases where there are more."""
+        """All of them read as one; only what lies at home can be changed here (`base.whole`)."""
 
     def of_slot(self, slot: int) -> Sessions:
         """Where the rows of this slot lie."""
@@ -56,3 +52,17 @@ class OneDatabase:
     def of_slot(self, slot: int) -> Sessions:
         del slot
         return self.home
+
+
+class SharedSlots:
+    """Several databases, the first of them home. `numbers` says for each slot which of them has it."""
+
+    def __init__(self, databases: Sequence[Sessions], numbers: Sequence[int]) -> None:
+        self.all = tuple(databases)
+        self.home = self.all[0]
+        self._numbers = tuple(numbers)
+        engines: Any = WholeEngine([each.kw["bind"] for each in self.all], self._numbers.__getitem__)
+        self.whole = sessionmaker(engines)
+
+    def of_slot(self, slot: int) -> Sessions:
+        return self.all[self._numbers[slot]]

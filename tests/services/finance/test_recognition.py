@@ -182,7 +182,7 @@ def diary(world: World) -> Diary:
     expiring = CATALOGUE.replace("amount = 60\n", "amount = 60\nvalid_days = 8\n").replace(
         "valid_days = 30", "valid_days = 4"
     )
-    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(expiring), tx.now))
+    import_products(world.core, parse_catalogue(expiring))
     return Diary(friends_in(world))
 
 
