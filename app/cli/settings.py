@@ -172,7 +172,7 @@ def _endpoints(checked: _Checked) -> Iterator[VerdictLine]:
     engine = checked.parts.engine
     if schema.current(engine) != schema.newest():
         return
-    for each in checked.parts.core.home.read(endpoints.shown_endpoints):
+    for each in checked.parts.core.whole.read(endpoints.shown_endpoints):
         text = f"endpoint {each['name']}: {each['status']}"
         if each["status"] == "paused":
             said = f"since {each['paused_at']:%Y-%m-%d %H:%M} by {each['paused_by']}: {each['reason']}"

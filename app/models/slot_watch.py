@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
+from app.domain.chart import HOUSE_SLOT
 from app.models import slot_guard
 from app.models.base import Base
 from app.models.distribution import TableClass, class_of
@@ -39,13 +40,13 @@ _CLAIMED = re.compile(r"(?:^|_)cslot(?:_m?\d+)*$")
 """The name of a value that is the hash of a claim."""
 PLACE = "place"
 """The execution option of an engine that says what its transactions are for: a slot, or one of these."""
-AT_HOME, ANYWHERE = "home", "anywhere"
+AT_HOME, AT_HOUSE, ANYWHERE = "home", "house", "anywhere"
 BESIDE_A_SLOT: Mapping[str, str] = {
     "caller_days": "what a caller gave and took today is counted with the giving and taking",
     "endpoints": "a timeline names the endpoints that its events were sent to",
 }
-"""Tables at home that transactions of one slot touch all the same, and why: before slots can lie in another database
-than home, these need a place beside them."""
+"""Tables at home that transactions of one slot touch all the same, and why: in that transaction where the slot lies at
+home, too, and else in one of its own (`Tx.at_home`)."""
 _WRITTEN_OUT = re.compile(r"\bslot\s*=\s*(\d+)")
 _FROM_SELECT = re.compile(r"^\s*INSERT\s+INTO\s+\w+\s*\(\s*slot\b[^)]*\)\s*SELECT\s+(?!\"?\w+\"?\.slot\b)", re.I | re.S)
 _REFUSED = (
@@ -163,7 +164,10 @@ def check(connection: Connection, sql: str, values: Iterable[Mapping[str, Any]])
 def _check_place(place: int | str, sql: str, reading: Reading, values: Sequence[Mapping[str, Any]]) -> None:
     """Raise SlotsMixed if the statement touches what does not lie in the database for which the transaction began."""
     if place == AT_HOME:
-        fits = reading.classes == {TableClass.HOME}
+        fits = reading.classes <= {TableClass.HOME, TableClass.OWN}
+    elif place == AT_HOUSE:
+        of_user = reading.classes & {TableClass.SLOT, TableClass.OWN_HASH}
+        fits = not of_user or reading.is_sweep or given_slots(reading, values) == {HOUSE_SLOT}
     elif place == ANYWHERE:
         fits = TableClass.HOME not in reading.classes or reading.is_sweep
     else:

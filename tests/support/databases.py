@@ -137,6 +137,7 @@ class WatchedDatabases:
         self.whole = real.whole
         self._of_slots: dict[int, Sessions] = {}
         self.home = _only_for(real.home, slot_watch.AT_HOME)
+        self.house = _only_for(real.home, slot_watch.AT_HOUSE)
         self.all = tuple(_only_for(sessions, slot_watch.ANYWHERE) for sessions in real.all)
 
     def of_slot(self, slot: int) -> Sessions:

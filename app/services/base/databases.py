@@ -24,6 +24,10 @@ class Databases(Protocol):
         """Where everything lies that belongs to no user."""
 
     @property
+    def house(self) -> Sessions:
+        """Home, for transactions that touch the slot of the house besides."""
+
+    @property
     def all(self) -> Sequence[Sessions]:
         """Each database once, home first."""
 
@@ -40,6 +44,10 @@ class OneDatabase:
     """One database for everything."""
 
     home: Sessions
+
+    @property
+    def house(self) -> Sessions:
+        return self.home
 
     @property
     def all(self) -> tuple[Sessions, ...]:
@@ -59,7 +67,7 @@ class SharedSlots:
 
     def __init__(self, databases: Sequence[Sessions], numbers: Sequence[int]) -> None:
         self.all = tuple(databases)
-        self.home = self.all[0]
+        self.home = self.house = self.all[0]
         self._numbers = tuple(numbers)
         engines: Any = WholeEngine([each.kw["bind"] for each in self.all], self._numbers.__getitem__)
         self.whole = sessionmaker(engines)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain, islice
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     CompoundSelect,
@@ -149,7 +149,7 @@ class WholeConnection:
     def _parts_for(self, statement: Executable, values: Any) -> Sequence[Connection]:
         if isinstance(statement, TextClause) and not reading_of(statement.text).classes:
             return self.parts
-        compiled: Any = statement.compile(dialect=self.dialect)
+        compiled: Any = cast(ClauseElement, statement).compile(dialect=self.dialect)
         given = values if isinstance(values, list | tuple) else [values or {}]
         parts = self._where(compiled.string, [{**compiled.params, **one} for one in given])
         changes = not isinstance(statement, Select | CompoundSelect)
@@ -161,7 +161,7 @@ class WholeConnection:
         reading = reading_of(sql)
         if TableClass.HOME in reading.classes and len(reading.classes) > 1:
             raise CannotBeSummed(f"tables at home and tables by slot in one statement: {sql[:300]}")
-        if not reading.classes & {TableClass.SLOT, TableClass.OWN_HASH}:
+        if not reading.classes & {TableClass.SLOT, TableClass.OWN_HASH, TableClass.OWN}:
             return self.parts[:1]
         if reading.is_sweep:
             return self.parts
