@@ -103,6 +103,10 @@ ERRORS: dict[str, tuple[int, str]] = {
     "wallet_frozen": (409, "The wallet is frozen."),
     "balance_overflow": (409, "The balance would pass 2^63 - 1."),
     "batch_not_applied": (409, "An item of the batch was refused, so nothing was booked."),
+    "batch_spread": (
+        409,
+        "The users of this batch lie in several databases, so it cannot be all or nothing: send it one by one.",
+    ),
     "hold_closed": (409, "The hold is captured or released. Nothing is reserved any more."),
     "hold_expired": (409, "The hold has expired. Nothing is reserved any more."),
     "hold_exceeded": (409, "The amount is more than the hold still reserves."),

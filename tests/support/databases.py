@@ -145,6 +145,9 @@ class WatchedDatabases:
             self._of_slots[slot] = _only_for(self._real.of_slot(slot), slot)
         return self._of_slots[slot]
 
+    def number_of(self, slot: int) -> int:
+        return self._real.number_of(slot)
+
 
 def _only_for(sessions: Sessions, place: int | str) -> Sessions:
     engine: Engine = sessions.kw["bind"]

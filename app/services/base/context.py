@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -200,6 +200,14 @@ class Core:
         """The rows of every database that answers, home's first."""
         return list(chain.from_iterable(self.guarded(lambda place: place.read(read)).values()))
 
+    def by_database(self, items: Iterable[T], slot_of: Callable[[T], int]) -> list[tuple[Place, list[T]]]:
+        """The items that lie in each database, in their order; databases without any are left out."""
+        found: dict[int, list[T]] = {}
+        for item in items:
+            found.setdefault(self.databases.number_of(slot_of(item)), []).append(item)
+        places = self.everywhere()
+        return [(places[number], found[number]) for number in sorted(found)]
+
     def for_reports(self) -> Core:
         """The service as reports see it: it only reads, and may be behind. Not for what somebody decides by, nor for
         what a user did a moment ago. Raises ReportsUnavailable."""
@@ -220,9 +228,7 @@ class Place:
 
     def holds(self, slot: int) -> bool:
         """Whether the rows of this slot lie here."""
-        there: Engine = self.core.databases.of_slot(slot).kw["bind"]
-        here: Engine = self.sessions.kw["bind"]
-        return there.pool is here.pool
+        return self.core.databases.number_of(slot) == self.number
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one transaction and commit it (`base.transaction.transact` says what is promised)."""

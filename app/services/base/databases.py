@@ -38,6 +38,9 @@ class Databases(Protocol):
     def of_slot(self, slot: int) -> Sessions:
         """Where the rows of this slot lie."""
 
+    def number_of(self, slot: int) -> int:
+        """Which of `all` that is."""
+
 
 @dataclass(frozen=True, slots=True)
 class OneDatabase:
@@ -61,6 +64,10 @@ class OneDatabase:
         del slot
         return self.home
 
+    def number_of(self, slot: int) -> int:
+        del slot
+        return 0
+
 
 class SharedSlots:
     """Several databases, the first of them home. `numbers` says for each slot which of them has it."""
@@ -74,3 +81,6 @@ class SharedSlots:
 
     def of_slot(self, slot: int) -> Sessions:
         return self.all[self._numbers[slot]]
+
+    def number_of(self, slot: int) -> int:
+        return self._numbers[slot]

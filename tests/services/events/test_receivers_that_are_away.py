@@ -177,7 +177,7 @@ def test_what_a_killed_worker_was_sending_is_sent_by_another_when_the_lease_is_o
         tell(here.core, "alice", 1)
         plan(here.core)
         place = here.core.of_user("alice")
-        (due,) = deliveries.due_deliveries(place, endpoint(here.core).id, 1)
+        (due,) = deliveries.due_deliveries(here.core.everywhere()[0], endpoint(here.core).id, 1)
         # The worker that takes it dies before it has sent it.
         assert place.transact(lambda tx: deliveries.LEASES.take(tx, due, tx.now)) is not None
         here.clock.advance(DELIVERY_LEASE_SECONDS - 1)
