@@ -24,7 +24,10 @@ logs.configure()
 remembered_routes.remember()
 remembered_statements.remember()
 
-TWO = "--two-databases"
+HERE = Path(__file__).parent
+TWO, ONE = "--two-databases", "one_database"
+"""The option that lets two databases share the slots in each test, and the mark of tests that have but one: they look
+into it by hand, end its connections, or give its address to another process."""
 LONG_TABLE = 3
 """A test with so many cases or more runs all of them on SQLite, and each fourth on PostgreSQL.
 
@@ -116,11 +119,19 @@ def second_engine(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path
 
 @pytest.fixture
 def sessions(request: pytest.FixtureRequest, engine: Engine) -> Sessions:
-    """One database, or two as one."""
+    """One database; or two as one, for promises and services on SQLite, and wherever the option asks for it."""
     first = databases.sessions_for(engine)
-    if not request.config.getoption(TWO):
+    if not _on_two(request, engine):
         return first
     return two_databases(first, databases.sessions_for(request.getfixturevalue("second_engine"))).whole
+
+
+def _on_two(request: pytest.FixtureRequest, engine: Engine) -> bool:
+    if request.node.get_closest_marker(ONE) is not None:
+        return False
+    folder = request.path.relative_to(HERE).parts[0]
+    usual = engine.dialect.name == "sqlite" and folder in ("promises", "services")
+    return usual or bool(request.config.getoption(TWO))
 
 
 @pytest.fixture

@@ -323,6 +323,7 @@ def operator(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return lambda *words: CliRunner().invoke(main, ["refunds", *words])
 
 
+@pytest.mark.one_database
 def test_an_open_refund_is_listed_as_overdue_and_alarmed_once(
     world: World, operator: Callable[..., Result], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,7 @@ from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
 from app.services.calls import payment_starts
 from app.services.intake import notifications
+from app.services.ledger import expiry as ledger_expiry
 from app.services.payments import orders, payment_rows
 from app.services.payments.orders import NewOrder, OrderView, PayBy
 from plugins.sandbox import plugin
@@ -146,6 +147,12 @@ class World:
             " WHERE a.code = :code AND a.asset = :asset"
         )
         return int(self.core.whole.read(lambda s: s.execute(query, {"code": code, "asset": asset}).scalar_one()))
+
+    def expire_due(self) -> int:
+        """One round of what time does to the ledger; how many things were due."""
+        now, rules = self.core.clock.now(), self.core.rules.ledger
+        done = self.core.guarded(lambda place: ledger_expiry.expire_due(place.sessions, at=now, rules=rules))
+        return sum(done.values())
 
     def outcomes(self) -> list[tuple[str, str, str]]:
         """(kind, outcome, reason) of every fact, oldest first."""

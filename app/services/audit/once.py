@@ -24,6 +24,7 @@ from app.services.audit import naming
 from app.services.audit.orders import Finding, Progress
 from app.services.base.reported_fact import LONGEST_FACT_KEY
 from app.services.base.transaction import Sessions, Transaction, read
+from app.services.base.whole import one_order
 from app.services.facts.claims import slot_of_claim
 
 ONCE_PAGE = 500
@@ -45,17 +46,16 @@ def audit_once(sessions: Sessions, progress: Progress | None = None) -> Iterator
 
 def _booked_twice(tx: Transaction) -> list[Finding]:
     """One payment at the provider has one place in the books of the whole service: its fact's key says which."""
-    on_postgres = tx.connection().dialect.name == "postgresql"
     names = (_f.key, _f.provider_account, _f.environment)
     # In an order that is one in all databases: one payment may be booked in two of them.
-    in_order = [name.collate("C") if on_postgres else name for name in names]
+    in_order = [one_order(tx.connection(), name) for name in names]
     wanted = (
         select(*names)
         .prefix_with(sweep("audit"))
         .where(_f.kind == Kind.PAID, _f.booking.in_(CREDITING))
         .order_by(*in_order)
     )
-    if on_postgres:
+    if tx.connection().dialect.name == "postgresql":
         tx.execute(text("SET LOCAL statement_timeout = 0"))
     booked = ((row, len(list(same))) for row, same in groupby(_streamed(tx, wanted)))
     return [

@@ -11,6 +11,7 @@ Each database is read as of one moment, but not all of them as of the same one.
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -27,6 +28,7 @@ from sqlalchemy import (
     RootTransaction,
     ScalarResult,
     Select,
+    String,
     TextClause,
 )
 from sqlalchemy.engine import Dialect
@@ -36,6 +38,7 @@ from sqlalchemy.sql.elements import (
     BindParameter,
     Cast,
     ClauseElement,
+    ColumnElement,
     Label,
     UnaryExpression,
 )
@@ -55,6 +58,7 @@ _OVER: Mapping[str, Combine] = {
     "max": max,
 }
 """How a value over several databases is made of the values in two of them; a database may have none."""
+_CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b", re.I)
 
 
 class CannotBeSummed(RuntimeError):
@@ -144,6 +148,8 @@ class WholeConnection:
         parts = self._where(sql, [values])
         if len(parts) > 1:
             raise CannotBeSummed(f"in several databases: {sql[:300]}")
+        if parts[0] is not self.parts[0] and _CHANGES.search(sql):
+            raise CannotBeSummed(f"a change, or a lock, away from home: {sql[:300]}")
         return parts[0]
 
     def _parts_for(self, statement: Executable, values: Any) -> Sequence[Connection]:
@@ -182,12 +188,14 @@ def merged(
 ) -> Result[Any]:
     """The answers of several databases to one statement as one answer. Raises CannotBeSummed."""
     columns = list(statement.exported_columns)
+    if getattr(statement, "_having_criteria", ()):  # SQLAlchemy shows its parts nowhere else
+        raise CannotBeSummed(f"a condition on sums: {statement}")
     combines = [_combine(column) for column in _selected(statement)]
     results = [read() for read in reads]
     names = list(results[0].keys())
     rows: Iterable[Sequence[Any]]
-    if any(combines):
-        rows = _grouped(statement, results, combines)
+    if any(combines) or getattr(statement, "_group_by_clauses", ()):
+        rows = _grouped(results, combines)
         rows = sorted(rows, key=_order(statement, columns, dialect)) if _is_ordered(statement) else rows
     else:
         _refuse_inner_sums(statement)
@@ -232,11 +240,7 @@ def _has_aggregate(element: ClauseElement) -> bool:
     return any(_has_aggregate(child) for child in element.get_children())
 
 
-def _grouped(
-    statement: Any, results: Sequence[Result[Any]], combines: Sequence[Combine | None]
-) -> list[tuple[Any, ...]]:
-    if isinstance(statement, CompoundSelect) or statement._having_criteria:  # SQLAlchemy shows them nowhere else
-        raise CannotBeSummed(f"a condition on sums: {statement}")
+def _grouped(results: Sequence[Result[Any]], combines: Sequence[Combine | None]) -> list[tuple[Any, ...]]:
     groups: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for row in chain.from_iterable(results):
         key = tuple(value for value, combine in zip(row, combines, strict=True) if combine is None)
@@ -299,22 +303,35 @@ def _order(statement: Any, columns: list[Any], dialect: str) -> Callable[[Sequen
 
 def _place_of(clause: Any, columns: list[Any], selected: list[Any]) -> tuple[int, bool]:
     """At which column a row is ordered, and whether downwards."""
-    down = False
-    while isinstance(clause, UnaryExpression) or _is_collated(clause):
+    down, is_collated = False, False
+    while isinstance(clause, UnaryExpression) or _is_collated(clause) or _is_reference(clause):
         if _is_collated(clause):
-            clause = clause.left
+            clause, is_collated = clause.left, True
+        elif _is_reference(clause):
+            clause = clause.element
         else:
             down = down or clause.modifier is operators.desc_op
             clause = clause.element
+    if not is_collated and isinstance(clause.type, String):
+        raise CannotBeSummed(f"an order of texts that each database may have another one of: {clause}")
     for wanted in (columns, selected):
         for at, column in enumerate(wanted):
             if column is clause or (isinstance(column, Label) and column.element is clause):
                 return at, down
-    name = getattr(clause, "name", None)
+    name = getattr(clause, "name", None)  # a label may be another object each time
     named = [at for at, column in enumerate(columns) if name is not None and column.name == name]
     if len(named) != 1:
         raise CannotBeSummed(f"an order by what is not among the columns: {clause}")
     return named[0], down
+
+
+def one_order(connection: Connection | WholeConnection, text: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A text for ORDER BY in an order that is one in all databases, and that of Python: by code points."""
+    return text.collate("BINARY" if connection.dialect.name == "sqlite" else "C")
+
+
+def _is_reference(clause: Any) -> bool:
+    return clause.__visit_name__ == "label_reference"
 
 
 def _is_collated(clause: Any) -> bool:
