@@ -53,6 +53,7 @@ def send_all(world: World) -> None:
         pass
 
 
+@pytest.mark.one_database
 @pytest.mark.timeout(300)
 def test_a_worker_killed_anywhere_while_sending_is_followed_by_another_and_nothing_is_missed(world: World) -> None:
     here = pushing(world)
@@ -85,6 +86,7 @@ def test_a_worker_killed_anywhere_while_sending_is_followed_by_another_and_nothi
     assert len(receiver.got) > len(bodies), "a worker that died between answer and note has sent again"
 
 
+@pytest.mark.one_database
 def test_a_worker_that_fails_at_any_statement_loses_and_doubles_no_delivery(world: World) -> None:
     """The database fails, and the process lives on: nothing is planned twice, nothing is left out."""
     here = pushing(world)

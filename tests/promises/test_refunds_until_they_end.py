@@ -372,6 +372,7 @@ def test_a_refund_that_is_not_ours_is_ended_by_name_too(world: World) -> None:
     buyer.assert_balanced()
 
 
+@pytest.mark.one_database
 def test_the_command_lists_and_ends_refunds(world: World, operator: Callable[..., Result]) -> None:
     buyer = paid_buyer(world)
     world.simulator.books.next_refunds.append("WAITING")

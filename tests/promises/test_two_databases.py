@@ -30,6 +30,8 @@ from tests.support.friends import friends_in
 from tests.support.two_databases import HALF, two_databases
 from tests.support.world import CATALOGUE, World
 
+pytestmark = pytest.mark.one_database
+
 LIVE = "sandbox"
 """The environment of the sandbox provider's coins."""
 LOW, HIGH = "alice", "carol"
