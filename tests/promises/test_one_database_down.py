@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True),
 ]
 MAP = map_of([("first", [(0, HALF - 1)]), ("second", [(HALF, 2 * HALF - 1)])])
-USERS = [f"user-{number}" for number in range(24)]
+USERS = [f"user-{number}" for number in range(12)]
 LOW = [user for user in USERS if slot_of_user(user) < HALF]
 HIGH = [user for user in USERS if slot_of_user(user) >= HALF]
 PATIENCE_SECONDS = 2.0
