@@ -87,8 +87,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     ):
         app.register_blueprint(blueprint)
     openapi.register_openapi(app, settings.public_url)
-    _refuse_with_old_map(app, house)
-    _keep_keys_fresh(app, house)
+    _keep_current(app, house)
     app.wsgi_app = ChunkedBodies(app.wsgi_app, LARGEST_BODY)  # type: ignore[method-assign]
     app.wsgi_app = RequestLog(app.wsgi_app, lines=settings.access_log)  # type: ignore[method-assign]
     if settings.trusted_proxies:
@@ -111,20 +110,15 @@ def _engine(app: APIFlask, settings: Settings) -> Engine:
         return prepare(db.engine, durable=settings.database_durable)
 
 
-def _refuse_with_old_map(app: APIFlask, house: House) -> None:
-    """Slots that were moved must not be written where they were."""
+def _keep_current(app: APIFlask, house: House) -> None:
+    """What the process knows of what others change. Slots that were moved must not be written where they were.
+    Providers' public keys are renewed by the worker; they are copied into the process once a minute, so that no plugin
+    ever has to wait for the database."""
 
     @app.before_request
     def look() -> None:
-        if request.endpoint is not None and not request.endpoint.startswith("health.") and not map_is_current(house):
+        if request.endpoint is None or request.endpoint.startswith("health."):
+            return
+        if not map_is_current(house):
             raise SlotMapDiffers("this process has an old map of the slots")
-
-
-def _keep_keys_fresh(app: APIFlask, house: House) -> None:
-    """Providers' public keys are renewed by the worker; this copies them into the process once a minute, so that no
-    plugin ever has to wait for the database."""
-
-    @app.before_request
-    def reload() -> None:
-        if request.endpoint is not None and not request.endpoint.startswith("health."):
-            house.reload_keys()
+        house.reload_keys()
