@@ -27,7 +27,7 @@ MOST_SHARDS = 1024
 """Shards of the tables by slot, each a table of its own on its node. To change their number later means to copy all
 rows; to move shards between nodes does not. 64 serve from one node to dozens."""
 REFERENCE = frozenset({"products"})
-OWN = frozenset({"event_feeds", "endpoint_positions"})
+OWN = frozenset({"event_feeds", "endpoint_positions", "slot_map"})
 
 
 class TableClass(StrEnum):

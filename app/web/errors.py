@@ -23,6 +23,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from app.domain.ledger import KeyConflict, LedgerError
 from app.problem_documents import CONTENT_TYPE, members_of
 from app.services.base.errors import DomainError
+from app.services.base.slot_maps import SlotMapDiffers
 from app.web.answer_headers import PLAIN_FIELDS
 from app.web.request_log import RequestRecord, request_record
 
@@ -152,6 +153,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "checkpoints_behind": (503, "The worker has not added up enough of the past yet. Try again later."),
     "reports_unavailable": (503, "The database for reports does not answer, or has another schema. Try again later."),
     "schema_outdated": (503, "The database has another schema. Run `tillbook migrate`."),
+    "slot_map_outdated": (503, "The databases say otherwise than the settings where each slot lies."),
 }
 _SAID_BY_TITLE = frozenset({"idempotency_key_reused", "not_found"})
 """The ledger's own text names ids of ours, and would tell a caller nothing."""
@@ -220,6 +222,7 @@ def register_errors(app: APIFlask) -> None:
     app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _database)
+    app.register_error_handler(SlotMapDiffers, _database)
     app.register_error_handler(Exception, _defect)
 
 
