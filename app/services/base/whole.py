@@ -58,6 +58,8 @@ _OVER: Mapping[str, Combine] = {
     "max": max,
 }
 """How a value over several databases is made of the values in two of them; a database may have none."""
+_OF_ONE_DATABASE = frozenset({"slot", "cslot"})
+"""Columns whose value says in which database a row lies."""
 _CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b", re.I)
 
 
@@ -290,7 +292,11 @@ def _in_order(statement: Any, columns: list[Any], results: Sequence[Result[Any]]
 
 def _order(statement: Any, columns: list[Any], dialect: str) -> Callable[[Sequence[Any]], Any]:
     """The key by which rows stand in the statement's order."""
-    parts = [_place_of(clause, columns, _selected(statement)) for clause in statement._order_by_clauses]
+    parts = []
+    for clause in statement._order_by_clauses:
+        parts.append(_place_of(clause, columns, _selected(statement)))
+        if columns[parts[-1][0]].name in _OF_ONE_DATABASE:
+            break  # what is ordered within a slot is ordered by its database
     # Nothing is greater than everything for PostgreSQL, and smaller for SQLite.
     nothing = -1 if dialect == "sqlite" else 1
 
