@@ -71,6 +71,21 @@ def test_a_server_that_says_nothing_costs_two_seconds_once(monkeypatch: pytest.M
         engine.connect()
 
 
+def test_whoever_waited_for_a_vanished_host_does_not_wait_for_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = psycopg.OperationalError("could not receive data from server: Connection timed out")
+    with databases.postgres_database() as url:
+        engine = prepare(create_engine(url, **engine_options(url)))
+        with engine.connect() as connection:
+            connection.invalidate(words)
+        engine.connect().close()  # the system had given it up in the pool: nobody has waited
+        monkeypatch.setattr(engines, "SLOW_FAILURE_SECONDS", 0.0)
+        with engine.connect() as connection:
+            connection.invalidate(words)
+        with pytest.raises(OperationalError, match="did not answer a moment ago"):
+            engine.connect()
+        engine.dispose()
+
+
 def test_a_server_that_refuses_at_once_is_asked_each_time() -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
