@@ -25,6 +25,8 @@ remembered_routes.remember()
 remembered_statements.remember()
 
 HERE = Path(__file__).parent
+BY_HAND = frozenset({"services/audit", "services/base", "services/ledger"})
+"""Folders whose tests tamper with rows, or are about one database."""
 TWO, ONE = "--two-databases", "one_database"
 """The option that lets two databases share the slots in each test, and the mark of tests that have but one: they look
 into it by hand, end its connections, or give its address to another process."""
@@ -129,8 +131,8 @@ def sessions(request: pytest.FixtureRequest, engine: Engine) -> Sessions:
 def _on_two(request: pytest.FixtureRequest, engine: Engine) -> bool:
     if request.node.get_closest_marker(ONE) is not None:
         return False
-    folder = request.path.relative_to(HERE).parts[0]
-    usual = engine.dialect.name == "sqlite" and folder in ("promises", "services")
+    folder = "/".join(request.path.relative_to(HERE).parts[:2])
+    usual = engine.dialect.name == "sqlite" and folder.startswith(("promises/", "services/")) and folder not in BY_HAND
     return usual or bool(request.config.getoption(TWO))
 
 

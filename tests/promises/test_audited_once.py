@@ -14,6 +14,8 @@ from app.services.base.transaction import Sessions
 from tests.promises.test_store_purchases import PRODUCT, Store
 from tests.support.world import World, build_world
 
+pytestmark = pytest.mark.one_database
+
 Edit = Callable[[str], None]
 
 

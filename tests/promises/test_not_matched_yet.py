@@ -28,6 +28,8 @@ from tests.support.buyer import BONUS, COINS, PAID, Buyer, target
 from tests.support.facts import paid_fact, told
 from tests.support.world import World
 
+pytestmark = pytest.mark.one_database
+
 ALL_ROADS: tuple[Road, ...] = get_args(Road)
 SWEEP = None
 """A step in which the worker looks at what waits."""

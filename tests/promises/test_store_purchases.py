@@ -353,6 +353,7 @@ def test_an_old_proof_after_the_refund_does_not_bring_the_coins_back(store: Stor
     store.world.assert_balanced()
 
 
+@pytest.mark.one_database
 def test_one_purchase_told_many_times_at_one_moment_makes_one_order(store: Store) -> None:
     number = store.device().buy(PRODUCT, crash=True)
     purchase = store.shop.store.purchases.find("Sandbox", number)

@@ -79,7 +79,7 @@ def test_a_question_before_a_refund_is_answered_with_what_the_account_prefers(
         store.core = store.world.core = replace(store.core, registry=Registry({"apple": store.account}))
         device = store.device(user)
         number = device.buy(PRODUCT)
-        store.core.whole.transact(partial(record_consent, user_id=user, moment=START))
+        store.core.of_user(user).transact(partial(record_consent, user_id=user, moment=START))
         if used:
             spend = partial(_spend, store=store, spend=Spend(user, "coin", used, "s", environment="sandbox"))
             store.core.whole.transact(spend)

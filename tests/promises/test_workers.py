@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from app.providers.facts import Fact, Ref
@@ -87,6 +88,7 @@ def test_four_workers_close_each_expired_payment_once(world: World) -> None:
     assert {world.payment(payment_id).status for payment_id in ids} == {"closed"}
 
 
+@pytest.mark.one_database
 def test_workers_in_three_processes_ask_about_each_due_payment_once(world: World) -> None:
     for number in range(20):
         world.order(f"user-{number}")

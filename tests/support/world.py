@@ -156,7 +156,9 @@ class World:
 
     def outcomes(self) -> list[tuple[str, str, str]]:
         """(kind, outcome, reason) of every fact, oldest first."""
-        query = text("/* sweep: audit */ SELECT kind, outcome, reason FROM facts ORDER BY recorded_at, id")
+        query = text(
+            "/* sweep: audit */ SELECT kind, outcome, reason, recorded_at, id FROM facts ORDER BY recorded_at, id"
+        )
         rows = self.core.whole.read(lambda session: session.execute(query).all())
         return [(row.kind, row.outcome, row.reason) for row in rows]
 
