@@ -4966,7 +4966,7 @@ export interface components {
              * @example credited
              * @enum {string}
              */
-            status: "credited" | "refunded" | "pending" | "held" | "not_yours" | "unknown";
+            status: "credited" | "refunded" | "entitled" | "ended" | "pending" | "held" | "not_yours" | "unknown";
             /**
              * @description The client may tell the store that it was delivered.
              * @example true
