@@ -6,9 +6,12 @@ import itertools
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from app.domain import representations
 from app.domain.facts import Ending, Kind
+from app.domain.numbers import slot_of_user
+from app.services.calls import agreement_queries
 from tests.services.agreements.test_store_agreements import Subscriber
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.world import World
@@ -169,3 +172,30 @@ def test_a_cheaper_plan_that_the_payer_chose_in_the_store_is_shown_and_begins_wi
     row = one.rows[0]
     assert (row.sku, row.next_plan, house.active()) == ("store-basic", None, {"basic": now + 2 * MONTH})
     assert house.events().count("agreement.plan_changed") == 1
+
+
+def test_a_store_is_asked_about_an_agreement_that_somebody_looks_at_once_a_day(house: AgreementHouse) -> None:
+    """The renewal was switched off, and the word of that was lost."""
+    one, now = Subscriber(house), house.world.clock.now()
+    one.tell(one.paid("1", now, now + MONTH))
+    one.tell(one.fact(Kind.SIGNED, now, "1", period_end=now + MONTH, renews=True))
+
+    def asked() -> int:
+        calls = text("SELECT count(*) FROM provider_calls WHERE slot = :slot AND verb = 'query'")
+        return int(house.core.of_user("alice").read(lambda tx: tx.scalar(calls, {"slot": slot_of_user("alice")})))
+
+    assert not agreement_queries.ask_when_read(house.core, one.rows[0]), "nothing was lost within a day"
+    house.later(days=3)
+    house.store.standings[one.original] = (
+        one.fact(Kind.SIGNED, now + 2 * DAY, "1", period_end=now + MONTH, renews=False, occurrence="off"),
+    )
+    assert (one.rows[0].renews, asked()) == (True, 0)
+    reads = [agreement_queries.ask_when_read(house.core, one.rows[0]) for _ in range(3)]
+    assert (reads, one.rows[0].renews, asked()) == ([True, False, False], False, 1)
+    house.later(days=2)
+    house.store.is_down = True
+    reads = [agreement_queries.ask_when_read(house.core, one.rows[0]) for _ in range(3)]
+    assert (reads, one.rows[0].status, asked()) == ([True, False, False], "active", 2)
+    house.store.is_down = False
+    house.later(hours=2)
+    assert asked() == 3, "the worker asks again until there is an answer"
