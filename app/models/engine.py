@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -21,14 +22,24 @@ CONNECTION_IDLE_SECONDS = 10
 SQLITE_BUSY_MS = 15_000
 POSTGRES_LOCK_MS = 10_000
 POSTGRES_STATEMENT_MS = 30_000
+DATABASE_CONNECT_SECONDS = 2
+"""The least that libpq takes."""
+SLOW_FAILURE_SECONDS = 0.5
+UNREACHABLE_SECONDS = 5.0
+"""After an attempt to connect that failed slowly nobody tries again for so long: else each thread of a process would
+spend its time on one dead database, and none were left for the users of others. What fails at once costs nothing."""
+VANISHED_SECONDS = 1.0
+"""So long nobody connects after a connection ended because the other side was silent: whoever has waited for that one
+must not wait for the next as well."""
 _DEAD_LINE = {
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 1_500,
 }
-"""A database host that vanishes without a word (a failover, a cut line) is noticed after some 25 seconds. The system's
-own patience is a quarter of an hour, and every thread would spend it on the dead connection that it holds."""
+"""A database host that vanishes without a word (a failover, a cut line) is noticed after 1.5 to 3 seconds. The system's
+own patience is a quarter of an hour, and every thread would spend it on the dead connection that it holds. A line that
+was only silent for so long costs its requests a 503."""
 READ_ONLY = "tillbook_read_only"
 """Execution option: this transaction only reads, so SQLite need not queue it behind writers."""
 
@@ -45,7 +56,7 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
         "pool_size": POOL_SIZE,
         "max_overflow": 0,
         "pool_timeout": POOL_WAIT_SECONDS,
-        "connect_args": {"options": options, "connect_timeout": 5, **_DEAD_LINE},
+        "connect_args": {"options": options, "connect_timeout": DATABASE_CONNECT_SECONDS, **_DEAD_LINE},
     }
 
 
@@ -60,7 +71,8 @@ def _ping_idle(engine: Engine) -> None:
         record.info["idle_since"] = time.monotonic()
 
     def taken(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
-        if time.monotonic() - record.info.get("idle_since", time.monotonic()) < CONNECTION_IDLE_SECONDS:
+        now = record.info["taken_at"] = time.monotonic()
+        if now - record.info.get("idle_since", now) < CONNECTION_IDLE_SECONDS:
             return
         try:
             engine.dialect.do_ping(connection)
@@ -71,10 +83,40 @@ def _ping_idle(engine: Engine) -> None:
     event.listen(engine, "checkout", taken)
 
 
+def _remember_down(engine: Engine) -> None:
+    """Let whoever connects fail at once for a while after somebody has waited for the database in vain."""
+    until = [0.0]
+
+    def connecting(dialect: Dialect, _: object, given: Sequence[Any], named: dict[str, Any]) -> DBAPIConnection:
+        begun = time.monotonic()
+        if begun < until[0]:
+            raise dialect.loaded_dbapi.OperationalError("the database did not answer a moment ago")
+        try:
+            connection: DBAPIConnection = dialect.connect(*given, **named)
+        except dialect.loaded_dbapi.Error:
+            now = time.monotonic()
+            if now - begun >= SLOW_FAILURE_SECONDS:
+                until[0] = now + UNREACHABLE_SECONDS
+            raise
+        until[0] = 0.0
+        return connection
+
+    def lost(_: object, record: ConnectionPoolEntry, error: BaseException | None) -> None:
+        now = time.monotonic()
+        waited = now - record.info.get("taken_at", now)
+        # One that the system gave up while it lay in the pool says the same words, but made nobody wait.
+        if waited >= SLOW_FAILURE_SECONDS and "timed out" in str(getattr(error, "__cause__", None) or error):
+            until[0] = max(until[0], now + VANISHED_SECONDS)
+
+    event.listen(engine, "do_connect", connecting)
+    event.listen(engine, "invalidate", lost)
+
+
 def prepare_reader(engine: Engine) -> Engine:
     """Install what an engine needs that only reads: whatever is asked of it, it changes nothing."""
     if engine.dialect.name != "sqlite":
         _ping_idle(engine)
+        _remember_down(engine)
         return engine
 
     def connected(connection: sqlite3.Connection, _: object) -> None:
@@ -91,6 +133,7 @@ def prepare(engine: Engine, *, durable: bool = True) -> Engine:
     """Install what SQLite needs to behave like a server database; elsewhere, a look at connections that lay idle."""
     if engine.dialect.name != "sqlite":
         _ping_idle(engine)
+        _remember_down(engine)
         return engine
 
     def connected(connection: sqlite3.Connection, _: object) -> None:
