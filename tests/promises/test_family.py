@@ -40,7 +40,7 @@ class Family:
 
     def __init__(self, store: Store) -> None:
         self.store, self.shop, self.core = store, store.shop, store.core
-        self.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(PLAN), store.world.clock.now()))
+        import_products(self.core, parse_catalogue(PLAN))
         self.purchases, self.notifications = self.shop.store.purchases, self.shop.store.notifications
         self.bought = self.purchases.find(
             "Sandbox", store.device("alice").buy("vip.monthly", product_type=SUBSCRIPTION)
