@@ -169,6 +169,10 @@ class Fact:
     """Of SIGNED that tells `renews`: the provider's id of another product, which the next period will be of."""
     ending: Ending | None = None
     """Of ENDED: how."""
+    shared: bool = False
+    """Of SIGNED, PAST_DUE and ENDED about a store's subscription: somebody else pays for it, and shares it with its
+    holder (a family). The holder pays nothing, so no PAID is told of it. The store knows no owner token of the holder:
+    the agreement is of whoever first hands in the store's signed proof of it."""
     refusal: Refusal | None = None
     """Of the FAILED of a charge under an agreement: why. None counts as `OTHER`."""
     cause: str = ""
@@ -269,6 +273,7 @@ def content_of(fact: Fact) -> dict[str, Any]:
         "price_currency": fact.price.currency if fact.price else None,
         "storefront": fact.storefront,
         "next_product": fact.next_product,
+        "shared": fact.shared or None,
     }
 
 
@@ -307,6 +312,7 @@ def fact_of(kind: str, at: datetime, content: Mapping[str, Any], raw: Mapping[st
         price=price_of(content),
         storefront=content["storefront"],
         next_product=content["next_product"],
+        shared=bool(content["shared"]),
         cause=content["cause"] or "",
         raw=raw,
     )

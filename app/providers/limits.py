@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from app.providers.facts import Fact
+from app.providers.facts import AGREEMENT_KINDS, Fact
 
 LONGEST_REFERENCE = 255
 """Characters of each number and name in a fact: ours, theirs, refund, agreement, our_agreement, account, product,
@@ -65,4 +65,6 @@ def faults_of(fact: Fact) -> tuple[str, ...]:
         faults.append(f"share is not between 0 and {SHARES}")
     if fact.storefront is not None and not TERRITORY.fullmatch(fact.storefront):
         faults.append("storefront is not a country of two letters")
+    if fact.shared and (fact.kind not in AGREEMENT_KINDS or fact.owner is not None):
+        faults.append("shared is told of what is paid, or with an owner")
     return tuple(faults)

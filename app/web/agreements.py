@@ -11,13 +11,14 @@ from apiflask import APIBlueprint
 
 from app.domain import list_tables, representations
 from app.domain.numbers import parse_number
+from app.providers.http import deadline
 from app.services.agreements import agreement_lists, agreement_requests, entitlements, signing_requests
 from app.services.agreements.agreement_lists import AgreementFilter
 from app.services.agreements.signing_requests import NewAgreement
 from app.services.base.errors import NotFound
 from app.services.base.idempotency import Keyed, keyed
 from app.services.base.list_pages import TimeSpan
-from app.services.calls import agreement_queries, agreement_signing
+from app.services.calls import agreement_queries, agreement_signing, payment_queries
 from app.services.payments.orders import PayBy
 from app.web import agreement_schemas as shapes
 from app.web.access import Forbidden, caller, needs
@@ -74,8 +75,15 @@ def list_agreements(query: shapes.AgreementsQuery) -> Any:
 @blueprint.input(UserQuery, location="query", arg_name="query")
 @blueprint.output(shapes.AgreementOut)
 def show_agreement(number: str, query: UserQuery) -> Any:
-    """One agreement. A backend's key reads every one, with `user` only those of that user."""
-    return _shown(_number(number), caller().user_if_named(query.user))
+    """One agreement. A backend's key reads every one, with `user` only those of that user.
+
+    A store is asked about its agreement first, once a day at the most.
+    """
+    parsed, user_id = _number(number), caller().user_if_named(query.user)
+    row = agreement_requests.view_agreement(core(), user_id, parsed)
+    with deadline(payment_queries.READER_SECONDS):
+        was_asked = agreement_queries.ask_when_read(core(), row)
+    return _shown(parsed, user_id) if was_asked else representations.agreement_data(row)
 
 
 @blueprint.get("/agreements/<number>/periods")

@@ -37,7 +37,7 @@ class ReceiptIn(BaseModel):
 
 class PurchaseOut(Out):
     transaction: str = Field(description="The store's id of the purchase.", examples=["2000000000000001"])
-    status: Literal["credited", "refunded", "pending", "held", "not_yours", "unknown"] = Field(
+    status: Literal["credited", "refunded", "entitled", "ended", "pending", "held", "not_yours", "unknown"] = Field(
         description="What it became.", examples=["credited"]
     )
     finish: bool = Field(description="The client may tell the store that it was delivered.", examples=[True])

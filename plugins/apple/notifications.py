@@ -137,8 +137,8 @@ def _upgrade(event: _Event) -> tuple[Fact, ...]:
 
 
 def _subscription_start(event: _Event) -> tuple[Fact, ...]:
-    facts = _purchase(event)
-    if event.transaction.type != SUBSCRIPTION or any(fact.kind is Kind.SIGNED for fact in facts):
+    facts = tuple(fact for fact in _purchase(event) if fact.kind is not Kind.SIGNED)
+    if event.transaction.type != SUBSCRIPTION or any(fact.kind is Kind.ENDED for fact in facts):
         return facts
     return (*facts, in_force(event.transaction, event.raw, event.notification.renewal))
 
@@ -175,9 +175,11 @@ def _ended(event: _Event) -> tuple[Fact, ...]:
         return ()
     notification = event.notification
     cause = f"{notification.type} {notification.subtype}".strip()
-    ending = Ending.PROVIDER if notification.meaning is Meaning.REVOKED else notification.renewal.ending
+    is_revoked = notification.meaning is Meaning.REVOKED
+    ending = Ending.PROVIDER if is_revoked else notification.renewal.ending
     ending = ending or SUBTYPES.get(notification.subtype)
-    return (over(event.transaction, event.raw, cause, ending, notification.signed_at),)
+    fact = over(event.transaction, event.raw, cause, ending, notification.signed_at)
+    return (replace(fact, at=min(fact.at, notification.signed_at)) if is_revoked else fact,)
 
 
 def _past_due(event: _Event) -> tuple[Fact, ...]:

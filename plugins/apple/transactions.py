@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -24,7 +25,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from app.domain.money import Money, MoneyError, exponent
-from app.providers import Fact, Kind, Ref
+from app.providers import Ending, Fact, Kind, Ref
 from plugins.apple.signed_data import Reason, Refused, moment
 from plugins.apple.territories import TWO_LETTERS
 
@@ -117,10 +118,11 @@ class Transaction(BaseModel):
     def owner(self) -> str | None:
         """The token in its one spelling; a text that is no UUID stays as it is, and matches nobody.
 
-        The UUID of nothing names nobody: clients send it where no user is signed in.
+        The UUID of nothing names nobody: clients send it where no user is signed in. A token in what a family shares
+        could only be that of the member who bought it: Apple has none for the others (WWDC 2025).
         """
         token = self.app_account_token
-        if token is None:
+        if token is None or self.is_shared:
             return None
         try:
             known = uuid.UUID(token.strip())
@@ -132,6 +134,11 @@ class Transaction(BaseModel):
     def is_bought(self) -> bool:
         """Bought by the person who has it: not shared by the family, not a seat that somebody else paid."""
         return self.in_app_ownership_type == "PURCHASED"
+
+    @property
+    def is_shared(self) -> bool:
+        """Bought by somebody of the holder's family, who shares it. Each member has transactions of their own."""
+        return self.in_app_ownership_type == "FAMILY_SHARED"
 
     @property
     def is_free(self) -> bool:
@@ -166,8 +173,9 @@ class Transaction(BaseModel):
 
     @property
     def needs_asking(self) -> bool:
-        """It does not tell all about money: an upgrade gives back a part of another period, or of this one."""
-        return self.is_upgraded or self.may_replace or self.is_of_unknown_price
+        """It does not tell all: an upgrade gives back a part of another period, or of this one, and what is shared may
+        be shared no more, which was then told before anybody was known to have it."""
+        return self.is_upgraded or self.may_replace or self.is_of_unknown_price or self.is_shared
 
 
 def read_transaction(payload: Mapping[str, Any]) -> Transaction:
@@ -183,13 +191,26 @@ def read_transaction(payload: Mapping[str, Any]) -> Transaction:
 
 
 def facts_of(transaction: Transaction, raw: Mapping[str, Any], *, grant_free_trials: bool) -> tuple[Fact, ...]:
-    """All that the transaction states now: that it was paid, and if so, that it was given back."""
+    """All that the transaction states now: that it was paid, and if so, that it was given back. Of a subscription that
+    is shared or tried: that it is in force, or no more."""
     if transaction.type not in (CONSUMABLE, NON_CONSUMABLE, SUBSCRIPTION, NON_RENEWING):
         return (_fact(Kind.PENDING, transaction, raw, cause=f"product type {transaction.type}"),)
+    if transaction.is_shared:
+        return _shared(transaction, raw)
     if not counts(transaction, grant_free_trials=grant_free_trials):
         is_trial = transaction.is_bought and transaction.type == SUBSCRIPTION
         return (signed(transaction, raw),) if is_trial else ()
     return (_fact(Kind.PAID, transaction, raw), *refunds_of(transaction, raw))
+
+
+def _shared(transaction: Transaction, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """A member of a family may use it until the end of the period, unless that is over. Of a period that the buyer's
+    upgrade replaced the next one tells."""
+    if transaction.type != SUBSCRIPTION or transaction.is_upgraded:
+        return ()
+    if transaction.revocation_date is None:
+        return (signed(transaction, raw),)
+    return (replace(ended(transaction, raw, "FAMILY_SHARED: revoked"), ending=Ending.PROVIDER),)
 
 
 def counts(transaction: Transaction, *, grant_free_trials: bool) -> bool:
@@ -310,5 +331,6 @@ def _fact(
         spares=spares,
         price=transaction.gross if kind is Kind.PAID else None,
         storefront=TWO_LETTERS.get(transaction.storefront or ""),
+        shared=transaction.is_shared,
         raw=dict(raw),
     )

@@ -51,6 +51,7 @@ def test_what_is_just_within_the_limits_is_usable(change: dict[str, Any]) -> Non
         {"share": -1},
         {"product": "x" * (LONGEST_REFERENCE + 1)},
         {"owner": 7},
+        {"shared": True},
     ],
 )
 def test_what_is_just_beyond_is_not_and_is_named_without_being_quoted(change: dict[str, Any]) -> None:

@@ -239,6 +239,7 @@ class SandboxStage(DebitStage):
         self.app = create_sandbox(config, {"TILLBOOK_ENV": "test"})
         self._sandbox = self.app.extensions["sandbox"]
         self.faults, self.deliveries = self._sandbox.faults, self._sandbox.deliveries
+        self._due = dict[str, datetime]()
         self.settings = {"base_url": URL, "merchant": "m-1", "secret": SECRET, "notice_days": 2, "charge_days_after": 8}
         self._chance = chance
 
@@ -258,8 +259,10 @@ class SandboxStage(DebitStage):
             agreements.next_charges.append("WAITING")
 
     def settle(self) -> None:
-        for _, payment in list(self._open.values()):
-            if payment.status != "WAITING" or self._chance.random() > 0.3:
+        for number in list(self._open):
+            payment = self._sandbox.books.find(None, number=number)  # its time may be over by now
+            due = self._due.setdefault(number, self.clock.now() + timedelta(hours=self._chance.uniform(0, 24)))
+            if payment.status != "WAITING" or self.clock.now() < due:
                 continue
             agreement = next(each for each in self._sandbox.agreements.all_of(None) if each.id == payment.agreement_id)
             if agreement.first is payment:

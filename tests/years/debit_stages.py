@@ -46,6 +46,7 @@ class DebitStage(ABC):
         self.clock = clock
         self.payers = dict[str, Payer]()
         self.books = dict[str, BookedAgreement]()
+        self.last_refusals = dict[str, Refusal | None]()
         self._open = dict[str, tuple[BookedCharge, Any]]()
         self._seen = 0
 
@@ -132,4 +133,7 @@ class DebitStage(ABC):
         return kept[-1].number
 
     def refusal_of(self, number: str) -> Refusal | None:
-        return self.payers[number].refuses(self.clock.now())
+        """What a charge of now comes to; remembered, for who wants to know why an agreement was given up."""
+        refusal = self.payers[number].refuses(self.clock.now())
+        self.last_refusals[number] = refusal
+        return refusal

@@ -76,7 +76,29 @@ class Subscription:
     def _end(self, period: SoldPeriod, knowing: datetime) -> datetime:
         """A period that another one replaced ends there."""
         later = [each.start for each in self.periods if each.start > period.start and each.sold_at <= knowing]
-        return min([period.end, *later])
+        replaced = [period.replaced_at] if period.replaced_at is not None and period.replaced_at <= knowing else []
+        return min([period.end, *later, *replaced])
+
+
+@dataclass(slots=True)
+class SharedTime:
+    """What one user has of what somebody of the family pays. Whose it is is known when a device has brought it."""
+
+    number: str
+    said: list[tuple[datetime, str, datetime | None]] = field(default_factory=list)
+    """What the store says from a moment on: which product may be used, and until when; None: no more."""
+    brought_at: datetime | None = None
+
+    def moments(self) -> Iterator[datetime]:
+        yield from (since for since, _, _ in self.said)
+        if self.brought_at is not None:
+            yield self.brought_at
+
+    def active(self, now: datetime, knowing: datetime, made_active: dict[str, frozenset[str]]) -> dict[str, datetime]:
+        if self.brought_at is None or self.brought_at > knowing:
+            return {}
+        _, named, until = [word for word in self.said if word[0] <= knowing][-1]
+        return {} if until is None or until <= now else dict.fromkeys(made_active[named], until)
 
 
 @dataclass
@@ -86,12 +108,15 @@ class StoreModel:
     made_active: dict[str, frozenset[str]]
     coins_of: dict[str, int]
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    shares: list[SharedTime] = field(default_factory=list)
 
     def moments(self) -> Iterator[datetime]:
-        for each in self.subscriptions.values():
+        for each in (*self.subscriptions.values(), *self.shares):
             yield from each.moments()
 
     def turns(self) -> Iterator[datetime]:
+        for share in self.shares:
+            yield from filter(None, (until for _, _, until in share.said))
         for each in self.subscriptions.values():
             for period in each.periods:
                 yield from (period.start, period.end)
@@ -101,7 +126,7 @@ class StoreModel:
         """Each subscription is told of by messages of its own, and may be known as far as any of the horizons."""
         of_each = [
             _distinct(each.active(now, horizon, self.made_active) for horizon in horizons)
-            for each in self.subscriptions.values()
+            for each in (*self.subscriptions.values(), *self.shares)
         ]
         return [_latest(one) for one in product(*of_each)]
 
@@ -122,7 +147,7 @@ class StoreModel:
         return granted - (2 * granted * period.given_back(knowing) + WHOLE) // (2 * WHOLE)
 
     def horizons(self, now: datetime, lag: timedelta) -> Sequence[datetime]:
-        recent = {at for each in self.subscriptions.values() for at in each.moments() if now - lag <= at <= now}
+        recent = {at for at in self.moments() if now - lag <= at <= now}
         return [now - lag, *sorted(recent), now]
 
 

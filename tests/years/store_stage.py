@@ -17,7 +17,7 @@ from plugins.apple.simulated.purchases import ACTIVE, BILLING_RETRY, EXPIRED, GR
 from plugins.apple.simulator import SimulatorConfig, create_simulator, simulated_store
 from plugins.apple.transactions import SUBSCRIPTION
 from tests.years.debit_stages import WEBHOOK, Send
-from tests.years.store_model import Grace, SoldPeriod, StoreModel, Subscription
+from tests.years.store_model import Grace, SharedTime, SoldPeriod, StoreModel, Subscription
 
 URL = "https://store.test"
 ENVIRONMENT: Environment = "Sandbox"
@@ -57,6 +57,8 @@ class Customer:
     consents: bool = True
     shared: Purchase | None = None
     """What a member of the family has of it."""
+    share: SharedTime | None = None
+    member: Buyer | None = None
 
     @property
     def stands(self) -> bool:
@@ -66,6 +68,16 @@ class Customer:
     def ends_at(self) -> datetime:
         assert self.newest is not None
         return moment(self.newest.payload["expiresDate"])
+
+
+@dataclass
+class ProofAtDevice:
+    """A proof that a device has not handed in yet."""
+
+    user: str
+    body: bytes
+    share: SharedTime | None = None
+    """What is the user's from the moment at which it is handed in."""
 
 
 class StoreStage:
@@ -86,8 +98,7 @@ class StoreStage:
         self._store = simulated_store(self.app)
         self.faults = self._store.faults
         self.settings = self._store.settings(URL) | {"confirm": "no", "environments": [ENVIRONMENT]}
-        self.at_device = list[tuple[Buyer, bytes]]()
-        """Proofs that devices have not handed in yet."""
+        self.at_device = list[ProofAtDevice]()
 
     def watch(self, url: str, body: bytes) -> None:
         """Nothing is charged by us."""
@@ -104,6 +115,7 @@ class StoreStage:
     def buy(self, customer: Customer, product: str) -> None:
         """A first purchase, or the subscription taken up again, perhaps by another user of the app."""
         old, token = customer.newest, customer.buyer.token
+        self._share_no_more(customer, "EXPIRED")
         if old is None:
             made = self._store.purchases.buy(
                 ENVIRONMENT, product, product_type=SUBSCRIPTION, token=token, customer=customer.number
@@ -117,8 +129,16 @@ class StoreStage:
         self._tell(customer, "SUBSCRIBED", "INITIAL_BUY" if old is None else "RESUBSCRIBE")
         self._hand_in(customer.buyer, made)
 
-    def upgrade(self, customer: Customer) -> None:
-        """Another product at once; what is left of the running period goes back."""
+    def take_up(self, customer: Customer, buyer: Buyer) -> None:
+        """Another user of the app pays what the store could not collect."""
+        if customer.newest is not None:
+            self._end_grace(customer)
+        customer.buyer = buyer
+        self.buy(customer, self._chance.choice(PRODUCTS))
+
+    def upgrade(self, customer: Customer, buyer: Buyer) -> None:
+        """Another product at once, perhaps for another user of the app; what is left of the running period goes
+        back."""
         old = customer.newest
         assert old is not None
         others = [each for each, months in MONTHS_OF.items() if months == 1 and each != old.payload["productId"]]
@@ -129,11 +149,16 @@ class StoreStage:
             return
         made = self._store.purchases.upgrade(ENVIRONMENT, old.id, product)
         made.renewal["autoRenewStatus"] = 1
+        made.payload["appAccountToken"] = buyer.token
         self._booked(customer, old).replaced_at = self.clock.now()
+        customer.buyer = buyer
         customer.anchor, customer.month, customer.next_product = self.clock.now(), 0, None
         self._begin(customer, made, self.clock.now())
         self._tell(customer, "DID_CHANGE_RENEWAL_PREF", "UPGRADE")
         self._hand_in(customer.buyer, made)
+        if customer.shared is not None:
+            following = self._store.purchases.upgrade(ENVIRONMENT, customer.shared.id, product)
+            self._share_goes_on(customer, following, "DID_CHANGE_RENEWAL_PREF", "UPGRADE")
 
     def downgrade(self, customer: Customer) -> None:
         """Another product from the next period on; or all is to stay as it is."""
@@ -144,24 +169,47 @@ class StoreStage:
         customer.newest.renewal["autoRenewProductId"] = customer.next_product or has
         self._tell(customer, "DID_CHANGE_RENEWAL_PREF", "" if stays else "DOWNGRADE")
 
-    def share(self, customer: Customer) -> None:
-        """Somebody of the family gets it too, as a transaction of its own and without our token: nothing was paid for
-        that, whoever hands it in. Or that is over."""
+    def share(self, customer: Customer, member: Buyer) -> None:
+        """Somebody of the family gets it too: nothing was paid for that, whoever hands it in. Or that is over."""
         assert customer.newest is not None
         if customer.shared is not None:
-            self._store.purchases.refund(ENVIRONMENT, customer.shared.id)
-            self._store.notifications.tell("REVOKE", "", customer.shared)
-            customer.shared = None
+            self._share_no_more(customer, "REVOKE")
             return
-        customer.shared = self._store.purchases.buy(
-            ENVIRONMENT,
-            customer.newest.payload["productId"],
-            product_type=SUBSCRIPTION,
-            customer=f"{customer.number}-family",
-            inAppOwnershipType="FAMILY_SHARED",
-        )
+        if customer.ends_at <= self.clock.now() or "revocationDate" in customer.newest.payload:
+            return
+        customer.shared = self._store.purchases.share(ENVIRONMENT, customer.newest.id, f"{customer.number}-family")
+        customer.share, customer.member = SharedTime(customer.shared.id), member
+        member.model.shares.append(customer.share)
+        self._store_says(customer, customer.ends_at)
         self._store.notifications.tell("SUBSCRIBED", "INITIAL_BUY", customer.shared)
-        self._hand_in(customer.buyer, customer.shared)
+        self._hand_in(member, customer.shared, customer.share)
+
+    def _share_goes_on(self, customer: Customer, following: Purchase, kind: str, subtype: str) -> None:
+        """The next period of what the member has, until the end of what the customer has."""
+        assert customer.newest is not None
+        assert customer.member is not None
+        following.payload["expiresDate"] = customer.newest.payload["expiresDate"]
+        customer.shared = following
+        self._store_says(customer, customer.ends_at)
+        self._store.notifications.tell(kind, subtype, following)
+        if self._chance.random() < 0.5:
+            self._hand_in(customer.member, following, customer.share)
+
+    def _share_no_more(self, customer: Customer, kind: str) -> None:
+        if customer.shared is None:
+            return
+        if kind == "REVOKE":
+            self._store.purchases.revoke(ENVIRONMENT, customer.shared.id)
+        else:
+            self._store.purchases.expire(ENVIRONMENT, customer.shared.id, 2)
+        self._store_says(customer, None)
+        self._store.notifications.tell(kind, "" if kind == "REVOKE" else "BILLING_RETRY", customer.shared)
+        customer.shared = customer.share = customer.member = None
+
+    def _store_says(self, customer: Customer, until: datetime | None) -> None:
+        assert customer.share is not None
+        assert customer.shared is not None
+        customer.share.said.append((self.clock.now(), str(customer.shared.payload["productId"]), until))
 
     def switch_off(self, customer: Customer) -> None:
         assert customer.newest is not None
@@ -178,6 +226,7 @@ class StoreStage:
         self._booked(customer, newest).refunded_at = self.clock.now()
         self._tell(customer, "REFUND")
         self.switch_off(customer)
+        self._share_no_more(customer, "REVOKE")
 
     def raise_price(self, customer: Customer) -> None:
         customer.consents = self._chance.random() < 0.5
@@ -208,6 +257,10 @@ class StoreStage:
             newest.status = BILLING_RETRY
             self._end_grace(customer)
             self._tell(customer, "GRACE_PERIOD_EXPIRED")
+            if customer.shared is not None:
+                customer.shared.status = BILLING_RETRY
+                self._store_says(customer, None)
+                self._store.notifications.tell("GRACE_PERIOD_EXPIRED", "", customer.shared)
         elif customer.failed_at is not None and now >= customer.failed_at + LONGEST_RETRY:
             self._expire(customer, 2, "BILLING_RETRY")
 
@@ -223,8 +276,9 @@ class StoreStage:
         self._begin(customer, made, start)
         self._tell(customer, "DID_RENEW", subtype)
         if customer.shared is not None:
-            customer.shared = self._store.purchases.renew(ENVIRONMENT, customer.shared.id)
-            self._store.notifications.tell("DID_RENEW", subtype, customer.shared)
+            following = self._store.purchases.renew(ENVIRONMENT, customer.shared.id)
+            following.payload["productId"] = made.payload["productId"]
+            self._share_goes_on(customer, following, "DID_RENEW", subtype)
 
     def _fail(self, customer: Customer) -> None:
         assert customer.newest is not None
@@ -235,12 +289,17 @@ class StoreStage:
             until = moment(customer.newest.renewal["gracePeriodExpiresDate"])
             self._subscription(customer).graces.append(Grace(self.clock.now(), until))
         self._tell(customer, "DID_FAIL_TO_RENEW", "GRACE_PERIOD" if grace else "")
+        if customer.shared is not None:
+            self._store.purchases.fail(ENVIRONMENT, customer.shared.id, grace)
+            self._store_says(customer, self.clock.now() + grace if grace else None)
+            self._store.notifications.tell("DID_FAIL_TO_RENEW", "GRACE_PERIOD" if grace else "", customer.shared)
 
     def _expire(self, customer: Customer, intent: int, subtype: str) -> None:
         assert customer.newest is not None
         self._end_grace(customer)
         self._store.purchases.expire(ENVIRONMENT, customer.newest.id, intent)
         self._tell(customer, "EXPIRED", subtype)
+        self._share_no_more(customer, "EXPIRED")
 
     # --- books
 
@@ -268,10 +327,10 @@ class StoreStage:
         for grace in self._subscription(customer).graces:
             grace.over_at = grace.over_at or self.clock.now()
 
-    def _hand_in(self, buyer: Buyer, made: Purchase) -> None:
+    def _hand_in(self, buyer: Buyer, made: Purchase, share: SharedTime | None = None) -> None:
         """The device has the transaction, and the app hands it in as soon as it can."""
         proof = {"signed_transactions": [self._store.notifications.signed_transaction(made)]}
-        self.at_device.append((buyer, json.dumps(proof).encode()))
+        self.at_device.append(ProofAtDevice(buyer.name, json.dumps(proof).encode(), share))
 
 
 def moment(ms: int) -> datetime:

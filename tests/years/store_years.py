@@ -11,9 +11,10 @@ from sqlalchemy import text
 from app.services.accounts.users import ensure_user
 from app.services.base.context import Tx
 from app.services.intake import receipts
+from plugins.apple.simulated.purchases import ACTIVE, BILLING_RETRY, GRACE_PERIOD
 from tests.years.changes import Changes
 from tests.years.store_model import StoreModel
-from tests.years.store_stage import MONTHS_OF, PRODUCTS, Buyer, Customer, StoreStage
+from tests.years.store_stage import MONTHS_OF, PRODUCTS, Buyer, Customer, ProofAtDevice, StoreStage
 from tests.years.till import ACCOUNT, Till
 from tests.years.trouble import CALM_DAYS, Trouble
 from tests.years.verdict import Disagreement, History
@@ -116,11 +117,21 @@ class StoreYears:
     def _hand_in(self) -> None:
         """A device hands its proof in again until it is told that it was taken."""
         for item in list(self.stage.at_device):
-            buyer, proof = item
+            if item.share is not None and item.share.brought_at is None:
+                item.share.brought_at = self.till.clock.now()
             with self.till.mortal(self.trouble.kill_at()):
-                submitted = receipts.submit(self.till.core, ACCOUNT, buyer.name, proof)
+                submitted = receipts.submit(self.till.core, ACCOUNT, item.user, item.body)
                 if submitted.status != "pending":
                     self.stage.at_device.remove(item)
+                    if item.share is not None:
+                        self._is_brought_again(item)
+
+    def _is_brought_again(self, item: ProofAtDevice) -> None:
+        """What is of one user already is of no other one, who brings it too."""
+        others = [each.name for each in self.buyers if each.name != item.user]
+        if others and self._chance.random() < 0.3:
+            self.till.happened["brings another's share"] += 1
+            self.stage.at_device.append(ProofAtDevice(self._chance.choice(others), item.body))
 
     def _act(self, customer: Customer) -> None:
         now, history = self.till.clock.now(), self.histories[customer.number]
@@ -135,6 +146,12 @@ class StoreYears:
             return
         wait = timedelta(days=self._chance.randrange(1, LONGEST_WITHOUT))
         self._begins[customer.number] = now + wait
+        is_unpaid = customer.newest is not None and customer.newest.status in (BILLING_RETRY, GRACE_PERIOD)
+        if is_unpaid and self._chance.random() < self._step / (24 * 20):
+            self.stage.take_up(customer, self._chance.choice(self.buyers))
+            history.note(now, f"is taken up by {customer.buyer.name}")
+            self.till.happened["taken up while unpaid"] += 1
+            return
         if customer.is_broke and self._chance.random() < self._step / (24 * 12):
             customer.is_broke = False
             history.note(now, "has money again")
@@ -147,8 +164,16 @@ class StoreYears:
     def _do(self, customer: Customer, act: str) -> None:
         if act == "broke":
             customer.is_broke = True
-        elif customer.newest is not None and customer.newest.status == 1:
+        elif customer.newest is None or customer.newest.status != ACTIVE:
+            return
+        elif act in ("upgrade", "share"):
+            getattr(self.stage, act)(customer, self._somebody(customer))
+        else:
             getattr(self.stage, act)(customer)
+
+    def _somebody(self, customer: Customer) -> Buyer:
+        """The customer, or another user of the app."""
+        return customer.buyer if self._chance.random() < 0.6 else self._chance.choice(self.buyers)
 
     # --- what must hold
 
@@ -171,6 +196,7 @@ class StoreYears:
         for each in buyer.model.subscriptions.values():
             lines += [f"  {each.number} {period}" for period in each.periods]
             lines += [f"  {each.number} {grace}" for grace in each.graces]
+        lines += [f"  {share}" for share in buyer.model.shares]
         for customer in self.customers:
             if customer.buyer is buyer:
                 lines += self.histories[customer.number].lines
@@ -212,6 +238,6 @@ RATES: Mapping[str, float] = {
     "switch_off": 0.7,
     "refund": 0.4,
     "raise_price": 0.3,
-    "share": 0.7,
+    "share": 1.5,
 }
 """How often in a year each happens to a customer whose subscription stands."""

@@ -47,6 +47,7 @@ FACT_CONTENT = (
     *("spares", "dispute_fee_minor", "dispute_fee_currency", "occurrence", "replaces"),
     *("our_agreement", "renews", "ending", "refusal"),
     *("price_minor", "price_currency", "storefront", "price_increase", "next_product"),
+    "shared",
 )
 """What a fact says. Later tellings complete it and change nothing that was said: so what was said then is anchored."""
 

@@ -48,6 +48,8 @@ def take_word(tx: Tx, reported: ReportedFact) -> Decision:
     """Apply what a provider says of an agreement itself; what becomes of the fact."""
     row = _locked(tx, reported)
     strange = _strange(reported, row)
+    if row is None and strange is None and reported.fact.shared:
+        return Decision(Outcome.NOT_OURS, Mismatch.UNKNOWN_NUMBER)  # of a family of which nobody here has it
     if row is None or strange is not None:
         return Decision(Outcome.PARKED, strange or Mismatch.UNKNOWN_NUMBER)
     return Decision(Outcome.APPLIED if follow_word(tx, row, reported.fact) else Outcome.NOTED)
@@ -101,11 +103,14 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
         changes |= {"valid_until": fact.period_end, "renews": fact.renews, "grace_until": None}
         if fact.renews is not None:
             changes |= {"price_increase": fact.price_increase, **store_agreements.next_plan_told(tx, row, fact)}
+        if row.by_store:
+            changes |= store_agreements.free_time_told(tx, row, fact)
     if fact.kind is Kind.PAST_DUE:
         changes |= {"grace_until": fact.period_end, "renews": fact.renews}
     if after is None:
         changed = agreement_rows.change_agreement(tx, row, changes)
-        _tell_price(tx, row, changed)
+        if row.by_store:
+            changed = _tell_free_time(tx, row, changed, fact)
         return changed is not row
     changes |= {"status": after, "tries": 0}
     if after is AgreementStatus.ENDED:
@@ -117,6 +122,20 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
         newest = agreement_rows.periods_before(tx, row, row.next_period, 1)
         agreement_events.tell_agreement(tx, EventType.AGREEMENT_PAST_DUE, changed, *newest)
     return True
+
+
+def _tell_free_time(tx: Tx, before: AnyRow, row: AnyRow, fact: Fact) -> AnyRow:
+    """Tell a store's word about an agreement in force where it is news, and plan the next question by it; the row as it
+    is then."""
+    if fact.kind is Kind.SIGNED and before.told_at is None and before.next_period == 0:
+        agreement_events.tell_agreement(tx, EventType.AGREEMENT_SIGNED, row)
+    if row.sku != before.sku:
+        agreement_events.tell_agreement(tx, EventType.AGREEMENT_PLAN_CHANGED, row)
+    _tell_price(tx, before, row)
+    if row.valid_until == before.valid_until:
+        return row
+    work_at = plans.next_work(row, tx.now, tx.core.rules.ask, plans.window_of(tx, row))
+    return agreement_rows.change_agreement(tx, row, {"next_work_at": work_at})
 
 
 def _tell_price(tx: Tx, before: AnyRow, row: AnyRow) -> None:

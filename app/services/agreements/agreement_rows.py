@@ -25,16 +25,13 @@ _o, _p = Order.__table__.c, Payment.__table__.c
 AGREEMENTS_DUE = LeaseQueue(AGREEMENTS, "next_work_at", "due_agreements", counts="tries")
 _ONE = select(*_A).where(_A.slot == bindparam("p_slot"), _A.id == bindparam("p_id"))
 _LOCK = _ONE.with_for_update()
-_CLAIMED = (
-    select(*_A)
-    .where(
-        _A.slot == bindparam("p_slot"),
-        _A.provider_account == bindparam("p_account"),
-        _A.environment == bindparam("p_environment"),
-        _A.theirs == bindparam("p_theirs"),
-    )
-    .with_for_update()
+_CLAIMED = select(*_A).where(
+    _A.slot == bindparam("p_slot"),
+    _A.provider_account == bindparam("p_account"),
+    _A.environment == bindparam("p_environment"),
+    _A.theirs == bindparam("p_theirs"),
 )
+_LOCK_CLAIMED = _CLAIMED.with_for_update()
 _IMPORTED = select(_A.id).where(
     _A.slot == bindparam("p_slot"),
     _A.user_id == bindparam("p_user"),
@@ -112,6 +109,12 @@ def lock_known_agreement(tx: Transaction, number: int) -> AnyRow:
 def lock_claimed(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
     """The agreement, claimed for a user of this slot, that its provider knows by this number: a store's or an imported
     one; locked."""
+    keys = {"p_slot": slot, "p_account": account, "p_environment": environment, "p_theirs": theirs}
+    return tx.execute(_LOCK_CLAIMED, keys).first()
+
+
+def find_claimed(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
+    """The agreement that `lock_claimed` would lock."""
     keys = {"p_slot": slot, "p_account": account, "p_environment": environment, "p_theirs": theirs}
     return tx.execute(_CLAIMED, keys).first()
 

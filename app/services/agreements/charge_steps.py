@@ -23,8 +23,9 @@ from app.services.agreements import agreement_events, agreement_facts, agreement
 from app.services.base.context import Tx
 from app.services.payments import payment_rows
 
-LEAST_TIME = timedelta(days=1)
-"""So long at least a charge may take, however late it is made."""
+LEAST_TIME = timedelta(days=2)
+"""So long at least a charge may take, however late it is made: there are providers that carry it out a day after they
+have accepted it."""
 WHILE_OPEN = timedelta(hours=6)
 """Between two looks at a charge that is under way; facts about it are heard by themselves."""
 
@@ -77,8 +78,12 @@ def _of_open_order(tx: Tx, row: AnyRow, period: AnyRow | None, order: AnyRow) ->
     if period is None:
         return _with_the_signing(tx, row, order, newest)
     if newest.status in OPEN_PAYMENT:
-        is_to_be_sent = newest.status in (PaymentStatus.CREATED, PaymentStatus.UNKNOWN) and tx.now < newest.expires_at
-        return ChargeStep(row, charge=newest) if is_to_be_sent else ChargeStep(row, again_at=tx.now + WHILE_OPEN)
+        is_sent = newest.status not in (PaymentStatus.CREATED, PaymentStatus.UNKNOWN)
+        if is_sent or tx.now >= max(order.expires_at, newest.created_at + LEAST_TIME):
+            return ChargeStep(row, again_at=tx.now + WHILE_OPEN)
+        # Its provider may take it only now, and then takes as long to decide as it would have then.
+        payment_rows.give_time(tx, newest, tx.now + LEAST_TIME)
+        return ChargeStep(row, charge=newest)
     return _of_unpaid_order(tx, row, period, order, newest)
 
 

@@ -98,6 +98,12 @@ def entitlements_of_user(core: Core, user_id: str) -> list[Entitlement]:
     return core.of_user(user_id).read(lambda tx: _active(tx, user_id))
 
 
+def is_in_force(row: AnyRow, now: datetime) -> bool:
+    """Whether a store's agreement is in force by what the store says of it, as far as no payment decides that."""
+    until = _told_until(row, (), ())
+    return until is not None and until > now
+
+
 def _active(tx: Tx, user_id: str) -> list[Entitlement]:
     values = {"p_slot": slot_of_user(user_id), "p_user": user_id, "p_since": tx.now - _RECENT}
     found = dict[str, Entitlement]()
@@ -147,14 +153,17 @@ def _goes_on(row: AnyRow, newest: AnyRow, until: datetime) -> datetime:
 
 def _told_until(row: AnyRow, lines: Sequence[AnyRow], kept: Sequence[AnyRow]) -> datetime | None:
     """Until when a store says that it is in force, whatever was paid: time that is shared in a family, given as a
-    present, or free by an offer. None where it says nothing of that kind, or gave the newest payment back."""
+    present, or free by an offer, and the grace after that. None where it says nothing of that kind, or gave the newest
+    payment back."""
     paid = [line for line in lines if line.period is not None]
     newest = max(paid, key=lambda line: line.starts_at, default=None)
-    is_on = row.by_store and row.status == AgreementStatus.ACTIVE
-    if not is_on or (newest is not None and newest not in kept):
+    if not row.by_store or (newest is not None and newest not in kept):
         return None
-    until: datetime | None = row.valid_until
-    return until
+    told: dict[str, datetime | None] = {
+        AgreementStatus.ACTIVE: row.valid_until,
+        AgreementStatus.PAST_DUE: row.grace_until,
+    }
+    return told.get(row.status)
 
 
 def _is_refunded(tx: Tx, line: AnyRow) -> bool:

@@ -57,6 +57,16 @@ def next_charge(row: Any, rules: ChargingRules) -> datetime | None:
     return planned_charge(row, row.next_period, rules)
 
 
+def _next_store_question(row: Any, asked_at: datetime) -> datetime:
+    """When a store is asked next: of what is paid when that is over. What is in force for nothing (tried, shared in a
+    family) may be over at any time, and no refund tells of that: so it is asked about each day besides."""
+    usual = asked_at + ASK_GAP
+    ends: list[datetime] = [until + STORE_PATIENCE for until in (row.paid_until, row.valid_until) if until is not None]
+    if row.paid_until is not None:
+        return max(usual, *ends)
+    return min([usual, *(end for end in ends if end > asked_at)])
+
+
 def next_work(row: Any, now: datetime, ask: AskRules, window: ChargeWindow) -> datetime | None:
     """When the worker takes the agreement up: to ask, to tell the payer of a charge, to charge, or to end it."""
     status = AgreementStatus(row.status)
@@ -66,8 +76,8 @@ def next_work(row: Any, now: datetime, ask: AskRules, window: ChargeWindow) -> d
         return next_ask(now=now, asked=row.tries, expires_at=row.expires_at, rules=ask, jitter=0.5)
     asked_at: datetime = row.asked_at or row.signed_at or row.created_at
     moments: list[datetime] = [asked_at + ASK_GAP]
-    if row.by_store and row.paid_until is not None:
-        moments = [max(moments[0], row.paid_until + STORE_PATIENCE)]
+    if row.by_store:
+        moments = [_next_store_question(row, asked_at)]
     if row.cancel_at is not None:
         moments.append(row.cancel_at)
     elif row.next_charge_at is not None:

@@ -86,9 +86,8 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyR
     if fact.period_end is None:
         return
     product = product_of_store(tx, reported.account.name, fact.product or "")
-    keys = {"p_slot": row.slot, "p_id": row.id, "p_at": fact.at}
-    tx.execute(_CUT, {**keys, "p_end": fact.at})
-    begins_next = tx.scalar(_NEXT, keys)
+    cut_periods(tx, row, fact.at)
+    begins_next = tx.scalar(_NEXT, {"p_slot": row.slot, "p_id": row.id, "p_at": fact.at})
     ends_at = fact.period_end if begins_next is None else min(fact.period_end, begins_next)
     entitlements = row.entitlements if product is None else product.entitlements
     new = {
@@ -114,12 +113,17 @@ def take_period(tx: Tx, reported: ReportedFact, locked: LockedPayment, row: AnyR
         changed = agreement_rows.change_agreement(tx, changed, {"signed_at": _came_into_force(tx, row)})
     work_at = plans.next_work(changed, tx.now, tx.core.rules.ask, plans.window_of(tx, changed))
     changed = agreement_rows.change_agreement(tx, changed, {"next_work_at": work_at})
-    if row.next_period == 0 and row.signed_at == fact.at:
+    if row.next_period == 0 and row.signed_at == fact.at and row.told_at is None:
         agreement_events.tell_agreement(tx, EventType.AGREEMENT_SIGNED, changed)
     if changed.sku != row.sku:
         agreement_events.tell_agreement(tx, EventType.AGREEMENT_PLAN_CHANGED, changed)
     added = agreement_rows.find_period(tx, row, row.next_period)
     agreement_events.tell_agreement(tx, EventType.AGREEMENT_RENEWED, changed, added)
+
+
+def cut_periods(tx: Tx, row: AnyRow, at: datetime) -> None:
+    """A period of this locked agreement that is running at that moment ends there."""
+    tx.execute(_CUT, {"p_slot": row.slot, "p_id": row.id, "p_at": at, "p_end": at})
 
 
 def _came_into_force(tx: Tx, row: AnyRow) -> datetime:
@@ -144,6 +148,20 @@ def next_plan_told(tx: Tx, row: AnyRow, fact: Fact) -> dict[str, Any]:
     return {"next_plan": {"sku": product.sku, "title": product.title}}
 
 
+def free_time_told(tx: Tx, row: AnyRow, fact: Fact) -> dict[str, Any]:
+    """What a store's word says that is in force beyond all that is paid (tried, shared, given), as a change of the row:
+    it may be another product than before."""
+    product = None if fact.product is None else product_of_store(tx, row.provider_account, fact.product)
+    is_paid = fact.period_end is None or (row.paid_until is not None and fact.period_end <= row.paid_until)
+    return {} if product is None or is_paid else _of_product(product)
+
+
+def _of_product(product: AnyRow) -> dict[str, Any]:
+    """What an agreement is about, as a change of its row."""
+    about = {"sku": product.sku, "title": product.title, "grants": product.grants}
+    return {**about, "entitlements": product.entitlements}
+
+
 def _after_period(
     row: AnyRow, reported: ReportedFact, product: AnyRow | None, told_at: datetime, *, is_newest: bool
 ) -> dict[str, Any]:
@@ -155,8 +173,7 @@ def _after_period(
         return changes
     changes |= {"paid_until": fact.period_end, "price_increase": None, "next_plan": None}
     if product is not None:
-        changes |= {"sku": product.sku, "title": product.title, "grants": product.grants}
-        changes["entitlements"] = product.entitlements
+        changes |= _of_product(product)
     is_later = row.told_at is None or fact.at > row.told_at
     after = next_agreement_status(AgreementStatus(row.status), AgreementCause.PAID, by_store=True)
     if is_later:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
@@ -29,6 +30,8 @@ class ReportedFact:
     """The user whose purchase it is, where the provider is a store that knows no number of ours."""
     neighbour: str | None = None
     """Another user who has a period of the same agreement beside this one: one account at a store may serve several."""
+    gone_over_at: datetime | None = None
+    """Of what was paid under an agreement that has gone over to another user since: from when on."""
     was_credited_before: bool = False
     """Of what was paid under an imported agreement: an earlier system has credited this period."""
     faults: tuple[str, ...] = ()

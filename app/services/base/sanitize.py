@@ -89,6 +89,7 @@ def without_faults(fact: Fact, now: datetime) -> Fact:
         occurrence=_name(fact.occurrence) or "",
         quantity=None,
         share=None,
+        shared=False,
         period_end=fact.period_end if fact.period_end and is_usable_moment(fact.period_end) else None,
     )
 

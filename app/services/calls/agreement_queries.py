@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -93,6 +94,20 @@ def hint_agreement(
         return True
     imported = None if account is None else _imported(core, account, ref)
     return imported is not None and bring_forward(imported)
+
+
+def ask_when_read(core: Core, row: AnyRow) -> bool:
+    """Ask the store about an agreement in force that somebody looks at, at most once a day; whether it was asked. A
+    lost word about its renewal is told by nothing else before the period ends. The caller says how long may be waited
+    for."""
+    now = core.clock.now()
+    before = now - plans.ASK_GAP
+    if not row.by_store or row.status not in IN_FORCE or (row.asked_at or row.created_at) > before:
+        return False
+    forward = partial(agreement_rows.bring_question_forward, number=row.id, asked_before=before, as_if_asked_at=now)
+    if not core.at(row.slot).transact(forward):
+        return False
+    return work_on_agreement(core, row.id)
 
 
 def _imported(core: Core, account: ProviderAccount, ref: Ref) -> int | None:

@@ -31,7 +31,7 @@ from app.domain.matching import Expected, Mismatch, foreign, mismatch
 from app.domain.money import Money
 from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
-from app.services.agreements import agreement_facts, store_agreements
+from app.services.agreements import agreement_facts, handovers, store_agreements
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
@@ -257,7 +257,7 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
     if locked.order.agreement_id is not None:
         _charge(tx, stored, decision, locked)
     elif subscription is not None:
-        store_agreements.take_period(tx, stored.reported, locked, subscription)
+        handovers.take_told_period(tx, stored.reported, locked, subscription)
     if fact.kind is Kind.PAID:
         if decision.refund:
             requests.automatic(tx, stored.reported.slot, locked.payment.id, fact.ref.theirs)

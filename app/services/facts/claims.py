@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, case, func, select
+from sqlalchemy import Table, and_, bindparam, case, func, select
 
 from app.domain.facts import Ref
 from app.domain.numbers import slot_of_reference, slot_of_user
@@ -29,13 +29,18 @@ class AgreementOwner:
     user_id: str
     imported_until: datetime | None
     """Until when an earlier system credited its periods; None: it was not imported."""
+    newest_at: datetime
+    """When the newest period that was claimed of it began."""
 
 
 _CLAIMS = cast(Table, Claim.__table__)
 _c = _CLAIMS.c
 _KEY = [_c.cslot, _c.provider_account, _c.environment, _c.reference]
+_NEWEST = func.coalesce(_c.newest_at, _c.claimed_at)
 _OWNER = Statement(
-    lambda _: select(_c.user_id, _c.imported_until).where(*(column == bindparam(column.name) for column in _KEY))
+    lambda _: select(_c.user_id, _c.imported_until, _NEWEST).where(
+        *(column == bindparam(column.name) for column in _KEY)
+    )
 )
 # A claim that is there stays as it is: written again with its own user only so that the statement says who it is.
 _CLAIM = RowInsert(
@@ -49,10 +54,17 @@ _CLAIM_AGREEMENT = RowInsert(
     lambda insert: insert.on_conflict_do_update(
         index_elements=_KEY,
         set_={name: insert.excluded[name] for name in ("slot", "user_id", "newest_at")},
-        where=func.coalesce(_c.newest_at, _c.claimed_at) < insert.excluded.newest_at,
+        where=and_(insert.excluded.newest_at > _NEWEST, _c.user_id == insert.excluded.user_id),
     ),
 )
-_NEWEST = func.coalesce(_c.newest_at, _c.claimed_at)
+_MOVE_AGREEMENT = RowInsert(
+    _CLAIMS,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=_KEY,
+        set_={name: insert.excluded[name] for name in ("slot", "user_id", "newest_at")},
+        where=insert.excluded.newest_at > _NEWEST,
+    ),
+)
 # A claim of somebody else stays, and nothing is returned.
 _CLAIM_IMPORTED = RowInsert(
     _CLAIMS,
@@ -96,7 +108,7 @@ def owner_of(core: Core, provider_account: str, environment: str, reference: str
 def agreement_owner(core: Core, provider_account: str, environment: str, agreement: str) -> AgreementOwner | None:
     """Who owns the newest period of the agreement; None if nobody does yet."""
     found = _read(core, _keys(provider_account, environment, agreement_reference(agreement)))
-    return None if found is None else AgreementOwner(str(found[0]), found[1])
+    return None if found is None else AgreementOwner(str(found[0]), found[1], found[2])
 
 
 def claim(core: Core, provider_account: str, environment: str, reference: str, user_id: str) -> str:
@@ -113,11 +125,30 @@ def claim(core: Core, provider_account: str, environment: str, reference: str, u
 def claim_agreement(
     core: Core, provider_account: str, environment: str, agreement: str, user_id: str, *, paid_at: datetime
 ) -> bool:
-    """Note that the user has claimed a period of the agreement, paid at that moment: the agreement is whose newest
-    period it is. False for one that is not newer than what was noted: it leaves the agreement where it is."""
+    """Note that the user has claimed a period of the agreement, paid at that moment. False for one that is not newer
+    than what was noted, and where another user has the agreement: both leave it as it is."""
+    return _claim_newest(_CLAIM_AGREEMENT, core, provider_account, environment, agreement, user_id, paid_at)
+
+
+def move_agreement(
+    core: Core, provider_account: str, environment: str, agreement: str, user_id: str, *, paid_at: datetime
+) -> None:
+    """Have the agreement go over to the user who paid its newest period, if nobody has noted a newer one."""
+    _claim_newest(_MOVE_AGREEMENT, core, provider_account, environment, agreement, user_id, paid_at)
+
+
+def _claim_newest(
+    statement: RowInsert,
+    core: Core,
+    provider_account: str,
+    environment: str,
+    agreement: str,
+    user_id: str,
+    paid_at: datetime,
+) -> bool:
     reference = agreement_reference(agreement)
     row = {**_row(core, provider_account, environment, reference, user_id), "newest_at": paid_at}
-    (noted,) = core.at(row["cslot"]).alone(lambda tx: _CLAIM_AGREEMENT.run(tx, [row]))
+    (noted,) = core.at(row["cslot"]).alone(lambda tx: statement.run(tx, [row]))
     return noted.count == 1
 
 

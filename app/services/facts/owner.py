@@ -17,11 +17,12 @@ from sqlalchemy import and_, bindparam, select
 
 from app.domain.deciding import Decision
 from app.domain.facts import REFUND_KINDS, Fact, Kind
-from app.domain.numbers import slot_of_uuid
+from app.domain.numbers import slot_of_user, slot_of_uuid
 from app.domain.status import Outcome
 from app.models.orders import FactRow, User
 from app.providers.limits import faults_of, fits
 from app.services.accounts.users import uuid_of
+from app.services.agreements import agreement_rows, handovers
 from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import LONGEST_PROBLEM, problem_text, without_faults
@@ -204,7 +205,8 @@ def _look(core: Core, reported: ReportedFact) -> tuple[str | None, Any]:
 
 
 def _with_buyer(core: Core, reported: ReportedFact, user: str | None, holder: str | None) -> ReportedFact:
-    """Of what was paid the claim itself says who has it already."""
+    """Of what was paid, or is handed in with the store's proof that it is in force for nothing, the claim itself says
+    who has it already."""
     is_paid = reported.fact.kind is Kind.PAID
     if is_paid and user is None and reported.fact.owner is not None:
         buyer, reported = _imported_buyer(core, reported)
@@ -212,7 +214,8 @@ def _with_buyer(core: Core, reported: ReportedFact, user: str | None, holder: st
         buyer = user if is_paid and user is not None else _buyer(core, reported, user, holder)
     if buyer is None:
         return reported
-    return _claimed(core, reported, buyer) if is_paid else replace(reported, buyer=buyer)
+    is_taken = is_paid or (reported.fact.kind is Kind.SIGNED and holder is not None and user is None)
+    return _claimed(core, reported, buyer) if is_taken else replace(reported, buyer=buyer)
 
 
 def _buyer(core: Core, reported: ReportedFact, user: str | None, holder: str | None) -> str | None:
@@ -255,8 +258,6 @@ def _claimed(core: Core, reported: ReportedFact, buyer: str) -> ReportedFact:
 
     The period first: a process that dies in between notes it at the next telling."""
     fact, account, environment = reported.fact, reported.account.name, reported.environment
-    agreement = claims.agreement_reference(fact.ref.agreement) if fact.ref.agreement else None
-    neighbour = _claimed_by(core, reported, agreement) if fact.replaces is not None else None
     owner = buyer if fact.ref.theirs is None else claims.claim(core, account, environment, fact.ref.theirs, buyer)
     if owner != buyer:
         _log.warning(
@@ -266,11 +267,33 @@ def _claimed(core: Core, reported: ReportedFact, buyer: str) -> ReportedFact:
             owner=owner,
             claimant=buyer,
         )
-    if fact.ref.agreement and not claims.claim_agreement(
-        core, account, environment, fact.ref.agreement, owner, paid_at=fact.at
-    ):
-        known = claims.agreement_owner(core, account, environment, fact.ref.agreement)
-        neighbour = None if known is None else known.user_id
-        if known is not None and known.imported_until is not None and fact.period_end is not None:
-            reported = replace(reported, was_credited_before=fact.period_end <= known.imported_until)
-    return replace(reported, buyer=owner, neighbour=None if neighbour == owner else neighbour)
+    reported = replace(reported, buyer=owner)
+    agreement = fact.ref.agreement
+    if not agreement or claims.claim_agreement(core, account, environment, agreement, owner, paid_at=fact.at):
+        return reported
+    known = claims.agreement_owner(core, account, environment, agreement)
+    if known is None:
+        return reported
+    if known.imported_until is not None and fact.period_end is not None:
+        reported = replace(reported, was_credited_before=fact.period_end <= known.imported_until)
+    if known.user_id == owner:
+        return reported
+    if known.newest_at >= fact.at:
+        return replace(reported, neighbour=known.user_id, gone_over_at=known.newest_at)
+    _hand_over(core, reported, known.user_id, owner)
+    return replace(reported, neighbour=known.user_id)
+
+
+def _hand_over(core: Core, reported: ReportedFact, had_it: str, has_it: str) -> None:
+    """The agreement of a store goes over to whoever has paid its newest period. It ends for the user before the claim
+    goes over: a process that dies in between does it again at the next telling."""
+    fact, account, environment = reported.fact, reported.account.name, reported.environment
+    agreement, slot = fact.ref.agreement or "", slot_of_user(had_it)
+
+    def end(tx: Tx) -> None:
+        row = agreement_rows.lock_claimed(tx, slot, account, environment, agreement)
+        if row is not None:
+            handovers.end_as_taken_up(tx, row.id, fact.at)
+
+    core.at(slot).transact(end)
+    claims.move_agreement(core, account, environment, agreement, has_it, paid_at=fact.at)

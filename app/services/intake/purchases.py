@@ -9,14 +9,16 @@ from typing import Any
 import structlog
 from sqlalchemy import select
 
-from app.domain.facts import Fact, Kind, Ref
+from app.domain.facts import AGREEMENT_KINDS, Fact, Kind, Ref
 from app.domain.numbers import slot_of_number
-from app.domain.status import Outcome
+from app.domain.status import NEEDS_A_PERSON, Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment
 from app.providers.limits import faults_of
 from app.providers.registry import ProviderAccount
-from app.services.base.context import Core, Tx
+from app.services.agreements import agreement_rows
+from app.services.agreements.entitlements import is_in_force
+from app.services.base.context import Core, Tx, environment_of
 from app.services.base.reported_fact import ReportedFact, Road
 from app.services.base.sanitize import name_of
 from app.services.calls import call_log
@@ -38,13 +40,14 @@ class Purchase:
 
     transaction: str
     status: str
-    """credited, refunded, pending, held (verified, waits for a person), not_yours, unknown."""
+    """credited, refunded, entitled (in force for nothing), ended (it was so), pending, held (verified, waits for a
+    person), not_yours, unknown."""
     finish: bool
     product: str | None = None
     order: str | None = None
 
 
-SETTLED = frozenset({"credited", "refunded", "not_yours"})
+SETTLED = frozenset({"credited", "refunded", "entitled", "ended", "not_yours"})
 """What became of a purchase that needs no further question."""
 
 
@@ -78,7 +81,7 @@ class Turn:
             told = [
                 (fact, tell(self._core, ReportedFact(self._account, fact, road), holder=self._holder)) for fact in facts
             ]
-            self.purchases[name] = _purchase(self._core, self._user_id, name, told)
+            self.purchases[name] = _purchase(self._core, self._user_id, self._account.name, name, told)
             for _, applied in told:
                 if applied.payment_id is not None and applied.slot == self._subject.slot:
                     self._payments[name] = applied.payment_id
@@ -179,18 +182,24 @@ def _by_purchase(facts: Iterable[Fact]) -> list[tuple[str, list[Fact]]]:
     return list(groups.items())
 
 
-def _purchase(core: Core, user_id: str, name: str, told: list[tuple[Fact, Applied]]) -> Purchase:
+def _purchase(core: Core, user_id: str, account: str, name: str, told: list[tuple[Fact, Applied]]) -> Purchase:
     """What to tell the client. Another user's purchase is told apart from nothing but its own."""
     name = name_of(name)
-    paid = next((applied for fact, applied in told if fact.kind is Kind.PAID), None)
-    if paid is None:
+    word, applied = next(((fact, applied) for fact, applied in told if fact.kind is Kind.PAID), told[-1])
+    is_given = word.kind in AGREEMENT_KINDS and applied.buyer is not None
+    if word.kind is not Kind.PAID and not is_given:
         return Purchase(name, "unknown", finish=False)
     if any(faults_of(fact) for fact, _ in told):
         return Purchase(name, "held", finish=False)
-    if paid.buyer != user_id:
+    if applied.buyer != user_id:
         # For the operator: who brought whose proof. The caller is told nothing of it.
-        _log.warning("receipt_of_another_user", theirs=name, caller=user_id, owner=paid.buyer, fact=paid.fact_id)
+        _log.warning("receipt_of_another_user", theirs=name, caller=user_id, owner=applied.buyer, fact=applied.fact_id)
         return Purchase(name, "not_yours", finish=False)
+    return _given(core, account, name, word, applied) if is_given else _bought(core, name, told, applied)
+
+
+def _bought(core: Core, name: str, told: list[tuple[Fact, Applied]], paid: Applied) -> Purchase:
+    """What the user has paid for."""
     order = _order_of(core, paid)
     if order is None and Outcome.NOTED in (paid.outcome, paid.reason):  # a period that an earlier system credited
         return Purchase(name, "credited", finish=True)
@@ -200,6 +209,18 @@ def _purchase(core: Core, user_id: str, name: str, told: list[tuple[Fact, Applie
     credited = Outcome.APPLIED in (paid.outcome, paid.reason)
     status = "refunded" if refunded else "credited" if credited else "held"
     return Purchase(name, status, finish=status != "held", product=order.sku, order=str(order.id))
+
+
+def _given(core: Core, account: str, name: str, word: Fact, applied: Applied) -> Purchase:
+    """What the user pays nothing for: tried, or shared by somebody of the family. No order is made of it."""
+    if applied.outcome in NEEDS_A_PERSON:
+        return Purchase(name, "held", finish=False)
+    keys = (applied.slot, account, environment_of(word.live), word.ref.agreement or "")
+    row = core.at(applied.slot).read(lambda tx: agreement_rows.find_claimed(tx, *keys))
+    if row is None:
+        return Purchase(name, "ended", finish=True)
+    status = "entitled" if is_in_force(row, core.clock.now()) else "ended"
+    return Purchase(name, status, finish=True, product=row.sku)
 
 
 def _order_of(core: Core, applied: Applied) -> AnyRow | None:

@@ -345,6 +345,13 @@ def record_start(
     tx.connection().execute(_RECORD_START, values)
 
 
+def give_time(tx: Tx, row: AnyRow, until: datetime) -> None:
+    """Have an open payment, whose order the caller has locked, be closed no earlier than at that moment."""
+    if row.expires_at < until:
+        change = update(Payment).where(_p.slot == row.slot, _p.id == row.id)
+        tx.execute(change.values(expires_at=until))
+
+
 def set_problem(tx: Tx, slot: int, payment_id: int, problem: str) -> None:
     tx.connection().execute(_SET_PROBLEM, {"at_slot": slot, "at_id": payment_id, "what": problem})
 

@@ -35,7 +35,9 @@ CODES: dict[str, tuple[str, ...]] = {
         *("agreement_not_in_force", "already_agreed", "idempotency_key_missing", "idempotency_key_reused"),
         *("kept_by_the_store", "needs_signing", "no_price", "not_a_plan", "not_found", "unknown_product"),
     ),
-    "app.web.agreements.show_agreement": ("forbidden", "invalid_request", "not_found", "user_missing"),
+    "app.web.agreements.show_agreement": (
+        *("balance_overflow", "forbidden", "invalid_request", "not_found", "user_missing"),
+    ),
     "app.web.differences.add_match": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.end_difference": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.list_all_differences": (

@@ -70,6 +70,8 @@ export interface paths {
          * One agreement. A backend's key reads every one, with `user` only those of that user
          * @description One agreement. A backend's key reads every one, with `user` only those of that user.
          *
+         *     A store is asked about its agreement first, once a day at the most.
+         *
          *     Needs the scope `read`.
          */
         get: operations["readAgreement"];
@@ -4966,7 +4968,7 @@ export interface components {
              * @example credited
              * @enum {string}
              */
-            status: "credited" | "refunded" | "pending" | "held" | "not_yours" | "unknown";
+            status: "credited" | "refunded" | "entitled" | "ended" | "pending" | "held" | "not_yours" | "unknown";
             /**
              * @description The client may tell the store that it was delivered.
              * @example true
@@ -4999,7 +5001,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readAgreementTimeline` was refused. */
         ReadAgreementTimelineProblem: {
@@ -6783,6 +6785,21 @@ export interface operations {
             };
             /** @description - `not_found`: There is no such thing, or it is not yours. */
             404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadAgreementProblem"];
+                };
+            };
+            /** @description - `balance_overflow`: The balance would pass 2^63 - 1. */
+            409: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];

@@ -117,6 +117,20 @@ def _extend(store: SimulatedStore, document: Document) -> dict[str, Any]:
     return _shown(store, purchase)
 
 
+def _share(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """The customer shares a subscription with a `member` of the family."""
+    purchase = store.purchases.share(_environment(document), document["id"], document["member"])
+    store.notifications.tell("SUBSCRIBED", "INITIAL_BUY", purchase)
+    return _shown(store, purchase)
+
+
+def _revoke(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """What is shared with a member of the family is shared no more; `id` is the member's."""
+    purchase = store.purchases.revoke(_environment(document), document["id"])
+    store.notifications.tell("REVOKE", "", purchase)
+    return _shown(store, purchase)
+
+
 def _restore(store: SimulatedStore, document: Document) -> dict[str, Any]:
     return _shown(store, store.purchases.restore(_environment(document), document["id"]))
 
@@ -241,6 +255,8 @@ _COMMANDS: Mapping[str, Callable[[SimulatedStore, Document], dict[str, Any]]] = 
     "downgrade": _downgrade,
     "raise-price": _raise_price,
     "extend": _extend,
+    "share": _share,
+    "revoke": _revoke,
     "restore": _restore,
     "ask-refund": _ask_refund,
     "refund": _refund,

@@ -105,6 +105,7 @@ class Purchases:
         purchase = Purchase(payload, customer)
         if purchase.is_subscription:
             self._start_period(purchase)
+            purchase.payload["expiresDate"] = more.get("expiresDate", purchase.payload["expiresDate"])
         return self._keep(purchase)
 
     def renew(self, environment: Environment, number: str) -> Purchase:
@@ -140,6 +141,39 @@ class Purchases:
         old.credited_at = self.milliseconds()
         self._changed(old)
         return self._changed(new)
+
+    def share(self, environment: Environment, number: str, member: str) -> Purchase:
+        """The customer shares a subscription with a `member` of the family, who gets a transaction with numbers of its
+        own, without a token and a price, until the same end."""
+        bought = self.find(environment, number)
+        if not bought.is_subscription or bought.status not in (ACTIVE, GRACE_PERIOD):
+            raise NotPossible("only a subscription that is in force is shared")
+        shared = self.buy(
+            environment,
+            bought.payload["productId"],
+            product_type=SUBSCRIPTION,
+            customer=member,
+            inAppOwnershipType="FAMILY_SHARED",
+            expiresDate=bought.payload["expiresDate"],
+        )
+        for name in ("price", "currency"):
+            del shared.payload[name]
+        return self._changed(shared)
+
+    def revoke(self, environment: Environment, number: str) -> Purchase:
+        """A member of the family has it no more: the customer stopped sharing, or got the money back, or one of them
+        left."""
+        shared = self.find(environment, number)
+        if shared.payload["inAppOwnershipType"] == "PURCHASED":
+            raise NotPossible("only what is shared is revoked so")
+        shared.payload |= {
+            "revocationDate": self.milliseconds(),
+            "revocationReason": 0,
+            "revocationType": "FAMILY_REVOKE",
+        }
+        shared.status = REVOKED
+        shared.renewal = {"autoRenewStatus": 0}
+        return self._changed(shared)
 
     def restore(self, environment: Environment, number: str) -> Purchase:
         """What is not consumed comes again on another device: another transaction of the same purchase."""

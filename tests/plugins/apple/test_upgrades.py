@@ -134,9 +134,11 @@ def test_an_upgrade_of_a_free_trial_gives_nothing_back(shop: Shop) -> None:
 
 def test_an_upgrade_of_what_the_family_shares_takes_and_gives_nothing(shop: Shop) -> None:
     shared = shop.subscribe(inAppOwnershipType="FAMILY_SHARED")
+    shop.clock.advance(60)
     new = shop.store.purchases.upgrade("Sandbox", shared.id, "silver")
     received = shop.provider().receive(shop.notification("DID_CHANGE_RENEWAL_PREF", "UPGRADE", new))
-    assert (received.facts, received.asks) == ((), ())
+    assert ([(fact.kind, fact.product) for fact in received.facts], received.asks) == ([(Kind.SIGNED, "silver")], ())
+    assert facts(shop.provider(), shop.receipt(shared)) == (), "the next period tells"
 
 
 @pytest.mark.parametrize(

@@ -98,14 +98,14 @@ def test_what_is_pending_waits_and_what_then_failed_is_tried_again(house: Agreem
     assert [each.status for each in house.payments(number)] == ["failed", "paid"]
 
 
-def test_a_late_attempt_has_a_day_to_succeed_though_the_time_of_its_order_ends_before(house: AgreementHouse) -> None:
+def test_a_late_attempt_has_two_days_to_succeed_though_the_time_of_its_order_ends_before(house: AgreementHouse) -> None:
     house.debit.script.extend(["no_money", "pending"])
     number = house.signed()
     house.at(datetime(2026, 1, 2, 9, tzinfo=UTC))
     order = house.world.order_row(house.periods(number)[0].order_id)
     house.at(order.expires_at - timedelta(hours=2))  # nobody worked until now
     _, second = house.payments(number)
-    assert (second.status, second.expires_at - second.created_at) == ("pending", timedelta(days=1))
+    assert (second.status, second.expires_at - second.created_at) == ("pending", timedelta(days=2))
     house.later(hours=4)
     assert house.world.order_row(order.id).status == "open"
     house.world.clock.advance(timedelta(hours=16).total_seconds())
@@ -115,6 +115,23 @@ def test_a_late_attempt_has_a_day_to_succeed_though_the_time_of_its_order_ends_b
         ["failed", "paid"],
     )
     assert house.world.coins() == 100
+    house.world.assert_balanced()
+
+
+def test_a_charge_that_is_accepted_late_has_as_long_as_one_that_is_accepted_at_once(house: AgreementHouse) -> None:
+    """The provider could not be reached until shortly before the time was over, and decides a day after it accepts."""
+    house.debit.script.extend(["lost", "pending"])
+    number = house.signed()
+    house.at(datetime(2026, 1, 2, 9, tzinfo=UTC))
+    (payment,) = house.payments(number)
+    accepted_at = payment.expires_at - timedelta(hours=2)
+    house.at(accepted_at)
+    (payment,) = house.payments(number)
+    assert (payment.status, payment.expires_at) == ("pending", accepted_at + timedelta(days=2))
+    house.later(hours=30)
+    house.settle_payments(payment.id)
+    house.tell(house.debit.decide(str(payment.id), Kind.PAID))
+    assert [(each.number, each.status) for each in house.periods(number)] == [(0, "paid")]
     house.world.assert_balanced()
 
 

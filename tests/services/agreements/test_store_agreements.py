@@ -35,7 +35,7 @@ class Subscriber:
 
     def __init__(self, house: AgreementHouse, user: str = "alice") -> None:
         self.house, self.user = house, user
-        self.token = str(house.core.whole.transact(lambda tx: ensure_user(tx, user)).token)
+        self.token = str(house.core.of_user(user).transact(lambda tx: ensure_user(tx, user)).token)
         self.original = f"original-{user}"
 
     def fact(self, kind: Kind, at: datetime, theirs: str | None = None, **told: Any) -> Fact:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from app.domain import representations
 from app.domain.facts import Ending, Kind
+from app.domain.numbers import slot_of_user
+from app.services.calls import agreement_queries
 from tests.services.agreements.test_store_agreements import Subscriber
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.world import World
@@ -91,7 +95,7 @@ def test_an_answer_that_repeats_an_old_word_of_the_period_holds_where_it_is_the_
 
 
 def test_a_subscription_that_another_user_takes_up_ends_for_the_one_who_had_it(house: AgreementHouse) -> None:
-    """The word of its end was lost; asked, the store tells of the other user's period alone."""
+    """The word of its end was lost; the other user's period tells of that, too."""
     alice, bob = Subscriber(house), Subscriber(house, "bob")
     bob.original, now = alice.original, house.world.clock.now()
     alice.tell(alice.paid("1", now, now + MONTH))
@@ -99,13 +103,50 @@ def test_a_subscription_that_another_user_takes_up_ends_for_the_one_who_had_it(h
     house.world.clock.advance((begins - now).total_seconds())
     bob.tell(bob.paid("2", begins, begins + MONTH))
     assert (house.active("alice"), house.active("bob")) == ({}, {"vip": begins + MONTH})
-    told = bob.fact(Kind.SIGNED, begins + DAY, "2", period_end=begins + MONTH, renews=True)
-    house.store.standings[bob.original] = (told,)
-    house.at(now + MONTH + DAY)
-    assert (alice.rows[0].status, alice.rows[0].ended_by) == ("ended", "time")
-    assert (bob.rows[0].status, bob.rows[0].renews) == ("active", True)
-    assert house.events("alice")[-1] == "agreement.ended"
+    assert (alice.rows[0].status, alice.rows[0].ended_by, bob.rows[0].status) == ("ended", "time", "active")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_what_is_taken_up_in_mid_period_is_active_for_one_user_at_a_time(
+    house: AgreementHouse, order: tuple[int, ...]
+) -> None:
+    """The second user has another plan of the same account at the store at once; told in each order. Alice's renewal is
+    told, too."""
+    alice, bob = Subscriber(house), Subscriber(house, "bob")
+    bob.original, now = alice.original, house.world.clock.now()
+    half = now + MONTH / 2
+    facts = [
+        (alice, alice.paid("0", now - MONTH, now)),
+        (alice, alice.paid("1", now, now + MONTH)),
+        (bob, bob.paid("2", half, half + MONTH, product="basic.monthly", replaces="upgraded")),
+    ]
+    house.world.clock.advance((MONTH / 2).total_seconds() + 60)
+    for n in order:
+        facts[n][0].tell(facts[n][1])
+    assert (house.active("alice"), house.active("bob")) == ({}, {"basic": half + MONTH})
+    (row,) = alice.rows
+    assert (row.status, row.ended_by, row.ended_at, row.paid_until) == ("ended", "time", half, half)
+    assert sorted((each.starts_at, each.ends_at) for each in house.periods(row.id)) == [(now - MONTH, now), (now, half)]
+    late = alice.fact(Kind.SIGNED, now + DAY, "1", period_end=now + MONTH, renews=False, occurrence="late")
+    alice.tell(late, facts[1][1])
+    assert house.active("alice") == {}, "an old word changes nothing"
+    back = half + DAY
+    house.at(back)
+    alice.tell(alice.paid("3", back, back + MONTH, replaces="upgraded"))
+    assert (house.active("alice"), house.active("bob")) == ({"vip": back + MONTH}, {}), "taken up by her again"
+    assert (alice.rows[0].status, bob.rows[0].status) == ("active", "ended")
     house.world.assert_balanced()
+
+
+def test_grace_ends_for_who_had_the_subscription_when_another_user_pays_it(house: AgreementHouse) -> None:
+    alice, bob = Subscriber(house), Subscriber(house, "bob")
+    bob.original, now = alice.original, house.world.clock.now()
+    alice.tell(alice.paid("1", now - MONTH, now))
+    alice.tell(alice.fact(Kind.PAST_DUE, now, "1", period_end=now + 16 * DAY, renews=True))
+    assert house.active("alice") == {"vip": now + 16 * DAY}
+    house.at(now + DAY)
+    bob.tell(bob.paid("2", now + DAY, now + DAY + MONTH))
+    assert (house.active("alice"), house.active("bob")) == ({}, {"vip": now + DAY + MONTH})
 
 
 def test_a_cheaper_plan_that_the_payer_chose_in_the_store_is_shown_and_begins_with_the_next_period(
@@ -131,3 +172,30 @@ def test_a_cheaper_plan_that_the_payer_chose_in_the_store_is_shown_and_begins_wi
     row = one.rows[0]
     assert (row.sku, row.next_plan, house.active()) == ("store-basic", None, {"basic": now + 2 * MONTH})
     assert house.events().count("agreement.plan_changed") == 1
+
+
+def test_a_store_is_asked_about_an_agreement_that_somebody_looks_at_once_a_day(house: AgreementHouse) -> None:
+    """The renewal was switched off, and the word of that was lost."""
+    one, now = Subscriber(house), house.world.clock.now()
+    one.tell(one.paid("1", now, now + MONTH))
+    one.tell(one.fact(Kind.SIGNED, now, "1", period_end=now + MONTH, renews=True))
+
+    def asked() -> int:
+        calls = text("SELECT count(*) FROM provider_calls WHERE slot = :slot AND verb = 'query'")
+        return int(house.core.of_user("alice").read(lambda tx: tx.scalar(calls, {"slot": slot_of_user("alice")})))
+
+    assert not agreement_queries.ask_when_read(house.core, one.rows[0]), "nothing was lost within a day"
+    house.later(days=3)
+    house.store.standings[one.original] = (
+        one.fact(Kind.SIGNED, now + 2 * DAY, "1", period_end=now + MONTH, renews=False, occurrence="off"),
+    )
+    assert (one.rows[0].renews, asked()) == (True, 0)
+    reads = [agreement_queries.ask_when_read(house.core, one.rows[0]) for _ in range(3)]
+    assert (reads, one.rows[0].renews, asked()) == ([True, False, False], False, 1)
+    house.later(days=2)
+    house.store.is_down = True
+    reads = [agreement_queries.ask_when_read(house.core, one.rows[0]) for _ in range(3)]
+    assert (reads, one.rows[0].status, asked()) == ([True, False, False], "active", 2)
+    house.store.is_down = False
+    house.later(hours=2)
+    assert asked() == 3, "the worker asks again until there is an answer"

@@ -280,7 +280,7 @@ def test_ordinary_life_gives_no_finding(shop: Shop) -> None:
     shop.tell_refund(at=timedelta(hours=1), minor=None)
     assert [row.id for row in shop.refunds()] == [row.id for row in before]
     assert shop.refunds() != before
-    claims.claim_agreement(core, *AGREEMENT, "bob", paid_at=core.clock.now() + timedelta(days=1))
+    claims.move_agreement(core, *AGREEMENT, "bob", paid_at=core.clock.now() + timedelta(days=1))
     assert shop.spend("carol", 6)
     assert not shop.spend("erin", 5)
     for day in range(4):

@@ -3,6 +3,8 @@ from enum import StrEnum
 
 class PurchaseStatus(StrEnum):
     CREDITED = "credited"
+    ENDED = "ended"
+    ENTITLED = "entitled"
     HELD = "held"
     NOT_YOURS = "not_yours"
     PENDING = "pending"

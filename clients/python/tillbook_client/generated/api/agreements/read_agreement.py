@@ -67,6 +67,11 @@ def _parse_response(
 
         return response_404
 
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
     if response.status_code == 422:
         response_422 = Problem.from_dict(response.json())
 
@@ -115,6 +120,8 @@ def sync_detailed(
 
      One agreement. A backend's key reads every one, with `user` only those of that user.
 
+    A store is asked about its agreement first, once a day at the most.
+
     Needs the scope `read`.
 
     Args:
@@ -154,6 +161,8 @@ def sync(
 
      One agreement. A backend's key reads every one, with `user` only those of that user.
 
+    A store is asked about its agreement first, once a day at the most.
+
     Needs the scope `read`.
 
     Args:
@@ -187,6 +196,8 @@ async def asyncio_detailed(
     """One agreement. A backend's key reads every one, with `user` only those of that user
 
      One agreement. A backend's key reads every one, with `user` only those of that user.
+
+    A store is asked about its agreement first, once a day at the most.
 
     Needs the scope `read`.
 
@@ -224,6 +235,8 @@ async def asyncio(
     """One agreement. A backend's key reads every one, with `user` only those of that user
 
      One agreement. A backend's key reads every one, with `user` only those of that user.
+
+    A store is asked about its agreement first, once a day at the most.
 
     Needs the scope `read`.
 
