@@ -142,9 +142,12 @@ class Review:
         """At each day's end the books have what the provider has, but for what is on its way."""
         now = self.quarter.house.clock.now()
         for till in self.quarter.tills:
+            account = self.quarter.house.simulators.accounts[till.name]
             for day in self.days(last):
                 bill_day = BillDay(till.name, "sandbox", day, CHINA)
-                held = self.core.whole.read(partial(clearing_at_end_of, day=bill_day, now=now), snapshot=True)
+                held = self.core.whole.read(
+                    partial(clearing_at_end_of, day=bill_day, now=now, lag=account.lag), snapshot=True
+                )
                 [found] = [one for one in held if one.currency == "CNY"]
                 # A row that was wrong told of dollars: what was booked for that is taken back.
                 assert {(one.clearing, one.on_its_way) for one in held if one is not found} <= {(0, 0)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -85,15 +85,10 @@ def compare_account(
 # --- one comparison ---
 
 
-def _lag_of(account: ProviderAccount) -> timedelta:
-    """How much later than a trade a bill may tell of it."""
-    return max(POOL, timedelta(days=account.settles_within_days))
-
-
 def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: datetime) -> Comparison:
     if tx.connection().dialect.name == "postgresql":  # to sort a million rows may take longer than a request may
         tx.execute(text("SET LOCAL statement_timeout = 0"))
-    readings = readings_about(tx, account.name, since - POOL, until + _lag_of(account) + A_DAY)
+    readings = readings_about(tx, account.name, since - POOL, until + account.lag + A_DAY)
     sides = defaultdict[str, list[AnyRow]](list)
     for reading in readings:
         sides[reading.side].append(reading)
@@ -141,7 +136,7 @@ def _of_lines(
                 yield second_line(line, entry)
                 continue
             found = judge_line(line, entry, _standing_of(line, standings))
-            if entry is None or found.type != DifferenceType.LATE or is_late(line.at, entry.at):
+            if entry is None or found.type != DifferenceType.LATE or is_late(line, entry):
                 yield found
 
 
@@ -183,7 +178,7 @@ def _of_entries(
                 result.waiting += 1
                 continue
             found = judge_entry(entry, line)
-            if line is None or found.type != DifferenceType.LATE or is_late(line.at, entry.at):
+            if line is None or found.type != DifferenceType.LATE or is_late(line, entry):
                 yield found
 
 
