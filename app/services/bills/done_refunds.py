@@ -1,6 +1,6 @@
 """Refunds whose money has gone back, as lines of bills name them.
 
-A line may say of a refund what was asked for, and no bill ever says what came of it: WeChat Pay's bill of the next
+A line may say of a refund what was asked for, and no bill ever says what came of it: a bill of the next
 morning has a refund in progress, and is never corrected. Then the books know it. Refunds and lines are read by
 statements of their own, since users' rows need not lie where bills do.
 """
