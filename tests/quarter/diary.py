@@ -23,6 +23,12 @@ class Return:
     """When the provider gives its part of the fee back, if it does."""
     told_at: datetime | None = None
     """When we heard of it, if that was later."""
+    asked_at: datetime | None = None
+    """When it was asked for, if the payer's bank took days for it: that is its time in bills."""
+
+    @property
+    def in_bills_at(self) -> datetime:
+        return self.asked_at or self.at
 
 
 @dataclass(slots=True)

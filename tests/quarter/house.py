@@ -95,10 +95,9 @@ class House:
             self.deliver()
         raise AssertionError("the worker does not come to rest")
 
-    def share(self, name: str) -> None:
-        """The house starts anew with another setting: other systems use that provider account, too."""
-        shared = replace(self.simulators.accounts[name], shared=True)
-        self.simulators.accounts[name] = shared
+    def configure(self, name: str, **settings: Any) -> None:
+        """The house starts anew with other settings of that provider account."""
+        self.simulators.accounts[name] = replace(self.simulators.accounts[name], **settings)
         self.core = replace(self.core, registry=Registry(dict(self.simulators.accounts)))
         self.worker = Worker(self.core)
 

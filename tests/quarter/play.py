@@ -14,7 +14,7 @@ from app.services.base.transaction import Sessions
 from tests.quarter.calendar import A_DAY, CHINA, Calendar
 from tests.quarter.diary import NEVER, Diary, Sale, Wrong
 from tests.quarter.house import House, build_house
-from tests.quarter.packs import PACKS, Pack
+from tests.quarter.packs import PACKS
 from tests.quarter.tills import AlipayTill, StoreTill, WeChatTill, day_of, fetched
 
 STRAY = 4_503_599_627_370_496
@@ -22,6 +22,12 @@ STRAY = 4_503_599_627_370_496
 MORNING, LATER = time(10, 31), time(13, 0)
 """When the bills of the day before are there, and when what waited for a pause of the worker's is done."""
 QUIET_DAYS = 3
+"""After the last sales. More where the money needs a week."""
+A_WEEK = 7
+BANK_DAYS = timedelta(days=4, hours=1)
+"""So long a bank takes for some refunds."""
+PAID_OUT_WITHIN = 6
+"""Days. A payout comes every four days, and leaves a little."""
 PAUSE = timedelta(minutes=5)
 """After it the worker looks for bills again."""
 SALE_OF_WRONGS = PACKS[0]
@@ -46,7 +52,11 @@ class Quarter:
         self.tills = (self.alipay, self.wechat)
         self.diary = Diary()
         self.alipay.office.gives_fees_back = bool(seed % 2)
-        if seed % 3 == 0:
+        self.house.configure(self.wechat.name, pays_out_within_days=PAID_OUT_WITHIN)
+        self.settled_after_a_week = seed % 4 == 0
+        if self.settled_after_a_week:
+            self.wechat.settles_after_a_week()
+        elif seed % 3 == 0:
             self.wechat.settles_the_next_day()
         self.held_back: list[HeldBack] = []
         self._users, self._strays, self._order = itertools.count(1), itertools.count(STRAY), itertools.count()
@@ -58,6 +68,10 @@ class Quarter:
     @property
     def calendar(self) -> Calendar:
         return Calendar(self.zone, self.house.clock.now(), tuple(self.diary.closed))
+
+    @property
+    def quiet_days(self) -> int:
+        return QUIET_DAYS + A_WEEK * self.settled_after_a_week
 
     @property
     def gives_fees_back(self) -> frozenset[str]:
@@ -214,6 +228,7 @@ class Quarter:
         """One of each type and provider, on days from `first` to `last`, and the wrong fee on the day after."""
         wrongs: list[Callable[[], None]] = [self._late_payment, self._late_refund, self._refund_extra, self._not_ours]
         wrongs += [self._stray, self._status, self._wrong_row(self.wechat, "currency", "currency")]
+        wrongs += [self._wrong_row(self.wechat, "time", "late"), self._slow_refund, partial(self._slow_refund, 77)]
         for till in self.tills:
             wrongs += [
                 self._wrong_row(till, "missing", "ours_not_theirs"),
@@ -221,13 +236,15 @@ class Quarter:
                 self._wrong_row(till, "changed", "amount"),
                 self._refund_missing(till),
                 self._refund_twice(till),
-                self._unbalanced(till),
             ]
+            if not self._is_settled_late(till):
+                wrongs.append(self._unbalanced(till))
             self.at(self.on(first, time(16)), partial(self._late_row, till))
         days = list(range(first, last + 1))
         self.at(self.on(last + 1, time(11)), self._wrong_fee)
         self.at(self.on(last, time(23, 58, 30)), self._status)
-        self.at(self.on(last + 2, time(9)), self._late_fee)
+        if not self._is_settled_late(self.wechat):
+            self.at(self.on(last + 2, time(9)), self._late_fee)
         self.at(self.on(first, time(10, 5)), lambda: self.wechat.brings_a_bill_of_another_merchant(self._yesterday()))
         self.at(self.on(last + 1, time(9)), partial(self.wechat.fund_bills_are_late, True))
         self.at(self.on(last + 3, time(9)), partial(self.wechat.fund_bills_are_late, False))
@@ -235,8 +252,12 @@ class Quarter:
             second = self.chance.randrange(8 * 3600, 22 * 3600)
             self.at(self.on(days[number % len(days)], time(0)) + timedelta(seconds=second), wrong)
 
-    def _sale_of(self, till: AlipayTill | WeChatTill, *, told: bool = True, pack: Pack = SALE_OF_WRONGS) -> Sale:
-        sale = till.sell(self.new_user(), pack, told=told)
+    def _is_settled_late(self, till: AlipayTill | WeChatTill) -> bool:
+        """What is wrong in its account bills is not to be seen before the review."""
+        return till is self.wechat and self.settled_after_a_week
+
+    def _sale_of(self, till: AlipayTill | WeChatTill, *, told: bool = True, coupon: int = 0) -> Sale:
+        sale = till.sell(self.new_user(), SALE_OF_WRONGS, told=told, coupon=coupon)
         self.diary.sales.append(sale)
         return sale
 
@@ -332,6 +353,11 @@ class Quarter:
         """As `_refund_extra`; and nobody looks at the difference before the month is closed."""
         number = self.wechat.gives_back(self._sale_of(self.wechat), 301, told=False)
         self._hold_back(self._planted(self.wechat, "refund_extra", number))
+
+    def _slow_refund(self, coupon: int = 0) -> None:
+        """The bill has it as in progress, and the payer's bank needs days: no difference."""
+        sale = self._sale_of(self.wechat, coupon=coupon)
+        self.at(self.house.clock.now() + BANK_DAYS, self.wechat.slow_refund(sale, 240))
 
     def _late_row(self, till: AlipayTill | WeChatTill) -> None:
         """The trade bill of the next day has the row: no difference."""

@@ -99,7 +99,7 @@ class Recount:
         left = fee
         for one in sale.back:
             coupon = coupon_back(sale, one)
-            yield self._of_bill(one.at, "discount", sale.provider, "discounts", coupon)
+            yield self._of_bill(one.in_bills_at, "discount", sale.provider, "discounts", coupon, one.at)
             if sale.provider not in self.gives_fees_back:
                 continue
             if sale.provider == WECHAT:

@@ -77,7 +77,7 @@ class Review:
             if _name(row) in held or _is_between_bills(row):
                 continue
             if row.type == "not_ours":
-                self.quarter.house.share(row.provider_account)
+                self.quarter.house.configure(row.provider_account, shared=True)
             elif row.type in OFFERED and row.type != "balance":  # the provider makes that bill anew
                 self.repair(row)
         for till in self.quarter.tills:

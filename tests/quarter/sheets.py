@@ -189,14 +189,14 @@ def _told_of_sale(recount: Recount, sale: Sale, add: Callable[[datetime, str, st
     add(sale.paid_at, sale.provider, "CNY", "bill_payments", sale.price)
     add(sale.paid_at, sale.provider, "CNY", "bill_fees", -left)
     for one in sale.back:
-        add(one.at, sale.provider, "CNY", "bill_refunds", one.fen)
+        add(one.in_bills_at, sale.provider, "CNY", "bill_refunds", one.fen)
         if sale.provider in recount.gives_fees_back:
             if sale.provider == WECHAT:
                 fee_back = half_up((one.fen - coupon_back(sale, one)) * RATE[WECHAT])
             else:
                 fee_back = min(left, half_up(Fraction(fee_of(sale) * one.fen, sale.price)))
             left -= fee_back
-            add(one.at, sale.provider, "CNY", "bill_fees", fee_back)
+            add(one.in_bills_at, sale.provider, "CNY", "bill_fees", fee_back)
 
 
 def _store_sales(recount: Recount, since: datetime, until: datetime) -> Iterator[tuple[Any, ...]]:

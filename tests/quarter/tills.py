@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from app.services.calls import scans
 from plugins.alipay.simulated.bill_office import Planted
 from plugins.alipay.simulated.bills import ACCOUNT, TRADE
 from plugins.wechat.bills.feeds import FUND_BILL, TRADE_BILL
-from plugins.wechat.simulated.books import NEXT_DAY
+from plugins.wechat.simulated.books import IN_A_WEEK, NEXT_DAY
 from tests.quarter.calendar import A_DAY, CHINA
 from tests.quarter.diary import NEVER, Elsewhere, Return, Sale
 from tests.quarter.house import House
@@ -160,6 +161,10 @@ class WeChatTill:
     def settles_the_next_day(self) -> None:
         self.wechat.books.settlement = NEXT_DAY
 
+    def settles_after_a_week(self) -> None:
+        self.wechat.books.settlement = IN_A_WEEK
+        self.house.configure(self.name, settles_within_days=8)
+
     def fund_bills_are_late(self, late: bool) -> None:
         self.wechat.situation.fund_bill = "creating" if late else ""
 
@@ -213,6 +218,19 @@ class WeChatTill:
         self.house.deliver()
         return self._noted(sale, refund, told=True)
 
+    def slow_refund(self, sale: Sale, fen: int) -> Callable[[], None]:
+        """The backend asks for the refund, and the payer's bank takes its time: call what is given back to end that."""
+        self.house.refund(int(sale.number), fen)
+        asked_at, number = self.house.clock.now(), self.wechat.books.orders[sale.number].refunds[-1].number
+
+        def finish() -> None:
+            refund = self.wechat.finish_refund(number)
+            self.house.deliver()
+            self._noted(sale, refund, told=True)
+            sale.back[-1].asked_at = asked_at
+
+        return finish
+
     def _noted(self, sale: Sale, refund: Any, *, told: bool) -> str:
         fee_at = max(refund.created_at, sale.fee_at)
         told_at = None if told else NEVER
@@ -245,6 +263,9 @@ class WeChatTill:
                 faults.alter(number, {"手续费": "0.99000"})
             case "right_fee":
                 faults.alter(number, {"手续费": "0.04000"})  # of SALE_OF_WRONGS
+            case "time":
+                there = self.wechat.books.orders[number].paid_at.astimezone(CHINA) - 5 * A_DAY
+                faults.alter(number, {"交易时间": f"{there:%Y-%m-%d %H:%M:%S}"})
             case "currency":
                 faults.alter(number, {"货币种类": "USD"})
             case "unbalanced":

@@ -89,7 +89,7 @@ def _compare_together(core: Core, known: Mapping[str, ProviderAccount], together
         return 0
     done = 0
     for one in together:
-        pool_is_open = now < one.reading.until + POOL + 2 * A_DAY
+        pool_is_open = now < one.reading.until + account.lag + 2 * A_DAY
         following = now + A_DAY if pool_is_open else None
         step = partial(_set_moment, reading=one.reading, before=one.leased_until, moment=following)
         done += core.home.transact(step)

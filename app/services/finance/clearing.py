@@ -6,7 +6,7 @@ next: they are on their way. What is left must be zero.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -109,25 +109,28 @@ class _Way:
         return total
 
     def _slow_refunds(self) -> int:
-        """Refunds that left the balance before the end of the day, and reached the payer so long after it that those
-        few days do not have both: a bank may need a week, or the payer had to name another bank account."""
-        total = 0
+        """Refunds that bills tell before the end of the day, and that reached the payer so long after it that those
+        few days do not have all of it: a bank may need a week, or the payer had to name another bank account."""
+        total, (since, until) = 0, self._near
         for refunds in refunds_done(self.tx, self.day.provider_account, self.day.end):
-            wanted = {(one.theirs, one.number): one for one in refunds if one.currency == self.currency}
-            for row in self._left_before({one.theirs for one in refunds}):
-                refund = wanted.get((row.theirs, row.refund))
-                if refund is not None and not self._are_near(row.at, refund.done_at):
-                    total += refund.minor
+            done = {(one.theirs, one.number): one.done_at for one in refunds if one.currency == self.currency}
+            told = defaultdict[tuple[str, str], list[tuple[datetime, int]]](list)
+            for row in self._told_before(sorted({one.theirs for one in refunds})):
+                told[row.theirs, row.refund].append((row.at, row.minor))
+            for name in done.keys() & told.keys():
+                is_slow = done[name] >= until or any(at < since for at, _ in told[name])
+                total += sum(minor for _, minor in told[name]) if is_slow else 0
         return total
 
-    def _left_before(self, theirs: set[str]) -> Sequence[Any]:
-        of_them = (_L.theirs.in_(sorted(theirs)), _L.at < self.day.end, _L.currency == self.currency)
-        told = counted_lines(self.tx, self._funds(LineKind.REFUND), *of_them, once=True)
-        return self.tx.execute(select(told.c.theirs, told.c.refund, told.c.at)).all()
-
-    def _are_near(self, *moments: datetime) -> bool:
-        since, until = self._near
-        return all(since <= moment < until for moment in moments)
+    def _told_before(self, theirs: Sequence[str]) -> Iterator[Any]:
+        """Rows of refunds: what left the balance, and the part of a coupon, which is booked by the day of its row."""
+        account = self.day.provider_account
+        of_them = (_L.theirs.in_(theirs), _L.at < self.day.end, _L.currency == self.currency)
+        for side in (BillSide.FUNDS, BillSide.TRADES):
+            told = counted_lines(self.tx, LinesOf(account, side, [LineKind.REFUND]), *of_them, once=True)
+            minor = -told.c.amount_minor if side is BillSide.FUNDS else told.c.discount_minor
+            wanted = select(told.c.theirs, told.c.refund, told.c.at, minor.label("minor"))
+            yield from self.tx.execute(wanted.where(minor != 0))
 
     @property
     def _near(self) -> tuple[datetime, datetime]:

@@ -100,6 +100,35 @@ def test_a_refund_that_a_bill_tells_as_in_progress_and_that_takes_a_week_is_no_d
     assert house.listed("all") == []
 
 
+@pytest.mark.parametrize("has_trade_bills", [True, False])
+def test_money_that_an_account_bill_tells_after_a_week_is_no_difference_where_the_provider_settles_so(
+    house: SettlingHouse, has_trade_bills: bool
+) -> None:
+    house.set_account(settles_within_days=8)
+    paid = house.paid("a", fee=Money(6, "CNY"))
+    for day in (0, 7):
+        moved = [line_of(paid, fee_minor=0, at=NOON + 7 * DAY)] if day else []
+        house.bring(f"funds {day}", moved, SECOND_DAY + day * DAY, feed="funds")
+    if has_trade_bills:
+        house.bring("trades", [line_of(paid)])
+    house.world.clock.advance(30 * 86_400)
+    for day in (0, 7):
+        house.compare(SECOND_DAY + day * DAY)
+    assert house.listed("all") == []
+
+
+def test_the_worker_finds_money_that_is_not_settled_within_the_days_of_its_provider(house: SettlingHouse) -> None:
+    house.set_account(settles_within_days=8)
+    house.paid("a")
+    house.bring("2026-01-02", [], feed="funds")
+    found = list[int]()
+    for day in range(1, 13):
+        house.world.clock.advance(86_400)
+        compare_due(house.world.core, [house.account], 10)
+        found += [day] if house.types() == Counter(["ours_not_theirs"]) else []
+    assert found[:1] == [10], "eight days, and the rest of the last one"
+
+
 def test_a_wrong_time_that_a_bill_told_is_no_difference_any_more_once_the_bill_is_made_anew(
     house: SettlingHouse,
 ) -> None:
