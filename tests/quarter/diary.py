@@ -107,7 +107,7 @@ class Diary:
     """Sales of other systems."""
     strays: dict[str, Elsewhere] = field(default_factory=dict)
     """Payments with a number like ours, by that number: they end in suspense."""
-    payouts: list[tuple[str, int, datetime]] = field(default_factory=list)
-    """Provider, fen to the bank, when."""
+    payouts: list[tuple[str, int, str, datetime]] = field(default_factory=list)
+    """Provider, minor units to the bank, their currency, when."""
     closed: list[tuple[datetime, datetime]] = field(default_factory=list)
     """Months that are closed: their end, and since when bookings for them count when they are booked."""

@@ -14,7 +14,8 @@ from app.services.base.transaction import Sessions
 from tests.quarter.calendar import A_DAY, CHINA, Calendar
 from tests.quarter.diary import NEVER, Diary, Sale, Wrong
 from tests.quarter.house import House, build_house
-from tests.quarter.packs import PACKS
+from tests.quarter.packs import PACKS, Pack
+from tests.quarter.plaza import PlazaTill
 from tests.quarter.tills import AlipayTill, StoreTill, WeChatTill, day_of, fetched
 
 STRAY = 4_503_599_627_370_496
@@ -49,7 +50,10 @@ class Quarter:
         self.chance = random.Random(seed)
         self.house: House = build_house(sessions, datetime.combine(first, time(0, 1), CHINA), zone)
         self.alipay, self.wechat, self.store = AlipayTill(self.house), WeChatTill(self.house), StoreTill(self.house)
+        self.plaza = PlazaTill(self.house)
         self.tills = (self.alipay, self.wechat)
+        """Those of China, with their coupons and faults."""
+        self.with_balance = (*self.tills, self.plaza)
         self.diary = Diary()
         self.alipay.office.gives_fees_back = bool(seed % 2)
         self.house.configure(self.wechat.name, pays_out_within_days=PAID_OUT_WITHIN)
@@ -75,7 +79,8 @@ class Quarter:
 
     @property
     def gives_fees_back(self) -> frozenset[str]:
-        return frozenset(till.name for till in self.tills if till is self.wechat or self.alipay.office.gives_fees_back)
+        of_alipay = {self.alipay.name} if self.alipay.office.gives_fees_back else set[str]()
+        return frozenset({self.wechat.name, self.plaza.name} | of_alipay)
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -100,6 +105,9 @@ class Quarter:
         for _ in range(self.sales):
             at = self.on(day, time(0, 0)) + timedelta(seconds=self.chance.randrange(120, 86_280))
             self.at(at, self._some_sale)
+        for _ in range(1 + self.sales // 6):
+            at = self.on(day, time(0)) + timedelta(seconds=self.chance.randrange(120, 86_280))
+            self.at(at, partial(self._some_sale, self.plaza))
         if day % 2:
             self.at(self.on(day, time(23, 59, 59)), self._some_sale)
         if day % 3 == 1:
@@ -116,10 +124,12 @@ class Quarter:
     def new_user(self) -> str:
         return f"user-{next(self._users)}"
 
-    def _some_sale(self) -> None:
+    def _some_sale(self, where: PlazaTill | None = None) -> None:
         pack = self.chance.choice(PACKS)
-        where = next(self._turns)
-        if isinstance(where, StoreTill):
+        self._sell(next(self._turns) if where is None else where, pack)
+
+    def _sell(self, where: AlipayTill | WeChatTill | StoreTill | PlazaTill, pack: Pack) -> None:
+        if isinstance(where, StoreTill | PlazaTill):
             sale = where.sell(self.new_user(), pack, abroad=bool(pack.cents) and self.chance.random() < 0.3)
         else:
             coupon = self.chance.randint(1, pack.fen - 1) if self.chance.random() < 0.1 else 0
@@ -199,7 +209,7 @@ class Quarter:
         if sale.provider == self.store.name:
             self.store.gives_back(sale)
             return
-        till = self.alipay if sale.provider == self.alipay.name else self.wechat
+        till = next(till for till in self.with_balance if till.name == sale.provider)
         give = till.refund if self.chance.random() < 0.6 else till.gives_back
         give(sale, fen)
 
@@ -209,18 +219,23 @@ class Quarter:
         self.diary.aliens.append(self.alipay.sell_elsewhere(f"WEB{next(self._order)}", fen))
 
     def _pay_out(self) -> None:
-        for till in self.tills:
-            there = till.balance(self.house.clock.now())
+        for till, currency, there in self._balances():
             if there > 100:
-                self._paid_out(till, there - self.chance.randint(0, 100))
+                self._paid_out(till, there - self.chance.randint(0, 100), currency)
 
     def pay_everything_out(self) -> None:
-        for till in self.tills:
-            self._paid_out(till, till.balance(self.house.clock.now()))
+        for till, currency, there in self._balances():
+            if there:
+                self._paid_out(till, there, currency)
 
-    def _paid_out(self, till: AlipayTill | WeChatTill, fen: int) -> None:
-        till.pay_out(fen)
-        self.diary.payouts.append((till.name, fen, self.house.clock.now()))
+    def _balances(self) -> Iterator[tuple[AlipayTill | WeChatTill | PlazaTill, str, int]]:
+        for till in self.with_balance:
+            for currency in till.currencies:
+                yield till, currency, till.balance(self.house.clock.now(), currency)
+
+    def _paid_out(self, till: AlipayTill | WeChatTill | PlazaTill, minor: int, currency: str) -> None:
+        till.pay_out(minor, currency)
+        self.diary.payouts.append((till.name, minor, currency, self.house.clock.now()))
 
     # --- what goes wrong --------------------------------------------------------------------------------------------
 
@@ -228,6 +243,7 @@ class Quarter:
         """One of each type and provider, on days from `first` to `last`, and the wrong fee on the day after."""
         wrongs: list[Callable[[], None]] = [self._late_payment, self._late_refund, self._refund_extra, self._not_ours]
         wrongs += [self._stray, self._status, self._wrong_row(self.wechat, "currency", "currency")]
+        wrongs += [partial(self._abroad, "missing"), partial(self._abroad, "twice"), self._refund_missing_abroad]
         wrongs += [self._wrong_row(self.wechat, "time", "late"), self._slow_refund, partial(self._slow_refund, 77)]
         for till in self.tills:
             wrongs += [
@@ -261,7 +277,24 @@ class Quarter:
         self.diary.sales.append(sale)
         return sale
 
-    def _planted(self, till: AlipayTill | WeChatTill, type_: str, name: str) -> Wrong:
+    def _sale_abroad(self) -> Sale:
+        sale = self.plaza.sell(self.new_user(), PACKS[2], abroad=True)
+        self.diary.sales.append(sale)
+        return sale
+
+    def _abroad(self, what: str) -> None:
+        """A wrong row in another currency."""
+        sale = self._sale_abroad()
+        self.plaza.spoil(sale, what)
+        self._planted(self.plaza, "duplicate" if what == "twice" else "ours_not_theirs", sale.number)
+
+    def _refund_missing_abroad(self) -> None:
+        sale = self._sale_abroad()
+        number = self.plaza.refund(sale, 250)
+        self.plaza.spoil(sale, "missing", number)
+        self._planted(self.plaza, "refund_missing", number)
+
+    def _planted(self, till: AlipayTill | WeChatTill | PlazaTill, type_: str, name: str) -> Wrong:
         wrong = Wrong(till.name, type_, name)
         self.diary.wrongs.append(wrong)
         return wrong

@@ -6,7 +6,7 @@ import gzip
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol
 
 import pytest
@@ -43,9 +43,9 @@ class Till(Protocol):
 
     def sell_elsewhere(self, number: str, fen: int) -> Elsewhere: ...
 
-    def pay_out(self, fen: int) -> None: ...
+    def pay_out(self, fen: int, currency: str = "CNY") -> None: ...
 
-    def balance(self, until: datetime) -> int: ...
+    def balance(self, until: datetime, currency: str = "CNY") -> int: ...
 
     def spoil(self, number: str, what: str, day: date) -> None:
         """From now on the day's trade bill has the row of that number `missing`, `twice`, `changed`, with another
@@ -66,9 +66,10 @@ def day_of(moment: datetime) -> date:
     return moment.astimezone(CHINA).date()
 
 
-def fetched(house: House, account: str, feed: str, day: date) -> None:
+def fetched(house: House, account: str, feed: str, day: date, zone: tzinfo = CHINA) -> None:
     """`tillbook bills fetch`: one day."""
-    window = BillWindow(account, feed, day_start(day), day_start(day) + A_DAY)
+    start = datetime.combine(day, time(), zone)
+    window = BillWindow(account, feed, start, start + A_DAY)
     scans.read_range(house.core, house.simulators.accounts[account], window, lambda _: None)
 
 
@@ -80,6 +81,8 @@ def _of_another(content: bytes, mchid: bytes) -> bytes:
 
 class AlipayTill:
     name = "alipay"
+    zone = CHINA
+    currencies = ("CNY",)
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -123,10 +126,12 @@ class AlipayTill:
         trade = self.alipay.sell_elsewhere(number, fen)
         return Elsewhere(self.name, number, fen, trade.paid_at, trade.paid_at + self.office.fees_after)
 
-    def pay_out(self, fen: int) -> None:
+    def pay_out(self, fen: int, currency: str = "CNY") -> None:
+        assert currency in self.currencies
         self.office.pay_out(fen)
 
-    def balance(self, until: datetime) -> int:
+    def balance(self, until: datetime, currency: str = "CNY") -> int:
+        assert currency in self.currencies
         return int(self.office.balance_fen(until))
 
     def spoil(self, number: str, what: str, day: date) -> None:
@@ -150,6 +155,8 @@ class AlipayTill:
 
 class WeChatTill:
     name = "wechat"
+    zone = CHINA
+    currencies = ("CNY",)
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -241,10 +248,12 @@ class WeChatTill:
         order = self.wechat.books.trade_of_another_system(fen)
         return Elsewhere(self.name, str(order.number), fen, order.paid_at, order.settled_at)
 
-    def pay_out(self, fen: int) -> None:
+    def pay_out(self, fen: int, currency: str = "CNY") -> None:
+        assert currency in self.currencies
         self.wechat.funds.pay_out(fen)
 
-    def balance(self, until: datetime) -> int:
+    def balance(self, until: datetime, currency: str = "CNY") -> int:
+        assert currency in self.currencies
         tick = until.resolution
         return sum(one.fen for one in self.wechat.funds.movements(until - tick))
 

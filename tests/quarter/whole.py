@@ -115,7 +115,8 @@ def _settled(months: Months, last: date) -> None:
         review.must_report(span)
     review.must_know_whose_coins_are_unspent()
     balances = review.balances(quarter.house.clock.now())
-    for till in quarter.tills:
-        held = (balances.get(("CNY", f"clearing:{till.name}"), 0), till.balance(quarter.house.clock.now()))
-        assert held == (0, 0), till.name
+    for till in quarter.with_balance:
+        for currency in till.currencies:
+            there = till.balance(quarter.house.clock.now(), currency)
+            assert (balances.get((currency, f"clearing:{till.name}"), 0), there) == (0, 0), (till.name, currency)
     review.must_be_balanced()
